@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// A byte stream over a non-blocking socket, plain or TLS, behind one small table of operations, so that the code
+// above cannot tell which it has. Owns its descriptor and its SSL object.
+#ifndef PGFOLD_PROXY_STREAM_H
+#define PGFOLD_PROXY_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+// What stream_read and stream_write say besides a count of bytes (> 0).
+enum {
+    STREAM_EOF = 0,         // read: the peer closed its side (TLS: with or without close_notify)
+    STREAM_WANT_READ = -1,  // try again when the socket is readable
+    STREAM_WANT_WRITE = -2, // try again when the socket is writable (a TLS read may want this, too)
+    STREAM_ERROR = -3,      // errno or the TLS error is kept, see stream_error
+};
+
+struct stream;
+struct stream_ops {
+    ssize_t (*read)(struct stream *s, void *to, size_t len);
+    ssize_t (*write)(struct stream *s, const void *from, size_t len);
+    int (*handshake)(struct stream *s); // 1: done; STREAM_WANT_READ, STREAM_WANT_WRITE or STREAM_ERROR
+};
+
+struct stream {
+    const struct stream_ops *ops;
+    int fd;             // -1 when closed
+    struct ssl_st *ssl; // NULL when plain
+    int saved_errno;
+    unsigned long saved_tls_error;
+};
+
+void stream_init_plain(struct stream *s, int fd);
+// Turns a plain stream into a TLS one; the handshake is still to be made. 0, or -1 without a change.
+// server_side: we accept. host: name for SNI and, if the context verifies names, for the check; NULL when accepting.
+int stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server_side, const char *host);
+static inline ssize_t stream_read(struct stream *s, void *to, size_t len) {
+    return s->ops->read(s, to, len);
+}
+// May write less than len. With TLS a call that said WANT_* must be repeated with the same bytes (they may have moved).
+static inline ssize_t stream_write(struct stream *s, const void *from, size_t len) {
+    return s->ops->write(s, from, len);
+}
+bool stream_has_buffered(const struct stream *s); // decrypted bytes wait that poll() cannot see
+void stream_error(const struct stream *s, char *out, size_t size); // the last error as a phrase
+void stream_close(struct stream *s); // close_notify tried once, without waiting; idempotent
+
+#endif
