@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "protocol/startup.h"
+
+#include <string.h>
+
+#include "protocol/write.h"
+
+#define CODE_CANCEL 80877102u
+#define CODE_SSL 80877103u
+#define CODE_GSS 80877104u
+
+// Pairs of zero-terminated strings, then one more zero: the check of PostgreSQL's ProcessStartupPacket.
+static bool params_well_formed(struct slice p) {
+    size_t at = 0;
+    while (at < p.len) {
+        for (int half = 0; half < 2; half++) {
+            const uint8_t *zero = at < p.len ? memchr(p.data + at, 0, p.len - at) : NULL;
+            if (!zero || (half == 0 && zero == p.data + at))
+                return false;
+            at = (size_t)(zero - p.data) + 1;
+        }
+    }
+    return true;
+}
+
+static struct startup read_cancel(const struct frame *f) {
+    // Protocol 3.2 allows secrets of 4 to 256 bytes; 3.0 has 4.
+    if (f->body_len < 12 || f->body_len > 8 + 256)
+        return (struct startup){.kind = STARTUP_BAD};
+    return (struct startup){.kind = STARTUP_CANCEL, .pid = get_u32(f->body + 4),
+                            .secret = {f->body + 8, f->body_len - 8}};
+}
+
+struct startup startup_read(const struct frame *f) {
+    uint32_t code = get_u32(f->body);
+    if (code == CODE_CANCEL)
+        return read_cancel(f);
+    if (code == CODE_SSL || code == CODE_GSS)
+        return (struct startup){.kind = f->body_len != 4 ? STARTUP_BAD : code == CODE_SSL ? STARTUP_SSL : STARTUP_GSS};
+    // Only major version 3 has messages that we can read; minor versions are negotiated by the server.
+    if (code >> 16 != 3 || f->body_len < 5 || f->body[f->body_len - 1] != 0)
+        return (struct startup){.kind = STARTUP_BAD, .version = code};
+    struct startup s = {.kind = STARTUP_SESSION, .version = code, .params = {f->body + 4, f->body_len - 5}};
+    if (!params_well_formed(s.params))
+        s.kind = STARTUP_BAD;
+    return s;
+}
+
+bool startup_param(const struct startup *s, const char *name, struct slice *value) {
+    const char *p = (const char *)s->params.data, *end = p + s->params.len;
+    while (p < end) {
+        const char *v = p + strlen(p) + 1;
+        size_t len = strlen(v);
+        if (strcmp(p, name) == 0) {
+            *value = (struct slice){(const uint8_t *)v, len};
+            return true;
+        }
+        p = v + len + 1;
+    }
+    return false;
+}
+
+bool startup_strip_plus(const struct frame *f, struct buf *out) {
+    if (f->type != B_AUTHENTICATION || f->body_len < 5 || get_u32(f->body) != 10)
+        return false;
+    bool stripped = false;
+    size_t begin = write_begin(out, B_AUTHENTICATION);
+    buf_put_u32(out, 10);
+    const uint8_t *p = f->body + 4, *end = f->body + f->body_len;
+    while (p < end && *p) {
+        const uint8_t *zero = memchr(p, 0, (size_t)(end - p));
+        if (!zero)
+            break;
+        size_t len = (size_t)(zero - p);
+        if (len > 5 && memcmp(zero - 5, "-PLUS", 5) == 0)
+            stripped = true;
+        else
+            buf_put(out, p, len + 1);
+        p = zero + 1;
+    }
+    buf_put_u8(out, 0);
+    write_end(out, begin);
+    if (!stripped)
+        buf_reset(out);
+    return stripped;
+}
+
+bool startup_sasl_denied_binding(const struct frame *f) {
+    // SASLInitialResponse: mechanism name, zero, 32-bit length, then the GS2 header "y,," (RFC 5802, section 7)
+    if (f->type != F_PASSWORD || !f->body_len)
+        return false;
+    const uint8_t *zero = memchr(f->body, 0, f->body_len);
+    size_t name = zero ? (size_t)(zero - f->body) + 1 : f->body_len;
+    return f->body_len > name + 4 && memcmp(f->body, "SCRAM-", 6 < name ? 6 : name) == 0 && f->body[name + 4] == 'y';
+}
