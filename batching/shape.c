@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DEPTH 100 // brackets in brackets that are handed to the parser
+
+void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
+    *c = (struct shape_cache){.max = max, .max_text = max_text, .scratch = buf_make(max_text + 4096)};
+}
+
+static void shape_free(struct shape *s) {
+    parsed_destroy(s->parsed);
+    free(s->cache_key);
+    free(s->text);
+    free(s->types);
+    free(s);
+}
+
+struct shape *shape_ref(struct shape *s) {
+    s->refs++;
+    return s;
+}
+
+void shape_unref(struct shape *s) {
+    if (s && --s->refs == 0)
+        shape_free(s);
+}
+
+static void list_remove(struct shape_cache *c, struct shape *s) {
+    *(s->newer ? &s->newer->older : &c->newest) = s->older;
+    *(s->older ? &s->older->newer : &c->oldest) = s->newer;
+}
+
+static void list_push(struct shape_cache *c, struct shape *s) {
+    s->newer = NULL;
+    s->older = c->newest;
+    *(c->newest ? &c->newest->newer : &c->oldest) = s;
+    c->newest = s;
+}
+
+static void cache_remove(struct shape_cache *c, struct shape *s) {
+    HASH_DEL(c->table, s);
+    list_remove(c, s);
+    c->n--;
+    shape_unref(s);
+}
+
+void shape_cache_finish(struct shape_cache *c) {
+    while (c->newest)
+        cache_remove(c, c->newest);
+    buf_free(&c->scratch);
+}
+
+// Makes room for one more. Looks at a few of the oldest only, so that a cache full of referred shapes costs no scan.
+static bool cache_has_room(struct shape_cache *c) {
+    if (c->n < c->max)
+        return true;
+    struct shape *s = c->oldest;
+    for (int tries = 0; s && tries < 8; tries++, s = s->newer) {
+        if (s->refs == 1) {
+            cache_remove(c, s);
+            return true;
+        }
+    }
+    // All of them are in use: drop the oldest from the cache; who refers to it keeps it alive.
+    if (c->oldest)
+        cache_remove(c, c->oldest);
+    return c->n < c->max;
+}
+
+// A lookup needs everything that is needed to send it in another form; what is missing becomes the shape's reason.
+static enum reason lookup_reason(const struct shape *s) {
+    const struct parsed *p = s->parsed;
+    if (p->kind != STATEMENT_READ)
+        return p->reason == REASON_NONE ? REASON_NOT_SELECT : p->reason;
+    if (p->reason != REASON_NONE)
+        return p->reason;
+    if (p->n_keys == 0)
+        return REASON_NO_KEY;
+    return p->n_params > SHAPE_MAX_VALUES ? REASON_PARAMETERS : REASON_NONE;
+}
+
+static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slice text, size_t max_text) {
+    s->cache_key = malloc(cache_key->len);
+    s->text = malloc(text.len + 1);
+    if (!s->cache_key || !s->text)
+        return false;
+    memcpy(s->cache_key, cache_key->data, cache_key->len);
+    s->cache_key_len = cache_key->len;
+    memcpy(s->text, text.data, text.len);
+    s->text[text.len] = 0;
+    s->text_len = text.len;
+    s->parsed = parse_statement(s->text, max_text, MAX_DEPTH);
+    if (!s->parsed)
+        return false;
+    s->reason = lookup_reason(s);
+    return true;
+}
+
+static struct shape *cache_find(struct shape_cache *c) {
+    struct shape *s;
+    HASH_FIND(hh, c->table, c->scratch.data, c->scratch.len, s);
+    if (s && s != c->newest) {
+        list_remove(c, s);
+        list_push(c, s);
+    }
+    return s;
+}
+
+// The text may lie in the scratch buffer that is the cache's key.
+static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protocol, struct slice text, unsigned n_types,
+                               const uint8_t *types, enum reason *why) {
+    *why = REASON_MEMORY;
+    struct shape *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->refs = 1;
+    s->protocol = protocol;
+    s->n_types = n_types;
+    s->types = n_types ? malloc(n_types * sizeof *s->types) : NULL;
+    if ((n_types && !s->types) || !shape_fill(s, &c->scratch, text, c->max_text)) {
+        shape_free(s);
+        return NULL;
+    }
+    for (unsigned i = 0; i < n_types; i++)
+        s->types[i] = get_u32(types + (size_t)i * 4);
+    if (!cache_has_room(c)) {
+        *why = REASON_TOO_MANY_SHAPES;
+        shape_free(s);
+        return NULL;
+    }
+    HASH_ADD_KEYPTR(hh, c->table, s->cache_key, s->cache_key_len, s);
+    if (!s->hh.tbl) {
+        shape_free(s);
+        return NULL;
+    }
+    list_push(c, s);
+    c->n++;
+    return s;
+}
+
+// The key starts with the protocol and the types, so that the text is its tail.
+static void scratch_start(struct shape_cache *c, enum shape_protocol protocol, unsigned n_types, const uint8_t *types) {
+    buf_reset(&c->scratch);
+    buf_put_u8(&c->scratch, (uint8_t)protocol);
+    buf_put_u16(&c->scratch, (uint16_t)n_types);
+    buf_put(&c->scratch, types, (size_t)n_types * 4);
+}
+
+static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol protocol, size_t text_at, unsigned n_types,
+                                 const uint8_t *types, enum reason *why) {
+    if (c->scratch.failed) {
+        *why = REASON_TEXT_TOO_LONG;
+        return NULL;
+    }
+    struct shape *s = cache_find(c);
+    if (!s) {
+        struct slice text = {c->scratch.data + text_at, c->scratch.len - text_at};
+        s = cache_add(c, protocol, text, n_types, types, why);
+    }
+    return s;
+}
+
+struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values, enum reason *why) {
+    if (text.len > c->max_text) {
+        *why = REASON_TEXT_TOO_LONG;
+        return NULL;
+    }
+    // The scan resets its buffer, so the key of a simple shape is the text alone; an extended one starts with 'P'
+    // and two bytes of count, which no statement does that parses.
+    switch (shape_text_scan((const char *)text.data, text.len, &c->scratch, values)) {
+    case SHAPE_OK:
+        return find_or_add(c, SHAPE_SIMPLE, 0, 0, NULL, why);
+    case SHAPE_MULTI:
+        *why = REASON_MULTI_STATEMENT;
+        return NULL;
+    case SHAPE_TOO_MANY:
+        *why = REASON_PARAMETERS;
+        return NULL;
+    case SHAPE_ERROR:
+        break;
+    }
+    *why = REASON_UNPARSABLE;
+    return NULL;
+}
+
+// A trailing comment often differs on every statement (trace ids); it is no part of the shape.
+static size_t without_trailing_comment(struct slice text) {
+    const char *t = (const char *)text.data;
+    size_t len = text.len;
+    while (len && (t[len - 1] == ' ' || t[len - 1] == '\n' || t[len - 1] == ';'))
+        len--;
+    if (len < 4 || memcmp(t + len - 2, "*/", 2) != 0 || memmem(t, text.len, "pgfold:", 7))
+        return text.len;
+    struct lexer lx = {.text = t, .len = text.len};
+    size_t end = 0;
+    for (struct token k = lexer_next(&lx); k.type != TOKEN_END; k = lexer_next(&lx)) {
+        if (k.type == TOKEN_ERROR)
+            return text.len;
+        end = k.at + k.len;
+    }
+    return end;
+}
+
+struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned n_types, const uint8_t *types,
+                             enum reason *why) {
+    if (text.len > c->max_text || n_types > 1000) {
+        *why = REASON_TEXT_TOO_LONG;
+        return NULL;
+    }
+    scratch_start(c, SHAPE_EXTENDED, n_types, types);
+    size_t text_at = c->scratch.len;
+    buf_put(&c->scratch, text.data, without_trailing_comment(text));
+    return find_or_add(c, SHAPE_EXTENDED, text_at, n_types, types, why);
+}
+
+struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reason *why) {
+    return shape_extended(c, text, 0, NULL, why);
+}
+
+void shape_watch(struct shape *s, int candidate, struct slice value) {
+    if (candidate >= SHAPE_MAX_KEYS)
+        return;
+    uint64_t h = XXH3_64bits(value.data, value.len);
+    if (s->watch[candidate].last == h)
+        return;
+    s->watch[candidate].last = h;
+    if (++s->watch[candidate].changes == 1u << 30) // keeps the order of the counts
+        for (int i = 0; i < SHAPE_MAX_KEYS; i++)
+            s->watch[i].changes /= 2;
+    if (s->watch[candidate].changes > s->watch[s->key].changes)
+        s->key = candidate;
+}
