@@ -6,7 +6,8 @@
 //          [--set section.key=value]… [--check-config] [--version] [--help]
 //
 // Environment: PGFOLD_CONFIG (the file), PGFOLD_LISTEN, PGFOLD_SERVER, … = PGFOLD_<KEY> for [pgfold] keys and
-// PGFOLD_<SECTION>_<KEY> for the others (PGFOLD_BATCHING_WINDOW). Flags beat the environment, which beats the file.
+// PGFOLD_<SECTION>_<KEY> for the others (PGFOLD_BATCHING_WINDOW). Flags beat the environment, which beats the
+// file.
 #ifndef PGFOLD_CONFIG_CMDLINE_H
 #define PGFOLD_CONFIG_CMDLINE_H
 
@@ -16,15 +17,17 @@ enum cmdline_action { CMDLINE_RUN, CMDLINE_CHECK_CONFIG, CMDLINE_VERSION, CMDLIN
 
 struct cmdline {
     enum cmdline_action action;
-    const char *config_file;            // NULL when none was named: then no file is read
-    struct config_override *overrides;  // environment first, flags behind, so that flags win
+    const char *config_file;           // NULL when none was named: then no file is read
+    struct config_override *overrides; // environment first, flags behind, so that flags win
     size_t n_overrides;
-    void *memory;                       // owned by cmdline.c
+    void *memory; // owned by cmdline.c
 };
 
-// argv and envp are borrowed and must outlive the result. False: a message in err, nothing to free. An unknown PGFOLD_… variable
-// is an error, too (names the nearest key), as are an unknown flag and a missing argument.
-bool cmdline_read(int argc, char *const *argv, char *const *envp, struct cmdline *out, char *err, size_t err_size);
+// argv and envp are borrowed and must outlive the result. False: a message in err, nothing to free. An
+// unknown PGFOLD_… variable is an error, too (names the nearest key), as are an unknown flag and a missing
+// argument.
+bool cmdline_read(int argc, char *const *argv, char *const *envp, struct cmdline *out, char *err,
+                  size_t err_size);
 void cmdline_free(struct cmdline *c);
 extern const char cmdline_help[]; // text for --help
 

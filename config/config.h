@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // One immutable struct with every setting, built whole or not at all; a reload builds a new one. Pure: the
-// caller reads files and the environment. One table in config.c describes every key: a new setting belongs there,
-// in this struct, in config/pgfold.ini and in docs/settings.md.
+// caller reads files and the environment. One table in config.c describes every key: a new setting belongs
+// there, in this struct, in config/pgfold.ini and in docs/settings.md.
 #ifndef PGFOLD_CONFIG_CONFIG_H
 #define PGFOLD_CONFIG_CONFIG_H
 
@@ -16,49 +16,52 @@ enum config_client_tls { CLIENT_TLS_DISABLE, CLIENT_TLS_ALLOW, CLIENT_TLS_REQUIR
 
 struct config {
     // [pgfold]
-    char *listen;                   // comma-separated "host:port", ":port", "[v6]:port" or "/dir/of/socket:port"
-    char *server;                   // libpq connection string, keyword or URI form
+    char *listen; // comma-separated "host:port", ":port", "[v6]:port" or "/dir/of/socket:port"
+    char *server; // libpq connection string, keyword or URI form
     enum config_mode mode;
     enum config_log_level log_level;
-    bool log_json;                  // log_format = text | json
+    bool log_json; // log_format = text | json
     int max_clients;
-    int max_cancels;                // cancel requests under way at once
-    uint64_t login_timeout;         // microseconds, as all times here; 0 means no limit
-    size_t max_startup_packet;      // bytes
-    size_t session_buffer;          // bytes that may wait in each direction of one session
+    int max_cancels;           // cancel requests under way at once
+    uint64_t login_timeout;    // microseconds, as all times here; 0 means no limit
+    size_t max_startup_packet; // bytes
+    size_t session_buffer;     // bytes that may wait in each direction of one session
     enum config_client_tls client_tls;
     char *client_tls_cert, *client_tls_key; // PEM files; "" when not set
-    uint64_t drain_timeout;         // SIGTERM: how long running units may take; 0 means no limit
+    uint64_t drain_timeout;                 // SIGTERM: how long running units may take; 0 means no limit
     // [batching]
-    uint64_t window;                // microseconds a lookup may wait for company; 0: until the loop turn's end
-    int max_keys;                   // keys in one batch
-    int max_in_flight;              // batches of one group under way at once
-    int max_waiting;                // lookups of one session that may wait at once
-    size_t max_answer;              // bytes of one batch's answer; a larger one runs its members alone
-    size_t max_text;                // bytes of statement text that are looked at
-    int max_shapes;                 // shapes remembered
-    int max_groups;                 // groups remembered
-    int max_statements;             // prepared statements remembered for each session
-    uint64_t timeout;               // a batch older than this is cancelled and its members run alone; 0: no limit
-    uint64_t vet_max_age;           // a shape's vetting is repeated after this time
+    uint64_t window;      // microseconds a lookup may wait for company; 0: until the loop turn's end
+    int max_keys;         // keys in one batch
+    int max_in_flight;    // batches of one group under way at once
+    int max_waiting;      // lookups of one session that may wait at once
+    size_t max_answer;    // bytes of one batch's answer; a larger one runs its members alone
+    size_t max_text;      // bytes of statement text that are looked at
+    int max_shapes;       // shapes remembered
+    int max_groups;       // groups remembered
+    int max_statements;   // prepared statements remembered for each session
+    uint64_t timeout;     // a batch older than this is cancelled and its members run alone; 0: no limit
+    uint64_t vet_max_age; // a shape's vetting is repeated after this time
     // [lookahead]
     // lookahead.mode exists and accepts only "off" in this version
 };
 
-// One override: a "section.key" and its value, with words that say where it came from ("--set", "PGFOLD_SERVER").
+// One override: a "section.key" and its value, with words that say where it came from ("--set",
+// "PGFOLD_SERVER").
 struct config_override {
     const char *key, *value, *origin;
 };
 
-// Reads `file_text` (NULL: no file; the text of an ini file, zero-terminated) named `file_name` in messages, then the
-// overrides in order, later ones winning; checks the whole. Returns a config owned by the caller or NULL with a message in
-// `err` (PostgreSQL's style: file:line: what is wrong; what would be right), truncated to err_size.
-struct config *config_create(const char *file_text, const char *file_name, const struct config_override *overrides,
-                             size_t n_overrides, char *err, size_t err_size);
+// Reads `file_text` (NULL: no file; the text of an ini file, zero-terminated) named `file_name` in messages,
+// then the overrides in order, later ones winning; checks the whole. Returns a config owned by the caller or
+// NULL with a message in `err` (PostgreSQL's style: file:line: what is wrong; what would be right), truncated
+// to err_size.
+struct config *config_create(const char *file_text, const char *file_name,
+                             const struct config_override *overrides, size_t n_overrides, char *err,
+                             size_t err_size);
 void config_destroy(struct config *c); // takes NULL
 
-// Compares two configs for a reload. Calls report(arg, "section.key", old, new, needs_restart) for each difference, values as
-// text that config_create would read back.
+// Compares two configs for a reload. Calls report(arg, "section.key", old, new, needs_restart) for each
+// difference, values as text that config_create would read back.
 void config_diff(const struct config *old_config, const struct config *new_config,
                  void (*report)(void *arg, const char *key, const char *old_value, const char *new_value,
                                 bool needs_restart),

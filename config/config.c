@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Settings: the table that describes every key, and the way from texts to the struct.
+//
+//   the table's defaults -> the file, line by line (inih knows the syntax) -> the overrides -> a check of all
+//
+// Every value goes through set_value(), wherever it comes from, so that a default is checked like an
+// operator's text. The first thing that is wrong ends the reading: its message is in err, and no config comes
+// back.
+#include "config/config.h"
+
+#include <assert.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/nearest.h"
+#include "config/units.h"
+
+enum kind {
+    KIND_TEXT,   // char *: at least min bytes
+    KIND_INT,    // int
+    KIND_TIME,   // uint64_t, microseconds
+    KIND_SIZE,   // size_t, bytes
+    KIND_CHOICE, // an enum: the position in words
+    KIND_SWITCH, // a bool: the position in words, of two
+    KIND_FIXED   // no field: accepts words[0] and nothing else
+};
+
+#define MAX_WORDS 4
+
+struct setting {
+    const char *name; // "section.key"
+    enum kind kind;
+    size_t offset;       // of the field in struct config
+    const char *initial; // the default, as a file would say it
+    uint64_t min, max;
+    bool restart;                 // a change takes effect only when pgfold starts anew
+    const char *words[MAX_WORDS]; // of KIND_CHOICE, in the enum's order; NULL behind the last
+    const char *hint;             // follows the message about a wrong value; NULL: made from the kind
+    const char *description;
+};
+
+#define SECOND   1000000ULL
+#define DAY      (24 * 3600 * SECOND)
+#define KILOBYTE 1024ULL
+#define MEGABYTE (1024 * KILOBYTE)
+#define GIGABYTE (1024 * MEGABYTE)
+
+#define TEXT(field, initial, min, restart, hint)                                                             \
+    KIND_TEXT, offsetof(struct config, field), initial, min, SIZE_MAX, restart, {NULL}, hint
+#define NUMBER(kind, field, initial, min, max)                                                               \
+    kind, offsetof(struct config, field), initial, min, max, false, {NULL}, NULL
+#define AT_START(kind, field, initial, min, max)                                                             \
+    kind, offsetof(struct config, field), initial, min, max, true, {NULL}, NULL
+#define CHOICE(kind, field, initial, ...)                                                                    \
+    kind, offsetof(struct config, field), initial, 0, 0, false, {__VA_ARGS__}, NULL
+#define FIXED(word, hint) KIND_FIXED, 0, word, 0, 0, false, {word}, hint
+
+static const struct setting settings[] = {
+    {"pgfold.listen",
+     TEXT(listen, "127.0.0.1:6432", 1, true, "name at least one address, for example 127.0.0.1:6432"),
+     "addresses that clients connect to, comma-separated"},
+    {"pgfold.server",
+     TEXT(server, "host=/var/run/postgresql port=5432", 1, false,
+          "write a libpq connection string, for example host=db.internal port=5432"),
+     "the PostgreSQL server, as a libpq connection string"},
+    {"pgfold.mode", CHOICE(KIND_CHOICE, mode, "fold", "fold", "observe"),
+     "fold lookups, or forward everything and only count what would be folded"},
+    {"pgfold.log_level", CHOICE(KIND_CHOICE, log_level, "info", "error", "warning", "info", "debug"),
+     "the least important events that are logged"},
+    {"pgfold.log_format", CHOICE(KIND_SWITCH, log_json, "text", "text", "json"), "how a log line is written"},
+    {"pgfold.max_clients", NUMBER(KIND_INT, max_clients, "10000", 1, 1000000),
+     "client connections that are served at once"},
+    {"pgfold.max_cancels", NUMBER(KIND_INT, max_cancels, "1000", 1, 100000),
+     "cancel requests that are under way at once"},
+    {"pgfold.login_timeout", NUMBER(KIND_TIME, login_timeout, "60s", 0, DAY),
+     "how long a client may take to log in; 0: no limit"},
+    {"pgfold.max_startup_packet", NUMBER(KIND_SIZE, max_startup_packet, "10000B", 1000, MEGABYTE),
+     "size of the largest startup packet that is accepted"},
+    {"pgfold.session_buffer", NUMBER(KIND_SIZE, session_buffer, "256kB", 16 * KILOBYTE, GIGABYTE),
+     "bytes that may wait in each direction of one session"},
+    {"pgfold.client_tls", CHOICE(KIND_CHOICE, client_tls, "disable", "disable", "allow", "require"),
+     "whether clients may, or must, connect with TLS"},
+    {"pgfold.client_tls_cert", TEXT(client_tls_cert, "", 0, false, NULL),
+     "PEM file of the certificate shown to clients"},
+    {"pgfold.client_tls_key", TEXT(client_tls_key, "", 0, false, NULL),
+     "PEM file of that certificate's private key"},
+    {"pgfold.drain_timeout", NUMBER(KIND_TIME, drain_timeout, "0", 0, DAY),
+     "how long running statements may take at shutdown; 0: no limit"},
+    {"batching.window", NUMBER(KIND_TIME, window, "0", 0, SECOND),
+     "how long a lookup may wait for company; 0: to the end of the event loop's turn"},
+    {"batching.max_keys", NUMBER(KIND_INT, max_keys, "500", 1, 10000), "keys in one batch"},
+    {"batching.max_in_flight", NUMBER(KIND_INT, max_in_flight, "2", 1, 64),
+     "batches of one group that are under way at once"},
+    {"batching.max_waiting", NUMBER(KIND_INT, max_waiting, "1024", 1, 1000000),
+     "lookups of one session that may wait at once"},
+    {"batching.max_answer", NUMBER(KIND_SIZE, max_answer, "8MB", KILOBYTE, GIGABYTE),
+     "size of a batch's answer above which its lookups are run alone"},
+    {"batching.max_text", NUMBER(KIND_SIZE, max_text, "64kB", 64, 16 * MEGABYTE),
+     "length of a statement above which it is forwarded without a look"},
+    {"batching.max_shapes", AT_START(KIND_INT, max_shapes, "10000", 1, 10000000),
+     "statement shapes remembered"},
+    {"batching.max_groups", AT_START(KIND_INT, max_groups, "10000", 1, 10000000),
+     "groups of lookups remembered"},
+    {"batching.max_statements", NUMBER(KIND_INT, max_statements, "2000", 1, 1000000),
+     "prepared statements remembered for each session"},
+    {"batching.timeout", NUMBER(KIND_TIME, timeout, "30s", 0, DAY),
+     "age at which a batch is cancelled and its lookups are run alone; 0: no limit"},
+    {"batching.vet_max_age", NUMBER(KIND_TIME, vet_max_age, "60s", 1000, DAY),
+     "age at which what the catalogue said about a shape is asked again"},
+    {"lookahead.mode", FIXED("off", "this version has no lookahead yet: set it to off or leave it out"),
+     "loading rows ahead of a loop"},
+};
+
+#define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+// Enums are read and written as unsigned; that they are as wide is said here.
+static_assert(sizeof(enum config_mode) == sizeof(unsigned), "read as unsigned");
+static_assert(sizeof(enum config_log_level) == sizeof(unsigned), "read as unsigned");
+static_assert(sizeof(enum config_client_tls) == sizeof(unsigned), "read as unsigned");
+static_assert(sizeof(size_t) <= sizeof(uint64_t), "sizes are read as uint64_t");
+
+// Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
+struct place {
+    const char *name;
+    int line;
+};
+
+struct loader {
+    struct config *config;
+    struct place places[N_SETTINGS]; // of the value that each setting has now
+    bool failed;                     // err holds the message
+    char *err;
+    size_t err_size;
+    // While a file is read:
+    struct place here; // the line that is read
+    const char *rest;  // the text behind it
+};
+
+// Returns false, so that a caller can end with it.
+__attribute__((format(printf, 3, 4))) static bool fail(struct loader *l, struct place place,
+                                                       const char *format, ...) {
+    char what[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    if (place.line)
+        snprintf(l->err, l->err_size, "%s:%d: %s", place.name, place.line, what);
+    else if (place.name)
+        snprintf(l->err, l->err_size, "%s: %s", place.name, what);
+    else
+        snprintf(l->err, l->err_size, "%s", what);
+    l->failed = true;
+    return false;
+}
+
+static bool fail_for_memory(struct loader *l) {
+    return fail(l, (struct place){NULL, 0}, "out of memory while reading the settings");
+}
+
+// ---- names ----
+
+static size_t section_length(const char *name) {
+    const char *dot = strchr(name, '.');
+    return dot ? (size_t)(dot - name) : 0;
+}
+
+static const char *key_of(const char *name) {
+    const char *dot = strchr(name, '.');
+    return dot ? dot + 1 : name;
+}
+
+// The key weighs more than the section: whoever writes the right key under a wrong section meant that key.
+static size_t name_distance(const char *a, const char *b) {
+    return 16 * nearest_distance(key_of(a), strlen(key_of(a)), key_of(b), strlen(key_of(b))) +
+           nearest_distance(a, section_length(a), b, section_length(b));
+}
+
+static const char *nearest_name(const char *name) {
+    size_t best = 0;
+    for (size_t i = 1; i < N_SETTINGS; i++)
+        if (name_distance(name, settings[i].name) < name_distance(name, settings[best].name))
+            best = i;
+    return settings[best].name;
+}
+
+static const struct setting *find_setting(const char *name) {
+    for (size_t i = 0; i < N_SETTINGS; i++)
+        if (strcmp(settings[i].name, name) == 0)
+            return &settings[i];
+    return NULL;
+}
+
+// ---- one value ----
+
+static void *field_of(struct config *c, const struct setting *s) {
+    return (char *)c + s->offset;
+}
+
+static const void *field_in(const struct config *c, const struct setting *s) {
+    return (const char *)c + s->offset;
+}
+
+static enum units units_of(enum kind kind) {
+    return kind == KIND_TIME ? UNITS_TIME : kind == KIND_SIZE ? UNITS_SIZE : UNITS_NONE;
+}
+
+static bool set_text(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    char **field = field_of(l->config, s);
+    size_t length = strlen(text);
+
+    if (s->min && text[strspn(text, " \t")] == '\0')
+        return fail(l, place, "%s is empty; %s", s->name, s->hint);
+    // Quotes are no part of the syntax, and nothing that a setting can name begins with one.
+    if (text[0] == '"')
+        return fail(l, place, "%s begins with a quote; write the value without quotes", s->name);
+    char *copy = malloc(length + 1);
+    if (!copy)
+        return fail_for_memory(l);
+    memcpy(copy, text, length + 1);
+    free(*field);
+    *field = copy;
+    return true;
+}
+
+static bool fail_for_number(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    if (s->kind == KIND_TIME)
+        return fail(l, place,
+                    "%s: \"%.64s\" is not a time; write a whole number and a unit (us, ms, s, min), "
+                    "for example 5ms or 30s",
+                    s->name, text);
+    if (s->kind == KIND_SIZE)
+        return fail(l, place,
+                    "%s: \"%.64s\" is not a size; write a whole number and a unit (B, kB, MB, GB), "
+                    "for example 64kB",
+                    s->name, text);
+    return fail(l, place, "%s: \"%.64s\" is not a whole number; write one from %llu to %llu", s->name, text,
+                (unsigned long long)s->min, (unsigned long long)s->max);
+}
+
+static bool fail_for_range(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    char min[UNITS_TEXT_SIZE], max[UNITS_TEXT_SIZE];
+    return fail(l, place, "%s: %.64s is out of range; it can be %s to %s", s->name, text,
+                units_write(units_of(s->kind), s->min, min), units_write(units_of(s->kind), s->max, max));
+}
+
+static void store_number(struct config *c, const struct setting *s, uint64_t value) {
+    if (s->kind == KIND_INT)
+        *(int *)field_of(c, s) = (int)value;
+    else if (s->kind == KIND_SIZE)
+        *(size_t *)field_of(c, s) = (size_t)value;
+    else
+        *(uint64_t *)field_of(c, s) = value;
+}
+
+static uint64_t load_number(const struct config *c, const struct setting *s) {
+    if (s->kind == KIND_INT)
+        return (uint64_t) * (const int *)field_in(c, s);
+    if (s->kind == KIND_SIZE)
+        return *(const size_t *)field_in(c, s);
+    return *(const uint64_t *)field_in(c, s);
+}
+
+static bool set_number(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    uint64_t value;
+    enum units_result result = units_read(units_of(s->kind), text, &value);
+
+    if (result == UNITS_BAD)
+        return fail_for_number(l, s, text, place);
+    // A time without a unit would mean seconds to one reader and milliseconds to the next; 0 means 0 to both.
+    if (result == UNITS_BARE && s->kind == KIND_TIME && value != 0)
+        return fail(l, place, "%s: %.64s has no unit; write for example %.20sms, or %.20ss for seconds",
+                    s->name, text, text, text);
+    if (result == UNITS_TOO_LARGE || value < s->min || value > s->max)
+        return fail_for_range(l, s, text, place);
+    store_number(l->config, s, value);
+    return true;
+}
+
+static bool fail_for_word(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    char words[64] = "";
+
+    if (s->hint)
+        return fail(l, place, "%s = %.64s is not possible; %s", s->name, text, s->hint);
+    for (size_t i = 0; i < MAX_WORDS && s->words[i]; i++) {
+        size_t used = strlen(words);
+        snprintf(words + used, sizeof(words) - used, "%s%s", i ? ", " : "", s->words[i]);
+    }
+    return fail(l, place, "%s: \"%.64s\" is not one of its values; write one of %s", s->name, text, words);
+}
+
+static bool set_word(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    unsigned i = 0;
+
+    while (i < MAX_WORDS && s->words[i] && strcmp(s->words[i], text) != 0)
+        i++;
+    if (i == MAX_WORDS || !s->words[i])
+        return fail_for_word(l, s, text, place);
+    if (s->kind == KIND_CHOICE)
+        memcpy(field_of(l->config, s), &i, sizeof(i));
+    else if (s->kind == KIND_SWITCH)
+        *(bool *)field_of(l->config, s) = i == 1;
+    return true;
+}
+
+static const char *load_word(const struct config *c, const struct setting *s) {
+    unsigned i = 0;
+
+    if (s->kind == KIND_CHOICE)
+        memcpy(&i, field_in(c, s), sizeof(i));
+    else if (s->kind == KIND_SWITCH)
+        i = *(const bool *)field_in(c, s);
+    return s->words[i];
+}
+
+static bool set_value(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    bool ok = false;
+
+    switch (s->kind) {
+    case KIND_TEXT:
+        ok = set_text(l, s, text, place);
+        break;
+    case KIND_INT:
+    case KIND_TIME:
+    case KIND_SIZE:
+        ok = set_number(l, s, text, place);
+        break;
+    case KIND_CHOICE:
+    case KIND_SWITCH:
+    case KIND_FIXED:
+        ok = set_word(l, s, text, place);
+        break;
+    }
+    if (ok)
+        l->places[s - settings] = place;
+    return ok;
+}
+
+// The value as set_value() would read it back. Points into c, into the table or to number.
+static const char *value_text(const struct config *c, const struct setting *s,
+                              char number[static UNITS_TEXT_SIZE]) {
+    switch (s->kind) {
+    case KIND_TEXT:
+        return *(char *const *)field_in(c, s);
+    case KIND_INT:
+    case KIND_TIME:
+    case KIND_SIZE:
+        return units_write(units_of(s->kind), load_number(c, s), number);
+    case KIND_CHOICE:
+    case KIND_SWITCH:
+    case KIND_FIXED:
+        return load_word(c, s);
+    }
+    return "";
+}
+
+// ---- the file ----
+
+// inih calls this for each "key = value".
+static int take_pair(void *arg, const char *section, const char *key, const char *value) {
+    struct loader *l = arg;
+    char name[128];
+
+    if (l->failed)
+        return 0;
+    if (*section == '\0')
+        return fail(l, l->here, "\"%s\" stands before any section; put it below a line [pgfold]", key);
+    snprintf(name, sizeof(name), "%s.%s", section, key);
+    const struct setting *s = find_setting(name);
+    if (!s)
+        return fail(l, l->here, "unknown setting \"%s\" in [%s]; the nearest known one is %s", key, section,
+                    nearest_name(name));
+    int earlier = l->places[s - settings].line;
+    if (earlier)
+        return fail(l, l->here, "%s is set twice, in lines %d and %d; remove one of them", name, earlier,
+                    l->here.line);
+    return set_value(l, s, value, l->here);
+}
+
+// Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.
+static bool check_section(struct loader *l, const char *line, size_t length) {
+    const char *name = line + 1;
+    const char *end = memchr(name, ']', length - 1);
+    size_t best = 0, best_distance = SIZE_MAX;
+
+    if (!end)
+        return true; // inih says that this is no section
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        size_t known = section_length(settings[i].name);
+        size_t distance = nearest_distance(name, (size_t)(end - name), settings[i].name, known);
+        if (known == (size_t)(end - name) && memcmp(name, settings[i].name, known) == 0)
+            return true;
+        if (distance < best_distance) {
+            best = i;
+            best_distance = distance;
+        }
+    }
+    return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]",
+                (int)(end - name > 64 ? 64 : end - name), name, (int)section_length(settings[best].name),
+                settings[best].name);
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+// inih asks for the next line; NULL ends the reading. That all lines pass through here gives messages their
+// line numbers. Leading blanks are dropped: inih would take an indented line for more of the value above it.
+static char *next_line(char *out, int room, void *arg) {
+    struct loader *l = arg;
+    const char *line = l->rest;
+    size_t length = strcspn(line, "\n");
+
+    if (l->failed || *line == '\0')
+        return NULL;
+    l->rest = line + length + (line[length] == '\n');
+    l->here.line++;
+    for (; length && is_blank(*line); length--)
+        line++;
+    if (length && strchr(";#", *line))
+        length = 0; // a comment may be of any length
+    if (length + 1 > (size_t)room) {
+        fail(l, l->here,
+             "this line is longer than %d bytes; shorten it, or give the value on the command line",
+             room - 1);
+        return NULL;
+    }
+    if (length && *line == '[' && !check_section(l, line, length))
+        return NULL;
+    memcpy(out, line, length);
+    out[length] = '\0';
+    return out;
+}
+
+// Debian's inih lets its users choose the longest line, elsewhere it is fixed when inih is built, mostly to
+// 200 bytes, too few for a connection string with several hosts. Weak: NULL where inih has no such variable.
+extern int ini_max_line __attribute__((weak));
+#define LONGEST_LINE 8192
+
+static bool read_file(struct loader *l, const char *text, const char *name) {
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+        text += 3; // a byte order mark
+    l->rest = text;
+    l->here = (struct place){name, 0};
+    if (&ini_max_line)
+        ini_max_line = LONGEST_LINE;
+    int bad_line = ini_parse_stream(next_line, l, take_pair, l);
+    if (bad_line < 0)
+        return fail_for_memory(l);
+    // inih goes on behind a line that it does not understand, so that err may tell of a later one by now.
+    if (bad_line > 0 && (!l->failed || bad_line < l->here.line))
+        return fail(l, (struct place){name, bad_line},
+                    "this line is not understood; write a [section], key = value, or a # before a comment");
+    return !l->failed;
+}
+
+// ---- the whole ----
+
+static bool set_defaults(struct loader *l) {
+    for (size_t i = 0; i < N_SETTINGS; i++)
+        if (!set_value(l, &settings[i], settings[i].initial, (struct place){NULL, 0}))
+            return false;
+    return true;
+}
+
+static bool apply_overrides(struct loader *l, const struct config_override *overrides, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        struct place place = {overrides[i].origin, 0};
+        const struct setting *s = find_setting(overrides[i].key);
+        if (!s)
+            return fail(l, place, "unknown setting \"%.64s\"; the nearest known one is %s", overrides[i].key,
+                        nearest_name(overrides[i].key));
+        if (!set_value(l, s, overrides[i].value, place))
+            return false;
+    }
+    return true;
+}
+
+// What no single value can show.
+static bool check_whole(struct loader *l) {
+    const struct config *c = l->config;
+    const struct setting *tls = find_setting("pgfold.client_tls");
+
+    if (c->client_tls != CLIENT_TLS_DISABLE && (!*c->client_tls_cert || !*c->client_tls_key))
+        return fail(l, l->places[tls - settings],
+                    "pgfold.client_tls = %s needs a certificate and its key; set pgfold.client_tls_cert and "
+                    "pgfold.client_tls_key, or pgfold.client_tls = disable",
+                    load_word(c, tls));
+    return true;
+}
+
+struct config *config_create(const char *file_text, const char *file_name,
+                             const struct config_override *overrides, size_t n_overrides, char *err,
+                             size_t err_size) {
+    struct loader l = {.config = calloc(1, sizeof(struct config)), .err = err, .err_size = err_size};
+
+    if (!l.config) {
+        fail_for_memory(&l);
+        return NULL;
+    }
+    if (!set_defaults(&l) || (file_text && !read_file(&l, file_text, file_name)) ||
+        !apply_overrides(&l, overrides, n_overrides) || !check_whole(&l)) {
+        config_destroy(l.config);
+        return NULL;
+    }
+    return l.config;
+}
+
+void config_destroy(struct config *c) {
+    if (!c)
+        return;
+    for (size_t i = 0; i < N_SETTINGS; i++)
+        if (settings[i].kind == KIND_TEXT)
+            free(*(char **)field_of(c, &settings[i]));
+    free(c);
+}
+
+void config_diff(const struct config *old_config, const struct config *new_config,
+                 void (*report)(void *arg, const char *key, const char *old_value, const char *new_value,
+                                bool needs_restart),
+                 void *arg) {
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        char old_number[UNITS_TEXT_SIZE], new_number[UNITS_TEXT_SIZE];
+        const char *old_text = value_text(old_config, &settings[i], old_number);
+        const char *new_text = value_text(new_config, &settings[i], new_number);
+        if (strcmp(old_text, new_text) != 0)
+            report(arg, settings[i].name, old_text, new_text, settings[i].restart);
+    }
+}
+
+bool config_describe(size_t i, const char **key, const char **default_value, const char **description) {
+    if (i >= N_SETTINGS)
+        return false;
+    *key = settings[i].name;
+    *default_value = settings[i].initial;
+    *description = settings[i].description;
+    return true;
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "config/nearest.h"
+
+#define LONGEST 64
+
+static size_t at_most(size_t n, size_t limit) {
+    return n < limit ? n : limit;
+}
+
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+// Levenshtein's distance with one row of his table: cost[j] is the price of turning the letters of a read so
+// far into the first j letters of b.
+size_t nearest_distance(const char *a, size_t a_len, const char *b, size_t b_len) {
+    size_t cost[LONGEST + 1];
+
+    a_len = at_most(a_len, LONGEST);
+    b_len = at_most(b_len, LONGEST);
+    for (size_t j = 0; j <= b_len; j++)
+        cost[j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t diagonal = cost[0];
+        cost[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t replaced = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
+            diagonal = cost[j];
+            cost[j] = at_most(replaced, at_most(cost[j], cost[j - 1]) + 1);
+        }
+    }
+    return cost[b_len];
+}
