@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Fixtures. PGFOLD_BIN names the binary under test; PGFOLD_BIN=direct runs the tests against PostgreSQL itself, which
+proves that what they expect is what PostgreSQL does (tests of pgfold's own behaviour are then skipped).
+
+`pg` is one PostgreSQL for the run, `proxy` one pgfold before it; `start_pgfold` starts another with settings of its own.
+`both` runs the same actions on either and compares what came back byte for byte.
+"""
+import contextlib
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import proto  # noqa: E402
+import servers  # noqa: E402
+
+BINARY = os.environ.get("PGFOLD_BIN", os.path.join(os.path.dirname(__file__), "../../build/pgfold"))
+DIRECT = BINARY == "direct"
+SCHEMA = """
+CREATE EXTENSION pg_stat_statements;
+CREATE TABLE item (id int PRIMARY KEY, name text, price numeric(10,2), note varchar(40), at timestamptz, ratio float8,
+                   raw bytea, flag bool);
+INSERT INTO item SELECT i, 'item ' || i, i * 1.25, CASE WHEN i % 3 = 0 THEN NULL ELSE repeat('n', i % 40) END,
+       '2024-01-01'::timestamptz + i * interval '1 hour', i / 3.0::float8, decode(md5(i::text), 'hex'), i % 2 = 0
+       FROM generate_series(1, 2000) i;
+CREATE TABLE child (id bigserial PRIMARY KEY, item_id int, body text);
+INSERT INTO child (item_id, body) SELECT i % 400 + 1, 'child ' || i FROM generate_series(1, 2000) i;
+CREATE INDEX ON child (item_id);
+CREATE TABLE thing (id uuid PRIMARY KEY, label text);
+INSERT INTO thing SELECT md5(i::text)::uuid, 'thing ' || i FROM generate_series(1, 500) i;
+CREATE TABLE scratch (a int, b text);
+CREATE TABLE big (id bigint PRIMARY KEY, body text);
+INSERT INTO big SELECT i, repeat(chr(97 + i::int % 26), 20000) FROM generate_series(1, 200) i;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
+GRANT CREATE ON SCHEMA public TO PUBLIC;
+ANALYZE
+"""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--large", action="store_true", help="values of 512 MB instead of 64 MB")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "pgfold: tests pgfold's own behaviour; skipped with PGFOLD_BIN=direct")
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 1))
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if DIRECT and item.get_closest_marker("pgfold"):
+            item.add_marker(pytest.mark.skip(reason="a test of pgfold's own behaviour; PGFOLD_BIN is direct"))
+
+
+def make_schema(pg):
+    with pg.connect(servers.SUPERUSER, "postgres") as c:
+        for statement in servers.ROLES.split(";"):
+            c.sql(statement)
+        c.sql("CREATE DATABASE app OWNER app")
+        c.sql("CREATE DATABASE second OWNER app")
+    for database in ("app", "second"):
+        with pg.connect(servers.SUPERUSER, database) as c:
+            for statement in SCHEMA.split(";\n"):
+                c.sql(statement)
+    with pg.connect(servers.SUPERUSER, "second") as c:
+        c.sql("UPDATE item SET name = 'second ' || name")
+
+
+@pytest.fixture(scope="session")
+def pg():
+    server = servers.Postgres()
+    try:
+        make_schema(server)
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def server_conninfo(pg):
+    return "host=127.0.0.1 port=%d sslmode=disable" % pg.port
+
+
+@pytest.fixture(scope="session")
+def proxy(pg, server_conninfo):
+    p = servers.Direct(pg) if DIRECT else servers.Pgfold(BINARY, server_conninfo)
+    yield p
+    p.stop()
+
+
+@pytest.fixture(scope="session")
+def long_lived(pg, server_conninfo):
+    """For settings that several tests share: long_lived(key="value")."""
+    with contextlib.ExitStack() as stack:
+        cache = {}
+
+        def get(mode=None, **settings):
+            key = (mode, tuple(sorted(settings.items())))
+            if key not in cache:
+                cache[key] = servers.Direct(pg) if DIRECT else servers.Pgfold(
+                    BINARY, server_conninfo, {k.replace("__", "."): v for k, v in settings.items()}, mode)
+                stack.callback(cache[key].stop)
+            return cache[key]
+        yield get
+
+
+@pytest.fixture
+def start_pgfold(pg, server_conninfo):
+    """start_pgfold({"pgfold.login_timeout": "1s"}, server=…, mode=…): a pgfold for this test alone."""
+    with contextlib.ExitStack() as stack:
+        def start(settings=None, server=None, **kw):
+            p = servers.Pgfold(BINARY, server or server_conninfo, settings, **kw)
+            stack.callback(p.stop)
+            return p
+        yield start
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def unix(request):
+    return request.param == "unix"
+
+
+@pytest.fixture
+def both(pg, proxy):
+    """both(action): action(end) for PostgreSQL and for pgfold; what they return must be equal, byte for byte.
+
+    Messages are masked for BackendKeyData alone. Returns what PostgreSQL gave, so that the test can look into it."""
+    def run(action, through=None):
+        results = []
+        for end in (pg, through or proxy):
+            got = action(end)
+            if isinstance(got, list) and got and isinstance(got[0], proto.Message):
+                got = proto.mask(got)
+            results.append(got)
+        assert results[1] == results[0]
+        return results[0]
+    return run
+
+
+class Folding:
+    """Piles lookups up behind a table lock, so that they wait in pgfold together, and counts what reached the server."""
+
+    def __init__(self, pg, direct):
+        self.pg, self.direct = pg, direct
+        self.admin = pg.admin()
+        self.opened = []
+
+    def close(self):
+        for c in self.opened + [self.admin]:
+            c.close()
+
+    def connections(self, end, n, **login):
+        out = [end.connect(**login) for _ in range(n)]
+        self.opened += out
+        return out
+
+    @contextlib.contextmanager
+    def locked(self, *tables, database="app", settle=0.3):
+        """The tables locked while the body runs; what the body sent has time to arrive before they are released."""
+        with self.pg.admin(database) as c:
+            c.sql("BEGIN")
+            for t in tables:
+                c.sql("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE" % t)
+            yield c
+            time.sleep(settle)
+            if c.status == "T":
+                c.sql("COMMIT")
+
+    def reset(self):
+        self.admin.sql("SELECT pg_stat_statements_reset()")
+
+    def calls(self, table):
+        """Statements that read the table, as the server counted them."""
+        return int(self.admin.value("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE "
+                                    "query ~* E'from\\\\s+(only\\\\s+)?([a-z_\"]+\\\\.)?\"?%s\\\\M'" % table))
+
+    def burst(self, conns, units, table, lock=True):
+        """Each connection sends its unit while the table is locked; replies by connection and the server's count."""
+        self.reset()
+        if lock:
+            with self.locked(table):
+                for c, u in zip(conns, units):
+                    c.send(u)
+        else:
+            for c, u in zip(conns, units):
+                c.send(u)
+        replies = [c.ready() for c in conns[:len(units)]]
+        return replies, self.calls(table)
+
+    def warm(self, conns, units, table):
+        """Repeats the burst until it is folded: pgfold has then vetted the shape and knows its result columns."""
+        if self.direct:
+            return
+        calls = None
+        for _ in range(40):
+            _, calls = self.burst(conns, units, table)
+            if calls < len(units):
+                return
+            time.sleep(0.1)
+        raise AssertionError("%d lookups of one shape are not folded: %d statements reached the server"
+                             % (len(units), calls))
+
+    def expect(self, conn, units):
+        """What PostgreSQL itself answers to each unit."""
+        return [conn.ask(u) for u in units]
+
+    def assert_folded(self, calls, lookups):
+        if not self.direct:
+            assert calls <= max(2, lookups // 3), "%d lookups cost %d statements" % (lookups, calls)
+
+    def assert_not_folded(self, calls, lookups):
+        assert calls == lookups
+
+
+@pytest.fixture
+def folding(pg):
+    f = Folding(pg, DIRECT)
+    yield f
+    f.close()
+
+
+@pytest.fixture(autouse=True)
+def still_alive(request):
+    """A crash is blamed on the test that caused it."""
+    yield
+    if "proxy" in request.fixturenames and not DIRECT:
+        p = request.getfixturevalue("proxy")
+        assert p.process.poll() is None, "pgfold died during this test:\n" + p.log()[-6000:]

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What comes before log-in: start-up parameters, protocol versions, requests for encryption, packets that are none."""
+import struct
+
+import pytest
+
+import proto
+import servers
+
+
+def start(params, version=proto.PROTOCOL_3_0):
+    def action(end):
+        with end.dial() as c:
+            c.send(proto.startup(params, version))
+            out = []
+            while True:
+                try:
+                    out.append(c.recv())
+                except proto.Closed as e:
+                    assert not e.rest
+                    return out
+                if out[-1].type == "Z":
+                    return out
+    return action
+
+
+BASE = {"user": "app", "database": "app"}
+
+
+def test_parameters_are_forwarded(both):
+    got = both(start({**BASE, "application_name": "the \"app\" ü", "DateStyle": "German, DMY", "TimeZone": "Asia/Tokyo",
+                      "client_encoding": "LATIN1", "search_path": "pg_catalog"}))
+    assert b"application_name\0" in proto.wire(got)
+
+
+def test_options(proxy):
+    with proxy.connect(options="-c statement_timeout=12345 -c work_mem=1MB") as c:
+        assert c.value("SHOW statement_timeout") == "12345ms"
+        assert c.value("SHOW work_mem") == "1MB"
+
+
+def test_extra_float_digits(both):
+    def action(end):
+        with end.connect(extra_float_digits="-10") as c:
+            return c.ask(proto.query("SELECT 1/3.0::float8"))
+    assert proto.rows(both(action)) == [[b"0.33333"]]
+
+
+def test_unknown_parameter(both):
+    assert proto.errors(both(start({**BASE, "no_such_setting": "1"})))[0]["C"] == "42704"
+
+
+def test_bad_value(both):
+    assert proto.errors(both(start({**BASE, "statement_timeout": "soon"})))[0]["C"] == "22023"
+
+
+def test_repeated_parameter(both):
+    both(start([*BASE.items(), ("application_name", "one"), ("application_name", "two")]))
+
+
+def test_database_defaults_to_the_user(both):
+    assert proto.errors(both(start({"user": "other"})))[0]["C"] == "3D000"
+
+
+def test_protocol_3_2_is_negotiated(both):
+    got = both(start(BASE, proto.PROTOCOL_3_2))
+    assert got[0].type in "vR" and got[-1].type == "Z"
+
+
+def test_protocol_options_are_negotiated(both):
+    got = both(start({**BASE, "_pq_.no_such_option": "1"}))
+    assert got[0].type == "v" and b"_pq_.no_such_option" in got[0].body and got[-1].type == "Z"
+
+
+@pytest.mark.parametrize("version", [0x00020000, 0x00040000, 0x0003ffff, 0, 0xffffffff])
+def test_other_protocol_versions(both, version):
+    def action(end):
+        with end.dial() as c:
+            c.send(proto.startup(BASE, version))
+            try:
+                first = c.recv()
+            except proto.Closed:
+                return "closed"
+            return first.type
+    both(action)
+
+
+@pytest.mark.pgfold
+def test_gss_request_is_refused(proxy):
+    with proxy.dial() as c:
+        assert c.send(proto.special_request(proto.GSS_REQUEST)).read_exact(1) == b"N"
+        assert c.login("app", "app")[-1].type == "Z"
+
+
+@pytest.mark.pgfold
+def test_ssl_request_without_tls_is_refused(proxy):
+    with proxy.dial() as c:
+        assert c.request_tls() == b"N"
+        assert c.login("app", "app")[-1].type == "Z"
+
+
+@pytest.mark.pgfold
+def test_ssl_then_gss_request(proxy):
+    with proxy.dial() as c:
+        assert c.request_tls() == b"N"
+        assert c.send(proto.special_request(proto.GSS_REQUEST)).read_exact(1) == b"N"
+        assert c.login("app", "app")[-1].type == "Z"
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("code", [proto.GSS_REQUEST, proto.SSL_REQUEST])
+def test_repeated_requests_do_not_go_on_for_ever(proxy, code):
+    with proxy.dial() as c:
+        answers = b""
+        try:
+            for _ in range(100):
+                answers += c.send(proto.special_request(code)).read_exact(1)
+        except (proto.Closed, OSError):
+            pass
+        assert answers[:1] == b"N" and len(answers) < 100
+
+
+def test_start_up_packet_of_10000_bytes(both):
+    both(start({**BASE, "application_name": "x" * (10000 - 100)}))
+
+
+@pytest.mark.pgfold
+def test_start_up_packet_too_large(proxy):
+    with proxy.dial() as c:
+        c.send(proto.startup({**BASE, "application_name": "x" * 10001}))
+        got = c.to_end()
+        assert proto.types(got) in ("", "E")
+        assert not got or proto.errors(got)[0]["C"] == "08P01"
+    with proxy.connect() as c:
+        assert c.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 7, 0x7fffffff, 0x80000000, 0xffffffff])
+def test_hostile_length(proxy, length):
+    with proxy.dial() as c:
+        c.send(struct.pack("!II", length, proto.PROTOCOL_3_0))
+        c.drain_raw()  # closed, with or without an error, but neither hung nor crashed
+    with proxy.connect() as c:
+        assert c.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("body", [b"user", b"user\0", b"user\0app", b"user\0app\0database", b"user\0app\0\0junk", b"\0\0\0"])
+def test_malformed_parameters(both, body):
+    def action(end):
+        with end.dial() as c:
+            c.send(struct.pack("!II", 8 + len(body), proto.PROTOCOL_3_0) + body)
+            got = c.to_end()
+            return [e["C"] for e in proto.errors(got)]
+    assert both(action)
+
+
+def test_http_request(proxy):
+    with proxy.dial() as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        c.drain_raw()
+    with proxy.connect() as c:
+        assert c.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", proto.startup(BASE)[:11]])
+def test_client_that_leaves_before_log_in(proxy, data):
+    for _ in range(5):
+        with proxy.dial() as c:
+            c.send(data)
+    with proxy.connect() as c:
+        assert c.value("SELECT 1") == "1"
+
+
+def test_client_that_leaves_during_log_in(pg, proxy):
+    for _ in range(5):
+        with proxy.dial() as c:
+            c.send(proto.startup({"user": "scram_user", "database": "app"}))
+            c.recv()
+    with pg.admin() as a:
+        servers.wait_for(lambda: a.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'scram_user'") == "0",
+                         "the server connections to be closed")
