@@ -37,8 +37,11 @@ struct stream {
 };
 
 void stream_init_plain(struct stream *s, int fd);
+// What a client-side context asks of stream_start_tls; kept in the context itself (its app_data).
+enum { STREAM_TLS_CHECK_NAME = 1, STREAM_TLS_NO_SNI = 2 };
+void stream_set_tls_policy(struct ssl_ctx_st *ctx, unsigned policy);
 // Turns a plain stream into a TLS one; the handshake is still to be made. 0, or -1 without a change.
-// server_side: we accept. host: name for SNI and, if the context verifies names, for the check; NULL when accepting.
+// server_side: we accept. host: name for SNI and, with STREAM_TLS_CHECK_NAME, for the check; NULL when accepting.
 int stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server_side, const char *host);
 static inline ssize_t stream_read(struct stream *s, void *to, size_t len) {
     return s->ops->read(s, to, len);

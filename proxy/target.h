@@ -14,7 +14,7 @@ enum target_sslmode { SSLMODE_DISABLE, SSLMODE_ALLOW, SSLMODE_PREFER, SSLMODE_RE
 enum target_attrs { TARGET_ANY, TARGET_READ_WRITE, TARGET_READ_ONLY, TARGET_PRIMARY, TARGET_STANDBY, TARGET_PREFER_STANDBY };
 
 struct target_host {
-    char *host;     // name, or directory of a Unix socket ('/' or '@' first)
+    char *host;     // name, or directory of a Unix socket ('/' or '@' first); NULL when only hostaddr is given
     char *hostaddr; // NULL: resolve host
     char *port;
 };
@@ -24,7 +24,7 @@ struct target {
     size_t n_hosts;
     enum target_sslmode sslmode;
     bool ssl_direct;            // sslnegotiation = direct
-    struct ssl_ctx_st *ssl_ctx; // NULL when sslmode is disable
+    struct ssl_ctx_st *ssl_ctx; // NULL when sslmode is disable or every host is a Unix socket (those never use TLS)
     enum target_attrs attrs;
     uint64_t connect_timeout;   // microseconds, 0: no limit
     bool keepalives;
@@ -37,6 +37,11 @@ struct target {
 // Settings that are not supported (gssencmode=require, channel_binding=require, …) are errors. NULL: message in err.
 struct target *target_create(const char *conninfo, char *ignored, size_t ignored_size, char *err, size_t err_size);
 void target_destroy(struct target *t); // takes NULL
+
+// True when the host is reached through a Unix socket; its path is <host>/.s.PGSQL.<port>.
+static inline bool target_host_is_unix(const struct target_host *h) {
+    return h->hostaddr == NULL && h->host != NULL && (h->host[0] == '/' || h->host[0] == '@');
+}
 
 // TLS context for clients' connections; NULL with a message that names the file. Records of at most 8 kB, TLS 1.2 and up,
 // ALPN "postgresql" (required when the client negotiates TLS directly).
