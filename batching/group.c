@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/group.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/write.h"
+
 void group_table_init(struct group_table *t, unsigned max) {
-    *t = (struct group_table){.max = max, .next_id = 1, .scratch = buf_make(1 << 17)};
+    *t = (struct group_table){.max = max, .scratch = buf_make(1 << 17)};
 }
 
 static void group_free(struct group *g, struct identity_table *identities) {
@@ -59,12 +62,12 @@ static bool table_has_room(struct group_table *t, struct identity_table *identit
     return t->n < t->max;
 }
 
-static void scratch_start(struct group_table *t, const struct shape *s, const struct identity *i) {
+static void scratch_start(struct group_table *t, const struct shape *s, const struct identity *i, int key) {
     struct {
-        const void *shape;
+        const void *shape; // the group holds a reference, so the address stays the shape's
         uint64_t identity;
         int64_t key;
-    } head = {s, i->id, s->key};
+    } head = {s, i->id, key};
     buf_reset(&t->scratch);
     buf_put(&t->scratch, &head, sizeof head);
 }
@@ -81,7 +84,7 @@ static struct group *table_find(struct group_table *t) {
 }
 
 static struct group *table_add(struct group_table *t, struct identity_table *identities, struct shape *s,
-                               struct identity *i) {
+                               struct identity *i, int key) {
     if (t->scratch.failed || !table_has_room(t, identities))
         return NULL;
     struct group *g = calloc(1, sizeof *g);
@@ -96,8 +99,7 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
     g->cache_key_len = t->scratch.len;
     g->shape = shape_ref(s);
     g->identity = identity_ref(i);
-    g->key = s->key;
-    g->id = t->next_id++;
+    g->key = key;
     g->text = buf_make((size_t)1 << 20);
     g->row_description = buf_make((size_t)1 << 20);
     HASH_ADD_KEYPTR(hh, t->table, g->cache_key, g->cache_key_len, g);
@@ -131,7 +133,7 @@ static bool copy_values(struct group *g, struct slice text, const struct shape_t
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
                                struct identity *i, struct slice text, const struct shape_text *v) {
     int key = s->parsed->keys[s->key].param - 1;
-    scratch_start(t, s, i);
+    scratch_start(t, s, i, s->key);
     buf_put_u8(&t->scratch, v->values[key].type == TOKEN_STRING);
     for (int at = 0; at < v->n_values; at++) {
         if (at == key)
@@ -142,7 +144,7 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
     struct group *g = table_find(t);
     if (g)
         return g;
-    g = table_add(t, identities, s, i);
+    g = table_add(t, identities, s, i, s->key);
     if (g && !copy_values(g, text, v)) {
         table_remove(t, g, identities);
         return NULL;
@@ -150,6 +152,13 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
     if (g)
         g->key_quoted = v->values[key].type == TOKEN_STRING;
     return g;
+}
+
+struct group *group_for_read(struct group_table *t, struct identity_table *identities, struct shape *s,
+                             struct identity *i) {
+    scratch_start(t, s, i, GROUP_READ);
+    struct group *g = table_find(t);
+    return g ? g : table_add(t, identities, s, i, GROUP_READ);
 }
 
 static uint32_t declared_key_type(const struct shape *s) {
@@ -163,7 +172,7 @@ static uint32_t declared_key_type(const struct shape *s) {
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind) {
     unsigned key = (unsigned)s->parsed->keys[s->key].param - 1;
-    scratch_start(t, s, i);
+    scratch_start(t, s, i, s->key);
     buf_put_u16(&t->scratch, bind->n_result_formats);
     buf_put(&t->scratch, bind->result_formats, (size_t)bind->n_result_formats * 2);
     size_t walk = 0;
@@ -178,7 +187,7 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
     struct group *g = table_find(t);
     if (g)
         return g;
-    g = table_add(t, identities, s, i);
+    g = table_add(t, identities, s, i, s->key);
     if (!g)
         return NULL;
     g->declared_type = declared_key_type(s);
@@ -192,6 +201,40 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
     return g;
 }
 
+static uint32_t parameter_type(const struct group *g, unsigned i) {
+    bool is_key = g->values || i + 1 == (unsigned)g->shape->parsed->keys[g->key].param;
+    return is_key ? key_array_type(g->key_type) : i < g->shape->n_types ? g->shape->types[i] : 0;
+}
+
+static unsigned parameter_count(const struct group *g) {
+    return g->values ? 1 : (unsigned)g->shape->parsed->n_params;
+}
+
+// Equal statements of different groups (other result formats) share what is prepared.
+static XXH128_hash_t statement_digest(struct group *g) {
+    size_t text_len = g->text.len;
+    for (unsigned i = 0; i < parameter_count(g); i++)
+        buf_put_u32(&g->text, parameter_type(g, i));
+    XXH128_hash_t h = XXH3_128bits(g->text.data, g->text.len);
+    g->text.len = text_len;
+    return h;
+}
+
+void group_statement_name(XXH128_hash_t statement, char *name) {
+    snprintf(name, GROUP_NAME_SIZE, "pgfold_%016llx%016llx", (unsigned long long)statement.high64,
+             (unsigned long long)statement.low64);
+}
+
+void group_write_parse(const struct group *g, struct buf *out) {
+    char name[GROUP_NAME_SIZE];
+    uint32_t types[SHAPE_MAX_VALUES];
+    unsigned n = parameter_count(g);
+    for (unsigned i = 0; i < n; i++)
+        types[i] = parameter_type(g, i);
+    group_statement_name(g->statement, name);
+    write_parse(out, (struct slice){(uint8_t *)name, strlen(name)}, (struct slice){g->text.data, g->text.len}, types, n);
+}
+
 static const char *judge(struct group *g, const struct vet_result *r) {
     if (!r->answered)
         return "the table was not found";
@@ -202,13 +245,15 @@ static const char *judge(struct group *g, const struct vet_result *r) {
     g->key_type = g->declared_type ? g->declared_type : r->key_type;
     if (key_type_is_integer(g->key_type) != key_type_is_integer(r->key_type) || !key_type_known(g->key_type))
         return "the parameter's type and the key column's type differ";
+    g->column_type = r->key_type;
     if (!g->key_quoted && g->values && !key_type_is_integer(g->key_type))
         return "the constant's type and the key column's type differ";
     g->form = r->key_unique && rewrite_in_possible(g->shape, g->key) ? FORM_IN : FORM_LATERAL;
     buf_reset(&g->text);
     if (!rewrite_folded(g->shape, g->key, g->form, g->key_type, g->values, &g->text))
         return "the folded statement could not be written";
-    return NULL;
+    g->statement = statement_digest(g);
+    return g->text.failed ? "the folded statement could not be written" : NULL;
 }
 
 const char *group_vetted(struct group *g, const struct vet_result *r, uint64_t now, uint64_t generation) {

@@ -176,7 +176,6 @@ bool session_identity_wants_proof(struct session_identity *s) {
 void session_identity_doubt(struct identity_table *t, struct session_identity *s) {
     // A private identity stands for a state of the session, too: what was vetted before the doubt is void.
     drop_current(t, s);
-    s->asked = 0;
     if (s->state == IDENTITY_PROVEN || s->state == IDENTITY_PROVING)
         s->state = IDENTITY_UNPROVEN;
     // The next proof reports the settings that the server shows; of the others the list stays the best that is known.

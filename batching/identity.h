@@ -58,7 +58,7 @@ struct session_identity {
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
     unsigned n_proofs;         // how often it was proven
-    unsigned asked;            // lookups since the last doubt
+    unsigned asked;            // lookups since the last proof
     struct identity *current;  // NULL: not made yet
 };
 

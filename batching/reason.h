@@ -39,6 +39,7 @@
     X(TOO_MANY_SHAPES, "too_many_shapes", "no room for another shape or group")                               \
     X(SESSION_FULL, "session_full", "the session has too many statements waiting")                            \
     X(OBSERVE, "observe", "mode is observe")                                                                  \
+    X(ENCODING, "encoding", "the client encoding has characters that contain the byte of a quote")             \
     X(OPAQUE, "opaque", "the connection is relayed without being read")                                       \
     X(MEMORY, "memory", "out of memory")
 

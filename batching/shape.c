@@ -82,6 +82,16 @@ static enum reason lookup_reason(const struct shape *s) {
     return p->n_params > SHAPE_MAX_VALUES ? REASON_PARAMETERS : REASON_NONE;
 }
 
+bool shape_text_changes_definitions(struct slice text) {
+    static const char *const words[] = {"create", "alter", "drop", "grant", "revoke", "do", "call", "reassign", "import",
+                                        "security"};
+    struct token t = lexer_first_word((const char *)text.data, text.len);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (token_is((const char *)text.data, t, words[i]))
+            return true;
+    return false;
+}
+
 static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slice text, size_t max_text) {
     s->cache_key = malloc(cache_key->len);
     s->text = malloc(text.len + 1);
@@ -96,6 +106,7 @@ static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slic
     if (!s->parsed)
         return false;
     s->reason = lookup_reason(s);
+    s->changes = s->parsed->kind == STATEMENT_OTHER && shape_text_changes_definitions(text);
     return true;
 }
 

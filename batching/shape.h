@@ -34,6 +34,7 @@ struct shape {
         uint64_t last;           // hash of the last value seen
         uint32_t changes;
     } watch[SHAPE_MAX_KEYS];
+    bool changes;                // may change definitions that vetting looked at
     enum reason reason;          // why a statement of this shape is no lookup; NONE: it may be one
 };
 
@@ -58,6 +59,9 @@ struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned 
 
 // The shape of a text as it stands, constants and all: for SET and its like.
 struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reason *why);
+
+// May a statement that starts with this text change definitions (tables, functions, permissions)?
+bool shape_text_changes_definitions(struct slice text);
 
 struct shape *shape_ref(struct shape *s);
 void shape_unref(struct shape *s); // takes NULL

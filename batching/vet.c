@@ -154,3 +154,80 @@ void vet_row(struct slice row, struct vet_result *r) {
     r->refusal = r->key_type ? refusal(row) : "the key's column was not found";
     r->ok = !r->refusal;
 }
+
+// ---- plain reads
+
+// Sorted. Aggregates and functions that ORMs write into their selects; each is immutable, or stable without a look at
+// anything but the clock, the time zone and its arguments.
+static const char *const plain_functions[] = {
+    "abs", "array_agg", "array_length", "avg", "bool_and", "bool_or", "btrim", "ceil", "ceiling", "char_length",
+    "concat", "concat_ws", "count", "date", "date_part", "date_trunc", "dense_rank", "every", "extract", "first_value",
+    "floor", "greatest", "initcap", "json_agg", "json_array_elements", "json_build_array", "json_build_object",
+    "json_object_agg", "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "jsonb_object_agg", "lag", "last_value",
+    "lead", "left", "length", "lower", "lpad", "ltrim", "max", "md5", "min", "mod", "now", "ntile", "octet_length",
+    "percent_rank", "position", "power", "rank", "repeat", "replace", "reverse", "right", "round", "row_number",
+    "row_to_json", "rpad", "rtrim", "sign", "split_part", "sqrt", "starts_with", "stddev", "string_agg", "strpos",
+    "substr", "substring", "sum", "timezone", "to_char", "to_date", "to_json", "to_jsonb", "to_timestamp", "trim",
+    "trunc", "unnest", "upper", "variance", "version",
+};
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(a, *(const char *const *)b);
+}
+
+bool vet_functions_plain(const struct parsed *p) {
+    for (int i = 0; i < p->n_functions; i++) {
+        const struct parsed_function *f = &p->functions[i];
+        if (f->schema && strcmp(f->schema, "pg_catalog") != 0)
+            return false;
+        if (!bsearch(f->name, plain_functions, sizeof plain_functions / sizeof *plain_functions,
+                     sizeof *plain_functions, compare_names))
+            return false;
+    }
+    return true;
+}
+
+static bool put_function_names(struct buf *out, const struct parsed *p) {
+    const char **names = calloc((size_t)p->n_functions + 1, sizeof *names);
+    if (!names)
+        return false;
+    for (int i = 0; i < p->n_functions; i++)
+        names[i] = p->functions[i].name;
+    bool ok = put_list(out, names, p->n_functions, "name");
+    free(names);
+    return ok;
+}
+
+static bool put_relation_names(struct buf *out, const struct parsed *p) {
+    buf_put_text(out, "ARRAY[");
+    for (int i = 0; i < p->n_relations; i++) {
+        if (i)
+            buf_put_u8(out, ',');
+        if (!put_relation(out, &p->relations[i]))
+            return false;
+    }
+    buf_put_text(out, "]::pg_catalog.text[]");
+    return true;
+}
+
+bool vet_read_query(const struct shape *s, struct buf *out) {
+    const struct parsed *p = s->parsed;
+    buf_put_text(out, "SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(");
+    if (!put_relation_names(out, p))
+        return false;
+    buf_put_text(out, ") AS u(x) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.x) WHERE (c.relnamespace = 11 "
+                      "OR c.relkind IN ('r', 'p', 'm') AND NOT c.relrowsecurity AND c.relpersistence <> 't') IS NOT TRUE) "
+                      "AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.pronamespace <> 11 AND f.proname = ANY (");
+    if (!put_function_names(out, p))
+        return false;
+    buf_put_text(out, ")) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f ON f.oid = o.oprcode "
+                      "WHERE o.oprnamespace <> 11 AND f.provolatile <> 'i' AND o.oprname = ANY (");
+    if (!put_list(out, (const char *const *)p->operators, p->n_operators, "name"))
+        return false;
+    buf_put_text(out, "))");
+    return !out->failed;
+}
+
+bool vet_read_row(struct slice row) {
+    return column_is(row, 0, "t");
+}

@@ -18,6 +18,14 @@ struct vet_result {
 // Appends the catalogue query for the shape's candidate `key` to `out`. False: a name cannot be quoted safely, or no memory.
 bool vet_query(const struct shape *s, int key, struct buf *out) __attribute__((warn_unused_result));
 
+// The same for a SELECT that is only asked whether it is a plain read: its one column is "t" when every table is an ordinary one
+// without row-level security (or the server's own) and none of its functions and operators is a user's.
+bool vet_read_query(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
+bool vet_read_row(struct slice row);
+
+// Functions of the server's own that read and change nothing of a session. False when one is not on the list.
+bool vet_functions_plain(const struct parsed *p);
+
 // What the query's one row (DataRow body, text format) means.
 void vet_row(struct slice row, struct vet_result *r);
 

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/write.h"
+
+// ---- keys without duplicates
+
+static uint32_t find_slot(const struct batch *b, const struct key *k, bool *found) {
+    uint32_t at = (uint32_t)XXH3_64bits(k->bytes, sizeof k->bytes) & (b->n_slots - 1);
+    for (; b->slots[at]; at = (at + 1) & (b->n_slots - 1)) {
+        if (memcmp(b->keys[b->slots[at] - 1].bytes, k->bytes, sizeof k->bytes) == 0) {
+            *found = true;
+            return at;
+        }
+    }
+    *found = false;
+    return at;
+}
+
+// Index of the key, added when it is new; n_keys == max leaves a new one out: UINT32_MAX.
+static uint32_t add_key(struct batch *b, const struct key *k, unsigned max) {
+    bool found;
+    uint32_t at = find_slot(b, k, &found);
+    if (found)
+        return b->slots[at] - 1;
+    if (b->n_keys == max)
+        return UINT32_MAX;
+    b->keys[b->n_keys] = *k;
+    b->slots[at] = ++b->n_keys;
+    return b->n_keys - 1;
+}
+
+static void take_waiting(struct group *g, struct lookup *l) {
+    g->first = l->next_waiting;
+    if (g->first)
+        g->first->previous_waiting = NULL;
+    else
+        g->last = NULL;
+    l->next_waiting = NULL;
+    g->n_waiting--;
+}
+
+static void take_members(struct batch *b, unsigned max_keys) {
+    struct group *g = b->group;
+    while (g->first) {
+        struct lookup *l = g->first;
+        uint32_t key = add_key(b, &l->key, max_keys);
+        if (key == UINT32_MAX)
+            return;
+        take_waiting(g, l);
+        l->state = LOOKUP_BATCHED;
+        l->batch = b;
+        l->member = b->n_members;
+        b->members[b->n_members] = l;
+        b->member_key[b->n_members++] = key;
+    }
+}
+
+struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer) {
+    struct batch *b = calloc(1, sizeof *b);
+    if (!b)
+        return NULL;
+    size_t n = g->n_waiting, n_keys = n < max_keys ? n : max_keys;
+    b->n_slots = 4;
+    while (b->n_slots < 2 * n_keys)
+        b->n_slots *= 2;
+    b->group = g;
+    b->data = buf_make(max_answer);
+    b->members = calloc(n, sizeof *b->members);
+    b->member_key = calloc(n, sizeof *b->member_key);
+    b->keys = calloc(n_keys, sizeof *b->keys);
+    b->key_rows = calloc(n_keys, sizeof *b->key_rows);
+    b->slots = calloc(b->n_slots, sizeof *b->slots);
+    if (!b->members || !b->member_key || !b->keys || !b->key_rows || !b->slots) {
+        batch_destroy(b);
+        return NULL;
+    }
+    take_members(b, max_keys);
+    b->n_left = b->n_members;
+    return b;
+}
+
+void batch_destroy(struct batch *b) {
+    if (!b)
+        return;
+    free(b->members);
+    free(b->member_key);
+    free(b->keys);
+    free(b->key_rows);
+    free(b->slots);
+    free(b->rows);
+    buf_free(&b->data);
+    free(b);
+}
+
+// ---- what is sent
+
+static void put_result_formats(const struct group *g, struct buf *out) {
+    if (g->n_formats <= 1) { // holds for the added column, too
+        buf_put_u16(out, g->n_formats);
+        buf_put(out, g->formats, (size_t)g->n_formats * 2);
+        return;
+    }
+    buf_put_u16(out, (uint16_t)(g->n_formats + 1));
+    buf_put_u16(out, 0);
+    buf_put(out, g->formats, (size_t)g->n_formats * 2);
+}
+
+// The parameters of the first member, whose values but the key are those of all members.
+static bool put_parameters(const struct batch *b, struct buf *out) {
+    const struct group *g = b->group;
+    if (g->values) {
+        buf_put_u16(out, 1);
+        buf_put_u16(out, 1);
+        buf_put_u16(out, 1);
+        key_write_array(out, g->key_type, b->keys, b->n_keys);
+        return true;
+    }
+    const struct lookup *l = b->members[0];
+    struct frame f;
+    struct msg_bind m;
+    size_t at = 0;
+    if (l->has_parse && frame_read(l->bytes, l->len, &f) == FRAME_OK)
+        at = f.size;
+    if (frame_read(l->bytes + at, l->len - at, &f) != FRAME_OK || !msg_bind_read(f.body, f.body_len, &m))
+        return false;
+    unsigned key = (unsigned)g->shape->parsed->keys[g->key].param - 1;
+    buf_put_u16(out, m.n_params);
+    for (unsigned i = 0; i < m.n_params; i++)
+        buf_put_u16(out, i == key ? 1 : msg_bind_param_format(&m, i));
+    buf_put_u16(out, m.n_params);
+    size_t walk = 0;
+    struct slice value;
+    for (unsigned i = 0; msg_bind_next_param(&m, &walk, &value); i++) {
+        if (i == key) {
+            key_write_array(out, g->key_type, b->keys, b->n_keys);
+            continue;
+        }
+        buf_put_u32(out, value.data ? (uint32_t)value.len : UINT32_MAX);
+        buf_put(out, value.data, value.len);
+    }
+    return true;
+}
+
+void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes, struct buf *out) {
+    char name[GROUP_NAME_SIZE];
+    for (unsigned i = 0; i < n_closes; i++) {
+        group_statement_name(closes[i], name);
+        write_close(out, 'S', (struct slice){(uint8_t *)name, strlen(name)});
+    }
+    group_statement_name(b->group->statement, name);
+    struct slice statement = {(uint8_t *)name, strlen(name)};
+    b->n_closes = n_closes;
+    b->form = b->group->form;
+    b->statement = b->group->statement;
+    b->generation = b->group->generation;
+    b->parse = !prepared;
+    b->describe = !prepared || !b->group->row_description.len;
+    if (b->parse)
+        group_write_parse(b->group, out);
+    if (b->describe)
+        write_describe(out, 'S', statement);
+    size_t at = write_begin(out, F_BIND);
+    buf_put_u8(out, 0); // the unnamed portal
+    buf_put_str(out, name);
+    if (!put_parameters(b, out))
+        out->failed = true;
+    put_result_formats(b->group, out);
+    write_end(out, at);
+    write_execute_all(out, (struct slice){0});
+    write_empty(out, F_SYNC);
+}
+
+// ---- what comes back
+
+static void fail(struct batch *b, const char *why) {
+    if (!b->failed)
+        b->why = why;
+    b->failed = true;
+}
+
+// Keeps the description without the added column, or compares it with the one that is kept: a lender whose statement has
+// other columns saw other definitions.
+static void take_row_description(struct batch *b, const struct frame *f) {
+    struct group *g = b->group;
+    uint16_t n;
+    size_t first = msg_row_description_first(f->body, f->body_len, &n);
+    if (!first || n < 2) {
+        fail(b, "unexpected row description");
+        return;
+    }
+    struct buf own = buf_make(g->row_description.limit);
+    buf_put_u16(&own, (uint16_t)(n - 1));
+    buf_put(&own, f->body + 2 + first, f->body_len - 2 - first);
+    XXH128_hash_t hash = own.failed ? (XXH128_hash_t){0, 0} : row_description_hash(own.data, own.len);
+    if (own.failed)
+        fail(b, "row description too long");
+    else if (g->n_formats > 1 && g->n_formats != n - 1)
+        fail(b, "number of result formats does not fit");
+    else if (!g->row_description.len) {
+        buf_free(&g->row_description);
+        g->row_description = own;
+        g->row_hash = hash;
+        return;
+    } else if (!XXH128_isEqual(hash, g->row_hash))
+        fail(b, "result columns differ from those seen before");
+    buf_free(&own);
+}
+
+// Which key a row belongs to, by its added first column; UINT32_MAX when it belongs to none.
+static uint32_t row_key(const struct batch *b, struct slice tag) {
+    const struct group *g = b->group;
+    uint16_t format = g->n_formats == 1 ? get_u16(g->formats) : 0;
+    struct key k;
+    if (b->form == FORM_IN) {
+        bool found = false;
+        if (!key_read(g->column_type, format, tag, &k))
+            return UINT32_MAX;
+        uint32_t at = find_slot(b, &k, &found);
+        // The key column is unique: a second row would mean that the vetting was wrong.
+        return found && !b->key_rows[b->slots[at] - 1].n_rows ? b->slots[at] - 1 : UINT32_MAX;
+    }
+    if (!key_read(OID_INT8, format, tag, &k))
+        return UINT32_MAX;
+    uint64_t ordinal = get_u64(k.bytes);
+    return ordinal >= 1 && ordinal <= b->n_keys ? (uint32_t)ordinal - 1 : UINT32_MAX;
+}
+
+static bool rows_have_room(struct batch *b) {
+    if (b->n_rows < b->max_rows)
+        return true;
+    uint32_t max = b->max_rows ? b->max_rows * 2 : 64;
+    // a row takes room in `data`, too, whose ceiling holds for both
+    struct batch_row *rows = realloc(b->rows, max * sizeof *rows);
+    if (!rows)
+        return false;
+    b->rows = rows;
+    b->max_rows = max;
+    return true;
+}
+
+static void take_row(struct batch *b, const struct frame *f) {
+    struct msg_row row;
+    if (!msg_row_read(f->body, f->body_len, &row) || !b->group->row_description.len ||
+        row.n_columns - 1 != get_u16(b->group->row_description.data)) {
+        fail(b, "unexpected row");
+        return;
+    }
+    uint32_t key = row_key(b, row.first);
+    if (key == UINT32_MAX) {
+        fail(b, "a row belongs to no key of the batch");
+        return;
+    }
+    size_t at = b->data.len, length;
+    length = write_begin(&b->data, B_DATA_ROW);
+    buf_put_u16(&b->data, (uint16_t)(row.n_columns - 1));
+    buf_put(&b->data, row.rest.data, row.rest.len);
+    write_end(&b->data, length);
+    if (b->data.failed || !rows_have_room(b)) {
+        fail(b, "the answer is larger than batching.max_answer");
+        return;
+    }
+    b->rows[b->n_rows] = (struct batch_row){.at = at, .len = (uint32_t)(b->data.len - at)};
+    struct batch_key *k = &b->key_rows[key];
+    uint32_t index = ++b->n_rows;
+    *(k->last_row ? &b->rows[k->last_row - 1].next : &k->first_row) = index;
+    k->last_row = index;
+    k->n_rows++;
+}
+
+// The stages in order, each with the one message that leads out of it.
+static void advance(struct batch *b, const struct frame *f) {
+    if (b->stage == STAGE_CLOSE && !b->n_closes)
+        b->stage = STAGE_PARSE;
+    if (b->stage == STAGE_PARSE && !b->parse)
+        b->stage = STAGE_DESCRIBE;
+    if (b->stage == STAGE_DESCRIBE && !b->describe)
+        b->stage = STAGE_BIND;
+    static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION, B_ROW_DESCRIPTION,
+                                  B_BIND_COMPLETE, B_COMMAND_COMPLETE, 0};
+    if (b->stage == STAGE_ROWS && f->type == B_DATA_ROW) {
+        take_row(b, f);
+        return;
+    }
+    if (f->type != (uint8_t)wanted[b->stage]) {
+        fail(b, f->type == B_ERROR ? "the server reported an error" : "unexpected message");
+        return;
+    }
+    if (b->stage == STAGE_ROWS_OF)
+        take_row_description(b, f);
+    if (b->stage == STAGE_CLOSE)
+        b->n_closes--;
+    else
+        b->stage++;
+}
+
+// Definitions that changed while the batch was under way void what its rows were going to be read by.
+static bool still_current(const struct batch *b) {
+    const struct group *g = b->group;
+    return g->state == GROUP_READY && g->generation == b->generation && XXH128_isEqual(g->statement, b->statement);
+}
+
+bool batch_feed(struct batch *b, const struct frame *f) {
+    if (!b->failed && !still_current(b))
+        fail(b, "definitions changed");
+    if (f->type == B_READY_FOR_QUERY) {
+        if (b->stage != STAGE_END)
+            fail(b, "the answer is incomplete");
+        return true;
+    }
+    if (!b->failed)
+        advance(b, f);
+    return false;
+}
+
+// ---- what a member gets
+
+// The kept description has the statement's format codes (0); a portal's are those of Bind.
+static void put_row_description(const struct group *g, struct buf *out) {
+    size_t at = write_begin(out, B_ROW_DESCRIPTION), body = out->len;
+    buf_put(out, g->row_description.data, g->row_description.len);
+    write_end(out, at);
+    if (out->failed || !g->n_formats)
+        return;
+    uint8_t *p = out->data + body + 2, *end = out->data + out->len;
+    for (unsigned i = 0; p < end; i++) {
+        p += strlen((char *)p) + 1 + 16;
+        memcpy(p, g->formats + (g->n_formats == 1 ? 0 : (size_t)i * 2), 2);
+        p += 2;
+    }
+}
+
+void batch_answer(const struct batch *b, uint32_t i, char status, struct buf *out) {
+    const struct lookup *l = b->members[i];
+    const struct batch_key *k = &b->key_rows[b->member_key[i]];
+    if (l->has_parse)
+        write_empty(out, B_PARSE_COMPLETE);
+    if (!l->simple)
+        write_empty(out, B_BIND_COMPLETE);
+    if (l->simple || l->has_describe)
+        put_row_description(b->group, out);
+    for (uint32_t row = k->first_row; row; row = b->rows[row - 1].next)
+        buf_put(out, b->data.data + b->rows[row - 1].at, b->rows[row - 1].len);
+    write_select_complete(out, k->n_rows);
+    write_ready(out, status);
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// When lookups go out, and how. Lookups queue in their groups while a turn of the event loop lasts; at its end every group with a
+// queue is looked at once: one lookup with nothing of its group under way goes out as it was sent, several become a batch, and
+// while as many batches as allowed are under way, the rest waits. So batches form by themselves, and nobody waits for company.
+//
+// What fails is run alone: a batch that ends badly in any way hands its members back, each to its own connection.
+#include "batching/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/session.h"
+
+struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects, void *ctx) {
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->limits = *limits;
+    e->effects = effects;
+    e->ctx = ctx;
+    e->generation = 1;
+    shape_cache_init(&e->shapes, limits->max_shapes, limits->max_text);
+    identity_table_init(&e->identities);
+    group_table_init(&e->groups, limits->max_groups);
+    e->answer = buf_make(2 * limits->max_answer + 65536);
+    e->request = buf_make(limits->max_text * 4 + (size_t)limits->max_keys * 64 + 65536);
+    return e;
+}
+
+void engine_destroy(struct engine *e) {
+    if (!e)
+        return;
+    group_table_finish(&e->groups, &e->identities);
+    shape_cache_finish(&e->shapes);
+    identity_table_finish(&e->identities);
+    buf_free(&e->answer);
+    buf_free(&e->request);
+    free(e);
+}
+
+void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
+    e->limits = *limits;
+    e->answer.limit = 2 * limits->max_answer + 65536;
+    e->request.limit = limits->max_text * 4 + (size_t)limits->max_keys * 64 + 65536;
+}
+
+void engine_definitions_changed(struct engine *e) {
+    e->generation++;
+}
+
+void engine_list_group(struct engine *e, struct group *g) {
+    if (g->listed)
+        return;
+    g->listed = true;
+    g->next_listed = e->listed;
+    e->listed = g;
+}
+
+void engine_list_proof(struct engine *e, struct session *s) {
+    if (s->proof_listed)
+        return;
+    s->proof_listed = true;
+    s->next_proof = e->to_prove;
+    e->to_prove = s;
+}
+
+void engine_unlist_proof(struct engine *e, struct session *s) {
+    for (struct session **at = &e->to_prove; s->proof_listed && *at; at = &(*at)->next_proof) {
+        if (*at == s) {
+            *at = s->next_proof;
+            s->proof_listed = false;
+            return;
+        }
+    }
+}
+
+// ---- running lookups
+
+static void run_alone(struct lookup *l) {
+    lookup_detach_waiting(l);
+    l->counted = true;
+    l->group->in_flight++;
+    session_run_alone(l->session, l);
+}
+
+static void run_all_alone(struct group *g) {
+    while (g->first)
+        run_alone(g->first);
+}
+
+// The catalogue is asked on the connection of a lookup that has just been sent, behind it.
+static void start_vet(struct group *g, struct session *s) {
+    if (s && g->state == GROUP_NEW)
+        session_start_vet(s, g);
+}
+
+// Lookups that came before their group was vetted still carry their keys as text. Those without a plain key run alone.
+static void read_keys(struct engine *e, struct group *g) {
+    for (struct lookup *l = g->first, *next; l; l = next) {
+        next = l->next_waiting;
+        if (!l->has_key)
+            l->has_key = key_read(g->key_type, l->key_format, l->raw_key, &l->key);
+        if (!l->has_key) {
+            e->counters.forwarded[REASON_KEY_VALUE]++;
+            run_alone(l);
+        }
+    }
+}
+
+// The member that runs the batch: its connection must be free for it; among those the one that has prepared the statement and was
+// used last, so that few connections prepare much, and their caches are warm.
+static struct session *choose_lender(const struct batch *b) {
+    struct session *best = NULL;
+    bool best_prepared = false;
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        struct session *s = b->members[i]->session;
+        if (!session_can_lend(s))
+            continue;
+        bool prepared = s->n_prepared && session_has_prepared(s, b->statement);
+        bool idler = best && s->owed.n < best->owed.n;
+        bool same = best && s->owed.n == best->owed.n && prepared == best_prepared && s->last_used > best->last_used;
+        if (!best || idler || (s->owed.n == best->owed.n && prepared && !best_prepared) || same) {
+            best = s;
+            best_prepared = prepared;
+        }
+    }
+    return best;
+}
+
+static void link_batch(struct engine *e, struct batch *b) {
+    b->next = e->batches;
+    if (b->next)
+        b->next->previous = b;
+    e->batches = b;
+}
+
+static void unlink_batch(struct engine *e, struct batch *b) {
+    *(b->previous ? &b->previous->next : &e->batches) = b->next;
+    if (b->next)
+        b->next->previous = b->previous;
+}
+
+static bool run_batch(struct engine *e, struct group *g) {
+    struct batch *b = batch_create(g, e->limits.max_keys, e->limits.max_answer);
+    if (!b)
+        return false;
+    b->started = e->now;
+    b->statement = g->statement;
+    g->in_flight++;
+    link_batch(e, b);
+    struct session *lender = choose_lender(b);
+    if (lender) {
+        session_run_batch(lender, b);
+    } else {
+        b->failed = true;
+        b->why = "no member's connection is free";
+        engine_batch_ended(e, b);
+    }
+    return true;
+}
+
+static void dispatch_ready(struct engine *e, struct group *g) {
+    read_keys(e, g);
+    while (g->n_waiting && (g->urgent || g->in_flight < e->limits.max_in_flight)) {
+        if (g->n_waiting == 1 || !run_batch(e, g))
+            run_alone(g->first);
+    }
+}
+
+static bool window_is_open(const struct engine *e, const struct group *g) {
+    return e->limits.window && !g->urgent && g->n_waiting < e->limits.max_keys &&
+           e->now < g->waiting_since + e->limits.window;
+}
+
+void engine_dispatch_group(struct engine *e, struct group *g) {
+    if (g->state == GROUP_READY && g->generation != e->generation)
+        group_forget(g);
+    if (g->state == GROUP_READY) {
+        if (!window_is_open(e, g))
+            dispatch_ready(e, g);
+    } else if (g->n_waiting) {
+        bool company = g->n_waiting + g->in_flight > 1;
+        struct session *s = g->last->session;
+        run_all_alone(g);
+        if (company)
+            start_vet(g, s);
+    }
+    g->urgent = false;
+    if (g->n_waiting)
+        g->waiting_since = g->waiting_since ? g->waiting_since : e->now;
+}
+
+// ---- the end of a batch
+
+static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
+    struct lookup *l = b->members[i];
+    struct session *s = l->session;
+    if (s->first != l) {
+        l->answer = buf_make(e->answer.limit);
+        batch_answer(b, i, s->txn, &l->answer);
+        if (l->answer.failed) {
+            buf_free(&l->answer);
+            session_run_alone(s, l);
+            return;
+        }
+        l->state = LOOKUP_ANSWERED;
+        return;
+    }
+    buf_reset(&e->answer);
+    batch_answer(b, i, s->txn, &e->answer);
+    if (e->answer.failed) {
+        session_run_alone(s, l);
+        return;
+    }
+    e->effects->to_client(s->owner, e->answer.data, e->answer.len, true);
+    s->first = l->next;
+    *(s->first ? &s->first->previous : &s->last) = NULL;
+    s->n_lookups--;
+    l->session = NULL;
+    lookup_free(e, l);
+    session_pump(s);
+}
+
+// The client knows its columns from an earlier Describe; after a change of definitions the server would tell it so.
+static bool columns_fit(const struct batch *b, const struct lookup *l) {
+    return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
+}
+
+static void end_member(struct engine *e, struct batch *b, uint32_t i) {
+    struct lookup *l = b->members[i];
+    if (!l)
+        return;
+    l->batch = NULL;
+    bool fits = columns_fit(b, l);
+    if (!b->failed && fits) {
+        e->counters.folded++;
+        answer_member(e, b, i);
+        return;
+    }
+    if (!b->failed)
+        e->counters.forwarded[REASON_CHANGED_RESULT]++;
+    session_run_alone(l->session, l);
+}
+
+// A batch that failed may have been right to (a table that is gone, a right withdrawn): the catalogue is asked again, and a group
+// that fails again and again is left alone for a while.
+static void note_failure(struct engine *e, struct batch *b) {
+    struct group *g = b->group;
+    e->counters.failed++;
+    e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
+    if (g->state == GROUP_READY && ++g->errors >= 3) {
+        g->errors = 0;
+        g->state = GROUP_REFUSED;
+        g->vetted_at = e->now;
+    } else {
+        group_forget(g);
+    }
+}
+
+void engine_batch_ended(struct engine *e, struct batch *b) {
+    struct group *g = b->group;
+    unlink_batch(e, b);
+    g->in_flight--;
+    if (b->failed) {
+        note_failure(e, b);
+    } else {
+        g->errors = 0;
+        e->counters.batches++;
+        e->counters.batch_keys += b->n_keys;
+    }
+    for (uint32_t i = 0; i < b->n_members; i++)
+        end_member(e, b, i);
+    if (g->n_waiting)
+        engine_list_group(e, g);
+    batch_destroy(b);
+}
+
+// ---- turns and time
+
+// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked to end it.
+static void expire_batches(struct engine *e) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
+        next = b->next;
+        if (!e->limits.timeout || b->failed || e->now < b->started + e->limits.timeout)
+            continue;
+        b->failed = true;
+        b->why = "the batch took longer than batching.timeout";
+        for (uint32_t i = 0; i < b->n_members; i++) {
+            struct lookup *l = b->members[i];
+            if (!l)
+                continue;
+            b->members[i] = NULL;
+            l->batch = NULL;
+            session_run_alone(l->session, l);
+        }
+        const struct owed *o = b->lender ? owed_head(b->lender) : NULL;
+        if (o && o->kind == OWED_BATCH && o->of.batch == b)
+            e->effects->relay_cancel(b->lender->owner);
+    }
+}
+
+void engine_turn(struct engine *e, uint64_t now) {
+    e->now = now;
+    expire_batches(e);
+    struct group *listed = e->listed;
+    e->listed = NULL;
+    while (listed) {
+        struct group *g = listed;
+        listed = g->next_listed;
+        g->listed = false;
+        engine_dispatch_group(e, g);
+        if (g->state == GROUP_READY && g->n_waiting && window_is_open(e, g))
+            engine_list_group(e, g); // until its window ends
+    }
+    while (e->to_prove) {
+        struct session *s = e->to_prove;
+        e->to_prove = s->next_proof;
+        s->proof_listed = false;
+        session_start_proof(s);
+    }
+}
+
+uint64_t engine_deadline(const struct engine *e) {
+    uint64_t at = UINT64_MAX;
+    for (const struct group *g = e->listed; g; g = g->next_listed)
+        if (g->waiting_since + e->limits.window < at)
+            at = g->waiting_since + e->limits.window;
+    for (const struct batch *b = e->batches; e->limits.timeout && b; b = b->next)
+        if (!b->failed && b->started + e->limits.timeout < at)
+            at = b->started + e->limits.timeout;
+    return at;
+}

@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/write.h"
+
+// ---- life
+
+struct session *session_create(struct engine *e, void *owner, struct slice address, struct slice startup_params,
+                               bool opaque) {
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->id = ++e->next_session;
+    s->engine = e;
+    s->owner = owner;
+    s->txn = 'I';
+    s->opaque = opaque;
+    session_identity_init(&s->identity, address, startup_params);
+    if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
+        s->identity.state = IDENTITY_PROVEN; // nothing is shared, so nothing is asked
+    s->next = e->sessions;
+    if (s->next)
+        s->next->previous = s;
+    e->sessions = s;
+    return s;
+}
+
+static void owed_release(struct session *s, struct owed *o) {
+    shape_unref(o->effect);
+    o->effect = NULL;
+    if (o->kind == OWED_BATCH && o->of.batch) {
+        struct batch *b = o->of.batch;
+        o->of.batch = NULL;
+        b->lender = NULL;
+        b->failed = true;
+        b->why = b->why ? b->why : "the connection that ran it was lost";
+        engine_batch_ended(s->engine, b);
+    }
+    if (o->kind == OWED_VET || o->kind == OWED_READ_VET)
+        o->of.group->state = GROUP_NEW;
+    if (o->kind == OWED_FORWARD && o->of.group)
+        o->of.group->in_flight--;
+}
+
+static void session_drop_lookups(struct session *s) {
+    while (s->first) {
+        struct lookup *l = s->first;
+        s->first = l->next;
+        s->n_lookups--;
+        l->session = NULL;
+        if (l->state == LOOKUP_WAITING)
+            lookup_detach_waiting(l);
+        if (l->state == LOOKUP_BATCHED) {
+            l->batch->members[l->member] = NULL;
+            l->batch->n_left--;
+            l->batch = NULL;
+        }
+        lookup_free(s->engine, l);
+    }
+    s->last = NULL;
+}
+
+static void session_lose_server(struct session *s) {
+    session_drop_lookups(s);
+    while (s->owed.n) {
+        struct owed o = *owed_head(s);
+        owed_pop(s);
+        owed_release(s, &o);
+    }
+}
+
+void session_destroy(struct session *s) {
+    if (!s)
+        return;
+    struct engine *e = s->engine;
+    s->server_gone = s->client_gone = true;
+    engine_unlist_proof(e, s);
+    session_lose_server(s);
+    session_drop_expected(s);
+    session_forget_statements(s, true);
+    statement_unref(s->unnamed);
+    statement_unref(s->portal);
+    session_identity_finish(&e->identities, &s->identity);
+    *(s->previous ? &s->previous->next : &e->sessions) = s->next;
+    if (s->next)
+        s->next->previous = s->previous;
+    free(s->owed.ring);
+    free(s->expected);
+    free(s->prepared);
+    free(s);
+}
+
+bool session_client_gone(struct session *s) {
+    s->client_gone = s->terminating = true;
+    session_drop_lookups(s);
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        if (o->kind == OWED_LOOKUP)
+            o->of.lookup = NULL;
+    }
+    for (unsigned i = 0; i < s->owed.n; i++)
+        if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_BATCH)
+            return true;
+    return false;
+}
+
+void session_server_gone(struct session *s) {
+    s->server_gone = true;
+    session_lose_server(s);
+}
+
+void session_fail(struct session *s, const char *sqlstate, const char *message) {
+    struct buf *b = &s->engine->answer;
+    buf_reset(b);
+    write_error(b, "FATAL", sqlstate, message, NULL, NULL);
+    s->engine->effects->to_client(s->owner, b->data, b->len, false);
+    s->failed = true;
+}
+
+void session_go_opaque(struct session *s) {
+    s->opaque = true;
+    s->in_unit = false;
+    session_identity_forever(&s->engine->identities, &s->identity);
+    session_drop_expected(s);
+}
+
+size_t session_largest_message(const struct session *s) {
+    const struct engine_limits *l = &s->engine->limits;
+    size_t largest = l->max_text + 65536;
+    return l->max_answer > largest ? l->max_answer : largest;
+}
+
+// Encodings in which the second byte of a character may be a quote's or a backslash's (src/include/mb/pg_wchar.h).
+void session_parameter(struct session *s, struct slice name, struct slice value) {
+    static const char *const unsafe[] = {"SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004"};
+    if (!slice_is(name, "client_encoding", 15))
+        return;
+    s->no_scan = false;
+    for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
+        s->no_scan |= slice_is(value, unsafe[i], strlen(unsafe[i]));
+}
+
+// ---- owed replies
+
+struct owed *owed_head(struct session *s) {
+    return s->owed.n ? &s->owed.ring[s->owed.head] : NULL;
+}
+
+static bool owed_grow(struct owed_queue *q) {
+    unsigned cap = q->cap ? q->cap * 2 : 4;
+    struct owed *ring = calloc(cap, sizeof *ring);
+    if (!ring)
+        return false;
+    for (unsigned i = 0; i < q->n; i++)
+        ring[i] = q->ring[(q->head + i) & (q->cap - 1)];
+    free(q->ring);
+    *q = (struct owed_queue){.ring = ring, .n = q->n, .cap = cap};
+    return true;
+}
+
+struct owed *owed_push(struct session *s, enum owed_kind kind) {
+    struct owed_queue *q = &s->owed;
+    // Batches and our own queries find room beyond the limit that holds the client back.
+    if (q->n == q->cap && (q->cap >= 2 * SESSION_MAX_OWED || !owed_grow(q)))
+        return NULL;
+    struct owed *o = &q->ring[(q->head + q->n++) & (q->cap - 1)];
+    *o = (struct owed){.kind = (uint8_t)kind};
+    s->n_forward += kind == OWED_FORWARD;
+    return o;
+}
+
+void owed_pop(struct session *s) {
+    struct owed_queue *q = &s->owed;
+    s->n_forward -= q->ring[q->head].kind == OWED_FORWARD;
+    q->head = (q->head + 1) & (q->cap - 1);
+    q->n--;
+    if (!q->n && q->cap > 8) { // an idle session keeps little
+        free(q->ring);
+        *q = (struct owed_queue){0};
+    }
+}
+
+// ---- statements
+
+struct statement *statement_create(const char *name, size_t len, struct shape *shape) {
+    struct statement *st = calloc(1, sizeof *st + len + 1);
+    if (!st)
+        return NULL;
+    memcpy(st->name, name, len);
+    st->refs = 1;
+    st->shape = shape ? shape_ref(shape) : NULL;
+    return st;
+}
+
+void statement_unref(struct statement *st) {
+    if (!st || --st->refs)
+        return;
+    shape_unref(st->shape);
+    free(st);
+}
+
+struct statement *session_statement(struct session *s, struct slice name) {
+    struct statement *st;
+    if (!name.len)
+        return s->unnamed;
+    HASH_FIND(hh, s->statements, name.data, name.len, st);
+    return st;
+}
+
+// Takes over the caller's reference.
+void session_put_statement(struct session *s, struct statement *st) {
+    if (!st->name[0]) {
+        statement_unref(s->unnamed);
+        s->unnamed = st;
+        return;
+    }
+    if (s->n_statements >= s->engine->limits.max_statements) {
+        statement_unref(st);
+        return;
+    }
+    HASH_ADD_KEYPTR(hh, s->statements, st->name, strlen(st->name), st);
+    if (st->hh.tbl)
+        s->n_statements++;
+    else
+        statement_unref(st);
+}
+
+void session_drop_statement(struct session *s, struct slice name) {
+    struct statement *st = session_statement(s, name);
+    if (!st)
+        return;
+    if (st == s->unnamed) {
+        s->unnamed = NULL;
+    } else {
+        HASH_DEL(s->statements, st);
+        s->n_statements--;
+    }
+    statement_unref(st);
+}
+
+// Everything that the session has prepared is gone or unknown; names_too: the client's as well as ours.
+void session_forget_statements(struct session *s, bool names_too) {
+    s->n_prepared = 0;
+    if (!names_too)
+        return;
+    struct statement *st, *next;
+    HASH_ITER(hh, s->statements, st, next) {
+        HASH_DEL(s->statements, st);
+        statement_unref(st);
+    }
+    s->n_statements = 0;
+}
+
+void session_drop_expected(struct session *s) {
+    while (s->n_expected) {
+        statement_unref(s->expected[s->expected_head].statement);
+        s->expected_head = (s->expected_head + 1) % SESSION_MAX_EXPECTED;
+        s->n_expected--;
+    }
+}
+
+// A reply to come will tell about this statement (NULL: about none that is known).
+void session_expect(struct session *s, bool describe, struct statement *st) {
+    if (!s->expected)
+        s->expected = calloc(SESSION_MAX_EXPECTED, sizeof *s->expected);
+    if (!s->expected || s->n_expected == SESSION_MAX_EXPECTED) {
+        // Replies can no longer be told apart: what they would have said stays unknown.
+        session_forget_statements(s, true);
+        statement_unref(s->unnamed);
+        s->unnamed = NULL;
+        session_go_opaque(s);
+        return;
+    }
+    if (st)
+        st->refs++;
+    s->expected[(s->expected_head + s->n_expected++) % SESSION_MAX_EXPECTED] = (struct expected){describe, st};
+}
+
+// ---- lookups
+
+void lookup_free(struct engine *e, struct lookup *l) {
+    lookup_uncount(e, l);
+    shape_unref(l->shape);
+    buf_free(&l->answer);
+    free(l);
+}
+
+void lookup_uncount(struct engine *e, struct lookup *l) {
+    if (!l->counted)
+        return;
+    l->counted = false;
+    l->group->in_flight--;
+    if (l->group->n_waiting)
+        engine_list_group(e, l->group);
+}
+
+void lookup_detach_waiting(struct lookup *l) {
+    struct group *g = l->group;
+    *(l->previous_waiting ? &l->previous_waiting->next_waiting : &g->first) = l->next_waiting;
+    *(l->next_waiting ? &l->next_waiting->previous_waiting : &g->last) = l->previous_waiting;
+    l->next_waiting = l->previous_waiting = NULL;
+    g->n_waiting--;
+}
+
+// Sends a lookup as the client sent it. It uses the unnamed statement without parsing it: then the server must know that.
+static bool send_original(struct session *s, struct lookup *l) {
+    struct owed *o = owed_push(s, OWED_LOOKUP);
+    if (!o)
+        return false;
+    o->extended = !l->simple;
+    o->of.lookup = l;
+    l->state = LOOKUP_SENT;
+    s->engine->counters.alone++;
+    if (l->reparse && s->unnamed && s->unnamed->is_virtual) {
+        struct buf *b = &s->engine->request;
+        buf_reset(b);
+        const struct shape *shape = s->unnamed->shape;
+        write_parse(b, (struct slice){0}, (struct slice){(uint8_t *)shape->text, shape->text_len}, shape->types,
+                    shape->n_types);
+        if (!b->failed)
+            s->engine->effects->to_server(s->owner, b->data, b->len, true);
+        o->swallow++;
+        s->unnamed->is_virtual = false;
+    }
+    if (l->has_parse && s->unnamed)
+        s->unnamed->is_virtual = false;
+    if (l->simple || l->has_parse)
+        s->unnamed_dropped = false;
+    s->engine->effects->to_server(s->owner, l->bytes, l->len, true);
+    return true;
+}
+
+static void unlink_first(struct session *s) {
+    struct lookup *l = s->first;
+    s->first = l->next;
+    if (s->first)
+        s->first->previous = NULL;
+    else
+        s->last = NULL;
+    l->next = NULL;
+    s->n_lookups--;
+}
+
+// Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent once
+// nothing before them waits for anything but the own connection.
+void session_pump(struct session *s) {
+    struct engine *e = s->engine;
+    while (s->first && s->first->state == LOOKUP_ANSWERED) {
+        struct lookup *l = s->first;
+        unlink_first(s);
+        e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
+        l->session = NULL;
+        lookup_free(e, l);
+    }
+    for (struct lookup *l = s->first; l; l = l->next) {
+        if (l->state == LOOKUP_ALONE && !send_original(s, l))
+            break;
+        if (l->state != LOOKUP_SENT)
+            break;
+    }
+    session_settle(s);
+}
+
+void session_run_alone(struct session *s, struct lookup *l) {
+    l->state = LOOKUP_ALONE;
+    session_pump(s);
+}
+
+// Only lookups that run on the own connection are under way: what is sent behind them is answered behind them.
+bool session_order_is_safe(const struct session *s) {
+    for (const struct lookup *l = s->first; l; l = l->next)
+        if (l->state != LOOKUP_SENT)
+            return false;
+    return true;
+}
+
+void session_settle(struct session *s) {
+    struct engine *e = s->engine;
+    bool resume = false;
+    if (s->hold && session_order_is_safe(s)) {
+        s->hold = false;
+        resume = true;
+    }
+    if (s->held_full && s->owed.n < SESSION_MAX_OWED / 2 && s->n_lookups < e->limits.max_waiting / 2 + 1) {
+        s->held_full = false;
+        resume = true;
+    }
+    if (resume && !s->client_gone)
+        e->effects->resume_client(s->owner);
+    bool lending = false;
+    for (unsigned i = 0; s->client_gone && i < s->owed.n; i++)
+        lending |= s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_BATCH;
+    if (s->client_gone && !lending)
+        e->effects->finished(s->owner);
+}
+
+// ---- lending
+
+bool session_can_lend(const struct session *s) {
+    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->in_unit || s->txn != 'I' ||
+        s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
+        return false;
+    for (unsigned i = 0; i < s->owed.n; i++)
+        if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_LOOKUP)
+            return false; // its client may read slowly
+    return true;
+}
+
+bool session_vets(const struct session *s, const struct group *g) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        if ((o->kind == OWED_VET || o->kind == OWED_READ_VET) && o->of.group == g)
+            return true;
+    }
+    return false;
+}
+
+bool session_server_is_lending(const struct session *s) {
+    return s->owed.n && s->owed.ring[s->owed.head].kind >= OWED_BATCH;
+}
+
+// The statement becomes the most recently used one.
+bool session_has_prepared(struct session *s, XXH128_hash_t statement) {
+    for (unsigned i = s->n_prepared; i-- > 0;) {
+        if (!XXH128_isEqual(s->prepared[i], statement))
+            continue;
+        memmove(s->prepared + i, s->prepared + i + 1, (s->n_prepared - i - 1) * sizeof *s->prepared);
+        s->prepared[s->n_prepared - 1] = statement;
+        return true;
+    }
+    return false;
+}
+
+void session_unprepare(struct session *s, XXH128_hash_t statement) {
+    if (session_has_prepared(s, statement))
+        s->n_prepared--; // it has become the last one
+}
+
+// Notes a statement that is being prepared. Returns how many to close first, in `closes` (at most 2): the one itself, since a name
+// left over from a failed batch would make Parse fail, and the least recently used one when there are too many.
+static unsigned note_prepared(struct session *s, XXH128_hash_t statement, XXH128_hash_t *closes) {
+    unsigned n = 0;
+    closes[n++] = statement;
+    if (!s->prepared)
+        s->prepared = malloc(SESSION_MAX_PREPARED * sizeof *s->prepared);
+    if (!s->prepared)
+        return n; // it will be prepared again each time
+    if (s->n_prepared == SESSION_MAX_PREPARED) {
+        closes[n++] = s->prepared[0];
+        memmove(s->prepared, s->prepared + 1, --s->n_prepared * sizeof *s->prepared);
+    }
+    s->prepared[s->n_prepared++] = statement;
+    return n;
+}
+
+static void batch_not_sent(struct engine *e, struct batch *b, const char *why) {
+    b->failed = true;
+    b->why = why;
+    engine_batch_ended(e, b);
+}
+
+void session_run_batch(struct session *s, struct batch *b) {
+    struct engine *e = s->engine;
+    XXH128_hash_t statement = b->group->statement, closes[2];
+    bool prepared = session_has_prepared(s, statement);
+    unsigned n_closes = prepared ? 0 : note_prepared(s, statement, closes);
+    buf_reset(&e->request);
+    batch_write(b, prepared, closes, n_closes, &e->request);
+    struct owed *o = e->request.failed ? NULL : owed_push(s, OWED_BATCH);
+    if (!o) {
+        s->n_prepared -= !prepared && s->prepared; // it was noted last
+        batch_not_sent(e, b, "the request is too large, or too many replies are owed");
+        return;
+    }
+    o->of.batch = b;
+    b->lender = s;
+    s->last_used = e->now;
+    e->effects->to_server(s->owner, e->request.data, e->request.len, false);
+}
+
+// ---- our own queries
+
+// A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is needed, for
+// which its text must be known.
+static bool can_query(const struct session *s) {
+    return s->txn == 'I' && !s->terminating && !s->in_unit && !s->failed && (!s->unnamed || s->unnamed->shape);
+}
+
+static struct owed *send_query(struct session *s, enum owed_kind kind, const char *sql, size_t len) {
+    struct buf *b = &s->engine->request;
+    buf_reset(b);
+    write_query(b, sql, len);
+    struct owed *o = b->failed ? NULL : owed_push(s, kind);
+    if (!o)
+        return NULL;
+    if (s->unnamed)
+        s->unnamed->is_virtual = true;
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return o;
+}
+
+void session_start_proof(struct session *s) {
+    const char *sql = identity_proof_query();
+    if (s->identity.state != IDENTITY_UNPROVEN || s->n_forward || !can_query(s))
+        return;
+    if (send_query(s, OWED_PROOF, sql, strlen(sql))) {
+        s->identity.state = IDENTITY_PROVING;
+        s->engine->counters.proofs++;
+    }
+}
+
+static void refuse_group(struct session *s, struct group *g) {
+    g->state = GROUP_REFUSED;
+    g->vetted_at = s->engine->now;
+    g->generation = s->engine->generation;
+}
+
+void session_start_vet(struct session *s, struct group *g) {
+    if (s->n_forward || !can_query(s))
+        return;
+    struct buf sql = buf_make((size_t)1 << 20);
+    bool read = g->key == GROUP_READ;
+    bool written = read ? vet_read_query(g->shape, &sql) : vet_query(g->shape, g->key, &sql);
+    if (!written)
+        refuse_group(s, g);
+    struct owed *o =
+        written ? send_query(s, read ? OWED_READ_VET : OWED_VET, (const char *)sql.data, sql.len) : NULL;
+    if (o) {
+        o->of.group = g;
+        g->state = GROUP_VETTING;
+        g->generation = s->engine->generation; // definitions may change before the answer comes
+        s->engine->counters.vets++;
+    }
+    buf_free(&sql);
+}
+
+// ---- cancel
+
+// PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for others, or nothing of this
+// client's; a lookup that waits for a batch is answered as a cancelled statement is.
+bool session_cancel(struct session *s) {
+    struct lookup *l = s->first;
+    if (l && (l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE)) {
+        if (l->state == LOOKUP_WAITING)
+            lookup_detach_waiting(l);
+        if (l->state == LOOKUP_BATCHED) {
+            l->batch->members[l->member] = NULL;
+            l->batch->n_left--;
+            l->batch = NULL;
+        }
+        l->state = LOOKUP_ANSWERED;
+        l->answer = buf_make(4096);
+        write_error(&l->answer, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
+        write_ready(&l->answer, s->txn);
+        session_pump(s);
+        return false;
+    }
+    const struct owed *o = owed_head(s);
+    if (!o)
+        return true; // a late cancel: the server ignores it
+    if (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP)
+        return true;
+    s->cancel_pending = s->n_forward > 0 || l;
+    return false;
+}
+
+bool session_partial_expired(struct session *s, uint64_t now) {
+    if (!s->partial_since || s->hold || now < s->partial_since + 5000)
+        return false;
+    s->partial_since = 0;
+    s->force_forward = true;
+    return true;
+}
