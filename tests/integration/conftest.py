@@ -164,8 +164,10 @@ class Folding:
         """The tables locked while the body runs; what the body sent has time to arrive before they are released."""
         with self.pg.admin(database) as c:
             c.sql("BEGIN")
-            for t in tables:
-                c.sql("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE" % t)
+            for t in tables:  # of that name in every schema
+                for (name,) in c.sql("SELECT oid::regclass FROM pg_class WHERE relname = '%s' AND relkind = 'r' AND "
+                                     "relpersistence <> 't'" % t):
+                    c.sql("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE" % name)
             yield c
             time.sleep(settle)
             if c.status == "T":
@@ -177,7 +179,7 @@ class Folding:
     def calls(self, table):
         """Statements that read the table, as the server counted them."""
         return int(self.admin.value("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE "
-                                    "query ~* E'from\\\\s+(only\\\\s+)?([a-z_\"]+\\\\.)?\"?%s\\\\M'" % table))
+                                    "query ~* E'from\\\\s+(only\\\\s+)?([a-z0-9_\"]+\\\\.)?\"?%s\\\\M'" % table))
 
     def burst(self, conns, units, table, lock=True):
         """Each connection sends its unit while the table is locked; replies by connection and the server's count."""

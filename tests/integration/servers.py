@@ -157,10 +157,10 @@ GRANT pg_read_all_stats TO app
 
 
 class Postgres(Endpoint):
-    def __init__(self, ssl=True, standby_of=None):
+    def __init__(self, ssl=True, standby_of=None, settings=None):
         self.folder = tempfile.mkdtemp(prefix="pgfold-pg-", dir="/tmp")
         self.data = os.path.join(self.folder, "data")
-        self.socket_dir, self.process, self.ssl = self.folder, None, ssl
+        self.socket_dir, self.process, self.ssl, self.settings = self.folder, None, ssl, settings or {}
         make_certificates(self.folder)
         if os.geteuid() == 0:
             run("chown", "-R", "postgres:postgres", self.folder)
@@ -181,6 +181,7 @@ class Postgres(Endpoint):
         self.port = port or free_port()
         with open(os.path.join(self.data, "postgresql.conf"), "w") as f:
             f.write(PG_CONF.format(port=self.port, folder=self.folder, ssl="on" if self.ssl else "off"))
+            f.writelines("%s = %s\n" % pair for pair in self.settings.items())
         with open(os.path.join(self.data, "pg_hba.conf"), "w") as f:
             f.write(PG_HBA)
         with open(os.path.join(self.folder, "log"), "ab") as log:

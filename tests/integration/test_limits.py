@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Limits, and the life of the process: who is turned away and how, draining, reloading."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import conftest
+import proto
+import servers
+
+pytestmark = pytest.mark.pgfold
+
+
+def refused(p, code, user="app"):
+    with p.dial() as c:
+        got = c.login(user, "app")
+        e = proto.errors(got)[0]
+        assert (e["S"], e["C"]) == ("FATAL", code), e
+        assert e["V"] == "FATAL" and e["M"]
+        return e
+
+
+def test_too_many_clients(start_pgfold):
+    p = start_pgfold({"pgfold.max_clients": 3})
+    conns = [p.connect() for _ in range(3)]
+    refused(p, "53300")
+    conns[0].send(proto.TERMINATE).to_end()
+    conns[1].close()
+
+    def connects():
+        with p.dial() as c:
+            return c.login("app", "app")[-1].type == "Z"
+    servers.wait_for(connects, "a place to become free")
+    # A cancel request is not a client: it must get through when all places are taken.
+    conns[0] = p.connect()
+    while True:
+        with p.dial() as extra:
+            if extra.login("app", "app")[-1].type == "Z":
+                conns[1] = extra
+                break
+    for c in conns:
+        c.close()
+
+
+def test_cancel_gets_through_when_all_places_are_taken(pg, start_pgfold):
+    p = start_pgfold({"pgfold.max_clients": 1})
+    with p.connect() as c, pg.admin() as a:
+        c.send(proto.query("SELECT pg_sleep(60)"))
+        servers.wait_for(lambda: a.value("SELECT state FROM pg_stat_activity WHERE pid = %d" % c.pid) == "active", "it to start")
+        with p.dial() as k:
+            k.send(proto.cancel_request(c.pid, c.secret))
+            k.drain_raw()
+        assert proto.errors(c.ready())[0]["C"] == "57014"
+
+
+def test_server_down(start_pgfold):
+    p = start_pgfold(server="host=127.0.0.1 port=%d sslmode=disable" % servers.free_port())
+    e = refused(p, "08001")
+    assert "127.0.0.1" in e["M"] + e.get("D", "") and "refused" in e["M"] + e.get("D", "")
+
+
+def test_server_socket_missing(start_pgfold):
+    p = start_pgfold(server="host=/tmp/no/such/folder")
+    e = refused(p, "08001")
+    assert "/tmp/no/such/folder" in e["M"] + e.get("D", "")
+
+
+def test_server_name_unknown(start_pgfold):
+    refused(start_pgfold(server="host=no-such-name.invalid sslmode=disable"), "08001")
+
+
+def test_server_restart(start_pgfold):
+    own = servers.Postgres(ssl=False)
+    try:
+        p = start_pgfold(server="host=127.0.0.1 port=%d sslmode=disable" % own.port)
+        c = p.connect(servers.SUPERUSER, "postgres")
+        port = own.port
+        own.stop()
+        assert proto.errors(c.to_end())[0]["C"] == "57P01"
+        with p.dial() as d:
+            assert proto.errors(d.login(servers.SUPERUSER, "postgres"))[0]["C"] == "08001"
+        own.start(port)
+        with p.connect(servers.SUPERUSER, "postgres") as d:
+            assert d.value("SELECT 1") == "1"
+        # Killed without a word: every session learns of it.
+        c = p.connect(servers.SUPERUSER, "postgres")
+        own.stop(signal.SIGQUIT)
+        c.to_end()
+    finally:
+        own.remove()
+
+
+def test_login_timeout(start_pgfold):
+    p = start_pgfold({"pgfold.login_timeout": "300ms"})
+    with p.dial() as silent, p.dial() as halfway, p.connect() as logged_in:
+        halfway.send(proto.startup({"user": "scram_user", "database": "app"}))
+        for c in (silent, halfway):
+            got = c.to_end()
+            assert not proto.errors(got) or proto.errors(got)[0]["C"] in ("08P01", "57014", "28000", "08006")
+        assert logged_in.value("SELECT 1") == "1"
+
+
+def test_descriptors_come_back(proxy):
+    for _ in range(3):
+        with proxy.connect() as c:
+            c.sql("SELECT 1")
+    before = proxy.descriptors()
+    for i in range(50):
+        c = proxy.dial()
+        if i % 3:
+            c.login("app", "app")
+        (c.close if i % 2 else c.reset)()
+    servers.wait_for(lambda: proxy.descriptors() <= before, "descriptors to be closed")
+
+
+# ---- SIGTERM and SIGHUP
+
+def exits(p, seconds=servers.STOP_SECONDS):
+    return p.process.wait(seconds)
+
+
+def test_sigterm_without_clients(start_pgfold):
+    p = start_pgfold()
+    p.signal(signal.SIGTERM)
+    assert exits(p) == 0
+
+
+def test_sigterm_drains(start_pgfold):
+    p = start_pgfold()
+    idle, busy, extended = p.connect(), p.connect(), p.connect()
+    busy.send(proto.query("SELECT pg_sleep(1.5), 'done'"))
+    extended.send(proto.unit("SELECT pg_sleep(1), 'done'", []))
+    time.sleep(0.2)
+    p.signal(signal.SIGTERM)
+    assert proto.types(idle.to_end()) in ("E", "")
+    with pytest.raises(OSError):  # no new clients
+        while True:
+            p.dial().close()
+            time.sleep(0.02)
+    for c in (busy, extended):
+        got = c.to_end()
+        assert proto.rows(got)[0][1] == b"done" and "Z" in proto.types(got)
+    assert exits(p) == 0
+
+
+def test_second_sigterm_ends_at_once(start_pgfold):
+    p = start_pgfold()
+    c = p.connect()
+    c.send(proto.query("SELECT pg_sleep(30)"))
+    time.sleep(0.2)
+    p.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert p.process.poll() is None
+    p.signal(signal.SIGTERM)
+    p.expect_exit = exits(p, 20)
+    c.to_end()
+
+
+def test_drain_timeout(start_pgfold):
+    p = start_pgfold({"pgfold.drain_timeout": "500ms"})
+    c = p.connect()
+    c.send(proto.query("SELECT pg_sleep(50)"))
+    time.sleep(0.2)
+    p.signal(signal.SIGTERM)
+    p.expect_exit = exits(p, 20)
+    c.to_end()
+
+
+def test_unix_socket_is_removed(start_pgfold):
+    p = start_pgfold()
+    assert os.path.exists(p.unix)
+    p.signal(signal.SIGTERM)
+    assert exits(p) == 0
+    assert not os.path.exists(p.unix)
+
+
+def test_stale_unix_socket_is_replaced(start_pgfold):
+    p = start_pgfold()
+    p.process.kill()
+    p.expect_exit = exits(p)
+    assert os.path.exists(p.unix)
+    q = start_pgfold(listen=p.listen)
+    q.port, q_folder = p.port, q.socket_dir
+    q.socket_dir = p.socket_dir
+    with q.connect(unix=True) as c:
+        assert c.value("SELECT 1") == "1"
+    q.socket_dir = q_folder
+
+
+def test_sighup_reloads(pg, start_pgfold):
+    text = "[pgfold]\nlog_level = %s\nmax_clients = %d\nmode = %s\n"
+    p = start_pgfold(config=text % ("info", 100, "fold"))
+    with p.connect() as c:
+        p.write_config(text % ("debug", 100, "observe"))
+        p.signal(signal.SIGHUP)
+        servers.wait_for(lambda: re.search(r"pgfold\.mode|log_level", p.log()), "the reload to be reported")
+        assert c.value("SELECT 1") == "1"
+        # A file with a mistake changes nothing, and says so.
+        p.write_config("[pgfold]\nno_such_key = 1\n")
+        p.signal(signal.SIGHUP)
+        servers.wait_for(lambda: "no_such_key" in p.log(), "the mistake to be reported")
+        assert c.value("SELECT 1") == "1"
+    with p.connect() as c:
+        assert c.value("SELECT 1") == "1"
+
+
+def test_sighup_with_clients_busy(start_pgfold):
+    p = start_pgfold(config="[pgfold]\nlog_level = info\n")
+    with p.connect() as c:
+        for i in range(20):
+            c.send(proto.query("SELECT name FROM item WHERE id = %d" % (i + 1)))
+            p.signal(signal.SIGHUP)
+            assert proto.rows(c.ready()) == [[b"item %d" % (i + 1)]]
+
+
+# ---- the command line
+
+def command(*args, **kw):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PGFOLD_")}
+    return subprocess.run([conftest.BINARY, *args], capture_output=True, text=True, timeout=30, env=env, **kw)
+
+
+def test_version_and_help():
+    assert re.match(r"pgfold .*\d+\.\d+", command("--version").stdout)
+    assert "--listen" in command("--help").stdout
+
+
+def test_check_config(tmp_path):
+    good, bad = tmp_path / "good.ini", tmp_path / "bad.ini"
+    good.write_text("[pgfold]\nlisten = 127.0.0.1:6432\nserver = host=127.0.0.1\n[batching]\nwindow = 200us\n")
+    bad.write_text("[pgfold]\nlisten = 127.0.0.1:6432\n\n[batching]\nwindow = 200 parsecs\n")
+    assert command("--check-config", "-c", str(good)).returncode == 0
+    done = command("--check-config", "-c", str(bad))
+    assert done.returncode != 0 and "bad.ini:5" in done.stderr
+
+
+def test_shipped_config_is_valid():
+    shipped = os.path.join(os.path.dirname(__file__), "../../config/pgfold.ini")
+    done = command("--check-config", "-c", shipped)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("args", [["--no-such-flag"], ["--mode", "sideways"], ["--set", "batching.windo=1ms"],
+                                  ["-c", "/no/such/file"], ["--listen", "nonsense:port"], ["--server", "no_such_keyword=1"]])
+def test_mistakes_are_refused(args):
+    base = [] if args[0] in ("--listen", "-c") else ["--listen", "127.0.0.1:%d" % servers.free_port()]
+    done = command(*base, *args)
+    assert done.returncode not in (0, -6, -11) and done.stderr
+
+
+def test_port_in_use(proxy):
+    done = command("--listen", "127.0.0.1:%d" % proxy.port, "--server", "host=127.0.0.1")
+    assert done.returncode > 0 and str(proxy.port) in done.stderr
+
+
+def test_nothing_secret_is_logged(start_pgfold):
+    p = start_pgfold({"pgfold.log_level": "debug"})
+    with p.connect("password_user", password="open sesame") as c:
+        c.ask(proto.query("SELECT name FROM item WHERE name = 'a very private value'"))
+        c.ask(proto.unit("SELECT name FROM item WHERE name = $1", ["another private value"]))
+    assert "sesame" not in p.log() and "private value" not in p.log()
