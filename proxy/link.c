@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Bytes of a side are read into one buffer of the whole proxy and looked at there; only what is left over (the first part of a
+// message) or cannot be sent at once is copied into a buffer of the side, which an idle side does not have.
+//
+// Back-pressure: a side is not read while the other one has more than session_buffer bytes to send, except for a server
+// connection that runs something for others. A side that is not read cannot block the other: each waits for its own events.
+//
+// Closing is a state: sockets close at once, memory goes back at the end of the turn, when no callback runs on it.
+#include "proxy/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "protocol/write.h"
+
+#define KEEP_BUFFER 1024 // an empty buffer of at most this many bytes is kept
+
+static void on_client(uv_poll_t *poll, int status, int events);
+static void on_server(uv_poll_t *poll, int status, int events);
+
+// ---- life
+
+static void side_init(struct side *s, size_t in_limit, size_t out_limit) {
+    s->stream.fd = -1;
+    s->in = buf_make(in_limit);
+    s->out = buf_make(out_limit);
+}
+
+static bool side_open(struct link *l, struct side *s) {
+    s->poll = malloc(sizeof *s->poll);
+    if (s->poll && uv_poll_init(l->proxy->loop, s->poll, s->stream.fd) == 0) {
+        s->poll->data = l;
+        s->events = 0;
+        return true;
+    }
+    free(s->poll);
+    s->poll = NULL;
+    return false;
+}
+
+// What an answer or a batch may add beyond the point where reading stops.
+static size_t out_limit(const struct settings *s) {
+    return s->config->session_buffer + 2 * s->config->max_answer + (size_t)4 * PROXY_READ_SIZE;
+}
+
+struct link *link_create(struct proxy *p, int fd) {
+    struct link *l = calloc(1, sizeof *l);
+    if (!l) {
+        close(fd);
+        return NULL;
+    }
+    const struct config *c = p->settings->config;
+    size_t in_limit = c->max_answer + c->max_text + (size_t)4 * PROXY_READ_SIZE;
+    l->proxy = p;
+    l->settings = settings_ref(p->settings);
+    l->id = ++p->next_link;
+    l->started = proxy_now();
+    side_init(&l->client, in_limit, out_limit(l->settings));
+    side_init(&l->server, in_limit, out_limit(l->settings));
+    stream_init_plain(&l->client.stream, fd);
+    if (!side_open(l, &l->client)) {
+        stream_close(&l->client.stream);
+        settings_unref(l->settings);
+        free(l);
+        return NULL;
+    }
+    l->next = p->links;
+    if (l->next)
+        l->next->previous = l;
+    p->links = l;
+    p->n_links++;
+    login_start(l);
+    link_update(l);
+    return l;
+}
+
+static void link_free(struct link *l) {
+    buf_free(&l->client.in);
+    buf_free(&l->client.out);
+    buf_free(&l->server.in);
+    buf_free(&l->server.out);
+    settings_unref(l->settings);
+    free(l->address);
+    free(l);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+static void side_close(struct side *s) {
+    if (s->poll) {
+        uv_poll_stop(s->poll);
+        uv_close((uv_handle_t *)s->poll, on_poll_closed);
+        s->poll = NULL;
+    }
+    if (s->stream.fd >= 0)
+        stream_close(&s->stream);
+    s->eof = true;
+}
+
+static void unlist(struct link **list, struct link *l, size_t next_at) {
+    for (struct link **at = list; *at; at = (struct link **)((char *)*at + next_at)) {
+        if (*at == l) {
+            *at = *(struct link **)((char *)l + next_at);
+            return;
+        }
+    }
+}
+
+static void unlist_everywhere(struct link *l) {
+    struct proxy *p = l->proxy;
+    if (l->dirty)
+        unlist(&p->dirty, l, offsetof(struct link, next_dirty));
+    if (l->partial)
+        unlist(&p->partial, l, offsetof(struct link, next_partial));
+    l->dirty = l->partial = false;
+    *(l->previous ? &l->previous->next : &p->links) = l->next;
+    if (l->next)
+        l->next->previous = l->previous;
+    p->n_links--;
+    p->n_sessions -= l->counted;
+}
+
+void link_close(struct link *l) {
+    if (l->state == LINK_CLOSED)
+        return;
+    l->state = LINK_CLOSED;
+    session_destroy(l->session);
+    l->session = NULL;
+    if (l->key) {
+        HASH_DEL(l->proxy->by_key, l);
+        free(l->key);
+        l->key = NULL;
+    }
+    cancel_forget_link(l);
+    if (l->connector)
+        connector_cancel(l->connector);
+    login_free(l);
+    unlist_everywhere(l);
+    side_close(&l->client);
+    side_close(&l->server);
+    l->next = l->proxy->graveyard;
+    l->proxy->graveyard = l;
+}
+
+void link_bury(struct proxy *p) {
+    while (p->graveyard) {
+        struct link *l = p->graveyard;
+        p->graveyard = l->next;
+        link_free(l);
+    }
+}
+
+void link_close_server(struct link *l) {
+    side_close(&l->server);
+    buf_free(&l->server.in);
+    buf_free(&l->server.out);
+    l->server.eof = l->server.read_wants_write = l->server.write_wants_read = false;
+}
+
+void link_set_state(struct link *l, enum link_state state) {
+    l->state = state;
+}
+
+void link_close_when_sent(struct link *l) {
+    if (l->state == LINK_CLOSED)
+        return;
+    l->state = LINK_CLOSING;
+    if (!l->client.out.len || l->client.eof)
+        link_close(l);
+    else
+        link_update(l);
+}
+
+void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint) {
+    struct buf b = buf_make(4096);
+    write_error(&b, "FATAL", sqlstate, message, NULL, hint);
+    log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "client refused: %s", message);
+    l->proxy->refused++;
+    link_to_client(l, b.data, b.len, false);
+    buf_free(&b);
+    link_close_when_sent(l);
+}
+
+bool link_open_server(struct link *l, const struct stream *stream) {
+    l->server.stream = *stream;
+    return side_open(l, &l->server);
+}
+
+// ---- writing
+
+static void mark_dirty(struct link *l) {
+    if (l->dirty)
+        return;
+    l->dirty = true;
+    l->next_dirty = l->proxy->dirty;
+    l->proxy->dirty = l;
+}
+
+// Sends what it can; broken connections are noticed here and handled when the link is next looked at.
+static size_t side_send(struct side *s, const uint8_t *bytes, size_t len) {
+    size_t sent = 0;
+    while (sent < len && !s->eof) {
+        ssize_t n = stream_write(&s->stream, bytes + sent, len - sent);
+        if (n > 0) {
+            sent += (size_t)n;
+            continue;
+        }
+        s->write_wants_read = n == STREAM_WANT_READ;
+        if (n == STREAM_ERROR)
+            s->eof = true;
+        break;
+    }
+    return sent;
+}
+
+static void side_flush(struct side *s) {
+    if (!s->out.len || s->eof)
+        return;
+    size_t sent = side_send(s, s->out.data, s->out.len);
+    buf_consume(&s->out, sent);
+    if (!s->out.len && s->out.cap > KEEP_BUFFER)
+        buf_free(&s->out);
+}
+
+static void side_put(struct link *l, struct side *s, const uint8_t *bytes, size_t len, bool more) {
+    if (s->eof || l->state == LINK_CLOSED)
+        return;
+    if (!more && !s->out.len) {
+        size_t sent = side_send(s, bytes, len);
+        bytes += sent;
+        len -= sent;
+        if (!len)
+            return;
+    }
+    buf_put(&s->out, bytes, len);
+    if (s->out.failed)
+        s->eof = true; // the ceiling, or no memory: a part of the stream is lost, so the connection is
+    mark_dirty(l);
+}
+
+void link_to_client(struct link *l, const uint8_t *bytes, size_t len, bool more) {
+    side_put(l, &l->client, bytes, len, more);
+}
+
+void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more) {
+    side_put(l, &l->server, bytes, len, more);
+}
+
+// ---- what is waited for
+
+static bool is_backlogged(const struct link *l, const struct side *s) {
+    return s->out.len > l->settings->config->session_buffer;
+}
+
+static bool wants_client(const struct link *l) {
+    if (l->client.eof || !l->client.poll)
+        return false;
+    switch (l->state) {
+    case LINK_START:
+    case LINK_CLIENT_TLS:
+    case LINK_CANCEL:
+        return true;
+    case LINK_LOGIN:
+        return login_takes_client(l) && !is_backlogged(l, &l->server);
+    case LINK_READY:
+        return session_takes_client(l->session) && !is_backlogged(l, &l->server);
+    case LINK_CLOSING: // only to learn that it has closed
+        return !l->client.out.len;
+    default:
+        return false;
+    }
+}
+
+static bool wants_server(const struct link *l) {
+    if (l->server.eof || !l->server.poll)
+        return false;
+    switch (l->state) {
+    case LINK_LOGIN:
+        return !is_backlogged(l, &l->client);
+    case LINK_READY:
+        return !is_backlogged(l, &l->client) || session_server_is_lending(l->session);
+    case LINK_LENDING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void side_wait(struct side *s, bool read, uv_poll_cb callback) {
+    int events = 0;
+    if (!s->poll)
+        return;
+    if (read || (s->write_wants_read && s->out.len))
+        events |= UV_READABLE;
+    if ((s->out.len && !s->write_wants_read) || (read && s->read_wants_write))
+        events |= UV_WRITABLE;
+    if (s->eof)
+        events = 0;
+    if (events == s->events)
+        return;
+    s->events = events;
+    if (events)
+        uv_poll_start(s->poll, events, callback);
+    else
+        uv_poll_stop(s->poll);
+}
+
+void link_update(struct link *l) {
+    if (l->state == LINK_CLOSED)
+        return;
+    if (l->session)
+        l->session->backlogged = is_backlogged(l, &l->client);
+    side_wait(&l->client, wants_client(l), on_client);
+    side_wait(&l->server, wants_server(l), on_server);
+}
+
+// ---- the end of a side
+
+// The client has gone. What it sent before is still owed to the server if it said goodbye, and what its connection runs for
+// others is still owed to them.
+static void client_ended(struct link *l) {
+    bool goodbye = l->session && l->session->terminating;
+    bool lending = l->session && !l->server.eof && session_client_gone(l->session);
+    if (!l->session || l->server.eof || (!goodbye && !lending)) {
+        link_close(l);
+        return;
+    }
+    l->goodbye = goodbye;
+    side_flush(&l->server);
+    if (!lending && !l->server.out.len && !l->server.stream.ssl)
+        shutdown(l->server.stream.fd, SHUT_WR);
+    l->state = LINK_LENDING;
+    buf_free(&l->client.in);
+    buf_free(&l->client.out);
+    side_close(&l->client);
+    link_update(l);
+}
+
+// The server has gone. The client gets what it has said, then the end.
+static void server_ended(struct link *l) {
+    if (l->state == LINK_LENDING || l->state == LINK_CLOSING) {
+        link_close(l);
+        return;
+    }
+    if (l->session)
+        session_server_gone(l->session);
+    if (l->state == LINK_LOGIN || l->state == LINK_READY)
+        link_close_when_sent(l);
+}
+
+// Broken connections are noticed while writing, where nothing may be closed; here is where it happens.
+static void link_settle(struct link *l) {
+    if (l->state == LINK_CLOSED)
+        return;
+    if (l->client.eof && l->state != LINK_LENDING)
+        client_ended(l);
+    else if (l->server.poll && l->server.eof)
+        server_ended(l);
+    else if (l->session && l->session->failed && l->state == LINK_READY)
+        link_close_when_sent(l);
+    else if (l->state == LINK_CLOSING && !l->client.out.len)
+        link_close(l);
+    else
+        link_update(l);
+}
+
+// ---- reading
+
+static size_t take_from_client(struct link *l, const uint8_t *bytes, size_t len) {
+    l->proxy->engine->now = proxy_now();
+    switch (l->state) {
+    case LINK_START:
+    case LINK_LOGIN:
+        return login_from_client(l, bytes, len);
+    case LINK_READY:
+        return session_from_client(l->session, bytes, len);
+    case LINK_CONNECTING:
+    case LINK_CLIENT_TLS:
+        return 0;
+    default:
+        return len; // not wanted any more
+    }
+}
+
+static size_t take_from_server(struct link *l, const uint8_t *bytes, size_t len) {
+    l->proxy->engine->now = proxy_now();
+    switch (l->state) {
+    case LINK_LOGIN:
+        return login_from_server(l, bytes, len);
+    case LINK_READY:
+    case LINK_LENDING:
+        return l->session ? session_from_server(l->session, bytes, len) : len;
+    default:
+        return len;
+    }
+}
+
+typedef size_t take_function(struct link *l, const uint8_t *bytes, size_t len);
+
+// Looks at what was left over, again and again while something is taken and the state lets it.
+static void feed_leftover(struct link *l, struct side *s, take_function *take) {
+    while (s->in.len && l->state != LINK_CLOSED) {
+        size_t taken = take(l, s->in.data, s->in.len);
+        if (l->state == LINK_CLOSED)
+            return;
+        buf_consume(&s->in, taken);
+        if (!taken)
+            break;
+    }
+    if (!s->in.len && s->in.cap)
+        buf_free(&s->in);
+}
+
+// One read. Returns its count or STREAM_*.
+static ssize_t read_once(struct link *l, struct side *s, take_function *take) {
+    struct proxy *p = l->proxy;
+    bool fresh = !s->in.len;
+    size_t room = login_needs_exact_read(l) ? 1024 : PROXY_READ_SIZE;
+    if (!fresh && !buf_reserve(&s->in, room)) {
+        s->eof = true;
+        return STREAM_EOF;
+    }
+    uint8_t *to = fresh ? p->read_buffer : s->in.data + s->in.len;
+    ssize_t n = stream_read(&s->stream, to, room);
+    s->read_wants_write = n == STREAM_WANT_WRITE;
+    if (n <= 0)
+        return n;
+    if (!fresh) {
+        s->in.len += (size_t)n;
+        feed_leftover(l, s, take);
+        return n;
+    }
+    size_t taken = take(l, to, (size_t)n);
+    if (l->state != LINK_CLOSED && taken < (size_t)n) {
+        buf_put(&s->in, to + taken, (size_t)n - taken);
+        if (s->in.failed)
+            s->eof = true;
+    }
+    return n;
+}
+
+static void note_partial(struct link *l) {
+    struct proxy *p = l->proxy;
+    if (l->partial || !l->session || !l->session->partial_since)
+        return;
+    l->partial = true;
+    l->next_partial = p->partial;
+    p->partial = l;
+}
+
+// Reads while there may be more that poll cannot see (TLS), else once: the loop tells when there is more.
+static void side_read(struct link *l, struct side *s, take_function *take, bool (*wants)(const struct link *)) {
+    ssize_t n;
+    do {
+        n = read_once(l, s, take);
+    } while (n > 0 && l->state != LINK_CLOSED && wants(l) && stream_has_buffered(&s->stream));
+    if (l->state == LINK_CLOSED)
+        return;
+    if (n == STREAM_EOF || n == STREAM_ERROR)
+        s->eof = true;
+    note_partial(l);
+}
+
+void link_feed_client(struct link *l) {
+    feed_leftover(l, &l->client, take_from_client);
+    // Decrypted bytes that came while the client was not read are not announced by poll.
+    if (l->state != LINK_CLOSED && l->client.poll && wants_client(l) && stream_has_buffered(&l->client.stream))
+        side_read(l, &l->client, take_from_client, wants_client);
+    if (l->state != LINK_CLOSED)
+        note_partial(l);
+    link_settle(l);
+}
+
+void link_feed_server(struct link *l) {
+    feed_leftover(l, &l->server, take_from_server);
+    if (l->state != LINK_CLOSED && l->server.poll && wants_server(l) && stream_has_buffered(&l->server.stream))
+        side_read(l, &l->server, take_from_server, wants_server);
+    link_settle(l);
+}
+
+static void on_client(uv_poll_t *poll, int status, int events) {
+    struct link *l = poll->data;
+    if (status < 0)
+        events = UV_READABLE | UV_WRITABLE;
+    if (l->state == LINK_CLIENT_TLS) {
+        login_client_tls(l);
+        return;
+    }
+    if (events & UV_WRITABLE || l->client.write_wants_read) {
+        bool was_backlogged = is_backlogged(l, &l->client);
+        side_flush(&l->client);
+        if (was_backlogged && !is_backlogged(l, &l->client) && l->server.poll)
+            link_feed_server(l);
+        if (l->state == LINK_CLOSED)
+            return;
+    }
+    if (l->state == LINK_START && !l->client.in.len && login_direct_tls(l))
+        return;
+    if (wants_client(l) && (events & UV_READABLE || l->client.read_wants_write))
+        side_read(l, &l->client, take_from_client, wants_client);
+    link_settle(l);
+}
+
+static void on_server(uv_poll_t *poll, int status, int events) {
+    struct link *l = poll->data;
+    if (status < 0)
+        events = UV_READABLE | UV_WRITABLE;
+    if (events & UV_WRITABLE || l->server.write_wants_read) {
+        bool was_backlogged = is_backlogged(l, &l->server);
+        side_flush(&l->server);
+        if (was_backlogged && !is_backlogged(l, &l->server) && l->client.poll)
+            link_feed_client(l);
+        if (l->state == LINK_CLOSED)
+            return;
+    }
+    if (wants_server(l) && (events & UV_READABLE || l->server.read_wants_write))
+        side_read(l, &l->server, take_from_server, wants_server);
+    link_settle(l);
+}
+
+// ---- the end of a turn
+
+void link_flush_dirty(struct proxy *p) {
+    while (p->dirty) {
+        struct link *l = p->dirty;
+        p->dirty = l->next_dirty;
+        l->dirty = false;
+        side_flush(&l->client);
+        side_flush(&l->server);
+        if (l->resume) {
+            l->resume = false;
+            link_feed_client(l);
+        } else {
+            link_settle(l);
+        }
+    }
+}
+
+void link_check_partial(struct proxy *p) {
+    struct link *l = p->partial;
+    p->partial = NULL;
+    while (l) {
+        struct link *next = l->next_partial;
+        l->partial = false;
+        if (l->session && session_partial_expired(l->session, proxy_now()))
+            link_feed_client(l);
+        else
+            note_partial(l);
+        l = next;
+    }
+}

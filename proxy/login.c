@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// From the first byte of a connection to the first ReadyForQuery. Start-up packets are answered or passed on as they came; the
+// log-in is relayed message by message, so that no secret is kept here. Two things are changed on the way: SASL mechanisms with
+// channel binding are taken out of the server's offer, since they bind to a TLS connection that ends here, and nothing but the
+// messages of a log-in passes before it is complete.
+//
+// With target_session_attrs the server's role is known only when it has logged the client in. A log-in that needed nothing from
+// the client is then repeated at the next host; another one is refused, and the host is left out for a while.
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "protocol/frame.h"
+#include "protocol/startup.h"
+#include "protocol/write.h"
+#include "proxy/link.h"
+
+#define MAX_LOGIN_MESSAGE 65536
+
+struct login {
+    struct buf packet;          // StartupMessage as sent
+    struct startup startup;     // points into packet
+    struct buf held;            // server's messages, while its role is not known
+    bool stripped_plus;         // the server offered channel binding
+    bool authenticated;         // AuthenticationOk came
+    bool client_spoke;          // the client had to send something besides the start-up packet
+    bool replication;
+    bool tls_direct;
+    bool hot_standby, read_only, role_known;
+    char client_encoding[32];
+    bool *skip;                 // hosts whose role was wrong
+};
+
+void login_start(struct link *l) {
+    l->login = calloc(1, sizeof *l->login);
+    if (!l->login)
+        return; // noticed at the first packet
+    l->login->packet = buf_make(l->settings->config->max_startup_packet);
+    l->login->held = buf_make((size_t)1 << 20);
+}
+
+void login_free(struct link *l) {
+    if (!l->login)
+        return;
+    buf_free(&l->login->packet);
+    buf_free(&l->login->held);
+    free(l->login->skip);
+    free(l->login);
+    l->login = NULL;
+}
+
+bool login_needs_exact_read(const struct link *l) {
+    return l->state == LINK_START;
+}
+
+// ---- TLS to the client
+
+static void start_client_tls(struct link *l) {
+    if (stream_start_tls(&l->client.stream, l->settings->client_tls, true, NULL) != 0) {
+        link_close(l);
+        return;
+    }
+    link_set_state(l, LINK_CLIENT_TLS);
+    login_client_tls(l);
+}
+
+// "If a direct SSL connection is used, ALPN must be" negotiated: without it the peer may be something else than PostgreSQL.
+static bool alpn_is_missing(const struct link *l) {
+    const unsigned char *name;
+    unsigned len;
+    SSL_get0_alpn_selected(l->client.stream.ssl, &name, &len);
+    return l->login->tls_direct && (len != 10 || memcmp(name, "postgresql", 10) != 0);
+}
+
+void login_client_tls(struct link *l) {
+    int r = l->client.stream.ops->handshake(&l->client.stream);
+    l->client.read_wants_write = r == STREAM_WANT_WRITE;
+    if (r == STREAM_ERROR || (r == 1 && alpn_is_missing(l))) {
+        char why[256] = "the client negotiated TLS directly without ALPN \"postgresql\"";
+        if (r == STREAM_ERROR)
+            stream_error(&l->client.stream, why, sizeof why);
+        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "TLS handshake with the client failed: %s", why);
+        link_close(l);
+        return;
+    }
+    if (r == 1)
+        link_set_state(l, LINK_START);
+    link_update(l);
+}
+
+// A TLS record of type handshake starts with 22, which no start-up packet of a sane length does.
+bool login_direct_tls(struct link *l) {
+    uint8_t first;
+    if (l->client.stream.ssl || !l->login || l->login->packet.len || l->login->tls_direct)
+        return false;
+    if (recv(l->client.stream.fd, &first, 1, MSG_PEEK) != 1 || first != 22)
+        return false;
+    if (!l->settings->client_tls) {
+        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id,
+                  "client negotiates TLS directly, but client_tls is disable: set client_tls, client_tls_cert "
+                  "and client_tls_key");
+        link_close(l);
+        return true;
+    }
+    l->login->tls_direct = true;
+    start_client_tls(l);
+    return true;
+}
+
+static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
+    bool accept = l->settings->client_tls && !l->client.stream.ssl;
+    // Bytes behind the request were sent before encryption: somebody on the way may have put them there
+    // (CVE-2021-23214).
+    if (accept && taken < len) {
+        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "received unencrypted data after SSL request");
+        link_close(l);
+        return len;
+    }
+    link_to_client(l, (const uint8_t *)(accept ? "S" : "N"), 1, false);
+    if (accept)
+        start_client_tls(l);
+    return taken;
+}
+
+// ---- connecting
+
+static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address, const char *message);
+
+static void connect_server(struct link *l, size_t first_host) {
+    link_set_state(l, LINK_CONNECTING);
+    l->connector = connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
+    if (!l->connector)
+        link_refuse(l, "53000", "could not connect to the server: out of memory or file descriptors", NULL);
+    else
+        link_update(l);
+}
+
+static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address, const char *message) {
+    struct link *l = arg;
+    l->connector = NULL;
+    if (!stream) {
+        char text[1024];
+        snprintf(text, sizeof text, "could not connect to the server: %s", message ? message : "no host is left");
+        link_refuse(l, "08001", text, "Check pgfold's setting \"server\", and whether PostgreSQL runs there.");
+        return;
+    }
+    free(l->address);
+    l->address = strdup(address);
+    l->host_index = host_index;
+    if (!l->address || !link_open_server(l, stream)) {
+        if (!l->server.poll)
+            stream_close(stream);
+        link_refuse(l, "53200", "out of memory", NULL);
+        return;
+    }
+    link_set_state(l, LINK_LOGIN);
+    log_event(&l->proxy->log, LOG_LEVEL_DEBUG, l->id, "connected to %s", address);
+    link_to_server(l, l->login->packet.data, l->login->packet.len, false);
+    link_feed_client(l);
+}
+
+// ---- start-up packets
+
+static bool is_replication(const struct startup *s) {
+    struct slice v;
+    if (!startup_param(s, "replication", &v))
+        return false;
+    static const char *const no[] = {"false", "off", "no", "0", "f", "n"};
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        if (slice_is(v, no[i], strlen(no[i])))
+            return false;
+    return true;
+}
+
+static void begin_session(struct link *l, const struct frame *f, const uint8_t *bytes) {
+    const struct config *c = l->settings->config;
+    struct proxy *p = l->proxy;
+    if (c->client_tls == CLIENT_TLS_REQUIRE && !l->client.stream.ssl)
+        return link_refuse(l, "28000", "pgfold accepts only connections with TLS (client_tls = require)",
+                           "Set sslmode=require in the client's connection string.");
+    if (p->draining)
+        return link_refuse(l, "57P03", "pgfold is shutting down", "Connect again when it is back.");
+    if (p->n_sessions >= (unsigned)c->max_clients)
+        return link_refuse(l, "53300", "sorry, too many clients already",
+                           "Raise max_clients in pgfold's configuration, or open fewer connections.");
+    l->counted = true;
+    p->n_sessions++;
+    buf_put(&l->login->packet, bytes, f->size);
+    struct frame own;
+    if (frame_startup(l->login->packet.data, l->login->packet.len, f->size, &own) != FRAME_OK)
+        return link_refuse(l, "53200", "out of memory", NULL);
+    l->login->startup = startup_read(&own);
+    l->login->replication = is_replication(&l->login->startup);
+    connect_server(l, 0);
+}
+
+static void refuse_packet(struct link *l, const struct startup *s) {
+    char text[128];
+    if (s->version && s->version >> 16 != 3) {
+        snprintf(text, sizeof text, "unsupported frontend protocol %u.%u: pgfold supports 3.0 to 3.2", s->version >> 16,
+                 s->version & 0xffff);
+        link_refuse(l, "0A000", text, NULL);
+    } else {
+        link_refuse(l, "08P01", "invalid startup packet layout", NULL);
+    }
+}
+
+static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t len) {
+    struct frame f;
+    if (!l->login) {
+        link_refuse(l, "53200", "out of memory", NULL);
+        return len;
+    }
+    switch (frame_startup(bytes, len, l->settings->config->max_startup_packet, &f)) {
+    case FRAME_INCOMPLETE:
+        return 0;
+    case FRAME_MALFORMED:
+        link_refuse(l, "08P01", "invalid length of startup packet", NULL);
+        return len;
+    case FRAME_OK:
+        break;
+    }
+    struct startup s = startup_read(&f);
+    switch (s.kind) {
+    case STARTUP_SSL:
+        return answer_ssl_request(l, f.size, len);
+    case STARTUP_GSS:
+        link_to_client(l, (const uint8_t *)"N", 1, false);
+        break;
+    case STARTUP_CANCEL:
+        cancel_from_client(l, s.pid, s.secret);
+        break;
+    case STARTUP_SESSION:
+        begin_session(l, &f, bytes);
+        break;
+    case STARTUP_BAD:
+        refuse_packet(l, &s);
+        break;
+    }
+    return f.size;
+}
+
+// ---- the log-in, client's side
+
+bool login_takes_client(const struct link *l) {
+    return l->client.in.len < MAX_LOGIN_MESSAGE;
+}
+
+static bool binding_is_denied(struct link *l, const struct frame *f) {
+    if (!l->login->stripped_plus || !l->client.stream.ssl || !startup_sasl_denied_binding(f))
+        return false;
+    link_refuse(l, "28000",
+                "SCRAM log-in with channel binding cannot be relayed: TLS ends at pgfold on both sides, so the server would "
+                "take the missing channel binding for an attack",
+                "Set channel_binding=disable in the client's connection string, or use TLS on one side of pgfold only.");
+    return true;
+}
+
+// Only what a log-in consists of passes; anything else waits until it is complete.
+static size_t login_client_message(struct link *l, const uint8_t *bytes, size_t len) {
+    struct frame f;
+    enum frame_result r = frame_read(bytes, len, &f);
+    if (r == FRAME_MALFORMED || (r == FRAME_INCOMPLETE && len >= MAX_LOGIN_MESSAGE)) {
+        link_refuse(l, "08P01", "invalid message during log-in", NULL);
+        return len;
+    }
+    if (r == FRAME_INCOMPLETE)
+        return 0;
+    if (f.type == F_TERMINATE) {
+        link_close(l);
+        return len;
+    }
+    if (f.type != F_PASSWORD || l->login->authenticated)
+        return 0;
+    if (binding_is_denied(l, &f))
+        return len;
+    l->login->client_spoke = true;
+    link_to_server(l, bytes, f.size, false);
+    return f.size;
+}
+
+size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len) {
+    if (l->state == LINK_START)
+        return startup_from_client(l, bytes, len);
+    size_t at = 0;
+    while (at < len && l->state == LINK_LOGIN) {
+        size_t taken = login_client_message(l, bytes + at, len - at);
+        if (!taken)
+            break;
+        at += taken;
+    }
+    return l->state == LINK_CLOSED ? len : at;
+}
+
+// ---- the log-in, server's side
+
+static void note_status(struct login *login, const struct frame *f) {
+    const char *name = (const char *)f->body;
+    size_t n = strnlen(name, f->body_len);
+    if (n + 2 > f->body_len || f->body[f->body_len - 1])
+        return;
+    const char *value = name + n + 1;
+    if (strcmp(name, "client_encoding") == 0)
+        snprintf(login->client_encoding, sizeof login->client_encoding, "%s", value);
+    if (strcmp(name, "in_hot_standby") == 0) {
+        login->role_known = true;
+        login->hot_standby = strcmp(value, "on") == 0;
+    }
+    if (strcmp(name, "default_transaction_read_only") == 0)
+        login->read_only = strcmp(value, "on") == 0;
+}
+
+// The key by which a cancel request names this connection.
+static void note_key(struct link *l, const struct frame *f) {
+    if (l->key || f->body_len < 8 || f->body_len > 4 + 256)
+        return;
+    l->key = malloc(f->body_len);
+    if (!l->key)
+        return;
+    memcpy(l->key, f->body, f->body_len);
+    l->key_len = f->body_len;
+    HASH_ADD_KEYPTR(hh, l->proxy->by_key, l->key, l->key_len, l);
+    if (!l->hh.tbl) {
+        free(l->key);
+        l->key = NULL;
+    }
+}
+
+static bool role_fits(const struct link *l) {
+    const struct login *g = l->login;
+    bool writes = !g->hot_standby && !g->read_only;
+    switch (l->settings->target->attrs) {
+    case TARGET_READ_WRITE:
+        return writes;
+    case TARGET_READ_ONLY:
+        return !writes;
+    case TARGET_PRIMARY:
+        return !g->hot_standby;
+    case TARGET_STANDBY:
+        return g->hot_standby;
+    case TARGET_PREFER_STANDBY: // a second round, which takes any host, has nothing left out
+        return g->hot_standby || !g->skip;
+    default:
+        return true;
+    }
+}
+
+static void forget_server(struct link *l) {
+    if (l->key) {
+        HASH_DEL(l->proxy->by_key, l);
+        free(l->key);
+        l->key = NULL;
+    }
+    link_close_server(l);
+    buf_reset(&l->login->held);
+    l->login->authenticated = false;
+}
+
+// The server is not of the kind that is wanted. A log-in in which the client said nothing can be had again elsewhere.
+static void try_next_host(struct link *l) {
+    struct login *g = l->login;
+    const struct target *t = l->settings->target;
+    if (!g->skip)
+        g->skip = calloc(t->n_hosts, sizeof *g->skip);
+    size_t next = l->host_index + 1;
+    if (g->skip)
+        g->skip[l->host_index] = true;
+    bool prefer = t->attrs == TARGET_PREFER_STANDBY && next >= t->n_hosts;
+    if (g->client_spoke || !g->skip || (next >= t->n_hosts && !prefer)) {
+        link_refuse(l, "08001", "the server is not of the kind that target_session_attrs asks for",
+                    "List the host that is wanted first in pgfold's setting \"server\": a log-in with a password "
+                    "cannot be repeated at another host.");
+        return;
+    }
+    forget_server(l);
+    if (prefer) {
+        free(g->skip);
+        g->skip = NULL;
+        next = 0;
+    }
+    connect_server(l, next);
+}
+
+static void pass_to_client(struct link *l, const uint8_t *bytes, size_t len) {
+    if (l->settings->target->attrs != TARGET_ANY && l->login->authenticated)
+        buf_put(&l->login->held, bytes, len);
+    else
+        link_to_client(l, bytes, len, true);
+}
+
+static void finish_login(struct link *l) {
+    if (l->settings->target->attrs != TARGET_ANY && !role_fits(l)) {
+        try_next_host(l);
+        return;
+    }
+    link_to_client(l, l->login->held.data, l->login->held.len, true);
+    relay_start(l, l->login->startup.params, l->login->replication, l->login->client_encoding);
+    if (l->state != LINK_READY)
+        return;
+    login_free(l);
+    log_event(&l->proxy->log, LOG_LEVEL_DEBUG, l->id, "logged in at %s", l->address);
+}
+
+// Returns false when the message is not one of a log-in.
+static bool login_server_message(struct link *l, const struct frame *f, const uint8_t *bytes) {
+    struct buf changed = buf_make(MAX_LOGIN_MESSAGE);
+    switch (f->type) {
+    case B_AUTHENTICATION:
+        if (f->body_len >= 4 && get_u32(f->body) == 0)
+            l->login->authenticated = true;
+        if (startup_strip_plus(f, &changed)) {
+            l->login->stripped_plus = true;
+            link_to_client(l, changed.data, changed.len, true);
+            buf_free(&changed);
+            return true;
+        }
+        buf_free(&changed);
+        break;
+    case B_PARAMETER_STATUS:
+        note_status(l->login, f);
+        break;
+    case B_BACKEND_KEY_DATA:
+        note_key(l, f);
+        break;
+    case B_ERROR:
+    case B_NOTICE:
+    case B_NEGOTIATE_VERSION:
+    case B_READY_FOR_QUERY:
+        break;
+    default:
+        return false;
+    }
+    pass_to_client(l, bytes, f->size);
+    if (f->type == B_ERROR && l->login->held.len) { // it failed after AuthenticationOk: nothing more will be decided
+        link_to_client(l, l->login->held.data, l->login->held.len, true);
+        buf_reset(&l->login->held);
+    }
+    if (f->type == B_READY_FOR_QUERY)
+        finish_login(l);
+    return true;
+}
+
+size_t login_from_server(struct link *l, const uint8_t *bytes, size_t len) {
+    size_t at = 0;
+    while (at < len && l->state == LINK_LOGIN) {
+        struct frame f;
+        enum frame_result r = frame_read(bytes + at, len - at, &f);
+        if (r == FRAME_INCOMPLETE && len - at < MAX_LOGIN_MESSAGE)
+            break;
+        if (r != FRAME_OK || !login_server_message(l, &f, bytes + at)) {
+            link_refuse(l, "08P01", "unexpected message from the server during log-in", NULL);
+            return len;
+        }
+        at += f.size;
+    }
+    if (l->state == LINK_READY)
+        l->resume = true; // the client may have sent more than its log-in
+    return l->state == LINK_LOGIN || l->state == LINK_READY ? at : len;
+}

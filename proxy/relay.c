@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Carries out what the engine decides: its effects become bytes on a link's sockets. None of them closes anything or
+// calls back into the engine; what they notice is handled when the turn ends.
+#include <string.h>
+
+#include "proxy/link.h"
+
+static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
+    link_to_client(owner, bytes, len, more);
+}
+
+static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
+    link_to_server(owner, bytes, len, more);
+}
+
+static void list_dirty(struct link *l) {
+    if (l->dirty || l->state == LINK_CLOSED)
+        return;
+    l->dirty = true;
+    l->next_dirty = l->proxy->dirty;
+    l->proxy->dirty = l;
+}
+
+static void resume_client(void *owner) {
+    struct link *l = owner;
+    l->resume = true;
+    list_dirty(l);
+}
+
+static void relay_cancel(void *owner) {
+    cancel_for_engine(owner);
+}
+
+static void finished(void *owner) {
+    struct link *l = owner;
+    if (l->goodbye)
+        return; // the server closes when it has done what the client sent before
+    l->server.eof = true; // nothing more is wanted from it
+    list_dirty(l);
+}
+
+static void engine_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
+    const struct proxy *p = ctx;
+    if (reason == REASON_VET_REFUSED)
+        log_event(&p->log, LOG_LEVEL_DEBUG, session, "a shape is not folded: %s", message);
+    else
+        log_event(&p->log, LOG_LEVEL_DEBUG, session, "a batch failed, its members run alone: %s", message);
+}
+
+const struct engine_effects relay_effects = {
+    .to_client = to_client,
+    .to_server = to_server,
+    .resume_client = resume_client,
+    .relay_cancel = relay_cancel,
+    .finished = finished,
+    .log = engine_log,
+};
+
+void relay_start(struct link *l, struct slice startup_params, bool opaque, const char *client_encoding) {
+    struct slice address = {(const uint8_t *)l->address, strlen(l->address)};
+    l->session = session_create(l->proxy->engine, l, address, startup_params, opaque);
+    if (!l->session) {
+        link_refuse(l, "53200", "out of memory", NULL);
+        return;
+    }
+    session_parameter(l->session, (struct slice){(const uint8_t *)"client_encoding", 15},
+                      (struct slice){(const uint8_t *)client_encoding, strlen(client_encoding)});
+    link_set_state(l, LINK_READY);
+}
