@@ -303,8 +303,8 @@ static bool fill_sockets(struct target *t, const PQconninfoOption *o, const stru
         !int_option(o, "tcp_user_timeout", &user_timeout, to) ||
         !word_option(o, "target_session_attrs", attrs, &attr, to))
         return false;
-    if (timeout ==
-        1) // "the minimum allowed timeout is 2 seconds, therefore a value of 1 is interpreted as 2"
+    // "The minimum allowed timeout is 2 seconds, therefore a value of 1 is interpreted as 2."
+    if (timeout == 1)
         timeout = 2;
     t->connect_timeout = (uint64_t)at_least_zero(timeout) * 1000000;
     t->keepalives = keepalives != 0;

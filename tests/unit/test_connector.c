@@ -208,6 +208,7 @@ static void outcome_init(struct outcome *o) {
 static void outcome_finish(struct outcome *o) {
     stream_close(&o->stream);
     cr_expect_eq(uv_loop_close(&o->loop), 0, "a handle is left");
+    expect_no_leaks();
 }
 
 static struct target *make_target(const char *format, ...) {

@@ -28,6 +28,12 @@ static void pair_plain(struct stream *a, struct stream *b) {
     stream_init_plain(b, fds[1]);
 }
 
+static void finish(struct stream *a, struct stream *b) {
+    stream_close(a);
+    stream_close(b);
+    expect_no_leaks();
+}
+
 static bool has_waited(int rc) {
     return rc == STREAM_WANT_READ || rc == STREAM_WANT_WRITE;
 }
@@ -127,8 +133,7 @@ Test(stream, plain_write_stops_when_the_peer_does_not_read) {
     while ((n = stream_write(&a, block, sizeof(block))) > 0)
         ;
     cr_expect_eq(n, STREAM_WANT_WRITE);
-    stream_close(&a);
-    stream_close(&b);
+    finish(&a, &b);
 }
 
 Test(stream, tls_transfers_both_ways) {
@@ -152,8 +157,7 @@ Test(stream, tls_tells_of_decrypted_bytes) {
     cr_expect(stream_has_buffered(&server));
     expect_read(&server, 1);
     cr_expect_not(stream_has_buffered(&server));
-    stream_close(&client);
-    stream_close(&server);
+    finish(&client, &server);
 }
 
 static void note_record(int writing, int version, int type, const void *bytes, size_t len, SSL *ssl,
@@ -177,8 +181,7 @@ Test(stream, records_to_clients_hold_at_most_8_kB) {
     transfer(&server, &client, 200000);
     cr_expect(largest > 4096 && largest <= 8192 + 256, "%zu",
               largest); // 256: what TLS adds to the plain text at most
-    stream_close(&client);
-    stream_close(&server);
+    finish(&client, &server);
 }
 
 Test(stream, tls_end_without_close_notify) {
@@ -186,8 +189,7 @@ Test(stream, tls_end_without_close_notify) {
     pair_tls(&client, &server);
     shutdown(client.fd, SHUT_RDWR);
     expect_read(&server, STREAM_EOF);
-    stream_close(&client);
-    stream_close(&server);
+    finish(&client, &server);
 }
 
 Test(stream, tls_write_to_a_closed_peer) {
@@ -208,8 +210,7 @@ Test(stream, a_stale_entry_of_the_error_queue_is_not_taken_for_ours) {
     expect_read(&client, STREAM_WANT_READ);
     ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
     cr_expect_eq(stream_write(&client, "x", 1), 1);
-    stream_close(&client);
-    stream_close(&server);
+    finish(&client, &server);
 }
 
 Test(stream, garbage_instead_of_a_handshake) {
@@ -222,8 +223,7 @@ Test(stream, garbage_instead_of_a_handshake) {
     cr_expect_eq(server.ops->handshake(&server), STREAM_ERROR);
     stream_error(&server, text, sizeof(text));
     cr_expect_str_eq(text, "http request");
-    stream_close(&server);
-    stream_close(&client);
+    finish(&server, &client);
     SSL_CTX_free(ctx);
 }
 
@@ -259,8 +259,7 @@ Test(stream, alpn) {
         cr_expect_eq(client.ops->handshake(&client), STREAM_WANT_READ);
         cr_expect_eq(server.ops->handshake(&server), cases[i].served ? STREAM_WANT_READ : STREAM_ERROR,
                      "case %zu", i);
-        stream_close(&client);
-        stream_close(&server);
+        finish(&client, &server);
         SSL_CTX_free(accepting);
         SSL_CTX_free(connecting);
     }
@@ -276,7 +275,6 @@ Test(stream, a_name_to_check_must_be_given) {
     cr_expect_null(a.ssl);
     transfer(&a, &b, 100); // still plain
     cr_expect_eq(stream_start_tls(&a, ctx, false, "db.example"), 0);
-    stream_close(&a);
-    stream_close(&b);
+    finish(&a, &b);
     SSL_CTX_free(ctx);
 }

@@ -44,6 +44,11 @@ static struct target *create(const char *conninfo) {
     return target_create(text, ignored, sizeof(ignored), message, sizeof(message));
 }
 
+static void destroy(struct target *t) {
+    target_destroy(t);
+    expect_no_leaks();
+}
+
 // host/hostaddr/port of each host, '-' for a missing one.
 static void describe_hosts(const struct target *t, char *out, size_t size) {
     size_t n = 0;
@@ -88,7 +93,7 @@ Test(target, hosts) {
         cr_assert_not_null(t, "\"%s\": %s", host_cases[i].conninfo, message);
         describe_hosts(t, hosts, sizeof(hosts));
         cr_expect_str_eq(hosts, host_cases[i].hosts, "\"%s\" gave %s", host_cases[i].conninfo, hosts);
-        target_destroy(t);
+        destroy(t);
     }
 }
 
@@ -149,7 +154,7 @@ Test(target, bad_strings) {
         cr_expect_null(t, "\"%s\" was accepted", bad[i].conninfo);
         cr_expect(strstr(message, bad[i].part) != NULL, "\"%s\": %s", bad[i].conninfo, message);
         cr_expect(strchr(message, '\n') == NULL);
-        target_destroy(t);
+        destroy(t);
     }
 }
 
@@ -201,7 +206,7 @@ Test(target, tls) {
         cr_expect_eq(t->ssl_ctx != NULL, tls_cases[i].context, "\"%s\"", text);
         bool verifies = t->ssl_ctx != NULL && SSL_CTX_get_verify_mode(t->ssl_ctx) == SSL_VERIFY_PEER;
         cr_expect_eq(verifies, tls_cases[i].verifies, "\"%s\"", text);
-        target_destroy(t);
+        destroy(t);
     }
 }
 
@@ -213,7 +218,7 @@ Test(target, default_files_in_home) {
     cr_assert_not_null(t, "%s", message);
     cr_expect_eq(SSL_CTX_get_verify_mode(t->ssl_ctx), SSL_VERIFY_PEER);
     cr_expect_not_null(SSL_CTX_get0_certificate(t->ssl_ctx));
-    target_destroy(t);
+    destroy(t);
     tls_write_text("home/.postgresql/root.crl", "broken");
     cr_expect_null(create("host=a sslmode=require"));
     cr_expect(strstr(message, "revocation list") != NULL, "%s", message);
@@ -231,7 +236,7 @@ Test(target, key_permissions) {
         struct target *t = create("host=a sslcert=$D/server.crt sslkey=$D/server.key");
         cr_expect_eq(t != NULL, geteuid() == 0 ? modes[i].root_may : modes[i].other_may, "mode %o: %s",
                      (unsigned)modes[i].mode, message);
-        target_destroy(t);
+        destroy(t);
     }
     cr_expect(strstr(message, "group or world access") != NULL, "%s", message);
 }
@@ -244,7 +249,7 @@ Test(target, defaults_of_sockets) {
     cr_expect(t->keepalives);
     cr_expect_eq(t->keepalives_idle + t->keepalives_interval + t->keepalives_count + t->tcp_user_timeout, 0);
     cr_expect_str_eq(ignored, "");
-    target_destroy(t);
+    destroy(t);
 }
 
 Test(target, settings_of_sockets) {
@@ -259,7 +264,7 @@ Test(target, settings_of_sockets) {
     cr_expect_eq(t->keepalives_count, 0);
     cr_expect_eq(t->tcp_user_timeout, 7000);
     cr_expect_eq(t->attrs, TARGET_PREFER_STANDBY);
-    target_destroy(t);
+    destroy(t);
 }
 
 // libpq: 1 is interpreted as 2; zero and negative values mean no limit.
@@ -275,7 +280,7 @@ Test(target, small_timeouts) {
         struct target *t = create(cases[i].conninfo);
         cr_assert_not_null(t, "%s", message);
         cr_expect_eq(t->connect_timeout, cases[i].expected, "%s", cases[i].conninfo);
-        target_destroy(t);
+        destroy(t);
     }
 }
 
@@ -288,7 +293,7 @@ Test(target, names_what_it_ignores) {
         cr_expect(strstr(ignored, names[i]) != NULL, "%s is not in %s", names[i], ignored);
     cr_expect(strstr(ignored, "geheim") == NULL);
     cr_expect(strstr(ignored, "host") == NULL && strstr(ignored, "gssencmode") == NULL, "%s", ignored);
-    target_destroy(t);
+    destroy(t);
 }
 
 Test(target, a_short_ignored_buffer_is_not_overrun) {
@@ -297,7 +302,7 @@ Test(target, a_short_ignored_buffer_is_not_overrun) {
         target_create("user=u password=p dbname=d", small, sizeof(small), message, sizeof(message));
     cr_assert_not_null(t, "%s", message);
     cr_expect_eq(strlen(small), sizeof(small) - 1);
-    target_destroy(t);
+    destroy(t);
 }
 
 static const struct {
@@ -322,5 +327,6 @@ Test(target, client_tls) {
         cr_expect(client_cases[i].part == NULL || strstr(message, client_cases[i].part) != NULL, "%s",
                   message);
         SSL_CTX_free(ctx);
+        expect_no_leaks();
     }
 }
