@@ -145,7 +145,8 @@ static bool put_parameters(const struct batch *b, struct buf *out) {
     return true;
 }
 
-void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes, struct buf *out) {
+void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes,
+                 struct buf *out) {
     char name[GROUP_NAME_SIZE];
     for (unsigned i = 0; i < n_closes; i++) {
         group_statement_name(closes[i], name);
@@ -182,8 +183,8 @@ static void fail(struct batch *b, const char *why) {
     b->failed = true;
 }
 
-// Keeps the description without the added column, or compares it with the one that is kept: a lender whose statement has
-// other columns saw other definitions.
+// Keeps the description without the added column, or compares it with the one that is kept: a lender whose
+// statement has other columns saw other definitions.
 static void take_row_description(struct batch *b, const struct frame *f) {
     struct group *g = b->group;
     uint16_t n;
@@ -279,8 +280,13 @@ static void advance(struct batch *b, const struct frame *f) {
         b->stage = STAGE_DESCRIBE;
     if (b->stage == STAGE_DESCRIBE && !b->describe)
         b->stage = STAGE_BIND;
-    static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION, B_ROW_DESCRIPTION,
-                                  B_BIND_COMPLETE, B_COMMAND_COMPLETE, 0};
+    static const char wanted[] = {B_CLOSE_COMPLETE,
+                                  B_PARSE_COMPLETE,
+                                  B_PARAMETER_DESCRIPTION,
+                                  B_ROW_DESCRIPTION,
+                                  B_BIND_COMPLETE,
+                                  B_COMMAND_COMPLETE,
+                                  0};
     if (b->stage == STAGE_ROWS && f->type == B_DATA_ROW) {
         take_row(b, f);
         return;
@@ -300,7 +306,8 @@ static void advance(struct batch *b, const struct frame *f) {
 // Definitions that changed while the batch was under way void what its rows were going to be read by.
 static bool still_current(const struct batch *b) {
     const struct group *g = b->group;
-    return g->state == GROUP_READY && g->generation == b->generation && XXH128_isEqual(g->statement, b->statement);
+    return g->state == GROUP_READY && g->generation == b->generation &&
+           XXH128_isEqual(g->statement, b->statement);
 }
 
 bool batch_feed(struct batch *b, const struct frame *f) {

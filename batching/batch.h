@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A batch: one folded statement under way, its members, and the demultiplexer that turns its rows into each member's own
-// answer. Knows nothing of sessions' order or connections: it is given messages and gives out messages.
+// A batch: one folded statement under way, its members, and the demultiplexer that turns its rows into each
+// member's own answer. Knows nothing of sessions' order or connections: it is given messages and gives out
+// messages.
 //
 // The replies that it expects, in this order, anything else being a failure:
-//   CloseComplete*  [ParseComplete]  [ParameterDescription RowDescription]  BindComplete  DataRow*  CommandComplete  ReadyForQuery
+//   CloseComplete*  [ParseComplete]  [ParameterDescription RowDescription]  BindComplete  DataRow*
+//   CommandComplete  ReadyForQuery
 #ifndef PGFOLD_BATCHING_BATCH_H
 #define PGFOLD_BATCHING_BATCH_H
 
@@ -25,62 +27,70 @@ enum lookup_state {
 // One lookup of a client, from its recognition to its answer.
 struct lookup {
     enum lookup_state state;
-    struct session *session;            // NULL: the client is gone, the answer is not wanted
-    struct lookup *next, *previous;     // in the session's order
+    struct session *session;                        // NULL: the client is gone, the answer is not wanted
+    struct lookup *next, *previous;                 // in the session's order
     struct lookup *next_waiting, *previous_waiting; // in the group's queue
-    struct group *group;                // NULL: none, it runs alone; alive while the lookup is waiting or counted in flight
-    struct batch *batch;                // LOOKUP_BATCHED
-    uint32_t member;                    // LOOKUP_BATCHED: its index there
-    bool counted;                       // LOOKUP_ALONE, LOOKUP_SENT: counts in group->in_flight
+    struct group *group; // NULL: none, it runs alone; alive while the lookup is waiting or counted in flight
+    struct batch *batch; // LOOKUP_BATCHED
+    uint32_t member;     // LOOKUP_BATCHED: its index there
+    bool counted;        // LOOKUP_ALONE, LOOKUP_SENT: counts in group->in_flight
     bool simple, has_parse, has_describe, reparse;
-    struct shape *shape;                // reparse: a reference to the unnamed statement that it uses
-    struct key key;                     // when has_key
+    struct shape *shape; // reparse: a reference to the unnamed statement that it uses
+    struct key key;      // when has_key
     bool has_key;
-    struct slice raw_key;               // into bytes
+    struct slice raw_key; // into bytes
     uint16_t key_format;
-    bool check_row_hash;                // the client knows its columns from an earlier Describe:
-    XXH128_hash_t row_hash;             // the answer must have these
-    struct buf answer;                  // LOOKUP_ANSWERED
+    bool check_row_hash;    // the client knows its columns from an earlier Describe:
+    XXH128_hash_t row_hash; // the answer must have these
+    struct buf answer;      // LOOKUP_ANSWERED
     size_t len;
-    uint8_t bytes[];                    // the unit as the client sent it
+    uint8_t bytes[]; // the unit as the client sent it
 };
 
 struct batch_row {
     uint32_t next; // index + 1 of the key's next row, 0: last
     uint32_t len;
-    size_t at;     // in `data`: a whole DataRow message, the added column taken out
+    size_t at; // in `data`: a whole DataRow message, the added column taken out
 };
 
 struct batch_key {
     uint32_t first_row, last_row, n_rows; // indexes + 1
 };
 
-enum batch_stage { STAGE_CLOSE, STAGE_PARSE, STAGE_DESCRIBE, STAGE_ROWS_OF, STAGE_BIND, STAGE_ROWS, STAGE_END };
+enum batch_stage {
+    STAGE_CLOSE,
+    STAGE_PARSE,
+    STAGE_DESCRIBE,
+    STAGE_ROWS_OF,
+    STAGE_BIND,
+    STAGE_ROWS,
+    STAGE_END
+};
 
 struct batch {
     struct group *group;
-    struct batch *next, *previous;  // engine's list
-    struct session *lender;         // NULL: gone
-    uint64_t started;               // microseconds
+    struct batch *next, *previous;      // engine's list
+    struct session *lender;             // NULL: gone
+    uint64_t started;                   // microseconds
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
-    struct lookup **members;        // NULL where a member left
-    uint32_t *member_key;           // index into keys
-    struct key *keys;               // without duplicates
+    struct lookup **members;            // NULL where a member left
+    uint32_t *member_key;               // index into keys
+    struct key *keys;                   // without duplicates
     struct batch_key *key_rows;
-    uint32_t *slots;                // open addressing over keys: index + 1
+    uint32_t *slots; // open addressing over keys: index + 1
     uint32_t n_slots;
     struct batch_row *rows;
     uint32_t n_rows, max_rows;
     struct buf data;
     enum batch_stage stage;
-    enum fold_form form;            // as sent; the group may be vetted anew meanwhile
+    enum fold_form form; // as sent; the group may be vetted anew meanwhile
     XXH128_hash_t statement;
     uint64_t generation;
     unsigned n_closes;
     bool parse, describe;
-    bool failed;                    // members run alone; the rest of the replies is read and dropped
-    bool cancelled;                 // a cancel request was sent for it
-    const char *why;                // static: what failed
+    bool failed;     // members run alone; the rest of the replies is read and dropped
+    bool cancelled;  // a cancel request was sent for it
+    const char *why; // static: what failed
 };
 
 // A batch of the group's first waiting lookups, at most max_keys different keys; takes them out of the queue.
@@ -88,9 +98,10 @@ struct batch {
 struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer);
 void batch_destroy(struct batch *b); // its members must have been taken out
 
-// The messages to send: Close of `closes` (names of prepared statements to give up), Parse and Describe as needed, Bind, Execute,
-// Sync. `member` supplies the other parameters of an extended lookup.
-void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes, struct buf *out);
+// The messages to send: Close of `closes` (names of prepared statements to give up), Parse and Describe as
+// needed, Bind, Execute, Sync. `member` supplies the other parameters of an extended lookup.
+void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes,
+                 struct buf *out);
 
 // Takes one whole reply. True at ReadyForQuery: the batch has ended, `failed` says how.
 bool batch_feed(struct batch *b, const struct frame *f) __attribute__((warn_unused_result));

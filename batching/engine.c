@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// When lookups go out, and how. Lookups queue in their groups while a turn of the event loop lasts; at its end every group with a
-// queue is looked at once: one lookup with nothing of its group under way goes out as it was sent, several become a batch, and
-// while as many batches as allowed are under way, the rest waits. So batches form by themselves, and nobody waits for company.
+// When lookups go out, and how. Lookups queue in their groups while a turn of the event loop lasts; at its
+// end every group with a queue is looked at once: one lookup with nothing of its group under way goes out as
+// it was sent, several become a batch, and while as many batches as allowed are under way, the rest waits. So
+// batches form by themselves, and nobody waits for company.
 //
-// What fails is run alone: a batch that ends badly in any way hands its members back, each to its own connection.
+// What fails is run alone: a batch that ends badly in any way hands its members back, each to its own
+// connection.
 #include "batching/engine.h"
 
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 
 #include "batching/session.h"
 
-struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects, void *ctx) {
+struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects,
+                             void *ctx) {
     struct engine *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
@@ -95,7 +98,8 @@ static void start_vet(struct group *g, struct session *s) {
         session_start_vet(s, g);
 }
 
-// Lookups that came before their group was vetted still carry their keys as text. Those without a plain key run alone.
+// Lookups that came before their group was vetted still carry their keys as text. Those without a plain key
+// run alone.
 static void read_keys(struct engine *e, struct group *g) {
     for (struct lookup *l = g->first, *next; l; l = next) {
         next = l->next_waiting;
@@ -108,8 +112,8 @@ static void read_keys(struct engine *e, struct group *g) {
     }
 }
 
-// The member that runs the batch: its connection must be free for it; among those the one that has prepared the statement and was
-// used last, so that few connections prepare much, and their caches are warm.
+// The member that runs the batch: its connection must be free for it; among those the one that has prepared
+// the statement and was used last, so that few connections prepare much, and their caches are warm.
 static struct session *choose_lender(const struct batch *b) {
     struct session *best = NULL;
     bool best_prepared = false;
@@ -119,7 +123,8 @@ static struct session *choose_lender(const struct batch *b) {
             continue;
         bool prepared = s->n_prepared && session_has_prepared(s, b->statement);
         bool idler = best && s->owed.n < best->owed.n;
-        bool same = best && s->owed.n == best->owed.n && prepared == best_prepared && s->last_used > best->last_used;
+        bool same =
+            best && s->owed.n == best->owed.n && prepared == best_prepared && s->last_used > best->last_used;
         if (!best || idler || (s->owed.n == best->owed.n && prepared && !best_prepared) || same) {
             best = s;
             best_prepared = prepared;
@@ -222,7 +227,8 @@ static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
     session_pump(s);
 }
 
-// The client knows its columns from an earlier Describe; after a change of definitions the server would tell it so.
+// The client knows its columns from an earlier Describe; after a change of definitions the server would tell
+// it so.
 static bool columns_fit(const struct batch *b, const struct lookup *l) {
     return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
 }
@@ -243,8 +249,8 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i) {
     session_run_alone(l->session, l);
 }
 
-// A batch that failed may have been right to (a table that is gone, a right withdrawn): the catalogue is asked again, and a group
-// that fails again and again is left alone for a while.
+// A batch that failed may have been right to (a table that is gone, a right withdrawn): the catalogue is
+// asked again, and a group that fails again and again is left alone for a while.
 static void note_failure(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     e->counters.failed++;
@@ -278,7 +284,8 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
 
 // ---- turns and time
 
-// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked to end it.
+// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked
+// to end it.
 static void expire_batches(struct engine *e) {
     for (struct batch *b = e->batches, *next; b; b = next) {
         next = b->next;

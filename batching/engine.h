@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The engine: everything that sessions share. It decides; what has an effect goes out through struct engine_effects, which
-// the proxy fills with sockets and a test with buffers. No clock: every entry point is told the time.
+// The engine: everything that sessions share. It decides; what has an effect goes out through struct
+// engine_effects, which the proxy fills with sockets and a test with buffers. No clock: every entry point is
+// told the time.
 //
 //   e = engine_create(limits, effects, ctx)
 //   s = session_create(e, …)                            a client has logged in
 //   session_from_client(s, bytes, …)                    bytes came; effects go out
 //   session_from_server(s, bytes, …)
-//   engine_turn(e, now)                                 at the end of each turn of the event loop: batches are made here
-//   engine_deadline(e)                                  when engine_turn wants to be called even if nothing happens
+//   engine_turn(e, now)                                 at the end of each turn of the event loop: batches
+//   are made here engine_deadline(e)                                  when engine_turn wants to be called
+//   even if nothing happens
 #ifndef PGFOLD_BATCHING_ENGINE_H
 #define PGFOLD_BATCHING_ENGINE_H
 
@@ -18,22 +20,23 @@
 struct session;
 
 struct engine_limits {
-    bool observe;        // forward all, count what would have been folded
-    uint64_t window;     // microseconds
+    bool observe;    // forward all, count what would have been folded
+    uint64_t window; // microseconds
     unsigned max_keys, max_in_flight, max_waiting, max_shapes, max_groups, max_statements;
     size_t max_answer, max_text;
-    uint64_t timeout;    // microseconds, 0: none
+    uint64_t timeout; // microseconds, 0: none
     uint64_t vet_max_age;
 };
 
-// Bytes are valid during the call only. `more`: further bytes to the same side follow at once. None of these may call back
-// into the engine; what they learn (a broken connection) they report later.
+// Bytes are valid during the call only. `more`: further bytes to the same side follow at once. None of these
+// may call back into the engine; what they learn (a broken connection) they report later.
 struct engine_effects {
     void (*to_client)(void *owner, const uint8_t *bytes, size_t len, bool more);
     void (*to_server)(void *owner, const uint8_t *bytes, size_t len, bool more);
-    void (*resume_client)(void *owner);  // the session takes bytes from its client again: offer what was left over
-    void (*relay_cancel)(void *owner);   // send a cancel request for this session's server connection
-    void (*finished)(void *owner);       // the client is gone and the server connection owes nothing any more
+    void (*resume_client)(
+        void *owner); // the session takes bytes from its client again: offer what was left over
+    void (*relay_cancel)(void *owner); // send a cancel request for this session's server connection
+    void (*finished)(void *owner);     // the client is gone and the server connection owes nothing any more
     void (*log)(void *ctx, enum reason reason, uint64_t session, const char *message);
 };
 
@@ -51,31 +54,33 @@ struct engine_counters {
 struct engine {
     struct engine_limits limits;
     const struct engine_effects *effects;
-    void *ctx;                     // for effects->log
-    uint64_t now;                  // microseconds
-    uint64_t generation;           // of the definitions: counts statements that may have changed one
+    void *ctx;           // for effects->log
+    uint64_t now;        // microseconds
+    uint64_t generation; // of the definitions: counts statements that may have changed one
     struct shape_cache shapes;
     struct identity_table identities;
     struct group_table groups;
-    struct session *sessions;      // list
-    struct batch *batches;         // list, oldest last
-    struct session *to_prove;      // sessions whose identity shall be proven at the end of the turn
-    struct group *listed;          // groups that engine_turn looks at
+    struct session *sessions; // list
+    struct batch *batches;    // list, oldest last
+    struct session *to_prove; // sessions whose identity shall be proven at the end of the turn
+    struct group *listed;     // groups that engine_turn looks at
     uint64_t next_session;
     struct engine_counters counters;
-    struct buf answer, request;    // scratch
+    struct buf answer, request; // scratch
 };
 
-struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects, void *ctx);
+struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects,
+                             void *ctx);
 void engine_destroy(struct engine *e); // every session must have been destroyed
-void engine_set_limits(struct engine *e, const struct engine_limits *limits); // for a reload; cache sizes stay
+void engine_set_limits(struct engine *e,
+                       const struct engine_limits *limits); // for a reload; cache sizes stay
 
 void engine_turn(struct engine *e, uint64_t now);
 uint64_t engine_deadline(const struct engine *e); // UINT64_MAX: none
 
 // ---- for batching/session*.c
 
-void engine_list_group(struct engine *e, struct group *g);  // engine_turn shall look at it
+void engine_list_group(struct engine *e, struct group *g); // engine_turn shall look at it
 void engine_list_proof(struct engine *e, struct session *s);
 void engine_unlist_proof(struct engine *e, struct session *s);
 void engine_dispatch_group(struct engine *e, struct group *g);

@@ -232,7 +232,8 @@ void group_write_parse(const struct group *g, struct buf *out) {
     for (unsigned i = 0; i < n; i++)
         types[i] = parameter_type(g, i);
     group_statement_name(g->statement, name);
-    write_parse(out, (struct slice){(uint8_t *)name, strlen(name)}, (struct slice){g->text.data, g->text.len}, types, n);
+    write_parse(out, (struct slice){(uint8_t *)name, strlen(name)}, (struct slice){g->text.data, g->text.len},
+                types, n);
 }
 
 static const char *judge(struct group *g, const struct vet_result *r) {

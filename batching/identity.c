@@ -65,7 +65,8 @@ static void put_sized(struct buf *b, struct slice s) {
 }
 
 void session_identity_init(struct session_identity *s, struct slice address, struct slice startup_params) {
-    *s = (struct session_identity){.login = buf_make(IDENTITY_MAX_BYTES), .proof = buf_make(IDENTITY_MAX_BYTES)};
+    *s = (struct session_identity){.login = buf_make(IDENTITY_MAX_BYTES),
+                                   .proof = buf_make(IDENTITY_MAX_BYTES)};
     put_sized(&s->login, address);
     put_sized(&s->login, startup_params);
     if (s->login.failed)
@@ -117,8 +118,9 @@ static int setting_find(const struct session_identity *s, const char *name, size
     return low;
 }
 
-// The proof's columns: digest, changed settings ("name=value" behind a byte 1 each), roles, temporary schema. A changed
-// setting that stands in the list is left out: its value follows from the statement that the server confirmed.
+// The proof's columns: digest, changed settings ("name=value" behind a byte 1 each), roles, temporary schema.
+// A changed setting that stands in the list is left out: its value follows from the statement that the server
+// confirmed.
 static void put_proof(struct buf *b, const struct session_identity *s) {
     struct slice column;
     for (unsigned i = 0; msg_row_column(s->proof.data, s->proof.len, i, &column); i++) {
@@ -178,7 +180,8 @@ void session_identity_doubt(struct identity_table *t, struct session_identity *s
     drop_current(t, s);
     if (s->state == IDENTITY_PROVEN || s->state == IDENTITY_PROVING)
         s->state = IDENTITY_UNPROVEN;
-    // The next proof reports the settings that the server shows; of the others the list stays the best that is known.
+    // The next proof reports the settings that the server shows; of the others the list stays the best that
+    // is known.
     unsigned kept = 0;
     for (unsigned i = 0; i < s->n_settings; i++) {
         if (strchr(s->settings[i].name, '.'))
@@ -206,8 +209,7 @@ static bool setting_put(struct session_identity *s, const struct parsed_setting 
         return true;
     }
     char *name = s->n_settings < IDENTITY_MAX_SETTINGS ? strdup(p->name) : NULL;
-    struct parsed_setting *grown =
-        name ? realloc(s->settings, (s->n_settings + 1) * sizeof *grown) : NULL;
+    struct parsed_setting *grown = name ? realloc(s->settings, (s->n_settings + 1) * sizeof *grown) : NULL;
     if (!grown) {
         free(name);
         free(value);
@@ -230,8 +232,8 @@ static void setting_remove(struct session_identity *s, const char *name) {
     s->n_settings--;
 }
 
-void session_identity_set(struct identity_table *t, struct session_identity *s, const struct parsed_setting *settings,
-                          int n) {
+void session_identity_set(struct identity_table *t, struct session_identity *s,
+                          const struct parsed_setting *settings, int n) {
     drop_current(t, s);
     for (int i = 0; i < n; i++) {
         // A role changes what other settings may do and be; the server is asked for the result.
@@ -255,13 +257,14 @@ void session_identity_discard_all(struct identity_table *t, struct session_ident
 }
 
 const char *identity_proof_query(void) {
-    // Everything is qualified: the session's search_path must not choose what is called. reset_val is the value in force
-    // at login. Of a byte string equal to another's, every setting is equal.
+    // Everything is qualified: the session's search_path must not choose what is called. reset_val is the
+    // value in force at login. Of a byte string equal to another's, every setting is equal.
     return "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.textsend(pg_catalog.string_agg("
            "pg_catalog.concat(name, '=', reset_val), E'\\x01' ORDER BY name COLLATE \"C\"))), 'hex'), "
            "pg_catalog.string_agg(CASE WHEN setting IS DISTINCT FROM reset_val "
            "THEN pg_catalog.concat(E'\\x01', name, '=', setting) END, '' ORDER BY name COLLATE \"C\"), "
-           "pg_catalog.concat(CURRENT_USER, E'\\x01', SESSION_USER, E'\\x01', pg_catalog.current_setting('role')), "
+           "pg_catalog.concat(CURRENT_USER, E'\\x01', SESSION_USER, E'\\x01', "
+           "pg_catalog.current_setting('role')), "
            "pg_catalog.pg_my_temp_schema()::pg_catalog.text FROM pg_catalog.pg_settings";
 }
 

@@ -6,41 +6,41 @@
 #define PGFOLD_BATCHING_REASON_H
 
 //   name                 what a user reads
-#define PGFOLD_REASONS(X)                                                                                     \
-    X(NONE, "none", "the statement is a lookup")                                                              \
-    X(NOT_SELECT, "not_select", "only SELECT statements are folded")                                          \
-    X(UNPARSABLE, "unparsable", "the statement could not be parsed")                                          \
-    X(MULTI_STATEMENT, "multi_statement", "the string holds several statements")                              \
-    X(TEXT_TOO_LONG, "text_too_long", "the text is longer than batching.max_text or nested too deeply")        \
-    X(NO_TABLE, "no_table", "the SELECT reads no table")                                                      \
-    X(MANY_TABLES, "many_tables", "the SELECT reads more than one table")                                     \
-    X(NO_KEY, "no_key", "no column is compared for equality with a value that may vary")                      \
-    X(LOCKING, "locking", "the SELECT locks rows (FOR UPDATE or FOR SHARE)")                                  \
-    X(INTO, "into", "SELECT INTO creates a table")                                                            \
-    X(CTE, "cte", "the SELECT has a WITH clause")                                                             \
-    X(SET_OPERATION, "set_operation", "UNION, INTERSECT and EXCEPT are not folded")                           \
-    X(GROUPING, "grouping", "DISTINCT, GROUP BY, HAVING, aggregates and window functions are not folded")     \
-    X(FUNCTION, "function", "the SELECT calls a function")                                                    \
-    X(SUBSELECT, "subselect", "the SELECT has a subselect")                                                   \
-    X(CONSTRUCT, "construct", "the SELECT uses a construct that is not on the list of those understood")       \
-    X(SYSTEM_SCHEMA, "system_schema", "the table belongs to a system schema")                                 \
-    X(PARAMETERS, "parameters", "the parameters do not fit the statement or have no plain form")              \
-    X(KEY_TYPE, "key_type", "the key is not an integer or a uuid")                                            \
-    X(KEY_VALUE, "key_value", "the key's value is null, out of range or not in plain form")                   \
-    X(FRAMING, "framing", "the messages are not one Bind, one Execute and one Sync")                          \
-    X(ROW_LIMIT, "row_limit", "Execute limits the number of rows")                                            \
-    X(UNKNOWN_STATEMENT, "unknown_statement", "the prepared statement is not known")                          \
-    X(NOT_DESCRIBED, "not_described", "the prepared statement's result columns were not seen yet")            \
-    X(CHANGED_RESULT, "changed_result", "the prepared statement's result columns differ from the batch's")    \
-    X(TRANSACTION, "transaction", "the session is inside a transaction")                                      \
-    X(BEHIND_FORWARD, "behind_forward", "the session still waits for the answer to a forwarded statement")    \
-    X(NOT_VETTED, "not_vetted", "the server's catalogue has not confirmed the shape yet")                     \
-    X(VET_REFUSED, "vet_refused", "the server's catalogue does not allow the shape to be folded")             \
-    X(TOO_MANY_SHAPES, "too_many_shapes", "no room for another shape or group")                               \
-    X(SESSION_FULL, "session_full", "the session has too many statements waiting")                            \
-    X(OBSERVE, "observe", "mode is observe")                                                                  \
-    X(ENCODING, "encoding", "the client encoding has characters that contain the byte of a quote")             \
-    X(OPAQUE, "opaque", "the connection is relayed without being read")                                       \
+#define PGFOLD_REASONS(X)                                                                                    \
+    X(NONE, "none", "the statement is a lookup")                                                             \
+    X(NOT_SELECT, "not_select", "only SELECT statements are folded")                                         \
+    X(UNPARSABLE, "unparsable", "the statement could not be parsed")                                         \
+    X(MULTI_STATEMENT, "multi_statement", "the string holds several statements")                             \
+    X(TEXT_TOO_LONG, "text_too_long", "the text is longer than batching.max_text or nested too deeply")      \
+    X(NO_TABLE, "no_table", "the SELECT reads no table")                                                     \
+    X(MANY_TABLES, "many_tables", "the SELECT reads more than one table")                                    \
+    X(NO_KEY, "no_key", "no column is compared for equality with a value that may vary")                     \
+    X(LOCKING, "locking", "the SELECT locks rows (FOR UPDATE or FOR SHARE)")                                 \
+    X(INTO, "into", "SELECT INTO creates a table")                                                           \
+    X(CTE, "cte", "the SELECT has a WITH clause")                                                            \
+    X(SET_OPERATION, "set_operation", "UNION, INTERSECT and EXCEPT are not folded")                          \
+    X(GROUPING, "grouping", "DISTINCT, GROUP BY, HAVING, aggregates and window functions are not folded")    \
+    X(FUNCTION, "function", "the SELECT calls a function")                                                   \
+    X(SUBSELECT, "subselect", "the SELECT has a subselect")                                                  \
+    X(CONSTRUCT, "construct", "the SELECT uses a construct that is not on the list of those understood")     \
+    X(SYSTEM_SCHEMA, "system_schema", "the table belongs to a system schema")                                \
+    X(PARAMETERS, "parameters", "the parameters do not fit the statement or have no plain form")             \
+    X(KEY_TYPE, "key_type", "the key is not an integer or a uuid")                                           \
+    X(KEY_VALUE, "key_value", "the key's value is null, out of range or not in plain form")                  \
+    X(FRAMING, "framing", "the messages are not one Bind, one Execute and one Sync")                         \
+    X(ROW_LIMIT, "row_limit", "Execute limits the number of rows")                                           \
+    X(UNKNOWN_STATEMENT, "unknown_statement", "the prepared statement is not known")                         \
+    X(NOT_DESCRIBED, "not_described", "the prepared statement's result columns were not seen yet")           \
+    X(CHANGED_RESULT, "changed_result", "the prepared statement's result columns differ from the batch's")   \
+    X(TRANSACTION, "transaction", "the session is inside a transaction")                                     \
+    X(BEHIND_FORWARD, "behind_forward", "the session still waits for the answer to a forwarded statement")   \
+    X(NOT_VETTED, "not_vetted", "the server's catalogue has not confirmed the shape yet")                    \
+    X(VET_REFUSED, "vet_refused", "the server's catalogue does not allow the shape to be folded")            \
+    X(TOO_MANY_SHAPES, "too_many_shapes", "no room for another shape or group")                              \
+    X(SESSION_FULL, "session_full", "the session has too many statements waiting")                           \
+    X(OBSERVE, "observe", "mode is observe")                                                                 \
+    X(ENCODING, "encoding", "the client encoding has characters that contain the byte of a quote")           \
+    X(OPAQUE, "opaque", "the connection is relayed without being read")                                      \
     X(MEMORY, "memory", "out of memory")
 
 enum reason {

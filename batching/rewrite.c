@@ -18,15 +18,18 @@ static int param_number(const char *text, struct token t) {
     return atoi(text + t.at + 1); // the lexer has seen the digits; parse has refused absurd numbers
 }
 
-// LIMIT, OFFSET and FETCH are reserved words: outside brackets, unquoted and not a column label they are the clause.
+// LIMIT, OFFSET and FETCH are reserved words: outside brackets, unquoted and not a column label they are the
+// clause.
 static bool has_fence(const struct shape *s) {
     struct lexer lx = {.text = s->text, .len = s->text_len};
     int depth = 0;
     bool label = false;
-    for (struct token t = lexer_next(&lx); t.type != TOKEN_END && t.type != TOKEN_ERROR; t = lexer_next(&lx)) {
+    for (struct token t = lexer_next(&lx); t.type != TOKEN_END && t.type != TOKEN_ERROR;
+         t = lexer_next(&lx)) {
         depth += (t.type == TOKEN_OPEN) - (t.type == TOKEN_CLOSE);
         if (depth == 0 && !label &&
-            (token_is(s->text, t, "limit") || token_is(s->text, t, "offset") || token_is(s->text, t, "fetch")))
+            (token_is(s->text, t, "limit") || token_is(s->text, t, "offset") ||
+             token_is(s->text, t, "fetch")))
             return true;
         label = t.type == TOKEN_DOT || token_is(s->text, t, "as");
     }
@@ -55,7 +58,8 @@ static void put_param(const struct replacing *r, struct token t) {
 static void put_text(const struct replacing *r, size_t from) {
     struct lexer lx = {.text = r->s->text, .len = r->s->text_len, .at = from};
     size_t copied = from;
-    for (struct token t = lexer_next(&lx); t.type != TOKEN_END && t.type != TOKEN_ERROR; t = lexer_next(&lx)) {
+    for (struct token t = lexer_next(&lx); t.type != TOKEN_END && t.type != TOKEN_ERROR;
+         t = lexer_next(&lx)) {
         if (t.type != TOKEN_PARAM && t.type != TOKEN_SEMICOLON)
             continue;
         buf_put(r->out, r->s->text + copied, t.at - copied);
@@ -67,13 +71,14 @@ static void put_text(const struct replacing *r, size_t from) {
     // A comment behind the last token could swallow what is written behind it.
     struct lexer end = {.text = r->s->text, .len = r->s->text_len, .at = copied};
     size_t stop = copied;
-    for (struct token t = lexer_next(&end); t.type != TOKEN_END && t.type != TOKEN_ERROR; t = lexer_next(&end))
+    for (struct token t = lexer_next(&end); t.type != TOKEN_END && t.type != TOKEN_ERROR;
+         t = lexer_next(&end))
         stop = t.at + t.len;
     buf_put(r->out, r->s->text + copied, stop - copied);
 }
 
-bool rewrite_folded(const struct shape *s, int key, enum fold_form form, uint32_t key_type, const struct slice *values,
-                    struct buf *out) {
+bool rewrite_folded(const struct shape *s, int key, enum fold_form form, uint32_t key_type,
+                    const struct slice *values, struct buf *out) {
     const struct parsed_key *k = &s->parsed->keys[key];
     char key_text[64], array[32];
     const char *type = key_type_name(key_type);

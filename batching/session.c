@@ -8,8 +8,8 @@
 
 // ---- life
 
-struct session *session_create(struct engine *e, void *owner, struct slice address, struct slice startup_params,
-                               bool opaque) {
+struct session *session_create(struct engine *e, void *owner, struct slice address,
+                               struct slice startup_params, bool opaque) {
     struct session *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
@@ -133,7 +133,8 @@ size_t session_largest_message(const struct session *s) {
     return l->max_answer > largest ? l->max_answer : largest;
 }
 
-// Encodings in which the second byte of a character may be a quote's or a backslash's (src/include/mb/pg_wchar.h).
+// Encodings in which the second byte of a character may be a quote's or a backslash's
+// (src/include/mb/pg_wchar.h).
 void session_parameter(struct session *s, struct slice name, struct slice value) {
     static const char *const unsafe[] = {"SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004"};
     if (!slice_is(name, "client_encoding", 15))
@@ -276,7 +277,8 @@ void session_expect(struct session *s, bool describe, struct statement *st) {
     }
     if (st)
         st->refs++;
-    s->expected[(s->expected_head + s->n_expected++) % SESSION_MAX_EXPECTED] = (struct expected){describe, st};
+    s->expected[(s->expected_head + s->n_expected++) % SESSION_MAX_EXPECTED] =
+        (struct expected){describe, st};
 }
 
 // ---- lookups
@@ -305,7 +307,8 @@ void lookup_detach_waiting(struct lookup *l) {
     g->n_waiting--;
 }
 
-// Sends a lookup as the client sent it. It uses the unnamed statement without parsing it: then the server must know that.
+// Sends a lookup as the client sent it. It uses the unnamed statement without parsing it: then the server
+// must know that.
 static bool send_original(struct session *s, struct lookup *l) {
     struct owed *o = owed_push(s, OWED_LOOKUP);
     if (!o)
@@ -318,8 +321,8 @@ static bool send_original(struct session *s, struct lookup *l) {
         struct buf *b = &s->engine->request;
         buf_reset(b);
         const struct shape *shape = s->unnamed->shape;
-        write_parse(b, (struct slice){0}, (struct slice){(uint8_t *)shape->text, shape->text_len}, shape->types,
-                    shape->n_types);
+        write_parse(b, (struct slice){0}, (struct slice){(uint8_t *)shape->text, shape->text_len},
+                    shape->types, shape->n_types);
         if (!b->failed)
             s->engine->effects->to_server(s->owner, b->data, b->len, true);
         o->swallow++;
@@ -344,8 +347,8 @@ static void unlink_first(struct session *s) {
     s->n_lookups--;
 }
 
-// Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent once
-// nothing before them waits for anything but the own connection.
+// Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent
+// once nothing before them waits for anything but the own connection.
 void session_pump(struct session *s) {
     struct engine *e = s->engine;
     while (s->first && s->first->state == LOOKUP_ANSWERED) {
@@ -369,7 +372,8 @@ void session_run_alone(struct session *s, struct lookup *l) {
     session_pump(s);
 }
 
-// Only lookups that run on the own connection are under way: what is sent behind them is answered behind them.
+// Only lookups that run on the own connection are under way: what is sent behind them is answered behind
+// them.
 bool session_order_is_safe(const struct session *s) {
     for (const struct lookup *l = s->first; l; l = l->next)
         if (l->state != LOOKUP_SENT)
@@ -400,8 +404,8 @@ void session_settle(struct session *s) {
 // ---- lending
 
 bool session_can_lend(const struct session *s) {
-    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->in_unit || s->txn != 'I' ||
-        s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
+    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->in_unit ||
+        s->txn != 'I' || s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_LOOKUP)
@@ -439,8 +443,9 @@ void session_unprepare(struct session *s, XXH128_hash_t statement) {
         s->n_prepared--; // it has become the last one
 }
 
-// Notes a statement that is being prepared. Returns how many to close first, in `closes` (at most 2): the one itself, since a name
-// left over from a failed batch would make Parse fail, and the least recently used one when there are too many.
+// Notes a statement that is being prepared. Returns how many to close first, in `closes` (at most 2): the one
+// itself, since a name left over from a failed batch would make Parse fail, and the least recently used one
+// when there are too many.
 static unsigned note_prepared(struct session *s, XXH128_hash_t statement, XXH128_hash_t *closes) {
     unsigned n = 0;
     closes[n++] = statement;
@@ -483,10 +488,11 @@ void session_run_batch(struct session *s, struct batch *b) {
 
 // ---- our own queries
 
-// A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is needed, for
-// which its text must be known.
+// A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is
+// needed, for which its text must be known.
 static bool can_query(const struct session *s) {
-    return s->txn == 'I' && !s->terminating && !s->in_unit && !s->failed && (!s->unnamed || s->unnamed->shape);
+    return s->txn == 'I' && !s->terminating && !s->in_unit && !s->failed &&
+           (!s->unnamed || s->unnamed->shape);
 }
 
 static struct owed *send_query(struct session *s, enum owed_kind kind, const char *sql, size_t len) {
@@ -539,8 +545,8 @@ void session_start_vet(struct session *s, struct group *g) {
 
 // ---- cancel
 
-// PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for others, or nothing of this
-// client's; a lookup that waits for a batch is answered as a cancelled statement is.
+// PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for others, or nothing
+// of this client's; a lookup that waits for a batch is answered as a cancelled statement is.
 bool session_cancel(struct session *s) {
     struct lookup *l = s->first;
     if (l && (l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE)) {

@@ -2,20 +2,26 @@
 //
 // A session: one logged-in client and its own server connection, as a state machine over the bytes of both.
 //
-// The server connection owes replies; `owed` is the queue of them, each entry saying what becomes of its reply:
+// The server connection owes replies; `owed` is the queue of them, each entry saying what becomes of its
+// reply:
 //   FORWARD  a unit forwarded as it came: its reply goes to the client
 //   LOOKUP   a lookup that runs alone: the same, and its group is told
 //   BATCH    a batch that this session lends its connection to: fed to the batch
 //   PROOF, VET, READ_VET  queries of our own: fed to identity.c and vet.c
 //
-// The client is owed replies, too: the queue of its lookups (first … last), answered in order. A session is in one of:
+// The client is owed replies, too: the queue of its lookups (first … last), answered in order. A session is
+// in one of:
 //   idle        no FORWARD entry, no lookups
 //   forwarding  FORWARD entries are owed: everything that comes is forwarded behind them, lookups included
-//   looking up  lookups are under way, no FORWARD entries: more lookups may join; anything else waits (`hold`) until all are
-//               answered, unless all of them run alone on the own connection, where order takes care of itself
-//   opaque      bytes are relayed unread, for good (replication, COPY in the extended protocol, framing that makes no sense)
+//   looking up  lookups are under way, no FORWARD entries: more lookups may join; anything else waits
+//   (`hold`) until all are
+//               answered, unless all of them run alone on the own connection, where order takes care of
+//               itself
+//   opaque      bytes are relayed unread, for good (replication, COPY in the extended protocol, framing that
+//   makes no sense)
 //
-// Files: session.c life, lookups, cancel; session_client.c what the client says; session_server.c what the server says.
+// Files: session.c life, lookups, cancel; session_client.c what the client says; session_server.c what the
+// server says.
 #ifndef PGFOLD_BATCHING_SESSION_H
 #define PGFOLD_BATCHING_SESSION_H
 
@@ -33,10 +39,11 @@ struct owed {
     union {
         struct lookup *lookup;
         struct batch *batch;
-        struct group *group; // VET, READ_VET; FORWARD: whose in_flight counts it (mode observe, or a read being vetted)
+        struct group *
+            group; // VET, READ_VET; FORWARD: whose in_flight counts it (mode observe, or a read being vetted)
     } of;
     struct vet_result vet;
-    bool answer;          // READ_VET: what its row said
+    bool answer; // READ_VET: what its row said
 };
 
 struct owed_queue {
@@ -47,75 +54,76 @@ struct owed_queue {
 // A prepared statement of the client's, known by its Parse.
 struct statement {
     UT_hash_handle hh;
-    struct shape *shape;  // a reference; NULL: its text is not known
-    bool confirmed;       // the server has accepted it
-    bool is_virtual;      // unnamed only: its Parse was answered by us, the server has not seen it
+    struct shape *shape; // a reference; NULL: its text is not known
+    bool confirmed;      // the server has accepted it
+    bool is_virtual;     // unnamed only: its Parse was answered by us, the server has not seen it
     bool described;
     XXH128_hash_t row_hash; // described: of its RowDescription
-    unsigned refs;        // the table's (or the session's) and those of awaited replies
+    unsigned refs;          // the table's (or the session's) and those of awaited replies
     char name[];
 };
 
 // Replies inside a forwarded extended unit that tell about a statement.
 struct expected {
-    bool describe;        // else Parse
+    bool describe;               // else Parse
     struct statement *statement; // a reference
 };
 
-#define SESSION_MAX_OWED 1024
+#define SESSION_MAX_OWED     1024
 #define SESSION_MAX_EXPECTED 256
 #define SESSION_MAX_PREPARED 64
 
 struct session {
     uint64_t id;
     struct engine *engine;
-    void *owner;                // for the effects
+    void *owner; // for the effects
     struct session *next, *previous;
-    char txn;                   // status of the last ReadyForQuery: I, T or E
+    char txn; // status of the last ReadyForQuery: I, T or E
     bool opaque;
-    bool hold;                  // bytes from the client wait until the lookups are answered
-    bool held_full;             // the same, until there is room
-    bool in_unit;               // a forwarded extended unit is open: no Sync yet
-    bool force_forward;         // the unit at the front waited long enough for its rest
-    bool copying;               // the client has sent CopyData since the last ReadyForQuery
-    bool terminating;           // Terminate was forwarded, or the client is gone
+    bool hold;                             // bytes from the client wait until the lookups are answered
+    bool held_full;                        // the same, until there is room
+    bool in_unit;                          // a forwarded extended unit is open: no Sync yet
+    bool force_forward;                    // the unit at the front waited long enough for its rest
+    bool copying;                          // the client has sent CopyData since the last ReadyForQuery
+    bool terminating;                      // Terminate was forwarded, or the client is gone
     bool client_gone, server_gone, failed; // failed: a malformed frame came, close
-    bool backlogged;            // set by the proxy: the client does not read; no lender
-    bool cancel_pending;        // relay a cancel request when the client's own statement runs
-    bool unnamed_dropped;       // a folded Query message dropped the unnamed statement, the server does not know
-    bool definitions_in_txn;    // a statement in this transaction may have changed definitions
-    size_t client_skip;         // bytes of a large message still to be relayed
+    bool backlogged;                       // set by the proxy: the client does not read; no lender
+    bool cancel_pending;                   // relay a cancel request when the client's own statement runs
+    bool unnamed_dropped;    // a folded Query message dropped the unnamed statement, the server does not know
+    bool definitions_in_txn; // a statement in this transaction may have changed definitions
+    size_t client_skip;      // bytes of a large message still to be relayed
     size_t server_skip;
     bool server_skip_drop;
-    uint64_t partial_since;     // microseconds; 0: no partial unit waits
+    uint64_t partial_since; // microseconds; 0: no partial unit waits
     struct owed_queue owed;
-    unsigned n_forward;         // FORWARD entries in it
+    unsigned n_forward; // FORWARD entries in it
     struct lookup *first, *last;
     unsigned n_lookups;
     struct session_identity identity;
     struct statement *statements, *unnamed;
     unsigned n_statements;
-    struct expected *expected;  // ring, allocated when first needed
+    struct expected *expected; // ring, allocated when first needed
     unsigned expected_head, n_expected;
-    struct statement *portal;   // a reference: the statement bound to the unnamed portal, when known
-    struct group *observed;     // mode observe: group of the lookup that is being forwarded
-    XXH128_hash_t *prepared;    // our own statements on the server connection, most recently used last
+    struct statement *portal; // a reference: the statement bound to the unnamed portal, when known
+    struct group *observed;   // mode observe: group of the lookup that is being forwarded
+    XXH128_hash_t *prepared;  // our own statements on the server connection, most recently used last
     unsigned n_prepared;
-    uint64_t last_used;         // engine time of the last batch lent to
-    bool no_scan;               // client_encoding has bytes that look like quotes inside characters
-    bool proof_listed;          // stands in the engine's list of sessions to prove
+    uint64_t last_used; // engine time of the last batch lent to
+    bool no_scan;       // client_encoding has bytes that look like quotes inside characters
+    bool proof_listed;  // stands in the engine's list of sessions to prove
     struct session *next_proof;
 };
 
-// A client that has logged in; `address` names the server, `startup_params` are its start-up parameters as sent. Relayed unread when
-// opaque. NULL: out of memory.
-struct session *session_create(struct engine *e, void *owner, struct slice address, struct slice startup_params,
-                               bool opaque);
-void session_destroy(struct session *s); // takes NULL; batches that it lent its connection to run their members alone
+// A client that has logged in; `address` names the server, `startup_params` are its start-up parameters as
+// sent. Relayed unread when opaque. NULL: out of memory.
+struct session *session_create(struct engine *e, void *owner, struct slice address,
+                               struct slice startup_params, bool opaque);
+void session_destroy(
+    struct session *s); // takes NULL; batches that it lent its connection to run their members alone
 
-// Bytes from either side. Returns how many were taken; the rest is offered again with what follows it (from the client: also
-// after resume_client). A message of which all is needed but not all has come is left; it never exceeds
-// session_largest_message().
+// Bytes from either side. Returns how many were taken; the rest is offered again with what follows it (from
+// the client: also after resume_client). A message of which all is needed but not all has come is left; it
+// never exceeds session_largest_message().
 size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len);
 size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len);
 size_t session_largest_message(const struct session *s);
@@ -130,14 +138,16 @@ static inline bool session_takes_client(const struct session *s) {
 // May the server be read although the client does not read? Only what is not for this client.
 bool session_server_is_lending(const struct session *s);
 
-// The client has closed. True: the server connection still owes others something; effects->finished tells when it no longer does.
+// The client has closed. True: the server connection still owes others something; effects->finished tells
+// when it no longer does.
 bool session_client_gone(struct session *s);
 void session_server_gone(struct session *s);
 
 // A cancel request came. True: relay it to the server now.
 bool session_cancel(struct session *s);
 
-// Forwards a unit whose rest has not come for a while. Returns true when the client's bytes should be offered again.
+// Forwards a unit whose rest has not come for a while. Returns true when the client's bytes should be offered
+// again.
 bool session_partial_expired(struct session *s, uint64_t now);
 
 // ---- for batching/
@@ -147,7 +157,7 @@ bool session_can_lend(const struct session *s);
 bool session_has_prepared(struct session *s, XXH128_hash_t statement);
 void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed: its state is not known
 void session_run_batch(struct session *s, struct batch *b);
-void session_pump(struct session *s);                 // answers and sends what is due
+void session_pump(struct session *s); // answers and sends what is due
 void session_run_alone(struct session *s, struct lookup *l);
 void session_start_vet(struct session *s, struct group *g);
 void session_start_proof(struct session *s);
@@ -169,6 +179,6 @@ void session_forget_statements(struct session *s, bool names_too);
 bool session_order_is_safe(const struct session *s); // nothing under way but on the own connection
 void session_expect(struct session *s, bool describe, struct statement *st);
 void session_drop_expected(struct session *s);
-void session_settle(struct session *s);               // after the queue changed: resume, finish
+void session_settle(struct session *s); // after the queue changed: resume, finish
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the server says. The entry at the head of the queue of owed replies tells what becomes of it: a client's replies are
-// passed on in runs, without a copy, with an eye on the few messages that tell something; a batch's are read whole and fed to it.
+// What the server says. The entry at the head of the queue of owed replies tells what becomes of it: a
+// client's replies are passed on in runs, without a copy, with an eye on the few messages that tell
+// something; a batch's are read whole and fed to it.
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,7 +164,8 @@ static void take_expected(struct session *s, const struct frame *f) {
     statement_unref(st);
 }
 
-// COPY in the extended protocol and COPY BOTH: what the client sends is no longer answered message by message.
+// COPY in the extended protocol and COPY BOTH: what the client sends is no longer answered message by
+// message.
 static bool copy_makes_opaque(const struct owed *o, uint8_t type) {
     return type == B_COPY_BOTH || (type == B_COPY_IN && o->extended);
 }
@@ -202,7 +204,8 @@ static void note_parameter_status(struct session *s, const struct frame *f) {
 
 // ---- replies for ourselves
 
-// Messages that the server sends of its own accord belong to the client whose connection it is, whatever else runs there.
+// Messages that the server sends of its own accord belong to the client whose connection it is, whatever else
+// runs there.
 static bool is_unasked(const struct frame *f) {
     struct slice severity;
     if (f->type == B_NOTIFICATION || f->type == B_PARAMETER_STATUS)
@@ -280,7 +283,8 @@ static bool step_own(struct feed *f, struct owed *o, const struct frame *fr) {
     return true;
 }
 
-// Messages of the client's that must be there whole before they are passed on: they are short, but for a row description.
+// Messages of the client's that must be there whole before they are passed on: they are short, but for a row
+// description.
 static bool is_read_whole(const struct session *s, const struct frame *f) {
     if (f->type == B_ROW_DESCRIPTION)
         return s->n_expected && f->size <= session_largest_message(s);
@@ -321,7 +325,8 @@ static bool step(struct feed *f) {
         return false;
     case FRAME_MALFORMED:
         flush_run(f, true);
-        session_fail(s, "08P01", "invalid message length from the server: it does not speak PostgreSQL's protocol");
+        session_fail(s, "08P01",
+                     "invalid message length from the server: it does not speak PostgreSQL's protocol");
         return false;
     case FRAME_OK:
         break;

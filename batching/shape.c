@@ -53,7 +53,8 @@ void shape_cache_finish(struct shape_cache *c) {
     buf_free(&c->scratch);
 }
 
-// Makes room for one more. Looks at a few of the oldest only, so that a cache full of referred shapes costs no scan.
+// Makes room for one more. Looks at a few of the oldest only, so that a cache full of referred shapes costs
+// no scan.
 static bool cache_has_room(struct shape_cache *c) {
     if (c->n < c->max)
         return true;
@@ -70,7 +71,8 @@ static bool cache_has_room(struct shape_cache *c) {
     return c->n < c->max;
 }
 
-// A lookup needs everything that is needed to send it in another form; what is missing becomes the shape's reason.
+// A lookup needs everything that is needed to send it in another form; what is missing becomes the shape's
+// reason.
 static enum reason lookup_reason(const struct shape *s) {
     const struct parsed *p = s->parsed;
     if (p->kind != STATEMENT_READ)
@@ -83,8 +85,8 @@ static enum reason lookup_reason(const struct shape *s) {
 }
 
 bool shape_text_changes_definitions(struct slice text) {
-    static const char *const words[] = {"create", "alter", "drop", "grant", "revoke", "do", "call", "reassign", "import",
-                                        "security"};
+    static const char *const words[] = {"create", "alter", "drop",     "grant",  "revoke",
+                                        "do",     "call",  "reassign", "import", "security"};
     struct token t = lexer_first_word((const char *)text.data, text.len);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (token_is((const char *)text.data, t, words[i]))
@@ -121,8 +123,8 @@ static struct shape *cache_find(struct shape_cache *c) {
 }
 
 // The text may lie in the scratch buffer that is the cache's key.
-static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protocol, struct slice text, unsigned n_types,
-                               const uint8_t *types, enum reason *why) {
+static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protocol, struct slice text,
+                               unsigned n_types, const uint8_t *types, enum reason *why) {
     *why = REASON_MEMORY;
     struct shape *s = calloc(1, sizeof *s);
     if (!s)
@@ -153,15 +155,16 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
 }
 
 // The key starts with the protocol and the types, so that the text is its tail.
-static void scratch_start(struct shape_cache *c, enum shape_protocol protocol, unsigned n_types, const uint8_t *types) {
+static void scratch_start(struct shape_cache *c, enum shape_protocol protocol, unsigned n_types,
+                          const uint8_t *types) {
     buf_reset(&c->scratch);
     buf_put_u8(&c->scratch, (uint8_t)protocol);
     buf_put_u16(&c->scratch, (uint16_t)n_types);
     buf_put(&c->scratch, types, (size_t)n_types * 4);
 }
 
-static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol protocol, size_t text_at, unsigned n_types,
-                                 const uint8_t *types, enum reason *why) {
+static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol protocol, size_t text_at,
+                                 unsigned n_types, const uint8_t *types, enum reason *why) {
     if (c->scratch.failed) {
         *why = REASON_TEXT_TOO_LONG;
         return NULL;
@@ -174,13 +177,14 @@ static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol prot
     return s;
 }
 
-struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values, enum reason *why) {
+struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values,
+                           enum reason *why) {
     if (text.len > c->max_text) {
         *why = REASON_TEXT_TOO_LONG;
         return NULL;
     }
-    // The scan resets its buffer, so the key of a simple shape is the text alone; an extended one starts with 'P'
-    // and two bytes of count, which no statement does that parses.
+    // The scan resets its buffer, so the key of a simple shape is the text alone; an extended one starts with
+    // 'P' and two bytes of count, which no statement does that parses.
     switch (shape_text_scan((const char *)text.data, text.len, &c->scratch, values)) {
     case SHAPE_OK:
         return find_or_add(c, SHAPE_SIMPLE, 0, 0, NULL, why);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The cache of statement texts: what a text means is found out once (parse.h) and remembered. A shape is a text without its
-// varying constants (simple protocol) or a text with its declared parameter types (extended protocol).
+// The cache of statement texts: what a text means is found out once (parse.h) and remembered. A shape is a
+// text without its varying constants (simple protocol) or a text with its declared parameter types (extended
+// protocol).
 //
-// Bounded: when full, the least recently used shape that nothing refers to makes room; when there is none, the caller is told
-// to forward. A shape that is referred to (a prepared statement, a group) stays alive after it left the cache.
+// Bounded: when full, the least recently used shape that nothing refers to makes room; when there is none,
+// the caller is told to forward. A shape that is referred to (a prepared statement, a group) stays alive
+// after it left the cache.
 #ifndef PGFOLD_BATCHING_SHAPE_H
 #define PGFOLD_BATCHING_SHAPE_H
 
@@ -24,18 +26,18 @@ struct shape {
     uint8_t *cache_key;          // owned: protocol, text, types
     size_t cache_key_len;
     enum shape_protocol protocol;
-    char *text;                  // owned, zero-terminated: constants out (simple), or as sent but for trailing comments
+    char *text; // owned, zero-terminated: constants out (simple), or as sent but for trailing comments
     size_t text_len;
-    unsigned n_types;            // extended: declared parameter types
-    uint32_t *types;             // owned
-    struct parsed *parsed;       // owned
-    int key;                     // the candidate that varies most so far, an index into parsed->keys
+    unsigned n_types;      // extended: declared parameter types
+    uint32_t *types;       // owned
+    struct parsed *parsed; // owned
+    int key;               // the candidate that varies most so far, an index into parsed->keys
     struct {
-        uint64_t last;           // hash of the last value seen
+        uint64_t last; // hash of the last value seen
         uint32_t changes;
     } watch[SHAPE_MAX_KEYS];
-    bool changes;                // may change definitions that vetting looked at
-    enum reason reason;          // why a statement of this shape is no lookup; NONE: it may be one
+    bool changes;       // may change definitions that vetting looked at
+    enum reason reason; // why a statement of this shape is no lookup; NONE: it may be one
 };
 
 struct shape_cache {
@@ -49,9 +51,11 @@ struct shape_cache {
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text);
 void shape_cache_finish(struct shape_cache *c);
 
-// The shape of a Query message's text. `values` gets the constants taken out. Borrowed: valid until the next call unless
-// shape_ref()ed. NULL: out of memory, or no room (REASON_TOO_MANY_SHAPES), or the text has no shape (reason says which).
-struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values, enum reason *why);
+// The shape of a Query message's text. `values` gets the constants taken out. Borrowed: valid until the next
+// call unless shape_ref()ed. NULL: out of memory, or no room (REASON_TOO_MANY_SHAPES), or the text has no
+// shape (reason says which).
+struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values,
+                           enum reason *why);
 
 // The shape of a Parse message's text and types (n_types OIDs in network order).
 struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned n_types, const uint8_t *types,
@@ -66,7 +70,8 @@ bool shape_text_changes_definitions(struct slice text);
 struct shape *shape_ref(struct shape *s);
 void shape_unref(struct shape *s); // takes NULL
 
-// Tells the shape the value of its i-th key candidate in the lookup at hand, so that it learns which one varies.
+// Tells the shape the value of its i-th key candidate in the lookup at hand, so that it learns which one
+// varies.
 void shape_watch(struct shape *s, int candidate, struct slice value);
 
 #endif

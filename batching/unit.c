@@ -52,7 +52,8 @@ static bool execute_fits(const struct frame *f, struct unit *u) {
 // The messages of an extended lookup, in order; `Parse` and `Describe` may be missing.
 static enum unit_result read_extended(const uint8_t *bytes, size_t len, size_t max, struct unit *u) {
     static const char order[] = {F_PARSE, F_BIND, F_DESCRIBE, F_EXECUTE, F_SYNC};
-    bool (*const fits[])(const struct frame *, struct unit *) = {parse_fits, bind_fits, describe_fits, execute_fits};
+    bool (*const fits[])(const struct frame *, struct unit *) = {parse_fits, bind_fits, describe_fits,
+                                                                 execute_fits};
     size_t at = 0;
     struct frame f;
     enum unit_result state = UNIT_OTHER;

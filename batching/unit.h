@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Units: what a client sends up to one answer. A function of bytes that recognises the two framings in which a lookup may
-// come: one Query message, or [Parse] Bind [Describe portal] Execute Sync with the unnamed portal.
+// Units: what a client sends up to one answer. A function of bytes that recognises the two framings in which
+// a lookup may come: one Query message, or [Parse] Bind [Describe portal] Execute Sync with the unnamed
+// portal.
 #ifndef PGFOLD_BATCHING_UNIT_H
 #define PGFOLD_BATCHING_UNIT_H
 
@@ -21,12 +22,12 @@ struct unit {
     bool has_parse;     // UNIT_EXTENDED: Parse of the unnamed statement comes first
     struct msg_parse parse;
     struct msg_bind bind;
-    bool has_describe;  // Describe of the unnamed portal
-    enum reason why;    // UNIT_OTHER
+    bool has_describe; // Describe of the unnamed portal
+    enum reason why;   // UNIT_OTHER
 };
 
-// Reads the unit at the front of the input. A unit longer than max bytes is UNIT_OTHER. A malformed frame or body is
-// UNIT_OTHER, too: the server is the one to complain.
+// Reads the unit at the front of the input. A unit longer than max bytes is UNIT_OTHER. A malformed frame or
+// body is UNIT_OTHER, too: the server is the one to complain.
 enum unit_result unit_read(const uint8_t *bytes, size_t len, size_t max, struct unit *u)
     __attribute__((warn_unused_result));
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The query returns one row of plain facts; the judgement is made here, where it can be tested. Names are qualified, since
-// the session's search_path must decide what the lookup's names mean, and nothing else.
+// The query returns one row of plain facts; the judgement is made here, where it can be tested. Names are
+// qualified, since the session's search_path must decide what the lookup's names mean, and nothing else.
 #include "batching/vet.h"
 
 #include <stdio.h>
@@ -74,8 +74,10 @@ static bool put_columns(struct buf *out, const struct parsed *p) {
 // 11 is the OID of pg_catalog, fixed in pg_namespace.dat.
 static const char select_list[] =
     "SELECT c.relkind, c.relpersistence, c.relrowsecurity, n.nspname, c.relhassubclass, a.atttypid, "
-    "EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate "
-    "AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum), ";
+    "EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND "
+    "i.indimmediate "
+    "AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = "
+    "a.attnum), ";
 
 bool vet_query(const struct shape *s, int key, struct buf *out) {
     const struct parsed *p = s->parsed;
@@ -86,25 +88,31 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     buf_put_text(out, "(SELECT pg_catalog.count(*) FROM pg_catalog.unnest(");
     if (!put_columns(out, p))
         return false;
-    buf_put_text(out, ") AS u(x) WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute b WHERE b.attrelid = c.oid "
-                      "AND b.attname = u.x AND b.attnum > 0 AND NOT b.attisdropped)), ");
-    // operators of these names that are not the server's own and not immutable, or that stand for its own types
-    buf_put_text(out, "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
-                      "ON f.oid = o.oprcode JOIN pg_catalog.pg_type r ON r.oid = o.oprright LEFT JOIN pg_catalog.pg_type l "
-                      "ON l.oid = o.oprleft WHERE o.oprname = ANY (");
+    buf_put_text(
+        out, ") AS u(x) WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute b WHERE b.attrelid = c.oid "
+             "AND b.attname = u.x AND b.attnum > 0 AND NOT b.attisdropped)), ");
+    // operators of these names that are not the server's own and not immutable, or that stand for its own
+    // types
+    buf_put_text(
+        out,
+        "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
+        "ON f.oid = o.oprcode JOIN pg_catalog.pg_type r ON r.oid = o.oprright LEFT JOIN pg_catalog.pg_type l "
+        "ON l.oid = o.oprleft WHERE o.oprname = ANY (");
     if (!put_list(out, (const char *const *)p->operators, p->n_operators, "name"))
         return false;
     buf_put_text(out, ") AND (f.provolatile = 'v' OR o.oprnamespace <> 11 AND (f.provolatile <> 'i' OR "
                       "r.typnamespace = 11 AND (l.oid IS NULL OR l.typnamespace = 11)))), ");
     // implicit casts and output functions that could run code of a user's
-    buf_put_text(out, "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid = x.castfunc "
-                      "WHERE x.castcontext = 'i' AND f.pronamespace <> 11 AND f.provolatile <> 'i'), "
-                      "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute b JOIN pg_catalog.pg_type t "
-                      "ON t.oid = b.atttypid JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput OR f.oid = t.typsend "
-                      "WHERE b.attrelid = c.oid AND b.attnum > 0 AND NOT b.attisdropped AND f.pronamespace <> 11 "
-                      "AND f.provolatile <> 'i') "
-                      "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                      "LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname = ");
+    buf_put_text(
+        out, "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid = "
+             "x.castfunc "
+             "WHERE x.castcontext = 'i' AND f.pronamespace <> 11 AND f.provolatile <> 'i'), "
+             "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute b JOIN pg_catalog.pg_type t "
+             "ON t.oid = b.atttypid JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput OR f.oid = t.typsend "
+             "WHERE b.attrelid = c.oid AND b.attnum > 0 AND NOT b.attisdropped AND f.pronamespace <> 11 "
+             "AND f.provolatile <> 'i') "
+             "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+             "LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname = ");
     if (!put_literal(out, p->keys[key].column))
         return false;
     buf_put_text(out, " WHERE c.oid = pg_catalog.to_regclass(");
@@ -135,7 +143,8 @@ static const char *refusal(struct slice row) {
         return "it is a temporary table";
     if (!column_is(row, 2, "f"))
         return "it has row-level security";
-    if (column_is(row, 3, "pg_catalog") || column_is(row, 3, "information_schema") || column_is(row, 3, "pg_toast"))
+    if (column_is(row, 3, "pg_catalog") || column_is(row, 3, "information_schema") ||
+        column_is(row, 3, "pg_toast"))
         return "it belongs to a system schema";
     if (!column_is(row, 7, "0"))
         return "the statement names something that is no column of the table";
@@ -149,7 +158,8 @@ static const char *refusal(struct slice row) {
 void vet_row(struct slice row, struct vet_result *r) {
     r->answered = true;
     r->key_type = column_oid(row, 5);
-    // A unique index of a table with children says nothing about the children; of a partitioned table it does.
+    // A unique index of a table with children says nothing about the children; of a partitioned table it
+    // does.
     r->key_unique = column_is(row, 6, "t") && (column_is(row, 0, "p") || column_is(row, 4, "f"));
     r->refusal = r->key_type ? refusal(row) : "the key's column was not found";
     r->ok = !r->refusal;
@@ -157,18 +167,91 @@ void vet_row(struct slice row, struct vet_result *r) {
 
 // ---- plain reads
 
-// Sorted. Aggregates and functions that ORMs write into their selects; each is immutable, or stable without a look at
-// anything but the clock, the time zone and its arguments.
+// Sorted. Aggregates and functions that ORMs write into their selects; each is immutable, or stable without a
+// look at anything but the clock, the time zone and its arguments.
 static const char *const plain_functions[] = {
-    "abs", "array_agg", "array_length", "avg", "bool_and", "bool_or", "btrim", "ceil", "ceiling", "char_length",
-    "concat", "concat_ws", "count", "date", "date_part", "date_trunc", "dense_rank", "every", "extract", "first_value",
-    "floor", "greatest", "initcap", "json_agg", "json_array_elements", "json_build_array", "json_build_object",
-    "json_object_agg", "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "jsonb_object_agg", "lag", "last_value",
-    "lead", "left", "length", "lower", "lpad", "ltrim", "max", "md5", "min", "mod", "now", "ntile", "octet_length",
-    "percent_rank", "position", "power", "rank", "repeat", "replace", "reverse", "right", "round", "row_number",
-    "row_to_json", "rpad", "rtrim", "sign", "split_part", "sqrt", "starts_with", "stddev", "string_agg", "strpos",
-    "substr", "substring", "sum", "timezone", "to_char", "to_date", "to_json", "to_jsonb", "to_timestamp", "trim",
-    "trunc", "unnest", "upper", "variance", "version",
+    "abs",
+    "array_agg",
+    "array_length",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "btrim",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "concat",
+    "concat_ws",
+    "count",
+    "date",
+    "date_part",
+    "date_trunc",
+    "dense_rank",
+    "every",
+    "extract",
+    "first_value",
+    "floor",
+    "greatest",
+    "initcap",
+    "json_agg",
+    "json_array_elements",
+    "json_build_array",
+    "json_build_object",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_object_agg",
+    "lag",
+    "last_value",
+    "lead",
+    "left",
+    "length",
+    "lower",
+    "lpad",
+    "ltrim",
+    "max",
+    "md5",
+    "min",
+    "mod",
+    "now",
+    "ntile",
+    "octet_length",
+    "percent_rank",
+    "position",
+    "power",
+    "rank",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "row_number",
+    "row_to_json",
+    "rpad",
+    "rtrim",
+    "sign",
+    "split_part",
+    "sqrt",
+    "starts_with",
+    "stddev",
+    "string_agg",
+    "strpos",
+    "substr",
+    "substring",
+    "sum",
+    "timezone",
+    "to_char",
+    "to_date",
+    "to_json",
+    "to_jsonb",
+    "to_timestamp",
+    "trim",
+    "trunc",
+    "unnest",
+    "upper",
+    "variance",
+    "version",
 };
 
 static int compare_names(const void *a, const void *b) {
@@ -215,12 +298,17 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
     buf_put_text(out, "SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(");
     if (!put_relation_names(out, p))
         return false;
-    buf_put_text(out, ") AS u(x) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.x) WHERE (c.relnamespace = 11 "
-                      "OR c.relkind IN ('r', 'p', 'm') AND NOT c.relrowsecurity AND c.relpersistence <> 't') IS NOT TRUE) "
-                      "AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.pronamespace <> 11 AND f.proname = ANY (");
+    buf_put_text(
+        out,
+        ") AS u(x) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.x) WHERE "
+        "(c.relnamespace = 11 "
+        "OR c.relkind IN ('r', 'p', 'm') AND NOT c.relrowsecurity AND c.relpersistence <> 't') IS NOT TRUE) "
+        "AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.pronamespace <> 11 AND f.proname = ANY "
+        "(");
     if (!put_function_names(out, p))
         return false;
-    buf_put_text(out, ")) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f ON f.oid = o.oprcode "
+    buf_put_text(out, ")) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
+                      "ON f.oid = o.oprcode "
                       "WHERE o.oprnamespace <> 11 AND f.provolatile <> 'i' AND o.oprname = ANY (");
     if (!put_list(out, (const char *const *)p->operators, p->n_operators, "name"))
         return false;

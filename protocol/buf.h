@@ -3,8 +3,8 @@
 // A growable byte buffer with a ceiling that remembers failure.
 //
 // A put that would pass the ceiling, or finds no memory, sets `failed` and changes nothing; every later put
-// does nothing. The caller writes a whole message and checks `failed` once. A zeroed struct with a limit is an
-// empty buffer; an empty buffer owns no memory after buf_free().
+// does nothing. The caller writes a whole message and checks `failed` once. A zeroed struct with a limit is
+// an empty buffer; an empty buffer owns no memory after buf_free().
 #ifndef PGFOLD_PROTOCOL_BUF_H
 #define PGFOLD_PROTOCOL_BUF_H
 
@@ -24,18 +24,18 @@ struct buf {
 static inline struct buf buf_make(size_t limit) {
     return (struct buf){.limit = limit};
 }
-void buf_free(struct buf *b);                                // gives the memory back, keeps the limit
-void buf_reset(struct buf *b);                               // empties, keeps the memory
-bool buf_reserve(struct buf *b, size_t extra);               // room for extra bytes more; false and failed if not
-void buf_put(struct buf *b, const void *data, size_t len);   // data is copied
+void buf_free(struct buf *b);                  // gives the memory back, keeps the limit
+void buf_reset(struct buf *b);                 // empties, keeps the memory
+bool buf_reserve(struct buf *b, size_t extra); // room for extra bytes more; false and failed if not
+void buf_put(struct buf *b, const void *data, size_t len); // data is copied
 void buf_put_u8(struct buf *b, uint8_t v);
-void buf_put_u16(struct buf *b, uint16_t v);                 // network byte order, as all that follow
+void buf_put_u16(struct buf *b, uint16_t v); // network byte order, as all that follow
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
-void buf_put_str(struct buf *b, const char *s);              // with its terminating zero
-void buf_put_text(struct buf *b, const char *s);             // without it
-void buf_set_u32(struct buf *b, size_t at, uint32_t v);      // overwrites 4 bytes that were put before
-void buf_consume(struct buf *b, size_t len);                 // drops len bytes at the front (len <= b->len)
+void buf_put_str(struct buf *b, const char *s);         // with its terminating zero
+void buf_put_text(struct buf *b, const char *s);        // without it
+void buf_set_u32(struct buf *b, size_t at, uint32_t v); // overwrites 4 bytes that were put before
+void buf_consume(struct buf *b, size_t len);            // drops len bytes at the front (len <= b->len)
 
 static inline uint16_t get_u16(const uint8_t *p) {
     return (uint16_t)((uint16_t)p[0] << 8 | p[1]);

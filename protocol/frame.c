@@ -9,8 +9,8 @@ enum frame_result frame_header(const uint8_t *bytes, size_t len, struct frame *f
     uint32_t length = get_u32(bytes + 1);
     if (length < 4 || length > FRAME_MAX_LENGTH)
         return FRAME_MALFORMED;
-    *f = (struct frame){.type = bytes[0], .body = bytes + FRAME_HEADER, .body_len = length - 4,
-                        .size = (size_t)length + 1};
+    *f = (struct frame){
+        .type = bytes[0], .body = bytes + FRAME_HEADER, .body_len = length - 4, .size = (size_t)length + 1};
     return FRAME_OK;
 }
 

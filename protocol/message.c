@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// One cursor over the body; it remembers that it ran out, so a reader takes all its fields and checks once: nothing
-// ran out, and consumed equals declared.
+// One cursor over the body; it remembers that it ran out, so a reader takes all its fields and checks once:
+// nothing ran out, and consumed equals declared.
 #include "protocol/message.h"
 
 #include <string.h>

@@ -6,8 +6,8 @@
 #include "protocol/write.h"
 
 #define CODE_CANCEL 80877102u
-#define CODE_SSL 80877103u
-#define CODE_GSS 80877104u
+#define CODE_SSL    80877103u
+#define CODE_GSS    80877104u
 
 // Pairs of zero-terminated strings, then one more zero: the check of PostgreSQL's ProcessStartupPacket.
 static bool params_well_formed(struct slice p) {
@@ -27,8 +27,8 @@ static struct startup read_cancel(const struct frame *f) {
     // Protocol 3.2 allows secrets of 4 to 256 bytes; 3.0 has 4.
     if (f->body_len < 12 || f->body_len > 8 + 256)
         return (struct startup){.kind = STARTUP_BAD};
-    return (struct startup){.kind = STARTUP_CANCEL, .pid = get_u32(f->body + 4),
-                            .secret = {f->body + 8, f->body_len - 8}};
+    return (struct startup){
+        .kind = STARTUP_CANCEL, .pid = get_u32(f->body + 4), .secret = {f->body + 8, f->body_len - 8}};
 }
 
 struct startup startup_read(const struct frame *f) {
@@ -36,7 +36,9 @@ struct startup startup_read(const struct frame *f) {
     if (code == CODE_CANCEL)
         return read_cancel(f);
     if (code == CODE_SSL || code == CODE_GSS)
-        return (struct startup){.kind = f->body_len != 4 ? STARTUP_BAD : code == CODE_SSL ? STARTUP_SSL : STARTUP_GSS};
+        return (struct startup){.kind = f->body_len != 4   ? STARTUP_BAD
+                                        : code == CODE_SSL ? STARTUP_SSL
+                                                           : STARTUP_GSS};
     // Only major version 3 has messages that we can read; minor versions are negotiated by the server.
     if (code >> 16 != 3 || f->body_len < 5 || f->body[f->body_len - 1] != 0)
         return (struct startup){.kind = STARTUP_BAD, .version = code};
@@ -86,10 +88,12 @@ bool startup_strip_plus(const struct frame *f, struct buf *out) {
 }
 
 bool startup_sasl_denied_binding(const struct frame *f) {
-    // SASLInitialResponse: mechanism name, zero, 32-bit length, then the GS2 header "y,," (RFC 5802, section 7)
+    // SASLInitialResponse: mechanism name, zero, 32-bit length, then the GS2 header "y,," (RFC 5802, section
+    // 7)
     if (f->type != F_PASSWORD || !f->body_len)
         return false;
     const uint8_t *zero = memchr(f->body, 0, f->body_len);
     size_t name = zero ? (size_t)(zero - f->body) + 1 : f->body_len;
-    return f->body_len > name + 4 && memcmp(f->body, "SCRAM-", 6 < name ? 6 : name) == 0 && f->body[name + 4] == 'y';
+    return f->body_len > name + 4 && memcmp(f->body, "SCRAM-", 6 < name ? 6 : name) == 0 &&
+           f->body[name + 4] == 'y';
 }

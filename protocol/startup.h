@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a client may send before a connection is logged in, and the one message of the log-in that pgfold changes:
-// the server's list of SASL mechanisms, from which the channel-binding ones are taken out.
+// What a client may send before a connection is logged in, and the one message of the log-in that pgfold
+// changes: the server's list of SASL mechanisms, from which the channel-binding ones are taken out.
 #ifndef PGFOLD_PROTOCOL_STARTUP_H
 #define PGFOLD_PROTOCOL_STARTUP_H
 
@@ -13,9 +13,9 @@ enum startup_kind { STARTUP_SESSION, STARTUP_SSL, STARTUP_GSS, STARTUP_CANCEL, S
 
 struct startup {
     enum startup_kind kind;
-    uint32_t version;   // STARTUP_SESSION: 196608 is 3.0
+    uint32_t version;    // STARTUP_SESSION: 196608 is 3.0
     struct slice params; // STARTUP_SESSION: name and value pairs, up to and without the last zero
-    uint32_t pid;       // STARTUP_CANCEL
+    uint32_t pid;        // STARTUP_CANCEL
     struct slice secret; // STARTUP_CANCEL: 4 to 256 bytes
 };
 
@@ -26,10 +26,12 @@ struct startup startup_read(const struct frame *f);
 bool startup_param(const struct startup *s, const char *name, struct slice *value);
 
 // Copies AuthenticationSASL (whole frame, type R, code 10) to out without the mechanisms that end in "-PLUS".
-// True when one was taken out; out then holds a whole message. False: nothing was written, forward the original.
+// True when one was taken out; out then holds a whole message. False: nothing was written, forward the
+// original.
 bool startup_strip_plus(const struct frame *f, struct buf *out);
 
-// True for the client's SASLInitialResponse when its GS2 header says "I support channel binding, but think that you do not".
+// True for the client's SASLInitialResponse when its GS2 header says "I support channel binding, but think
+// that you do not".
 bool startup_sasl_denied_binding(const struct frame *f);
 
 #endif

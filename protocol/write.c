@@ -30,7 +30,8 @@ void write_query(struct buf *b, const char *text, size_t len) {
     write_end(b, at);
 }
 
-void write_parse(struct buf *b, struct slice name, struct slice text, const uint32_t *types, unsigned n_types) {
+void write_parse(struct buf *b, struct slice name, struct slice text, const uint32_t *types,
+                 unsigned n_types) {
     size_t at = write_begin(b, F_PARSE);
     put_string(b, name);
     put_string(b, text);
@@ -83,8 +84,8 @@ static void put_field(struct buf *b, char code, const char *value) {
     buf_put_str(b, value);
 }
 
-void write_error(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,
-                 const char *hint) {
+void write_error(struct buf *b, const char *severity, const char *sqlstate, const char *message,
+                 const char *detail, const char *hint) {
     size_t at = write_begin(b, B_ERROR);
     put_field(b, 'S', severity);
     put_field(b, 'V', severity);

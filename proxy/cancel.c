@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Cancel requests. A client's names a server connection by process id and secret; only a link that has both is found, and the
-// engine says whether what runs there is the client's own. Then the request is sent to the server on a connection of its own,
-// and the client, which waits for the end of its connection, gets it when the server has closed: as without a proxy.
+// Cancel requests. A client's names a server connection by process id and secret; only a link that has both
+// is found, and the engine says whether what runs there is the client's own. Then the request is sent to the
+// server on a connection of its own, and the client, which waits for the end of its connection, gets it when
+// the server has closed: as without a proxy.
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +72,8 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
     uv_poll_start(&c->poll, c->request.len ? UV_WRITABLE : UV_READABLE, on_ready);
 }
 
-static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address, const char *message) {
+static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address,
+                         const char *message) {
     struct cancel *c = arg;
     (void)host_index;
     (void)address;
@@ -100,7 +102,8 @@ static bool cancel_start(struct link *target, struct link *client) {
         return false;
     c->proxy = p;
     c->request = buf_make(1024);
-    write_cancel_request(&c->request, get_u32(target->key), (struct slice){target->key + 4, target->key_len - 4});
+    write_cancel_request(&c->request, get_u32(target->key),
+                         (struct slice){target->key + 4, target->key_len - 4});
     c->settings = settings_ref(target->settings);
     c->started = proxy_now();
     c->connector = connector_start_address(p->loop, c->settings->target, target->host_index, target->address,
@@ -132,7 +135,8 @@ void cancel_from_client(struct link *l, uint32_t pid, struct slice secret) {
     buf_free(&key);
     link_set_state(l, LINK_CANCEL);
     bool relay = target && target->session && target->state == LINK_READY && session_cancel(target->session);
-    // A log-in that is under way has nothing to cancel; a key that is not known is dropped in silence, as PostgreSQL does.
+    // A log-in that is under way has nothing to cancel; a key that is not known is dropped in silence, as
+    // PostgreSQL does.
     if (!relay || !cancel_start(target, l))
         link_close(l);
 }

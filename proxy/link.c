@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Bytes of a side are read into one buffer of the whole proxy and looked at there; only what is left over (the first part of a
-// message) or cannot be sent at once is copied into a buffer of the side, which an idle side does not have.
+// Bytes of a side are read into one buffer of the whole proxy and looked at there; only what is left over
+// (the first part of a message) or cannot be sent at once is copied into a buffer of the side, which an idle
+// side does not have.
 //
-// Back-pressure: a side is not read while the other one has more than session_buffer bytes to send, except for a server
-// connection that runs something for others. A side that is not read cannot block the other: each waits for its own events.
+// Back-pressure: a side is not read while the other one has more than session_buffer bytes to send, except
+// for a server connection that runs something for others. A side that is not read cannot block the other:
+// each waits for its own events.
 //
-// Closing is a state: sockets close at once, memory goes back at the end of the turn, when no callback runs on it.
+// Closing is a state: sockets close at once, memory goes back at the end of the turn, when no callback runs
+// on it.
 #include "proxy/link.h"
 
 #include <errno.h>
@@ -322,8 +325,8 @@ void link_update(struct link *l) {
 
 // ---- the end of a side
 
-// The client has gone. What it sent before is still owed to the server if it said goodbye, and what its connection runs for
-// others is still owed to them.
+// The client has gone. What it sent before is still owed to the server if it said goodbye, and what its
+// connection runs for others is still owed to them.
 static void client_ended(struct link *l) {
     bool goodbye = l->session && l->session->terminating;
     bool lending = l->session && !l->server.eof && session_client_gone(l->session);
@@ -455,7 +458,8 @@ static void note_partial(struct link *l) {
 }
 
 // Reads while there may be more that poll cannot see (TLS), else once: the loop tells when there is more.
-static void side_read(struct link *l, struct side *s, take_function *take, bool (*wants)(const struct link *)) {
+static void side_read(struct link *l, struct side *s, take_function *take,
+                      bool (*wants)(const struct link *)) {
     ssize_t n;
     do {
         n = read_once(l, s, take);
@@ -470,7 +474,8 @@ static void side_read(struct link *l, struct side *s, take_function *take, bool 
 void link_feed_client(struct link *l) {
     feed_leftover(l, &l->client, take_from_client);
     // Decrypted bytes that came while the client was not read are not announced by poll.
-    if (l->state != LINK_CLOSED && l->client.poll && wants_client(l) && stream_has_buffered(&l->client.stream))
+    if (l->state != LINK_CLOSED && l->client.poll && wants_client(l) &&
+        stream_has_buffered(&l->client.stream))
         side_read(l, &l->client, take_from_client, wants_client);
     if (l->state != LINK_CLOSED)
         note_partial(l);
@@ -479,7 +484,8 @@ void link_feed_client(struct link *l) {
 
 void link_feed_server(struct link *l) {
     feed_leftover(l, &l->server, take_from_server);
-    if (l->state != LINK_CLOSED && l->server.poll && wants_server(l) && stream_has_buffered(&l->server.stream))
+    if (l->state != LINK_CLOSED && l->server.poll && wants_server(l) &&
+        stream_has_buffered(&l->server.stream))
         side_read(l, &l->server, take_from_server, wants_server);
     link_settle(l);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A link: one client connection and the server connection made for it, with their buffers. Reads, writes, back-pressure and
-// closing are here; what the bytes mean before log-in is in login.c, after it in the engine (relay.c).
+// A link: one client connection and the server connection made for it, with their buffers. Reads, writes,
+// back-pressure and closing are here; what the bytes mean before log-in is in login.c, after it in the engine
+// (relay.c).
 //
 //   START --> (CLIENT_TLS -->) START --> CONNECTING --> LOGIN --> READY --> CLOSING --> closed
 //     |                                                            |
@@ -14,7 +15,8 @@
 //   READY       a session: bytes go through the engine
 //   CANCEL      a cancel request is on its way; the client waits for the end of the connection
 //   CLOSING     the client gets what is still buffered for it, then both sides close
-//   LENDING     the client is gone; the server connection still runs something, or takes what the client sent before it left
+//   LENDING     the client is gone; the server connection still runs something, or takes what the client sent
+//   before it left
 #ifndef PGFOLD_PROXY_LINK_H
 #define PGFOLD_PROXY_LINK_H
 
@@ -39,12 +41,12 @@ enum link_state {
 
 struct side {
     struct stream stream;
-    uv_poll_t *poll;         // NULL when not open; freed by its close callback
-    bool eof;                // the peer has closed or the connection is broken
+    uv_poll_t *poll;                         // NULL when not open; freed by its close callback
+    bool eof;                                // the peer has closed or the connection is broken
     bool read_wants_write, write_wants_read; // TLS
-    int events;              // what poll waits for
-    struct buf in;           // bytes read and not yet taken
-    struct buf out;          // bytes to be sent
+    int events;                              // what poll waits for
+    struct buf in;                           // bytes read and not yet taken
+    struct buf out;                          // bytes to be sent
 };
 
 struct login; // login.c
@@ -56,18 +58,18 @@ struct link {
     enum link_state state;
     struct side client, server;
     struct session *session;
-    struct login *login;       // until READY
+    struct login *login; // until READY
     struct connector *connector;
-    uint64_t started;          // microseconds
+    uint64_t started; // microseconds
     size_t host_index;
-    char *address;             // of the server; owned
-    uint8_t *key;              // BackendKeyData's body; owned
+    char *address; // of the server; owned
+    uint8_t *key;  // BackendKeyData's body; owned
     size_t key_len;
-    UT_hash_handle hh;         // by key
-    bool counted;              // in n_sessions
-    bool dirty, partial;       // stands in the proxy's list of that name
-    bool resume;               // the client's left-over bytes shall be looked at again
-    bool goodbye;              // LENDING: the client has sent Terminate, so the server will close
+    UT_hash_handle hh;   // by key
+    bool counted;        // in n_sessions
+    bool dirty, partial; // stands in the proxy's list of that name
+    bool resume;         // the client's left-over bytes shall be looked at again
+    bool goodbye;        // LENDING: the client has sent Terminate, so the server will close
     struct link *next, *previous, *next_dirty, *next_partial; // CLOSED: `next` in the graveyard
 };
 
@@ -84,21 +86,22 @@ void link_close(struct link *l);           // both sides, now
 void link_close_when_sent(struct link *l); // once the client has what is buffered for it
 
 bool link_open_server(struct link *l, const struct stream *stream); // takes the stream over
-void link_close_server(struct link *l);     // to try another one
-void link_feed_client(struct link *l);     // bytes that were left over are looked at again
+void link_close_server(struct link *l);                             // to try another one
+void link_feed_client(struct link *l); // bytes that were left over are looked at again
 void link_feed_server(struct link *l);
-void link_update(struct link *l);          // what is waited for, after anything changed
+void link_update(struct link *l); // what is waited for, after anything changed
 void link_flush_dirty(struct proxy *p);
 void link_check_partial(struct proxy *p);
-void link_bury(struct proxy *p);           // frees closed links; no callback of theirs may be running
+void link_bury(struct proxy *p); // frees closed links; no callback of theirs may be running
 
 // ---- login.c
 void login_start(struct link *l);
 size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len);
 size_t login_from_server(struct link *l, const uint8_t *bytes, size_t len);
 bool login_takes_client(const struct link *l);
-void login_client_tls(struct link *l);     // the client's socket is ready during its handshake
-bool login_direct_tls(struct link *l);     // first byte of a connection: direct TLS? True when it was taken care of
+void login_client_tls(struct link *l); // the client's socket is ready during its handshake
+bool login_direct_tls(
+    struct link *l); // first byte of a connection: direct TLS? True when it was taken care of
 void login_free(struct link *l);
 bool login_needs_exact_read(const struct link *l);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Addresses are resolved once, at the start, before the loop runs. A burst of connections is taken in one go, but not
-// without end: those that are here want service, too.
+// Addresses are resolved once, at the start, before the loop runs. A burst of connections is taken in one go,
+// but not without end: those that are here want service, too.
 #include "proxy/listener.h"
 
 #include <errno.h>
@@ -28,7 +28,8 @@ struct listener {
     struct listener *next;
 };
 
-// No descriptors left: the spare one is given up to say so to one client, which would wait for its time-out otherwise.
+// No descriptors left: the spare one is given up to say so to one client, which would wait for its time-out
+// otherwise.
 static void refuse_for_descriptors(struct listener *ls) {
     struct proxy *p = ls->proxy;
     if (p->spare_fd >= 0)
@@ -88,7 +89,8 @@ static bool listener_add(struct proxy *p, int fd, const char *path, char *err, s
 // A file that nobody answers at is left over from a process that is gone.
 static bool remove_stale_socket(const struct sockaddr_un *addr) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof *addr) != 0 && errno == ECONNREFUSED;
+    bool stale =
+        fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof *addr) != 0 && errno == ECONNREFUSED;
     if (fd >= 0)
         close(fd);
     return stale && unlink(addr->sun_path) == 0;
@@ -98,7 +100,8 @@ static bool open_unix(struct proxy *p, const char *dir, const char *port, char *
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int n = snprintf(addr.sun_path, sizeof addr.sun_path, "%s/.s.PGSQL.%s", dir, port);
     if (n < 0 || (size_t)n >= sizeof addr.sun_path) {
-        snprintf(err, err_size, "path of Unix socket \"%s/.s.PGSQL.%s\" is too long: use a shorter directory", dir, port);
+        snprintf(err, err_size, "path of Unix socket \"%s/.s.PGSQL.%s\" is too long: use a shorter directory",
+                 dir, port);
         return false;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -114,7 +117,8 @@ static bool open_unix(struct proxy *p, const char *dir, const char *port, char *
     return listener_add(p, fd, addr.sun_path, err, err_size);
 }
 
-static bool open_address(struct proxy *p, const struct addrinfo *a, const char *name, char *err, size_t err_size) {
+static bool open_address(struct proxy *p, const struct addrinfo *a, const char *name, char *err,
+                         size_t err_size) {
     int on = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -130,7 +134,8 @@ static bool open_address(struct proxy *p, const struct addrinfo *a, const char *
     return listener_add(p, fd, "", err, err_size);
 }
 
-static bool open_tcp(struct proxy *p, const char *host, const char *port, const char *name, char *err, size_t err_size) {
+static bool open_tcp(struct proxy *p, const char *host, const char *port, const char *name, char *err,
+                     size_t err_size) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
     bool any = !*host || strcmp(host, "*") == 0;
     int r = getaddrinfo(any ? NULL : host, port, &hints, &list);
@@ -150,7 +155,8 @@ static bool open_one(struct proxy *p, char *name, char *err, size_t err_size) {
     snprintf(copy, sizeof copy, "%s", name);
     char *colon = strrchr(copy, ':');
     if (!colon || !colon[1]) {
-        snprintf(err, err_size, "listen address \"%s\" has no port: write host:port, :port or /directory:port", name);
+        snprintf(err, err_size,
+                 "listen address \"%s\" has no port: write host:port, :port or /directory:port", name);
         return false;
     }
     *colon = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The line is built in one buffer and written with one write(), so that lines of a busy proxy never mix. A full
-// disk or a closed stderr loses the line, not the proxy.
+// The line is built in one buffer and written with one write(), so that lines of a busy proxy never mix. A
+// full disk or a closed stderr loses the line, not the proxy.
 #include "proxy/log.h"
 
 #include <stdarg.h>
@@ -12,7 +12,8 @@
 
 static const char *const level_names[] = {"ERROR", "WARNING", "INFO", "DEBUG"};
 
-// Copies text into out, control characters and (for JSON) quotes and backslashes escaped. Returns bytes written.
+// Copies text into out, control characters and (for JSON) quotes and backslashes escaped. Returns bytes
+// written.
 static size_t escape(char *out, size_t room, const char *text, bool json) {
     size_t n = 0;
     for (const unsigned char *p = (const unsigned char *)text; *p && n + 7 < room; p++) {
@@ -36,7 +37,8 @@ static size_t timestamp(char *out, size_t room) {
     return n + (size_t)snprintf(out + n, room - n, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-void log_event(const struct log *log, enum config_log_level level, uint64_t session, const char *format, ...) {
+void log_event(const struct log *log, enum config_log_level level, uint64_t session, const char *format,
+               ...) {
     if (level > log->level)
         return;
     char message[1024], when[64], line[2600];

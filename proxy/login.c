@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// From the first byte of a connection to the first ReadyForQuery. Start-up packets are answered or passed on as they came; the
-// log-in is relayed message by message, so that no secret is kept here. Two things are changed on the way: SASL mechanisms with
-// channel binding are taken out of the server's offer, since they bind to a TLS connection that ends here, and nothing but the
-// messages of a log-in passes before it is complete.
+// From the first byte of a connection to the first ReadyForQuery. Start-up packets are answered or passed on
+// as they came; the log-in is relayed message by message, so that no secret is kept here. Two things are
+// changed on the way: SASL mechanisms with channel binding are taken out of the server's offer, since they
+// bind to a TLS connection that ends here, and nothing but the messages of a log-in passes before it is
+// complete.
 //
-// With target_session_attrs the server's role is known only when it has logged the client in. A log-in that needed nothing from
-// the client is then repeated at the next host; another one is refused, and the host is left out for a while.
+// With target_session_attrs the server's role is known only when it has logged the client in. A log-in that
+// needed nothing from the client is then repeated at the next host; another one is refused, and the host is
+// left out for a while.
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,17 +22,17 @@
 #define MAX_LOGIN_MESSAGE 65536
 
 struct login {
-    struct buf packet;          // StartupMessage as sent
-    struct startup startup;     // points into packet
-    struct buf held;            // server's messages, while its role is not known
-    bool stripped_plus;         // the server offered channel binding
-    bool authenticated;         // AuthenticationOk came
-    bool client_spoke;          // the client had to send something besides the start-up packet
+    struct buf packet;      // StartupMessage as sent
+    struct startup startup; // points into packet
+    struct buf held;        // server's messages, while its role is not known
+    bool stripped_plus;     // the server offered channel binding
+    bool authenticated;     // AuthenticationOk came
+    bool client_spoke;      // the client had to send something besides the start-up packet
     bool replication;
     bool tls_direct;
     bool hot_standby, read_only, role_known;
     char client_encoding[32];
-    bool *skip;                 // hosts whose role was wrong
+    bool *skip; // hosts whose role was wrong
 };
 
 void login_start(struct link *l) {
@@ -66,7 +68,8 @@ static void start_client_tls(struct link *l) {
     login_client_tls(l);
 }
 
-// "If a direct SSL connection is used, ALPN must be" negotiated: without it the peer may be something else than PostgreSQL.
+// "If a direct SSL connection is used, ALPN must be" negotiated: without it the peer may be something else
+// than PostgreSQL.
 static bool alpn_is_missing(const struct link *l) {
     const unsigned char *name;
     unsigned len;
@@ -98,9 +101,10 @@ bool login_direct_tls(struct link *l) {
     if (recv(l->client.stream.fd, &first, 1, MSG_PEEK) != 1 || first != 22)
         return false;
     if (!l->settings->client_tls) {
-        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id,
-                  "client negotiates TLS directly, but client_tls is disable: set client_tls, client_tls_cert "
-                  "and client_tls_key");
+        log_event(
+            &l->proxy->log, LOG_LEVEL_WARNING, l->id,
+            "client negotiates TLS directly, but client_tls is disable: set client_tls, client_tls_cert "
+            "and client_tls_key");
         link_close(l);
         return true;
     }
@@ -126,24 +130,29 @@ static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
 
 // ---- connecting
 
-static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address, const char *message);
+static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address,
+                         const char *message);
 
 static void connect_server(struct link *l, size_t first_host) {
     link_set_state(l, LINK_CONNECTING);
-    l->connector = connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
+    l->connector =
+        connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
     if (!l->connector)
         link_refuse(l, "53000", "could not connect to the server: out of memory or file descriptors", NULL);
     else
         link_update(l);
 }
 
-static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address, const char *message) {
+static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address,
+                         const char *message) {
     struct link *l = arg;
     l->connector = NULL;
     if (!stream) {
         char text[1024];
-        snprintf(text, sizeof text, "could not connect to the server: %s", message ? message : "no host is left");
-        link_refuse(l, "08001", text, "Check pgfold's setting \"server\", and whether PostgreSQL runs there.");
+        snprintf(text, sizeof text, "could not connect to the server: %s",
+                 message ? message : "no host is left");
+        link_refuse(l, "08001", text,
+                    "Check pgfold's setting \"server\", and whether PostgreSQL runs there.");
         return;
     }
     free(l->address);
@@ -199,8 +208,8 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
 static void refuse_packet(struct link *l, const struct startup *s) {
     char text[128];
     if (s->version && s->version >> 16 != 3) {
-        snprintf(text, sizeof text, "unsupported frontend protocol %u.%u: pgfold supports 3.0 to 3.2", s->version >> 16,
-                 s->version & 0xffff);
+        snprintf(text, sizeof text, "unsupported frontend protocol %u.%u: pgfold supports 3.0 to 3.2",
+                 s->version >> 16, s->version & 0xffff);
         link_refuse(l, "0A000", text, NULL);
     } else {
         link_refuse(l, "08P01", "invalid startup packet layout", NULL);
@@ -252,9 +261,11 @@ static bool binding_is_denied(struct link *l, const struct frame *f) {
     if (!l->login->stripped_plus || !l->client.stream.ssl || !startup_sasl_denied_binding(f))
         return false;
     link_refuse(l, "28000",
-                "SCRAM log-in with channel binding cannot be relayed: TLS ends at pgfold on both sides, so the server would "
+                "SCRAM log-in with channel binding cannot be relayed: TLS ends at pgfold on both sides, so "
+                "the server would "
                 "take the missing channel binding for an attack",
-                "Set channel_binding=disable in the client's connection string, or use TLS on one side of pgfold only.");
+                "Set channel_binding=disable in the client's connection string, or use TLS on one side of "
+                "pgfold only.");
     return true;
 }
 
@@ -358,7 +369,8 @@ static void forget_server(struct link *l) {
     l->login->authenticated = false;
 }
 
-// The server is not of the kind that is wanted. A log-in in which the client said nothing can be had again elsewhere.
+// The server is not of the kind that is wanted. A log-in in which the client said nothing can be had again
+// elsewhere.
 static void try_next_host(struct link *l) {
     struct login *g = l->login;
     const struct target *t = l->settings->target;
@@ -369,9 +381,10 @@ static void try_next_host(struct link *l) {
         g->skip[l->host_index] = true;
     bool prefer = t->attrs == TARGET_PREFER_STANDBY && next >= t->n_hosts;
     if (g->client_spoke || !g->skip || (next >= t->n_hosts && !prefer)) {
-        link_refuse(l, "08001", "the server is not of the kind that target_session_attrs asks for",
-                    "List the host that is wanted first in pgfold's setting \"server\": a log-in with a password "
-                    "cannot be repeated at another host.");
+        link_refuse(
+            l, "08001", "the server is not of the kind that target_session_attrs asks for",
+            "List the host that is wanted first in pgfold's setting \"server\": a log-in with a password "
+            "cannot be repeated at another host.");
         return;
     }
     forget_server(l);
@@ -433,7 +446,8 @@ static bool login_server_message(struct link *l, const struct frame *f, const ui
         return false;
     }
     pass_to_client(l, bytes, f->size);
-    if (f->type == B_ERROR && l->login->held.len) { // it failed after AuthenticationOk: nothing more will be decided
+    if (f->type == B_ERROR &&
+        l->login->held.len) { // it failed after AuthenticationOk: nothing more will be decided
         link_to_client(l, l->login->held.data, l->login->held.len, true);
         buf_reset(&l->login->held);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Start, reload, drain, stop. Settings come from config/, the decisions from batching/; here the parts are put together and the
-// loop is run.
+// Start, reload, drain, stop. Settings come from config/, the decisions from batching/; here the parts are
+// put together and the loop is run.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -77,7 +77,8 @@ static struct config *read_config(const struct cmdline *c, char *err, size_t err
     return config;
 }
 
-static struct settings *settings_create(const struct cmdline *c, const struct log *log, char *err, size_t err_size) {
+static struct settings *settings_create(const struct cmdline *c, const struct log *log, char *err,
+                                        size_t err_size) {
     char ignored[512] = "";
     struct settings *s = calloc(1, sizeof *s);
     if (!s) {
@@ -90,13 +91,15 @@ static struct settings *settings_create(const struct cmdline *c, const struct lo
         s->target = target_create(s->config->server, ignored, sizeof ignored, err, err_size);
     bool tls = s->config && s->config->client_tls != CLIENT_TLS_DISABLE;
     if (s->target && tls)
-        s->client_tls = client_tls_create(s->config->client_tls_cert, s->config->client_tls_key, err, err_size);
+        s->client_tls =
+            client_tls_create(s->config->client_tls_cert, s->config->client_tls_key, err, err_size);
     if (!s->target || (tls && !s->client_tls)) {
         settings_unref(s);
         return NULL;
     }
     if (ignored[0])
-        log_event(log, LOG_LEVEL_WARNING, 0, "ignored in \"server\", since clients log in with their own: %s", ignored);
+        log_event(log, LOG_LEVEL_WARNING, 0, "ignored in \"server\", since clients log in with their own: %s",
+                  ignored);
     return s;
 }
 
@@ -148,7 +151,8 @@ static void on_alarm(uv_poll_t *poll, int status, int events) {
 
 static void stop_if_drained(struct proxy *p);
 
-// Before the loop waits: batches are made, and what they and this turn's events have put into buffers is sent.
+// Before the loop waits: batches are made, and what they and this turn's events have put into buffers is
+// sent.
 static void on_turn(uv_prepare_t *prepare) {
     struct proxy *p = prepare->data;
     do {
@@ -181,17 +185,19 @@ static void on_tick(uv_timer_t *timer) {
 
 static void log_counters(struct proxy *p) {
     const struct engine_counters *c = &p->engine->counters;
-    log_event(&p->log, LOG_LEVEL_INFO, 0,
-              "clients %u, accepted %llu, refused %llu, lookups %llu, folded %llu in %llu batches of %llu keys, "
-              "alone %llu, failed batches %llu, would fold %llu, vettings %llu, proofs %llu",
-              p->n_sessions, (unsigned long long)p->accepted, (unsigned long long)p->refused,
-              (unsigned long long)c->lookups, (unsigned long long)c->folded, (unsigned long long)c->batches,
-              (unsigned long long)c->batch_keys, (unsigned long long)c->alone, (unsigned long long)c->failed,
-              (unsigned long long)c->would_fold, (unsigned long long)c->vets, (unsigned long long)c->proofs);
+    log_event(
+        &p->log, LOG_LEVEL_INFO, 0,
+        "clients %u, accepted %llu, refused %llu, lookups %llu, folded %llu in %llu batches of %llu keys, "
+        "alone %llu, failed batches %llu, would fold %llu, vettings %llu, proofs %llu",
+        p->n_sessions, (unsigned long long)p->accepted, (unsigned long long)p->refused,
+        (unsigned long long)c->lookups, (unsigned long long)c->folded, (unsigned long long)c->batches,
+        (unsigned long long)c->batch_keys, (unsigned long long)c->alone, (unsigned long long)c->failed,
+        (unsigned long long)c->would_fold, (unsigned long long)c->vets, (unsigned long long)c->proofs);
     for (int r = 0; r < REASON_COUNT; r++)
         if (c->forwarded[r])
-            log_event(&p->log, LOG_LEVEL_INFO, 0, "forwarded %llu: %s (%s)", (unsigned long long)c->forwarded[r],
-                      reason_name((enum reason)r), reason_text((enum reason)r));
+            log_event(&p->log, LOG_LEVEL_INFO, 0, "forwarded %llu: %s (%s)",
+                      (unsigned long long)c->forwarded[r], reason_name((enum reason)r),
+                      reason_text((enum reason)r));
 }
 
 static void stop(struct proxy *p, const char *why) {
@@ -242,11 +248,13 @@ static void on_terminate(uv_signal_t *signal, int number) {
     listeners_close(p);
 }
 
-static void report_change(void *arg, const char *key, const char *old_value, const char *new_value, bool needs_restart) {
+static void report_change(void *arg, const char *key, const char *old_value, const char *new_value,
+                          bool needs_restart) {
     const struct proxy *p = arg;
     bool may_hold_secret = strcmp(key, "pgfold.server") == 0;
-    log_event(&p->log, LOG_LEVEL_INFO, 0, "%s changed from \"%s\" to \"%s\"%s", key, may_hold_secret ? "…" : old_value,
-              may_hold_secret ? "…" : new_value, needs_restart ? ": takes effect at the next start" : "");
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "%s changed from \"%s\" to \"%s\"%s", key,
+              may_hold_secret ? "…" : old_value, may_hold_secret ? "…" : new_value,
+              needs_restart ? ": takes effect at the next start" : "");
 }
 
 static void on_reload(uv_signal_t *signal, int number) {
@@ -284,7 +292,8 @@ static void raise_descriptor_limit(const struct proxy *p) {
     unsigned long long wanted = 2ULL * (unsigned)p->settings->config->max_clients + 32;
     if (r.rlim_max != RLIM_INFINITY && r.rlim_max < wanted)
         log_event(&p->log, LOG_LEVEL_WARNING, 0,
-                  "max_clients of %d needs %llu file descriptors, but the limit is %llu: raise it (ulimit -n, LimitNOFILE)",
+                  "max_clients of %d needs %llu file descriptors, but the limit is %llu: raise it (ulimit "
+                  "-n, LimitNOFILE)",
                   p->settings->config->max_clients, wanted, (unsigned long long)r.rlim_max);
 }
 
@@ -361,7 +370,8 @@ static int run(struct application *a) {
         a->exit_code = 1;
     } else {
         log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
-                  p->settings->config->listen, p->settings->config->mode == MODE_OBSERVE ? "observe" : "fold");
+                  p->settings->config->listen,
+                  p->settings->config->mode == MODE_OBSERVE ? "observe" : "fold");
         uv_run(&a->loop, UV_RUN_DEFAULT);
     }
     proxy_finish(a);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the proxy's parts share: the loop, the settings in force, the engine and the list of links. Owned by main; nothing here
-// is global.
+// What the proxy's parts share: the loop, the settings in force, the engine and the list of links. Owned by
+// main; nothing here is global.
 #ifndef PGFOLD_PROXY_PROXY_H
 #define PGFOLD_PROXY_PROXY_H
 
@@ -33,22 +33,23 @@ struct proxy {
     struct settings *settings;
     struct log log;
     struct engine *engine;
-    struct link *links;          // list
-    unsigned n_links, n_sessions; // connections from clients, and those among them that are logged in or logging in
-    struct link *dirty;          // links with bytes to be sent at the end of the turn
-    struct link *partial;        // links whose client's unit lacks its rest
-    struct link *graveyard;      // closed links, freed at the end of the turn
-    struct link *by_key;         // hash: server's cancel key -> link
+    struct link *links; // list
+    unsigned n_links,
+        n_sessions;         // connections from clients, and those among them that are logged in or logging in
+    struct link *dirty;     // links with bytes to be sent at the end of the turn
+    struct link *partial;   // links whose client's unit lacks its rest
+    struct link *graveyard; // closed links, freed at the end of the turn
+    struct link *by_key;    // hash: server's cancel key -> link
     struct cancel *cancels;
     unsigned n_cancels;
     struct listener *listeners;
     bool draining;
-    int spare_fd;                // given up to tell one client that there are no descriptors left
+    int spare_fd; // given up to tell one client that there are no descriptors left
     uint64_t next_link;
     uint64_t accepted, refused;
-    uv_timer_t tick;             // once a second: time-outs
-    uv_prepare_t turn;           // before the loop waits: batches go out, buffers are sent
-    uv_poll_t alarm;             // a timerfd: windows and time-outs of batches, with microseconds
+    uv_timer_t tick;   // once a second: time-outs
+    uv_prepare_t turn; // before the loop waits: batches go out, buffers are sent
+    uv_poll_t alarm;   // a timerfd: windows and time-outs of batches, with microseconds
     int alarm_fd;
     uint64_t alarm_at;
     uint8_t read_buffer[PROXY_READ_SIZE];

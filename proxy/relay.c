@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Carries out what the engine decides: its effects become bytes on a link's sockets. None of them closes anything or
-// calls back into the engine; what they notice is handled when the turn ends.
+// Carries out what the engine decides: its effects become bytes on a link's sockets. None of them closes
+// anything or calls back into the engine; what they notice is handled when the turn ends.
 #include <string.h>
 
 #include "proxy/link.h"
@@ -35,7 +35,7 @@ static void relay_cancel(void *owner) {
 static void finished(void *owner) {
     struct link *l = owner;
     if (l->goodbye)
-        return; // the server closes when it has done what the client sent before
+        return;           // the server closes when it has done what the client sent before
     l->server.eof = true; // nothing more is wanted from it
     list_dirty(l);
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What the files that read a client's bytes share: session_client.c finds units and keeps their order,
+// classify.c says what a statement is, session_forward.c forwards it and notes what it will do,
+// session_lookup.c accepts lookups.
+#ifndef PGFOLD_BATCHING_CLIENT_H
+#define PGFOLD_BATCHING_CLIENT_H
+
+#include "batching/session.h"
+#include "batching/unit.h"
+#include "protocol/frame.h"
+
+#define UNIT_SLACK 4096 // bytes of a unit beside its text
+
+// What a Query message's text is.
+struct statement_class {
+    enum statement_kind kind;
+    enum reason reason;       // why it is no lookup; NONE: it may be one
+    struct shape *shape;      // borrowed; NULL: the text alone says enough, or has no shape
+    struct shape_text values; // the constants taken out
+    bool changes;             // may change definitions
+};
+
+struct statement_class classify_query(struct session *s, struct slice text);
+
+// The client's bytes at hand, and the run of them that is still to be forwarded: bytes[run] to bytes[at].
+struct feed {
+    struct session *s;
+    const uint8_t *bytes;
+    size_t len, at, run;
+    struct statement_class query; // of the Query message at `at`, when classified
+    bool classified;
+};
+
+// Sends the run.
+void feed_flush(struct feed *f, bool more);
+const struct statement_class *feed_classify(struct feed *f, struct slice text);
+
+// ---- session_forward.c
+
+// Forwards the message at f->at. False: more of its bytes are needed first, or the queue of owed replies is
+// full.
+bool forward_message(struct feed *f, const struct frame *fr);
+
+// What is known of a SELECT's effects on the session that runs it.
+enum read_effect {
+    READ_PLAIN,
+    READ_DOUBTFUL,
+    READ_BEING_VETTED // `vetting` knows when the catalogue has answered
+};
+// Is this SELECT a plain read? If nobody knows yet, the catalogue is asked in front of it, so that it cannot
+// change the answer.
+enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct group **vetting);
+
+// A group that is too old, or was vetted under other definitions, starts anew.
+void group_refresh(struct engine *e, struct group *g);
+
+// ---- session_lookup.c
+
+enum take { TAKE_FORWARD, TAKE_TAKEN, TAKE_WAIT };
+// Accepts the whole unit at f->at as a lookup, or says why not.
+enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why);
+
+#endif
