@@ -75,5 +75,5 @@ check "a pure library has writable global state" \
 [ -n "$(symbols 'free|realloc|memcpy|memmove|malloc' "$protocol_lib")" ] ||
     check "protocol/ is seen to call libc" "the search for symbols finds nothing"
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
+printf 'purity: passed=%d failed=%d\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]
