@@ -295,13 +295,14 @@ static bool wants_server(const struct link *l) {
     }
 }
 
-static void side_wait(struct side *s, bool read, uv_poll_cb callback) {
+// `unsent`: bytes wait for the socket; those that wait for the end of the turn are sent there.
+static void side_wait(struct side *s, bool read, bool unsent, uv_poll_cb callback) {
     int events = 0;
     if (!s->poll)
         return;
-    if (read || (s->write_wants_read && s->out.len))
+    if (read || (s->write_wants_read && unsent))
         events |= UV_READABLE;
-    if ((s->out.len && !s->write_wants_read) || (read && s->read_wants_write))
+    if ((unsent && !s->write_wants_read) || (read && s->read_wants_write))
         events |= UV_WRITABLE;
     if (s->eof)
         events = 0;
@@ -319,8 +320,8 @@ void link_update(struct link *l) {
         return;
     if (l->session)
         l->session->backlogged = is_backlogged(l, &l->client);
-    side_wait(&l->client, wants_client(l), on_client);
-    side_wait(&l->server, wants_server(l), on_server);
+    side_wait(&l->client, wants_client(l), l->client.out.len && !l->dirty, on_client);
+    side_wait(&l->server, wants_server(l), l->server.out.len && !l->dirty, on_server);
 }
 
 // ---- the end of a side

@@ -126,15 +126,11 @@ static void arm_alarm(struct proxy *p) {
     uint64_t at = engine_deadline(p->engine);
     if (p->partial && proxy_now() + PARTIAL_CHECK < at)
         at = proxy_now() + PARTIAL_CHECK;
-    if (at == p->alarm_at)
-        return;
+    if (at >= p->alarm_at)
+        return; // an alarm that turns out to be early costs less than setting it anew at every turn
     p->alarm_at = at;
-    struct itimerspec t = {0};
-    if (at != UINT64_MAX) {
-        uint64_t now = proxy_now(), in = at > now ? at - now : 1;
-        t.it_value.tv_sec = (time_t)(in / 1000000);
-        t.it_value.tv_nsec = (long)(in % 1000000) * 1000;
-    }
+    uint64_t now = proxy_now(), in = at > now ? at - now : 1;
+    struct itimerspec t = {.it_value = {(time_t)(in / 1000000), (long)(in % 1000000) * 1000}};
     timerfd_settime(p->alarm_fd, 0, &t, NULL);
 }
 
