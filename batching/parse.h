@@ -3,7 +3,11 @@
 // What a statement is and may do, read from libpg_query's parse tree. parse.c is the only file that names
 // libpg_query. Runs only when a text is seen for the first time; every caller caches the result.
 //
-// A positive list: a node type, clause or function that the walker does not know leads to a reason, never to a lookup.
+// A positive list: a node type, clause or function that the walker does not know leads to a reason, never to
+// a lookup.
+//
+// The text is read as with standard_conforming_strings = on; `setting_dependent` says when that matters.
+// Names are those that PostgreSQL makes of the text, folded to lower case unless quoted.
 #ifndef PGFOLD_BATCHING_PARSE_H
 #define PGFOLD_BATCHING_PARSE_H
 
@@ -14,84 +18,104 @@
 #include "batching/reason.h"
 
 enum statement_kind {
-    STATEMENT_READ,        // one plain SELECT without side effects of its own, if its tables, functions and
-                           // operators are as vetted
-    STATEMENT_BEGIN,       // BEGIN, START TRANSACTION (with any options)
-    STATEMENT_COMMIT,      // COMMIT, END, also AND CHAIN
-    STATEMENT_ROLLBACK,    // ROLLBACK, ABORT (not TO SAVEPOINT)
+    STATEMENT_READ,     // one plain SELECT without side effects of its own, if its tables, functions and
+                        // operators are as vetted
+    STATEMENT_BEGIN,    // BEGIN, START TRANSACTION; its options are in `settings` (transaction_isolation …)
+    STATEMENT_COMMIT,   // COMMIT, END, also AND CHAIN
+    STATEMENT_ROLLBACK, // ROLLBACK, ABORT (not TO SAVEPOINT)
     STATEMENT_SAVEPOINT,   // SAVEPOINT, RELEASE
     STATEMENT_ROLLBACK_TO, // ROLLBACK TO
-    STATEMENT_SET_LOCAL,   // SET LOCAL …, SET TRANSACTION …: gone with the transaction
-    STATEMENT_SET,         // settings in `settings`: SET x = constants, SET TIME ZONE, SET NAMES, SET SESSION
-                           // CHARACTERISTICS, SELECT set_config('x', 'y', false) with constants, RESET x
+    STATEMENT_SET_LOCAL, // SET LOCAL …, SET TRANSACTION …, SELECT set_config('x', 'y', true): gone with the
+                         // transaction; in `settings`
+    STATEMENT_SET, // settings in `settings`: SET x = constants, SET TIME ZONE, SET NAMES, SET SESSION
+                   // CHARACTERISTICS, SELECT set_config('x', 'y', false) with constants, RESET x. Not those
+                   // whose effect ends otherwise: session_authorization, transaction_isolation and its like
     STATEMENT_RESET_ALL,
     STATEMENT_DISCARD_ALL,
-    STATEMENT_DEALLOCATE,  // DEALLOCATE name (in `name`) or ALL (`name` NULL)
-    STATEMENT_HARMLESS,    // SHOW, LISTEN, UNLISTEN, NOTIFY, empty statement: changes nothing a later SELECT sees
-    STATEMENT_WRITE,       // INSERT, UPDATE, DELETE, MERGE, COPY: data, not definitions
-    STATEMENT_LOAD,        // LOAD: what it did cannot be seen or undone
-    STATEMENT_OTHER,       // anything else: definitions, DO, CALL, cursors, EXPLAIN, PREPARE, several statements …
+    STATEMENT_DEALLOCATE, // DEALLOCATE name (in `name`) or ALL (`name` NULL)
+    STATEMENT_HARMLESS,   // SHOW, LISTEN, UNLISTEN, NOTIFY, empty statement: changes nothing a later SELECT
+                          // sees
+    STATEMENT_WRITE,      // INSERT, UPDATE, DELETE, MERGE, COPY: data, not definitions
+    STATEMENT_LOAD,       // LOAD: what it did cannot be seen or undone
+    STATEMENT_OTHER, // anything else: definitions, DO, CALL, cursors, EXPLAIN, PREPARE, several statements …
 };
 
 struct parsed_setting {
     char *name;  // lower case, as PostgreSQL folds it
-    char *value; // canonical text of the constants (types and list structure kept apart); NULL: RESET or TO DEFAULT
+    char *value; // the constants as SQL, strings in quotes, joined with ", ", behind "raw " when from
+                 // set_config (it reads lists in another way); NULL: RESET or TO DEFAULT
 };
 
 struct parsed_relation {
     char *schema; // NULL when not qualified
     char *name;
-    char *alias;  // NULL when none; the name columns are qualified with is alias or name
+    char *alias;    // NULL when none; the name columns are qualified with is alias or name
+    bool maybe_cte; // a name of the statement's WITH clauses too: in some places it means that
 };
 
 struct parsed_column {
     char *qualifier; // NULL when not qualified; "*" columns are not listed
-    char *name;
+    char *name;      // may be a function in attribute notation: t.f and (t).f can mean f(t)
 };
 
+// A cast to a type that is not the server's own is listed under the type's name: it runs a user's function.
 struct parsed_function {
     char *schema; // NULL when not qualified
     char *name;
 };
 
-// One equality of a column with a value that may vary: `column = $n` or `$n = column`, with or without a cast around
-// the parameter, also `column IN ($n)` and `column = ANY (ARRAY[$n])`, on the top-level AND of WHERE.
+// One equality of a column with a value that may vary: `column = $n` or `$n = column`, with or without a cast
+// around the parameter, also `column IN ($n)` and `column = ANY (ARRAY[$n])`, on the top-level AND of WHERE.
 struct parsed_key {
-    int param;          // n of $n
-    int relation;       // index into relations, -1 when not known which
+    int param;    // n of $n
+    int relation; // index into relations, -1 when not known which
     char *column;
-    char *column_sql;   // the column as written, quoted where needed, qualified as it was: "t1"."id"
-    char *cast;         // type name of an explicit cast around the parameter, canonical ("int4"), NULL when none
-    bool plain_right;   // exactly `column = $n`: no cast, the parameter at the right
-    int uses;           // how often $n occurs in the statement
+    char *column_sql; // the column, qualified as it was written, every part in double quotes: "t1"."id"
+    char *cast; // type name of an explicit cast around the parameter, canonical ("int4"), NULL when none
+    bool plain_right; // exactly `column = $n`: no cast, the parameter at the right
+    int uses;         // how often $n occurs in the statement
 };
 
 struct parsed {
     enum statement_kind kind;
-    enum reason reason;      // kind READ: REASON_NONE when it may be a lookup, else why not
-    int n_params;            // highest n of $n
+    // Kind READ: REASON_NONE when it may be a lookup, else why not; REASON_LOCKING before all others, wherever
+    // the locking clause stands. Other kinds: why not, mostly NOT_SELECT.
+    enum reason reason;
+    bool setting_dependent; // holds a string whose end depends on standard_conforming_strings; never with
+                            // REASON_NONE
+    int n_params;           // highest n of $n
     struct parsed_setting *settings;
     int n_settings;
-    char *name;              // DEALLOCATE
+    char *name; // DEALLOCATE
+    // Relations, columns, functions and operators: also for kind WRITE. What the grammar makes of a clause is
+    // among them: pg_catalog.extract of EXTRACT, "=" of IN and of NULLIF, ">=" and "<=" of BETWEEN.
     struct parsed_relation *relations;
     int n_relations;
     struct parsed_column *columns; // every column named anywhere, without repetition
     int n_columns;
     struct parsed_function *functions; // every function called, without repetition
     int n_functions;
-    char **operators;        // every operator's name, without repetition ("=" where a key needs it too; "~~" for LIKE)
+    char **operators; // every operator's name without its schema, without repetition ("~~" for LIKE)
     int n_operators;
-    struct parsed_key *keys; // candidates, in order of appearance
+    struct parsed_key *keys; // candidates, in order of appearance; at most PARSED_MAX_KEYS
     int n_keys;
-    bool in_form;            // no LIMIT, OFFSET, ORDER BY, DISTINCT, grouping, aggregate, window or set operation at the
-                             // top level: `column = $n` may become `column = ANY ($n)`
-    size_t select_at;        // offset just behind the first SELECT keyword (kind READ)
+    bool in_form; // no LIMIT, OFFSET, ORDER BY, DISTINCT, grouping, aggregate, window or set operation at the
+                  // top level: `column = $n` may become `column = ANY ($n)`
+    size_t select_at; // offset just behind the first SELECT keyword (kind READ), 0 when there is none
 };
 
-// Parses one statement's text (zero-terminated, at most max_len bytes, else reason TEXT_TOO_LONG and kind OTHER).
-// Never fails: what cannot be parsed is STATEMENT_OTHER with REASON_UNPARSABLE, out of memory REASON_MEMORY.
-// Text nested deeper than max_depth brackets is not handed to the parser. The result is owned by the caller.
+#define PARSED_MAX_KEYS 32
+
+// Parses one statement's text (zero-terminated, at most max_len bytes, else reason TEXT_TOO_LONG and kind
+// OTHER). Never fails: what cannot be parsed is STATEMENT_OTHER with REASON_UNPARSABLE, out of memory
+// REASON_MEMORY. Text nested deeper than max_depth brackets, CASEs included, or with longer chains of
+// operators than depth.h says, is not handed to the parser. The result is owned by the caller, never NULL.
 struct parsed *parse_statement(const char *text, size_t max_len, int max_depth);
 void parsed_destroy(struct parsed *p); // takes NULL
+
+// True when the text, read as a date or time, may mean another instant later on: 'now', 'today', 'tomorrow',
+// 'yesterday' as a word in it. A constant like that in the statement makes it no lookup; the caller asks
+// about values.
+bool text_is_moving_time(const char *text, size_t len);
 
 #endif

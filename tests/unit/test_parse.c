@@ -1,0 +1,762 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What parse_statement makes of texts: kinds and reasons, settings, what is named, keys, and texts made to
+// hurt.
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/depth.h"
+#include "batching/parse.h"
+#include "protocol/buf.h"
+#include "tests/unit/statements.h"
+
+#define MAX_TEXT  65536
+#define MAX_DEPTH 100
+
+static struct parsed *parse(const char *text) {
+    return parse_statement(text, MAX_TEXT, MAX_DEPTH);
+}
+
+// ---- kinds
+
+static const struct {
+    const char *text;
+    enum statement_kind kind;
+    enum reason reason;
+} kinds[] = {
+    {"BEGIN", STATEMENT_BEGIN, REASON_NOT_SELECT},
+    {"BEGIN;", STATEMENT_BEGIN, REASON_NOT_SELECT},
+    {"/* x */ begin work", STATEMENT_BEGIN, REASON_NOT_SELECT},
+    {"START TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE", STATEMENT_BEGIN,
+     REASON_NOT_SELECT},
+    {"COMMIT", STATEMENT_COMMIT, REASON_NOT_SELECT},
+    {"END", STATEMENT_COMMIT, REASON_NOT_SELECT},
+    {"COMMIT AND CHAIN", STATEMENT_COMMIT, REASON_NOT_SELECT},
+    {"ROLLBACK", STATEMENT_ROLLBACK, REASON_NOT_SELECT},
+    {"ABORT", STATEMENT_ROLLBACK, REASON_NOT_SELECT},
+    {"SAVEPOINT a", STATEMENT_SAVEPOINT, REASON_NOT_SELECT},
+    {"RELEASE a", STATEMENT_SAVEPOINT, REASON_NOT_SELECT},
+    {"ROLLBACK TO SAVEPOINT a", STATEMENT_ROLLBACK_TO, REASON_NOT_SELECT},
+    {"PREPARE TRANSACTION 'x'", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"COMMIT PREPARED 'x'", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"ROLLBACK PREPARED 'x'", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET LOCAL x = 1", STATEMENT_SET_LOCAL, REASON_NOT_SELECT},
+    {"SET LOCAL ROLE a", STATEMENT_SET_LOCAL, REASON_NOT_SELECT},
+    {"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", STATEMENT_SET_LOCAL, REASON_NOT_SELECT},
+    {"SET TRANSACTION SNAPSHOT '00-1'", STATEMENT_SET_LOCAL, REASON_NOT_SELECT},
+    {"SET LOCAL SESSION AUTHORIZATION a", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET x = 1", STATEMENT_SET, REASON_NOT_SELECT},
+    {"SET ROLE a", STATEMENT_SET, REASON_NOT_SELECT},
+    {"SET TIME ZONE 'UTC'", STATEMENT_SET, REASON_NOT_SELECT},
+    {"SET TIME ZONE INTERVAL '1' HOUR", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET SESSION AUTHORIZATION a", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET SESSION AUTHORIZATION DEFAULT", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET session_authorization = 'a'", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET SEED TO 0.5", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET transaction_isolation = 'serializable'", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET \"Transaction_Read_Only\" = on", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"RESET SESSION AUTHORIZATION", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET x FROM CURRENT", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SET x = $1", STATEMENT_OTHER, REASON_NOT_SELECT}, // libpg_query takes what the server does not,
+    {"RESET x", STATEMENT_SET, REASON_NOT_SELECT},
+    {"RESET ALL", STATEMENT_RESET_ALL, REASON_NOT_SELECT},
+    {"DISCARD ALL", STATEMENT_DISCARD_ALL, REASON_NOT_SELECT},
+    {"DISCARD PLANS", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"DISCARD TEMP", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"DEALLOCATE a", STATEMENT_DEALLOCATE, REASON_NOT_SELECT},
+    {"DEALLOCATE PREPARE ALL", STATEMENT_DEALLOCATE, REASON_NOT_SELECT},
+    {"SHOW x", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {"LISTEN x", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {"UNLISTEN *", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {"NOTIFY x", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {"", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {" ;; ", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {"-- ping", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {"/* ping */", STATEMENT_HARMLESS, REASON_NOT_SELECT},
+    {"INSERT INTO t VALUES (1)", STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"INSERT INTO t (a) VALUES ($1) ON CONFLICT (a) DO UPDATE SET a = EXCLUDED.a RETURNING id",
+     STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"UPDATE t SET a = 1, (b, c) = (2, DEFAULT) WHERE id = 2", STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"DELETE FROM t USING u WHERE t.id = u.id", STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN UPDATE SET a = 1 WHEN NOT MATCHED THEN INSERT "
+     "VALUES (1)",
+     STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"COPY t FROM STDIN", STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"COPY (SELECT a FROM t) TO STDOUT WITH (FORMAT csv)", STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"COPY t FROM PROGRAM 'x'", STATEMENT_OTHER, REASON_CONSTRUCT},
+    {"WITH x AS (DELETE FROM t RETURNING id) SELECT * FROM x", STATEMENT_WRITE, REASON_NOT_SELECT},
+    {"WITH x AS (INSERT INTO t VALUES (1) RETURNING id) SELECT id FROM x WHERE id = $1", STATEMENT_WRITE,
+     REASON_NOT_SELECT},
+    {"INSERT INTO t SELECT set_config('a', 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"UPDATE t SET a = 1 RETURNING set_config('a', 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"DELETE FROM t WHERE CURRENT OF c", STATEMENT_OTHER, REASON_CONSTRUCT},
+    {"LOAD 'x'", STATEMENT_LOAD, REASON_NOT_SELECT},
+    {"CREATE TABLE t (a int)", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"CREATE TEMP TABLE t AS SELECT 1", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"TRUNCATE t", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"LOCK TABLE t", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"DO $$BEGIN END$$", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"CALL f()", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"EXPLAIN SELECT 1", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"EXPLAIN ANALYZE DELETE FROM t", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"PREPARE a AS SELECT 1", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"EXECUTE a", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"DECLARE c CURSOR FOR SELECT 1", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"FETCH ALL FROM c", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"VACUUM", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"CHECKPOINT", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"ALTER ROLE a SET x = 1", STATEMENT_OTHER, REASON_NOT_SELECT},
+    {"SELECT a INTO b FROM t", STATEMENT_OTHER, REASON_INTO},
+    {"SELECT a INTO TEMP b FROM t WHERE id = $1", STATEMENT_OTHER, REASON_INTO},
+    {"SELECT a INTO b FROM t UNION SELECT 1", STATEMENT_OTHER, REASON_INTO},
+    {"SELECT 1; SELECT 2", STATEMENT_OTHER, REASON_MULTI_STATEMENT},
+    {"SET x = 1; SET y = 2", STATEMENT_OTHER, REASON_MULTI_STATEMENT},
+    {"BEGIN; COMMIT;", STATEMENT_OTHER, REASON_MULTI_STATEMENT},
+    {"SELEKT 1", STATEMENT_OTHER, REASON_UNPARSABLE},
+    {"SELECT 'a", STATEMENT_OTHER, REASON_UNPARSABLE},
+    {"SELECT 0x1F", STATEMENT_OTHER, REASON_UNPARSABLE},
+    {"SELECT $0 FROM t", STATEMENT_OTHER, REASON_CONSTRUCT},
+    {"SELECT $99999 FROM t", STATEMENT_OTHER, REASON_CONSTRUCT},
+    // set_config
+    {"SELECT set_config('a', 'b', false)", STATEMENT_SET, REASON_FUNCTION},
+    {"SELECT pg_catalog.set_config('a', 'b', false)", STATEMENT_SET, REASON_FUNCTION},
+    {"SELECT set_config('a', NULL, false) AS x", STATEMENT_SET, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false), set_config('c', 'd', false)", STATEMENT_SET, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', true)", STATEMENT_SET_LOCAL, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false), set_config('c', 'd', true)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', true), set_config('c', 'd', true)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', true), 1", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false), 1", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false) FROM t", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false) WHERE false", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false) LIMIT 0", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false) ORDER BY 1", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', false) UNION SELECT 'x'", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config($1, 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', $1, false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b', $1)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b' || 'c', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 'b'::text, false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', 5, false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config(NULL, 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('session_authorization', 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('Transaction_Isolation', 'serializable', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT public.set_config('a', 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT upper(set_config('a', 'b', false))", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND set_config('a', 'b', false) = 'b'", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT (SELECT set_config('a', 'b', false))", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT * FROM set_config('a', 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
+    {"WITH x AS (SELECT set_config('a', 'b', false)) SELECT 1", STATEMENT_OTHER, REASON_FUNCTION},
+    {"VALUES (set_config('a', 'b', false))", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT \"set_config\"('a', 'b', false)", STATEMENT_SET, REASON_FUNCTION},
+    // what is on no list at all
+    {"SELECT xmlelement(name a)", STATEMENT_OTHER, REASON_CONSTRUCT},
+    {"SELECT a FROM t TABLESAMPLE system (10) WHERE id = $1", STATEMENT_OTHER, REASON_CONSTRUCT},
+    {"SELECT a FROM otherdb.s.t WHERE id = $1", STATEMENT_OTHER, REASON_CONSTRUCT},
+    {"SELECT a.b.c() FROM t", STATEMENT_OTHER, REASON_CONSTRUCT},
+};
+
+Test(parse, kinds) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct parsed *p = parse(kinds[i].text);
+        cr_expect_eq(p->kind, kinds[i].kind, "%s: kind %d", kinds[i].text, p->kind);
+        cr_expect_eq(p->reason, kinds[i].reason, "%s: %s", kinds[i].text, reason_name(p->reason));
+        parsed_destroy(p);
+    }
+}
+
+// ---- reads
+
+static const struct {
+    const char *text;
+    enum reason reason;
+} reads[] = {
+    {"SELECT a FROM t WHERE id = $1", REASON_NONE},
+    {"(SELECT a FROM t WHERE id = $1)", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1;", REASON_NONE},
+    {"SELECT * FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT t.*, 1, 'x', NULL, $2 FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT a + 1 AS b, a::text, CAST(a AS bigint), -a, a || 'x' FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT CASE WHEN a THEN 1 ELSE 2 END, CASE a WHEN 1 THEN b END FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT coalesce(a, b), nullif(a, b), greatest(a, b), least(a, 1) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT a FROM t AS x WHERE x.id = $1", REASON_NONE},
+    {"SELECT a FROM s.t WHERE s.t.id = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE s.t.id = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b IS NULL AND c IS NOT NULL AND d IS TRUE AND e IS NOT FALSE",
+     REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND (b = 1 OR NOT c) AND d IS DISTINCT FROM 2", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b IN (1, 2) AND c NOT IN ($2) AND d BETWEEN 1 AND 2", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b LIKE 'x%' AND c NOT ILIKE 'y' AND d ~ 'z'", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b = ANY ($2) AND c <> ALL (ARRAY[1, 2])", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b = ANY ($2::uuid[]) AND c = ANY (ARRAY['x']::text[])", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b = '2020-01-01'::date AND c = DATE '2020-01-01'", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND c < INTERVAL '1' DAY AND d::varchar(10) = 'x'", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND n = 'snow today1 nowhere'", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 AND n = 'snow nowhere'", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY a DESC NULLS LAST, 2", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 LIMIT 1 OFFSET $2", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 FETCH FIRST ROW ONLY", REASON_NONE},
+    {"SELECT ALL a FROM t WHERE id = $1", REASON_NONE},
+    {"TABLE t", REASON_NO_KEY},
+    {"SELECT a FROM t", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id > $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = 5", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = $1 OR b = 2", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE NOT id = $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id + 1 = $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = $1 + 1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = $1::int::text", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = $1::varchar(3)", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = ANY ($1)", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id IN ($1, $2)", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id NOT IN ($1)", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = ALL (ARRAY[$1])", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id < ANY (ARRAY[$1])", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = b", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE $1 = $2", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id IS NOT DISTINCT FROM $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE (id = $1) IS TRUE", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE NULLIF(id, $1)", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE \xc3\xa4 = $1", REASON_NO_KEY},
+    {"SELECT 1", REASON_NO_TABLE},
+    {"SELECT now()", REASON_NO_TABLE},
+    {"SELECT a FROM t, u WHERE t.id = $1", REASON_MANY_TABLES},
+    {"SELECT a FROM t JOIN u ON t.id = u.id WHERE t.id = $1", REASON_MANY_TABLES},
+    {"SELECT a FROM t NATURAL JOIN u WHERE t.id = $1", REASON_MANY_TABLES},
+    {"SELECT a FROM (SELECT a FROM t WHERE id = $1) x", REASON_SUBSELECT},
+    {"SELECT a FROM f($1)", REASON_FUNCTION},
+    {"SELECT a FROM ROWS FROM (f($1), g(1)) WITH ORDINALITY", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND EXISTS (SELECT 1)", REASON_SUBSELECT},
+    {"SELECT a FROM t WHERE id = $1 AND b IN (SELECT 1)", REASON_SUBSELECT},
+    {"SELECT (SELECT 1) FROM t WHERE id = $1", REASON_SUBSELECT},
+    {"SELECT ARRAY(SELECT 1) FROM t WHERE id = $1", REASON_SUBSELECT},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY (SELECT 1)", REASON_SUBSELECT},
+    {"SELECT a FROM t WHERE id = $1 LIMIT (SELECT 1)", REASON_SUBSELECT},
+    {"WITH x AS (SELECT 1) SELECT a FROM t WHERE id = $1", REASON_CTE},
+    {"SELECT a FROM t WHERE id = $1 UNION SELECT 2", REASON_SET_OPERATION},
+    {"SELECT a FROM t WHERE id = $1 EXCEPT ALL SELECT 2", REASON_SET_OPERATION},
+    {"SELECT DISTINCT a FROM t WHERE id = $1", REASON_GROUPING},
+    {"SELECT DISTINCT ON (a) a FROM t WHERE id = $1", REASON_GROUPING},
+    {"SELECT a FROM t WHERE id = $1 GROUP BY a", REASON_GROUPING},
+    {"SELECT 1 FROM t WHERE id = $1 HAVING true", REASON_GROUPING},
+    {"SELECT a FROM t WHERE id = $1 WINDOW w AS ()", REASON_GROUPING},
+    {"SELECT count(*) FROM t WHERE id = $1", REASON_GROUPING},
+    {"SELECT max(a) FROM t WHERE id = $1", REASON_GROUPING},
+    {"SELECT row_number() OVER () FROM t WHERE id = $1", REASON_GROUPING},
+    {"SELECT mine(a) FILTER (WHERE b) FROM t WHERE id = $1", REASON_GROUPING},
+    {"SELECT GROUPING(a) FROM t WHERE id = $1", REASON_GROUPING},
+    {"SELECT lower(a) FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND lower(a) = 'x'", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY random()", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 LIMIT f()", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND b < now()", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND b < CURRENT_TIMESTAMP", REASON_FUNCTION},
+    {"SELECT current_user FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND b SIMILAR TO 'x'", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND b LIKE 'x' ESCAPE '!'", REASON_FUNCTION},
+    {"SELECT a AT TIME ZONE 'UTC' FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT extract(year FROM a) FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT CASE WHEN f() THEN 1 END FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT CASE WHEN a THEN f() END FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT CASE WHEN a THEN 1 ELSE f() END FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT CASE f() WHEN 1 THEN 1 END FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT coalesce(a, f()) FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT f()::int4 FROM t WHERE id = $1", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = ANY (ARRAY[f()])", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id IN (f())", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id BETWEEN f() AND 2", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE f() IS NULL", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE f() IS TRUE", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE NOT f()", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 FOR UPDATE", REASON_LOCKING},
+    {"SELECT a FROM t WHERE id = $1 FOR KEY SHARE OF t NOWAIT", REASON_LOCKING},
+    {"SELECT a FROM (SELECT a FROM t FOR UPDATE) x", REASON_LOCKING},
+    {"WITH x AS (SELECT a FROM t FOR SHARE) SELECT a FROM x", REASON_LOCKING},
+    {"VALUES (1)", REASON_CONSTRUCT},
+    {"SELECT FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM ONLY t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t AS x(a, id) WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY a USING <", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY a FETCH FIRST 1 ROW WITH TIES", REASON_CONSTRUCT},
+    {"SELECT a COLLATE \"C\" FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY a COLLATE \"C\"", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 AND b::regclass = 'x'", REASON_CONSTRUCT},
+    {"SELECT a::mytype FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a::other.int4 FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a::\"char\" FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT ctid FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT t.xmin FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE tableoid = $1", REASON_CONSTRUCT},
+    {"SELECT t FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT x FROM t AS x WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT (t).a FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT (t.a).b FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a[1] FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE t.* IS NULL AND id = $1", REASON_CONSTRUCT},
+    {"SELECT u.a FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT u.* FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT t.a FROM t AS x WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM s.t WHERE u.t.id = $1", REASON_CONSTRUCT},
+    {"SELECT ROW(a, b) FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE (id, b) = ($1, $2)", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE (id, b) IN (($1, $2))", REASON_CONSTRUCT},
+    {"SELECT ARRAY[a] FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a OPERATOR(s.+) 1 FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id OPERATOR(pg_catalog.=) $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 AND b < 'now'", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 AND b < ' Tomorrow 05:00'::timestamp", REASON_CONSTRUCT},
+    {"SELECT a FROM t WHERE id = $1 AND b = 'x\\y'", REASON_CONSTRUCT},
+    {"SELECT a FROM \xc3\xa4 WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT a FROM t23456789_123456789_123456789_123456789_123456789_123456789_1234 WHERE id = $1",
+     REASON_CONSTRUCT},
+    {"SELECT a FROM pg_catalog.x WHERE id = $1", REASON_SYSTEM_SCHEMA},
+    {"SELECT a FROM information_schema.x WHERE id = $1", REASON_SYSTEM_SCHEMA},
+    {"SELECT a FROM pg_toast.x WHERE id = $1", REASON_SYSTEM_SCHEMA},
+    {"SELECT a FROM pg_temp.x WHERE id = $1", REASON_SYSTEM_SCHEMA},
+    {"SELECT a FROM pg_temp_3.x WHERE id = $1", REASON_SYSTEM_SCHEMA},
+    {"SELECT oid FROM pg_class WHERE relname = $1", REASON_SYSTEM_SCHEMA},
+};
+
+Test(parse, reads) {
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+        struct parsed *p = parse(reads[i].text);
+        cr_expect_eq(p->kind, STATEMENT_READ, "%s: kind %d", reads[i].text, p->kind);
+        cr_expect_eq(p->reason, reads[i].reason, "%s: %s", reads[i].text, reason_name(p->reason));
+        cr_expect_eq(p->n_keys > 0, p->reason == REASON_NONE, "%s", reads[i].text);
+        parsed_destroy(p);
+    }
+}
+
+Test(parse, backslashes_are_told) {
+    struct parsed *p = parse("INSERT INTO t VALUES ('a\\b')");
+    cr_expect_eq(p->kind, STATEMENT_WRITE);
+    cr_expect(p->setting_dependent);
+    parsed_destroy(p);
+    p = parse("INSERT INTO t VALUES (E'a\\b')");
+    cr_expect(!p->setting_dependent);
+    parsed_destroy(p);
+}
+
+// ---- lists, written as one text each
+
+static void put_part(struct buf *b, const char *s, const char *behind) {
+    if (s) {
+        buf_put_text(b, s);
+        buf_put_text(b, behind);
+    }
+}
+
+static void put_settings(struct buf *b, const struct parsed *p) {
+    for (int i = 0; i < p->n_settings; i++) {
+        put_part(b, i ? "; " : "", "");
+        put_part(b, p->settings[i].name, "=");
+        put_part(b, p->settings[i].value ? p->settings[i].value : "(reset)", "");
+    }
+}
+
+static void put_relations(struct buf *b, const struct parsed *p) {
+    for (int i = 0; i < p->n_relations; i++) {
+        put_part(b, i ? " " : "", "");
+        put_part(b, p->relations[i].schema, ".");
+        put_part(b, p->relations[i].name, "");
+        put_part(b, p->relations[i].alias ? ":" : "", "");
+        put_part(b, p->relations[i].alias, "");
+        put_part(b, p->relations[i].maybe_cte ? "?" : "", "");
+    }
+}
+
+static void put_columns(struct buf *b, const struct parsed *p) {
+    for (int i = 0; i < p->n_columns; i++) {
+        put_part(b, i ? " " : "", "");
+        put_part(b, p->columns[i].qualifier, ".");
+        put_part(b, p->columns[i].name, "");
+    }
+}
+
+static void put_functions(struct buf *b, const struct parsed *p) {
+    for (int i = 0; i < p->n_functions; i++) {
+        put_part(b, i ? " " : "", "");
+        put_part(b, p->functions[i].schema, ".");
+        put_part(b, p->functions[i].name, "");
+    }
+}
+
+static void put_operators(struct buf *b, const struct parsed *p) {
+    for (int i = 0; i < p->n_operators; i++) {
+        put_part(b, i ? " " : "", "");
+        put_part(b, p->operators[i], "");
+    }
+}
+
+// param:column:column_sql:cast:R when plain, the uses
+static void put_keys(struct buf *b, const struct parsed *p) {
+    char number[32];
+    for (int i = 0; i < p->n_keys; i++) {
+        const struct parsed_key *k = &p->keys[i];
+        snprintf(number, sizeof number, "%s$%d:", i ? " " : "", k->param);
+        put_part(b, number, "");
+        put_part(b, k->column, ":");
+        put_part(b, k->column_sql, ":");
+        put_part(b, k->cast ? k->cast : "", k->plain_right ? ":R" : ":");
+        snprintf(number, sizeof number, "%d", k->uses);
+        put_part(b, number, "");
+        cr_expect_eq(k->relation, 0);
+    }
+}
+
+static void expect_list(const char *text, void (*put)(struct buf *, const struct parsed *),
+                        const char *wanted) {
+    struct buf b = buf_make(1 << 16);
+    struct parsed *p = parse(text);
+    put(&b, p);
+    buf_put_u8(&b, 0);
+    cr_expect_str_eq((char *)b.data, wanted, "%s: %s", text, (char *)b.data);
+    parsed_destroy(p);
+    buf_free(&b);
+}
+
+Test(parse, settings) {
+    static const char *const cases[][2] = {
+        {"SET x = 1", "x=1"},
+        {"SET x TO '1'", "x='1'"},
+        {"SET x = -1", "x=-1"},
+        {"SET x = 1.50", "x=1.50"},
+        {"SET x = on", "x='on'"},
+        {"SET x = 99999999999", "x=99999999999"},
+        {"SET search_path TO a, 'B c', \"D\", 'it''s'", "search_path='a', 'B c', 'D', 'it''s'"},
+        {"SET search_path TO 'a, b'", "search_path='a, b'"},
+        {"SET SCHEMA 'a'", "search_path='a'"},
+        {"SET \"App\".\"Tenant\" = 'x'", "app.tenant='x'"},
+        {"SET SESSION x = 1", "x=1"},
+        {"SET LOCAL x = 1", "x=1"},
+        {"SET x = DEFAULT", "x=(reset)"},
+        {"RESET X", "x=(reset)"},
+        {"RESET TIME ZONE", "timezone=(reset)"},
+        {"SET TIME ZONE 'UTC'", "timezone='UTC'"},
+        {"SET TIME ZONE -3.5", "timezone=-3.5"},
+        {"SET TIME ZONE LOCAL", "timezone=(reset)"},
+        {"SET NAMES 'utf8'", "client_encoding='utf8'"},
+        {"SET ROLE a", "role='a'"},
+        {"SET ROLE NONE", "role='none'"},
+        {"RESET ROLE", "role=(reset)"},
+        {"SET XML OPTION DOCUMENT", "xmloption='DOCUMENT'"},
+        {"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, NOT DEFERRABLE",
+         "default_transaction_isolation='serializable'; default_transaction_read_only=1; "
+         "default_transaction_deferrable=0"},
+        {"SET TRANSACTION READ WRITE", "transaction_read_only=0"},
+        {"BEGIN ISOLATION LEVEL REPEATABLE READ", "transaction_isolation='repeatable read'"},
+        {"SELECT set_config('Search_Path', 'a, b', false)", "search_path=raw 'a, b'"},
+        {"SELECT set_config('a', 'b', false), pg_catalog.set_config('c', NULL, false)",
+         "a=raw 'b'; c=(reset)"},
+        {"SELECT set_config('a', 'b', true)", "a=raw 'b'"},
+        {"SELECT set_config('a', 'b', false), 1", ""},
+        {"SET SESSION AUTHORIZATION a", ""},
+        {"SET TIME ZONE INTERVAL '1' HOUR", ""},
+        {"COMMIT", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_settings, cases[i][1]);
+}
+
+Test(parse, relations) {
+    static const char *const cases[][2] = {
+        {"SELECT a FROM t", "t"},
+        {"SELECT a FROM S.\"T\" AS x", "s.T:x"},
+        {"SELECT a FROM t, u JOIN v ON true, LATERAL (SELECT 1 FROM w) q WHERE EXISTS (SELECT 1 FROM z)",
+         "t u v w z"},
+        {"SELECT a FROM t UNION SELECT a FROM u WHERE b IN (SELECT 1 FROM t)", "t u"},
+        {"SELECT a FROM t x, t y", "t:x t:y"},
+        {"WITH x AS (SELECT a FROM t) SELECT a FROM x, s.x", "x? s.x t"},
+        {"SELECT a FROM t FOR UPDATE OF t", "t"},
+        {"INSERT INTO t SELECT a FROM u", "t u"},
+        {"UPDATE t SET a = 1 FROM u WHERE b = (SELECT 1 FROM v)", "t v u"},
+        {"SELECT max((SELECT 1 FROM a)) OVER (PARTITION BY (SELECT 1 FROM b) ORDER BY (SELECT 1 FROM c)) "
+         "FROM d "
+         "ORDER BY (SELECT 1 FROM e) LIMIT (SELECT 1 FROM f)",
+         "a b c d e f"},
+        {"SELECT 1 FROM f((SELECT 1 FROM a)) LEFT JOIN b ON (SELECT true FROM c) GROUP BY (SELECT 1 FROM d) "
+         "HAVING (SELECT true FROM e)",
+         "a b c d e"},
+        {"SELECT a FROM t WHERE id = ANY (ARRAY(SELECT 1 FROM u)) AND b[(SELECT 1 FROM v)] = ROW((SELECT 1 "
+         "FROM w))",
+         "t u v w"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_relations, cases[i][1]);
+}
+
+Test(parse, columns) {
+    static const char *const cases[][2] = {
+        {"SELECT a, t.b, s.t.c, *, t.*, A FROM t WHERE \"D\" = $1 ORDER BY e", "a t.b t.c D e"},
+        {"SELECT (t).f, (g(x)).h[i] FROM t", "f t h x i"},
+        {"SELECT 1 FROM t WHERE EXISTS (SELECT u.x FROM u)", "u.x"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_columns, cases[i][1]);
+}
+
+Test(parse, functions) {
+    static const char *const cases[][2] = {
+        {"SELECT lower(a), s.f(lower(b)), count(*) FROM t", "lower s.f count"},
+        {"SELECT extract(year FROM a), a AT TIME ZONE 'x', a SIMILAR TO 'b'",
+         "pg_catalog.extract pg_catalog.timezone pg_catalog.similar_to_escape"},
+        {"SELECT a FROM f(g(1)) WHERE EXISTS (SELECT h())", "f g h"},
+        {"SELECT a::mytype, b::text, c::s.color, 'x'::regclass, d::pg_catalog.int4", "mytype s.color"},
+        {"SELECT a FROM t ORDER BY f(a) LIMIT g()", "f g"},
+        {"SELECT a FROM json_to_recordset('[]') AS x(a int, b mytype)", "json_to_recordset mytype"},
+        {"INSERT INTO t VALUES (nextval('s')) RETURNING f(a)", "nextval f"},
+        {"SELECT f(a) OVER (ORDER BY g(b)), h(c) FILTER (WHERE i(d)), j(k(x) ORDER BY l(y)), m(VARIADIC "
+         "n(1))",
+         "f g h i j k l m n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_functions, cases[i][1]);
+}
+
+Test(parse, operators) {
+    static const char *const cases[][2] = {
+        {"SELECT a + 1 FROM t WHERE b = 1 AND c = 2 OR d LIKE 'x' AND e NOT ILIKE 'y'", "+ = ~~ !~~*"},
+        {"SELECT a OPERATOR(s.@@@) b", "@@@"},
+        {"SELECT a FROM t WHERE a BETWEEN 1 AND 2", ">= <= < >"},
+        {"SELECT a FROM t WHERE a IN (1) AND b NOT IN (2)", "= <>"},
+        {"SELECT a FROM t WHERE a IN (SELECT 1)", "="},
+        {"SELECT a FROM t WHERE a > ALL (SELECT 1 - 2)", "> -"},
+        {"SELECT a FROM t ORDER BY a USING <<", "<<"},
+        {"SELECT CASE a WHEN 1 THEN 2 END", "="},
+        {"SELECT NULLIF(a, b)", "="},
+        {"SELECT a FROM t JOIN u USING (b)", "="},
+        {"SELECT a FROM t NATURAL JOIN u", "="},
+        {"SELECT - a, a IS DISTINCT FROM b", "- ="},
+        {"SELECT a <-> b FROM t WHERE c = ANY ($1)", "<-> ="},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_operators, cases[i][1]);
+}
+
+Test(parse, keys) {
+    static const char *const cases[][2] = {
+        {"SELECT a FROM t WHERE id = $1", "$1:id:\"id\"::R1"},
+        {"SELECT a FROM t WHERE ((id = $1))", "$1:id:\"id\"::R1"},
+        {"SELECT a FROM t WHERE $1 = t.Id", "$1:id:\"t\".\"id\"::1"},
+        {"SELECT a FROM s.t WHERE s.t.\"I\"\"d\" = $2", "$2:I\"d:\"s\".\"t\".\"I\"\"d\"::R1"},
+        {"SELECT a FROM t WHERE id = $1::INTEGER", "$1:id:\"id\":int4:1"},
+        {"SELECT a FROM t WHERE CAST($1 AS uuid) = id", "$1:id:\"id\":uuid:1"},
+        {"SELECT a FROM t WHERE id IN ($1)", "$1:id:\"id\"::1"},
+        {"SELECT a FROM t WHERE id IN ($1::int8)", "$1:id:\"id\":int8:1"},
+        {"SELECT a FROM t WHERE id = ANY (ARRAY[$1])", "$1:id:\"id\"::1"},
+        {"SELECT a FROM t WHERE a = $2 AND (b = $1 AND c = 3) AND d > $3 LIMIT $1",
+         "$2:a:\"a\"::R1 $1:b:\"b\"::R2"},
+        {"SELECT a FROM t WHERE a = $1 AND (b = $2 OR c = $3)", "$1:a:\"a\"::R1"},
+        {"SELECT $1 FROM t WHERE a = $1 AND a = $1", "$1:a:\"a\"::R3 $1:a:\"a\"::R3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_keys, cases[i][1]);
+}
+
+Test(parse, form_and_places) {
+    static const struct {
+        const char *text;
+        bool in_form;
+        size_t select_at;
+        int n_params;
+    } cases[] = {
+        {"SELECT a FROM t WHERE id = $1", true, 6, 1},
+        {"/* select */ (select a FROM t WHERE id = $2)", true, 20, 2},
+        {"SELECT a FROM t WHERE id = $1 ORDER BY a", false, 6, 1},
+        {"SELECT a FROM t WHERE id = $1 LIMIT $12", false, 6, 12},
+        {"SELECT a FROM t WHERE id = $1 OFFSET 0", false, 6, 1},
+        {"SELECT count(*) FROM t WHERE id = $1", false, 6, 1},
+        {"UPDATE t SET a = $3 WHERE b = (SELECT 1)", false, 0, 3},
+        {"TABLE t", false, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct parsed *p = parse(cases[i].text);
+        cr_expect_eq(p->in_form, cases[i].in_form, "%s", cases[i].text);
+        cr_expect_eq(p->select_at, cases[i].select_at, "%s: %zu", cases[i].text, p->select_at);
+        cr_expect_eq(p->n_params, cases[i].n_params, "%s: %d", cases[i].text, p->n_params);
+        parsed_destroy(p);
+    }
+}
+
+Test(parse, deallocate_names) {
+    struct parsed *p = parse("DEALLOCATE \"A b\"");
+    cr_expect_str_eq(p->name, "A b");
+    parsed_destroy(p);
+    p = parse("DEALLOCATE ALL");
+    cr_expect_null(p->name);
+    parsed_destroy(p);
+    parsed_destroy(NULL);
+}
+
+// Every statement that a mapper sends is a read; which of them are lookups is in the tables above.
+Test(parse, mappers_statements_are_reads) {
+    for (size_t i = 0; i < N_STATEMENTS; i++) {
+        struct parsed *p = parse(statements[i]);
+        cr_expect_eq(p->kind, STATEMENT_READ, "%s: %d", statements[i], p->kind);
+        cr_expect(p->n_relations > 0, "%s", statements[i]);
+        parsed_destroy(p);
+    }
+}
+
+Test(parse, moving_times) {
+    cr_expect(text_is_moving_time("now", 3));
+    cr_expect(text_is_moving_time(" NOW ", 5));
+    cr_expect(text_is_moving_time("today 05:00", 11));
+    cr_expect(text_is_moving_time("05:00yesterday", 14));
+    cr_expect(!text_is_moving_time("nowhere", 7));
+    cr_expect(!text_is_moving_time("now", 2));
+    cr_expect(!text_is_moving_time("", 0));
+}
+
+// ---- limits
+
+Test(parse, text_length) {
+    const char *text = "SELECT a FROM t WHERE id = $1";
+    struct parsed *p = parse_statement(text, strlen(text), MAX_DEPTH);
+    cr_expect_eq(p->reason, REASON_NONE);
+    parsed_destroy(p);
+    p = parse_statement(text, strlen(text) - 1, MAX_DEPTH);
+    cr_expect_eq(p->kind, STATEMENT_OTHER);
+    cr_expect_eq(p->reason, REASON_TEXT_TOO_LONG);
+    parsed_destroy(p);
+    p = parse_statement(text, SIZE_MAX, MAX_DEPTH);
+    cr_expect_eq(p->reason, REASON_NONE);
+    parsed_destroy(p);
+}
+
+static enum reason reason_of(const char *text, int max_depth) {
+    struct parsed *p = parse_statement(text, MAX_TEXT, max_depth);
+    enum reason r = p->reason;
+    parsed_destroy(p);
+    return r;
+}
+
+Test(parse, nesting) {
+    cr_expect_eq(reason_of("SELECT a FROM t WHERE ((id = $1))", 2), REASON_NONE);
+    cr_expect_eq(reason_of("SELECT a FROM t WHERE (((id = $1)))", 2), REASON_TEXT_TOO_LONG);
+    cr_expect_eq(reason_of("SELECT a FROM t WHERE (id = $1)", 0), REASON_TEXT_TOO_LONG);
+    cr_expect_eq(reason_of("SELECT a FROM t WHERE (id = $1)", -1), REASON_TEXT_TOO_LONG);
+    cr_expect_eq(reason_of("SELECT CASE WHEN a THEN CASE WHEN b THEN 1 END END FROM t WHERE id = $1", 2),
+                 REASON_NONE);
+    cr_expect_eq(reason_of("SELECT CASE WHEN a THEN CASE WHEN b THEN 1 END END FROM t WHERE id = $1", 1),
+                 REASON_TEXT_TOO_LONG);
+    cr_expect_eq(reason_of("SELECT CASE WHEN a THEN 1 END, CASE WHEN a THEN 1 END FROM t WHERE id = $1", 1),
+                 REASON_NONE);
+    cr_expect_eq(reason_of("SELECT (a), (b), t.end FROM t WHERE (id = $1) AND (c)", 1), REASON_NONE);
+}
+
+// head, unit n times, tail: about 64 kB. Returns its kind.
+static enum statement_kind run_hostile(const char *head, const char *unit, const char *tail, size_t size,
+                                       enum reason *why) {
+    struct buf b = buf_make(MAX_TEXT * 2);
+    buf_put_text(&b, head);
+    while (b.len + strlen(unit) + strlen(tail) < size)
+        buf_put_text(&b, unit);
+    buf_put_str(&b, tail);
+    struct parsed *p = parse((char *)b.data);
+    enum statement_kind kind = p->kind;
+    *why = p->reason;
+    parsed_destroy(p);
+    buf_free(&b);
+    return kind;
+}
+
+static const struct {
+    const char *head, *unit, *tail;
+    bool nests;
+} hostile[] = {
+    {"SELECT ", "(", "1", true},
+    {"SELECT ", "[", "1", true},
+    {"SELECT ", "(", "", true},
+    {"", "(", "", true},
+    {"SELECT ", ")", "1", true},
+    {"SELECT ", "a+", "a", true},
+    {"SELECT ", "a||", "a", true},
+    {"SELECT ", "- ", "1", true},
+    {"SELECT ", "- ", "a", true},
+    {"SELECT ", "~", "a", true},
+    {"SELECT ", "@ ", "a", true},
+    {"SELECT ", "NOT ", "a", true},
+    {"SELECT ", "NOT a = ", "b", true},
+    {"SELECT ", "a BETWEEN b AND NOT ", "b", true},
+    {"SELECT a", "::int", "", true},
+    {"SELECT a", " COLLATE x", "", true},
+    {"SELECT a", " AT TIME ZONE x", "", true},
+    {"SELECT a", " ISNULL", "", true},
+    {"SELECT a", " IS NOT NULL", "", true},
+    {"SELECT a", " IN (1, 2)", "", true},
+    {"SELECT a", " = ANY (b)", "", true},
+    {"SELECT ", "CASE WHEN a THEN ", "1", true},
+    {"SELECT ", "CASE WHEN t.end AND a THEN ", "1", true},
+    {"SELECT ", "CASE a WHEN b, ", "1", true},
+    {"SELECT 1", " UNION SELECT 1, 2", "", true},
+    {"SELECT 1", " EXCEPT ALL SELECT 1", "", true},
+    {"SELECT * FROM a", " JOIN b ON x AND y", "", true},
+    {"SELECT * FROM a", " NATURAL JOIN b", "", true},
+    {"SELECT * FROM ", "a JOIN ", "a", true},
+    {"SELECT ", "f(a, ", "1", true},
+    {"SELECT ", "f(a AND ", "1", true},
+    {"SELECT ", "ARRAY[", "1", true},
+    {"SELECT * FROM ", "(SELECT * FROM ", "a", true},
+    {"SELECT ", "(SELECT ", "1", true},
+    {"WITH a AS (", "WITH a AS (", "SELECT 1", true},
+    {"", "create function f() returns int set a to b,c begin atomic ", "", true},
+    {"SELECT a", "[1]", "", true},
+    {"SELECT a", ".b", "", true},
+    {"SELECT ", "1,", "1", false},
+    {"SELECT ", "-1,", "1", false},
+    {"SELECT ", "(a+1),", "1", false},
+    {"SELECT ", "a AND ", "a", false},
+    {"SELECT ", "a OR ", "a", false},
+    {"SELECT ", "(a = 1 AND b = 2) OR ", "a", false},
+    {"SELECT ", "a = 1 OR NOT ", "a", false},
+    {"SELECT a FROM t WHERE id IN (", "$1,", "1)", false},
+    {"SELECT ", "x BETWEEN 1 AND 2 AND ", "1", false},
+    {"SELECT ", "CASE WHEN a THEN 1 END, ", "1", false},
+    {"SELECT a FROM ", "t,", "t", false},
+    {"INSERT INTO t VALUES (1)", ", (-1, f(2), 'x')", "", false},
+    {"SELECT '", "''", "'", false},
+    {"SELECT ", "/*", "", false},
+    {"SELECT 1 ", "/**/", "", false},
+    {"SELECT 1", ";", "", false},
+};
+
+Test(parse, hostile_texts) {
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        enum reason why;
+        run_hostile(hostile[i].head, hostile[i].unit, hostile[i].tail, MAX_TEXT, &why);
+        if (hostile[i].nests)
+            cr_expect(why == REASON_TEXT_TOO_LONG || why == REASON_UNPARSABLE, "%s: %s", hostile[i].unit,
+                      reason_name(why));
+        else
+            cr_expect_neq(why, REASON_TEXT_TOO_LONG, "%s", hostile[i].unit);
+    }
+}
+
+// What is just not too deep is parsed, and does not hurt either.
+Test(parse, hostile_texts_of_every_size) {
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        enum reason why;
+        for (size_t size = 64; size < 20000; size += size / 4)
+            run_hostile(hostile[i].head, hostile[i].unit, hostile[i].tail, size, &why);
+    }
+}
+
+// A list too long to be whole must not look whole.
+Test(parse, long_lists) {
+    struct buf b = buf_make(MAX_TEXT);
+    char name[16];
+    buf_put_text(&b, "SELECT a");
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof name, ",f%d()", i);
+        buf_put_text(&b, name);
+    }
+    buf_put_u8(&b, 0);
+    struct parsed *p = parse((char *)b.data);
+    cr_expect_eq(p->kind, STATEMENT_OTHER);
+    cr_expect_eq(p->reason, REASON_CONSTRUCT);
+    parsed_destroy(p);
+    buf_free(&b);
+}
