@@ -28,7 +28,7 @@ static struct statement_class class_of_shape(struct statement_class c) {
         return c;
     c.kind = c.shape->parsed->kind;
     c.reason = c.shape->reason;
-    c.changes = c.shape->changes;
+    c.changes = c.shape->changes || (c.changes && c.kind == STATEMENT_OTHER);
     return c;
 }
 
@@ -36,6 +36,8 @@ static struct statement_class class_of_shape(struct statement_class c) {
 struct statement_class classify_query(struct session *s, struct slice text) {
     static const char *const reads[] = {"select", "with", "values", "table", NULL};
     static const char *const writes[] = {"insert", "update", "delete", "merge", "copy", NULL};
+    static const char *const clearing[] = {"close", "unlisten", "reset",
+                                           NULL}; // may begin a pool's clearing string
     static const char *const transactions[] = {"begin", "start", "savepoint", "release", NULL};
     struct statement_class c = {.kind = STATEMENT_OTHER, .reason = REASON_NOT_SELECT};
     if (s->no_scan) {
@@ -44,20 +46,22 @@ struct statement_class classify_query(struct session *s, struct slice text) {
         return c;
     }
     struct token t = lexer_first_word((const char *)text.data, text.len);
-    if (word_in(text, t, reads)) {
+    bool several = has_inner_semicolon(text);
+    if (word_in(text, t, reads) && !several) {
         c.shape = shape_simple(&s->engine->shapes, text, &c.values, &c.reason);
-        c.changes = c.reason == REASON_MULTI_STATEMENT;
         return class_of_shape(c);
     }
-    bool several = has_inner_semicolon(text);
-    if (!several && word_in(text, t, writes))
+    if (several && !word_in(text, t, clearing) && !token_is((const char *)text.data, t, "select")) {
+        c.reason = REASON_MULTI_STATEMENT;
+        c.changes = true;
+    } else if (word_in(text, t, writes)) {
         c.kind = STATEMENT_WRITE;
-    else if (!several && word_in(text, t, transactions))
+    } else if (word_in(text, t, transactions)) {
         c.kind = STATEMENT_BEGIN;
-    else if (several || shape_text_changes_definitions(text)) {
-        c.reason = several ? REASON_MULTI_STATEMENT : REASON_NOT_SELECT;
+    } else if (shape_text_changes_definitions(text)) {
         c.changes = true;
     } else {
+        c.changes = several; // unless it proves to be harmless
         c.shape = shape_verbatim(&s->engine->shapes, text, &c.reason);
         return class_of_shape(c);
     }

@@ -66,7 +66,9 @@ static void put_sized(struct buf *b, struct slice s) {
 
 void session_identity_init(struct session_identity *s, struct slice address, struct slice startup_params) {
     *s = (struct session_identity){.login = buf_make(IDENTITY_MAX_BYTES),
-                                   .proof = buf_make(IDENTITY_MAX_BYTES)};
+                                   .proof = buf_make(IDENTITY_MAX_BYTES),
+                                   .clean_proof = buf_make(IDENTITY_MAX_BYTES),
+                                   .clean = true};
     put_sized(&s->login, address);
     put_sized(&s->login, startup_params);
     if (s->login.failed)
@@ -96,6 +98,7 @@ void session_identity_finish(struct identity_table *t, struct session_identity *
     settings_clear(s);
     buf_free(&s->login);
     buf_free(&s->proof);
+    buf_free(&s->clean_proof);
 }
 
 static struct slice text_slice(const char *s) {
@@ -124,8 +127,8 @@ static int setting_find(const struct session_identity *s, const char *name, size
 static void put_proof(struct buf *b, const struct session_identity *s) {
     struct slice column;
     for (unsigned i = 0; msg_row_column(s->proof.data, s->proof.len, i, &column); i++) {
-        if (i != 1) {
-            put_sized(b, column);
+        if (i != 1 || s->reset) {
+            put_sized(b, i == 1 ? text_slice("RESET ALL") : column);
             continue;
         }
         const uint8_t *p = column.data, *end = p + column.len;
@@ -178,6 +181,7 @@ bool session_identity_wants_proof(struct session_identity *s) {
 void session_identity_doubt(struct identity_table *t, struct session_identity *s) {
     // A private identity stands for a state of the session, too: what was vetted before the doubt is void.
     drop_current(t, s);
+    s->clean = s->reset = false;
     if (s->state == IDENTITY_PROVEN || s->state == IDENTITY_PROVING)
         s->state = IDENTITY_UNPROVEN;
     // The next proof reports the settings that the server shows; of the others the list stays the best that
@@ -235,6 +239,7 @@ static void setting_remove(struct session_identity *s, const char *name) {
 void session_identity_set(struct identity_table *t, struct session_identity *s,
                           const struct parsed_setting *settings, int n) {
     drop_current(t, s);
+    s->clean = false;
     for (int i = 0; i < n; i++) {
         // A role changes what other settings may do and be; the server is asked for the result.
         if (!settings[i].value || strcmp(settings[i].name, "role") == 0 || !setting_put(s, &settings[i])) {
@@ -244,16 +249,31 @@ void session_identity_set(struct identity_table *t, struct session_identity *s,
     }
 }
 
+// After RESET ALL every setting has the value that the proof's digest knows, whatever it was before. The role is none of the
+// settings that it resets; a session whose role may have changed is in doubt.
 void session_identity_reset_all(struct identity_table *t, struct session_identity *s) {
     settings_clear(s);
-    session_identity_doubt(t, s);
+    drop_current(t, s);
+    if (s->state == IDENTITY_PROVEN)
+        s->reset = true;
+    else if (!s->clean)
+        session_identity_doubt(t, s);
 }
 
+// DISCARD ALL resets the role, too, and drops temporary tables.
 void session_identity_discard_all(struct identity_table *t, struct session_identity *s) {
     settings_clear(s);
-    session_identity_doubt(t, s);
-    if (s->state == IDENTITY_REFUSED)
+    drop_current(t, s);
+    if (s->state == IDENTITY_FOREVER)
+        return;
+    if (s->clean_proof.len) {
+        identity_proof_row(s, (struct slice){s->clean_proof.data, s->clean_proof.len});
+        s->state = IDENTITY_PROVEN;
+    } else if (s->state != IDENTITY_PROVEN) {
         s->state = IDENTITY_UNPROVEN;
+    }
+    s->reset = s->state == IDENTITY_PROVEN;
+    s->clean = true;
 }
 
 const char *identity_proof_query(void) {
@@ -283,4 +303,6 @@ void identity_proof_end(struct identity_table *t, struct session_identity *s, bo
     bool good = ok && !s->proof.failed && msg_row_column(s->proof.data, s->proof.len, 3, &temp) &&
                 slice_is(temp, "0", 1);
     s->state = good ? IDENTITY_PROVEN : IDENTITY_REFUSED;
+    if (good && s->clean && !s->clean_proof.len)
+        buf_put(&s->clean_proof, s->proof.data, s->proof.len);
 }

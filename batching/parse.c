@@ -987,6 +987,7 @@ static void judge(struct builder *b, const Node *n) {
     case PG_QUERY__NODE__NODE_LISTEN_STMT:
     case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
     case PG_QUERY__NODE__NODE_NOTIFY_STMT:
+    case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
         b->p.kind = STATEMENT_HARMLESS;
         break;
     case PG_QUERY__NODE__NODE_LOAD_STMT:
@@ -997,13 +998,49 @@ static void judge(struct builder *b, const Node *n) {
     }
 }
 
+// SELECT pg_advisory_unlock_all()
+static bool is_unlock_all(const Node *n) {
+    const PgQuery__SelectStmt *s = n->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? n->select_stmt : NULL;
+    if (!s || s->n_target_list != 1 || s->n_from_clause || s->where_clause || s->with_clause || s->larg)
+        return false;
+    const Node *t = s->target_list[0]->res_target ? s->target_list[0]->res_target->val : NULL;
+    const PgQuery__FuncCall *f = t && t->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? t->func_call : NULL;
+    return f && f->n_funcname && !f->n_args &&
+           strcmp(string_of(f->funcname[f->n_funcname - 1]), "pg_advisory_unlock_all") == 0;
+}
+
+static bool is_reset_all(const Node *n) {
+    return n->node_case == PG_QUERY__NODE__NODE_VARIABLE_SET_STMT &&
+           n->variable_set_stmt->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL;
+}
+
+// Several statements are understood only where a pool clears a connection with them: asyncpg sends "SELECT
+// pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;" each time a connection is given back.
+static enum statement_kind clearing_kind(const PgQuery__ParseResult *tree) {
+    enum statement_kind kind = STATEMENT_HARMLESS;
+    for (size_t i = 0; i < tree->n_stmts; i++) {
+        const Node *n = tree->stmts[i]->stmt;
+        if (!n)
+            return STATEMENT_OTHER;
+        if (is_reset_all(n))
+            kind = STATEMENT_RESET_ALL;
+        else if (n->node_case != PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT &&
+                 n->node_case != PG_QUERY__NODE__NODE_UNLISTEN_STMT && !is_unlock_all(n))
+            return STATEMENT_OTHER;
+    }
+    return kind;
+}
+
 static void judge_tree(struct builder *b, const PgQuery__ParseResult *tree) {
-    if (tree->n_stmts == 0)
+    if (tree->n_stmts == 0) {
         b->p.kind = STATEMENT_HARMLESS;
-    else if (tree->n_stmts > 1)
-        refuse(b, REASON_MULTI_STATEMENT);
-    else if (tree->stmts[0]->stmt)
+    } else if (tree->n_stmts > 1) {
+        b->p.kind = clearing_kind(tree);
+        if (b->p.kind == STATEMENT_OTHER)
+            refuse(b, REASON_MULTI_STATEMENT);
+    } else if (tree->stmts[0]->stmt) {
         judge(b, tree->stmts[0]->stmt);
+    }
     if (b->p.kind != STATEMENT_SET && b->p.kind != STATEMENT_SET_LOCAL && b->p.kind != STATEMENT_BEGIN)
         b->p.n_settings = 0; // what was read before the statement proved to be another
 }

@@ -170,6 +170,8 @@ static bool accept(struct session *s, const struct candidate *c) {
     if (!l)
         return false;
     s->engine->counters.lookups++;
+    if (s->identity.state != IDENTITY_PROVEN)
+        s->identity.clean = false; // nobody has vetted what it may do when it runs alone
     note_unnamed(s, c);
     queue_lookup(s, l);
     if (session_identity_wants_proof(&s->identity))
