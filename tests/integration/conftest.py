@@ -87,10 +87,23 @@ def server_conninfo(pg):
 
 
 @pytest.fixture(scope="session")
-def proxy(pg, server_conninfo):
-    p = servers.Direct(pg) if DIRECT else servers.Pgfold(BINARY, server_conninfo)
-    yield p
-    p.stop()
+def shared_proxy(pg, server_conninfo):
+    """Holds the one pgfold of the run; a new one takes the place of one that crashed."""
+    holder = [servers.Direct(pg) if DIRECT else servers.Pgfold(BINARY, server_conninfo)]
+    yield holder
+    holder[0].stop()
+
+
+@pytest.fixture
+def proxy(shared_proxy, server_conninfo):
+    yield shared_proxy[0]
+    if not DIRECT and shared_proxy[0].process.poll() is not None:  # the test that caused it is blamed, the next ones run
+        dead, shared_proxy[0] = shared_proxy[0], servers.Pgfold(BINARY, server_conninfo)
+        log = dead.log()
+        dead.expect_exit = dead.process.returncode
+        with contextlib.suppress(AssertionError):
+            dead.stop()
+        pytest.fail("pgfold died during this test:\n" + log[-6000:])
 
 
 @pytest.fixture(scope="session")
@@ -224,12 +237,3 @@ def folding(pg):
     f = Folding(pg, DIRECT)
     yield f
     f.close()
-
-
-@pytest.fixture(autouse=True)
-def still_alive(request):
-    """A crash is blamed on the test that caused it."""
-    yield
-    if "proxy" in request.fixturenames and not DIRECT:
-        p = request.getfixturevalue("proxy")
-        assert p.process.poll() is None, "pgfold died during this test:\n" + p.log()[-6000:]

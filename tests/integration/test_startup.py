@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 """What comes before log-in: start-up parameters, protocol versions, requests for encryption, packets that are none."""
+import contextlib
 import struct
 
 import pytest
@@ -77,11 +78,7 @@ def test_other_protocol_versions(both, version):
     def action(end):
         with end.dial() as c:
             c.send(proto.startup(BASE, version))
-            try:
-                first = c.recv()
-            except proto.Closed:
-                return "closed"
-            return first.type
+            return c.drain_raw()[:1]  # version 2 gets an error in that version's form
     both(action)
 
 
@@ -111,13 +108,11 @@ def test_ssl_then_gss_request(proxy):
 @pytest.mark.parametrize("code", [proto.GSS_REQUEST, proto.SSL_REQUEST])
 def test_repeated_requests_do_not_go_on_for_ever(proxy, code):
     with proxy.dial() as c:
-        answers = b""
-        try:
-            for _ in range(100):
-                answers += c.send(proto.special_request(code)).read_exact(1)
-        except (proto.Closed, OSError):
-            pass
-        assert answers[:1] == b"N" and len(answers) < 100
+        answers = 0
+        with contextlib.suppress(proto.Closed, OSError):
+            while answers < 100 and c.send(proto.special_request(code)).read_exact(1) == b"N":
+                answers += 1
+        assert 1 <= answers < 100
 
 
 def test_start_up_packet_of_10000_bytes(both):

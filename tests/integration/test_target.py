@@ -71,12 +71,16 @@ def test_no_primary(standby, start_pgfold):
 
 @pytest.mark.pgfold
 def test_target_session_attrs_with_a_password(pg, standby, start_pgfold):
-    """The log-in is relayed to the host that fits, and to no other."""
-    p = start_pgfold(server="host=127.0.0.1,127.0.0.1 port=%d,%d sslmode=disable target_session_attrs=primary" % (
-        standby.port, pg.port))
+    """A log-in with a password can be relayed once: what is found out behind it comes too late, and is said."""
+    form = "host=127.0.0.1,127.0.0.1 port=%d,%d sslmode=disable target_session_attrs=primary"
+    wrong_first, right_first = (start_pgfold(server=form % ports) for ports in
+                                ((standby.port, pg.port), (pg.port, standby.port)))
     for user in ("password_user", "md5_user", "scram_user"):
-        with p.connect(user, password="open sesame") as c:
+        with right_first.connect(user, password="open sesame") as c:
             assert c.value("SELECT pg_is_in_recovery()") == "f"
+        with wrong_first.dial() as c:
+            e = proto.errors(c.login(user, "app", "open sesame"))[0]
+            assert e["C"] == "08001" and e["H"]
 
 
 # ---- replication connections
