@@ -80,6 +80,8 @@ void engine_unlist_proof(struct engine *e, struct session *s) {
 
 // ---- running lookups
 
+#define STALL 10000 // microseconds that lookups wait for what is under way before more of their group is started
+
 static void run_alone(struct lookup *l) {
     lookup_detach_waiting(l);
     l->counted = true;
@@ -165,11 +167,18 @@ static bool run_batch(struct engine *e, struct group *g) {
     return true;
 }
 
+// What is under way takes too long to wait for: it may be stuck behind a lock, or its connection may be.
+static bool is_stalled(const struct engine *e, const struct group *g) {
+    return e->now >= g->waiting_since + STALL;
+}
+
 static void dispatch_ready(struct engine *e, struct group *g) {
     read_keys(e, g);
-    while (g->n_waiting && (g->urgent || g->in_flight < e->limits.max_in_flight)) {
+    bool always = g->urgent || is_stalled(e, g);
+    while (g->n_waiting && (always || g->in_flight < e->limits.max_in_flight)) {
         if (g->n_waiting == 1 || !run_batch(e, g))
             run_alone(g->first);
+        g->waiting_since = e->now;
     }
 }
 
@@ -193,7 +202,7 @@ void engine_dispatch_group(struct engine *e, struct group *g) {
     }
     g->urgent = false;
     if (g->n_waiting)
-        g->waiting_since = g->waiting_since ? g->waiting_since : e->now;
+        engine_list_group(e, g); // until its window ends, something under way ends, or that takes too long
 }
 
 // ---- the end of a batch
@@ -284,26 +293,33 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
 
 // ---- turns and time
 
-// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked
-// to end it.
-static void expire_batches(struct engine *e) {
-    for (struct batch *b = e->batches, *next; b; b = next) {
-        next = b->next;
-        if (!e->limits.timeout || b->failed || e->now < b->started + e->limits.timeout)
+static void cancel_batch(struct engine *e, struct batch *b) {
+    struct session *lender = b->lender;
+    const struct owed *o = lender ? owed_head(lender) : NULL;
+    if (o && o->kind == OWED_BATCH && o->of.batch == b)
+        lender->cancelling += e->effects->relay_cancel(lender->owner);
+}
+
+// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked to end it.
+static void expire_batch(struct engine *e, struct batch *b) {
+    b->failed = true;
+    b->why = "the batch took longer than batching.timeout";
+    cancel_batch(e, b);
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        struct lookup *l = b->members[i];
+        b->members[i] = NULL;
+        if (!l)
             continue;
-        b->failed = true;
-        b->why = "the batch took longer than batching.timeout";
-        for (uint32_t i = 0; i < b->n_members; i++) {
-            struct lookup *l = b->members[i];
-            if (!l)
-                continue;
-            b->members[i] = NULL;
-            l->batch = NULL;
-            session_run_alone(l->session, l);
-        }
-        const struct owed *o = b->lender ? owed_head(b->lender) : NULL;
-        if (o && o->kind == OWED_BATCH && o->of.batch == b)
-            e->effects->relay_cancel(b->lender->owner);
+        l->batch = NULL;
+        session_run_alone(l->session, l);
+    }
+}
+
+static void expire_batches(struct engine *e) {
+    for (struct batch *b = e->batches, *next; b && e->limits.timeout; b = next) {
+        next = b->next;
+        if (!b->failed && e->now >= b->started + e->limits.timeout)
+            expire_batch(e, b);
     }
 }
 
@@ -317,8 +333,6 @@ void engine_turn(struct engine *e, uint64_t now) {
         listed = g->next_listed;
         g->listed = false;
         engine_dispatch_group(e, g);
-        if (g->state == GROUP_READY && g->n_waiting && window_is_open(e, g))
-            engine_list_group(e, g); // until its window ends
     }
     while (e->to_prove) {
         struct session *s = e->to_prove;
@@ -330,9 +344,10 @@ void engine_turn(struct engine *e, uint64_t now) {
 
 uint64_t engine_deadline(const struct engine *e) {
     uint64_t at = UINT64_MAX;
-    for (const struct group *g = e->listed; g; g = g->next_listed)
-        if (g->waiting_since + e->limits.window < at)
-            at = g->waiting_since + e->limits.window;
+    for (const struct group *g = e->listed; g; g = g->next_listed) {
+        uint64_t until = g->waiting_since + (window_is_open(e, g) ? e->limits.window : STALL);
+        at = until < at ? until : at;
+    }
     for (const struct batch *b = e->batches; e->limits.timeout && b; b = b->next)
         if (!b->failed && b->started + e->limits.timeout < at)
             at = b->started + e->limits.timeout;

@@ -35,7 +35,8 @@ struct engine_effects {
     void (*to_server)(void *owner, const uint8_t *bytes, size_t len, bool more);
     void (*resume_client)(
         void *owner); // the session takes bytes from its client again: offer what was left over
-    void (*relay_cancel)(void *owner); // send a cancel request for this session's server connection
+    bool (*relay_cancel)(void *owner); // send a cancel request for this session's server connection; true:
+                                       // under way, session_cancel_done() tells the end
     void (*finished)(void *owner);     // the client is gone and the server connection owes nothing any more
     void (*log)(void *ctx, enum reason reason, uint64_t session, const char *message);
 };

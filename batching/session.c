@@ -359,7 +359,7 @@ void session_pump(struct session *s) {
         lookup_free(e, l);
     }
     for (struct lookup *l = s->first; l; l = l->next) {
-        if (l->state == LOOKUP_ALONE && !send_original(s, l))
+        if (l->state == LOOKUP_ALONE && (s->cancelling || !send_original(s, l)))
             break;
         if (l->state != LOOKUP_SENT)
             break;
@@ -375,6 +375,8 @@ void session_run_alone(struct session *s, struct lookup *l) {
 // Only lookups that run on the own connection are under way: what is sent behind them is answered behind
 // them.
 bool session_order_is_safe(const struct session *s) {
+    if (s->cancelling)
+        return false;
     for (const struct lookup *l = s->first; l; l = l->next)
         if (l->state != LOOKUP_SENT)
             return false;
@@ -404,7 +406,7 @@ void session_settle(struct session *s) {
 // ---- lending
 
 bool session_can_lend(const struct session *s) {
-    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->in_unit ||
+    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->cancelling || s->in_unit ||
         s->txn != 'I' || s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
@@ -571,6 +573,13 @@ bool session_cancel(struct session *s) {
         return true;
     s->cancel_pending = s->n_forward > 0 || l;
     return false;
+}
+
+// The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement sent before
+// the request has ended may be cancelled in place of the batch in front of it.
+void session_cancel_done(struct session *s) {
+    s->cancelling--;
+    session_pump(s);
 }
 
 bool session_partial_expired(struct session *s, uint64_t now) {

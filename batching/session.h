@@ -89,6 +89,7 @@ struct session {
     bool client_gone, server_gone, failed; // failed: a malformed frame came, close
     bool backlogged;                       // set by the proxy: the client does not read; no lender
     bool cancel_pending;                   // relay a cancel request when the client's own statement runs
+    unsigned cancelling; // cancel requests of the engine's under way: nothing may be sent that they could hit
     bool unnamed_dropped;    // a folded Query message dropped the unnamed statement, the server does not know
     bool definitions_in_txn; // a statement in this transaction may have changed definitions
     size_t client_skip;      // bytes of a large message still to be relayed
@@ -145,6 +146,8 @@ void session_server_gone(struct session *s);
 
 // A cancel request came. True: relay it to the server now.
 bool session_cancel(struct session *s);
+// A cancel request that the engine asked for has ended, well or not.
+void session_cancel_done(struct session *s);
 
 // Forwards a unit whose rest has not come for a while. Returns true when the client's bytes should be offered
 // again.

@@ -20,7 +20,7 @@ const struct statement_class *feed_classify(struct feed *f, struct slice text) {
 // A unit that is no lookup comes behind lookups that wait: they go out at once, and it waits for them unless
 // all of them run on the own connection.
 static bool must_wait_for_lookups(struct session *s) {
-    if (!s->n_lookups || session_order_is_safe(s))
+    if (session_order_is_safe(s))
         return false;
     for (struct lookup *l = s->first; l; l = l->next) {
         if (l->state != LOOKUP_WAITING)

@@ -105,7 +105,7 @@ static void relay_pending_cancel(struct session *s) {
         return;
     if (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP) {
         s->cancel_pending = false;
-        s->engine->effects->relay_cancel(s->owner);
+        s->cancelling += s->engine->effects->relay_cancel(s->owner);
     }
 }
 

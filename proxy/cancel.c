@@ -10,10 +10,13 @@
 #include "protocol/write.h"
 #include "proxy/link.h"
 
+#define CANCEL_TIMEOUT 10000000 // microseconds
+
 struct cancel {
     struct proxy *proxy;
     struct settings *settings; // a reference: the target outlives the attempt
-    struct link *client;       // NULL: the engine asked, or the client has gone
+    struct link *client;       // whose request it is; NULL: the engine's, or the client has gone
+    struct link *target; // the engine's request: whose session is told of its end; NULL when it has gone
     struct connector *connector;
     struct stream stream;
     uv_poll_t poll;
@@ -35,8 +38,8 @@ static void cancel_end(struct cancel *c) {
     if (c->next)
         c->next->previous = c->previous;
     c->proxy->n_cancels--;
-    struct link *client = c->client;
-    c->client = NULL;
+    struct link *client = c->client, *target = c->target;
+    c->client = c->target = NULL;
     if (c->connector)
         connector_cancel(c->connector);
     buf_free(&c->request);
@@ -50,6 +53,8 @@ static void cancel_end(struct cancel *c) {
     }
     if (client)
         link_close(client);
+    if (target && target->session)
+        session_cancel_done(target->session);
 }
 
 // Writes the request, then reads until the server closes.
@@ -141,14 +146,29 @@ void cancel_from_client(struct link *l, uint32_t pid, struct slice secret) {
         link_close(l);
 }
 
-void cancel_for_engine(struct link *l) {
-    (void)cancel_start(l, NULL);
+bool cancel_for_engine(struct link *l) {
+    if (!cancel_start(l, NULL))
+        return false;
+    l->proxy->cancels->target = l; // it has become the first
+    return true;
+}
+
+// A server that takes the request and does not close would keep the session from going on.
+void cancel_tick(struct proxy *p, uint64_t now) {
+    for (struct cancel *c = p->cancels, *next; c; c = next) {
+        next = c->next;
+        if (now > c->started + CANCEL_TIMEOUT)
+            cancel_end(c);
+    }
 }
 
 void cancel_forget_link(struct link *l) {
-    for (struct cancel *c = l->proxy->cancels; c; c = c->next)
+    for (struct cancel *c = l->proxy->cancels; c; c = c->next) {
         if (c->client == l)
             c->client = NULL;
+        if (c->target == l)
+            c->target = NULL;
+    }
 }
 
 void cancel_close_all(struct proxy *p) {

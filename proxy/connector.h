@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Connects to one of the target's hosts, TLS handshake included, without blocking: hosts in order, each host's addresses in
-// order, each attempt limited by connect_timeout. sslmode as in libpq: `prefer` falls back to plain where the server says N,
-// `allow` starts plain. A byte that follows the server's 'S' before TLS is up closes the connection (CVE-2021-23222).
+// Connects to one of the target's hosts, TLS handshake included, without blocking: hosts in order, each
+// host's addresses in order, each attempt limited by connect_timeout. sslmode as in libpq: `prefer` falls
+// back to plain where the server says N, `allow` starts plain. A byte that follows the server's 'S' before
+// TLS is up closes the connection (CVE-2021-23222).
 #ifndef PGFOLD_PROXY_CONNECTOR_H
 #define PGFOLD_PROXY_CONNECTOR_H
 
@@ -13,16 +14,20 @@
 
 struct connector;
 
-// Exactly one call for each connector_start, never from within it, unless cancelled. On success `stream` is connected
-// (taken over by the callee, which copies the struct), `host_index` says which host and `address` ("10.0.0.1:5432" or a socket's
-// path) where; on failure stream is NULL and message says which hosts were tried and why each failed.
-typedef void connector_done(void *arg, struct stream *stream, size_t host_index, const char *address, const char *message);
+// Exactly one call for each connector_start, never from within it, unless cancelled. On success `stream` is
+// connected (taken over by the callee, which copies the struct), `host_index` says which host and `address`
+// ("10.0.0.1:5432" or a socket's path) where; on failure stream is NULL and message says which hosts were
+// tried and why each failed.
+typedef void connector_done(void *arg, struct stream *stream, size_t host_index, const char *address,
+                            const char *message);
 
-// Starts with host `first_host` (others follow in order, wrapping is not done). skip[i] true leaves host i out; skip may be NULL.
-// NULL when memory or descriptors ran out: then done is not called. The target must outlive the attempt.
-struct connector *connector_start(uv_loop_t *loop, const struct target *target, size_t first_host, const bool *skip,
-                                  connector_done *done, void *arg);
-// The same, to one known address ("10.0.0.1:5432" or a socket's path) of host `host_index`: for cancel requests.
+// Starts with host `first_host` (others follow in order, wrapping is not done). skip[i] true leaves host i
+// out; skip may be NULL. NULL when memory or descriptors ran out: then done is not called. The target must
+// outlive the attempt.
+struct connector *connector_start(uv_loop_t *loop, const struct target *target, size_t first_host,
+                                  const bool *skip, connector_done *done, void *arg);
+// The same, to one known address ("10.0.0.1:5432" or a socket's path) of host `host_index`: for cancel
+// requests.
 struct connector *connector_start_address(uv_loop_t *loop, const struct target *target, size_t host_index,
                                           const char *address, connector_done *done, void *arg);
 void connector_cancel(struct connector *c); // done will not be called; memory goes back by itself

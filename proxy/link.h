@@ -111,7 +111,8 @@ void relay_start(struct link *l, struct slice startup_params, bool opaque, const
 
 // ---- cancel.c
 void cancel_from_client(struct link *l, uint32_t pid, struct slice secret);
-void cancel_for_engine(struct link *l);
+bool cancel_for_engine(struct link *l);
+void cancel_tick(struct proxy *p, uint64_t now); // time-outs
 void cancel_forget_link(struct link *l);
 void cancel_close_all(struct proxy *p);
 

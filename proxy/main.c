@@ -169,6 +169,7 @@ static bool login_is_late(const struct link *l, uint64_t now) {
 static void on_tick(uv_timer_t *timer) {
     struct proxy *p = timer->data;
     uint64_t now = proxy_now();
+    cancel_tick(p, now);
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
         if (login_is_late(l, now))

@@ -28,8 +28,8 @@ static void resume_client(void *owner) {
     list_dirty(l);
 }
 
-static void relay_cancel(void *owner) {
-    cancel_for_engine(owner);
+static bool relay_cancel(void *owner) {
+    return cancel_for_engine(owner);
 }
 
 static void finished(void *owner) {

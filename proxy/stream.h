@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A byte stream over a non-blocking socket, plain or TLS, behind one small table of operations, so that the code
-// above cannot tell which it has. Owns its descriptor and its SSL object.
+// A byte stream over a non-blocking socket, plain or TLS, behind one small table of operations, so that the
+// code above cannot tell which it has. Owns its descriptor and its SSL object.
 #ifndef PGFOLD_PROXY_STREAM_H
 #define PGFOLD_PROXY_STREAM_H
 
@@ -41,12 +41,14 @@ void stream_init_plain(struct stream *s, int fd);
 enum { STREAM_TLS_CHECK_NAME = 1, STREAM_TLS_NO_SNI = 2 };
 void stream_set_tls_policy(struct ssl_ctx_st *ctx, unsigned policy);
 // Turns a plain stream into a TLS one; the handshake is still to be made. 0, or -1 without a change.
-// server_side: we accept. host: name for SNI and, with STREAM_TLS_CHECK_NAME, for the check; NULL when accepting.
+// server_side: we accept. host: name for SNI and, with STREAM_TLS_CHECK_NAME, for the check; NULL when
+// accepting.
 int stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server_side, const char *host);
 static inline ssize_t stream_read(struct stream *s, void *to, size_t len) {
     return s->ops->read(s, to, len);
 }
-// May write less than len. With TLS a call that said WANT_* must be repeated with the same bytes (they may have moved).
+// May write less than len. With TLS a call that said WANT_* must be repeated with the same bytes (they may
+// have moved).
 static inline ssize_t stream_write(struct stream *s, const void *from, size_t len) {
     return s->ops->write(s, from, len);
 }
