@@ -236,6 +236,16 @@ void group_write_parse(const struct group *g, struct buf *out) {
                 types, n);
 }
 
+// A literal such as 'now' in a prepared statement means the time of its preparation, in a Query message that
+// of its execution.
+static bool has_moving_time(const struct group *g) {
+    const struct parsed *p = g->shape->parsed;
+    for (int i = 0; g->values && i < p->n_params; i++)
+        if (text_is_moving_time((const char *)g->values[i].data, g->values[i].len))
+            return true;
+    return false;
+}
+
 static const char *judge(struct group *g, const struct vet_result *r) {
     if (!r->answered)
         return "the table was not found";
@@ -246,6 +256,8 @@ static const char *judge(struct group *g, const struct vet_result *r) {
     g->key_type = g->declared_type ? g->declared_type : r->key_type;
     if (key_type_is_integer(g->key_type) != key_type_is_integer(r->key_type) || !key_type_known(g->key_type))
         return "the parameter's type and the key column's type differ";
+    if (has_moving_time(g))
+        return "a constant may mean the current time";
     g->column_type = r->key_type;
     if (!g->key_quoted && g->values && !key_type_is_integer(g->key_type))
         return "the constant's type and the key column's type differ";

@@ -1001,12 +1001,15 @@ static void judge(struct builder *b, const Node *n) {
 // SELECT pg_advisory_unlock_all()
 static bool is_unlock_all(const Node *n) {
     const PgQuery__SelectStmt *s = n->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? n->select_stmt : NULL;
-    if (!s || s->n_target_list != 1 || s->n_from_clause || s->where_clause || s->with_clause || s->larg)
+    if (!s || !only_targets(s) || s->n_target_list != 1)
         return false;
     const Node *t = s->target_list[0]->res_target ? s->target_list[0]->res_target->val : NULL;
     const PgQuery__FuncCall *f = t && t->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? t->func_call : NULL;
-    return f && f->n_funcname && !f->n_args &&
-           strcmp(string_of(f->funcname[f->n_funcname - 1]), "pg_advisory_unlock_all") == 0;
+    if (!f || !f->n_funcname || f->n_args || f->agg_filter || f->over)
+        return false;
+    const char *schema, *name = qualified_name(f->n_funcname, f->funcname, &schema);
+    return name && strcmp(name, "pg_advisory_unlock_all") == 0 &&
+           (!schema || !*schema || strcmp(schema, "pg_catalog") == 0);
 }
 
 static bool is_reset_all(const Node *n) {

@@ -39,7 +39,7 @@
     X(TOO_MANY_SHAPES, "too_many_shapes", "no room for another shape or group")                              \
     X(SESSION_FULL, "session_full", "the session has too many statements waiting")                           \
     X(OBSERVE, "observe", "mode is observe")                                                                 \
-    X(ENCODING, "encoding", "the client encoding has characters that contain the byte of a quote")           \
+    X(ENCODING, "encoding", "client_encoding or standard_conforming_strings makes quotes hard to tell")           \
     X(OPAQUE, "opaque", "the connection is relayed without being read")                                      \
     X(MEMORY, "memory", "out of memory")
 

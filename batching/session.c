@@ -135,13 +135,21 @@ size_t session_largest_message(const struct session *s) {
 
 // Encodings in which the second byte of a character may be a quote's or a backslash's
 // (src/include/mb/pg_wchar.h).
+static bool encoding_hides_quotes(struct slice value) {
+    static const char *const encodings[] = {"SJIS",    "BIG5",  "GBK",           "UHC",
+                                            "GB18030", "JOHAB", "SHIFT_JIS_2004"};
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
+        if (slice_is(value, encodings[i], strlen(encodings[i])))
+            return true;
+    return false;
+}
+
 void session_parameter(struct session *s, struct slice name, struct slice value) {
-    static const char *const unsafe[] = {"SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004"};
-    if (!slice_is(name, "client_encoding", 15))
-        return;
-    s->no_scan = false;
-    for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
-        s->no_scan |= slice_is(value, unsafe[i], strlen(unsafe[i]));
+    if (slice_is(name, "client_encoding", 15))
+        s->encoding_hides_quotes = encoding_hides_quotes(value);
+    else if (slice_is(name, "standard_conforming_strings", 27))
+        s->backslash_escapes = !slice_is(value, "on", 2);
+    s->no_scan = s->encoding_hides_quotes || s->backslash_escapes;
 }
 
 // ---- owed replies
@@ -406,8 +414,8 @@ void session_settle(struct session *s) {
 // ---- lending
 
 bool session_can_lend(const struct session *s) {
-    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->cancelling || s->in_unit ||
-        s->txn != 'I' || s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
+    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->cancelling ||
+        s->in_unit || s->txn != 'I' || s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_LOOKUP)
@@ -575,8 +583,8 @@ bool session_cancel(struct session *s) {
     return false;
 }
 
-// The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement sent before
-// the request has ended may be cancelled in place of the batch in front of it.
+// The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement
+// sent before the request has ended may be cancelled in place of the batch in front of it.
 void session_cancel_done(struct session *s) {
     s->cancelling--;
     session_pump(s);

@@ -109,9 +109,11 @@ struct session {
     struct group *observed;   // mode observe: group of the lookup that is being forwarded
     XXH128_hash_t *prepared;  // our own statements on the server connection, most recently used last
     unsigned n_prepared;
-    uint64_t last_used; // engine time of the last batch lent to
-    bool no_scan;       // client_encoding has bytes that look like quotes inside characters
-    bool proof_listed;  // stands in the engine's list of sessions to prove
+    uint64_t last_used;         // engine time of the last batch lent to
+    bool encoding_hides_quotes; // client_encoding has bytes that look like quotes inside characters
+    bool backslash_escapes;     // standard_conforming_strings is off
+    bool no_scan;               // either of them: text is not read
+    bool proof_listed;          // stands in the engine's list of sessions to prove
     struct session *next_proof;
 };
 

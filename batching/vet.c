@@ -293,6 +293,7 @@ static bool put_relation_names(struct buf *out, const struct parsed *p) {
     return true;
 }
 
+// Names that are written like columns may be functions: t.f is f(t) where t has no such column.
 bool vet_read_query(const struct shape *s, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, "SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(");
@@ -306,6 +307,9 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
         "AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.pronamespace <> 11 AND f.proname = ANY "
         "(");
     if (!put_function_names(out, p))
+        return false;
+    buf_put_text(out, ") OR f.pronamespace <> 11 AND f.pronargs = 1 AND f.proname = ANY (");
+    if (!put_columns(out, p))
         return false;
     buf_put_text(out, ")) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
                       "ON f.oid = o.oprcode "

@@ -107,7 +107,8 @@ bool login_needs_exact_read(const struct link *l);
 
 // ---- relay.c
 extern const struct engine_effects relay_effects;
-void relay_start(struct link *l, struct slice startup_params, bool opaque, const char *client_encoding);
+void relay_start(struct link *l, struct slice startup_params, bool opaque);
+void relay_parameter(struct link *l, const char *name, const char *value); // a ParameterStatus of the log-in
 
 // ---- cancel.c
 void cancel_from_client(struct link *l, uint32_t pid, struct slice secret);

@@ -31,7 +31,7 @@ struct login {
     bool replication;
     bool tls_direct;
     bool hot_standby, read_only, role_known;
-    char client_encoding[32];
+    char client_encoding[32], conforming_strings[8];
     bool *skip; // hosts whose role was wrong
 };
 
@@ -315,6 +315,8 @@ static void note_status(struct login *login, const struct frame *f) {
     const char *value = name + n + 1;
     if (strcmp(name, "client_encoding") == 0)
         snprintf(login->client_encoding, sizeof login->client_encoding, "%s", value);
+    if (strcmp(name, "standard_conforming_strings") == 0)
+        snprintf(login->conforming_strings, sizeof login->conforming_strings, "%s", value);
     if (strcmp(name, "in_hot_standby") == 0) {
         login->role_known = true;
         login->hot_standby = strcmp(value, "on") == 0;
@@ -409,7 +411,9 @@ static void finish_login(struct link *l) {
         return;
     }
     link_to_client(l, l->login->held.data, l->login->held.len, true);
-    relay_start(l, l->login->startup.params, l->login->replication, l->login->client_encoding);
+    relay_start(l, l->login->startup.params, l->login->replication);
+    relay_parameter(l, "client_encoding", l->login->client_encoding);
+    relay_parameter(l, "standard_conforming_strings", l->login->conforming_strings);
     if (l->state != LINK_READY)
         return;
     login_free(l);

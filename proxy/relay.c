@@ -57,14 +57,17 @@ const struct engine_effects relay_effects = {
     .log = engine_log,
 };
 
-void relay_start(struct link *l, struct slice startup_params, bool opaque, const char *client_encoding) {
+void relay_start(struct link *l, struct slice startup_params, bool opaque) {
     struct slice address = {(const uint8_t *)l->address, strlen(l->address)};
     l->session = session_create(l->proxy->engine, l, address, startup_params, opaque);
-    if (!l->session) {
+    if (l->session)
+        link_set_state(l, LINK_READY);
+    else
         link_refuse(l, "53200", "out of memory", NULL);
-        return;
-    }
-    session_parameter(l->session, (struct slice){(const uint8_t *)"client_encoding", 15},
-                      (struct slice){(const uint8_t *)client_encoding, strlen(client_encoding)});
-    link_set_state(l, LINK_READY);
+}
+
+void relay_parameter(struct link *l, const char *name, const char *value) {
+    if (l->session && *value)
+        session_parameter(l->session, (struct slice){(const uint8_t *)name, strlen(name)},
+                          (struct slice){(const uint8_t *)value, strlen(value)});
 }
