@@ -228,7 +228,7 @@ class Pgfold(Endpoint):
         for key, value in (settings or {}).items():
             command += ["--set", "%s=%s" % (key, value)]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PGFOLD_", "PG"))}
-        env.setdefault("ASAN_OPTIONS", "detect_leaks=1:halt_on_error=1")
+        env.setdefault("ASAN_OPTIONS", "detect_leaks=1:halt_on_error=1:quarantine_size_mb=8")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env,

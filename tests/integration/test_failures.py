@@ -33,7 +33,8 @@ def send_all(conns, lookup):
 
 
 def check(c, i):
-    assert proto.rows(c.ready()) == [[b"%d" % (i + 1), b"item %d" % (i + 1)]]
+    got = c.ready()
+    assert proto.rows(got) == [[b"%d" % (i + 1), b"item %d" % (i + 1)]], got
 
 
 def still_fine(conns, lookup):
