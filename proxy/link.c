@@ -262,7 +262,7 @@ static bool is_backlogged(const struct link *l, const struct side *s) {
 }
 
 static bool wants_client(const struct link *l) {
-    if (l->client.eof || !l->client.poll)
+    if (l->client.eof || l->half_closed || !l->client.poll)
         return false;
     switch (l->state) {
     case LINK_START:
@@ -358,11 +358,23 @@ static void server_ended(struct link *l) {
         link_close_when_sent(l);
 }
 
+// A client may close its sending side and read what it has asked for. (One that has crashed looks the same
+// until something is written to it.) After Terminate the server closes; otherwise the end is where nothing
+// more is owed, or can be understood.
+static bool half_close_is_over(const struct link *l) {
+    const struct session *s = l->session;
+    if (!l->half_closed || s->terminating)
+        return false;
+    bool owed = s->n_forward || s->n_lookups || s->hold || s->held_full;
+    return !owed || s->opaque || s->in_unit || s->copying;
+}
+
 // Broken connections are noticed while writing, where nothing may be closed; here is where it happens.
 static void link_settle(struct link *l) {
     if (l->state == LINK_CLOSED)
         return;
-    if (l->client.eof && l->state != LINK_LENDING)
+    bool over = l->state == LINK_READY && half_close_is_over(l);
+    if ((l->client.eof || (over && !l->client.out.len)) && l->state != LINK_LENDING)
         client_ended(l);
     else if (l->server.poll && l->server.eof)
         server_ended(l);
@@ -467,7 +479,9 @@ static void side_read(struct link *l, struct side *s, take_function *take,
     } while (n > 0 && l->state != LINK_CLOSED && wants(l) && stream_has_buffered(&s->stream));
     if (l->state == LINK_CLOSED)
         return;
-    if (n == STREAM_EOF || n == STREAM_ERROR)
+    if (n == STREAM_EOF && s == &l->client && l->state == LINK_READY)
+        l->half_closed = true;
+    else if (n == STREAM_EOF || n == STREAM_ERROR)
         s->eof = true;
     note_partial(l);
 }

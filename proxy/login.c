@@ -30,6 +30,7 @@ struct login {
     bool client_spoke;      // the client had to send something besides the start-up packet
     bool replication;
     bool tls_direct;
+    bool asked_tls, asked_gss; // each may be asked for once
     bool hot_standby, read_only, role_known;
     char client_encoding[32], conforming_strings[8];
     bool *skip; // hosts whose role was wrong
@@ -232,6 +233,11 @@ static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t l
         break;
     }
     struct startup s = startup_read(&f);
+    bool *asked = s.kind == STARTUP_SSL ? &l->login->asked_tls : &l->login->asked_gss;
+    if ((s.kind == STARTUP_SSL || s.kind == STARTUP_GSS) && *asked)
+        s = (struct startup){.kind = STARTUP_BAD, .version = get_u32(f.body)};
+    else if (s.kind == STARTUP_SSL || s.kind == STARTUP_GSS)
+        *asked = true;
     switch (s.kind) {
     case STARTUP_SSL:
         return answer_ssl_request(l, f.size, len);
