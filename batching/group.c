@@ -161,12 +161,15 @@ struct group *group_for_read(struct group_table *t, struct identity_table *ident
     return g ? g : table_add(t, identities, s, i, GROUP_READ);
 }
 
+// The type that the client's value has, 0 where it is the key column's own. What the server deduces for a parameter without a
+// declared type is certain only when there is one place to deduce it from; UINT32_MAX: not certain, or no key's type.
 static uint32_t declared_key_type(const struct shape *s) {
     const struct parsed_key *k = &s->parsed->keys[s->key];
     unsigned at = (unsigned)k->param - 1;
     if (at < s->n_types && s->types[at])
         return s->types[at];
-    return k->cast ? key_type_by_name(k->cast) : 0;
+    uint32_t cast = k->cast ? key_type_by_name(k->cast) : 0;
+    return k->uses > 1 || (k->cast && !cast) ? UINT32_MAX : cast;
 }
 
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
