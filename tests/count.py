@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Counts single test cases in a runner's report: `count.py NAME FILE` prints "PASSED FAILED".
 
-FILE is meson's testlog.json (Criterion's summary of each executable, purity.sh's own) or pytest's JUnit XML. A test program
+FILE is meson's testlog.json (Criterion's summary of each executable, purity.sh's and the simulation's own) or pytest's JUnit XML. A test program
 that ended without a summary, or with a failure that its summary does not show, counts as one failed test.
 """
 import json
@@ -11,7 +11,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 CRITERION = re.compile(r"Synthesis: Tested:\D*(\d+)\D*Passing:\D*(\d+)\D*Failing:\D*(\d+)\D*Crashing:\D*(\d+)")
-PURITY = re.compile(r"^purity: passed=(\d+) failed=(\d+)", re.M)
+PURITY = re.compile(r"^(?:purity|sim): passed=(\d+) failed=(\d+)", re.M)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -37,12 +37,13 @@ def count_meson(path):
 
 
 def count_junit(path):
-    good = bad = 0
-    for suite in ET.parse(path).getroot().iter("testsuite"):
-        tests, wrong = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
-        skipped = int(suite.get("skipped"))
-        good, bad = good + max(tests - wrong - skipped, 0), bad + wrong
-    return good, bad
+    """A test that failed and whose fixture failed behind it is one failed test."""
+    verdicts = {}
+    for case in ET.parse(path).getroot().iter("testcase"):
+        outcomes = {child.tag for child in case} & {"failure", "error", "skipped"}
+        verdicts.setdefault((case.get("classname"), case.get("name")), set()).update(outcomes or {"passed"})
+    bad = sum(1 for v in verdicts.values() if v & {"failure", "error"})
+    return sum(1 for v in verdicts.values() if v == {"passed"}), bad
 
 
 good, bad = (count_junit if sys.argv[2].endswith(".xml") else count_meson)(sys.argv[2])

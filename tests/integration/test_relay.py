@@ -18,7 +18,7 @@ SIMPLE = [
     "SELECT 1; SELECT 1/0; SELECT 2", "SELECT * FROM generate_series(1, 3000) g", "SELECT repeat('x', 1000000)",
     "VALUES (1, 'a'), (2, NULL)", "SHOW server_version", "EXPLAIN SELECT 1", "SET application_name = 'new name'; SELECT 1",
     "DO $$ BEGIN RAISE NOTICE 'one'; RAISE WARNING 'two'; END $$", "BEGIN; SELECT 1; ROLLBACK", "COMMIT", "BEGIN; SELECT 1/0",
-    "INSERT INTO scratch VALUES (1), (2) RETURNING a; UPDATE scratch SET a = 3; DELETE FROM scratch",
+    "TRUNCATE scratch; INSERT INTO scratch VALUES (1), (2) RETURNING a; UPDATE scratch SET a = 3; DELETE FROM scratch",
     "DISCARD ALL", "SET client_encoding = 'LATIN1'; SELECT '\u00fc'", "SELECT 'a\tb\nc', E'\\\\x00', '\\x00ff'::bytea",
     "SELECT * FROM item WHERE id = 7", "SELECT * FROM item WHERE id = 7; SELECT 1", "SELECT * FROM no_such_table WHERE id = 1",
     "select id /* a comment */ from item -- another\n where id = 12", "SELECT name FROM item WHERE id = '13'",

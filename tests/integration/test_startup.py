@@ -78,7 +78,10 @@ def test_other_protocol_versions(both, version):
     def action(end):
         with end.dial() as c:
             c.send(proto.startup(BASE, version))
-            return c.drain_raw()[:1]  # version 2 gets an error in that version's form
+            try:
+                return c.read_exact(1)  # version 2 gets an error in that version's form
+            except proto.Closed:
+                return b""
     both(action)
 
 
