@@ -847,12 +847,14 @@ static void add_key(struct builder *b, const Node *column, const Node *value, bo
     key->uses = b->uses ? b->uses[param->number] : 0;
 }
 
-// IN ($1) and = ANY (ARRAY[$1]).
+// IN ($1) and = ANY (ARRAY[$1::type]). Without the cast the server reads a parameter, or a quoted constant,
+// in ARRAY as text, whatever it is compared with.
 static void add_element_key(struct builder *b, const PgQuery__AExpr *e) {
     const Node *r = e->rexpr;
     if (r->node_case == PG_QUERY__NODE__NODE_LIST && r->list->n_items == 1)
         add_key(b, e->lexpr, r->list->items[0], false);
-    else if (r->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && r->a_array_expr->n_elements == 1)
+    else if (r->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && r->a_array_expr->n_elements == 1 &&
+             r->a_array_expr->elements[0]->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
         add_key(b, e->lexpr, r->a_array_expr->elements[0], false);
 }
 

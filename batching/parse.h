@@ -65,7 +65,7 @@ struct parsed_function {
 };
 
 // One equality of a column with a value that may vary: `column = $n` or `$n = column`, with or without a cast
-// around the parameter, also `column IN ($n)` and `column = ANY (ARRAY[$n])`, on the top-level AND of WHERE.
+// around the parameter, also `column IN ($n)` and `column = ANY (ARRAY[$n::type])`, on the top-level AND of WHERE.
 struct parsed_key {
     int param;    // n of $n
     int relation; // index into relations, -1 when not known which
