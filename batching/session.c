@@ -83,6 +83,7 @@ void session_destroy(struct session *s) {
     session_forget_statements(s, true);
     statement_unref(s->unnamed);
     statement_unref(s->portal);
+    shape_unref(s->server_unnamed);
     session_identity_finish(&e->identities, &s->identity);
     *(s->previous ? &s->previous->next : &e->sessions) = s->next;
     if (s->next)
@@ -116,13 +117,18 @@ void session_fail(struct session *s, const char *sqlstate, const char *message) 
     struct buf *b = &s->engine->answer;
     buf_reset(b);
     write_error(b, "FATAL", sqlstate, message, NULL, NULL);
-    s->engine->effects->to_client(s->owner, b->data, b->len, false);
+    if (!s->server_skip && !b->failed) // not into the middle of a message
+        s->engine->effects->to_client(s->owner, b->data, b->len, false);
     s->failed = true;
 }
 
 void session_go_opaque(struct session *s) {
     s->opaque = true;
     s->in_unit = false;
+    if (s->held_full) {
+        s->held_full = false;
+        s->engine->effects->resume_client(s->owner);
+    }
     session_identity_forever(&s->engine->identities, &s->identity);
     session_drop_expected(s);
 }
@@ -271,6 +277,31 @@ void session_drop_expected(struct session *s) {
     }
 }
 
+// Its Parse failed or was never reached: what the server has under its name is not known.
+static void statement_not_parsed(struct session *s, struct statement *st) {
+    if (st == s->unnamed) {
+        statement_unref(s->unnamed);
+        s->unnamed = statement_create("", 0, NULL);
+        session_note_unnamed(s, true, NULL);
+        return;
+    }
+    struct statement *listed = NULL;
+    HASH_FIND(hh, s->statements, st->name, strlen(st->name), listed);
+    if (listed == st && st->name[0])
+        session_drop_statement(s, (struct slice){(const uint8_t *)st->name, strlen(st->name)});
+}
+
+void session_end_expected(struct session *s, struct owed *o) {
+    for (; o->n_expected && s->n_expected; o->n_expected--) {
+        struct expected x = s->expected[s->expected_head];
+        s->expected_head = (s->expected_head + 1) % SESSION_MAX_EXPECTED;
+        s->n_expected--;
+        if (x.statement && !x.describe && !x.statement->confirmed)
+            statement_not_parsed(s, x.statement);
+        statement_unref(x.statement);
+    }
+}
+
 // A reply to come will tell about this statement (NULL: about none that is known).
 void session_expect(struct session *s, bool describe, struct statement *st) {
     if (!s->expected)
@@ -287,6 +318,40 @@ void session_expect(struct session *s, bool describe, struct statement *st) {
         st->refs++;
     s->expected[(s->expected_head + s->n_expected++) % SESSION_MAX_EXPECTED] =
         (struct expected){describe, st};
+    s->owed.ring[(s->owed.head + s->owed.n - 1) & (s->owed.cap - 1)].n_expected++;
+}
+
+// ---- the unnamed statement
+
+void session_note_unnamed(struct session *s, bool has, struct shape *shape) {
+    shape = shape ? shape_ref(shape) : NULL;
+    shape_unref(s->server_unnamed);
+    s->server_unnamed = shape;
+    s->server_has_unnamed = has;
+}
+
+bool session_unnamed_fits(const struct session *s) {
+    if (!s->unnamed)
+        return !s->server_has_unnamed;
+    return s->server_has_unnamed && s->server_unnamed == s->unnamed->shape;
+}
+
+void session_restore_unnamed(struct session *s, struct shape *wanted, struct owed *o) {
+    struct buf *b = &s->engine->request;
+    struct slice unnamed = {0};
+    buf_reset(b);
+    if (wanted)
+        write_parse(b, unnamed, (struct slice){(uint8_t *)wanted->text, wanted->text_len}, wanted->types,
+                    wanted->n_types);
+    else
+        write_close(b, 'S', unnamed);
+    if (b->failed) {
+        session_fail(s, "53200", "out of memory");
+        return;
+    }
+    o->swallow = wanted ? B_PARSE_COMPLETE : B_CLOSE_COMPLETE;
+    session_note_unnamed(s, wanted, wanted);
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
 // ---- lookups
@@ -319,29 +384,20 @@ void lookup_detach_waiting(struct lookup *l) {
 // must know that.
 static bool send_original(struct session *s, struct lookup *l) {
     struct owed *o = owed_push(s, OWED_LOOKUP);
-    if (!o)
+    if (!o) {
+        session_fail(s, "53200", "out of memory");
         return false;
+    }
     o->extended = !l->simple;
     o->of.lookup = l;
     l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
-    if (l->reparse && s->unnamed && s->unnamed->is_virtual) {
-        struct buf *b = &s->engine->request;
-        buf_reset(b);
-        const struct shape *shape = s->unnamed->shape;
-        write_parse(b, (struct slice){0}, (struct slice){(uint8_t *)shape->text, shape->text_len},
-                    shape->types, shape->n_types);
-        if (!b->failed)
-            s->engine->effects->to_server(s->owner, b->data, b->len, true);
-        o->swallow++;
-        s->unnamed->is_virtual = false;
-    }
-    if (l->has_parse && s->unnamed)
-        s->unnamed->is_virtual = false;
+    if (l->reparse && !(s->server_has_unnamed && s->server_unnamed == l->shape))
+        session_restore_unnamed(s, l->shape, o);
     if (l->simple || l->has_parse)
-        s->unnamed_dropped = false;
+        session_note_unnamed(s, l->has_parse, l->shape);
     s->engine->effects->to_server(s->owner, l->bytes, l->len, true);
-    return true;
+    return !s->failed;
 }
 
 static void unlink_first(struct session *s) {
@@ -512,8 +568,7 @@ static struct owed *send_query(struct session *s, enum owed_kind kind, const cha
     struct owed *o = b->failed ? NULL : owed_push(s, kind);
     if (!o)
         return NULL;
-    if (s->unnamed)
-        s->unnamed->is_virtual = true;
+    session_note_unnamed(s, false, NULL);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
     return o;
 }

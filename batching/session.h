@@ -31,10 +31,11 @@ enum owed_kind { OWED_FORWARD, OWED_LOOKUP, OWED_BATCH, OWED_PROOF, OWED_VET, OW
 
 struct owed {
     uint8_t kind;
-    bool extended;        // FORWARD, LOOKUP: of the extended protocol
-    bool error;           // an ErrorResponse came
-    bool changes;         // FORWARD: may change definitions
-    uint8_t swallow;      // ParseComplete and CloseComplete that the client did not ask for
+    bool extended;   // FORWARD, LOOKUP: of the extended protocol
+    bool error;      // an ErrorResponse came
+    bool changes;    // FORWARD: may change definitions
+    uint8_t swallow; // type of a reply that the client did not ask for: ParseComplete, CloseComplete; 0: none
+    unsigned n_expected;  // of the session's, those that its replies will tell about
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
         struct lookup *lookup;
@@ -56,7 +57,6 @@ struct statement {
     UT_hash_handle hh;
     struct shape *shape; // a reference; NULL: its text is not known
     bool confirmed;      // the server has accepted it
-    bool is_virtual;     // unnamed only: its Parse was answered by us, the server has not seen it
     bool described;
     XXH128_hash_t row_hash; // described: of its RowDescription
     unsigned refs;          // the table's (or the session's) and those of awaited replies
@@ -90,7 +90,6 @@ struct session {
     bool backlogged;                       // set by the proxy: the client does not read; no lender
     bool cancel_pending;                   // relay a cancel request when the client's own statement runs
     unsigned cancelling; // cancel requests of the engine's under way: nothing may be sent that they could hit
-    bool unnamed_dropped;    // a folded Query message dropped the unnamed statement, the server does not know
     bool definitions_in_txn; // a statement in this transaction may have changed definitions
     size_t client_skip;      // bytes of a large message still to be relayed
     size_t server_skip;
@@ -101,7 +100,9 @@ struct session {
     struct lookup *first, *last;
     unsigned n_lookups;
     struct session_identity identity;
-    struct statement *statements, *unnamed;
+    struct statement *statements, *unnamed; // as the client knows them
+    bool server_has_unnamed;      // what the server's unnamed statement is, which folded lookups pass by
+    struct shape *server_unnamed; // a reference; NULL: its text is not known
     unsigned n_statements;
     struct expected *expected; // ring, allocated when first needed
     unsigned expected_head, n_expected;
@@ -184,6 +185,13 @@ void session_forget_statements(struct session *s, bool names_too);
 bool session_order_is_safe(const struct session *s); // nothing under way but on the own connection
 void session_expect(struct session *s, bool describe, struct statement *st);
 void session_drop_expected(struct session *s);
+void session_end_expected(struct session *s,
+                          struct owed *o); // the unit has ended: what was not answered will not be
+// The server's unnamed statement, by what was sent last; is it what the client believes; Parse or Close that
+// makes it so.
+void session_note_unnamed(struct session *s, bool has, struct shape *shape);
+bool session_unnamed_fits(const struct session *s);
+void session_restore_unnamed(struct session *s, struct shape *wanted, struct owed *o); // wanted NULL: none
 void session_settle(struct session *s); // after the queue changed: resume, finish
 
 #endif

@@ -16,7 +16,14 @@ static struct owed *owed_last(struct session *s) {
     return &q->ring[(q->head + q->n - 1) & (q->cap - 1)];
 }
 
+// The proof will tell what the settings are. Statements on their way that the doubt comes behind would
+// contradict it.
 static void doubt(struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        shape_unref(o->effect);
+        o->effect = NULL;
+    }
     session_identity_doubt(&s->engine->identities, &s->identity);
 }
 
@@ -131,17 +138,25 @@ static void bind_portal(struct session *s, struct statement *st) {
 
 static struct owed *begin_unit(struct session *s, bool extended) {
     struct owed *o = owed_push(s, OWED_FORWARD);
-    if (o)
-        o->extended = extended;
+    if (!o) {
+        session_fail(s, "53200", "out of memory");
+        return NULL;
+    }
+    o->extended = extended;
     s->in_unit = extended;
     return o;
 }
 
-static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
-    statement_unref(s->unnamed); // "a simple Query message also destroys the unnamed statement"
+// "a simple Query message also destroys the unnamed statement" and the unnamed portal
+static void drop_unnamed(struct session *s) {
+    statement_unref(s->unnamed);
     s->unnamed = NULL;
-    s->unnamed_dropped = false;
+    session_note_unnamed(s, false, NULL);
     bind_portal(s, NULL);
+}
+
+static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
+    drop_unnamed(s);
     if (may_deallocate(c))
         session_forget_statements(s, true);
     note_statement(s, o, c->kind, c->shape, c->changes);
@@ -179,6 +194,16 @@ static bool forward_query(struct feed *f, struct slice text) {
     return true;
 }
 
+static void put_parsed(struct session *s, struct slice name, struct shape *shape) {
+    struct statement *st = statement_create((const char *)name.data, name.len, shape);
+    if (!st)
+        return session_fail(s, "53200", "out of memory");
+    if (!name.len)
+        session_note_unnamed(s, true, shape);
+    session_expect(s, false, st);
+    session_put_statement(s, st);
+}
+
 static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct session *s = f->s;
     enum reason why = REASON_NONE;
@@ -186,39 +211,16 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
         s->no_scan ? NULL : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
     if (m->name.len && session_statement(s, m->name))
         return session_expect(s, false, NULL); // the server refuses it and keeps the old one
-    struct statement *st = statement_create((const char *)m->name.data, m->name.len, shape);
-    if (!m->name.len) {
-        statement_unref(s->unnamed);
-        s->unnamed = NULL;
-        s->unnamed_dropped = false;
-    }
-    session_expect(s, false, st);
-    if (st)
-        session_put_statement(s, st);
+    put_parsed(s, m->name, shape);
 }
 
 // The server does not have the unnamed statement as the client believes: give it, or take it away.
 static void restore_unnamed(struct feed *f) {
     struct session *s = f->s;
-    struct buf *b = &s->engine->request;
-    bool missing = s->unnamed && s->unnamed->is_virtual;
-    if (!missing && !s->unnamed_dropped)
+    if (session_unnamed_fits(s))
         return;
     feed_flush(f, true);
-    buf_reset(b);
-    if (missing) {
-        const struct shape *shape = s->unnamed->shape;
-        write_parse(b, (struct slice){0}, (struct slice){(uint8_t *)shape->text, shape->text_len},
-                    shape->types, shape->n_types);
-        s->unnamed->is_virtual = false;
-    } else {
-        write_close(b, 'S', (struct slice){0});
-    }
-    s->unnamed_dropped = false;
-    if (b->failed)
-        return;
-    owed_last(s)->swallow++;
-    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    session_restore_unnamed(s, s->unnamed ? s->unnamed->shape : NULL, owed_last(s));
 }
 
 // An Execute's statement takes effect. NULL: it is not known which one it is.
@@ -232,7 +234,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
     enum statement_kind kind = shape->parsed->kind;
     if (kind == STATEMENT_READ) {
         struct read_note n = {.effect = READ_DOUBTFUL};
-        if (s->identity.state == IDENTITY_PROVEN && s->n_forward) {
+        if (s->identity.state == IDENTITY_PROVEN && !s->engine->limits.observe) {
             // The unit is open, the catalogue cannot be asked in front of it any more; see note_bound_read.
             struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
             struct group *g = i ? group_for_read(&s->engine->groups, &s->engine->identities, shape, i) : NULL;
@@ -300,6 +302,8 @@ static void forward_close(struct feed *f, const struct frame *fr) {
         return session_go_opaque(f->s);
     if (m.kind == 'S')
         session_drop_statement(f->s, m.name);
+    if (m.kind == 'S' && !m.name.len)
+        session_note_unnamed(f->s, false, NULL);
 }
 
 static void forward_execute(struct feed *f, const struct frame *fr) {
@@ -336,6 +340,7 @@ static void note_extended(struct feed *f, const struct frame *fr) {
 // A Query too large to be looked at: what it does is not known.
 static void note_large_query(struct session *s) {
     doubt(s);
+    drop_unnamed(s);
     session_forget_statements(s, true);
     owed_last(s)->changes = true;
     engine_definitions_changed(s->engine);
@@ -368,12 +373,8 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
     struct slice first, second;
     size_t at = FRAME_HEADER;
     if (fr->type == F_PARSE && head_string(f, &at, &first)) {
-        struct statement *st = statement_create((const char *)first.data, first.len, NULL);
         session_drop_statement(s, first);
-        s->unnamed_dropped = s->unnamed_dropped && first.len;
-        session_expect(s, false, st);
-        if (st)
-            session_put_statement(s, st);
+        put_parsed(s, first, NULL);
     } else if (fr->type == F_BIND && head_string(f, &at, &first) && head_string(f, &at, &second)) {
         if (!second.len)
             restore_unnamed(f);

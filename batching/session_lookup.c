@@ -44,8 +44,7 @@ static enum reason find_shape_extended(struct candidate *c) {
         return c->shape ? c->shape->reason : why;
     }
     c->statement = session_statement(s, u->bind.statement);
-    if (!c->statement || !c->statement->shape || !(c->statement->confirmed || c->statement->is_virtual) ||
-        (!u->bind.statement.len && s->unnamed_dropped))
+    if (!c->statement || !c->statement->shape || !c->statement->confirmed)
         return REASON_UNKNOWN_STATEMENT;
     c->shape = c->statement->shape;
     if (c->shape->reason != REASON_NONE)
@@ -105,9 +104,9 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->has_parse = u->has_parse;
     l->has_describe = u->has_describe;
     l->reparse = !c->simple && !u->has_parse && !u->bind.statement.len;
-    l->raw_key = (struct slice){l->bytes + (c->raw_key.data - c->bytes), c->raw_key.len};
-    if (!c->raw_key.data)
-        l->raw_key.data = NULL;
+    l->shape = l->has_parse || l->reparse ? shape_ref(c->shape) : NULL;
+    if (c->raw_key.data) // not NULL
+        l->raw_key = (struct slice){l->bytes + (c->raw_key.data - c->bytes), c->raw_key.len};
     l->key_format = c->key_format;
     if (c->statement) {
         l->check_row_hash = true;
@@ -133,16 +132,14 @@ static void queue_lookup(struct session *s, struct lookup *l) {
 // The client's view of the unnamed statement after this unit, of which the server may never hear.
 static void note_unnamed(struct session *s, const struct candidate *c) {
     if (c->simple) {
-        s->unnamed_dropped = s->unnamed_dropped || (s->unnamed && !s->unnamed->is_virtual);
         statement_unref(s->unnamed);
         s->unnamed = NULL;
     } else if (c->unit->has_parse) {
         struct statement *st = statement_create("", 0, c->shape);
         statement_unref(s->unnamed);
         s->unnamed = st;
-        s->unnamed_dropped = false;
         if (st)
-            st->is_virtual = st->confirmed = true;
+            st->confirmed = true;
     }
 }
 
@@ -179,9 +176,23 @@ static bool accept(struct session *s, const struct candidate *c) {
     return true;
 }
 
+// Run alone it must be a plain read, or the session would no longer be what it was proven to be. A session
+// that is not proven folds with itself alone, and its proof comes after.
+static bool may_run_alone(struct feed *f, const struct candidate *c) {
+    struct group *vetting = NULL;
+    if (c->s->identity.state != IDENTITY_PROVEN)
+        return true;
+    c->group->in_flight++; // so that the group of the read does not take its place
+    enum read_effect effect = forward_read_effect(f, c->shape, &vetting);
+    c->group->in_flight--;
+    return effect == READ_PLAIN ||
+           (vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting));
+}
+
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
+    s->observed = NULL;
     *why = judge(&c);
     if (*why == REASON_OBSERVE) {
         s->engine->counters.lookups++;
@@ -190,11 +201,7 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
     }
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
-    struct group *vetting = NULL;
-    // Run alone it must be a plain read, or the session would no longer be what it was proven to be. A
-    // session that is not proven folds with itself alone, and its proof comes after.
-    if (s->identity.state == IDENTITY_PROVEN && forward_read_effect(f, c.shape, &vetting) != READ_PLAIN &&
-        (!vetting || vetting->state != GROUP_VETTING || !session_vets(s, vetting))) {
+    if (!may_run_alone(f, &c)) {
         *why = REASON_NOT_VETTED;
         return TAKE_FORWARD;
     }

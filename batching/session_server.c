@@ -55,8 +55,7 @@ static void end_forward(struct session *s, struct owed *o) {
         if (g->key == GROUP_READ && g->state != GROUP_READY)
             session_identity_doubt(t, &s->identity);
     }
-    if (o->extended && o->error)
-        session_drop_expected(s);
+    session_end_expected(s, o);
     if (s->txn == 'I' && !s->in_unit && s->portal) {
         statement_unref(s->portal); // portals end with the transaction
         s->portal = NULL;
@@ -144,12 +143,13 @@ static void end_reply(struct session *s, char status) {
 // ---- replies for the client
 
 // The statement that a ParseComplete, RowDescription or NoData of an extended unit is about.
-static void take_expected(struct session *s, const struct frame *f) {
+static void take_expected(struct session *s, struct owed *o, const struct frame *f) {
     bool describe = f->type != B_PARSE_COMPLETE;
-    if (!s->n_expected || s->expected[s->expected_head].describe != describe) {
-        session_drop_expected(s);
+    if (!o->n_expected || !s->n_expected || s->expected[s->expected_head].describe != describe) {
+        session_end_expected(s, o);
         return;
     }
+    o->n_expected--;
     struct statement *st = s->expected[s->expected_head].statement;
     s->expected_head = (s->expected_head + 1) % SESSION_MAX_EXPECTED;
     s->n_expected--;
@@ -174,8 +174,8 @@ static bool copy_makes_opaque(const struct owed *o, uint8_t type) {
 static bool note_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     if (!o)
         return false;
-    if ((f->type == B_PARSE_COMPLETE || f->type == B_CLOSE_COMPLETE) && o->swallow) {
-        o->swallow--;
+    if (o->swallow && f->type == o->swallow) {
+        o->swallow = 0;
         return true;
     }
     if (f->type == B_ERROR)
@@ -185,9 +185,9 @@ static bool note_reply(struct session *s, struct owed *o, const struct frame *f,
     bool tells = f->type == B_PARSE_COMPLETE || f->type == B_ROW_DESCRIPTION || f->type == B_NO_DATA;
     if (tells && o->extended && o->kind == OWED_FORWARD) {
         if (whole)
-            take_expected(s, f);
+            take_expected(s, o, f);
         else
-            session_drop_expected(s);
+            session_end_expected(s, o);
     }
     return false;
 }
@@ -297,7 +297,8 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     struct session *s = f->s;
     size_t have = f->len - f->at;
     bool whole = fr->size <= have;
-    if (!whole && is_read_whole(s, fr))
+    // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
+    if (!whole && (is_read_whole(s, fr) || (!o && fr->size <= session_largest_message(s))))
         return false;
     if (note_reply(s, o, fr, whole)) {
         flush_run(f, true);

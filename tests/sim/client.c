@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "tests/sim/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/write.h"
+
+void client_init(struct client *c, struct database *db, unsigned id, uint64_t seed, const char *user,
+                 bool pipelines) {
+    static const unsigned calmness[] = {3, 20, 100, 1000};
+    *c = (struct client){.id = id, .random = seed * 2 + 1, .pipelines = pipelines};
+    c->calmness = calmness[seed % 4];
+    c->sending = c->in = buf_make((size_t)1 << 26);
+    server_init(&c->oracle, db, id, user);
+    c->oracle.is_oracle = true;
+}
+
+void client_finish(struct client *c) {
+    server_finish(&c->oracle);
+    buf_free(&c->sending);
+    buf_free(&c->in);
+}
+
+static unsigned dice(struct client *c, unsigned n) {
+    c->random = c->random * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(c->random >> 33) % n;
+}
+
+// ---- what it sends
+
+// Both lists name the same lookups; `%d` is the key.
+static const char *const simple_lookups[] = {
+    "SELECT id, v FROM items WHERE id = %d",
+    "SELECT n, title FROM books WHERE author_id = %d",
+    "SELECT n, title FROM books WHERE author_id = %d LIMIT 2",
+    "SELECT id, v FROM items WHERE id = '%d'",
+    "SELECT id, v FROM items WHERE id = 'x%d'",
+};
+static const char *const extended_lookups[] = {
+    "SELECT id, v FROM items WHERE id = $1",
+    "SELECT n, title FROM books WHERE author_id = $1",
+    "SELECT n, title FROM books WHERE author_id = $1 LIMIT 2",
+};
+
+static const char *const transactions[] = {"BEGIN", "COMMIT", "ROLLBACK"};
+
+static const char *const others[] = {
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SET search_path = a",
+    "SET search_path = b",
+    "SET search_path = public",
+    "SET search_path = public",
+    "RESET search_path",
+    "RESET ALL",
+    "SET LOCAL search_path = l",
+    "SET ROLE boss",
+    "SET ROLE alice",
+    "DISCARD ALL",
+    "DISCARD ALL",
+    "INSERT INTO items VALUES (1)",
+    "INSERT INTO items VALUES (1)",
+    "ALTER TABLE items ADD x int",
+    "CREATE TEMP TABLE items (id int)",
+    "SELECT changer()",
+    "DO $$ BEGIN END $$",
+    "SHOW work_mem",
+    "SELECT 1",
+    "SELECT 1; SET search_path = b",
+    "DEALLOCATE ALL",
+    "DEALLOCATE s1",
+    "SELEC 1",
+    "SELECT id, v FROM nowhere WHERE id = 1",
+    "LISTEN channel",
+};
+#define N(a) (sizeof(a) / sizeof(a)[0])
+
+static struct slice slice_of(const char *s) {
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+static int draw_key(struct client *c) {
+    return dice(c, 40) == 0 ? 13 : (int)dice(c, 24) - 2;
+}
+
+static const char *lookup_text(struct client *c, bool simple, char *room, size_t size) {
+    if (!simple)
+        return extended_lookups[c->focused ? 0 : dice(c, 2 + dice(c, 2))];
+    const char *form = simple_lookups[c->focused ? 0 : dice(c, 30) ? dice(c, 4) : 4];
+    const char *at = strstr(form, "%d");
+    snprintf(room, size, "%.*s%d%s", (int)(at - form), form, draw_key(c), at + 2);
+    return room;
+}
+
+static void put_parameter(struct client *c, struct buf *b, bool parameter) {
+    char digits[16];
+    int key = draw_key(c);
+    bool binary = dice(c, 2), null = dice(c, 30) == 0;
+    if (!parameter) {
+        buf_put_u16(b, 0);
+        buf_put_u16(b, 0);
+        return;
+    }
+    buf_put_u16(b, 1);
+    buf_put_u16(b, binary);
+    buf_put_u16(b, 1);
+    if (null) {
+        buf_put_u32(b, UINT32_MAX);
+    } else if (binary) {
+        buf_put_u32(b, 4);
+        buf_put_u32(b, (uint32_t)key);
+    } else {
+        snprintf(digits, sizeof digits, dice(c, 20) ? "%d" : " %d", key);
+        buf_put_u32(b, (uint32_t)strlen(digits));
+        buf_put_text(b, digits);
+    }
+}
+
+// Result formats of the two columns that every lookup has; other statements get one for all.
+static void put_formats(struct client *c, struct buf *b, bool lookup) {
+    unsigned n = c->focused && lookup ? 0 : dice(c, lookup ? 3 : 2);
+    buf_put_u16(b, (uint16_t)n);
+    for (unsigned i = 0; i < n; i++)
+        buf_put_u16(b, (uint16_t)(i == 0 && dice(c, 2)));
+}
+
+static void put_bind(struct client *c, const char *name, const char *text, bool parameter) {
+    struct buf *b = &c->sending;
+    size_t at = write_begin(b, F_BIND);
+    buf_put_u8(b, 0);
+    buf_put_str(b, name);
+    put_parameter(c, b, parameter);
+    put_formats(c, b, !text || strstr(text, "WHERE"));
+    write_end(b, at);
+}
+
+static void put_parse(struct client *c, const char *name, const char *text, bool parameter) {
+    static const uint32_t int4 = 23;
+    write_parse(&c->sending, slice_of(name), slice_of(text), &int4, parameter && !c->focused && dice(c, 2));
+}
+
+static void put_run(struct client *c) {
+    if (dice(c, 2))
+        write_describe(&c->sending, 'P', slice_of(""));
+    write_execute_all(&c->sending, slice_of(""));
+}
+
+static void send_extended_lookup(struct client *c) {
+    put_parse(c, "", lookup_text(c, false, NULL, 0), true);
+    put_bind(c, "", NULL, true);
+    put_run(c);
+}
+
+// A named statement, parsed and described when it is not there yet, sometimes although it is.
+static void send_named_lookup(struct client *c) {
+    unsigned i = dice(c, 3);
+    char name[8];
+    snprintf(name, sizeof name, "s%u", i);
+    if (!c->named[i] || dice(c, 20) == 0) {
+        put_parse(c, name, dice(c, 20) ? extended_lookups[i] : "SELECT id, v FROM nowhere WHERE id = $1",
+                  true);
+        write_describe(&c->sending, 'S', slice_of(name));
+        if (dice(c, 8))
+            write_empty(&c->sending, F_SYNC);
+        c->named[i] = true;
+    }
+    put_bind(c, name, NULL, true);
+    put_run(c);
+}
+
+static void send_reused(struct client *c) { // whatever the unnamed statement is by now
+    put_bind(c, "", NULL, true);
+    put_run(c);
+}
+
+static void send_extended_other(struct client *c, const char *text) {
+    put_parse(c, "", text, false);
+    put_bind(c, "", text, false);
+    put_run(c);
+}
+
+static void send_copy(struct client *c) {
+    write_query(&c->sending, "COPY items FROM STDIN", 21);
+    size_t at = write_begin(&c->sending, F_COPY_DATA);
+    buf_put_text(&c->sending, "1\n");
+    write_end(&c->sending, at);
+    write_empty(&c->sending, F_COPY_DONE);
+}
+
+static void send_close(struct client *c) {
+    unsigned i = dice(c, 3);
+    char name[8];
+    snprintf(name, sizeof name, "s%u", i);
+    write_close(&c->sending, 'S', slice_of(dice(c, 4) ? name : ""));
+    c->named[i] = false;
+}
+
+static void send_query(struct client *c, const char *text) {
+    write_query(&c->sending, text, strlen(text));
+}
+
+static void send_lookup(struct client *c) {
+    char room[128];
+    const char *text;
+    switch (c->focused && dice(c, 8) ? 3 : dice(c, 8)) {
+    case 0:
+    case 1:
+    case 2:
+        text = lookup_text(c, true, room, sizeof room);
+        send_query(c, text);
+        return;
+    case 3:
+    case 4:
+        send_extended_lookup(c);
+        break;
+    case 5:
+        send_named_lookup(c);
+        break;
+    case 6:
+        send_reused(c);
+        break;
+    default: // two in one unit
+        send_extended_lookup(c);
+        send_extended_lookup(c);
+        break;
+    }
+    write_empty(&c->sending, F_SYNC);
+}
+
+static void send_other(struct client *c) {
+    const char *text = others[dice(c, N(others))];
+    switch (dice(c, 12)) {
+    case 0:
+        if (dice(c, 6) == 0) {
+            send_copy(c);
+            return;
+        }
+        send_extended_other(c, text);
+        break;
+    case 1:
+        send_close(c);
+        break;
+    case 2: // several statements in one unit
+        send_extended_other(c, text);
+        send_extended_other(c, others[dice(c, N(others))]);
+        break;
+    case 3:
+        send_extended_lookup(c);
+        send_extended_other(c, text);
+        break;
+    case 4: // a statement whose Parse is never reached
+        put_bind(c, "missing", NULL, true);
+        put_parse(c, "s1", text, false);
+        break;
+    case 5: // parsed now, run later
+        put_parse(c, "", text, false);
+        break;
+    case 6:
+    case 7:
+        send_extended_other(c, text);
+        break;
+    default:
+        send_query(c, text);
+        return;
+    }
+    write_empty(&c->sending, F_SYNC);
+}
+
+static bool in_transaction(const struct client *c) {
+    return c->oracle.txn != 'I';
+}
+
+// Units are counted by the messages that end them.
+static unsigned long count_units(const struct buf *b, size_t from) {
+    unsigned long n = 0;
+    struct frame f;
+    for (size_t at = from; frame_read(b->data + at, b->len - at, &f) == FRAME_OK; at += f.size)
+        n += f.type == F_SYNC || f.type == F_QUERY;
+    return n;
+}
+
+static void run_oracle(struct client *c, size_t from) {
+    server_receive(&c->oracle, c->sending.data + from, c->sending.len - from);
+    while (server_step(&c->oracle))
+        ;
+}
+
+void client_send(struct client *c, bool calm) {
+    size_t from = c->sending.len;
+    unsigned long sent = c->sent;
+    if (calm && in_transaction(c))
+        send_query(c, transactions[1 + dice(c, 2)]);
+    else if (calm || dice(c, c->calmness))
+        send_lookup(c);
+    else if (in_transaction(c) && dice(c, 3) == 0)
+        send_query(c, transactions[1 + dice(c, 2)]);
+    else
+        send_other(c);
+    c->sent = sent + count_units(&c->sending, from);
+    run_oracle(c, from);
+}
+
+bool client_may_send(const struct client *c) {
+    return !c->gone && !c->said_goodbye &&
+           (client_is_answered(c) || (c->pipelines && c->sent - c->answered < 40));
+}
+
+void client_say_goodbye(struct client *c) {
+    write_empty(&c->sending, F_TERMINATE);
+    c->said_goodbye = true;
+}
+
+void client_cancels(struct client *c) {
+    c->cancel_until = c->sent;
+}
+
+bool client_is_answered(const struct client *c) {
+    return c->sent == c->answered;
+}
+
+// ---- what it gets
+
+static bool wrong(struct client *c, const char *what, const struct frame *got, const struct frame *wanted) {
+    if (c->failure[0])
+        return false;
+    int n = snprintf(c->failure, sizeof c->failure, "client %u, unit %lu: %s; got %c", c->id, c->answered,
+                     what, got ? got->type : '-');
+    for (size_t i = 0; got && i < got->body_len && n < 240; i++)
+        n += snprintf(c->failure + n, sizeof c->failure - (size_t)n, "%c",
+                      got->body[i] >= ' ' && got->body[i] < 127 ? got->body[i] : '.');
+    n += snprintf(c->failure + n, sizeof c->failure - (size_t)n, "; wanted %c", wanted ? wanted->type : '-');
+    for (size_t i = 0; wanted && i < wanted->body_len && n < 480; i++)
+        n += snprintf(c->failure + n, sizeof c->failure - (size_t)n, "%c",
+                      wanted->body[i] >= ' ' && wanted->body[i] < 127 ? wanted->body[i] : '.');
+    return false;
+}
+
+// The number of `digits` digits at p, which may not be digits.
+static unsigned number_at(const uint8_t *p, unsigned digits) {
+    unsigned v = 0;
+    for (unsigned i = 0; i < digits; i++)
+        v = v * 10 + (unsigned)(p[i] - '0');
+    return v;
+}
+
+static bool between(unsigned v, unsigned low, unsigned high) {
+    return v >= low && v <= high;
+}
+
+// Rows end with ":v000000:d0000".
+static bool row_fits(const struct client *c, const struct frame *got, const struct frame *wanted) {
+    const size_t tail = 14;
+    if (got->body_len != wanted->body_len)
+        return false;
+    size_t head = wanted->body_len > tail && wanted->body[wanted->body_len - tail] == ':' &&
+                          wanted->body[wanted->body_len - tail + 1] == 'v'
+                      ? wanted->body_len - tail
+                      : wanted->body_len;
+    if (memcmp(got->body, wanted->body, head) != 0)
+        return false;
+    const struct database *db = c->oracle.db;
+    const uint8_t *g = got->body + head, *w = wanted->body + head;
+    return head == wanted->body_len || (between(number_at(g + 2, 6), number_at(w + 2, 6), db->version) &&
+                                        between(number_at(g + 10, 4), number_at(w + 10, 4), db->definitions));
+}
+
+// The last column's type modifier is the version of the definitions.
+static bool description_fits(const struct client *c, const struct frame *got, const struct frame *wanted) {
+    size_t at = wanted->body_len - 6;
+    if (got->body_len != wanted->body_len || wanted->body_len < 6)
+        return false;
+    if (memcmp(got->body, wanted->body, at) != 0 || memcmp(got->body + at + 4, wanted->body + at + 4, 2) != 0)
+        return false;
+    uint32_t g = get_u32(got->body + at), w = get_u32(wanted->body + at);
+    return g == w || (w != UINT32_MAX && between(g, w, c->oracle.db->definitions));
+}
+
+static bool message_fits(const struct client *c, const struct frame *got, const struct frame *wanted) {
+    if (got->type != wanted->type)
+        return false;
+    if (got->type == B_DATA_ROW)
+        return row_fits(c, got, wanted);
+    if (got->type == B_ROW_DESCRIPTION)
+        return description_fits(c, got, wanted);
+    return got->body_len == wanted->body_len &&
+           (!got->body_len || memcmp(got->body, wanted->body, got->body_len) == 0);
+}
+
+static bool error_is(const struct frame *f, char field, const char *value) {
+    struct slice v;
+    return f->type == B_ERROR && msg_error_field(f->body, f->body_len, field, &v) &&
+           slice_is(v, value, strlen(value));
+}
+
+static bool next_wanted(struct client *c, struct frame *f) {
+    return frame_read(c->oracle.out.data, c->oracle.out.len, f) == FRAME_OK;
+}
+
+// A unit that was cancelled: what the oracle said up to ReadyForQuery is not awaited any more.
+static bool skip_unit(struct client *c, const struct frame *got) {
+    struct frame wanted;
+    while (next_wanted(c, &wanted) && wanted.type != B_READY_FOR_QUERY)
+        buf_consume(&c->oracle.out, wanted.size);
+    return next_wanted(c, &wanted) || wrong(c, "nothing was left to cancel", got, NULL);
+}
+
+static bool take_message(struct client *c, const struct frame *got) {
+    struct frame wanted;
+    if (got->type == B_NOTIFICATION) {
+        c->notifications++;
+        return true;
+    }
+    if (error_is(got, 'V', "FATAL"))
+        return c->fatal = true;
+    if (!next_wanted(c, &wanted))
+        return wrong(c, "nothing was asked for", got, NULL);
+    if (error_is(got, 'C', "57014") && !error_is(&wanted, 'C', "57014"))
+        return c->answered < c->cancel_until ? skip_unit(c, got)
+                                             : wrong(c, "was not asked to cancel", got, &wanted);
+    if (!message_fits(c, got, &wanted))
+        return wrong(c, "another answer", got, &wanted);
+    c->answered += wanted.type == B_READY_FOR_QUERY;
+    buf_consume(&c->oracle.out, wanted.size);
+    return true;
+}
+
+bool client_receive(struct client *c, const uint8_t *bytes, size_t len) {
+    struct frame f;
+    buf_put(&c->in, bytes, len);
+    if (c->in.len && frame_header(c->in.data, c->in.len, &f) == FRAME_MALFORMED)
+        return wrong(c, "a malformed frame", NULL, NULL);
+    while (frame_read(c->in.data, c->in.len, &f) == FRAME_OK) {
+        if (!take_message(c, &f))
+            return false;
+        buf_consume(&c->in, f.size);
+    }
+    return true;
+}

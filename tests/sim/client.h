@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// A made-up application: it sends units of all kinds, drawn from its random numbers, and checks what comes
+// back against its oracle, a server of its own that got the same bytes. Allowed to differ: the versions in a
+// row, which must lie between those of the sending and of the receiving; messages that the server sends of
+// its own accord; and a unit that was under way when the client asked for a cancel may end with that error.
+#ifndef PGFOLD_TESTS_SIM_CLIENT_H
+#define PGFOLD_TESTS_SIM_CLIENT_H
+
+#include "tests/sim/server.h"
+
+struct client {
+    unsigned id;
+    uint64_t random;
+    struct server oracle;
+    struct buf sending; // to the proxy
+    struct buf in;      // from the proxy, not read yet
+    bool pipelines;     // sends before it has read all answers
+    unsigned calmness;  // one unit in so many is no lookup
+    bool focused;       // mostly the same lookup in the same framing
+    bool gone;          // has closed or been closed
+    bool said_goodbye;
+    unsigned long sent, answered; // units
+    unsigned long cancel_until;   // units before this one may be cancelled
+    bool cut;                     // the unit at hand ended with a cancel error: only ReadyForQuery is awaited
+    bool named[8];                // its prepared statements
+    bool fatal;                   // a FATAL error came
+    unsigned notifications;
+    char failure[512]; // what is wrong; empty: nothing
+};
+
+void client_init(struct client *c, struct database *db, unsigned id, uint64_t seed, const char *user,
+                 bool pipelines);
+void client_finish(struct client *c);
+bool client_may_send(const struct client *c);
+// Sends a unit; `calm`: one that is a lookup or ends a transaction.
+void client_send(struct client *c, bool calm);
+void client_say_goodbye(struct client *c);
+void client_cancels(struct client *c);
+// Reads what has come. False: something is wrong, see `failure`.
+bool client_receive(struct client *c, const uint8_t *bytes, size_t len);
+bool client_is_answered(const struct client *c);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Runs the simulated world with a fixed set of seeds, each with options of its own. A run that fails prints
+// its seed; SIM_SEED=n SIM_STEPS=n runs it alone, SIM_TRACE=1 with the engine's log, SIM_RUNS=n more seeds
+// than usual.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/world.h"
+
+static unsigned long number(const char *name, unsigned long otherwise) {
+    const char *text = getenv(name);
+    return text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+// Every option comes with every other sooner or later.
+static struct world_options options_of(uint64_t seed) {
+    uint64_t r = seed * 0xd1342543de82ef95u + 7;
+    r ^= r >> 29;
+    return (struct world_options){
+        .connections = 1 + (unsigned)(r >> 8) % WORLD_MAX_CONNECTIONS,
+        .disconnects = r & 1,
+        .cancels = r & 2,
+        .slow_readers = r & 4,
+        .failing_malloc = (r & 0x38) == 0x38,
+        .pipelines = r & 0x40,
+        .stalls = r & 0x80,
+        .observe = (r >> 16) % 24 == 0,
+        .focused = (r >> 17) & 1,
+        .window = (r >> 20) & 1 ? 2000 : 0,
+        .timeout = (r >> 21) & 1 ? 4000 : 0,
+        .max_keys = (r >> 22) & 1 ? 500 : 3,
+        .max_in_flight = 1 + (unsigned)(r >> 23) % 3,
+        .max_waiting = (r >> 25) & 1 ? 1024 : 2,
+        .max_answer = (r >> 26) & 3 ? 1u << 20 : 200,
+        .max_groups = (r >> 28) & 3 ? 1000 : 6,
+        .max_shapes = (r >> 30) & 3 ? 1000 : 4,
+    };
+}
+
+static bool run(uint64_t seed, unsigned steps, unsigned long *units, unsigned long *folded) {
+    struct world *w = calloc(1, sizeof *w);
+    w->options = options_of(seed);
+    bool good = world_run(w, seed, steps);
+    *units += w->units;
+    *folded += w->folded;
+    if (!good)
+        printf("SIM_SEED=%lu SIM_STEPS=%u: step %lu%s: %s\n", (unsigned long)seed, steps, w->steps,
+               w->options.failing_malloc ? ", malloc fails" : "", w->failure);
+    free(w);
+    return good;
+}
+
+int main(void) {
+    unsigned long passed = 0, failed = 0, units = 0, folded = 0;
+    unsigned long first = number("SIM_SEED", 1), runs = getenv("SIM_SEED") ? 1 : number("SIM_RUNS", 150);
+    for (unsigned long seed = first; seed < first + runs; seed++) {
+        bool good = run(seed, (unsigned)number("SIM_STEPS", 60000), &units, &folded);
+        passed += good;
+        failed += !good;
+        fflush(stdout);
+    }
+    printf("%lu units, %lu of them from batches\nsim: passed=%lu failed=%lu\n", units, folded, passed,
+           failed);
+    return failed ? 1 : 0;
+}

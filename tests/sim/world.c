@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "tests/sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned dice(struct world *w, unsigned n) {
+    w->random = w->random * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(w->random >> 33) % n;
+}
+
+__attribute__((format(printf, 2, 3))) static void broken(struct world *w, const char *format, ...) {
+    va_list args;
+    if (w->failure[0])
+        return;
+    va_start(args, format);
+    vsnprintf(w->failure, sizeof w->failure, format, args);
+    va_end(args);
+}
+
+// ---- effects
+
+static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
+    struct connection *c = owner;
+    (void)more;
+    if (c->lending || !c->session)
+        broken(c->world, "bytes for the client of connection %u, which is gone", c->id);
+    alloc_disarm();
+    buf_put(&c->to_client, bytes, len);
+}
+
+static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
+    struct connection *c = owner;
+    (void)more;
+    alloc_disarm();
+    buf_put(&c->to_server, bytes, len);
+}
+
+static void resume_client(void *owner) {
+    ((struct connection *)owner)->resume = true;
+}
+
+static bool relay_cancel(void *owner) {
+    ((struct connection *)owner)->signals += 2;
+    return true;
+}
+
+static void finished(void *owner) {
+    struct connection *c = owner;
+    if (!c->lending && !c->client.gone)
+        broken(c->world, "connection %u is finished while its client is there", c->id);
+    c->finished = true;
+}
+
+static void engine_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
+    const struct world *w = ctx;
+    if (getenv("SIM_TRACE"))
+        printf("%lu: session %lu: %s: %s\n", w->steps, (unsigned long)session, reason_name(reason), message);
+}
+
+static const struct engine_effects effects = {
+    .to_client = to_client,
+    .to_server = to_server,
+    .resume_client = resume_client,
+    .relay_cancel = relay_cancel,
+    .finished = finished,
+    .log = engine_log,
+};
+
+// Memory runs out inside the engine alone.
+static void enter(struct world *w) {
+    w->engine->now = w->now;
+    if (w->options.failing_malloc)
+        alloc_arm(&w->random, 200);
+}
+
+static void leave(void) {
+    alloc_disarm();
+}
+
+// ---- connections
+
+static const char *const users[] = {"alice", "alice", "bob"};
+
+static void connection_open(struct world *w, struct connection *c) {
+    static const char address[] = "127.0.0.1:5432";
+    const char *user = users[dice(w, 3)];
+    *c = (struct connection){.world = w, .used = true, .id = w->next_id++};
+    c->from_client = c->from_server = c->to_client = c->to_server = buf_make((size_t)1 << 26);
+    c->slow = w->options.slow_readers && dice(w, 3) == 0;
+    client_init(&c->client, &w->db, c->id, w->random >> 16, user, w->options.pipelines && dice(w, 2));
+    c->client.focused = w->options.focused && dice(w, 8);
+    server_init(&c->server, &w->db, c->id, user);
+    c->server.may_stall = w->options.stalls ? 4 : 0;
+    c->server.stall = 60;
+    char params[32];
+    int n = snprintf(params, sizeof params, "user%c%s%c", 0, user, 0);
+    c->session = session_create(w->engine, c, (struct slice){(const uint8_t *)address, sizeof address - 1},
+                                (struct slice){(const uint8_t *)params, (size_t)n}, false);
+}
+
+static void connection_close(struct connection *c) {
+    struct world *w = c->world;
+    w->units += c->client.answered;
+    enter(w);
+    session_destroy(c->session);
+    leave();
+    c->session = NULL;
+    client_finish(&c->client);
+    server_finish(&c->server);
+    buf_free(&c->from_client);
+    buf_free(&c->from_server);
+    buf_free(&c->to_client);
+    buf_free(&c->to_server);
+    c->used = false;
+}
+
+// As proxy/link.c does it: what the client sent before it said goodbye is still owed to the server.
+static void client_leaves(struct connection *c) {
+    struct world *w = c->world;
+    c->client.gone = true;
+    c->lending = true;
+    enter(w);
+    bool lends = session_client_gone(c->session);
+    leave();
+    if (!lends)
+        connection_close(c);
+}
+
+static void server_leaves(struct connection *c) {
+    enter(c->world);
+    session_server_gone(c->session);
+    leave();
+    if (!c->lending)
+        client_receive(&c->client, c->to_client.data, c->to_client.len);
+    if (c->client.failure[0])
+        broken(c->world, "%s", c->client.failure);
+    connection_close(c);
+}
+
+// ---- moving bytes
+
+static size_t piece(struct world *w, size_t have) {
+    size_t most = dice(w, 4) ? have : 1 + dice(w, 40);
+    return most < have ? most : have;
+}
+
+static void move(struct world *w, struct buf *from, struct buf *to) {
+    size_t n = piece(w, from->len);
+    buf_put(to, from->data, n);
+    buf_consume(from, n);
+}
+
+typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len);
+
+// Offers the bytes in a block of exactly their size, so that a read past them is seen.
+static size_t offer(struct world *w, struct connection *c, const struct buf *b, take_function *take) {
+    uint8_t *copy = malloc(b->len);
+    memcpy(copy, b->data, b->len);
+    enter(w);
+    size_t taken = take(c->session, copy, b->len);
+    leave();
+    free(copy);
+    if (taken > b->len)
+        broken(w, "more was taken than was there");
+    return taken;
+}
+
+static void feed(struct world *w, struct connection *c, struct buf *b, take_function *take) {
+    while (b->len) {
+        size_t taken = offer(w, c, b, take);
+        buf_consume(b, taken);
+        if (!taken)
+            break;
+    }
+}
+
+static bool is_backlogged(struct connection *c) {
+    return c->to_client.len > 4000;
+}
+
+static void feed_client(struct world *w, struct connection *c) {
+    if (!c->lending && session_takes_client(c->session))
+        feed(w, c, &c->from_client, session_from_client);
+}
+
+static void feed_server(struct world *w, struct connection *c) {
+    if (!is_backlogged(c) || session_server_is_lending(c->session))
+        feed(w, c, &c->from_server, session_from_server);
+}
+
+// ---- what may happen
+
+static void step_client_sends(struct world *w, struct connection *c) {
+    if (client_may_send(&c->client) && !w->draining)
+        client_send(&c->client, false);
+    else if (client_may_send(&c->client) && c->client.oracle.txn != 'I')
+        client_send(&c->client, true); // nobody ends with a transaction open
+}
+
+static void step_client_bytes(struct world *w, struct connection *c) {
+    if (c->lending)
+        return;
+    move(w, &c->client.sending, &c->from_client);
+    feed_client(w, c);
+}
+
+static void step_server_bytes(struct world *w, struct connection *c) {
+    move(w, &c->server.out, &c->from_server);
+    feed_server(w, c);
+}
+
+static void step_to_server(struct world *w, struct connection *c) {
+    size_t n = piece(w, c->to_server.len);
+    server_receive(&c->server, c->to_server.data, n);
+    buf_consume(&c->to_server, n);
+    for (unsigned i = dice(w, 6); i > 0 && server_step(&c->server); i--)
+        ;
+}
+
+static void step_to_client(struct world *w, struct connection *c) {
+    bool was = is_backlogged(c);
+    if (c->lending || (c->slow && !w->draining && dice(w, 8)))
+        return;
+    size_t n = piece(w, c->to_client.len);
+    if (!client_receive(&c->client, c->to_client.data, n))
+        broken(w, "%s", c->client.failure);
+    buf_consume(&c->to_client, n);
+    if (was && !is_backlogged(c))
+        feed_server(w, c);
+}
+
+static void step_notify(struct world *w, struct connection *c) {
+    if (c->server.txn == 'I' && !c->server.in_unit && !c->server.copying && !c->server.busy &&
+        !c->server.closed)
+        server_notify(&c->server, dice(w, 1000));
+}
+
+static void step_cancel(struct world *w, struct connection *c) {
+    if (!w->options.cancels || c->lending || w->draining)
+        return;
+    client_cancels(&c->client);
+    enter(w);
+    bool relay = session_cancel(c->session);
+    leave();
+    if (relay)
+        server_cancel(&c->server);
+}
+
+// A cancel request of the engine's reaches the server some time later, and once more after that.
+static void step_signal(struct world *w, struct connection *c) {
+    if (!c->signals)
+        return;
+    server_cancel(&c->server);
+    if (--c->signals % 2)
+        return;
+    enter(w);
+    session_cancel_done(c->session);
+    leave();
+}
+
+static void step_disconnect(struct world *w, struct connection *c) {
+    if (!w->options.disconnects || w->draining || c->lending || dice(w, 8))
+        return;
+    switch (dice(w, 3)) {
+    case 0:
+        if (client_may_send(&c->client))
+            client_say_goodbye(&c->client);
+        return;
+    case 1:
+        client_leaves(c);
+        return;
+    default:
+        server_leaves(c);
+        return;
+    }
+}
+
+static void step_partial(struct world *w, struct connection *c) {
+    if (c->lending)
+        return;
+    enter(w);
+    bool again = session_partial_expired(c->session, w->now);
+    leave();
+    if (again)
+        feed_client(w, c);
+}
+
+// What effects have left for later, as the proxy does it at the end of a turn.
+static void settle(struct world *w, struct connection *c) {
+    if (c->resume) {
+        c->resume = false;
+        feed_client(w, c);
+    }
+    c->session->backlogged = is_backlogged(c);
+    if (c->lending && c->finished) {
+        connection_close(c);
+    } else if (c->session->failed) {
+        if (!w->options.failing_malloc)
+            broken(w, "the session of connection %u failed", c->id);
+        connection_close(c);
+    } else if (c->server.closed && !c->server.out.len && !c->from_server.len) {
+        server_leaves(c);
+    }
+}
+
+static void step_turn(struct world *w) {
+    w->now += dice(w, 10) ? dice(w, 300) : dice(w, 10000);
+    for (bool again = true; again;) {
+        again = false;
+        for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+            if (w->connections[i].used)
+                settle(w, &w->connections[i]);
+        }
+        enter(w);
+        engine_turn(w->engine, w->now);
+        leave();
+        for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
+            again |= w->connections[i].used && w->connections[i].resume;
+    }
+}
+
+// Many clients speak at once.
+static void step_burst(struct world *w) {
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+        struct connection *c = &w->connections[i];
+        if (!c->used || dice(w, 4) == 0)
+            continue;
+        step_client_sends(w, c);
+        step_client_bytes(w, c);
+    }
+}
+
+static void step_connection(struct world *w, struct connection *c) {
+    static void (*const often[])(struct world *, struct connection *) = {
+        step_client_sends, step_client_bytes, step_to_server, step_server_bytes, step_to_client, step_signal};
+    static void (*const seldom[])(struct world *, struct connection *) = {step_notify, step_cancel,
+                                                                          step_disconnect, step_partial};
+    if (dice(w, 60))
+        often[dice(w, 6)](w, c);
+    else
+        seldom[dice(w, 4)](w, c);
+}
+
+static void step(struct world *w) {
+    struct connection *c = &w->connections[dice(w, w->options.connections)];
+    if (dice(w, 30) == 0)
+        step_turn(w);
+    else if (dice(w, 40) == 0)
+        step_burst(w);
+    else if (c->used)
+        step_connection(w, c);
+    else if (!w->draining)
+        connection_open(w, c);
+    w->steps++;
+}
+
+// ---- invariants
+
+static void check_group(struct world *w, const struct group *g) {
+    unsigned n = 0;
+    for (const struct lookup *l = g->first; l; l = l->next_waiting, n++) {
+        if (l->state != LOOKUP_WAITING || l->group != g)
+            broken(w, "a lookup in a group's queue does not wait there");
+        if (l->next_waiting ? l->next_waiting->previous_waiting != l : g->last != l)
+            broken(w, "a group's queue is not linked both ways");
+    }
+    if (n != g->n_waiting)
+        broken(w, "a group has %u lookups in its queue and counts %u", n, g->n_waiting);
+    if (n && !g->listed && !g->in_flight)
+        broken(w, "a group's queue waits for nothing");
+    if (g->in_flight > 100000)
+        broken(w, "a group's count of lookups under way fell below zero");
+}
+
+static void check_session(struct world *w, const struct session *s) {
+    unsigned n = 0, forward = 0;
+    bool sent = true, all_sent = true;
+    for (const struct lookup *l = s->first; l; l = l->next, n++) {
+        if (l->state == LOOKUP_SENT && !sent)
+            broken(w, "a lookup was sent before an earlier one");
+        sent = l->state == LOOKUP_SENT;
+        all_sent &= sent;
+        if (l->session != s || (l->next ? l->next->previous != l : s->last != l))
+            broken(w, "a session's lookups are not linked both ways");
+        if (l->state == LOOKUP_BATCHED && (!l->batch || l->batch->members[l->member] != l))
+            broken(w, "a lookup and its batch do not know each other");
+    }
+    if (s->first && s->first->state == LOOKUP_ANSWERED)
+        broken(w, "an answer waits for nothing");
+    if (n != s->n_lookups)
+        broken(w, "session %lu has %u lookups and counts %u", (unsigned long)s->id, n, s->n_lookups);
+    for (unsigned i = 0; i < s->owed.n; i++)
+        forward += s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_FORWARD;
+    if (forward != s->n_forward)
+        broken(w, "a session's count of forwarded units is wrong");
+    if (forward && !all_sent)
+        broken(w, "a unit was forwarded past lookups that wait");
+}
+
+static void check(struct world *w) {
+    const struct engine *e = w->engine;
+    for (const struct group *g = e->groups.newest; g; g = g->older)
+        check_group(w, g);
+    for (const struct session *s = e->sessions; s; s = s->next)
+        check_session(w, s);
+    if (e->groups.n > e->groups.max || e->shapes.n > e->shapes.max)
+        broken(w, "a cache holds more than it may");
+}
+
+static bool is_idle(const struct world *w) {
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+        const struct connection *c = &w->connections[i];
+        if (c->used && (c->lending || !client_is_answered(&c->client) || c->client.oracle.txn != 'I'))
+            return false;
+    }
+    return true;
+}
+
+// All clients have their answers: nothing may be left of what was under way.
+static void check_idle(struct world *w) {
+    const struct engine *e = w->engine;
+    if (e->batches)
+        broken(w, "a batch is left over");
+    for (const struct group *g = e->groups.newest; g; g = g->older)
+        if (g->n_waiting || g->in_flight || g->state == GROUP_VETTING)
+            broken(w, "a group is not idle: %u wait, %u under way, state %d", g->n_waiting, g->in_flight,
+                   g->state);
+    for (const struct session *s = e->sessions; s; s = s->next)
+        if (!s->opaque &&
+            (s->owed.n || s->n_lookups || s->cancelling || s->hold || s->held_full || s->n_expected))
+            broken(w, "session %lu is not idle: owed %u, lookups %u, held %d %d, expected %u",
+                   (unsigned long)s->id, s->owed.n, s->n_lookups, s->hold, s->held_full, s->n_expected);
+}
+
+static void describe_stuck(struct world *w) {
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+        const struct connection *c = &w->connections[i];
+        if (!c->used || (!c->lending && client_is_answered(&c->client)))
+            continue;
+        const struct session *s = c->session;
+        broken(w,
+               "connection %u waits for ever: %lu of %lu answered, lookups %u (state %d), owed %u (kind %d), "
+               "hold %d "
+               "%d, opaque %d, in_unit %d, lending %d, busy %u, bytes %zu %zu %zu %zu",
+               c->id, c->client.answered, c->client.sent, s->n_lookups, s->first ? (int)s->first->state : -1,
+               s->owed.n, s->owed.n ? (int)s->owed.ring[s->owed.head].kind : -1, s->hold, s->held_full,
+               s->opaque, s->in_unit, c->lending, c->server.busy, c->from_client.len, c->to_server.len,
+               c->from_server.len, c->to_client.len);
+    }
+}
+
+// ---- a run
+
+static void world_start(struct world *w, uint64_t seed) {
+    *w = (struct world){
+        .options = w->options, .seed = seed, .random = seed * 0x9e3779b97f4a7c15u + 1, .now = 1};
+    const struct world_options *o = &w->options;
+    struct engine_limits limits = {.observe = o->observe,
+                                   .window = o->window,
+                                   .max_keys = o->max_keys,
+                                   .max_in_flight = o->max_in_flight,
+                                   .max_waiting = o->max_waiting,
+                                   .max_shapes = o->max_shapes,
+                                   .max_groups = o->max_groups,
+                                   .max_statements = 100,
+                                   .max_answer = o->max_answer,
+                                   .max_text = 4096,
+                                   .timeout = o->timeout,
+                                   .vet_max_age = 1000000};
+    w->engine = engine_create(&limits, &effects, w);
+}
+
+// Clients send no more; everything that is under way must come to its end.
+static void world_drain(struct world *w) {
+    w->draining = true;
+    for (unsigned i = 0; i < 200000 && !w->failure[0]; i++) {
+        step(w);
+        check(w);
+        if (i % 64 == 0 && is_idle(w))
+            break;
+    }
+    for (unsigned i = 0; i < 3000 && !w->failure[0]; i++) // what is only for ourselves
+        step(w);
+    step_turn(w);
+    if (!is_idle(w))
+        describe_stuck(w);
+    if (!w->failure[0])
+        check_idle(w);
+}
+
+static void report(const struct world *w) {
+    const struct engine_counters *c = &w->engine->counters;
+    printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu\n",
+           (unsigned long)c->lookups, (unsigned long)c->alone, (unsigned long)c->folded,
+           (unsigned long)c->batches, (unsigned long)c->failed, (unsigned long)c->vets,
+           (unsigned long)c->proofs);
+    for (int i = 0; i < REASON_COUNT; i++)
+        if (c->forwarded[i])
+            printf("  %s %lu\n", reason_name((enum reason)i), (unsigned long)c->forwarded[i]);
+}
+
+static void world_end(struct world *w) {
+    w->folded = (unsigned long)w->engine->counters.folded;
+    if (getenv("SIM_TRACE"))
+        report(w);
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
+        if (w->connections[i].used)
+            connection_close(&w->connections[i]);
+    engine_destroy(w->engine);
+}
+
+bool world_run(struct world *w, uint64_t seed, unsigned steps) {
+    long live = alloc_live();
+    world_start(w, seed);
+    for (unsigned i = 0; i < steps && !w->failure[0]; i++) {
+        step(w);
+        check(w);
+    }
+    if (!w->failure[0])
+        world_drain(w);
+    world_end(w);
+    if (alloc_live() != live)
+        broken(w, "%ld blocks of memory were not given back", alloc_live() - live);
+    return !w->failure[0];
+}
