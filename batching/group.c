@@ -161,15 +161,14 @@ struct group *group_for_read(struct group_table *t, struct identity_table *ident
     return g ? g : table_add(t, identities, s, i, GROUP_READ);
 }
 
-// The type that the client's value has, 0 where it is the key column's own. What the server deduces for a parameter without a
-// declared type is certain only when there is one place to deduce it from; UINT32_MAX: not certain, or no key's type.
+// The type that the client's value has, 0 where it is the key column's own; UINT32_MAX: no key's type.
 static uint32_t declared_key_type(const struct shape *s) {
     const struct parsed_key *k = &s->parsed->keys[s->key];
     unsigned at = (unsigned)k->param - 1;
     if (at < s->n_types && s->types[at])
         return s->types[at];
     uint32_t cast = k->cast ? key_type_by_name(k->cast) : 0;
-    return k->uses > 1 || (k->cast && !cast) ? UINT32_MAX : cast;
+    return k->cast && !cast ? UINT32_MAX : cast;
 }
 
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
@@ -259,6 +258,10 @@ static const char *judge(struct group *g, const struct vet_result *r) {
     g->key_type = g->declared_type ? g->declared_type : r->key_type;
     if (key_type_is_integer(g->key_type) != key_type_is_integer(r->key_type) || !key_type_known(g->key_type))
         return "the parameter's type and the key column's type differ";
+    // In the select list the parameter names its column; in an expression its type may be deduced from
+    // another place.
+    if (g->shape->parsed->keys[g->key].uses > 1)
+        return "the key's parameter is used more than once";
     if (has_moving_time(g))
         return "a constant may mean the current time";
     g->column_type = r->key_type;
