@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH  100   // brackets in brackets that are handed to the parser
-#define MAX_PARSED 16384 // bytes of text that are: the parser takes up to 2 microseconds a byte
+#define MAX_DEPTH  100  // brackets in brackets that are handed to the parser
+#define MAX_PARSED 8192 // bytes of text that are: the parser takes up to 2 microseconds a byte
 
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
     *c = (struct shape_cache){.max = max, .max_text = max_text, .scratch = buf_make(max_text + 4096)};

@@ -47,7 +47,7 @@ static bool side_open(struct link *l, struct side *s) {
 
 // What an answer or a batch may add beyond the point where reading stops.
 static size_t out_limit(const struct settings *s) {
-    return s->config->session_buffer + 2 * s->config->max_answer + (size_t)4 * PROXY_READ_SIZE;
+    return s->config->session_buffer + 4 * s->config->max_answer + (size_t)4 * PROXY_READ_SIZE;
 }
 
 struct link *link_create(struct proxy *p, int fd) {
@@ -272,7 +272,9 @@ static bool wants_client(const struct link *l) {
     case LINK_LOGIN:
         return login_takes_client(l) && !is_backlogged(l, &l->server);
     case LINK_READY:
-        return session_takes_client(l->session) && !is_backlogged(l, &l->server);
+        // A client that does not read its answers is not asked for more questions, as PostgreSQL does it.
+        return session_takes_client(l->session) && !is_backlogged(l, &l->server) &&
+               !is_backlogged(l, &l->client);
     case LINK_CLOSING: // only to learn that it has closed
         return !l->client.out.len;
     default:
@@ -516,8 +518,11 @@ static void on_client(uv_poll_t *poll, int status, int events) {
     if (events & UV_WRITABLE || l->client.write_wants_read) {
         bool was_backlogged = is_backlogged(l, &l->client);
         side_flush(&l->client);
-        if (was_backlogged && !is_backlogged(l, &l->client) && l->server.poll)
+        bool drained = was_backlogged && !is_backlogged(l, &l->client);
+        if (drained && l->server.poll)
             link_feed_server(l);
+        if (drained && l->state == LINK_READY)
+            link_feed_client(l);
         if (l->state == LINK_CLOSED)
             return;
     }
