@@ -157,7 +157,7 @@ void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, un
     b->n_closes = n_closes;
     b->form = b->group->form;
     b->statement = b->group->statement;
-    b->generation = b->group->generation;
+    b->vettings = b->group->vettings;
     b->parse = !prepared;
     b->describe = !prepared || !b->group->row_description.len;
     if (b->parse)
@@ -306,8 +306,7 @@ static void advance(struct batch *b, const struct frame *f) {
 // Definitions that changed while the batch was under way void what its rows were going to be read by.
 static bool still_current(const struct batch *b) {
     const struct group *g = b->group;
-    return g->state == GROUP_READY && g->generation == b->generation &&
-           XXH128_isEqual(g->statement, b->statement);
+    return g->state == GROUP_READY && g->vettings == b->vettings;
 }
 
 bool batch_feed(struct batch *b, const struct frame *f) {

@@ -85,7 +85,7 @@ struct batch {
     enum batch_stage stage;
     enum fold_form form; // as sent; the group may be vetted anew meanwhile
     XXH128_hash_t statement;
-    uint64_t generation;
+    uint64_t vettings; // the group's when it was sent: what was learnt since is not this batch's
     unsigned n_closes;
     bool parse, describe;
     bool failed;     // members run alone; the rest of the replies is read and dropped

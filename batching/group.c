@@ -280,6 +280,7 @@ const char *group_vetted(struct group *g, const struct vet_result *r, uint64_t n
     g->state = refusal ? GROUP_REFUSED : GROUP_READY;
     g->vetted_at = now;
     g->generation = generation;
+    g->vettings++;
     buf_reset(&g->row_description);
     return refusal;
 }

@@ -42,6 +42,7 @@ struct group {
     enum group_state state;
     uint64_t vetted_at;  // microseconds
     uint64_t generation; // of the definitions, see engine; READY and REFUSED hold for this one
+    uint64_t vettings;   // how often it was vetted
     unsigned errors;     // batches that failed since one succeeded
     enum fold_form form;
     uint32_t key_type;       // of the array's elements

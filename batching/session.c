@@ -283,6 +283,8 @@ static void statement_not_parsed(struct session *s, struct statement *st) {
         statement_unref(s->unnamed);
         s->unnamed = statement_create("", 0, NULL);
         session_note_unnamed(s, true, NULL);
+        if (!s->unnamed)
+            session_fail(s, "53200", "out of memory");
         return;
     }
     struct statement *listed = NULL;
@@ -610,23 +612,32 @@ void session_start_vet(struct session *s, struct group *g) {
 
 // ---- cancel
 
+static void cancel_lookup(struct session *s, struct lookup *l) {
+    struct buf answer = buf_make(4096);
+    write_error(&answer, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
+    write_ready(&answer, s->txn);
+    if (answer.failed) { // as if the request had come too late
+        buf_free(&answer);
+        return;
+    }
+    if (l->state == LOOKUP_WAITING)
+        lookup_detach_waiting(l);
+    if (l->state == LOOKUP_BATCHED) {
+        l->batch->members[l->member] = NULL;
+        l->batch->n_left--;
+        l->batch = NULL;
+    }
+    l->state = LOOKUP_ANSWERED;
+    l->answer = answer;
+    session_pump(s);
+}
+
 // PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for others, or nothing
 // of this client's; a lookup that waits for a batch is answered as a cancelled statement is.
 bool session_cancel(struct session *s) {
     struct lookup *l = s->first;
     if (l && (l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE)) {
-        if (l->state == LOOKUP_WAITING)
-            lookup_detach_waiting(l);
-        if (l->state == LOOKUP_BATCHED) {
-            l->batch->members[l->member] = NULL;
-            l->batch->n_left--;
-            l->batch = NULL;
-        }
-        l->state = LOOKUP_ANSWERED;
-        l->answer = buf_make(4096);
-        write_error(&l->answer, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
-        write_ready(&l->answer, s->txn);
-        session_pump(s);
+        cancel_lookup(s, l);
         return false;
     }
     const struct owed *o = owed_head(s);

@@ -129,18 +129,21 @@ static void queue_lookup(struct session *s, struct lookup *l) {
     engine_list_group(s->engine, g);
 }
 
-// The client's view of the unnamed statement after this unit, of which the server may never hear.
-static void note_unnamed(struct session *s, const struct candidate *c) {
-    if (c->simple) {
-        statement_unref(s->unnamed);
-        s->unnamed = NULL;
-    } else if (c->unit->has_parse) {
-        struct statement *st = statement_create("", 0, c->shape);
-        statement_unref(s->unnamed);
-        s->unnamed = st;
-        if (st)
-            st->confirmed = true;
+// The client's view of the unnamed statement after this unit, of which the server may never hear. False: out
+// of memory.
+static bool note_unnamed(struct session *s, const struct candidate *c) {
+    struct statement *st = NULL;
+    if (!c->simple && !c->unit->has_parse)
+        return true;
+    if (c->unit->has_parse) {
+        st = statement_create("", 0, c->shape);
+        if (!st)
+            return false;
+        st->confirmed = true;
     }
+    statement_unref(s->unnamed);
+    s->unnamed = st;
+    return true;
 }
 
 // Everything that a lookup must be; the order is that of cost.
@@ -164,12 +167,14 @@ static enum reason judge(struct candidate *c) {
 
 static bool accept(struct session *s, const struct candidate *c) {
     struct lookup *l = lookup_create(c);
-    if (!l)
+    if (!l || !note_unnamed(s, c)) {
+        if (l)
+            lookup_free(s->engine, l);
         return false;
+    }
     s->engine->counters.lookups++;
     if (s->identity.state != IDENTITY_PROVEN)
         s->identity.clean = false; // nobody has vetted what it may do when it runs alone
-    note_unnamed(s, c);
     queue_lookup(s, l);
     if (session_identity_wants_proof(&s->identity))
         engine_list_proof(s->engine, s);

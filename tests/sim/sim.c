@@ -26,6 +26,8 @@ static struct world_options options_of(uint64_t seed) {
         .pipelines = r & 0x40,
         .stalls = r & 0x80,
         .observe = (r >> 16) % 24 == 0,
+        .calm = (r >> 19) & 1,
+        .bursty = (r >> 18) & 1,
         .focused = (r >> 17) & 1,
         .window = (r >> 20) & 1 ? 2000 : 0,
         .timeout = (r >> 21) & 1 ? 4000 : 0,

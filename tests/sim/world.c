@@ -91,6 +91,8 @@ static void connection_open(struct world *w, struct connection *c) {
     c->from_client = c->from_server = c->to_client = c->to_server = buf_make((size_t)1 << 26);
     c->slow = w->options.slow_readers && dice(w, 3) == 0;
     client_init(&c->client, &w->db, c->id, w->random >> 16, user, w->options.pipelines && dice(w, 2));
+    if (w->options.calm && c->client.calmness < 100)
+        c->client.calmness = 100;
     c->client.focused = w->options.focused && dice(w, 8);
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
@@ -331,6 +333,8 @@ static void step_burst(struct world *w) {
         step_client_sends(w, c);
         step_client_bytes(w, c);
     }
+    if (dice(w, 2))
+        step_turn(w);
 }
 
 static void step_connection(struct world *w, struct connection *c) {
@@ -338,8 +342,9 @@ static void step_connection(struct world *w, struct connection *c) {
         step_client_sends, step_client_bytes, step_to_server, step_server_bytes, step_to_client, step_signal};
     static void (*const seldom[])(struct world *, struct connection *) = {step_notify, step_cancel,
                                                                           step_disconnect, step_partial};
+    unsigned first = w->options.bursty && dice(w, 30) ? 1 : 0;
     if (dice(w, 60))
-        often[dice(w, 6)](w, c);
+        often[first + dice(w, 6 - first)](w, c);
     else
         seldom[dice(w, 4)](w, c);
 }
@@ -503,6 +508,7 @@ static void report(const struct world *w) {
 }
 
 static void world_end(struct world *w) {
+
     w->folded = (unsigned long)w->engine->counters.folded;
     if (getenv("SIM_TRACE"))
         report(w);
