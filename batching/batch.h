@@ -88,6 +88,7 @@ struct batch {
     uint64_t vettings; // the group's when it was sent: what was learnt since is not this batch's
     unsigned n_closes;
     bool parse, describe;
+    bool sent;       // to its lender
     bool failed;     // members run alone; the rest of the replies is read and dropped
     bool cancelled;  // a cancel request was sent for it
     const char *why; // static: what failed

@@ -43,6 +43,9 @@ void engine_destroy(struct engine *e) {
 }
 
 void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
+    // In mode observe nothing is shared, and no session was proven.
+    for (struct session *s = e->sessions; s && e->limits.observe && !limits->observe; s = s->next)
+        session_identity_doubt(&e->identities, &s->identity);
     e->limits = *limits;
     e->answer.limit = 2 * limits->max_answer + 65536;
     e->request.limit = limits->max_text * 4 + (size_t)limits->max_keys * 64 + 65536;
@@ -264,6 +267,8 @@ static void note_failure(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     e->counters.failed++;
     e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
+    if (!b->sent)
+        return; // it says nothing about the statement
     if (g->state == GROUP_READY && ++g->errors >= 3) {
         g->errors = 0;
         g->state = GROUP_REFUSED;

@@ -157,7 +157,7 @@ static void put_settings(struct buf *b, const struct session_identity *s) {
 struct identity *session_identity_current(struct identity_table *t, struct session_identity *s) {
     if (s->current)
         return s->current;
-    if (s->state == IDENTITY_PROVEN) {
+    if (s->state == IDENTITY_PROVEN && !s->proof.failed) {
         struct buf b = buf_make(4 * IDENTITY_MAX_BYTES);
         buf_put(&b, s->login.data, s->login.len);
         put_proof(&b, s);

@@ -122,8 +122,20 @@ void session_fail(struct session *s, const char *sqlstate, const char *message) 
     s->failed = true;
 }
 
+// The replies that are owed will not be told apart any more: what waits for them is let go.
+static void release_forwarded(struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        if (o->kind == OWED_FORWARD)
+            owed_release(s, o);
+        if (o->kind == OWED_FORWARD)
+            o->of.group = NULL;
+    }
+}
+
 void session_go_opaque(struct session *s) {
     s->opaque = true;
+    release_forwarded(s);
     s->in_unit = false;
     if (s->held_full) {
         s->held_full = false;
@@ -550,6 +562,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     }
     o->of.batch = b;
     b->lender = s;
+    b->sent = true;
     s->last_used = e->now;
     e->effects->to_server(s->owner, e->request.data, e->request.len, false);
 }

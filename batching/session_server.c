@@ -336,10 +336,20 @@ static bool step(struct feed *f) {
     return is_own(o) ? step_own(f, o, &fr) : step_client(f, o, &fr);
 }
 
+// Something of what the server still owes is not for the client.
+static bool owes_own(const struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        if (o->kind != OWED_FORWARD || o->swallow)
+            return true;
+    }
+    return false;
+}
+
 size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len) {
     struct feed f = {.s = s, .bytes = bytes, .len = len};
     while (f.at < f.len && !s->failed) {
-        if (s->opaque && s->n_forward == s->owed.n && !s->server_skip_drop) {
+        if (s->opaque && !s->server_skip_drop && !owes_own(s)) {
             f.at = f.len;
         } else if (s->server_skip) {
             size_t n = s->server_skip < f.len - f.at ? s->server_skip : f.len - f.at;

@@ -14,7 +14,7 @@ struct cursor {
 };
 
 static struct cursor cursor_make(const uint8_t *body, size_t len) {
-    return (struct cursor){.p = body, .end = body + len};
+    return (struct cursor){.p = body, .end = len ? body + len : body}; // an empty body may be NULL
 }
 
 static bool cursor_done(const struct cursor *c) {

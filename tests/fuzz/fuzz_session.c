@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Arbitrary bytes on both sides of three sessions of one engine: nothing may crash, hang or leak. The input
+// is a list of steps, each a byte that says what happens and a byte that says how many bytes follow for it.
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/engine.h"
+#include "batching/session.h"
+#include "protocol/write.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define SESSIONS 3
+
+struct side {
+    struct session *session;
+    struct buf client, server; // not taken yet
+    unsigned cancels;
+};
+
+static void to_nobody(void *owner, const uint8_t *bytes, size_t len, bool more) {
+    static volatile uint8_t sink;
+    (void)owner;
+    (void)more;
+    for (size_t i = 0; i < len; i++)
+        sink = bytes[i];
+    (void)sink;
+}
+
+static void nothing(void *owner) {
+    (void)owner;
+}
+
+static bool cancel(void *owner) {
+    ((struct side *)owner)->cancels++;
+    return true;
+}
+
+static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
+    (void)ctx;
+    (void)reason;
+    (void)session;
+    (void)message;
+}
+
+static const struct engine_effects effects = {
+    .to_client = to_nobody,
+    .to_server = to_nobody,
+    .resume_client = nothing,
+    .relay_cancel = cancel,
+    .finished = nothing,
+    .log = no_log,
+};
+
+static const struct engine_limits limits = {
+    .max_keys = 4,
+    .max_in_flight = 1,
+    .max_waiting = 8,
+    .max_shapes = 8,
+    .max_groups = 8,
+    .max_statements = 8,
+    .max_answer = 4096,
+    .max_text = 2048,
+    .timeout = 20000,
+    .vet_max_age = 1000000,
+};
+
+static void open_side(struct engine *e, struct side *s) {
+    static const char address[] = "127.0.0.1:5432", params[] = "user\0alice";
+    *s = (struct side){.client = buf_make(1 << 20), .server = buf_make(1 << 20)};
+    s->session = session_create(e, s, (struct slice){(const uint8_t *)address, sizeof address - 1},
+                                (struct slice){(const uint8_t *)params, sizeof params}, false);
+}
+
+static void close_side(struct side *s) {
+    session_destroy(s->session);
+    buf_free(&s->client);
+    buf_free(&s->server);
+}
+
+typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len);
+
+static void offer(struct side *s, struct buf *b, const uint8_t *bytes, size_t len, take_function *take) {
+    buf_put(b, bytes, len);
+    while (b->len && !s->session->failed) {
+        uint8_t *copy = malloc(b->len);
+        if (!copy)
+            abort();
+        memcpy(copy, b->data, b->len);
+        size_t taken = take(s->session, copy, b->len);
+        free(copy);
+        if (taken > b->len)
+            abort();
+        buf_consume(b, taken);
+        if (!taken)
+            break;
+    }
+}
+
+// What makes a lookup, and what answers one, is too unlikely to be found by chance.
+static struct slice text_of(const char *s) {
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+static void put_bind(struct buf *b, const char *statement) {
+    size_t at = write_begin(b, F_BIND);
+    buf_put_u8(b, 0);
+    buf_put_str(b, statement);
+    buf_put_u16(b, 0);
+    buf_put_u16(b, 1);
+    buf_put_u32(b, 1);
+    buf_put_u8(b, '7');
+    buf_put_u16(b, 0);
+    write_end(b, at);
+}
+
+static void put_statement(struct buf *b, unsigned which) {
+    static const char *const texts[] = {"SELECT a FROM items WHERE id = 5",
+                                        "SELECT a FROM items WHERE id = 6",
+                                        "SELECT a FROM items WHERE id = $1",
+                                        "SET x = 'y'",
+                                        "BEGIN",
+                                        "COMMIT",
+                                        "CREATE TABLE x (y int)"};
+    const char *text = texts[which % 7];
+    if (which & 8) {
+        write_query(b, text, strlen(text));
+        return;
+    }
+    write_parse(b, text_of(which & 16 ? "s" : ""), text_of(text), NULL, 0);
+    if (which & 32)
+        write_describe(b, 'S', text_of(which & 16 ? "s" : ""));
+    if (which & 64)
+        put_bind(b, which & 16 ? "s" : "");
+    if (which & 64)
+        write_execute_all(b, text_of(""));
+    if (which & 128)
+        write_empty(b, F_SYNC);
+}
+
+static void say_something(struct side *s, uint8_t which) {
+    struct buf b = buf_make(1 << 16);
+    if (which == 1) {
+        put_bind(&b, "");
+        write_execute_all(&b, text_of(""));
+        write_empty(&b, F_SYNC);
+    } else {
+        put_statement(&b, which);
+    }
+    offer(s, &s->client, b.data, b.len, session_from_client);
+    buf_free(&b);
+}
+
+static void put_row(struct buf *b, const char *const *values, unsigned n) {
+    size_t at = write_begin(b, B_DATA_ROW);
+    buf_put_u16(b, (uint16_t)n);
+    for (unsigned i = 0; i < n; i++) {
+        buf_put_u32(b, (uint32_t)strlen(values[i]));
+        buf_put_text(b, values[i]);
+    }
+    write_end(b, at);
+}
+
+static void put_description(struct buf *b, unsigned n) {
+    size_t at = write_begin(b, B_ROW_DESCRIPTION);
+    buf_put_u16(b, (uint16_t)n);
+    for (unsigned i = 0; i < n; i++) {
+        buf_put_str(b, "column");
+        for (int byte = 0; byte < 18; byte++)
+            buf_put_u8(b, 0);
+    }
+    write_end(b, at);
+}
+
+static void reply_something(struct side *s, uint8_t which) {
+    static const char *const vet[] = {"r", "p", "f", "public", "f", "23", "t", "0", "0", "0", "0"};
+    static const char *const proof[] = {"digest", "", "role", "0"}, *const plain[] = {"t"};
+    static const char *const five[] = {"5", "x"}, *const seven[] = {"7", "x"}, *const one[] = {"1", "x"};
+    static const char empty[] = {B_PARSE_COMPLETE, B_BIND_COMPLETE, B_CLOSE_COMPLETE,
+                                 B_NO_DATA,        B_EMPTY_QUERY,   B_PORTAL_SUSPENDED};
+    static const struct {
+        const char *const *values;
+        unsigned n;
+    } rows[] = {{vet, 11}, {proof, 4}, {plain, 1}, {five, 2}, {seven, 2}, {one, 2}};
+    struct buf b = buf_make(1 << 16);
+    switch (which / 8 % 6) {
+    case 0:
+        write_empty(&b, empty[which % 6]);
+        break;
+    case 1:
+        put_row(&b, rows[which % 6].values, rows[which % 6].n);
+        break;
+    case 2:
+        put_description(&b, which % 4);
+        break;
+    case 3:
+        write_select_complete(&b, which % 4);
+        break;
+    case 4:
+        write_error(&b, which & 1 ? "FATAL" : "ERROR", "42601", "no", NULL, NULL);
+        break;
+    default:
+        write_ready(&b, which & 1 ? 'I' : which & 2 ? 'T' : 'E');
+        break;
+    }
+    offer(s, &s->server, b.data, b.len, session_from_server);
+    buf_free(&b);
+}
+
+static void step(struct engine *e, struct side *s, uint8_t what, const uint8_t *bytes, size_t len) {
+    e->now += 100;
+    switch (what / SESSIONS % 8) {
+    case 0:
+        offer(s, &s->client, bytes, len, session_from_client);
+        break;
+    case 1:
+        offer(s, &s->server, bytes, len, session_from_server);
+        break;
+    case 2:
+        for (size_t i = 0; i < len; i++)
+            say_something(s, bytes[i]);
+        break;
+    case 3:
+        for (size_t i = 0; i < len; i++)
+            reply_something(s, bytes[i]);
+        break;
+    case 4:
+        engine_turn(e, e->now + len * 1000);
+        break;
+    case 5:
+        (void)session_cancel(s->session);
+        break;
+    case 6:
+        if (s->cancels) {
+            s->cancels--;
+            session_cancel_done(s->session);
+        }
+        break;
+    default:
+        if (session_partial_expired(s->session, e->now + len * 1000))
+            offer(s, &s->client, NULL, 0, session_from_client);
+        break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct side sides[SESSIONS];
+    struct engine *e = engine_create(&limits, &effects, NULL);
+    if (!e)
+        return 0;
+    e->now = 1;
+    for (int i = 0; i < SESSIONS; i++)
+        open_side(e, &sides[i]);
+    while (size >= 2) {
+        size_t len = data[1] < size - 2 ? data[1] : size - 2;
+        struct side *s = &sides[data[0] % SESSIONS];
+        step(e, s, data[0], data + 2, len);
+        data += 2 + len;
+        size -= 2 + len;
+        if (s->session->failed) {
+            close_side(s);
+            open_side(e, s);
+        }
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        close_side(&sides[i]);
+    engine_destroy(e);
+    return 0;
+}
