@@ -115,6 +115,8 @@ static void end_reply(struct session *s, char status) {
     s->txn = status;
     if (!s->owed.n)
         s->copying = false;
+    if (!s->owed.n && s->in_unit)
+        session_go_opaque(s); // it was not asked for yet
     switch (o.kind) {
     case OWED_FORWARD:
         end_forward(s, &o);

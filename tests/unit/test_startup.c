@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Start-up packets, and what is changed of the log-in.
+#include <criterion/criterion.h>
+
+#include "protocol/startup.h"
+#include "tests/unit/bytes.h"
+
+// A start-up packet from its body.
+static struct startup read_body(struct slice body) {
+    uint8_t *copy = exact_copy(body.data, body.len);
+    struct frame f = {.type = 0, .body = copy, .body_len = body.len, .size = body.len + 4};
+    struct startup s = startup_read(&f);
+    free(copy);
+    return s;
+}
+
+static const struct {
+    const char *name;
+    struct slice body;
+    enum startup_kind kind;
+} packets[] = {
+    {"protocol 3.0", LIT("\0\3\0\0user\0a\0\0"), STARTUP_SESSION},
+    {"protocol 3.2", LIT("\0\3\0\2user\0a\0\0"), STARTUP_SESSION},
+    {"no parameters", LIT("\0\3\0\0\0"), STARTUP_SESSION},
+    {"an empty value", LIT("\0\3\0\0user\0\0\0"), STARTUP_SESSION},
+    {"protocol 2", LIT("\0\2\0\0user\0a\0\0"), STARTUP_BAD},
+    {"protocol 4", LIT("\0\4\0\0user\0a\0\0"), STARTUP_BAD},
+    {"no last zero", LIT("\0\3\0\0user\0a\0x"), STARTUP_BAD},
+    {"a name without a value", LIT("\0\3\0\0user\0\0"), STARTUP_BAD},
+    {"an empty name", LIT("\0\3\0\0\0a\0\0"), STARTUP_BAD},
+    {"nothing behind the version", LIT("\0\3\0\0"), STARTUP_BAD},
+    {"SSLRequest", LIT("\x04\xd2\x16\x2f"), STARTUP_SSL},
+    {"SSLRequest with more", LIT("\x04\xd2\x16\x2f\0"), STARTUP_BAD},
+    {"GSSENCRequest", LIT("\x04\xd2\x16\x30"), STARTUP_GSS},
+    {"CancelRequest", LIT("\x04\xd2\x16\x2e\0\0\0\1\1\2\3\4"), STARTUP_CANCEL},
+    {"CancelRequest without a key", LIT("\x04\xd2\x16\x2e\0\0\0\1"), STARTUP_BAD},
+    {"CancelRequest with a short key", LIT("\x04\xd2\x16\x2e\0\0\0\1\1\2\3"), STARTUP_BAD},
+};
+
+Test(startup, packets_are_what_they_are) {
+    for (size_t i = 0; i < sizeof packets / sizeof *packets; i++)
+        cr_assert_eq(read_body(packets[i].body).kind, packets[i].kind, "%s", packets[i].name);
+}
+
+Test(startup, keys_of_cancel_requests_have_up_to_256_bytes) {
+    struct buf b = buf_make(1000);
+    buf_put(&b, "\x04\xd2\x16\x2e\0\0\0\1", 8);
+    for (int i = 0; i < 256; i++)
+        buf_put_u8(&b, 7);
+    cr_assert_eq(read_body((struct slice){b.data, b.len}).kind, STARTUP_CANCEL);
+    buf_put_u8(&b, 7);
+    cr_assert_eq(read_body((struct slice){b.data, b.len}).kind, STARTUP_BAD);
+    buf_free(&b);
+}
+
+// No cut of a packet is taken for a session with other parameters.
+Test(startup, cut_packets_are_bad_or_shorter) {
+    struct slice s = BYTES("\0\3\0\0user\0alice\0database\0x\0\0");
+    for (size_t cut = 4; cut < s.len; cut++) {
+        enum startup_kind kind = read_body((struct slice){s.data, cut}).kind;
+        cr_assert_eq(kind, STARTUP_BAD, "cut at %zu", cut);
+    }
+}
+
+Test(startup, parameters_are_found_by_their_name) {
+    struct slice body = BYTES("\0\3\0\0user\0alice\0options\0\0\0"), v;
+    struct frame f = {.body = body.data, .body_len = body.len};
+    struct startup s = startup_read(&f);
+    cr_assert(startup_param(&s, "user", &v) && slice_is(v, "alice", 5));
+    cr_assert(startup_param(&s, "options", &v) && v.len == 0);
+    cr_assert_not(startup_param(&s, "alice", &v), "a value is no name");
+    cr_assert_not(startup_param(&s, "use", &v));
+}
+
+static bool strip(struct slice body, struct buf *out) {
+    uint8_t *copy = exact_copy(body.data, body.len);
+    struct frame f = {.type = B_AUTHENTICATION, .body = copy, .body_len = body.len, .size = body.len + 5};
+    bool stripped = startup_strip_plus(&f, out);
+    free(copy);
+    return stripped;
+}
+
+Test(startup, channel_binding_is_taken_out_of_the_offer) {
+    struct buf out = buf_make(1000);
+    cr_assert(strip(BYTES("\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"), &out));
+    struct slice wanted = BYTES("R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0");
+    cr_assert(slice_is((struct slice){out.data, out.len}, (const char *)wanted.data, wanted.len));
+    buf_reset(&out);
+    cr_assert_not(strip(BYTES("\0\0\0\x0aSCRAM-SHA-256\0\0"), &out), "nothing to take out");
+    cr_assert_eq(out.len, 0);
+    cr_assert_not(strip(BYTES("\0\0\0\5salt"), &out), "another request");
+    cr_assert_not(strip(BYTES("\0\0\0\x0a"), &out), "no list");
+    cr_assert_not(strip(BYTES("\0\0\0\x0a-PLUS"), &out), "a name without its end");
+    buf_free(&out);
+}
+
+static bool denies(struct slice body) {
+    uint8_t *copy = exact_copy(body.data, body.len);
+    struct frame f = {.type = F_PASSWORD, .body = copy, .body_len = body.len};
+    bool denied = startup_sasl_denied_binding(&f);
+    free(copy);
+    return denied;
+}
+
+Test(startup, a_client_that_expected_channel_binding_is_recognised) {
+    cr_assert(denies(BYTES("SCRAM-SHA-256\0\0\0\0\5y,,n=")));
+    cr_assert_not(denies(BYTES("SCRAM-SHA-256\0\0\0\0\5n,,n=")));
+    cr_assert_not(denies(BYTES("secret\0")));
+    struct slice whole = BYTES("SCRAM-SHA-256\0\0\0\0\5y");
+    for (size_t cut = 0; cut < whole.len; cut++)
+        cr_assert_not(denies((struct slice){whole.data, cut}), "cut at %zu", cut);
+}
