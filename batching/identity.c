@@ -260,16 +260,25 @@ void session_identity_reset_all(struct identity_table *t, struct session_identit
         session_identity_doubt(t, s);
 }
 
-// DISCARD ALL resets the role, too, and drops temporary tables.
+// Was the proof made under the role of the log-in itself?
+static bool proven_without_role(const struct buf *proof) {
+    struct slice roles;
+    return msg_row_column(proof->data, proof->len, 2, &roles) && roles.len > 5 &&
+           memcmp(roles.data + roles.len - 5, "\x01none", 5) == 0;
+}
+
+// DISCARD ALL drops temporary tables, resets the session's user and ends every role, also one that ALTER ROLE …
+// SET role had set at log-in: only a proof that was made before any of them leads back. (In mode observe nothing
+// is proven.)
 void session_identity_discard_all(struct identity_table *t, struct session_identity *s) {
     settings_clear(s);
     drop_current(t, s);
     if (s->state == IDENTITY_FOREVER)
         return;
-    if (s->clean_proof.len) {
+    if (proven_without_role(&s->clean_proof)) {
         identity_proof_row(s, (struct slice){s->clean_proof.data, s->clean_proof.len});
         s->state = IDENTITY_PROVEN;
-    } else if (s->state != IDENTITY_PROVEN) {
+    } else if (s->state != IDENTITY_PROVEN || s->proof.len) {
         s->state = IDENTITY_UNPROVEN;
     }
     s->reset = s->state == IDENTITY_PROVEN;
@@ -277,14 +286,13 @@ void session_identity_discard_all(struct identity_table *t, struct session_ident
 }
 
 const char *identity_proof_query(void) {
-    // Everything is qualified: the session's search_path must not choose what is called. reset_val is the
-    // value in force at login. Of a byte string equal to another's, every setting is equal.
+    // Everything is qualified: the session's search_path must not choose what is called. reset_val is the value in
+    // force at log-in. The server gives the settings in the order of their names.
     return "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.textsend(pg_catalog.string_agg("
-           "pg_catalog.concat(name, '=', reset_val), E'\\x01' ORDER BY name COLLATE \"C\"))), 'hex'), "
+           "pg_catalog.concat(name, '=', reset_val), E'\\x01'))), 'hex'), "
            "pg_catalog.string_agg(CASE WHEN setting IS DISTINCT FROM reset_val "
-           "THEN pg_catalog.concat(E'\\x01', name, '=', setting) END, '' ORDER BY name COLLATE \"C\"), "
-           "pg_catalog.concat(CURRENT_USER, E'\\x01', SESSION_USER, E'\\x01', "
-           "pg_catalog.current_setting('role')), "
+           "THEN pg_catalog.concat(E'\\x01', name, '=', setting) END, ''), "
+           "pg_catalog.concat(CURRENT_USER, E'\\x01', SESSION_USER, E'\\x01', pg_catalog.current_setting('role')), "
            "pg_catalog.pg_my_temp_schema()::pg_catalog.text FROM pg_catalog.pg_settings";
 }
 

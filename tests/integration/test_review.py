@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What an adversary tried: each test once got an answer, or an end, that PostgreSQL would not have given."""
+import threading
+import time
+
+import pytest
+
+import proto
+from proto import SYNC, bind, execute, parse, query, unit
+
+SETUP = """
+DROP SCHEMA IF EXISTS review, first CASCADE;
+CREATE SCHEMA review;
+CREATE SCHEMA first;
+CREATE TABLE review.guarded (id int PRIMARY KEY, body text);
+INSERT INTO review.guarded SELECT i, 'guarded ' || i FROM generate_series(1, 60) i;
+CREATE TABLE review.stamp (id int PRIMARY KEY, at timestamptz);
+INSERT INTO review.stamp SELECT i, '2024-01-01'::timestamptz + i * interval '1 hour' FROM generate_series(1, 60) i;
+CREATE TABLE review.spot (id int PRIMARY KEY, body text);
+INSERT INTO review.spot SELECT i, 'review ' || i FROM generate_series(1, 60) i;
+CREATE TABLE review.slow (id int, body text);
+INSERT INTO review.slow SELECT i, 'slow' FROM generate_series(1, 100000) i;
+GRANT USAGE ON SCHEMA review, first TO PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA review TO PUBLIC;
+REVOKE SELECT ON review.guarded FROM PUBLIC;
+GRANT SELECT ON review.guarded TO app
+"""
+KEYS = range(1, 13)
+LOOKUPS = {"simple": lambda sql, k: query(sql % k), "extended": lambda sql, k: unit(sql.replace("%d", "$1"), [k])}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables(pg):
+    with pg.admin() as a:
+        for statement in SETUP.split(";\n"):
+            a.sql(statement)
+        a.sql("DO $$ BEGIN CREATE ROLE lone LOGIN NOINHERIT; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        a.sql("GRANT app TO lone")
+
+
+@pytest.fixture(params=LOOKUPS)
+def lookup(request):
+    return LOOKUPS[request.param]
+
+
+def test_discard_all_ends_a_role(pg, proxy, folding, lookup):
+    """The first proof of a session was made under a role; DISCARD ALL takes the role away."""
+    sql = "SELECT body FROM review.guarded WHERE id = %d"
+    units = [lookup(sql, k) for k in KEYS]
+    conns = folding.connections(proxy, 24, user="lone")
+    for c in conns:
+        c.sql("SET ROLE app")
+    folding.warm(conns[:12], units, "guarded")
+    folding.warm(conns[12:], units, "guarded")
+    for c in conns[:12]:
+        c.sql("RESET ALL")
+    for c in conns[12:]:
+        c.sql("DISCARD ALL")
+    for _ in range(3):
+        replies, _ = folding.burst(conns, units * 2, "guarded")
+        assert not any(proto.errors(r) for r in replies[:12])
+        assert [e["C"] for r in replies[12:] for e in proto.errors(r)] == ["42501"] * 12
+        assert not any(proto.rows(r) for r in replies[12:])
