@@ -39,6 +39,7 @@ static void owed_release(struct session *s, struct owed *o) {
         b->why = b->why ? b->why : "the connection that ran it was lost";
         engine_batch_ended(s->engine, b);
     }
+    s->engine->proving -= o->kind == OWED_PROOF;
     if (o->kind == OWED_VET || o->kind == OWED_READ_VET)
         o->of.group->state = GROUP_NEW;
     if (o->kind == OWED_FORWARD && o->of.group)
@@ -137,10 +138,10 @@ void session_go_opaque(struct session *s) {
     s->opaque = true;
     release_forwarded(s);
     s->in_unit = false;
-    if (s->held_full) {
-        s->held_full = false;
+    s->cancel_pending = false;
+    if (s->hold || s->held_full)
         s->engine->effects->resume_client(s->owner);
-    }
+    s->hold = s->held_full = false;
     session_identity_forever(&s->engine->identities, &s->identity);
     session_drop_expected(s);
 }
@@ -437,7 +438,7 @@ void session_pump(struct session *s) {
         lookup_free(e, l);
     }
     for (struct lookup *l = s->first; l; l = l->next) {
-        if (l->state == LOOKUP_ALONE && (s->cancelling || !send_original(s, l)))
+        if (l->state == LOOKUP_ALONE && (s->cancelling || s->cancel_pending || !send_original(s, l)))
             break;
         if (l->state != LOOKUP_SENT)
             break;
@@ -453,7 +454,7 @@ void session_run_alone(struct session *s, struct lookup *l) {
 // Only lookups that run on the own connection are under way: what is sent behind them is answered behind
 // them.
 bool session_order_is_safe(const struct session *s) {
-    if (s->cancelling)
+    if (s->cancelling || s->cancel_pending) // what is sent now could be cancelled in place of what was meant
         return false;
     for (const struct lookup *l = s->first; l; l = l->next)
         if (l->state != LOOKUP_SENT)
@@ -594,6 +595,7 @@ void session_start_proof(struct session *s) {
         return;
     if (send_query(s, OWED_PROOF, sql, strlen(sql))) {
         s->identity.state = IDENTITY_PROVING;
+        s->engine->proving++;
         s->engine->counters.proofs++;
     }
 }

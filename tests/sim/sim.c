@@ -55,7 +55,7 @@ static bool run(uint64_t seed, unsigned steps, unsigned long *units, unsigned lo
 
 int main(void) {
     unsigned long passed = 0, failed = 0, units = 0, folded = 0;
-    unsigned long first = number("SIM_SEED", 1), runs = getenv("SIM_SEED") ? 1 : number("SIM_RUNS", 150);
+    unsigned long first = number("SIM_SEED", 1), runs = number("SIM_RUNS", getenv("SIM_SEED") ? 1 : 150);
     for (unsigned long seed = first; seed < first + runs; seed++) {
         bool good = run(seed, (unsigned)number("SIM_STEPS", 60000), &units, &folded);
         passed += good;
