@@ -212,9 +212,17 @@ static unsigned parameter_count(const struct group *g) {
     return g->values ? 1 : (unsigned)g->shape->parsed->n_params;
 }
 
-// Equal statements of different groups (other result formats) share what is prepared.
+#define PREPARED_MAX_AGE 60000000 // microseconds
+
+// Equal statements of different groups (other result formats) share what is prepared, as long as the text would mean
+// the same if it were read again: constants are read as the session's settings say (TimeZone, DateStyle), and a
+// name finds its table when the statement is parsed. The server keeps both, even where a table that was created
+// since stands earlier in search_path. What was created past us is seen after a time.
 static XXH128_hash_t statement_digest(struct group *g) {
     size_t text_len = g->text.len;
+    buf_put_u64(&g->text, g->identity->id);
+    buf_put_u64(&g->text, g->generation);
+    buf_put_u64(&g->text, g->vetted_at / PREPARED_MAX_AGE);
     for (unsigned i = 0; i < parameter_count(g); i++)
         buf_put_u32(&g->text, parameter_type(g, i));
     XXH128_hash_t h = XXH3_128bits(g->text.data, g->text.len);
@@ -276,10 +284,10 @@ static const char *judge(struct group *g, const struct vet_result *r) {
 }
 
 const char *group_vetted(struct group *g, const struct vet_result *r, uint64_t now, uint64_t generation) {
-    const char *refusal = judge(g, r);
-    g->state = refusal ? GROUP_REFUSED : GROUP_READY;
     g->vetted_at = now;
     g->generation = generation;
+    const char *refusal = judge(g, r);
+    g->state = refusal ? GROUP_REFUSED : GROUP_READY;
     g->vettings++;
     buf_reset(&g->row_description);
     return refusal;

@@ -47,7 +47,7 @@ struct group {
     enum fold_form form;
     uint32_t key_type;       // of the array's elements
     uint32_t column_type;    // of the key's column
-    XXH128_hash_t statement; // READY: digest of the folded text and its types; names the prepared statement
+    XXH128_hash_t statement; // READY: names the prepared statement, see statement_digest
     struct buf text;         // READY: the folded statement
     struct buf row_description;  // READY, once a batch ran: RowDescription's body without the added column;
                                  // else empty

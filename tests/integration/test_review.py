@@ -61,3 +61,36 @@ def test_discard_all_ends_a_role(pg, proxy, folding, lookup):
         assert not any(proto.errors(r) for r in replies[:12])
         assert [e["C"] for r in replies[12:] for e in proto.errors(r)] == ["42501"] * 12
         assert not any(proto.rows(r) for r in replies[12:])
+
+
+def test_constants_are_read_as_the_session_reads_them(pg, proxy, folding, lookup):
+    """What a time constant means depends on TimeZone when the statement is parsed."""
+    sql = "SELECT at FROM review.stamp WHERE id = %d AND at >= '2024-01-01 06:00'"
+    units = [lookup(sql, k) for k in KEYS]
+    conns = folding.connections(proxy, 12)
+    for zone in ("UTC", "Asia/Tokyo", "America/New_York", "UTC"):
+        for c in conns:
+            c.sql("SET TIME ZONE '%s'" % zone)
+        folding.warm(conns, units, "stamp")
+        replies, _ = folding.burst(conns, units, "stamp")
+        with pg.connect() as d:
+            d.sql("SET TIME ZONE '%s'" % zone)
+            assert replies == folding.expect(d, units)
+
+
+def test_table_in_front_of_another(pg, proxy, folding, lookup):
+    """A table that appears earlier in search_path is the one that a new statement means."""
+    path = {"search_path": "first, review"}
+    units = [lookup("SELECT body FROM spot WHERE id = %d", k) for k in KEYS]
+    conns = folding.connections(proxy, 12, **path)
+    folding.warm(conns, units, "spot")
+    with proxy.connect("postgres", "app") as admin:
+        try:
+            admin.sql("CREATE TABLE first.spot AS SELECT id, 'first ' || id AS body FROM review.spot")
+            admin.sql("ALTER TABLE first.spot ADD PRIMARY KEY (id)")
+            admin.sql("GRANT SELECT ON first.spot TO PUBLIC")
+            folding.warm(conns, units, "spot")
+            replies, _ = folding.burst(conns, units, "spot")
+            assert [proto.rows(r) for r in replies] == [[[b"first %d" % k]] for k in KEYS]
+        finally:
+            admin.sql("DROP TABLE IF EXISTS first.spot")
