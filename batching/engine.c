@@ -83,6 +83,7 @@ void engine_unlist_proof(struct engine *e, struct session *s) {
 
 // ---- running lookups
 
+#define MAX_PROVING 8 // identity queries under way at once
 #define STALL 10000 // microseconds that lookups wait for what is under way before more of their group is started
 
 static void run_alone(struct lookup *l) {
@@ -328,6 +329,17 @@ static void expire_batches(struct engine *e) {
     }
 }
 
+// A pool that opens many connections at once must not make the server prove them all at once: those that wait for their turn
+// fold within themselves meanwhile.
+static void start_proofs(struct engine *e) {
+    while (e->to_prove && e->proving < MAX_PROVING) {
+        struct session *s = e->to_prove;
+        e->to_prove = s->next_proof;
+        s->proof_listed = false;
+        session_start_proof(s);
+    }
+}
+
 void engine_turn(struct engine *e, uint64_t now) {
     e->now = now;
     expire_batches(e);
@@ -339,12 +351,7 @@ void engine_turn(struct engine *e, uint64_t now) {
         g->listed = false;
         engine_dispatch_group(e, g);
     }
-    while (e->to_prove) {
-        struct session *s = e->to_prove;
-        e->to_prove = s->next_proof;
-        s->proof_listed = false;
-        session_start_proof(s);
-    }
+    start_proofs(e);
 }
 
 uint64_t engine_deadline(const struct engine *e) {

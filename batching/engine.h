@@ -64,6 +64,7 @@ struct engine {
     struct session *sessions; // list
     struct batch *batches;    // list, oldest last
     struct session *to_prove; // sessions whose identity shall be proven at the end of the turn
+    unsigned proving;         // identity queries under way
     struct group *listed;     // groups that engine_turn looks at
     uint64_t next_session;
     struct engine_counters counters;

@@ -131,6 +131,7 @@ static void end_reply(struct session *s, char status) {
         engine_batch_ended(s->engine, o.of.batch);
         break;
     case OWED_PROOF:
+        s->engine->proving--;
         identity_proof_end(&s->engine->identities, &s->identity, !o.error);
         break;
     case OWED_VET:
