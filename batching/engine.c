@@ -83,8 +83,10 @@ void engine_unlist_proof(struct engine *e, struct session *s) {
 
 // ---- running lookups
 
-#define MAX_PROVING 8 // identity queries under way at once
-#define STALL 10000 // microseconds that lookups wait for what is under way before more of their group is started
+#define OWN_TURN    5000000 // microseconds after which a session's lookup runs on its own connection once more
+#define MAX_PROVING 8       // identity queries under way at once
+#define STALL                                                                                                \
+    10000 // microseconds that lookups wait for what is under way before more of their group is started
 
 static void run_alone(struct lookup *l) {
     lookup_detach_waiting(l);
@@ -104,6 +106,12 @@ static void start_vet(struct group *g, struct session *s) {
         session_start_vet(s, g);
 }
 
+// The server counts a session as idle while others' connections answer its lookups (idle_session_timeout, and
+// firewalls that forget). Now and then one runs on its own.
+static bool is_forgotten(const struct engine *e, const struct session *s) {
+    return e->now > s->last_sent + OWN_TURN;
+}
+
 // Lookups that came before their group was vetted still carry their keys as text. Those without a plain key
 // run alone.
 static void read_keys(struct engine *e, struct group *g) {
@@ -111,10 +119,10 @@ static void read_keys(struct engine *e, struct group *g) {
         next = l->next_waiting;
         if (!l->has_key)
             l->has_key = key_read(g->key_type, l->key_format, l->raw_key, &l->key);
-        if (!l->has_key) {
+        if (!l->has_key)
             e->counters.forwarded[REASON_KEY_VALUE]++;
+        if (!l->has_key || is_forgotten(e, l->session))
             run_alone(l);
-        }
     }
 }
 
@@ -299,14 +307,16 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
 
 // ---- turns and time
 
+// Not when something of the lender's own client has been sent behind it already, which the request could hit.
 static void cancel_batch(struct engine *e, struct batch *b) {
     struct session *lender = b->lender;
     const struct owed *o = lender ? owed_head(lender) : NULL;
-    if (o && o->kind == OWED_BATCH && o->of.batch == b)
+    if (o && o->kind == OWED_BATCH && o->of.batch == b && lender->owed.n == 1)
         lender->cancelling += e->effects->relay_cancel(lender->owner);
 }
 
-// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked to end it.
+// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked
+// to end it.
 static void expire_batch(struct engine *e, struct batch *b) {
     b->failed = true;
     b->why = "the batch took longer than batching.timeout";
@@ -329,8 +339,8 @@ static void expire_batches(struct engine *e) {
     }
 }
 
-// A pool that opens many connections at once must not make the server prove them all at once: those that wait for their turn
-// fold within themselves meanwhile.
+// A pool that opens many connections at once must not make the server prove them all at once: those that wait
+// for their turn fold within themselves meanwhile.
 static void start_proofs(struct engine *e) {
     while (e->to_prove && e->proving < MAX_PROVING) {
         struct session *s = e->to_prove;

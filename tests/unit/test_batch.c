@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Batches: made-up replies folded back into each member's own answer, in both forms and all framings, and
+// every reply that is not the expected one makes the batch fail and nothing else.
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "batching/batch.h"
+#include "tests/unit/bytes.h"
+
+#define MAX_MEMBERS 8
+
+struct fixture {
+    struct shape_cache shapes;
+    struct identity_table identities;
+    struct session_identity session;
+    struct group_table groups;
+    struct group *group;
+    struct lookup *lookups[MAX_MEMBERS];
+    unsigned n;
+    struct batch *batch;
+    struct buf sent;
+};
+
+// A group of "SELECT a FROM t WHERE id = $1" with these result formats, vetted for this form.
+static void setup(struct fixture *f, enum fold_form form, struct slice formats) {
+    *f = (struct fixture){.sent = buf_make(10000)};
+    enum reason why;
+    struct msg_bind m = {.n_result_formats = (uint16_t)(formats.len / 2), .result_formats = formats.data};
+    struct vet_result r = {.answered = true, .ok = true, .key_unique = form == FORM_IN, .key_type = OID_INT4};
+    shape_cache_init(&f->shapes, 10, 1000);
+    identity_table_init(&f->identities);
+    session_identity_init(&f->session, text_slice("server"), BYTES(""));
+    group_table_init(&f->groups, 10);
+    struct shape *s = shape_extended(&f->shapes, text_slice("SELECT a FROM t WHERE id = $1"), 0, NULL, &why);
+    f->group = group_for_extended(&f->groups, &f->identities, s,
+                                  session_identity_current(&f->identities, &f->session), &m);
+    cr_assert_null(group_vetted(f->group, &r, 1, 1));
+    cr_assert_eq(f->group->form, form);
+}
+
+static void teardown(struct fixture *f) {
+    batch_destroy(f->batch);
+    for (unsigned i = 0; i < f->n; i++)
+        free(f->lookups[i]);
+    group_table_finish(&f->groups, &f->identities);
+    session_identity_finish(&f->identities, &f->session);
+    identity_table_finish(&f->identities);
+    shape_cache_finish(&f->shapes);
+    buf_free(&f->sent);
+}
+
+// A waiting lookup: Bind of the named statement "s" and what else its framing has.
+static struct lookup *add(struct fixture *f, const char *key) {
+    struct buf b = buf_make(1000);
+    size_t at = write_begin(&b, F_BIND);
+    buf_put_str(&b, "");
+    buf_put_str(&b, "s");
+    buf_put_u16(&b, 0);
+    buf_put_u16(&b, 1);
+    buf_put_u32(&b, (uint32_t)strlen(key));
+    buf_put_text(&b, key);
+    buf_put_u16(&b, 0);
+    write_end(&b, at);
+    struct lookup *l = calloc(1, sizeof *l + b.len);
+    memcpy(l->bytes, b.data, b.len);
+    l->len = b.len;
+    l->has_key = key_read(OID_INT4, 0, text_slice(key), &l->key);
+    l->group = f->group;
+    l->previous_waiting = f->group->last;
+    *(f->group->last ? &f->group->last->next_waiting : &f->group->first) = l;
+    f->group->last = l;
+    f->group->n_waiting++;
+    f->lookups[f->n++] = l;
+    buf_free(&b);
+    return l;
+}
+
+static void start_with(struct fixture *f, bool prepared, unsigned n_closes, unsigned max_keys,
+                       size_t max_answer) {
+    XXH128_hash_t closes[2] = {f->group->statement, {1, 2}};
+    f->batch = batch_create(f->group, max_keys, max_answer);
+    buf_reset(&f->sent);
+    batch_write(f->batch, prepared, closes, n_closes, &f->sent);
+    cr_assert_not(f->sent.failed);
+}
+
+static void start(struct fixture *f) {
+    start_with(f, false, 1, 100, 10000);
+}
+
+static bool feed_bytes(struct fixture *f, struct buf *b) {
+    struct frame fr;
+    uint8_t *copy = exact_copy(b->data, b->len);
+    cr_assert_eq(frame_read(copy, b->len, &fr), FRAME_OK);
+    bool ended = batch_feed(f->batch, &fr);
+    free(copy);
+    buf_free(b);
+    return ended;
+}
+
+static void put_field(struct buf *b, const char *name) {
+    buf_put_str(b, name);
+    buf_put(b, "\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 18);
+}
+
+// T: the description of the added column and n more.
+static bool describe(struct fixture *f, const char *added, unsigned n) {
+    struct buf b = buf_make(1000);
+    size_t at = write_begin(&b, B_ROW_DESCRIPTION);
+    buf_put_u16(&b, (uint16_t)(n + 1));
+    put_field(&b, added);
+    for (unsigned i = 0; i < n; i++)
+        put_field(&b, "a");
+    write_end(&b, at);
+    return feed_bytes(f, &b);
+}
+
+// The messages of a reply but rows and descriptions, by their types.
+static bool feed(struct fixture *f, const char *types) {
+    bool ended = false;
+    for (; *types; types++) {
+        struct buf b = buf_make(1000);
+        if (*types == 'T') {
+            ended = describe(f, "id", 1);
+            continue;
+        }
+        if (*types == 'Z')
+            write_ready(&b, 'I');
+        else if (*types == 'C')
+            write_select_complete(&b, 0);
+        else if (*types == 'E')
+            write_error(&b, "ERROR", "42P01", "no", NULL, NULL);
+        else
+            write_empty(&b, *types);
+        ended = feed_bytes(f, &b);
+    }
+    return ended;
+}
+
+static void row(struct fixture *f, const char *tag, const char *value) {
+    struct buf b = buf_make(1000);
+    const char *values[] = {tag, value};
+    put_text_row(&b, values, 2);
+    cr_assert_not(feed_bytes(f, &b));
+}
+
+// The types of the messages that member i gets, and the values of its rows behind their D.
+static const char *answer(struct fixture *f, unsigned i) {
+    static char text[500];
+    struct buf out = buf_make(10000);
+    struct frame fr;
+    size_t n = 0;
+    batch_answer(f->batch, i, 'I', &out);
+    cr_assert_not(out.failed);
+    for (size_t at = 0; at < out.len; at += fr.size) {
+        cr_assert_eq(frame_read(out.data + at, out.len - at, &fr), FRAME_OK);
+        struct slice v;
+        text[n++] = (char)fr.type;
+        if (fr.type == B_DATA_ROW && msg_row_column(fr.body, fr.body_len, 0, &v))
+            n += (size_t)snprintf(text + n, sizeof text - n, "%.*s", (int)v.len, (const char *)v.data);
+        if (fr.type == B_COMMAND_COMPLETE)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s", (const char *)fr.body + 7);
+    }
+    text[n] = 0;
+    buf_free(&out);
+    return text;
+}
+
+// ---- what is sent
+
+static const char *types_of(const struct buf *b) {
+    static char text[50];
+    struct frame fr;
+    size_t n = 0;
+    for (size_t at = 0; at < b->len; at += fr.size) {
+        cr_assert_eq(frame_read(b->data + at, b->len - at, &fr), FRAME_OK);
+        text[n++] = (char)fr.type;
+    }
+    text[n] = 0;
+    return text;
+}
+
+Test(batch, sends_what_the_lender_lacks) {
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    add(&f, "1");
+    start_with(&f, false, 2, 100, 10000);
+    cr_assert_str_eq(types_of(&f.sent), "CCPDBES");
+    cr_assert_not(feed(&f, "331tT2C"));
+    cr_assert(feed(&f, "Z"));
+    cr_assert_not(f.batch->failed);
+    batch_destroy(f.batch);
+    add(&f, "2");
+    start_with(&f, true, 0, 100, 10000);
+    cr_assert_str_eq(types_of(&f.sent), "BES", "prepared, and the columns are known");
+    cr_assert(feed(&f, "2CZ"));
+    cr_assert_not(f.batch->failed);
+    teardown(&f);
+}
+
+Test(batch, sends_each_key_once) {
+    struct fixture f;
+    struct frame fr;
+    struct msg_bind m;
+    struct slice v;
+    size_t walk = 0;
+    setup(&f, FORM_IN, BYTES(""));
+    add(&f, "7");
+    add(&f, "8");
+    add(&f, "007");
+    start_with(&f, true, 0, 100, 10000);
+    cr_assert_eq(f.batch->n_members, 3);
+    cr_assert_eq(f.batch->n_keys, 2);
+    size_t at = 0;
+    do {
+        cr_assert_eq(frame_read(f.sent.data + at, f.sent.len - at, &fr), FRAME_OK);
+        at += fr.size;
+    } while (fr.type != F_BIND);
+    cr_assert(msg_bind_read(fr.body, fr.body_len, &m));
+    cr_assert_eq(msg_bind_param_format(&m, 0), 1);
+    cr_assert(msg_bind_next_param(&m, &walk, &v));
+    cr_assert(
+        slice_is(v, "\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\2\0\0\0\1\0\0\0\4\0\0\0\7\0\0\0\4\0\0\0\x08", 36));
+    teardown(&f);
+}
+
+Test(batch, takes_no_more_keys_than_it_may) {
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    add(&f, "1");
+    add(&f, "2");
+    add(&f, "1");
+    add(&f, "3");
+    start_with(&f, false, 1, 2, 10000);
+    cr_assert_eq(f.batch->n_members, 3);
+    cr_assert_eq(f.group->n_waiting, 1);
+    cr_assert_eq(f.group->first, f.lookups[3]);
+    cr_assert_null(f.group->first->previous_waiting);
+    teardown(&f);
+}
+
+// ---- what comes back
+
+Test(batch, in_form_gives_each_its_row) {
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    static const char *const keys[] = {"1", "2", "3", "1"};
+    for (int i = 0; i < 4; i++)
+        add(&f, keys[i]);
+    start(&f);
+    feed(&f, "31tT2");
+    row(&f, "3", "three");
+    row(&f, "1", "one");
+    cr_assert(feed(&f, "CZ"));
+    cr_assert_not(f.batch->failed, "%s", f.batch->why);
+    cr_assert_str_eq(answer(&f, 0), "2DoneC1Z");
+    cr_assert_str_eq(answer(&f, 1), "2C0Z", "no row has its key");
+    cr_assert_str_eq(answer(&f, 2), "2DthreeC1Z");
+    cr_assert_str_eq(answer(&f, 3), "2DoneC1Z", "the same key twice");
+    teardown(&f);
+}
+
+Test(batch, lateral_form_keeps_the_order_of_rows) {
+    struct fixture f;
+    setup(&f, FORM_LATERAL, BYTES(""));
+    add(&f, "50");
+    add(&f, "60");
+    add(&f, "70");
+    start(&f);
+    feed(&f, "31t");
+    describe(&f, "n", 1);
+    feed(&f, "2");
+    row(&f, "1", "x");
+    row(&f, "3", "c");
+    row(&f, "1", "a");
+    row(&f, "3", "b");
+    row(&f, "1", "y");
+    cr_assert(feed(&f, "CZ"));
+    cr_assert_not(f.batch->failed, "%s", f.batch->why);
+    cr_assert_str_eq(answer(&f, 0), "2DxDaDyC3Z");
+    cr_assert_str_eq(answer(&f, 1), "2C0Z");
+    cr_assert_str_eq(answer(&f, 2), "2DcDbC2Z");
+    teardown(&f);
+}
+
+Test(batch, each_gets_the_messages_that_it_asked_for) {
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    static const char *const wanted[] = {"2DoneC1Z", "2TDoneC1Z", "12DoneC1Z", "12TDoneC1Z", "TDoneC1Z"};
+    for (int i = 0; i < 5; i++) {
+        struct lookup *l = add(&f, "1");
+        l->has_describe = i == 1 || i == 3;
+        l->simple = i == 4;
+    }
+    start(&f);
+    f.lookups[2]->has_parse = f.lookups[3]->has_parse = true;
+    feed(&f, "31tT2");
+    row(&f, "1", "one");
+    cr_assert(feed(&f, "CZ"));
+    for (unsigned i = 0; i < 5; i++)
+        cr_assert_str_eq(answer(&f, i), wanted[i]);
+    teardown(&f);
+}
+
+// The description of a portal has the formats of its Bind, and the added column is not in it.
+Test(batch, the_description_is_the_members_own) {
+    static const struct {
+        struct slice formats, wanted; // wanted: the formats of its two columns
+    } cases[] = {{LIT(""), LIT("\0\0")}, {LIT("\0\1"), LIT("\1\1")}, {LIT("\0\0\0\1"), LIT("\0\1")}};
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture f;
+        struct buf out = buf_make(1000);
+        struct frame fr;
+        setup(&f, FORM_LATERAL, cases[i].formats);
+        add(&f, "1")->has_describe = true;
+        start(&f);
+        feed(&f, "31t");
+        describe(&f, "n", 2);
+        feed(&f, "2CZ");
+        cr_assert_not(f.batch->failed, "%s", f.batch->why);
+        batch_answer(f.batch, 0, 'I', &out);
+        cr_assert_eq(frame_read(out.data + 5, out.len - 5, &fr), FRAME_OK);
+        cr_assert_eq(fr.type, B_ROW_DESCRIPTION);
+        cr_assert_eq(fr.body_len, 2 + 2 * 20);
+        cr_assert_eq(get_u16(fr.body), 2);
+        for (size_t column = 0; column < 2; column++)
+            cr_assert_eq(fr.body[2 + 20 * (column + 1) - 1], cases[i].wanted.data[column]);
+        buf_free(&out);
+        teardown(&f);
+    }
+}
+
+Test(batch, binary_tags_are_read_in_their_width) {
+    static const struct {
+        enum fold_form form;
+        struct slice row;
+    } cases[] = {{FORM_IN, LIT("\0\2\0\0\0\4\0\0\0\7\0\0\0\1x")},
+                 {FORM_LATERAL, LIT("\0\2\0\0\0\x08\0\0\0\0\0\0\0\2\0\0\0\1x")}};
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f;
+        struct buf b = buf_make(1000);
+        setup(&f, cases[i].form, BYTES("\0\1"));
+        add(&f, "6");
+        add(&f, "7");
+        start(&f);
+        feed(&f, "31tT2");
+        size_t at = write_begin(&b, B_DATA_ROW);
+        buf_put(&b, cases[i].row.data, cases[i].row.len);
+        write_end(&b, at);
+        feed_bytes(&f, &b);
+        cr_assert(feed(&f, "CZ"));
+        cr_assert_not(f.batch->failed, "%s", f.batch->why);
+        cr_assert_str_eq(answer(&f, 0), "2C0Z");
+        cr_assert_str_eq(answer(&f, 1), "2DxC1Z");
+        teardown(&f);
+    }
+}
+
+// ---- what fails
+
+// Any message but the next expected one, and any end before the last.
+static const char *const broken[] = {
+    "Z",       "3Z",       "31Z",      "31tZ",    "31tTZ",  "31tT2Z",  "1Z",       "32Z",      "31TZ",
+    "3121Z",   "E",        "3EZ",      "31EZ",    "31tEZ",  "31tTEZ",  "31tT2EZ",  "31tT2CEZ", "31tT2CCZ",
+    "31tT2sZ", "31tT2NCZ", "N31tT2CZ", "33tT2CZ", "31tnCZ", "31tT2IZ", "31tTT2CZ", "31tT2CDZ", "31tT22CZ",
+};
+
+Test(batch, any_other_reply_fails) {
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        struct fixture f;
+        setup(&f, FORM_IN, BYTES(""));
+        add(&f, "1");
+        start(&f);
+        bool ended = feed(&f, broken[i]);
+        cr_assert_eq(ended, broken[i][strlen(broken[i]) - 1] == 'Z', "%s", broken[i]);
+        cr_assert(f.batch->failed, "%s", broken[i]);
+        cr_assert_not_null(f.batch->why);
+        teardown(&f);
+    }
+}
+
+static const struct {
+    const char *name;
+    enum fold_form form;
+    const char *tags[3];
+    bool fails;
+} tags[] = {
+    {"its own keys", FORM_IN, {"1", "2", NULL}, false},
+    {"a key that was not asked for", FORM_IN, {"1", "3", NULL}, true},
+    {"a unique key twice", FORM_IN, {"1", "1", NULL}, true},
+    {"no key", FORM_IN, {"", NULL, NULL}, true},
+    {"a key that is no number", FORM_IN, {"x", NULL, NULL}, true},
+    {"ordinals", FORM_LATERAL, {"1", "2", "1"}, false},
+    {"ordinal 0", FORM_LATERAL, {"0", NULL, NULL}, true},
+    {"an ordinal too high", FORM_LATERAL, {"3", NULL, NULL}, true},
+    {"an ordinal below zero", FORM_LATERAL, {"-1", NULL, NULL}, true},
+    {"a huge ordinal", FORM_LATERAL, {"4294967297", NULL, NULL}, true},
+};
+
+Test(batch, a_row_that_belongs_to_nobody_fails) {
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        struct fixture f;
+        setup(&f, tags[i].form, BYTES(""));
+        add(&f, "1");
+        add(&f, "2");
+        start(&f);
+        feed(&f, "31tT2");
+        for (int at = 0; at < 3 && tags[i].tags[at]; at++)
+            row(&f, tags[i].tags[at], "x");
+        feed(&f, "CZ");
+        cr_assert_eq(f.batch->failed, tags[i].fails, "%s", tags[i].name);
+        teardown(&f);
+    }
+}
+
+static bool row_fails(struct slice body) {
+    struct fixture f;
+    struct buf b = buf_make(1000);
+    setup(&f, FORM_IN, BYTES(""));
+    add(&f, "1");
+    start(&f);
+    feed(&f, "31tT2");
+    size_t at = write_begin(&b, B_DATA_ROW);
+    buf_put(&b, body.data, body.len);
+    write_end(&b, at);
+    feed_bytes(&f, &b);
+    bool failed = f.batch->failed;
+    teardown(&f);
+    return failed;
+}
+
+Test(batch, a_row_of_another_shape_fails) {
+    cr_assert_not(row_fails(BYTES("\0\2\0\0\0\1"
+                                  "1\0\0\0\1x")));
+    cr_assert(row_fails(BYTES("\0\1\0\0\0\1"
+                              "1")),
+              "a column less");
+    cr_assert(row_fails(BYTES("\0\3\0\0\0\1"
+                              "1\0\0\0\1x\0\0\0\1x")),
+              "a column more");
+    cr_assert(row_fails(BYTES("\0\0")), "no column");
+    cr_assert(row_fails(BYTES("\0\2\xff\xff\xff\xff\0\0\0\1x")), "the key is NULL");
+    cr_assert(row_fails(BYTES("\0\2\0\0\0\x7f"
+                              "1")),
+              "a value longer than the row");
+    cr_assert(row_fails(BYTES("\0\2\0")), "cut");
+    cr_assert(row_fails(BYTES("")), "empty");
+}
+
+Test(batch, a_description_of_another_shape_fails) {
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    add(&f, "1");
+    start(&f);
+    feed(&f, "31t");
+    describe(&f, "id", 0); // the added column alone
+    cr_assert(f.batch->failed);
+    teardown(&f);
+
+    setup(&f, FORM_IN, BYTES("\0\0\0\1"));
+    add(&f, "1");
+    start(&f);
+    feed(&f, "31t");
+    describe(&f, "id", 3); // three columns, but two formats
+    cr_assert(f.batch->failed);
+    teardown(&f);
+}
+
+// A lender whose statement has other columns saw other definitions.
+Test(batch, columns_must_be_those_seen_before) {
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    add(&f, "1");
+    start(&f);
+    feed(&f, "31tT2CZ");
+    cr_assert_not(f.batch->failed);
+    batch_destroy(f.batch);
+    add(&f, "1");
+    start(&f);
+    feed(&f, "31t");
+    describe(&f, "id", 2);
+    cr_assert(f.batch->failed);
+    teardown(&f);
+}
+
+Test(batch, an_answer_too_large_fails) {
+    struct fixture f;
+    setup(&f, FORM_LATERAL, BYTES(""));
+    add(&f, "1");
+    start_with(&f, false, 1, 100, 64);
+    feed(&f, "31tT2");
+    row(&f, "1", "0123456789012345678901234567890");
+    cr_assert_not(f.batch->failed);
+    row(&f, "1", "0123456789012345678901234567890");
+    cr_assert(f.batch->failed);
+    cr_assert(feed(&f, "CZ"));
+    teardown(&f);
+}
+
+// ---- what changes meanwhile
+
+static void forget(struct group *g) {
+    group_forget(g);
+}
+
+static void refuse(struct group *g) {
+    g->state = GROUP_REFUSED;
+}
+
+static void vet_anew(struct group *g) {
+    struct vet_result r = {.answered = true, .ok = true, .key_unique = true, .key_type = OID_INT4};
+    group_forget(g);
+    cr_assert_null(group_vetted(g, &r, 1, 1)); // the same statement, under the same definitions
+}
+
+Test(batch, a_group_vetted_anew_voids_it) {
+    static void (*const changes[])(struct group *) = {forget, refuse, vet_anew};
+    static const char replies[] = "31tT2CZ";
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t when = 0; when < sizeof replies - 1; when++) {
+            struct fixture f;
+            setup(&f, FORM_IN, BYTES(""));
+            add(&f, "1");
+            start(&f);
+            for (size_t at = 0; at < sizeof replies - 1; at++) {
+                char type[2] = {replies[at], 0};
+                if (at == when)
+                    changes[i](f.group);
+                cr_assert_eq(feed(&f, type), *type == 'Z');
+            }
+            cr_assert(f.batch->failed, "change %zu before reply %zu", i, when);
+            teardown(&f);
+        }
+    }
+}
+
+Test(batch, a_member_that_left_changes_nothing_for_the_others) {
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    add(&f, "1");
+    add(&f, "2");
+    start(&f);
+    f.batch->members[0] = NULL;
+    feed(&f, "31tT2");
+    row(&f, "1", "one");
+    row(&f, "2", "two");
+    cr_assert(feed(&f, "CZ"));
+    cr_assert_not(f.batch->failed);
+    cr_assert_str_eq(answer(&f, 1), "2DtwoC1Z");
+    teardown(&f);
+}
