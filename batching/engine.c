@@ -83,8 +83,9 @@ void engine_unlist_proof(struct engine *e, struct session *s) {
 
 // ---- running lookups
 
-#define OWN_TURN    5000000 // microseconds after which a session's lookup runs on its own connection once more
-#define MAX_PROVING 8       // identity queries under way at once
+#define OWN_TURN                                                                                             \
+    30000000 // microseconds that others' connections may answer for a session before its own has a turn
+#define MAX_PROVING 8 // identity queries under way at once
 #define STALL                                                                                                \
     10000 // microseconds that lookups wait for what is under way before more of their group is started
 
@@ -109,7 +110,7 @@ static void start_vet(struct group *g, struct session *s) {
 // The server counts a session as idle while others' connections answer its lookups (idle_session_timeout, and
 // firewalls that forget). Now and then one runs on its own.
 static bool is_forgotten(const struct engine *e, const struct session *s) {
-    return e->now > s->last_sent + OWN_TURN;
+    return s->answered_since && e->now > s->answered_since + OWN_TURN;
 }
 
 // Lookups that came before their group was vetted still carry their keys as text. Those without a plain key
@@ -262,6 +263,8 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i) {
     bool fits = columns_fit(b, l);
     if (!b->failed && fits) {
         e->counters.folded++;
+        if (!l->session->answered_since)
+            l->session->answered_since = e->now;
         answer_member(e, b, i);
         return;
     }

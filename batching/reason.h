@@ -25,7 +25,6 @@
     X(CONSTRUCT, "construct", "the SELECT uses a construct that is not on the list of those understood")     \
     X(SYSTEM_SCHEMA, "system_schema", "the table belongs to a system schema")                                \
     X(PARAMETERS, "parameters", "the parameters do not fit the statement or have no plain form")             \
-    X(KEY_TYPE, "key_type", "the key is not an integer or a uuid")                                           \
     X(KEY_VALUE, "key_value", "the key's value is null, out of range or not in plain form")                  \
     X(FRAMING, "framing", "the messages are not one Bind, one Execute and one Sync")                         \
     X(ROW_LIMIT, "row_limit", "Execute limits the number of rows")                                           \
@@ -37,10 +36,8 @@
     X(NOT_VETTED, "not_vetted", "the server's catalogue has not confirmed the shape yet")                    \
     X(VET_REFUSED, "vet_refused", "the server's catalogue does not allow the shape to be folded")            \
     X(TOO_MANY_SHAPES, "too_many_shapes", "no room for another shape or group")                              \
-    X(SESSION_FULL, "session_full", "the session has too many statements waiting")                           \
     X(OBSERVE, "observe", "mode is observe")                                                                 \
-    X(ENCODING, "encoding", "client_encoding or standard_conforming_strings makes quotes hard to tell")           \
-    X(OPAQUE, "opaque", "the connection is relayed without being read")                                      \
+    X(ENCODING, "encoding", "client_encoding or standard_conforming_strings makes quotes hard to tell")      \
     X(MEMORY, "memory", "out of memory")
 
 enum reason {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -114,6 +115,8 @@ static bool open_unix(struct proxy *p, const char *dir, const char *port, char *
             close(fd);
         return false;
     }
+    chmod(addr.sun_path,
+          0777); // as PostgreSQL's unix_socket_permissions: who may log in is the server's decision
     return listener_add(p, fd, addr.sun_path, err, err_size);
 }
 
@@ -150,27 +153,40 @@ static bool open_tcp(struct proxy *p, const char *host, const char *port, const 
     return opened > 0; // a host without IPv6 still resolves to it
 }
 
-static bool open_one(struct proxy *p, char *name, char *err, size_t err_size) {
-    char copy[300];
-    snprintf(copy, sizeof copy, "%s", name);
-    char *colon = strrchr(copy, ':');
-    if (!colon || !colon[1]) {
+// "host:port" taken apart in `copy`; false with a message.
+static bool split_address(const char *name, char *copy, size_t size, char **host, char **port, char *err,
+                          size_t err_size) {
+    int n = snprintf(copy, size, "%s", name);
+    char *colon = strrchr(copy, ':'), *end = NULL;
+    unsigned long number = colon ? strtoul(colon + 1, &end, 10) : 0;
+    if (n < 0 || (size_t)n >= size || !colon || *end || number < 1 || number > 65535) {
         snprintf(err, err_size,
                  "listen address \"%s\" has no port: write host:port, :port or /directory:port", name);
         return false;
     }
     *colon = 0;
-    char *host = copy;
-    size_t len = strlen(host);
-    if (host[0] == '[' && len > 1 && host[len - 1] == ']') {
-        host[len - 1] = 0;
-        host++;
+    *host = copy;
+    *port = colon + 1;
+    size_t len = strlen(copy);
+    if (copy[0] == '[' && len > 1 && copy[len - 1] == ']') {
+        copy[len - 1] = 0;
+        ++*host;
     }
-    return host[0] == '/' ? open_unix(p, host, colon + 1, err, err_size)
-                          : open_tcp(p, host, colon + 1, name, err, err_size);
+    return true;
 }
 
-bool listeners_open(struct proxy *p, const char *addresses, char *err, size_t err_size) {
+// Opens one address, or only looks at it where p is NULL.
+static bool open_one(struct proxy *p, const char *name, char *err, size_t err_size) {
+    char copy[300], *host, *port;
+    if (!split_address(name, copy, sizeof copy, &host, &port, err, err_size))
+        return false;
+    if (!p)
+        return true;
+    return host[0] == '/' ? open_unix(p, host, port, err, err_size)
+                          : open_tcp(p, host, port, name, err, err_size);
+}
+
+static bool for_each_address(struct proxy *p, const char *addresses, char *err, size_t err_size) {
     char *copy = strdup(addresses), *rest = copy;
     bool ok = copy != NULL;
     for (char *name; ok && (name = strsep(&rest, ","));) {
@@ -182,6 +198,15 @@ bool listeners_open(struct proxy *p, const char *addresses, char *err, size_t er
             ok = open_one(p, name, err, err_size);
     }
     free(copy);
+    return ok;
+}
+
+bool listeners_check(const char *addresses, char *err, size_t err_size) {
+    return for_each_address(NULL, addresses, err, err_size);
+}
+
+bool listeners_open(struct proxy *p, const char *addresses, char *err, size_t err_size) {
+    bool ok = for_each_address(p, addresses, err, err_size);
     if (!ok)
         listeners_close(p);
     return ok;

@@ -87,7 +87,7 @@ static struct settings *settings_create(const struct cmdline *c, const struct lo
     }
     s->refs = 1;
     s->config = read_config(c, err, err_size);
-    if (s->config)
+    if (s->config && listeners_check(s->config->listen, err, err_size))
         s->target = target_create(s->config->server, ignored, sizeof ignored, err, err_size);
     bool tls = s->config && s->config->client_tls != CLIENT_TLS_DISABLE;
     if (s->target && tls)
