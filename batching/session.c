@@ -196,6 +196,7 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
         return NULL;
     struct owed *o = &q->ring[(q->head + q->n++) & (q->cap - 1)];
     *o = (struct owed){.kind = (uint8_t)kind};
+    s->answered_since = 0;
     s->n_forward += kind == OWED_FORWARD;
     return o;
 }
@@ -351,7 +352,8 @@ bool session_unnamed_fits(const struct session *s) {
     return s->server_has_unnamed && s->server_unnamed == s->unnamed->shape;
 }
 
-void session_restore_unnamed(struct session *s, struct shape *wanted, struct owed *o) {
+// A unit of its own: its failure must not end that of the client behind it.
+bool session_restore_unnamed(struct session *s, struct shape *wanted) {
     struct buf *b = &s->engine->request;
     struct slice unnamed = {0};
     buf_reset(b);
@@ -360,13 +362,14 @@ void session_restore_unnamed(struct session *s, struct shape *wanted, struct owe
                     wanted->n_types);
     else
         write_close(b, 'S', unnamed);
-    if (b->failed) {
+    write_empty(b, F_SYNC);
+    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
         session_fail(s, "53200", "out of memory");
-        return;
+        return false;
     }
-    o->swallow = wanted ? B_PARSE_COMPLETE : B_CLOSE_COMPLETE;
     session_note_unnamed(s, wanted, wanted);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return true;
 }
 
 // ---- lookups
@@ -398,6 +401,9 @@ void lookup_detach_waiting(struct lookup *l) {
 // Sends a lookup as the client sent it. It uses the unnamed statement without parsing it: then the server
 // must know that.
 static bool send_original(struct session *s, struct lookup *l) {
+    bool known = !l->reparse || (s->server_has_unnamed && s->server_unnamed == l->shape);
+    if (!known && !session_restore_unnamed(s, l->shape))
+        return false;
     struct owed *o = owed_push(s, OWED_LOOKUP);
     if (!o) {
         session_fail(s, "53200", "out of memory");
@@ -407,8 +413,6 @@ static bool send_original(struct session *s, struct lookup *l) {
     o->of.lookup = l;
     l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
-    if (l->reparse && !(s->server_has_unnamed && s->server_unnamed == l->shape))
-        session_restore_unnamed(s, l->shape, o);
     if (l->simple || l->has_parse)
         session_note_unnamed(s, l->has_parse, l->shape);
     s->engine->effects->to_server(s->owner, l->bytes, l->len, true);

@@ -8,6 +8,7 @@
 //   LOOKUP   a lookup that runs alone: the same, and its group is told
 //   BATCH    a batch that this session lends its connection to: fed to the batch
 //   PROOF, VET, READ_VET  queries of our own: fed to identity.c and vet.c
+//   UNNAMED  a unit of our own that gives the server the client's unnamed statement
 //
 // The client is owed replies, too: the queue of its lookups (first … last), answered in order. A session is
 // in one of:
@@ -27,14 +28,13 @@
 
 #include "batching/engine.h"
 
-enum owed_kind { OWED_FORWARD, OWED_LOOKUP, OWED_BATCH, OWED_PROOF, OWED_VET, OWED_READ_VET };
+enum owed_kind { OWED_FORWARD, OWED_LOOKUP, OWED_BATCH, OWED_PROOF, OWED_VET, OWED_READ_VET, OWED_UNNAMED };
 
 struct owed {
     uint8_t kind;
-    bool extended;   // FORWARD, LOOKUP: of the extended protocol
-    bool error;      // an ErrorResponse came
-    bool changes;    // FORWARD: may change definitions
-    uint8_t swallow; // type of a reply that the client did not ask for: ParseComplete, CloseComplete; 0: none
+    bool extended;        // FORWARD, LOOKUP: of the extended protocol
+    bool error;           // an ErrorResponse came
+    bool changes;         // FORWARD: may change definitions
     unsigned n_expected;  // of the session's, those that its replies will tell about
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
@@ -110,7 +110,9 @@ struct session {
     struct group *observed;   // mode observe: group of the lookup that is being forwarded
     XXH128_hash_t *prepared;  // our own statements on the server connection, most recently used last
     unsigned n_prepared;
-    uint64_t last_used;         // engine time of the last batch lent to
+    uint64_t last_used;      // engine time of the last batch lent to
+    uint64_t answered_since; // engine time of the first answer from a batch since something was sent to the
+                             // server; 0: none
     bool encoding_hides_quotes; // client_encoding has bytes that look like quotes inside characters
     bool backslash_escapes;     // standard_conforming_strings is off
     bool no_scan;               // either of them: text is not read
@@ -191,7 +193,7 @@ void session_end_expected(struct session *s,
 // makes it so.
 void session_note_unnamed(struct session *s, bool has, struct shape *shape);
 bool session_unnamed_fits(const struct session *s);
-void session_restore_unnamed(struct session *s, struct shape *wanted, struct owed *o); // wanted NULL: none
+bool session_restore_unnamed(struct session *s, struct shape *wanted); // wanted NULL: none; false: failed
 void session_settle(struct session *s); // after the queue changed: resume, finish
 
 #endif

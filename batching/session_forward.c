@@ -214,13 +214,16 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     put_parsed(s, m->name, shape);
 }
 
-// The server does not have the unnamed statement as the client believes: give it, or take it away.
-static void restore_unnamed(struct feed *f) {
+// Before a unit that does not begin with Parse of the unnamed statement: if the server has another one than the client
+// believes, give it, or take it away. Not later: behind an error the server reads nothing more of a unit, and then
+// has what it had before.
+static bool restore_unnamed(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    if (session_unnamed_fits(s))
-        return;
+    bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];
+    if (parses || session_unnamed_fits(s))
+        return true;
     feed_flush(f, true);
-    session_restore_unnamed(s, s->unnamed ? s->unnamed->shape : NULL, owed_last(s));
+    return session_restore_unnamed(s, s->unnamed ? s->unnamed->shape : NULL);
 }
 
 // An Execute's statement takes effect. NULL: it is not known which one it is.
@@ -276,8 +279,6 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     struct msg_bind m;
     if (!msg_bind_read(fr->body, fr->body_len, &m))
         return session_go_opaque(s);
-    if (!m.statement.len)
-        restore_unnamed(f);
     struct statement *st = session_statement(s, m.statement);
     if (!m.portal.len)
         bind_portal(s, st);
@@ -290,8 +291,6 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
         return session_go_opaque(s);
-    if (m.kind == 'S' && !m.name.len)
-        restore_unnamed(f);
     struct statement *st = m.kind == 'S' ? session_statement(s, m.name) : m.name.len ? NULL : s->portal;
     session_expect(s, true, st);
 }
@@ -376,8 +375,6 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
         session_drop_statement(s, first);
         put_parsed(s, first, NULL);
     } else if (fr->type == F_BIND && head_string(f, &at, &first) && head_string(f, &at, &second)) {
-        if (!second.len)
-            restore_unnamed(f);
         if (first.len)
             doubt(s);
         else
@@ -454,7 +451,7 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     } else if (is_extended(fr->type)) {
         if (!s->in_unit && whole && readable)
             ask_ahead(f, fr);
-        if (!s->in_unit && !begin_unit(s, true))
+        if (!s->in_unit && (!restore_unnamed(f, fr) || !begin_unit(s, true)))
             return false;
         if ((whole && readable) || fr->type == F_FLUSH)
             note_extended(f, fr);

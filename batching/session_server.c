@@ -138,6 +138,10 @@ static void end_reply(struct session *s, char status) {
     case OWED_READ_VET:
         end_vet(s, &o);
         break;
+    case OWED_UNNAMED:
+        if (o.error)
+            session_note_unnamed(s, false, NULL);
+        break;
     }
     relay_pending_cancel(s);
     session_pump(s);
@@ -173,14 +177,10 @@ static bool copy_makes_opaque(const struct owed *o, uint8_t type) {
     return type == B_COPY_BOTH || (type == B_COPY_IN && o->extended);
 }
 
-// True: the message is dropped. `o` is NULL when nothing is owed: a message of the server's own accord.
-static bool note_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+// `o` is NULL when nothing is owed: a message of the server's own accord.
+static void note_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     if (!o)
-        return false;
-    if (o->swallow && f->type == o->swallow) {
-        o->swallow = 0;
-        return true;
-    }
+        return;
     if (f->type == B_ERROR)
         o->error = true;
     if (copy_makes_opaque(o, f->type))
@@ -192,7 +192,6 @@ static bool note_reply(struct session *s, struct owed *o, const struct frame *f,
         else
             session_end_expected(s, o);
     }
-    return false;
 }
 
 static void note_parameter_status(struct session *s, const struct frame *f) {
@@ -291,8 +290,7 @@ static bool step_own(struct feed *f, struct owed *o, const struct frame *fr) {
 static bool is_read_whole(const struct session *s, const struct frame *f) {
     if (f->type == B_ROW_DESCRIPTION)
         return s->n_expected && f->size <= session_largest_message(s);
-    return (f->type == B_READY_FOR_QUERY || f->type == B_PARAMETER_STATUS || f->type == B_PARSE_COMPLETE ||
-            f->type == B_CLOSE_COMPLETE) &&
+    return (f->type == B_READY_FOR_QUERY || f->type == B_PARAMETER_STATUS || f->type == B_PARSE_COMPLETE) &&
            f->size <= 4096;
 }
 
@@ -303,12 +301,7 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
     if (!whole && (is_read_whole(s, fr) || (!o && fr->size <= session_largest_message(s))))
         return false;
-    if (note_reply(s, o, fr, whole)) {
-        flush_run(f, true);
-        f->at += fr->size;
-        f->run = f->at;
-        return true;
-    }
+    note_reply(s, o, fr, whole);
     if (fr->type == B_PARAMETER_STATUS && whole)
         note_parameter_status(s, fr);
     f->at += whole ? fr->size : have;
@@ -343,7 +336,7 @@ static bool step(struct feed *f) {
 static bool owes_own(const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
-        if (o->kind != OWED_FORWARD || o->swallow)
+        if (o->kind != OWED_FORWARD)
             return true;
     }
     return false;

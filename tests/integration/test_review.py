@@ -94,3 +94,22 @@ def test_table_in_front_of_another(pg, proxy, folding, lookup):
             assert [proto.rows(r) for r in replies] == [[[b"first %d" % k]] for k in KEYS]
         finally:
             admin.sql("DROP TABLE IF EXISTS first.spot")
+
+
+def test_unnamed_statement_after_a_failed_unit(both, folding):
+    """An error keeps the server from reading the rest of a unit: what it has as unnamed statement is what it had."""
+    def action(end):
+        c, = folding.connections(end, 1)
+        out = []
+        other = unit("SELECT 'other ' || $1::text AS body", ["x"])
+        lookup = unit("SELECT body FROM review.spot WHERE id = $1", [3])
+        for _ in range(8):
+            out += c.send(*[unit("SELECT body FROM review.spot WHERE id = $1", [k]) for k in KEYS]).ready(12)
+        for bad in (parse("SELECT nonsense", "bad") + parse("SELECT 1 WHERE $1 = 1"), parse("SELECT nonsense", "bad") + bind([1]),
+                    bind([1], "missing") + bind([3])):
+            out += c.ask(other)
+            out += c.send(lookup, lookup, lookup, lookup).ready(4)
+            out += c.ask(bad + execute() + SYNC)
+            out += c.ask(bind([5]) + execute() + SYNC)
+        return out
+    both(action)
