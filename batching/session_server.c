@@ -194,7 +194,20 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
     }
 }
 
-static void note_parameter_status(struct session *s, const struct frame *f) {
+// A setting that no statement of the session's has changed: the server has read its configuration anew, at least on
+// this connection. What was proven and prepared is void. (Inside a transaction it may as well be SET LOCAL.)
+static void note_reload(struct session *s, const struct owed *o) {
+    if (s->txn != 'I' || (o && o->effect))
+        return;
+    if (o && o->kind == OWED_BATCH && !o->of.batch->failed) {
+        o->of.batch->failed = true;
+        o->of.batch->why = "a setting changed while it ran";
+    }
+    session_identity_doubt(&s->engine->identities, &s->identity);
+}
+
+static void note_parameter_status(struct session *s, const struct owed *o, const struct frame *f) {
+    note_reload(s, o);
     const uint8_t *zero = memchr(f->body, 0, f->body_len);
     if (!zero || f->body[f->body_len - 1])
         return;
@@ -236,7 +249,7 @@ static void take_own(struct session *s, struct owed *o, const struct frame *f) {
         if (!s->client_gone)
             s->engine->effects->to_client(s->owner, f->body - FRAME_HEADER, f->size, true);
         if (f->type == B_PARAMETER_STATUS)
-            note_parameter_status(s, f);
+            note_parameter_status(s, o, f);
         return;
     }
     bool ended = f->type == B_READY_FOR_QUERY;
@@ -303,7 +316,7 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
         return false;
     note_reply(s, o, fr, whole);
     if (fr->type == B_PARAMETER_STATUS && whole)
-        note_parameter_status(s, fr);
+        note_parameter_status(s, o, fr);
     f->at += whole ? fr->size : have;
     s->server_skip = whole ? 0 : fr->size - have;
     s->server_skip_drop = false;

@@ -113,3 +113,26 @@ def test_unnamed_statement_after_a_failed_unit(both, folding):
             out += c.ask(bind([5]) + execute() + SYNC)
         return out
     both(action)
+
+
+def test_setting_changed_by_a_reload(pg, proxy, folding, lookup):
+    """The server's configuration changes under a session that has prepared constants."""
+    sql = "SELECT at FROM review.stamp WHERE id = %d AND at >= '2024-01-01 06:00'"
+    units = [lookup(sql, k) for k in KEYS]
+    conns = folding.connections(proxy, 12)
+    folding.warm(conns, units, "stamp")
+    with pg.admin() as admin:
+        try:
+            admin.sql("ALTER SYSTEM SET timezone = 'Asia/Tokyo'")
+            admin.sql("SELECT pg_reload_conf()")
+            time.sleep(0.5)
+            for c in conns:
+                c.send(units[0])
+            for i in range(3):
+                replies, _ = folding.burst(conns, units, "stamp") if i else ([c.ready() for c in conns], 0)
+                with pg.connect() as d:
+                    expect = folding.expect(d, units if i else units[:1] * 12)
+                assert [proto.rows(r) for r in replies] == [proto.rows(r) for r in expect]
+        finally:
+            admin.sql("ALTER SYSTEM RESET timezone")
+            admin.sql("SELECT pg_reload_conf()")
