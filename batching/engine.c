@@ -320,9 +320,9 @@ static void cancel_batch(struct engine *e, struct batch *b) {
 
 // A batch that takes too long gives its members back; what it still says is dropped, and the server is asked
 // to end it.
-static void expire_batch(struct engine *e, struct batch *b) {
+void engine_abandon_batch(struct engine *e, struct batch *b, const char *why) {
     b->failed = true;
-    b->why = "the batch took longer than batching.timeout";
+    b->why = why;
     cancel_batch(e, b);
     for (uint32_t i = 0; i < b->n_members; i++) {
         struct lookup *l = b->members[i];
@@ -338,7 +338,7 @@ static void expire_batches(struct engine *e) {
     for (struct batch *b = e->batches, *next; b && e->limits.timeout; b = next) {
         next = b->next;
         if (!b->failed && e->now >= b->started + e->limits.timeout)
-            expire_batch(e, b);
+            engine_abandon_batch(e, b, "the batch took longer than batching.timeout");
     }
 }
 

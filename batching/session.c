@@ -641,14 +641,18 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
     }
     if (l->state == LOOKUP_WAITING)
         lookup_detach_waiting(l);
-    if (l->state == LOOKUP_BATCHED) {
-        l->batch->members[l->member] = NULL;
-        l->batch->n_left--;
+    struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
+    if (b) {
+        b->members[l->member] = NULL;
+        b->n_left--;
         l->batch = NULL;
     }
     l->state = LOOKUP_ANSWERED;
     l->answer = answer;
     session_pump(s);
+    // Who cancels wants to go on, which takes the connection; a batch that nobody waits for is of no use.
+    if (b && !b->failed && (b->lender == s || !b->n_left))
+        engine_abandon_batch(s->engine, b, "its client has cancelled it");
 }
 
 // PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for others, or nothing

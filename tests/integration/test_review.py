@@ -115,6 +115,32 @@ def test_unnamed_statement_after_a_failed_unit(both, folding):
     both(action)
 
 
+def test_cancel_frees_the_canceller(pg, proxy, folding):
+    """A client cancels a lookup whose batch runs on its own connection: the connection is free again at once."""
+    units = [query("SELECT body FROM review.spot WHERE id = %d" % k) for k in KEYS]
+    conns = folding.connections(proxy, 12)
+    folding.warm(conns, units, "spot")
+    for _ in range(2):
+        folding.burst(conns, units, "spot")
+    with folding.locked("spot", settle=0) as admin:
+        for c, u in zip(conns, units):
+            c.send(u)
+        time.sleep(0.5)
+        for c in conns:
+            with proxy.dial() as k:
+                k.send(proto.cancel_request(c.pid, c.secret)).drain_raw()
+        for c in conns:
+            got = c.ready()
+            assert proto.errors(got)[0]["C"] == "57014"
+        for c in conns:
+            c.sock.settimeout(5)
+            assert c.sql("SELECT 'free'") == [("free",)]
+        admin.sql("COMMIT")
+    replies, _ = folding.burst(conns, units, "spot")
+    with pg.connect() as d:
+        assert replies == folding.expect(d, units)
+
+
 def test_setting_changed_by_a_reload(pg, proxy, folding, lookup):
     """The server's configuration changes under a session that has prepared constants."""
     sql = "SELECT at FROM review.stamp WHERE id = %d AND at >= '2024-01-01 06:00'"
