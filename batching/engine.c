@@ -224,7 +224,7 @@ static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
     struct lookup *l = b->members[i];
     struct session *s = l->session;
     if (s->first != l) {
-        l->answer = buf_make(e->answer.limit);
+        l->answer = buf_make(s->kept < e->limits.max_answer ? e->limits.max_answer - s->kept : 0);
         batch_answer(b, i, s->txn, &l->answer);
         if (l->answer.failed) {
             buf_free(&l->answer);
@@ -232,6 +232,7 @@ static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
             return;
         }
         l->state = LOOKUP_ANSWERED;
+        s->kept += l->answer.len;
         return;
     }
     buf_reset(&e->answer);
@@ -261,14 +262,15 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i) {
         return;
     l->batch = NULL;
     bool fits = columns_fit(b, l);
-    if (!b->failed && fits) {
+    // A client that does not read must not make us keep its answers: alone, they wait in the server.
+    if (!b->failed && fits && !l->session->backlogged) {
         e->counters.folded++;
         if (!l->session->answered_since)
             l->session->answered_since = e->now;
         answer_member(e, b, i);
         return;
     }
-    if (!b->failed)
+    if (!b->failed && !fits)
         e->counters.forwarded[REASON_CHANGED_RESULT]++;
     session_run_alone(l->session, l);
 }

@@ -62,6 +62,7 @@ static void session_drop_lookups(struct session *s) {
         lookup_free(s->engine, l);
     }
     s->last = NULL;
+    s->kept = 0;
 }
 
 static void session_lose_server(struct session *s) {
@@ -437,6 +438,7 @@ void session_pump(struct session *s) {
     while (s->first && s->first->state == LOOKUP_ANSWERED) {
         struct lookup *l = s->first;
         unlink_first(s);
+        s->kept -= l->answer.len;
         e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
         l->session = NULL;
         lookup_free(e, l);
@@ -466,6 +468,12 @@ bool session_order_is_safe(const struct session *s) {
     return true;
 }
 
+// All of them may have to be sent to the own server connection at once.
+unsigned session_max_lookups(const struct session *s) {
+    unsigned max = s->engine->limits.max_waiting;
+    return max < SESSION_MAX_OWED ? max : SESSION_MAX_OWED;
+}
+
 void session_settle(struct session *s) {
     struct engine *e = s->engine;
     bool resume = false;
@@ -473,7 +481,7 @@ void session_settle(struct session *s) {
         s->hold = false;
         resume = true;
     }
-    if (s->held_full && s->owed.n < SESSION_MAX_OWED / 2 && s->n_lookups < e->limits.max_waiting / 2 + 1) {
+    if (s->held_full && s->owed.n < SESSION_MAX_OWED / 2 && s->n_lookups < session_max_lookups(s) / 2 + 1) {
         s->held_full = false;
         resume = true;
     }
@@ -649,6 +657,7 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
     }
     l->state = LOOKUP_ANSWERED;
     l->answer = answer;
+    s->kept += answer.len;
     session_pump(s);
     // Who cancels wants to go on, which takes the connection; a batch that nobody waits for is of no use.
     if (b && !b->failed && (b->lender == s || !b->n_left))

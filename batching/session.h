@@ -87,7 +87,7 @@ struct session {
     bool copying;                          // the client has sent CopyData since the last ReadyForQuery
     bool terminating;                      // Terminate was forwarded, or the client is gone
     bool client_gone, server_gone, failed; // failed: a malformed frame came, close
-    bool backlogged;                       // set by the proxy: the client does not read; no lender
+    bool backlogged;                       // set by the proxy: the client does not read; no lender, no member
     bool cancel_pending;                   // relay a cancel request when the client's own statement runs
     unsigned cancelling; // cancel requests of the engine's under way: nothing may be sent that they could hit
     bool definitions_in_txn; // a statement in this transaction may have changed definitions
@@ -99,6 +99,7 @@ struct session {
     unsigned n_forward; // FORWARD entries in it
     struct lookup *first, *last;
     unsigned n_lookups;
+    size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
     struct statement *statements, *unnamed; // as the client knows them
     bool server_has_unnamed;      // what the server's unnamed statement is, which folded lookups pass by
@@ -194,6 +195,7 @@ void session_end_expected(struct session *s,
 void session_note_unnamed(struct session *s, bool has, struct shape *shape);
 bool session_unnamed_fits(const struct session *s);
 bool session_restore_unnamed(struct session *s, struct shape *wanted); // wanted NULL: none; false: failed
+unsigned session_max_lookups(const struct session *s);
 void session_settle(struct session *s); // after the queue changed: resume, finish
 
 #endif

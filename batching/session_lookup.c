@@ -210,7 +210,7 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         *why = REASON_NOT_VETTED;
         return TAKE_FORWARD;
     }
-    if (s->n_lookups >= s->engine->limits.max_waiting) {
+    if (s->n_lookups >= session_max_lookups(s)) {
         s->held_full = true;
         return TAKE_WAIT;
     }

@@ -226,9 +226,14 @@ static void side_flush(struct side *s) {
     if (!s->out.len || s->eof)
         return;
     size_t sent = side_send(s, s->out.data, s->out.len);
-    buf_consume(&s->out, sent);
+    if (sent)
+        buf_consume(&s->out, sent);
     if (!s->out.len && s->out.cap > KEEP_BUFFER)
         buf_free(&s->out);
+}
+
+static bool is_backlogged(const struct link *l, const struct side *s) {
+    return s->out.len > l->settings->config->session_buffer;
 }
 
 static void side_put(struct link *l, struct side *s, const uint8_t *bytes, size_t len, bool more) {
@@ -244,11 +249,15 @@ static void side_put(struct link *l, struct side *s, const uint8_t *bytes, size_
     buf_put(&s->out, bytes, len);
     if (s->out.failed)
         s->eof = true; // the ceiling, or no memory: a part of the stream is lost, so the connection is
+    if (is_backlogged(l, s))
+        side_flush(s); // a peer that reads is not behind
     mark_dirty(l);
 }
 
 void link_to_client(struct link *l, const uint8_t *bytes, size_t len, bool more) {
     side_put(l, &l->client, bytes, len, more);
+    if (l->session)
+        l->session->backlogged = is_backlogged(l, &l->client);
 }
 
 void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more) {
@@ -256,10 +265,6 @@ void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more)
 }
 
 // ---- what is waited for
-
-static bool is_backlogged(const struct link *l, const struct side *s) {
-    return s->out.len > l->settings->config->session_buffer;
-}
 
 static bool wants_client(const struct link *l) {
     if (l->client.eof || l->half_closed || !l->client.poll)

@@ -96,6 +96,27 @@ def test_table_in_front_of_another(pg, proxy, folding, lookup):
             admin.sql("DROP TABLE IF EXISTS first.spot")
 
 
+@pytest.mark.parametrize("key", [lambda i: i % 200 + 1, lambda i: 999], ids=["many", "one large"])
+def test_pipelining_client_that_reads_late(pg, start_pgfold, folding, lookup, key):
+    """It gets every answer, and pgfold does not keep them all in memory meanwhile."""
+    with pg.admin() as a:
+        a.sql("INSERT INTO big SELECT 999, repeat('z', 1000000) ON CONFLICT DO NOTHING")
+    proxy = start_pgfold()
+    sql = "SELECT * FROM big WHERE id = %d"
+    c, = folding.connections(proxy, 1)
+    for _ in range(6):
+        c.send(*[lookup(sql, k) for k in KEYS]).ready(12)
+    n = 400 if key(0) == 999 else 4000
+    data = b"".join(lookup(sql, key(i)) for i in range(n))
+    sender = threading.Thread(target=c.sock.sendall, args=(data,), daemon=True)
+    sender.start()
+    time.sleep(1)
+    for i in range(n):
+        assert [r[0] for r in proto.rows(c.ready())] == [b"%d" % key(i)]
+    sender.join()
+    assert proxy.status("VmHWM") < 150_000  # of 80 MB and 400 MB that were sent
+
+
 def test_unnamed_statement_after_a_failed_unit(both, folding):
     """An error keeps the server from reading the rest of a unit: what it has as unnamed statement is what it had."""
     def action(end):
