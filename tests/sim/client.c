@@ -75,6 +75,22 @@ static const char *const others[] = {
     "SELEC 1",
     "SELECT id, v FROM nowhere WHERE id = 1",
     "LISTEN channel",
+    "SELECT v FROM changer_view",
+};
+
+// What changes who a session is, one way or another.
+static const char *const moods[] = {
+    "SET search_path = a",
+    "SET search_path = a",
+    "SET search_path = public",
+    "RESET ALL",
+    "DISCARD ALL",
+    "SELECT changer()",
+    "DO $$ BEGIN END $$",
+    "SET ROLE boss",
+    "SET ROLE alice",
+    "SELECT v FROM changer_view WHERE id = 1",
+    "SELECT v FROM changer_view",
 };
 #define N(a) (sizeof(a) / sizeof(a)[0])
 
@@ -133,7 +149,7 @@ static void put_bind(struct client *c, const char *name, const char *text, bool 
     buf_put_u8(b, 0);
     buf_put_str(b, name);
     put_parameter(c, b, parameter);
-    put_formats(c, b, !text || strstr(text, "WHERE"));
+    put_formats(c, b, !text || (strstr(text, "WHERE") && !strstr(text, "changer")));
     write_end(b, at);
 }
 
@@ -230,8 +246,12 @@ static void send_lookup(struct client *c) {
     write_empty(&c->sending, F_SYNC);
 }
 
+static const char *other_text(struct client *c) {
+    return c->moody ? moods[dice(c, N(moods))] : others[dice(c, N(others))];
+}
+
 static void send_other(struct client *c) {
-    const char *text = others[dice(c, N(others))];
+    const char *text = other_text(c);
     switch (dice(c, 12)) {
     case 0:
         if (dice(c, 6) == 0) {
@@ -245,7 +265,7 @@ static void send_other(struct client *c) {
         break;
     case 2: // several statements in one unit
         send_extended_other(c, text);
-        send_extended_other(c, others[dice(c, N(others))]);
+        send_extended_other(c, other_text(c));
         break;
     case 3:
         send_extended_lookup(c);

@@ -17,6 +17,7 @@ struct client {
     struct buf in;      // from the proxy, not read yet
     bool pipelines;     // sends before it has read all answers
     unsigned calmness;  // one unit in so many is no lookup
+    bool moody;         // the others are settings and what hides them
     bool focused;       // mostly the same lookup in the same framing
     bool gone;          // has closed or been closed
     bool said_goodbye;

@@ -236,6 +236,8 @@ static void run_vet(struct server *s, const char *text) {
         items[6] = "f";
     if (s->now.temp)
         items[1] = "t";
+    if (strstr(text, "changer_view"))
+        items[0] = "v";
     put_text_row(s, items, 11);
 }
 
@@ -325,7 +327,7 @@ static bool run_setting(struct server *s, const char *text) {
 
 // Functions and blocks that do to the session what their text does not say.
 static bool run_hidden(struct server *s, const char *text, bool describe) {
-    if (starts(text, "SELECT changer()")) {
+    if (starts(text, "SELECT changer()") || starts(text, "SELECT v FROM changer_view")) {
         strcpy(s->now.schema, "hidden");
         reply_one_text_row(s, "changer", "", describe);
         reply_tag(s, "SELECT 1");
@@ -370,7 +372,8 @@ static bool run_other(struct server *s, const char *text, bool describe) {
 }
 
 static bool returns_text_row(const char *text) {
-    return starts(text, "SHOW ") || starts(text, "SELECT 1") || starts(text, "SELECT changer()");
+    return starts(text, "SHOW ") || starts(text, "SELECT 1") || starts(text, "SELECT changer()") ||
+           starts(text, "SELECT v FROM changer_view");
 }
 
 // One statement; `p` is its portal.

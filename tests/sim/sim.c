@@ -26,6 +26,7 @@ static struct world_options options_of(uint64_t seed) {
         .pipelines = r & 0x40,
         .stalls = r & 0x80,
         .observe = (r >> 16) % 24 == 0,
+        .moody = (r >> 32) % 3 == 0,
         .calm = (r >> 19) & 1,
         .bursty = (r >> 18) & 1,
         .focused = (r >> 17) & 1,

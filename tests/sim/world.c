@@ -86,13 +86,16 @@ static const char *const users[] = {"alice", "alice", "bob"};
 
 static void connection_open(struct world *w, struct connection *c) {
     static const char address[] = "127.0.0.1:5432";
-    const char *user = users[dice(w, 3)];
+    const char *user = users[w->options.moody ? 0 : dice(w, 3)];
     *c = (struct connection){.world = w, .used = true, .id = w->next_id++};
     c->from_client = c->from_server = c->to_client = c->to_server = buf_make((size_t)1 << 26);
     c->slow = w->options.slow_readers && dice(w, 3) == 0;
     client_init(&c->client, &w->db, c->id, w->random >> 16, user, w->options.pipelines && dice(w, 2));
     if (w->options.calm && c->client.calmness < 100)
         c->client.calmness = 100;
+    c->client.moody = w->options.moody;
+    if (w->options.moody)
+        c->client.calmness = 25;
     c->client.focused = w->options.focused && dice(w, 8);
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
