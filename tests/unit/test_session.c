@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Sessions, message by message: what the simulation found, told as the shortest conversation that shows it.
+#include <criterion/criterion.h>
+
+#include "batching/engine.h"
+#include "batching/session.h"
+#include "protocol/frame.h"
+#include "tests/unit/bytes.h"
+
+struct fixture {
+    struct engine *engine;
+    struct session *session;
+    struct buf to_client, to_server, message;
+};
+
+static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
+    (void)more;
+    buf_put(&((struct fixture *)owner)->to_client, bytes, len);
+}
+
+static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
+    (void)more;
+    buf_put(&((struct fixture *)owner)->to_server, bytes, len);
+}
+
+static void nothing(void *owner) {
+    (void)owner;
+}
+
+static bool cancel(void *owner) {
+    (void)owner;
+    return true;
+}
+
+static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
+    (void)ctx;
+    (void)reason;
+    (void)session;
+    (void)message;
+}
+
+static const struct engine_effects effects = {to_client, to_server, nothing, cancel, nothing, no_log};
+
+static struct engine_limits limits_of(bool observe) {
+    return (struct engine_limits){.observe = observe,
+                                  .max_keys = 100,
+                                  .max_in_flight = 2,
+                                  .max_waiting = 100,
+                                  .max_shapes = 100,
+                                  .max_groups = 100,
+                                  .max_statements = 100,
+                                  .max_answer = 100000,
+                                  .max_text = 10000,
+                                  .vet_max_age = 1000000};
+}
+
+static void setup(struct fixture *f, bool observe) {
+    struct engine_limits limits = limits_of(observe);
+    *f = (struct fixture){
+        .to_client = buf_make(100000), .to_server = buf_make(100000), .message = buf_make(100000)};
+    f->engine = engine_create(&limits, &effects, NULL);
+    f->session = session_create(f->engine, f, text_slice("server"), BYTES("user\0alice\0"), false);
+}
+
+static void teardown(struct fixture *f) {
+    session_destroy(f->session);
+    engine_destroy(f->engine);
+    buf_free(&f->to_client);
+    buf_free(&f->to_server);
+    buf_free(&f->message);
+}
+
+// ---- what is said; everything is gathered in f->message and then said at once
+
+static void parse(struct fixture *f, const char *text) {
+    write_parse(&f->message, text_slice(""), text_slice(text), NULL, 0);
+}
+
+static void bind(struct fixture *f, const char *key) {
+    size_t at = write_begin(&f->message, F_BIND);
+    buf_put(&f->message, "\0\0\0\0", 4);
+    buf_put_u16(&f->message, key != NULL);
+    if (key) {
+        buf_put_u32(&f->message, (uint32_t)strlen(key));
+        buf_put_text(&f->message, key);
+    }
+    buf_put_u16(&f->message, 0);
+    write_end(&f->message, at);
+    write_execute_all(&f->message, text_slice(""));
+}
+
+static void sync(struct fixture *f) {
+    write_empty(&f->message, F_SYNC);
+}
+
+static void query(struct fixture *f, const char *text) {
+    write_query(&f->message, text, strlen(text));
+}
+
+static void say(struct fixture *f) {
+    cr_assert_eq(session_from_client(f->session, f->message.data, f->message.len), f->message.len);
+    buf_reset(&f->message);
+}
+
+// The server's messages, by their types: T has one column, Z is idle.
+static void reply(struct fixture *f, const char *types) {
+    struct buf *b = &f->message;
+    for (; *types; types++) {
+        if (*types == 'Z')
+            write_ready(b, 'I');
+        else if (*types == 'C')
+            write_select_complete(b, 0);
+        else if (*types == 'E')
+            write_error(b, "ERROR", "42P01", "no", NULL, NULL);
+        else if (*types == 'T') {
+            size_t at = write_begin(b, B_ROW_DESCRIPTION);
+            buf_put(b, "\0\1a\0\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 22);
+            write_end(b, at);
+        } else {
+            write_empty(b, *types);
+        }
+    }
+    cr_assert_eq(session_from_server(f->session, b->data, b->len), b->len);
+    buf_reset(b);
+}
+
+// The text of the i-th message of this type that went to the server; "" when there is none.
+static const char *sent(struct fixture *f, char type, unsigned i) {
+    struct frame fr;
+    for (size_t at = 0; frame_read(f->to_server.data + at, f->to_server.len - at, &fr) == FRAME_OK;
+         at += fr.size)
+        if (fr.type == (uint8_t)type && i-- == 0)
+            return (const char *)fr.body + (type == 'P');
+    return "";
+}
+
+static const char *types_of(const struct buf *b) {
+    static char text[100];
+    struct frame fr;
+    size_t n = 0;
+    for (size_t at = 0; frame_read(b->data + at, b->len - at, &fr) == FRAME_OK && n < 99; at += fr.size)
+        text[n++] = (char)fr.type;
+    text[n] = 0;
+    return text;
+}
+
+// ---- conversations
+
+// A later statement of the same unit may have changed what the SET has set.
+Test(session, a_doubt_outlasts_the_settings_before_it) {
+    struct fixture f;
+    setup(&f, false);
+    parse(&f, "SET search_path = a");
+    bind(&f, NULL);
+    parse(&f, "DO $$ BEGIN END $$");
+    bind(&f, NULL);
+    sync(&f);
+    say(&f);
+    reply(&f, "12C12CZ");
+    cr_assert_eq(f.session->identity.n_settings, 0);
+    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
+    query(&f, "SET search_path = a"); // and one of the next unit, on its way at the same time
+    query(&f, "DO $$ BEGIN END $$");
+    say(&f);
+    reply(&f, "CZCZ");
+    cr_assert_eq(f.session->identity.n_settings, 0);
+    query(&f, "SET search_path = a");
+    say(&f);
+    reply(&f, "CZ");
+    cr_assert_eq(f.session->identity.n_settings, 1);
+    teardown(&f);
+}
+
+static const char one[] = "SELECT a FROM t WHERE id = $1", two[] = "SELECT a FROM t WHERE id = $1 LIMIT 1";
+
+// The unnamed statement of a lookup is the one of its own time, whatever came after it, and the server has
+// it.
+Test(session, a_lookup_that_runs_alone_has_its_own_statement) {
+    struct fixture f;
+    setup(&f, false);
+    parse(&f, one);
+    write_describe(&f.message, 'S', text_slice(""));
+    sync(&f);
+    say(&f);
+    reply(&f, "1tTZ");
+    bind(&f, "1");
+    sync(&f);
+    say(&f);
+    engine_turn(f.engine, 1); // alone, and behind it the proof, which drops the server's unnamed statement
+    cr_assert_str_eq(types_of(&f.to_server), "PDSBESQ");
+    reply(&f, "2CZ");
+    reply(&f, "EZ");
+    buf_reset(&f.to_server);
+    bind(&f, "2"); // of one
+    sync(&f);
+    parse(&f, two);
+    bind(&f, "3");
+    sync(&f);
+    say(&f);
+    engine_turn(f.engine, 2);
+    cr_assert_str_eq(types_of(&f.to_server), "PSBESPBES");
+    cr_assert_str_eq(sent(&f, 'P', 0), one);
+    cr_assert_str_eq(sent(&f, 'P', 1), two);
+    buf_reset(&f.to_client);
+    reply(&f, "1Z2CZ12CZ");
+    cr_assert_str_eq(types_of(&f.to_client), "2CZ12CZ", "the client asked for one Parse");
+    teardown(&f);
+}
+
+// A Parse behind an error is not reached: the unnamed statement is not the one that it names.
+Test(session, a_parse_that_is_not_reached_names_nothing) {
+    struct fixture f;
+    setup(&f, false);
+    parse(&f, "SET search_path = a");
+    sync(&f);
+    say(&f);
+    reply(&f, "1Z");
+    write_close(&f.message, 'P', text_slice("x"));
+    parse(&f, one);
+    sync(&f);
+    say(&f);
+    reply(&f, "EZ");
+    bind(&f, NULL); // runs the SET
+    sync(&f);
+    say(&f);
+    reply(&f, "2CZ");
+    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
+    cr_assert_not(f.session->identity.clean, "what ran is not known");
+    cr_assert_str_eq(types_of(&f.to_server), "PSCPSBES", "the server is left to say what the statement is");
+    teardown(&f);
+}
+
+// Replies of a unit that failed are not taken for those of the next.
+Test(session, each_unit_tells_about_its_own_statements) {
+    struct fixture f;
+    setup(&f, false);
+    write_parse(&f.message, text_slice("a"), text_slice(one), NULL, 0);
+    sync(&f);
+    write_parse(&f.message, text_slice("b"), text_slice(two), NULL, 0);
+    sync(&f);
+    say(&f);
+    reply(&f, "EZ");
+    cr_assert_null(session_statement(f.session, text_slice("a")), "its Parse failed");
+    cr_assert_not(session_statement(f.session, text_slice("b"))->confirmed);
+    reply(&f, "1Z");
+    cr_assert(session_statement(f.session, text_slice("b"))->confirmed);
+    teardown(&f);
+}
+
+// Nothing of ours reaches the client, opaque or not.
+Test(session, an_opaque_session_gets_no_reply_that_it_did_not_ask_for) {
+    struct fixture f;
+    setup(&f, false);
+    parse(&f, one);
+    write_describe(&f.message, 'S', text_slice(""));
+    sync(&f);
+    say(&f);
+    reply(&f, "1tTZ");
+    bind(&f, "1");
+    sync(&f);
+    say(&f);
+    engine_turn(f.engine, 1);
+    reply(&f, "2CZ");
+    reply(&f, "EZ"); // of the proof
+    buf_reset(&f.to_client);
+    write_close(&f.message, 'P', text_slice("x"));
+    sync(&f);
+    bind(&f, "2"); // forwarded behind it; the Parse goes first
+    sync(&f);
+    write_empty(&f.message, 'W'); // what no client says
+    say(&f);
+    cr_assert(f.session->opaque);
+    reply(&f, "1Z3Z2CZ");
+    cr_assert_str_eq(types_of(&f.to_client), "3Z2CZ");
+    teardown(&f);
+}
+
+// A server that ends a unit before the client has: no entry is left that the rest of the unit could be noted
+// in.
+Test(session, a_unit_that_ends_too_early_makes_opaque) {
+    struct fixture f;
+    setup(&f, false);
+    parse(&f, "SET search_path = a");
+    write_describe(&f.message, 'S', text_slice(""));
+    write_empty(&f.message, F_FLUSH);
+    say(&f);
+    reply(&f, "1tnZ");
+    cr_assert(f.session->opaque);
+    bind(&f, NULL);
+    sync(&f);
+    say(&f);
+    teardown(&f);
+}
+
+// What nobody asked for is not cut in two: an answer could come between.
+Test(session, a_notification_is_passed_on_whole) {
+    struct fixture f;
+    setup(&f, false);
+    struct slice s = BYTES("A\0\0\0\x0c\0\0\0\1x\0y\0");
+    for (size_t cut = 1; cut < s.len; cut++) {
+        cr_assert_eq(session_from_server(f.session, s.data, cut), 0, "cut at %zu", cut);
+        cr_assert_eq(f.to_client.len, 0);
+    }
+    cr_assert_eq(session_from_server(f.session, s.data, s.len), s.len);
+    cr_assert_eq(f.to_client.len, s.len);
+    teardown(&f);
+}
+
+// Who was only observed was never proven.
+Test(session, a_reload_from_observe_to_fold_proves_nobody) {
+    struct fixture f;
+    struct engine_limits fold = limits_of(false);
+    setup(&f, true);
+    cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
+    engine_set_limits(f.engine, &fold);
+    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
+    teardown(&f);
+}
+
+// The answer of a lookup that was cancelled comes once and at its place.
+Test(session, a_cancel_ends_the_lookup_that_waits) {
+    struct fixture f;
+    setup(&f, false);
+    query(&f, "SELECT a FROM t WHERE id = 1");
+    query(&f, "SELECT a FROM t WHERE id = 2");
+    say(&f);
+    cr_assert_not(session_cancel(f.session));
+    cr_assert_str_eq(types_of(&f.to_client), "EZ");
+    engine_turn(f.engine, 1);
+    cr_assert_str_eq(sent(&f, 'Q', 0), "SELECT a FROM t WHERE id = 2");
+    reply(&f, "TCZ");
+    cr_assert_str_eq(types_of(&f.to_client), "EZTCZ");
+    cr_assert_eq(f.session->n_lookups, 0);
+    teardown(&f);
+}
