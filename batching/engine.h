@@ -87,7 +87,8 @@ void engine_list_proof(struct engine *e, struct session *s);
 void engine_unlist_proof(struct engine *e, struct session *s);
 void engine_dispatch_group(struct engine *e, struct group *g);
 void engine_batch_ended(struct engine *e, struct batch *b); // ReadyForQuery came, or its connection was lost
-void engine_abandon_batch(struct engine *e, struct batch *b, const char *why); // its members run alone; why: static
+void engine_abandon_batch(struct engine *e, struct batch *b,
+                          const char *why); // its members run alone; why: static
 void engine_definitions_changed(struct engine *e);
 
 #endif

@@ -214,10 +214,10 @@ static unsigned parameter_count(const struct group *g) {
 
 #define PREPARED_MAX_AGE 60000000 // microseconds
 
-// Equal statements of different groups (other result formats) share what is prepared, as long as the text would mean
-// the same if it were read again: constants are read as the session's settings say (TimeZone, DateStyle), and a
-// name finds its table when the statement is parsed. The server keeps both, even where a table that was created
-// since stands earlier in search_path. What was created past us is seen after a time.
+// Equal statements of different groups (other result formats) share what is prepared, as long as the text
+// would mean the same if it were read again: constants are read as the session's settings say (TimeZone,
+// DateStyle), and a name finds its table when the statement is parsed. The server keeps both, even where a
+// table that was created since stands earlier in search_path. What was created past us is seen after a time.
 static XXH128_hash_t statement_digest(struct group *g) {
     size_t text_len = g->text.len;
     buf_put_u64(&g->text, g->identity->id);

@@ -45,10 +45,10 @@ struct group {
     uint64_t vettings;   // how often it was vetted
     unsigned errors;     // batches that failed since one succeeded
     enum fold_form form;
-    uint32_t key_type;       // of the array's elements
-    uint32_t column_type;    // of the key's column
-    XXH128_hash_t statement; // READY: names the prepared statement, see statement_digest
-    struct buf text;         // READY: the folded statement
+    uint32_t key_type;           // of the array's elements
+    uint32_t column_type;        // of the key's column
+    XXH128_hash_t statement;     // READY: names the prepared statement, see statement_digest
+    struct buf text;             // READY: the folded statement
     struct buf row_description;  // READY, once a batch ran: RowDescription's body without the added column;
                                  // else empty
     XXH128_hash_t row_hash;      // of row_description, without format codes

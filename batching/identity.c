@@ -249,8 +249,8 @@ void session_identity_set(struct identity_table *t, struct session_identity *s,
     }
 }
 
-// After RESET ALL every setting has the value that the proof's digest knows, whatever it was before. The role is none of the
-// settings that it resets; a session whose role may have changed is in doubt.
+// After RESET ALL every setting has the value that the proof's digest knows, whatever it was before. The role
+// is none of the settings that it resets; a session whose role may have changed is in doubt.
 void session_identity_reset_all(struct identity_table *t, struct session_identity *s) {
     settings_clear(s);
     drop_current(t, s);
@@ -267,9 +267,9 @@ static bool proven_without_role(const struct buf *proof) {
            memcmp(roles.data + roles.len - 5, "\x01none", 5) == 0;
 }
 
-// DISCARD ALL drops temporary tables, resets the session's user and ends every role, also one that ALTER ROLE …
-// SET role had set at log-in: only a proof that was made before any of them leads back. (In mode observe nothing
-// is proven.)
+// DISCARD ALL drops temporary tables, resets the session's user and ends every role, also one that ALTER ROLE
+// … SET role had set at log-in: only a proof that was made before any of them leads back. (In mode observe
+// nothing is proven.)
 void session_identity_discard_all(struct identity_table *t, struct session_identity *s) {
     settings_clear(s);
     drop_current(t, s);
@@ -286,13 +286,14 @@ void session_identity_discard_all(struct identity_table *t, struct session_ident
 }
 
 const char *identity_proof_query(void) {
-    // Everything is qualified: the session's search_path must not choose what is called. reset_val is the value in
-    // force at log-in. The server gives the settings in the order of their names.
+    // Everything is qualified: the session's search_path must not choose what is called. reset_val is the
+    // value in force at log-in. The server gives the settings in the order of their names.
     return "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.textsend(pg_catalog.string_agg("
            "pg_catalog.concat(name, '=', reset_val), E'\\x01'))), 'hex'), "
            "pg_catalog.string_agg(CASE WHEN setting IS DISTINCT FROM reset_val "
            "THEN pg_catalog.concat(E'\\x01', name, '=', setting) END, ''), "
-           "pg_catalog.concat(CURRENT_USER, E'\\x01', SESSION_USER, E'\\x01', pg_catalog.current_setting('role')), "
+           "pg_catalog.concat(CURRENT_USER, E'\\x01', SESSION_USER, E'\\x01', "
+           "pg_catalog.current_setting('role')), "
            "pg_catalog.pg_my_temp_schema()::pg_catalog.text FROM pg_catalog.pg_settings";
 }
 

@@ -56,11 +56,11 @@ enum identity_state {
 // A session's side of it.
 struct session_identity {
     enum identity_state state;
-    struct buf login;       // server address and start-up parameters
-    struct buf proof;       // what the server said, see identity_proof_row
-    bool reset;             // RESET ALL was confirmed: every setting has the value that the proof's digest knows
-    bool clean;             // nothing has touched the session since its log-in or DISCARD ALL
-    struct buf clean_proof; // one that was made in such a state: what DISCARD ALL leads back to
+    struct buf login; // server address and start-up parameters
+    struct buf proof; // what the server said, see identity_proof_row
+    bool reset;       // RESET ALL was confirmed: every setting has the value that the proof's digest knows
+    bool clean;       // nothing has touched the session since its log-in or DISCARD ALL
+    struct buf clean_proof;          // one that was made in such a state: what DISCARD ALL leads back to
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
     unsigned n_proofs;        // how often it was proven

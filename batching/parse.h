@@ -65,7 +65,8 @@ struct parsed_function {
 };
 
 // One equality of a column with a value that may vary: `column = $n` or `$n = column`, with or without a cast
-// around the parameter, also `column IN ($n)` and `column = ANY (ARRAY[$n::type])`, on the top-level AND of WHERE.
+// around the parameter, also `column IN ($n)` and `column = ANY (ARRAY[$n::type])`, on the top-level AND of
+// WHERE.
 struct parsed_key {
     int param;    // n of $n
     int relation; // index into relations, -1 when not known which
@@ -78,8 +79,8 @@ struct parsed_key {
 
 struct parsed {
     enum statement_kind kind;
-    // Kind READ: REASON_NONE when it may be a lookup, else why not; REASON_LOCKING before all others, wherever
-    // the locking clause stands. Other kinds: why not, mostly NOT_SELECT.
+    // Kind READ: REASON_NONE when it may be a lookup, else why not; REASON_LOCKING before all others,
+    // wherever the locking clause stands. Other kinds: why not, mostly NOT_SELECT.
     enum reason reason;
     bool setting_dependent; // holds a string whose end depends on standard_conforming_strings; never with
                             // REASON_NONE

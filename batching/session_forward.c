@@ -214,9 +214,9 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     put_parsed(s, m->name, shape);
 }
 
-// Before a unit that does not begin with Parse of the unnamed statement: if the server has another one than the client
-// believes, give it, or take it away. Not later: behind an error the server reads nothing more of a unit, and then
-// has what it had before.
+// Before a unit that does not begin with Parse of the unnamed statement: if the server has another one than
+// the client believes, give it, or take it away. Not later: behind an error the server reads nothing more of
+// a unit, and then has what it had before.
 static bool restore_unnamed(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];

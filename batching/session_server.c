@@ -194,8 +194,9 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
     }
 }
 
-// A setting that no statement of the session's has changed: the server has read its configuration anew, at least on
-// this connection. What was proven and prepared is void. (Inside a transaction it may as well be SET LOCAL.)
+// A setting that no statement of the session's has changed: the server has read its configuration anew, at
+// least on this connection. What was proven and prepared is void. (Inside a transaction it may as well be SET
+// LOCAL.)
 static void note_reload(struct session *s, const struct owed *o) {
     if (s->txn != 'I' || (o && o->effect))
         return;

@@ -70,7 +70,7 @@ struct link {
     bool dirty, partial; // stands in the proxy's list of that name
     bool resume;         // the client's left-over bytes shall be looked at again
     bool goodbye;        // LENDING: the client has sent Terminate, so the server will close
-    bool half_closed; // the client will send no more, but may still read
+    bool half_closed;    // the client will send no more, but may still read
     struct link *next, *previous, *next_dirty, *next_partial; // CLOSED: `next` in the graveyard
 };
 
