@@ -512,10 +512,17 @@ void link_feed_server(struct link *l) {
     link_settle(l);
 }
 
+// libuv stops a handle whose socket is broken. Bytes that came before may still wait there, more than one read takes,
+// and the error only comes behind them.
+static int after_poll_error(struct side *s) {
+    s->events = 0;
+    return UV_READABLE | UV_WRITABLE;
+}
+
 static void on_client(uv_poll_t *poll, int status, int events) {
     struct link *l = poll->data;
     if (status < 0)
-        events = UV_READABLE | UV_WRITABLE;
+        events = after_poll_error(&l->client);
     if (l->state == LINK_CLIENT_TLS) {
         login_client_tls(l);
         return;
@@ -541,7 +548,7 @@ static void on_client(uv_poll_t *poll, int status, int events) {
 static void on_server(uv_poll_t *poll, int status, int events) {
     struct link *l = poll->data;
     if (status < 0)
-        events = UV_READABLE | UV_WRITABLE;
+        events = after_poll_error(&l->server);
     if (events & UV_WRITABLE || l->server.write_wants_read) {
         bool was_backlogged = is_backlogged(l, &l->server);
         side_flush(&l->server);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: PostgreSQL
 """What an adversary tried: each test once got an answer, or an end, that PostgreSQL would not have given."""
+import signal
 import threading
 import time
 
 import pytest
 
 import proto
+import servers
 from proto import SYNC, bind, execute, parse, query, unit
 
 SETUP = """
@@ -183,3 +185,37 @@ def test_setting_changed_by_a_reload(pg, proxy, folding, lookup):
         finally:
             admin.sql("ALTER SYSTEM RESET timezone")
             admin.sql("SELECT pg_reload_conf()")
+
+
+@pytest.mark.pgfold
+def test_server_resets_behind_its_last_words(pg, proxy):
+    """A server process that ends with unread queries resets the connection, while its answers still wait to be read."""
+    with pg.admin() as admin:
+        c = proxy.connect(timeout=20)
+        c.send(query("SELECT 'first' FROM pg_sleep(0.5)"), query("SELECT pg_sleep(60)"), query("SELECT 'never'") * 4000)
+        time.sleep(0.2)
+        proxy.signal(signal.SIGSTOP)
+        try:
+            time.sleep(1)
+            admin.sql("SELECT pg_terminate_backend(%d)" % c.pid)
+            time.sleep(0.5)
+        finally:
+            proxy.signal(signal.SIGCONT)
+        got = c.to_end()
+        assert proto.types(got)[:4] == "TDCZ" and "never" not in str(got)
+        c.close()
+
+
+@pytest.mark.pgfold
+def test_client_resets_behind_its_last_words(pg, proxy):
+    with pg.admin() as admin:
+        c = proxy.connect()
+        proxy.signal(signal.SIGSTOP)
+        try:
+            c.send(query("SELECT 1")[:10])
+            c.reset()
+            time.sleep(0.2)
+        finally:
+            proxy.signal(signal.SIGCONT)
+        servers.wait_for(lambda: admin.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %d" % c.pid) == "0",
+                         "the server process to end", 20)
