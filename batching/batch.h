@@ -35,7 +35,7 @@ struct lookup {
     uint32_t member;     // LOOKUP_BATCHED: its index there
     bool counted;        // LOOKUP_ALONE, LOOKUP_SENT: counts in group->in_flight
     bool simple, has_parse, has_describe, reparse;
-    struct shape *shape; // has_parse, reparse: a reference to the unnamed statement that it uses
+    struct shape *shape; // a reference
     struct key key;      // when has_key
     bool has_key;
     struct slice raw_key; // into bytes

@@ -415,7 +415,7 @@ static bool send_original(struct session *s, struct lookup *l) {
     l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
     if (l->simple || l->has_parse)
-        session_note_unnamed(s, l->has_parse, l->shape);
+        session_note_unnamed(s, l->has_parse, l->has_parse ? l->shape : NULL);
     s->engine->effects->to_server(s->owner, l->bytes, l->len, true);
     return !s->failed;
 }
@@ -605,6 +605,9 @@ void session_start_proof(struct session *s) {
     const char *sql = identity_proof_query();
     if (s->identity.state != IDENTITY_UNPROVEN || s->n_forward || !can_query(s))
         return;
+    for (const struct lookup *l = s->first; l; l = l->next)
+        if (l->state == LOOKUP_ALONE)
+            return; // it would run behind the proof, which could not tell what it has done
     if (send_query(s, OWED_PROOF, sql, strlen(sql))) {
         s->identity.state = IDENTITY_PROVING;
         s->engine->proving++;

@@ -51,6 +51,11 @@ void group_refresh(struct engine *e, struct group *g) {
         group_forget(g);
 }
 
+// Of a session that is in doubt nothing is known that a read could leave as it was.
+static bool may_be_proven(const struct session *s) {
+    return s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING;
+}
+
 enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct group **vetting) {
     struct session *s = f->s;
     struct engine *e = s->engine;
@@ -58,7 +63,7 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
     if (e->limits.observe ||
         (!p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE))
         return READ_PLAIN;
-    if (s->identity.state != IDENTITY_PROVEN || p->reason == REASON_CONSTRUCT || !vet_functions_plain(p))
+    if (!may_be_proven(s) || p->reason == REASON_CONSTRUCT || !vet_functions_plain(p))
         return READ_DOUBTFUL;
     struct identity *i = session_identity_current(&e->identities, &s->identity);
     struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
@@ -237,7 +242,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
     enum statement_kind kind = shape->parsed->kind;
     if (kind == STATEMENT_READ) {
         struct read_note n = {.effect = READ_DOUBTFUL};
-        if (s->identity.state == IDENTITY_PROVEN && !s->engine->limits.observe) {
+        if (may_be_proven(s) && !s->engine->limits.observe) {
             // The unit is open, the catalogue cannot be asked in front of it any more; see note_bound_read.
             struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
             struct group *g = i ? group_for_read(&s->engine->groups, &s->engine->identities, shape, i) : NULL;
@@ -268,7 +273,7 @@ static void ask_ahead(struct feed *f, const struct frame *fr) {
         struct statement *st = session_statement(s, b.statement);
         shape = st ? st->shape : NULL;
     }
-    if (shape && shape->parsed->kind == STATEMENT_READ && s->identity.state == IDENTITY_PROVEN) {
+    if (shape && shape->parsed->kind == STATEMENT_READ && may_be_proven(s)) {
         struct group *g = NULL;
         (void)forward_read_effect(f, shape, &g);
     }

@@ -104,7 +104,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->has_parse = u->has_parse;
     l->has_describe = u->has_describe;
     l->reparse = !c->simple && !u->has_parse && !u->bind.statement.len;
-    l->shape = l->has_parse || l->reparse ? shape_ref(c->shape) : NULL;
+    l->shape = shape_ref(c->shape);
     if (c->raw_key.data) // not NULL
         l->raw_key = (struct slice){l->bytes + (c->raw_key.data - c->bytes), c->raw_key.len};
     l->key_format = c->key_format;
@@ -181,17 +181,30 @@ static bool accept(struct session *s, const struct candidate *c) {
     return true;
 }
 
-// Run alone it must be a plain read, or the session would no longer be what it was proven to be. A session
-// that is not proven folds with itself alone, and its proof comes after.
+// A read before this one, of another shape, is still being vetted: it may prove to change what this one sees.
+static bool vets_another(const struct session *s, const struct group *g) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        if (o->kind == OWED_READ_VET && o->of.group != g)
+            return true;
+    }
+    return false;
+}
+
+// Run alone it must be a plain read, or the session would no longer be what it was proven to be, nor what the
+// proof on its way finds. A session that is not proven folds with itself alone, and its proof comes after;
+// what it runs may change it, so that lookups of two shapes keep their order.
 static bool may_run_alone(struct feed *f, const struct candidate *c) {
     struct group *vetting = NULL;
-    if (c->s->identity.state != IDENTITY_PROVEN)
-        return true;
+    enum identity_state state = c->s->identity.state;
+    if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
+        return !c->s->last || c->s->last->shape == c->shape;
     c->group->in_flight++; // so that the group of the read does not take its place
     enum read_effect effect = forward_read_effect(f, c->shape, &vetting);
     c->group->in_flight--;
-    return effect == READ_PLAIN ||
-           (vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting));
+    if (effect != READ_PLAIN && (!vetting || vetting->state != GROUP_VETTING || !session_vets(c->s, vetting)))
+        return false;
+    return !vets_another(c->s, vetting);
 }
 
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {

@@ -383,6 +383,8 @@ static void run_statement(struct server *s, const char *text, const struct porta
         reply_error(s, "25P02", "current transaction is aborted");
         return;
     }
+    if (s->trace)
+        printf("server %u, %s, %c: %.60s\n", s->id, s->now.schema, s->txn, text);
     if (read_select(text, &q)) {
         if (describe)
             describe_select(s, &q, p);

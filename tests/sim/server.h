@@ -69,6 +69,7 @@ struct server {
     unsigned stall;     // how long
     bool stalled;       // the statement at the front has had its pause
     bool cancelled;     // a cancel request came while it was busy
+    bool trace;         // tell what runs
     uint64_t random;
     unsigned long n_folded, n_own; // folded statements and pgfold's own queries that it ran
 };

@@ -100,6 +100,7 @@ static void connection_open(struct world *w, struct connection *c) {
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
     c->server.stall = 60;
+    c->server.trace = getenv("SIM_TRACE") != NULL;
     char params[32];
     int n = snprintf(params, sizeof params, "user%c%s%c", 0, user, 0);
     c->session = session_create(w->engine, c, (struct slice){(const uint8_t *)address, sizeof address - 1},

@@ -231,6 +231,44 @@ Test(session, a_parse_that_is_not_reached_names_nothing) {
     teardown(&f);
 }
 
+// Views may change the session that reads them: what runs behind the proof is vetted before it.
+Test(session, a_lookup_behind_the_proof_is_vetted) {
+    struct fixture f;
+    setup(&f, false);
+    query(&f, "SELECT a FROM t WHERE id = 1");
+    say(&f);
+    engine_turn(f.engine, 1); // alone, and the proof
+    query(&f, "SELECT a FROM v WHERE id = 1");
+    say(&f);
+    engine_turn(f.engine, 2);
+    cr_assert_str_eq(types_of(&f.to_server), "QQQQ");
+    cr_assert_eq(strncmp(sent(&f, 'Q', 2), "SELECT NOT EXISTS", 17), 0, "%s", sent(&f, 'Q', 2));
+    cr_assert_str_eq(sent(&f, 'Q', 3), "SELECT a FROM v WHERE id = 1");
+    reply(&f, "TCZ");
+    const char *proof[] = {"digest", NULL, "roles", "0"}, *no[] = {"f"};
+    put_text_row(&f.message, proof, 4);
+    reply(&f, "CZ");
+    cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
+    put_text_row(&f.message, no, 1);
+    reply(&f, "CZ");
+    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
+    teardown(&f);
+}
+
+// Nor does a lookup go past one of another shape that nobody has vetted.
+Test(session, unproven_lookups_of_two_shapes_keep_their_order) {
+    struct fixture f;
+    setup(&f, false);
+    query(&f, "SELECT a FROM v WHERE id = 1");
+    query(&f, "SELECT a FROM t WHERE id = 1");
+    say(&f);
+    cr_assert_eq(f.session->n_lookups, 1);
+    cr_assert_eq(f.session->n_forward, 1);
+    cr_assert_str_eq(sent(&f, 'Q', 0), "SELECT a FROM v WHERE id = 1");
+    cr_assert_str_eq(sent(&f, 'Q', 1), "SELECT a FROM t WHERE id = 1");
+    teardown(&f);
+}
+
 // Replies of a unit that failed are not taken for those of the next.
 Test(session, each_unit_tells_about_its_own_statements) {
     struct fixture f;
