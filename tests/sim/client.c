@@ -15,6 +15,7 @@ void client_init(struct client *c, struct database *db, unsigned id, uint64_t se
     c->sending = c->in = buf_make((size_t)1 << 26);
     server_init(&c->oracle, db, id, user);
     c->oracle.is_oracle = true;
+    c->oracle.trace = getenv("SIM_TRACE") != NULL;
 }
 
 void client_finish(struct client *c) {

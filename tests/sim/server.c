@@ -384,7 +384,8 @@ static void run_statement(struct server *s, const char *text, const struct porta
         return;
     }
     if (s->trace)
-        printf("server %u, %s, %c: %.60s\n", s->id, s->now.schema, s->txn, text);
+        printf("%s %u, %s, %c: %.60s\n", s->is_oracle ? "oracle" : "server", s->id, s->now.schema, s->txn,
+               text);
     if (read_select(text, &q)) {
         if (describe)
             describe_select(s, &q, p);
