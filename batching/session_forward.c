@@ -256,7 +256,9 @@ static void run_shape(struct feed *f, struct shape *shape) {
         note_read(s, o, &n);
         return;
     }
+    shape_ref(shape); // its statement may be one of those that it drops
     note_statement(s, o, kind, shape, shape->changes);
+    shape_unref(shape);
 }
 
 // At the first message of an extended unit: if it names a SELECT that is not known to be a plain read, ask

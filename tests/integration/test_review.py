@@ -219,3 +219,16 @@ def test_client_resets_behind_its_last_words(pg, proxy):
             proxy.signal(signal.SIGCONT)
         servers.wait_for(lambda: admin.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %d" % c.pid) == "0",
                          "the server process to end", 20)
+
+
+def test_named_portal_drops_its_own_statement(start_pgfold, both):
+    """Binding DISCARD ALL forgets the statement that it was prepared as, whose text has left the cache by then."""
+    def action(end):
+        with end.connect() as c:
+            out = c.ask(parse("DISCARD ALL", "d") + parse("DEALLOCATE ALL", "e") + SYNC)
+            for i in range(40):
+                out += c.ask(query("SELECT id x%d FROM item WHERE id = 3" % i))
+                out += c.ask(parse("SELECT id y%d FROM item WHERE id = $1" % i, "n%d" % i) + SYNC)
+            out += c.ask(bind([], "d", "p") + execute(0, "p") + SYNC)
+            return out + c.ask(bind([], "e", "p") + execute(0, "p") + SYNC)
+    both(action, through=start_pgfold({"batching.max_shapes": "16"}))
