@@ -56,12 +56,16 @@ static bool may_be_proven(const struct session *s) {
     return s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING;
 }
 
+// A SELECT of constants: there is nothing in it whose meaning only the catalogue knows.
+static bool reads_constants(const struct parsed *p) {
+    return !p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE;
+}
+
 enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct group **vetting) {
     struct session *s = f->s;
     struct engine *e = s->engine;
     const struct parsed *p = shape->parsed;
-    if (e->limits.observe ||
-        (!p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE))
+    if (e->limits.observe || reads_constants(p))
         return READ_PLAIN;
     if (!may_be_proven(s) || p->reason == REASON_CONSTRUCT || !vet_functions_plain(p))
         return READ_DOUBTFUL;
@@ -251,7 +255,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
             else if (g && g->state == GROUP_VETTING)
                 n = (struct read_note){READ_BEING_VETTED, g};
         }
-        if (s->engine->limits.observe || (!shape->parsed->n_relations && !shape->parsed->n_functions))
+        if (s->engine->limits.observe || reads_constants(shape->parsed))
             n.effect = READ_PLAIN;
         note_read(s, o, &n);
         return;

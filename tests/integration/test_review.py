@@ -232,3 +232,26 @@ def test_named_portal_drops_its_own_statement(start_pgfold, both):
             out += c.ask(bind([], "d", "p") + execute(0, "p") + SYNC)
             return out + c.ask(bind([], "e", "p") + execute(0, "p") + SYNC)
     both(action, through=start_pgfold({"batching.max_shapes": "16"}))
+
+
+def test_operator_with_an_effect(pg, proxy, folding, lookup):
+    """An operator of a user's changes a setting, in a statement that names neither a table nor a function."""
+    with pg.admin() as a:
+        a.sql("CREATE OR REPLACE FUNCTION review.go(text, text) RETURNS text LANGUAGE sql AS "
+              "$$ SELECT set_config('search_path', $1 || ', ' || $2, false) $$")
+        a.sql("DROP OPERATOR IF EXISTS review.|>| (text, text)")
+        a.sql("CREATE OPERATOR review.|>| (LEFTARG = text, RIGHTARG = text, FUNCTION = review.go)")
+        a.sql("DROP TABLE IF EXISTS first.spot2, review.spot2")
+        for schema in ("first", "review"):
+            a.sql("CREATE TABLE %s.spot2 AS SELECT id, '%s' AS body FROM review.spot" % (schema, schema))
+            a.sql("ALTER TABLE %s.spot2 ADD PRIMARY KEY (id)" % schema)
+            a.sql("GRANT SELECT ON %s.spot2 TO PUBLIC" % schema)
+    units = [lookup("SELECT body FROM spot2 WHERE id = %d", k) for k in KEYS]
+    conns = folding.connections(proxy, 24, search_path="review")
+    folding.warm(conns[:12], units, "spot2")
+    folding.warm(conns[12:], units, "spot2")
+    for c in conns[12:]:
+        assert not proto.errors(c.ask(unit("SELECT 'first'::text |>| 'review'::text", [])))
+    for _ in range(3):
+        replies, _ = folding.burst(conns, units * 2, "spot2")
+        assert [proto.rows(r)[0][0] for r in replies] == [b"review"] * 12 + [b"first"] * 12
