@@ -27,10 +27,18 @@ static void on_server(uv_poll_t *poll, int status, int events);
 
 // ---- life
 
-static void side_init(struct side *s, size_t in_limit, size_t out_limit) {
-    s->stream.fd = -1;
-    s->in = buf_make(in_limit);
-    s->out = buf_make(out_limit);
+// A message of a batch must fit in; what an answer or a batch may add beyond the point where reading stops must
+// fit out. Never less than before: bytes may be there.
+static void side_limits(struct side *s, const struct config *c) {
+    size_t in = c->max_answer + c->max_text + (size_t)4 * PROXY_READ_SIZE;
+    size_t out = c->session_buffer + 4 * c->max_answer + (size_t)4 * PROXY_READ_SIZE;
+    s->in.limit = in > s->in.limit ? in : s->in.limit;
+    s->out.limit = out > s->out.limit ? out : s->out.limit;
+}
+
+void link_adopt_limits(struct link *l, const struct config *c) {
+    side_limits(&l->client, c);
+    side_limits(&l->server, c);
 }
 
 static bool side_open(struct link *l, struct side *s) {
@@ -45,25 +53,18 @@ static bool side_open(struct link *l, struct side *s) {
     return false;
 }
 
-// What an answer or a batch may add beyond the point where reading stops.
-static size_t out_limit(const struct settings *s) {
-    return s->config->session_buffer + 4 * s->config->max_answer + (size_t)4 * PROXY_READ_SIZE;
-}
-
 struct link *link_create(struct proxy *p, int fd) {
     struct link *l = calloc(1, sizeof *l);
     if (!l) {
         close(fd);
         return NULL;
     }
-    const struct config *c = p->settings->config;
-    size_t in_limit = c->max_answer + c->max_text + (size_t)4 * PROXY_READ_SIZE;
     l->proxy = p;
     l->settings = settings_ref(p->settings);
     l->id = ++p->next_link;
     l->started = proxy_now();
-    side_init(&l->client, in_limit, out_limit(l->settings));
-    side_init(&l->server, in_limit, out_limit(l->settings));
+    l->client.stream.fd = l->server.stream.fd = -1;
+    link_adopt_limits(l, l->settings->config);
     stream_init_plain(&l->client.stream, fd);
     if (!side_open(l, &l->client)) {
         stream_close(&l->client.stream);

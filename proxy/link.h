@@ -76,6 +76,7 @@ struct link {
 
 struct link *link_create(struct proxy *p, int fd); // takes over fd; NULL: out of memory, fd is closed
 void link_set_state(struct link *l, enum link_state state);
+void link_adopt_limits(struct link *l, const struct config *c); // after a reload: the engine's have changed
 
 // Queues bytes and sends what can be sent: at once, or at the end of the turn when more follows.
 void link_to_client(struct link *l, const uint8_t *bytes, size_t len, bool more);

@@ -271,6 +271,8 @@ static void on_reload(uv_signal_t *signal, int number) {
     p->log = (struct log){.level = s->config->log_level, .json = s->config->log_json};
     struct engine_limits limits = engine_limits_of(s->config);
     engine_set_limits(p->engine, &limits);
+    for (struct link *l = p->links; l; l = l->next)
+        link_adopt_limits(l, s->config);
 }
 
 static void on_report(uv_signal_t *signal, int number) {

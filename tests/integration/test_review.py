@@ -234,6 +234,24 @@ def test_named_portal_drops_its_own_statement(start_pgfold, both):
     both(action, through=start_pgfold({"batching.max_shapes": "16"}))
 
 
+def test_reload_raises_the_limit_of_answers(pg, start_pgfold, folding):
+    """A connection that was there before takes answers of the new size, too."""
+    sql = "SELECT body FROM big WHERE id = %d"
+    with pg.admin() as a:
+        a.sql("INSERT INTO big SELECT i, repeat('z', 3000000) FROM generate_series(901, 906) i ON CONFLICT DO NOTHING")
+    config = "[batching]\nmax_answer = %s\n"
+    proxy = start_pgfold(config=config % "500kB")
+    conns = folding.connections(proxy, 6)
+    folding.warm(conns, [query(sql % k) for k in range(1, 7)], "big")
+    proxy.write_config(config % "64MB")
+    proxy.signal(signal.SIGHUP)
+    servers.wait_for(lambda: "reloaded" in proxy.log(), "the reload")
+    units = [query(sql % k) for k in range(901, 907)]
+    for _ in range(3):
+        replies, _ = folding.burst(conns, units, "big")
+        assert [len(r[0]) for m in replies for r in proto.rows(m)] == [3000000] * 6
+
+
 def test_operator_with_an_effect(pg, proxy, folding, lookup):
     """An operator of a user's changes a setting, in a statement that names neither a table nor a function."""
     with pg.admin() as a:
