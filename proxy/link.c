@@ -27,8 +27,8 @@ static void on_server(uv_poll_t *poll, int status, int events);
 
 // ---- life
 
-// A message of a batch must fit in; what an answer or a batch may add beyond the point where reading stops must
-// fit out. Never less than before: bytes may be there.
+// A message of a batch must fit in; what an answer or a batch may add beyond the point where reading stops
+// must fit out. Never less than before: bytes may be there.
 static void side_limits(struct side *s, const struct config *c) {
     size_t in = c->max_answer + c->max_text + (size_t)4 * PROXY_READ_SIZE;
     size_t out = c->session_buffer + 4 * c->max_answer + (size_t)4 * PROXY_READ_SIZE;
@@ -513,8 +513,8 @@ void link_feed_server(struct link *l) {
     link_settle(l);
 }
 
-// libuv stops a handle whose socket is broken. Bytes that came before may still wait there, more than one read takes,
-// and the error only comes behind them.
+// libuv stops a handle whose socket is broken. Bytes that came before may still wait there, more than one
+// read takes, and the error only comes behind them.
 static int after_poll_error(struct side *s) {
     s->events = 0;
     return UV_READABLE | UV_WRITABLE;
