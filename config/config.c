@@ -95,7 +95,7 @@ static const struct setting settings[] = {
     {"batching.max_keys", NUMBER(KIND_INT, max_keys, "500", 1, 10000), "keys in one batch"},
     {"batching.max_in_flight", NUMBER(KIND_INT, max_in_flight, "2", 1, 64),
      "batches of one group that are under way at once"},
-    {"batching.max_waiting", NUMBER(KIND_INT, max_waiting, "1024", 1, 1000000),
+    {"batching.max_waiting", NUMBER(KIND_INT, max_waiting, "1024", 1, 1024),
      "lookups of one session that may wait at once"},
     {"batching.max_answer", NUMBER(KIND_SIZE, max_answer, "8MB", KILOBYTE, GIGABYTE),
      "size of a batch's answer above which its lookups are run alone"},
