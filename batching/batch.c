@@ -4,14 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/savepoint.h"
 #include "protocol/write.h"
 
 // ---- keys without duplicates
 
+static bool keys_equal(const struct batch *b, uint32_t key, const struct key *k) {
+    const struct key *own = b->keys + (size_t)key * b->n_parts;
+    for (uint32_t i = 0; i < b->n_parts; i++)
+        if (!key_equal(&own[i], &k[i]))
+            return false;
+    return true;
+}
+
 static uint32_t find_slot(const struct batch *b, const struct key *k, bool *found) {
-    uint32_t at = (uint32_t)XXH3_64bits(k->bytes, sizeof k->bytes) & (b->n_slots - 1);
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < b->n_parts; i++)
+        hash = key_hash(&k[i], hash);
+    uint32_t at = (uint32_t)hash & (b->n_slots - 1);
     for (; b->slots[at]; at = (at + 1) & (b->n_slots - 1)) {
-        if (memcmp(b->keys[b->slots[at] - 1].bytes, k->bytes, sizeof k->bytes) == 0) {
+        if (keys_equal(b, b->slots[at] - 1, k)) {
             *found = true;
             return at;
         }
@@ -20,15 +32,26 @@ static uint32_t find_slot(const struct batch *b, const struct key *k, bool *foun
     return at;
 }
 
+#define MAX_KEY_BYTES 65536 // of one batch's raw keys; the first may always go
+
+static size_t raw_bytes(const struct batch *b, const struct key *k) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < b->n_parts; i++)
+        bytes += k[i].len;
+    return bytes;
+}
+
 // Index of the key, added when it is new; n_keys == max leaves a new one out: UINT32_MAX.
 static uint32_t add_key(struct batch *b, const struct key *k, unsigned max) {
     bool found;
     uint32_t at = find_slot(b, k, &found);
     if (found)
         return b->slots[at] - 1;
-    if (b->n_keys == max)
+    size_t bytes = b->key_bytes + raw_bytes(b, k);
+    if (b->n_keys == max || (b->n_keys && bytes > MAX_KEY_BYTES))
         return UINT32_MAX;
-    b->keys[b->n_keys] = *k;
+    b->key_bytes = bytes;
+    memcpy(b->keys + (size_t)b->n_keys * b->n_parts, k, b->n_parts * sizeof *k);
     b->slots[at] = ++b->n_keys;
     return b->n_keys - 1;
 }
@@ -47,7 +70,7 @@ static void take_members(struct batch *b, unsigned max_keys) {
     struct group *g = b->group;
     while (g->first) {
         struct lookup *l = g->first;
-        uint32_t key = add_key(b, &l->key, max_keys);
+        uint32_t key = add_key(b, l->keys, max_keys);
         if (key == UINT32_MAX)
             return;
         take_waiting(g, l);
@@ -68,10 +91,11 @@ struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer
     while (b->n_slots < 2 * n_keys)
         b->n_slots *= 2;
     b->group = g;
+    b->n_parts = g->n_parts;
     b->data = buf_make(max_answer);
     b->members = calloc(n, sizeof *b->members);
     b->member_key = calloc(n, sizeof *b->member_key);
-    b->keys = calloc(n_keys, sizeof *b->keys);
+    b->keys = calloc(n_keys * g->n_parts, sizeof *b->keys);
     b->key_rows = calloc(n_keys, sizeof *b->key_rows);
     b->slots = calloc(b->n_slots, sizeof *b->slots);
     if (!b->members || !b->member_key || !b->keys || !b->key_rows || !b->slots) {
@@ -109,16 +133,24 @@ static void put_result_formats(const struct group *g, struct buf *out) {
     buf_put(out, g->formats, (size_t)g->n_formats * 2);
 }
 
-// The parameters of the first member, whose values but the key are those of all members.
+static void put_array(const struct batch *b, const struct group_part *part, struct buf *out) {
+    key_write_array(out, part->type, group_array_format(part), b->keys + (part - b->group->parts), b->n_keys,
+                    b->n_parts);
+}
+
+static void put_arrays(const struct batch *b, struct buf *out) {
+    const struct group *g = b->group;
+    buf_put_u16(out, (uint16_t)g->n_parts);
+    for (unsigned i = 0; i < g->n_parts; i++)
+        buf_put_u16(out, group_array_format(&g->parts[i]));
+    buf_put_u16(out, (uint16_t)g->n_parts);
+    for (unsigned i = 0; i < g->n_parts; i++)
+        put_array(b, &g->parts[i], out);
+}
+
+// The parameters of the first member, whose values but the keys are those of all members.
 static bool put_parameters(const struct batch *b, struct buf *out) {
     const struct group *g = b->group;
-    if (g->values) {
-        buf_put_u16(out, 1);
-        buf_put_u16(out, 1);
-        buf_put_u16(out, 1);
-        key_write_array(out, g->key_type, b->keys, b->n_keys);
-        return true;
-    }
     const struct lookup *l = b->members[0];
     struct frame f;
     struct msg_bind m;
@@ -127,16 +159,18 @@ static bool put_parameters(const struct batch *b, struct buf *out) {
         at = f.size;
     if (frame_read(l->bytes + at, l->len - at, &f) != FRAME_OK || !msg_bind_read(f.body, f.body_len, &m))
         return false;
-    unsigned key = (unsigned)g->shape->parsed->keys[g->key].param - 1;
     buf_put_u16(out, m.n_params);
-    for (unsigned i = 0; i < m.n_params; i++)
-        buf_put_u16(out, i == key ? 1 : msg_bind_param_format(&m, i));
+    for (unsigned i = 0; i < m.n_params; i++) {
+        const struct group_part *part = group_part_of(g, i);
+        buf_put_u16(out, part ? group_array_format(part) : msg_bind_param_format(&m, i));
+    }
     buf_put_u16(out, m.n_params);
     size_t walk = 0;
     struct slice value;
     for (unsigned i = 0; msg_bind_next_param(&m, &walk, &value); i++) {
-        if (i == key) {
-            key_write_array(out, g->key_type, b->keys, b->n_keys);
+        const struct group_part *part = group_part_of(g, i);
+        if (part) {
+            put_array(b, part, out);
             continue;
         }
         buf_put_u32(out, value.data ? (uint32_t)value.len : UINT32_MAX);
@@ -148,6 +182,9 @@ static bool put_parameters(const struct batch *b, struct buf *out) {
 void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes,
                  struct buf *out) {
     char name[GROUP_NAME_SIZE];
+    b->open = b->release = b->framed ? savepoint_replies(b->frame_prepared) : "";
+    if (b->framed)
+        savepoint_write_open(out, b->frame_prepared);
     for (unsigned i = 0; i < n_closes; i++) {
         group_statement_name(closes[i], name);
         write_close(out, 'S', (struct slice){(uint8_t *)name, strlen(name)});
@@ -159,7 +196,7 @@ void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, un
     b->statement = b->group->statement;
     b->vettings = b->group->vettings;
     b->parse = !prepared;
-    b->describe = !prepared || !b->group->row_description.len;
+    b->describe = !prepared;
     if (b->parse)
         group_write_parse(b->group, out);
     if (b->describe)
@@ -167,11 +204,15 @@ void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, un
     size_t at = write_begin(out, F_BIND);
     buf_put_u8(out, 0); // the unnamed portal
     buf_put_str(out, name);
-    if (!put_parameters(b, out))
+    if (b->group->values)
+        put_arrays(b, out);
+    else if (!put_parameters(b, out))
         out->failed = true;
     put_result_formats(b->group, out);
     write_end(out, at);
     write_execute_all(out, (struct slice){0});
+    if (b->framed)
+        savepoint_write_release(out, b->frame_prepared);
     write_empty(out, F_SYNC);
 }
 
@@ -183,31 +224,20 @@ static void fail(struct batch *b, const char *why) {
     b->failed = true;
 }
 
-// Keeps the description without the added column, or compares it with the one that is kept: a lender whose
-// statement has other columns saw other definitions.
+// The columns behind the added one must be those that the original has: names, tables, types and all.
 static void take_row_description(struct batch *b, const struct frame *f) {
-    struct group *g = b->group;
+    const struct group *g = b->group;
     uint16_t n;
     size_t first = msg_row_description_first(f->body, f->body_len, &n);
-    if (!first || n < 2) {
+    if (!first) {
         fail(b, "unexpected row description");
         return;
     }
-    struct buf own = buf_make(g->row_description.limit);
+    struct buf own = buf_make(g->row_description.len + 65536);
     buf_put_u16(&own, (uint16_t)(n - 1));
     buf_put(&own, f->body + 2 + first, f->body_len - 2 - first);
-    XXH128_hash_t hash = own.failed ? (XXH128_hash_t){0, 0} : row_description_hash(own.data, own.len);
-    if (own.failed)
-        fail(b, "row description too long");
-    else if (g->n_formats > 1 && g->n_formats != n - 1)
-        fail(b, "number of result formats does not fit");
-    else if (!g->row_description.len) {
-        buf_free(&g->row_description);
-        g->row_description = own;
-        g->row_hash = hash;
-        return;
-    } else if (!XXH128_isEqual(hash, g->row_hash))
-        fail(b, "result columns differ from those seen before");
+    if (own.failed || !XXH128_isEqual(row_description_hash(own.data, own.len), g->row_hash))
+        fail(b, "the result columns differ from the original's");
     buf_free(&own);
 }
 
@@ -224,9 +254,9 @@ static uint32_t row_key(const struct batch *b, struct slice tag) {
         // The key column is unique: a second row would mean that the vetting was wrong.
         return found && !b->key_rows[b->slots[at] - 1].n_rows ? b->slots[at] - 1 : UINT32_MAX;
     }
-    if (!key_read(OID_INT8, format, tag, &k))
+    if (!key_read(OID_INT8, format, tag, &k) || k.kind != KEY_PLAIN)
         return UINT32_MAX;
-    uint64_t ordinal = get_u64(k.bytes);
+    uint64_t ordinal = get_u64(k.of.bytes);
     return ordinal >= 1 && ordinal <= b->n_keys ? (uint32_t)ordinal - 1 : UINT32_MAX;
 }
 
@@ -261,6 +291,7 @@ static void take_row(struct batch *b, const struct frame *f) {
     buf_put(&b->data, row.rest.data, row.rest.len);
     write_end(&b->data, length);
     if (b->data.failed || !rows_have_room(b)) {
+        b->oversized = b->data.failed && !b->failed;
         fail(b, "the answer is larger than batching.max_answer");
         return;
     }
@@ -272,8 +303,19 @@ static void take_row(struct batch *b, const struct frame *f) {
     k->n_rows++;
 }
 
+// Is this the next message in answer to SAVEPOINT, or to RELEASE?
+static bool takes_frame(struct batch *b, uint8_t type) {
+    const char **frame = *b->open ? &b->open : b->stage == STAGE_END ? &b->release : NULL;
+    if (!frame || (uint8_t) * *frame != type)
+        return false;
+    ++*frame;
+    return true;
+}
+
 // The stages in order, each with the one message that leads out of it.
 static void advance(struct batch *b, const struct frame *f) {
+    if (takes_frame(b, f->type))
+        return;
     if (b->stage == STAGE_CLOSE && !b->n_closes)
         b->stage = STAGE_PARSE;
     if (b->stage == STAGE_PARSE && !b->parse)
@@ -291,7 +333,7 @@ static void advance(struct batch *b, const struct frame *f) {
         take_row(b, f);
         return;
     }
-    if (f->type != (uint8_t)wanted[b->stage]) {
+    if (*b->open || f->type != (uint8_t)wanted[b->stage]) {
         fail(b, f->type == B_ERROR ? "the server reported an error" : "unexpected message");
         return;
     }
@@ -313,7 +355,7 @@ bool batch_feed(struct batch *b, const struct frame *f) {
     if (!b->failed && !still_current(b))
         fail(b, "definitions changed");
     if (f->type == B_READY_FOR_QUERY) {
-        if (b->stage != STAGE_END)
+        if (b->stage != STAGE_END || *b->release)
             fail(b, "the answer is incomplete");
         return true;
     }
@@ -339,6 +381,18 @@ static void put_row_description(const struct group *g, struct buf *out) {
     }
 }
 
+// "If an Execute message terminates before completing the execution of a portal (due to reaching a nonzero
+// result-row count), it will send a PortalSuspended message": also when there is no row behind the last one.
+static void put_rows(const struct batch *b, const struct batch_key *k, uint32_t max_rows, struct buf *out) {
+    uint32_t n = 0;
+    for (uint32_t row = k->first_row; row && !(max_rows && n == max_rows); row = b->rows[row - 1].next, n++)
+        buf_put(out, b->data.data + b->rows[row - 1].at, b->rows[row - 1].len);
+    if (max_rows && n == max_rows)
+        write_empty(out, B_PORTAL_SUSPENDED);
+    else
+        write_select_complete(out, k->n_rows);
+}
+
 void batch_answer(const struct batch *b, uint32_t i, char status, struct buf *out) {
     const struct lookup *l = b->members[i];
     const struct batch_key *k = &b->key_rows[b->member_key[i]];
@@ -348,8 +402,9 @@ void batch_answer(const struct batch *b, uint32_t i, char status, struct buf *ou
         write_empty(out, B_BIND_COMPLETE);
     if (l->simple || l->has_describe)
         put_row_description(b->group, out);
-    for (uint32_t row = k->first_row; row; row = b->rows[row - 1].next)
-        buf_put(out, b->data.data + b->rows[row - 1].at, b->rows[row - 1].len);
-    write_select_complete(out, k->n_rows);
-    write_ready(out, status);
+    put_rows(b, k, l->max_rows, out);
+    for (unsigned closed = 0; closed < l->n_closes; closed++)
+        write_empty(out, B_CLOSE_COMPLETE);
+    if (!l->more)
+        write_ready(out, status);
 }

@@ -7,6 +7,7 @@
 // The replies that it expects, in this order, anything else being a failure:
 //   CloseComplete*  [ParseComplete]  [ParameterDescription RowDescription]  BindComplete  DataRow*
 //   CommandComplete  ReadyForQuery
+// Inside a transaction those of SAVEPOINT come first, and those of RELEASE before ReadyForQuery.
 #ifndef PGFOLD_BATCHING_BATCH_H
 #define PGFOLD_BATCHING_BATCH_H
 
@@ -14,13 +15,21 @@
 #include "protocol/frame.h"
 
 struct session;
+struct statement;
+struct pipeline;
 struct batch;
+
+// What the time until a lookup's answer says, see guard.h.
+enum lookup_company { COMPANY_UNKNOWN, COMPANY_NONE, COMPANY_SOME };
+
+enum check_stage { CHECK_NONE, CHECK_NO, CHECK_ORIGINAL, CHECK_FOLDED, CHECK_AGAIN }; // see check.h
 
 enum lookup_state {
     LOOKUP_WAITING,  // in its group's queue
     LOOKUP_BATCHED,  // member of a batch that is under way
     LOOKUP_ALONE,    // shall run as sent on its own connection, not sent yet
     LOOKUP_SENT,     // runs as sent on its own connection
+    LOOKUP_CHECKING, // the same, and its answer is kept or compared, see check.h
     LOOKUP_ANSWERED, // its answer waits for earlier ones of the same session
 };
 
@@ -33,16 +42,25 @@ struct lookup {
     struct group *group; // NULL: none, it runs alone; alive while the lookup is waiting or counted in flight
     struct batch *batch; // LOOKUP_BATCHED
     uint32_t member;     // LOOKUP_BATCHED: its index there
-    bool counted;        // LOOKUP_ALONE, LOOKUP_SENT: counts in group->in_flight
-    bool simple, has_parse, has_describe, reparse;
-    struct shape *shape; // a reference
-    struct key key;      // when has_key
+    bool counted;        // LOOKUP_ALONE, LOOKUP_SENT: counts in group->in_flight (LOOKUP_CHECKING, too)
+    enum lookup_company company; // LOOKUP_ALONE, LOOKUP_SENT
+    uint64_t asked;              // microseconds: when it came; 0: not queued yet
+    enum check_stage check;
+    bool differs;    // CHECK_FOLDED, CHECK_AGAIN: from the answer that is kept
+    size_t compared; // CHECK_AGAIN: bytes of that answer
+    bool simple, has_parse, has_describe;
+    struct statement *statement;     // extended: a reference
+    struct pipeline *pipeline;       // of several statements in one unit, see session_pipeline.c; a reference
+    bool more;                       // others of its unit come behind it
+    uint32_t max_rows;               // 0: all
+    unsigned n_closes;               // CloseComplete messages at the end
+    struct shape *shape;             // a reference
+    struct slice raw[KEY_MAX_PARTS]; // its key as sent, into bytes; by the group's parts
+    struct key keys[KEY_MAX_PARTS];  // when has_key
     bool has_key;
-    struct slice raw_key; // into bytes
-    uint16_t key_format;
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these
-    struct buf answer;      // LOOKUP_ANSWERED
+    struct buf answer;      // LOOKUP_ANSWERED; from CHECK_FOLDED on
     size_t len;
     uint8_t bytes[]; // the unit as the client sent it
 };
@@ -75,7 +93,10 @@ struct batch {
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     struct lookup **members;            // NULL where a member left
     uint32_t *member_key;               // index into keys
-    struct key *keys;                   // without duplicates
+    struct key
+        *keys; // without duplicates, n_parts each; raw ones are the members', until batch_write has run
+    uint32_t n_parts;
+    size_t key_bytes;
     struct batch_key *key_rows;
     uint32_t *slots; // open addressing over keys: index + 1
     uint32_t n_slots;
@@ -88,10 +109,14 @@ struct batch {
     uint64_t vettings; // the group's when it was sent: what was learnt since is not this batch's
     unsigned n_closes;
     bool parse, describe;
-    bool sent;       // to its lender
-    bool failed;     // members run alone; the rest of the replies is read and dropped
-    bool cancelled;  // a cancel request was sent for it
-    const char *why; // static: what failed
+    bool framed;                // runs between SAVEPOINT and RELEASE (savepoint.h), `frame_prepared` or not;
+    bool frame_prepared;        // set before batch_write
+    const char *open, *release; // types of the messages still to come in answer to them
+    bool sent;                  // to its lender
+    bool failed;                // members run alone; the rest of the replies is read and dropped
+    bool cancelled;             // a cancel request was sent for it
+    bool oversized;             // failed: its answer was larger than max_answer
+    const char *why;            // static: what failed
 };
 
 // A batch of the group's first waiting lookups, at most max_keys different keys; takes them out of the queue.

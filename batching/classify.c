@@ -23,6 +23,19 @@ static bool word_in(struct slice text, struct token t, const char *const *words)
     return false;
 }
 
+// BEGIN without options: nothing about the transaction is said.
+static bool is_plain_begin(struct slice text, struct token first) {
+    static const char *const begins[] = {"begin", "start", NULL}, *const nouns[] = {"transaction", "work",
+                                                                                    NULL};
+    if (!word_in(text, first, begins))
+        return false;
+    struct lexer lx = {(const char *)text.data, text.len, first.at + first.len};
+    struct token t = lexer_next(&lx);
+    if (word_in(text, t, nouns))
+        t = lexer_next(&lx);
+    return t.type == TOKEN_END || t.type == TOKEN_SEMICOLON;
+}
+
 static struct statement_class class_of_shape(struct statement_class c) {
     if (!c.shape)
         return c;
@@ -32,13 +45,34 @@ static struct statement_class class_of_shape(struct statement_class c) {
     return c;
 }
 
+// DEALLOCATE of a plain name, of which some drivers send another one each time. Everything else is for the
+// parser.
+static bool read_deallocate(struct slice text, struct token word, struct slice *name) {
+    const char *p = (const char *)text.data + word.at + word.len, *end = (const char *)text.data + text.len;
+    while (p < end && (*p == ' ' || *p == '\n'))
+        p++;
+    const char *from = p;
+    bool keyword = true; // may be one
+    for (; p < end && ((*p >= 'a' && *p <= 'z') || *p == '_' || (p > from && *p >= '0' && *p <= '9')); p++)
+        keyword = keyword && *p >= 'a';
+    *name = (struct slice){(const uint8_t *)from, (size_t)(p - from)};
+    while (p < end && (*p == ' ' || *p == ';' || *p == '\n'))
+        p++;
+    return p == end && name->len && !keyword;
+}
+
+struct slice class_name(const struct statement_class *c) {
+    const char *name = c->shape ? c->shape->parsed->name : NULL;
+    return name ? (struct slice){(const uint8_t *)name, strlen(name)} : c->name;
+}
+
 // A Query message's text. Statements that are no SELECT and need no closer look are told by their first word.
 struct statement_class classify_query(struct session *s, struct slice text) {
     static const char *const reads[] = {"select", "with", "values", "table", NULL};
     static const char *const writes[] = {"insert", "update", "delete", "merge", "copy", NULL};
     static const char *const clearing[] = {"close", "unlisten", "reset",
                                            NULL}; // may begin a pool's clearing string
-    static const char *const transactions[] = {"begin", "start", "savepoint", "release", NULL};
+    static const char *const savepoints[] = {"savepoint", "release", NULL};
     struct statement_class c = {.kind = STATEMENT_OTHER, .reason = REASON_NOT_SELECT};
     if (s->no_scan) {
         c.reason = REASON_ENCODING;
@@ -56,7 +90,11 @@ struct statement_class classify_query(struct session *s, struct slice text) {
         c.changes = true;
     } else if (word_in(text, t, writes)) {
         c.kind = STATEMENT_WRITE;
-    } else if (word_in(text, t, transactions)) {
+    } else if (token_is((const char *)text.data, t, "deallocate") && read_deallocate(text, t, &c.name)) {
+        c.kind = STATEMENT_DEALLOCATE;
+    } else if (word_in(text, t, savepoints)) {
+        c.kind = STATEMENT_SAVEPOINT;
+    } else if (is_plain_begin(text, t)) {
         c.kind = STATEMENT_BEGIN;
     } else if (shape_text_changes_definitions(text)) {
         c.changes = true;

@@ -18,10 +18,12 @@ struct statement_class {
     enum reason reason;       // why it is no lookup; NONE: it may be one
     struct shape *shape;      // borrowed; NULL: the text alone says enough, or has no shape
     struct shape_text values; // the constants taken out
+    struct slice name;        // DEALLOCATE without a shape: of this statement
     bool changes;             // may change definitions
 };
 
 struct statement_class classify_query(struct session *s, struct slice text);
+struct slice class_name(const struct statement_class *c); // of DEALLOCATE; empty: ALL
 
 // The client's bytes at hand, and the run of them that is still to be forwarded: bytes[run] to bytes[at].
 struct feed {
@@ -30,6 +32,8 @@ struct feed {
     size_t len, at, run;
     struct statement_class query; // of the Query message at `at`, when classified
     bool classified;
+    bool learns, describes; // the Parse at `at`, and the Describe behind it, tell about all like them
+    bool single;            // the unit at `at` is a lookup and nothing else
 };
 
 // Sends the run.
@@ -52,13 +56,27 @@ enum read_effect {
 // change the answer.
 enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct group **vetting);
 
+// At the unit at f->at, inside a transaction: if it is a SELECT that nobody has vetted, the catalogue is
+// asked, and the unit must wait for the answer: true.
+bool forward_vets_first(struct feed *f);
+
 // A group that is too old, or was vetted under other definitions, starts anew.
 void group_refresh(struct engine *e, struct group *g);
 
+enum take { TAKE_FORWARD, TAKE_TAKEN, TAKE_WAIT };
+
+// ---- session_prepare.c: the unit at f->at is answered without the server, or forwarded
+
+enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why);
+enum take close_take(struct feed *f, const struct unit *u);
+enum take deallocate_take(struct feed *f, const struct unit *u);
+enum take sync_take(struct feed *f);
+
 // ---- session_lookup.c
 
-enum take { TAKE_FORWARD, TAKE_TAKEN, TAKE_WAIT };
 // Accepts the whole unit at f->at as a lookup, or says why not.
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why);
+// The same for a unit of several lookups: all or none.
+enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why);
 
 #endif

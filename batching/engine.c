@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/check.h"
 #include "batching/session.h"
 
 struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects,
@@ -85,20 +86,46 @@ void engine_unlist_proof(struct engine *e, struct session *s) {
 
 #define OWN_TURN                                                                                             \
     30000000 // microseconds that others' connections may answer for a session before its own has a turn
-#define MAX_PROVING 8 // identity queries under way at once
+#define OWN_TURN_IN_TRANSACTION 2000000 // the same, for idle_in_transaction_session_timeout
+#define MAX_PROVING             16      // identity queries under way at once
 #define STALL                                                                                                \
     10000 // microseconds that lookups wait for what is under way before more of their group is started
 
-static void run_alone(struct lookup *l) {
+static bool has_company(const struct group *g) {
+    return g->n_waiting + g->in_flight > 1;
+}
+
+static void run_alone(struct lookup *l) { // may free it
+    l->company = has_company(l->group) ? COMPANY_SOME : COMPANY_NONE;
     lookup_detach_waiting(l);
     l->counted = true;
     l->group->in_flight++;
     session_run_alone(l->session, l);
 }
 
+// While a group's queue is gone through: what to look at next. Others of its unit may have left the queue
+// with it.
+static struct lookup *run_alone_of(struct group *g, struct lookup *l, struct lookup *next) {
+    bool several = l->pipeline;
+    run_alone(l);
+    return several ? g->first : next;
+}
+
 static void run_all_alone(struct group *g) {
     while (g->first)
         run_alone(g->first);
+}
+
+enum guard_state engine_guard_state(const struct engine *e, struct shape *s) {
+    return guard_state_at(&s->guard, e->limits.never_slower, e->now);
+}
+
+void engine_note_alone(struct engine *e, const struct lookup *l) {
+    uint64_t took = e->now > l->asked ? e->now - l->asked : 0;
+    if (l->company == COMPANY_NONE)
+        guard_note_lone(&l->shape->guard, took);
+    else if (l->company == COMPANY_SOME)
+        guard_note_alone(&l->shape->guard, e->now, took);
 }
 
 // The catalogue is asked on the connection of a lookup that has just been sent, behind it.
@@ -110,7 +137,8 @@ static void start_vet(struct group *g, struct session *s) {
 // The server counts a session as idle while others' connections answer its lookups (idle_session_timeout, and
 // firewalls that forget). Now and then one runs on its own.
 static bool is_forgotten(const struct engine *e, const struct session *s) {
-    return s->answered_since && e->now > s->answered_since + OWN_TURN;
+    uint64_t turn = s->txn == 'I' ? OWN_TURN : OWN_TURN_IN_TRANSACTION;
+    return s->answered_since && e->now > s->answered_since + turn;
 }
 
 // Lookups that came before their group was vetted still carry their keys as text. Those without a plain key
@@ -119,30 +147,34 @@ static void read_keys(struct engine *e, struct group *g) {
     for (struct lookup *l = g->first, *next; l; l = next) {
         next = l->next_waiting;
         if (!l->has_key)
-            l->has_key = key_read(g->key_type, l->key_format, l->raw_key, &l->key);
+            l->has_key = group_read_key(g, l->raw, l->keys);
         if (!l->has_key)
             e->counters.forwarded[REASON_KEY_VALUE]++;
         if (!l->has_key || is_forgotten(e, l->session))
-            run_alone(l);
+            next = run_alone_of(g, l, next);
     }
 }
 
-// The member that runs the batch: its connection must be free for it; among those the one that has prepared
-// the statement and was used last, so that few connections prepare much, and their caches are warm.
+// What speaks against a lender, the worst first: its connection has something to do, it is inside a
+// transaction, it has not prepared the statement.
+static unsigned lender_cost(struct session *s, const struct batch *b) {
+    bool prepared = s->n_prepared && session_has_prepared(s, b->statement);
+    return s->owed.n * 4 + (s->txn != 'I') * 2u + !prepared;
+}
+
+// The member that runs the batch: its connection must be free for it; among equals the one that was used
+// last, so that few connections prepare much, and their caches are warm.
 static struct session *choose_lender(const struct batch *b) {
     struct session *best = NULL;
-    bool best_prepared = false;
+    unsigned best_cost = 0;
     for (uint32_t i = 0; i < b->n_members; i++) {
         struct session *s = b->members[i]->session;
         if (!session_can_lend(s))
             continue;
-        bool prepared = s->n_prepared && session_has_prepared(s, b->statement);
-        bool idler = best && s->owed.n < best->owed.n;
-        bool same =
-            best && s->owed.n == best->owed.n && prepared == best_prepared && s->last_used > best->last_used;
-        if (!best || idler || (s->owed.n == best->owed.n && prepared && !best_prepared) || same) {
+        unsigned cost = lender_cost(s, b);
+        if (!best || cost < best_cost || (cost == best_cost && s->last_used > best->last_used)) {
             best = s;
-            best_prepared = prepared;
+            best_cost = cost;
         }
     }
     return best;
@@ -162,7 +194,8 @@ static void unlink_batch(struct engine *e, struct batch *b) {
 }
 
 static bool run_batch(struct engine *e, struct group *g) {
-    struct batch *b = batch_create(g, e->limits.max_keys, e->limits.max_answer);
+    struct batch *b =
+        batch_create(g, guard_max_keys(&g->shape->guard, e->now, e->limits.max_keys), e->limits.max_answer);
     if (!b)
         return false;
     b->started = e->now;
@@ -185,11 +218,38 @@ static bool is_stalled(const struct engine *e, const struct group *g) {
     return e->now >= g->waiting_since + STALL;
 }
 
+// Nothing is folded that is not checked.
+static bool checks_all(const struct engine *e) {
+    return e->limits.verify || e->limits.check_one_in == 1;
+}
+
+// Lookups that are to be checked run as they were sent before they join a batch. Where all are, no other way
+// leads into one.
+static void start_checks(struct engine *e, struct group *g) {
+    bool company = has_company(g);
+    for (struct lookup *l = g->first, *next; l; l = next) {
+        next = l->next_waiting;
+        if (company && check_draw(e, l))
+            check_start(e, l);
+        else if (checks_all(e) && l->check != CHECK_FOLDED)
+            next = run_alone_of(g, l, next);
+    }
+}
+
+// In mode verify those that have their original's answer wait for those that do not, so that batches are as
+// large as in mode fold.
+static bool has_room(const struct engine *e, const struct group *g) {
+    return g->in_flight - g->checking < guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight) &&
+           !(e->limits.verify && g->checking);
+}
+
 static void dispatch_ready(struct engine *e, struct group *g) {
     read_keys(e, g);
+    start_checks(e, g);
     bool always = g->urgent || is_stalled(e, g);
-    while (g->n_waiting && (always || g->in_flight < e->limits.max_in_flight)) {
-        if (g->n_waiting == 1 || !run_batch(e, g))
+    while (g->n_waiting && (always || has_room(e, g))) {
+        bool lone = g->n_waiting == 1 && g->first->check != CHECK_FOLDED;
+        if (lone || !run_batch(e, g))
             run_alone(g->first);
         g->waiting_since = e->now;
     }
@@ -203,15 +263,16 @@ static bool window_is_open(const struct engine *e, const struct group *g) {
 void engine_dispatch_group(struct engine *e, struct group *g) {
     if (g->state == GROUP_READY && g->generation != e->generation)
         group_forget(g);
-    if (g->state == GROUP_READY) {
+    bool off = g->shape->wrong && !e->limits.verify;
+    if (g->state == GROUP_READY && !off && engine_guard_state(e, g->shape) == GUARD_FOLDING) {
         if (!window_is_open(e, g))
             dispatch_ready(e, g);
     } else if (g->n_waiting) {
-        bool company = g->n_waiting + g->in_flight > 1;
+        bool company = has_company(g);
         struct session *s = g->last->session;
         run_all_alone(g);
         if (company)
-            start_vet(g, s);
+            start_vet(g, s); // unless it is READY
     }
     g->urgent = false;
     if (g->n_waiting)
@@ -220,10 +281,21 @@ void engine_dispatch_group(struct engine *e, struct group *g) {
 
 // ---- the end of a batch
 
+// The client knows its statement's columns from now on.
+static void note_described(const struct batch *b, struct lookup *l) {
+    struct statement *st = l->statement;
+    if (!st || st->described || !l->has_describe)
+        return;
+    st->described = true;
+    st->row_hash = b->group->row_hash;
+    st->types_hash = row_types_hash(b->group->row_description.data, b->group->row_description.len);
+}
+
 static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
     struct lookup *l = b->members[i];
     struct session *s = l->session;
-    if (s->first != l) {
+    note_described(b, l);
+    if (s->first != l || l->pipeline) {
         l->answer = buf_make(s->kept < e->limits.max_answer ? e->limits.max_answer - s->kept : 0);
         batch_answer(b, i, s->txn, &l->answer);
         if (l->answer.failed) {
@@ -233,6 +305,8 @@ static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
         }
         l->state = LOOKUP_ANSWERED;
         s->kept += l->answer.len;
+        if (l->pipeline && ++l->pipeline->n_answered == l->pipeline->n)
+            session_pump(s);
         return;
     }
     buf_reset(&e->answer);
@@ -256,14 +330,19 @@ static bool columns_fit(const struct batch *b, const struct lookup *l) {
     return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
 }
 
-static void end_member(struct engine *e, struct batch *b, uint32_t i) {
+static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trusted) {
     struct lookup *l = b->members[i];
     if (!l)
         return;
     l->batch = NULL;
+    if (l->check == CHECK_FOLDED) {
+        check_member(e, b, i);
+        return;
+    }
     bool fits = columns_fit(b, l);
     // A client that does not read must not make us keep its answers: alone, they wait in the server.
-    if (!b->failed && fits && !l->session->backlogged) {
+    // In an aborted transaction it fails.
+    if (!b->failed && trusted && fits && !l->session->backlogged && l->session->txn != 'E') {
         e->counters.folded++;
         if (!l->session->answered_since)
             l->session->answered_since = e->now;
@@ -283,6 +362,10 @@ static void note_failure(struct engine *e, struct batch *b) {
     e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
     if (!b->sent)
         return; // it says nothing about the statement
+    if (b->oversized) {
+        guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
+        return;
+    }
     if (g->state == GROUP_READY && ++g->errors >= 3) {
         g->errors = 0;
         g->state = GROUP_REFUSED;
@@ -292,19 +375,35 @@ static void note_failure(struct engine *e, struct batch *b) {
     }
 }
 
+static void note_success(struct engine *e, struct batch *b) {
+    uint64_t waited = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        if (!b->members[i] || b->members[i]->check == CHECK_FOLDED)
+            continue; // gone, or it has run before
+        waited += e->now > b->members[i]->asked ? e->now - b->members[i]->asked : 0;
+        n++;
+    }
+    if (b->parse)
+        guard_note_first_batch(&b->group->shape->guard, n);
+    else
+        guard_note_batch(&b->group->shape->guard, e->now, b->n_keys, n, e->now - b->started, waited);
+    b->group->errors = 0;
+    e->counters.batches++;
+    e->counters.batch_keys += b->n_keys;
+}
+
 void engine_batch_ended(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     unlink_batch(e, b);
     g->in_flight--;
-    if (b->failed) {
+    if (b->failed)
         note_failure(e, b);
-    } else {
-        g->errors = 0;
-        e->counters.batches++;
-        e->counters.batch_keys += b->n_keys;
-    }
+    else
+        note_success(e, b);
+    bool trusted = b->failed || !check_batch(e, b);
     for (uint32_t i = 0; i < b->n_members; i++)
-        end_member(e, b, i);
+        end_member(e, b, i, trusted);
     if (g->n_waiting)
         engine_list_group(e, g);
     batch_destroy(b);
@@ -346,8 +445,12 @@ static void expire_batches(struct engine *e) {
 
 // A pool that opens many connections at once must not make the server prove them all at once: those that wait
 // for their turn fold within themselves meanwhile.
+bool engine_may_prove(const struct engine *e) {
+    return e->proving < MAX_PROVING;
+}
+
 static void start_proofs(struct engine *e) {
-    while (e->to_prove && e->proving < MAX_PROVING) {
+    while (e->to_prove && engine_may_prove(e)) {
         struct session *s = e->to_prove;
         e->to_prove = s->next_proof;
         s->proof_listed = false;
@@ -358,6 +461,7 @@ static void start_proofs(struct engine *e) {
 void engine_turn(struct engine *e, uint64_t now) {
     e->now = now;
     expire_batches(e);
+    await_expire(e);
     struct group *listed = e->listed;
     e->listed = NULL;
     while (listed) {
@@ -370,7 +474,7 @@ void engine_turn(struct engine *e, uint64_t now) {
 }
 
 uint64_t engine_deadline(const struct engine *e) {
-    uint64_t at = UINT64_MAX;
+    uint64_t at = await_deadline(e);
     for (const struct group *g = e->listed; g; g = g->next_listed) {
         uint64_t until = g->waiting_since + (window_is_open(e, g) ? e->limits.window : STALL);
         at = until < at ? until : at;

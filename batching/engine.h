@@ -14,6 +14,7 @@
 #ifndef PGFOLD_BATCHING_ENGINE_H
 #define PGFOLD_BATCHING_ENGINE_H
 
+#include "batching/await.h"
 #include "batching/batch.h"
 #include "batching/reason.h"
 
@@ -21,11 +22,14 @@ struct session;
 
 struct engine_limits {
     bool observe;    // forward all, count what would have been folded
+    bool verify;     // answer all with what they say as sent, and compare
     uint64_t window; // microseconds
     unsigned max_keys, max_in_flight, max_waiting, max_shapes, max_groups, max_statements;
     size_t max_answer, max_text;
     uint64_t timeout; // microseconds, 0: none
     uint64_t vet_max_age;
+    bool never_slower;     // what loses by being folded is not folded
+    unsigned check_one_in; // of so many folded lookups one is checked; 0: none
 };
 
 // Bytes are valid during the call only. `more`: further bytes to the same side follow at once. None of these
@@ -50,6 +54,10 @@ struct engine_counters {
     uint64_t failed;                  // batches whose members were run alone
     uint64_t would_fold;              // observe: lookups that came while one of their group was under way
     uint64_t vets, proofs;            // queries of our own
+    uint64_t checked;                 // lookups whose folded answer was the original's
+    uint64_t differences;             // those whose was not
+    uint64_t check_changed;           // neither can be said: the data changed meanwhile
+    uint64_t lazy;                    // Parse messages answered without the server
 };
 
 struct engine {
@@ -63,10 +71,12 @@ struct engine {
     struct group_table groups;
     struct session *sessions; // list
     struct batch *batches;    // list, oldest last
+    struct await_list awaiting;
     struct session *to_prove; // sessions whose identity shall be proven at the end of the turn
     unsigned proving;         // identity queries under way
     struct group *listed;     // groups that engine_turn looks at
     uint64_t next_session;
+    uint64_t dice; // for check.c
     struct engine_counters counters;
     struct buf answer, request; // scratch
 };
@@ -83,9 +93,12 @@ uint64_t engine_deadline(const struct engine *e); // UINT64_MAX: none
 // ---- for batching/session*.c
 
 void engine_list_group(struct engine *e, struct group *g); // engine_turn shall look at it
+bool engine_may_prove(const struct engine *e);             // else one more has to wait for its turn
 void engine_list_proof(struct engine *e, struct session *s);
 void engine_unlist_proof(struct engine *e, struct session *s);
 void engine_dispatch_group(struct engine *e, struct group *g);
+enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
+void engine_note_alone(struct engine *e, const struct lookup *l); // its answer came, and no error
 void engine_batch_ended(struct engine *e, struct batch *b); // ReadyForQuery came, or its connection was lost
 void engine_abandon_batch(struct engine *e, struct batch *b,
                           const char *why); // its members run alone; why: static

@@ -7,8 +7,11 @@
 
 #include "protocol/write.h"
 
+#define MAX_FINDINGS 2000
+
 void group_table_init(struct group_table *t, unsigned max) {
     *t = (struct group_table){.max = max, .scratch = buf_make(1 << 17)};
+    finding_table_init(&t->findings, max < MAX_FINDINGS ? max : MAX_FINDINGS);
 }
 
 static void group_free(struct group *g, struct identity_table *identities) {
@@ -16,9 +19,11 @@ static void group_free(struct group *g, struct identity_table *identities) {
     identity_unref(identities, g->identity);
     buf_free(&g->text);
     buf_free(&g->row_description);
+    buf_free(&g->parameters);
     free(g->cache_key);
     free(g->formats);
     free(g->values);
+    vetting_destroy(g->vetting);
     free(g);
 }
 
@@ -44,6 +49,7 @@ static void table_remove(struct group_table *t, struct group *g, struct identity
 void group_table_finish(struct group_table *t, struct identity_table *identities) {
     while (t->newest)
         table_remove(t, t->newest, identities);
+    finding_table_finish(&t->findings);
     buf_free(&t->scratch);
 }
 
@@ -62,12 +68,12 @@ static bool table_has_room(struct group_table *t, struct identity_table *identit
     return t->n < t->max;
 }
 
-static void scratch_start(struct group_table *t, const struct shape *s, const struct identity *i, int key) {
+static void scratch_start(struct group_table *t, const struct shape *s, const struct identity *i,
+                          uint32_t keys) {
     struct {
         const void *shape; // the group holds a reference, so the address stays the shape's
-        uint64_t identity;
-        int64_t key;
-    } head = {s, i->id, key};
+        uint64_t identity, keys;
+    } head = {s, i->id, keys};
     buf_reset(&t->scratch);
     buf_put(&t->scratch, &head, sizeof head);
 }
@@ -84,7 +90,7 @@ static struct group *table_find(struct group_table *t) {
 }
 
 static struct group *table_add(struct group_table *t, struct identity_table *identities, struct shape *s,
-                               struct identity *i, int key) {
+                               struct identity *i, uint32_t keys) {
     if (t->scratch.failed || !table_has_room(t, identities))
         return NULL;
     struct group *g = calloc(1, sizeof *g);
@@ -99,9 +105,13 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
     g->cache_key_len = t->scratch.len;
     g->shape = shape_ref(s);
     g->identity = identity_ref(i);
-    g->key = key;
+    g->keys = keys;
+    for (int at = 0; at < s->parsed->n_keys && g->n_parts < KEY_MAX_PARTS; at++)
+        if (keys >> at & 1)
+            g->parts[g->n_parts++].key = at;
     g->text = buf_make((size_t)1 << 20);
     g->row_description = buf_make((size_t)1 << 20);
+    g->parameters = buf_make((size_t)1 << 10);
     HASH_ADD_KEYPTR(hh, t->table, g->cache_key, g->cache_key_len, g);
     if (!g->hh.tbl) {
         group_free(g, identities);
@@ -130,69 +140,105 @@ static bool copy_values(struct group *g, struct slice text, const struct shape_t
     return true;
 }
 
+// The parameters of the mask's keys, a bit each.
+static uint32_t mask_params(const struct parsed *p, uint32_t keys) {
+    uint32_t params = 0;
+    for (int i = 0; i < p->n_keys; i++)
+        if (keys >> i & 1)
+            params |= 1u << (p->keys[i].param - 1);
+    return params;
+}
+
+// The type that the server gives a constant: that of a number by its size, none (0) to a string.
+static uint32_t constant_type(struct slice constant) {
+    struct key k;
+    if (constant.data[0] == '\'')
+        return 0;
+    if (key_read(OID_INT4, 0, constant, &k))
+        return OID_INT4;
+    return key_read(OID_INT8, 0, constant, &k) ? OID_INT8 : OID_NUMERIC;
+}
+
+static struct slice constant_at(struct slice text, const struct shape_text *v, int at) {
+    return (struct slice){text.data + v->values[at].at, v->values[at].len};
+}
+
+// A value such as 'now' means the time at which its transaction started, in a prepared statement that of its
+// preparation.
+static bool is_moving_time(struct slice value, uint16_t format) {
+    return format == 0 && value.data && text_is_moving_time((const char *)value.data, value.len);
+}
+
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
                                struct identity *i, struct slice text, const struct shape_text *v) {
-    int key = s->parsed->keys[s->key].param - 1;
-    scratch_start(t, s, i, s->key);
-    buf_put_u8(&t->scratch, v->values[key].type == TOKEN_STRING);
+    uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
+    scratch_start(t, s, i, keys);
     for (int at = 0; at < v->n_values; at++) {
-        if (at == key)
+        if (params >> at & 1) {
+            buf_put_u16(&t->scratch, (uint16_t)constant_type(constant_at(text, v, at)));
             continue;
+        }
         buf_put_u32(&t->scratch, (uint32_t)v->values[at].len);
         buf_put(&t->scratch, text.data + v->values[at].at, v->values[at].len);
     }
     struct group *g = table_find(t);
     if (g)
         return g;
-    g = table_add(t, identities, s, i, s->key);
+    g = table_add(t, identities, s, i, keys);
     if (g && !copy_values(g, text, v)) {
         table_remove(t, g, identities);
         return NULL;
     }
-    if (g)
-        g->key_quoted = v->values[key].type == TOKEN_STRING;
+    for (int at = 0; g && at < v->n_values; at++)
+        g->moving |= !(params >> at & 1) && is_moving_time(g->values[at], 0);
+    for (unsigned at = 0; g && at < g->n_parts; at++) {
+        int value = s->parsed->keys[g->parts[at].key].param - 1;
+        g->parts[at].quoted = v->values[value].type == TOKEN_STRING;
+        g->parts[at].declared = constant_type(constant_at(text, v, value));
+    }
     return g;
 }
 
 struct group *group_for_read(struct group_table *t, struct identity_table *identities, struct shape *s,
                              struct identity *i) {
-    scratch_start(t, s, i, GROUP_READ);
+    scratch_start(t, s, i, 0);
     struct group *g = table_find(t);
-    return g ? g : table_add(t, identities, s, i, GROUP_READ);
+    return g ? g : table_add(t, identities, s, i, 0);
 }
 
-// The type that the client's value has, 0 where it is the key column's own; UINT32_MAX: no key's type.
-static uint32_t declared_key_type(const struct shape *s) {
-    const struct parsed_key *k = &s->parsed->keys[s->key];
-    unsigned at = (unsigned)k->param - 1;
-    if (at < s->n_types && s->types[at])
-        return s->types[at];
-    uint32_t cast = k->cast ? key_type_by_name(k->cast) : 0;
-    return k->cast && !cast ? UINT32_MAX : cast;
+static uint32_t declared_type(const struct shape *s, unsigned param) {
+    return param < s->n_types ? s->types[param] : 0;
 }
 
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind) {
-    unsigned key = (unsigned)s->parsed->keys[s->key].param - 1;
-    scratch_start(t, s, i, s->key);
+    uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
+    scratch_start(t, s, i, keys);
     buf_put_u16(&t->scratch, bind->n_result_formats);
     buf_put(&t->scratch, bind->result_formats, (size_t)bind->n_result_formats * 2);
     size_t walk = 0;
     struct slice value;
     for (unsigned at = 0; msg_bind_next_param(bind, &walk, &value); at++) {
-        if (at == key)
-            continue;
         buf_put_u16(&t->scratch, msg_bind_param_format(bind, at));
+        if (params >> at & 1)
+            continue;
         buf_put_u32(&t->scratch, value.data ? (uint32_t)value.len : UINT32_MAX);
         buf_put(&t->scratch, value.data, value.len);
     }
     struct group *g = table_find(t);
     if (g)
         return g;
-    g = table_add(t, identities, s, i, s->key);
+    g = table_add(t, identities, s, i, keys);
     if (!g)
         return NULL;
-    g->declared_type = declared_key_type(s);
+    walk = 0;
+    for (unsigned at = 0; msg_bind_next_param(bind, &walk, &value); at++)
+        g->moving |= !(params >> at & 1) && is_moving_time(value, msg_bind_param_format(bind, at));
+    for (unsigned at = 0; at < g->n_parts; at++) {
+        unsigned param = (unsigned)s->parsed->keys[g->parts[at].key].param - 1;
+        g->parts[at].format = msg_bind_param_format(bind, param);
+        g->parts[at].declared = declared_type(s, param);
+    }
     g->n_formats = bind->n_result_formats;
     g->formats = malloc((size_t)g->n_formats * 2 + 1);
     if (!g->formats) {
@@ -203,13 +249,17 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
     return g;
 }
 
-static uint32_t parameter_type(const struct group *g, unsigned i) {
-    bool is_key = g->values || i + 1 == (unsigned)g->shape->parsed->keys[g->key].param;
-    return is_key ? key_array_type(g->key_type) : i < g->shape->n_types ? g->shape->types[i] : 0;
+const struct group_part *group_part_of(const struct group *g, unsigned param) {
+    if (g->values)
+        return param < g->n_parts ? &g->parts[param] : NULL;
+    for (unsigned i = 0; i < g->n_parts; i++)
+        if ((unsigned)g->shape->parsed->keys[g->parts[i].key].param == param + 1)
+            return &g->parts[i];
+    return NULL;
 }
 
-static unsigned parameter_count(const struct group *g) {
-    return g->values ? 1 : (unsigned)g->shape->parsed->n_params;
+uint16_t group_array_format(const struct group_part *part) {
+    return key_type_is_plain(part->type) ? 1 : part->format;
 }
 
 #define PREPARED_MAX_AGE 60000000 // microseconds
@@ -223,8 +273,8 @@ static XXH128_hash_t statement_digest(struct group *g) {
     buf_put_u64(&g->text, g->identity->id);
     buf_put_u64(&g->text, g->generation);
     buf_put_u64(&g->text, g->vetted_at / PREPARED_MAX_AGE);
-    for (unsigned i = 0; i < parameter_count(g); i++)
-        buf_put_u32(&g->text, parameter_type(g, i));
+    for (unsigned i = 0; i < g->n_params; i++)
+        buf_put_u32(&g->text, g->params[i]);
     XXH128_hash_t h = XXH3_128bits(g->text.data, g->text.len);
     g->text.len = text_len;
     return h;
@@ -237,69 +287,206 @@ void group_statement_name(XXH128_hash_t statement, char *name) {
 
 void group_write_parse(const struct group *g, struct buf *out) {
     char name[GROUP_NAME_SIZE];
-    uint32_t types[SHAPE_MAX_VALUES];
-    unsigned n = parameter_count(g);
-    for (unsigned i = 0; i < n; i++)
-        types[i] = parameter_type(g, i);
     group_statement_name(g->statement, name);
     write_parse(out, (struct slice){(uint8_t *)name, strlen(name)}, (struct slice){g->text.data, g->text.len},
-                types, n);
+                g->params, g->n_params);
 }
 
-// A literal such as 'now' in a prepared statement means the time of its preparation, in a Query message that
-// of its execution.
-static bool has_moving_time(const struct group *g) {
-    const struct parsed *p = g->shape->parsed;
-    for (int i = 0; g->values && i < p->n_params; i++)
-        if (text_is_moving_time((const char *)g->values[i].data, g->values[i].len))
-            return true;
-    return false;
+// ---- vetting
+
+static struct slice name_slice(const char *name) {
+    return (struct slice){(const uint8_t *)name, strlen(name)};
 }
 
-static const char *judge(struct group *g, const struct vet_result *r) {
-    if (!r->answered)
-        return "the table was not found";
-    if (!r->ok)
-        return r->refusal;
-    if (!key_type_known(r->key_type))
-        return "its key is not an integer or a uuid";
-    g->key_type = g->declared_type ? g->declared_type : r->key_type;
-    if (key_type_is_integer(g->key_type) != key_type_is_integer(r->key_type) || !key_type_known(g->key_type))
-        return "the parameter's type and the key column's type differ";
-    // In the select list the parameter names its column; in an expression its type may be deduced from
-    // another place.
-    if (g->shape->parsed->keys[g->key].uses > 1)
-        return "the key's parameter is used more than once";
-    if (has_moving_time(g))
+// The types that a member's own statement is parsed with.
+static unsigned original_types(const struct group *g, uint32_t *types) {
+    if (!g->values) {
+        unsigned n = g->shape->n_types < SHAPE_MAX_VALUES ? g->shape->n_types : SHAPE_MAX_VALUES;
+        for (unsigned i = 0; i < n; i++)
+            types[i] = g->shape->types[i];
+        return n;
+    }
+    for (unsigned i = 0; i < g->n_parts; i++)
+        types[i] = g->parts[i].declared;
+    return g->n_parts;
+}
+
+static int in_key(const struct group *g) {
+    int key = g->parts[0].key;
+    return g->n_parts == 1 && rewrite_in_possible(g->shape, key) ? key : -1;
+}
+
+// A statement of that name may be left from a vetting that failed.
+static void write_prepare(struct buf *out, struct slice name, const struct buf *sql, const uint32_t *types,
+                          unsigned n_types) {
+    write_close(out, 'S', name);
+    write_parse(out, name, (struct slice){sql->data, sql->len}, types, n_types);
+}
+
+// One unit: the catalogue query is run, the statement only described.
+static void write_unit(struct group *g, const struct buf *query, const struct buf *original,
+                       struct buf *out) {
+    static const char name_text[] = "pgfold_vet";
+    struct slice name = name_slice(name_text);
+    uint32_t types[SHAPE_MAX_VALUES];
+    unsigned n = original_types(g, types);
+    write_prepare(out, name, query, NULL, 0);
+    size_t at = write_begin(out, F_BIND);
+    buf_put_u8(out, 0);
+    buf_put_str(out, name_text);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    write_end(out, at);
+    write_execute_all(out, (struct slice){0});
+    write_prepare(out, name, original, types, n);
+    write_describe(out, 'S', name);
+    write_close(out, 'S', name);
+    write_empty(out, F_SYNC);
+}
+
+bool group_write_vet(struct group *g, struct buf *out) {
+    struct buf query = buf_make((size_t)1 << 20), original = buf_make((size_t)1 << 20);
+    vetting_destroy(g->vetting);
+    g->vetting = vetting_create();
+    bool ok = g->vetting && vet_query(g->shape, in_key(g), &query) &&
+              rewrite_original(g->shape, g->keys, g->values, &original);
+    if (ok)
+        write_unit(g, &query, &original, out);
+    buf_free(&query);
+    buf_free(&original);
+    return ok && !out->failed;
+}
+
+// Takes over the types that the server has told, the keys' as arrays of them.
+static bool take_types(struct group *g, const struct vetting *v) {
+    g->n_params = v->n_params;
+    if (g->n_params != (g->values ? g->n_parts : (unsigned)g->shape->parsed->n_params))
+        return false;
+    for (unsigned i = 0; i < g->n_params; i++) {
+        struct group_part *part = (struct group_part *)group_part_of(g, i);
+        g->params[i] = v->params[i];
+        if (!part)
+            continue;
+        bool array = g->shape->parsed->keys[part->key].array;
+        part->type = array ? vet_element_type(&v->catalogue, v->params[i]) : v->params[i];
+        g->params[i] = vet_array_type(&v->catalogue, part->type);
+        if (!part->type || !g->params[i])
+            return false;
+    }
+    return true;
+}
+
+static bool take_columns(struct group *g, const struct vetting *v) {
+    buf_reset(&g->row_description);
+    buf_put(&g->row_description, v->row_description.data, v->row_description.len);
+    g->row_hash = row_description_hash(g->row_description.data, g->row_description.len);
+    return !g->row_description.failed;
+}
+
+// The key column's values come back with the rows, and must be told by their bytes.
+static bool in_form_fits(const struct group *g, const struct vet_result *r) {
+    uint32_t type = g->parts[0].type;
+    return in_key(g) >= 0 && r->key_unique && key_type_is_plain(type) && key_type_is_plain(r->key_type) &&
+           key_type_is_integer(type) == key_type_is_integer(r->key_type);
+}
+
+static const char *judge(struct group *g, const struct vetting *v) {
+    static const char not_written[] = "the folded statement could not be written";
+    if (!v->catalogue.answered)
+        return "the catalogue could not be asked";
+    if (!v->catalogue.ok)
+        return v->catalogue.refusal;
+    if (v->failed || !v->described)
+        return "the server could not prepare the statement";
+    if (g->moving)
         return "a constant may mean the current time";
-    g->column_type = r->key_type;
-    if (!g->key_quoted && g->values && !key_type_is_integer(g->key_type))
-        return "the constant's type and the key column's type differ";
-    g->form = r->key_unique && rewrite_in_possible(g->shape, g->key) ? FORM_IN : FORM_LATERAL;
+    if (!take_types(g, v))
+        return "the type of its key is not one of those that can be sent as an array";
+    if (g->n_formats > 1 && g->n_formats != get_u16(v->row_description.data))
+        return "the number of result formats does not fit";
+    g->form = in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
+    g->column_type = v->catalogue.key_type;
     buf_reset(&g->text);
-    if (!rewrite_folded(g->shape, g->key, g->form, g->key_type, g->values, &g->text))
-        return "the folded statement could not be written";
+    if (!take_columns(g, v) || !rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text))
+        return not_written;
     g->statement = statement_digest(g);
-    return g->text.failed ? "the folded statement could not be written" : NULL;
+    return g->text.failed ? not_written : NULL;
 }
 
-const char *group_vetted(struct group *g, const struct vet_result *r, uint64_t now, uint64_t generation) {
-    g->vetted_at = now;
+static const char *take_vetting(struct group *g, const struct vetting *v, uint64_t vetted_at,
+                                uint64_t generation) {
+    g->vetted_at = vetted_at;
     g->generation = generation;
-    const char *refusal = judge(g, r);
+    buf_reset(&g->row_description);
+    const char *refusal = judge(g, v);
     g->state = refusal ? GROUP_REFUSED : GROUP_READY;
     g->vettings++;
-    buf_reset(&g->row_description);
     return refusal;
+}
+
+// All that vetting depends on. Of the constants that are put back into the statement it is their types, as
+// which the server reads them: those decide which operators are meant.
+static struct slice finding_key(struct group_table *t, const struct group *g) {
+    scratch_start(t, g->shape, g->identity, g->keys);
+    for (unsigned i = 0; i < g->n_parts; i++) {
+        buf_put_u32(&t->scratch, g->parts[i].declared);
+        buf_put_u16(&t->scratch, g->parts[i].format);
+    }
+    for (int i = 0; g->values && i < g->shape->parsed->n_params; i++)
+        buf_put_u32(&t->scratch, constant_type(g->values[i]));
+    return (struct slice){t->scratch.data, t->scratch.failed ? 0 : t->scratch.len};
+}
+
+// A statement that the server could not prepare may have failed for one of its values.
+static bool is_worth_keeping(const struct vetting *v) {
+    return v->catalogue.answered && !v->failed && v->described;
+}
+
+const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation) {
+    const char *refusal = take_vetting(g, g->vetting, now, generation);
+    struct slice key = finding_key(t, g);
+    if (key.len && is_worth_keeping(g->vetting))
+        finding_put(&t->findings, key, g->shape, g->vetting, now, generation);
+    else
+        vetting_destroy(g->vetting);
+    g->vetting = NULL;
+    return refusal;
+}
+
+// Once vetted, it is vetted itself: a batch that erred may have been right to.
+void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation) {
+    if (g->state != GROUP_NEW || g->vettings || group_is_read(g))
+        return;
+    struct slice key = finding_key(t, g);
+    const struct finding *f = key.len ? finding_get(&t->findings, key) : NULL;
+    if (f && f->generation == generation && f->vetted_at >= oldest)
+        (void)take_vetting(g, f->vetting, f->vetted_at, generation);
+}
+
+bool group_read_key(const struct group *g, const struct slice *raw, struct key *keys) {
+    for (unsigned i = 0; i < g->n_parts; i++) {
+        const struct group_part *part = &g->parts[i];
+        struct slice value = raw[i];
+        if (g->shape->parsed->keys[part->key].array &&
+            !key_array_element(part->format, raw[i], part->type, &value))
+            return false;
+        bool ok = key_type_is_plain(part->type) ? key_read(part->type, part->format, value, &keys[i])
+                                                : key_read_raw(value, part->quoted, &keys[i]);
+        if (!ok || (!key_type_is_plain(part->type) && is_moving_time(value, part->format)))
+            return false;
+    }
+    return true;
 }
 
 void group_forget(struct group *g) {
     if (g->state != GROUP_VETTING)
         g->state = GROUP_NEW;
+    g->parses = g->described = false;
     buf_reset(&g->row_description);
 }
 
-XXH128_hash_t row_description_hash(const uint8_t *body, size_t len) {
+static XXH128_hash_t columns_hash(const uint8_t *body, size_t len, bool origins) {
     XXH3_state_t *state = XXH3_createState();
     XXH128_hash_t hash = {0, 0};
     if (!state)
@@ -312,10 +499,20 @@ XXH128_hash_t row_description_hash(const uint8_t *body, size_t len) {
         size_t name = zero ? (size_t)(zero - body) + 1 - at : 0;
         if (!zero || len - at - name < 18)
             break;
-        XXH3_128bits_update(state, body + at, name + 16); // all but the format code
+        XXH3_128bits_update(state, body + at, name);
+        size_t skip = origins ? 0 : 6;                                  // table and attribute
+        XXH3_128bits_update(state, body + at + name + skip, 16 - skip); // all but the format code
         at += name + 18;
     }
     hash = XXH3_128bits_digest(state);
     XXH3_freeState(state);
     return hash;
+}
+
+XXH128_hash_t row_description_hash(const uint8_t *body, size_t len) {
+    return columns_hash(body, len, true);
+}
+
+XXH128_hash_t row_types_hash(const uint8_t *body, size_t len) {
+    return columns_hash(body, len, false);
 }

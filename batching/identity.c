@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void identity_table_init(struct identity_table *t) {
     *t = (struct identity_table){.next_id = 1};
+    proof_table_init(&t->proofs);
 }
 
 void identity_table_finish(struct identity_table *t) {
@@ -14,6 +16,7 @@ void identity_table_finish(struct identity_table *t) {
         HASH_DEL(t->table, i);
         free(i);
     }
+    proof_table_finish(&t->proofs);
 }
 
 struct identity *identity_ref(struct identity *i) {
@@ -26,6 +29,7 @@ void identity_unref(struct identity_table *t, struct identity *i) {
         return;
     if (!i->is_private)
         HASH_DEL(t->table, i);
+    proof_unref(&t->proofs, i->proof);
     free(i);
 }
 
@@ -43,7 +47,8 @@ static struct identity *identity_create(struct identity_table *t, const struct b
     return i;
 }
 
-static struct identity *identity_shared(struct identity_table *t, const struct buf *bytes) {
+static struct identity *identity_shared(struct identity_table *t, const struct buf *bytes,
+                                        struct proof *proof) {
     struct identity *i;
     HASH_FIND(hh, t->table, bytes->data, bytes->len, i);
     if (i)
@@ -56,6 +61,7 @@ static struct identity *identity_shared(struct identity_table *t, const struct b
         free(i);
         return NULL;
     }
+    i->proof = proof_ref(proof);
     return i;
 }
 
@@ -65,10 +71,7 @@ static void put_sized(struct buf *b, struct slice s) {
 }
 
 void session_identity_init(struct session_identity *s, struct slice address, struct slice startup_params) {
-    *s = (struct session_identity){.login = buf_make(IDENTITY_MAX_BYTES),
-                                   .proof = buf_make(IDENTITY_MAX_BYTES),
-                                   .clean_proof = buf_make(IDENTITY_MAX_BYTES),
-                                   .clean = true};
+    *s = (struct session_identity){.login = buf_make(IDENTITY_MAX_BYTES)};
     put_sized(&s->login, address);
     put_sized(&s->login, startup_params);
     if (s->login.failed)
@@ -93,12 +96,19 @@ static void drop_current(struct identity_table *t, struct session_identity *s) {
     s->current = NULL;
 }
 
+static void set_proof(struct identity_table *t, struct proof **of, struct proof *p) {
+    p = p ? proof_ref(p) : NULL;
+    proof_unref(&t->proofs, *of);
+    *of = p;
+}
+
 void session_identity_finish(struct identity_table *t, struct session_identity *s) {
     drop_current(t, s);
     settings_clear(s);
+    set_proof(t, &s->proof, NULL);
+    set_proof(t, &s->home, NULL);
     buf_free(&s->login);
-    buf_free(&s->proof);
-    buf_free(&s->clean_proof);
+    buf_free(&s->proof_reader.bytes);
 }
 
 static struct slice text_slice(const char *s) {
@@ -121,29 +131,10 @@ static int setting_find(const struct session_identity *s, const char *name, size
     return low;
 }
 
-// The proof's columns: digest, changed settings ("name=value" behind a byte 1 each), roles, temporary schema.
-// A changed setting that stands in the list is left out: its value follows from the statement that the server
-// confirmed.
-static void put_proof(struct buf *b, const struct session_identity *s) {
-    struct slice column;
-    for (unsigned i = 0; msg_row_column(s->proof.data, s->proof.len, i, &column); i++) {
-        if (i != 1 || s->reset) {
-            put_sized(b, i == 1 ? text_slice("RESET ALL") : column);
-            continue;
-        }
-        const uint8_t *p = column.data, *end = p + column.len;
-        while (p && p < end) {
-            const uint8_t *next = memchr(p + 1, 1, (size_t)(end - p - 1));
-            struct slice item = {p + 1, (size_t)((next ? next : end) - p - 1)};
-            const uint8_t *equals = memchr(item.data, '=', item.len);
-            bool listed = false;
-            if (equals)
-                setting_find(s, (const char *)item.data, (size_t)(equals - item.data), &listed);
-            if (!listed)
-                put_sized(b, item);
-            p = next;
-        }
-    }
+static bool is_listed(const void *ctx, struct slice name) {
+    bool found;
+    setting_find(ctx, (const char *)name.data, name.len, &found);
+    return found;
 }
 
 static void put_settings(struct buf *b, const struct session_identity *s) {
@@ -154,18 +145,24 @@ static void put_settings(struct buf *b, const struct session_identity *s) {
     }
 }
 
-struct identity *session_identity_current(struct identity_table *t, struct session_identity *s) {
-    if (s->current)
-        return s->current;
-    if (s->state == IDENTITY_PROVEN && !s->proof.failed) {
-        struct buf b = buf_make(4 * IDENTITY_MAX_BYTES);
+static struct identity *proven_identity(struct identity_table *t, const struct session_identity *s) {
+    struct proof *p = s->n_settings ? proof_without(&t->proofs, s->proof, is_listed, s) : proof_ref(s->proof);
+    struct buf b = buf_make(2 * IDENTITY_MAX_BYTES);
+    struct identity *i = NULL;
+    if (p) {
         buf_put(&b, s->login.data, s->login.len);
-        put_proof(&b, s);
+        buf_put_u64(&b, p->id);
         put_settings(&b, s);
-        if (!b.failed)
-            s->current = identity_shared(t, &b);
-        buf_free(&b);
+        i = b.failed ? NULL : identity_shared(t, &b, p);
     }
+    buf_free(&b);
+    proof_unref(&t->proofs, p);
+    return i;
+}
+
+struct identity *session_identity_current(struct identity_table *t, struct session_identity *s) {
+    if (!s->current && s->state == IDENTITY_PROVEN && s->proof)
+        s->current = proven_identity(t, s);
     if (!s->current)
         s->current = identity_create(t, NULL);
     return s->current;
@@ -178,12 +175,19 @@ bool session_identity_wants_proof(struct session_identity *s) {
     return ++s->asked >= needed;
 }
 
-void session_identity_doubt(struct identity_table *t, struct session_identity *s) {
-    // A private identity stands for a state of the session, too: what was vetted before the doubt is void.
+// What the server said no longer holds.
+static void unprove(struct identity_table *t, struct session_identity *s) {
+    // A private identity stands for a state of the session, too: what was vetted before is void.
     drop_current(t, s);
-    s->clean = s->reset = false;
+    set_proof(t, &s->proof, NULL);
     if (s->state == IDENTITY_PROVEN || s->state == IDENTITY_PROVING)
         s->state = IDENTITY_UNPROVEN;
+}
+
+void session_identity_doubt(struct identity_table *t, struct session_identity *s) {
+    unprove(t, s);
+    s->origin = ORIGIN_UNKNOWN;
+    s->touched = true;
     // The next proof reports the settings that the server shows; of the others the list stays the best that
     // is known.
     unsigned kept = 0;
@@ -194,6 +198,17 @@ void session_identity_doubt(struct identity_table *t, struct session_identity *s
             setting_free(&s->settings[i]);
     }
     s->n_settings = kept;
+}
+
+void session_identity_touched(struct session_identity *s, bool plain) {
+    s->touched = true;
+    if (!plain)
+        s->origin = ORIGIN_UNKNOWN;
+}
+
+void session_identity_reloaded(struct identity_table *t, struct session_identity *s) {
+    session_identity_doubt(t, s);
+    set_proof(t, &s->home, NULL);
 }
 
 void session_identity_forever(struct identity_table *t, struct session_identity *s) {
@@ -236,82 +251,152 @@ static void setting_remove(struct session_identity *s, const char *name) {
     s->n_settings--;
 }
 
+// Is the value that it gets what the statement says, whatever it was before? SET DateStyle = 'ISO' leaves the
+// order of day and month as it is. A role is none of the settings that the server shows.
+static bool tells_its_value(const struct parsed_setting *p) {
+    return p->value && strcmp(p->name, "role") != 0 && strcmp(p->name, "datestyle") != 0;
+}
+
+// RESET, or a statement whose result only the server knows: it is asked again. The other settings are what
+// they were.
+static void set_otherwise(struct identity_table *t, struct session_identity *s,
+                          const struct parsed_setting *p) {
+    setting_remove(s, p->name);
+    unprove(t, s);
+    s->touched = true;
+    if (p->value && strcmp(p->name, "role") != 0)
+        s->origin = ORIGIN_UNKNOWN;
+    else if (p->value && s->origin == ORIGIN_DISCARD)
+        s->origin = ORIGIN_RESET;
+}
+
 void session_identity_set(struct identity_table *t, struct session_identity *s,
                           const struct parsed_setting *settings, int n) {
     drop_current(t, s);
-    s->clean = false;
     for (int i = 0; i < n; i++) {
-        // A role changes what other settings may do and be; the server is asked for the result.
-        if (!settings[i].value || strcmp(settings[i].name, "role") == 0 || !setting_put(s, &settings[i])) {
+        if (!tells_its_value(&settings[i])) {
+            set_otherwise(t, s, &settings[i]);
+        } else if (!setting_put(s, &settings[i])) {
             setting_remove(s, settings[i].name);
             session_identity_doubt(t, s);
         }
     }
 }
 
-// After RESET ALL every setting has the value that the proof's digest knows, whatever it was before. The role
-// is none of the settings that it resets; a session whose role may have changed is in doubt.
-void session_identity_reset_all(struct identity_table *t, struct session_identity *s) {
-    settings_clear(s);
-    drop_current(t, s);
-    if (s->state == IDENTITY_PROVEN)
-        s->reset = true;
-    else if (!s->clean)
-        session_identity_doubt(t, s);
+// Every setting is now what `home` says, if it was made under the users of now.
+static void go_home(struct identity_table *t, struct session_identity *s) {
+    set_proof(t, &s->proof, s->home);
+    s->state = IDENTITY_PROVEN;
 }
 
-// Was the proof made under the role of the log-in itself?
-static bool proven_without_role(const struct buf *proof) {
-    struct slice roles;
-    return msg_row_column(proof->data, proof->len, 2, &roles) && roles.len > 5 &&
-           memcmp(roles.data + roles.len - 5, "\x01none", 5) == 0;
+// The role and the session's user are none of the settings that RESET ALL resets, and temporary tables stay.
+void session_identity_reset_all(struct identity_table *t, struct session_identity *s) {
+    if (s->state == IDENTITY_FOREVER)
+        return;
+    settings_clear(s);
+    drop_current(t, s);
+    if (s->state == IDENTITY_PROVEN && s->home && s->proof && proof_same_users(s->home, s->proof))
+        go_home(t, s);
+    else if (s->state == IDENTITY_PROVEN && s->proof)
+        unprove(t, s);
+    s->origin = s->origin == ORIGIN_DISCARD ? ORIGIN_DISCARD : ORIGIN_RESET;
+    s->touched = false;
 }
 
 // DISCARD ALL drops temporary tables, resets the session's user and ends every role, also one that ALTER ROLE
-// … SET role had set at log-in: only a proof that was made before any of them leads back. (In mode observe
+// … SET role had set at log-in: only a proof that was made behind another one leads back. (In mode observe
 // nothing is proven.)
 void session_identity_discard_all(struct identity_table *t, struct session_identity *s) {
-    settings_clear(s);
-    drop_current(t, s);
     if (s->state == IDENTITY_FOREVER)
         return;
-    if (proven_without_role(&s->clean_proof)) {
-        identity_proof_row(s, (struct slice){s->clean_proof.data, s->clean_proof.len});
-        s->state = IDENTITY_PROVEN;
-    } else if (s->state != IDENTITY_PROVEN || s->proof.len) {
+    settings_clear(s);
+    drop_current(t, s);
+    if (s->home && s->home_origin == ORIGIN_DISCARD)
+        go_home(t, s);
+    else if (s->state != IDENTITY_PROVEN || s->proof) {
+        set_proof(t, &s->proof, NULL);
         s->state = IDENTITY_UNPROVEN;
     }
-    s->reset = s->state == IDENTITY_PROVEN;
-    s->clean = true;
+    s->origin = ORIGIN_DISCARD;
+    s->touched = false;
 }
 
-const char *identity_proof_query(void) {
-    // Everything is qualified: the session's search_path must not choose what is called. reset_val is the
-    // value in force at log-in. The server gives the settings in the order of their names.
-    return "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.textsend(pg_catalog.string_agg("
-           "pg_catalog.concat(name, '=', reset_val), E'\\x01'))), 'hex'), "
-           "pg_catalog.string_agg(CASE WHEN setting IS DISTINCT FROM reset_val "
-           "THEN pg_catalog.concat(E'\\x01', name, '=', setting) END, ''), "
-           "pg_catalog.concat(CURRENT_USER, E'\\x01', SESSION_USER, E'\\x01', "
-           "pg_catalog.current_setting('role')), "
-           "pg_catalog.pg_my_temp_schema()::pg_catalog.text FROM pg_catalog.pg_settings";
+static enum identity_isolation isolation_of(struct slice value) {
+    static const struct {
+        const char *name;
+        enum identity_isolation level;
+    } levels[] = {{"read committed", ISOLATION_READ_COMMITTED},
+                  {"read uncommitted", ISOLATION_READ_COMMITTED},
+                  {"repeatable read", ISOLATION_REPEATABLE_READ},
+                  {"serializable", ISOLATION_SERIALIZABLE}};
+    // as the server shows it, or as a constant of a statement
+    bool quoted = value.len > 2 && value.data[0] == '\'' && value.data[value.len - 1] == '\'';
+    if (quoted)
+        value = (struct slice){value.data + 1, value.len - 2};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (value.len == strlen(levels[i].name) &&
+            strncasecmp((const char *)value.data, levels[i].name, value.len) == 0)
+            return levels[i].level;
+    return ISOLATION_UNKNOWN;
 }
 
-void identity_proof_row(struct session_identity *s, struct slice row) {
-    buf_reset(&s->proof);
-    buf_put(&s->proof, row.data, row.len);
+enum identity_isolation identity_isolation_of(const char *value) {
+    return isolation_of(text_slice(value));
+}
+
+enum identity_isolation session_identity_isolation(const struct session_identity *s) {
+    static const char name[] = "default_transaction_isolation";
+    struct slice value;
+    bool listed;
+    if (s->state != IDENTITY_PROVEN || !s->proof)
+        return ISOLATION_UNKNOWN;
+    int at = setting_find(s, name, strlen(name), &listed);
+    if (listed)
+        return isolation_of(text_slice(s->settings[at].value));
+    return proof_setting(s->proof, name, &value) ? isolation_of(value) : ISOLATION_UNKNOWN;
+}
+
+// "90s", "5min": as SHOW writes them, in the largest unit that divides them.
+bool session_identity_may_idle(const struct session_identity *s) {
+    static const char name[] = "idle_in_transaction_session_timeout";
+    struct slice value;
+    bool listed;
+    setting_find(s, name, strlen(name), &listed);
+    if (listed || s->state != IDENTITY_PROVEN || !s->proof || !proof_setting(s->proof, name, &value) ||
+        !value.len)
+        return false;
+    unsigned number = 0;
+    size_t at = 0;
+    for (; at < value.len && at < 8 && value.data[at] >= '0' && value.data[at] <= '9'; at++)
+        number = number * 10 + (unsigned)(value.data[at] - '0');
+    struct slice unit = {value.data + at, value.len - at};
+    bool long_unit = slice_is(unit, "min", 3) || slice_is(unit, "h", 1) || slice_is(unit, "d", 1);
+    return at > 0 && (number == 0 || long_unit || (slice_is(unit, "s", 1) && number >= 60));
+}
+
+const char *identity_proof_start(struct session_identity *s) {
+    s->state = IDENTITY_PROVING;
+    proof_reader_start(&s->proof_reader);
+    return proof_query(s->origin == ORIGIN_UNKNOWN);
+}
+
+// What stands in the list, the server shows or not; only without it the values are those of a RESET.
+static bool is_home(const struct session_identity *s) {
+    return (s->origin == ORIGIN_RESET || s->origin == ORIGIN_DISCARD) && !s->touched && !s->n_settings;
 }
 
 void identity_proof_end(struct identity_table *t, struct session_identity *s, bool ok) {
-    if (s->state != IDENTITY_PROVING)
-        return; // in doubt again while the query was under way
-    struct slice temp;
-    drop_current(t, s);
-    s->n_proofs++;
-    s->asked = 0;
-    bool good = ok && !s->proof.failed && msg_row_column(s->proof.data, s->proof.len, 3, &temp) &&
-                slice_is(temp, "0", 1);
-    s->state = good ? IDENTITY_PROVEN : IDENTITY_REFUSED;
-    if (good && s->clean && !s->clean_proof.len)
-        buf_put(&s->clean_proof, s->proof.data, s->proof.len);
+    struct proof *p = proof_reader_end(&s->proof_reader, &t->proofs, ok);
+    if (s->state == IDENTITY_PROVING) { // not in doubt again while the query was under way
+        drop_current(t, s);
+        s->n_proofs++;
+        s->asked = 0;
+        set_proof(t, &s->proof, p);
+        s->state = p ? IDENTITY_PROVEN : IDENTITY_REFUSED;
+        if (p && is_home(s)) {
+            set_proof(t, &s->home, p);
+            s->home_origin = s->origin;
+        }
+    }
+    proof_unref(&t->proofs, p);
 }

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // When rows may pass between sessions. An identity is a string of bytes that two sessions must share: server
-// address, start-up parameters as sent, what the server itself reports about the session (proof), and the
-// settings statements since that the server has confirmed. Equal bytes are one object, so equality is pointer
+// address, start-up parameters as sent, what the server itself reports about the session (proof.h), and the
+// settings statements that the server has confirmed. Equal bytes are one object, so equality is pointer
 // equality.
 //
-// The proof is one query on the session's own connection: a digest of the values in force at login of every
-// setting that the server shows, the settings that differ from them now, the three roles, and that there is
-// no temporary schema. It is run when a session first asks for a lookup, and again after statements whose
-// effect on the session cannot be known from their text (doubt). Until then, and while it is in doubt, a
-// session is private: it folds only within itself.
+// The proof is a query on the session's own connection. It is run when a session first asks for a lookup, and
+// again after statements whose effect on the session cannot be known from their text (doubt). Until then, and
+// while it is in doubt, a session is private: it folds only within itself.
+//
+// A setting that a confirmed statement has given a value is known by that statement; what the proof says of
+// it is left out, so that it makes no difference whether it was set before the proof or after it.
+//
+// What settings would be after a RESET matters, too: a value that the configuration file gave changes when
+// the server reads it anew, one that the session was given does not. As long as nothing but known statements
+// has touched the session, values that none of them has set are those of a RESET. Otherwise (ORIGIN_UNKNOWN)
+// the server is asked, which takes it three times as long.
 //
 // Settings that the server does not show (custom ones such as app.tenant_id) are tracked by the list alone.
 // They cannot reach the rows of a vetted shape: its tables have no row-level security, and it calls no
@@ -19,6 +25,7 @@
 
 #include "batching/hash.h"
 #include "batching/parse.h"
+#include "batching/proof.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
@@ -27,12 +34,14 @@ struct identity {
     uint64_t id;       // never used twice
     unsigned refs;
     bool is_private;
+    struct proof *proof; // a reference; the bytes name it by its id. NULL when private
     size_t len;
     uint8_t bytes[];
 };
 
 struct identity_table {
     struct identity *table;
+    struct proof_table proofs;
     uint64_t next_id;
 };
 
@@ -53,14 +62,32 @@ enum identity_state {
 #define IDENTITY_MAX_SETTINGS 64
 #define IDENTITY_MAX_BYTES    16384
 
+// What has made the settings that no statement of the list has set.
+enum identity_origin {
+    ORIGIN_LOGIN,   // the log-in
+    ORIGIN_RESET,   // RESET ALL
+    ORIGIN_DISCARD, // DISCARD ALL, which ends roles, too
+    ORIGIN_UNKNOWN, // any statement
+};
+
+enum identity_isolation { // of a transaction that does not say which
+    ISOLATION_UNKNOWN,
+    ISOLATION_READ_COMMITTED, // also READ UNCOMMITTED, which is the same
+    ISOLATION_REPEATABLE_READ,
+    ISOLATION_SERIALIZABLE,
+};
+
 // A session's side of it.
 struct session_identity {
     enum identity_state state;
-    struct buf login; // server address and start-up parameters
-    struct buf proof; // what the server said, see identity_proof_row
-    bool reset;       // RESET ALL was confirmed: every setting has the value that the proof's digest knows
-    bool clean;       // nothing has touched the session since its log-in or DISCARD ALL
-    struct buf clean_proof;          // one that was made in such a state: what DISCARD ALL leads back to
+    enum identity_origin origin;
+    bool touched;                     // something ran since the origin that nobody has vetted
+    struct buf login;                 // server address and start-up parameters
+    struct proof_reader proof_reader; // PROVING
+    struct proof *proof;              // a reference; PROVEN: what the server said
+    // A reference to what it said just behind a RESET ALL or DISCARD ALL: what the next one leads back to.
+    struct proof *home;
+    enum identity_origin home_origin;
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
     unsigned n_proofs;        // how often it was proven
@@ -88,10 +115,25 @@ void session_identity_reset_all(struct identity_table *t, struct session_identit
 void session_identity_discard_all(struct identity_table *t,
                                   struct session_identity *s); // confirmed DISCARD ALL
 
-// The proof's SQL, and what its one row means. identity_proof_row keeps the row; identity_proof_end gives the
-// verdict (ok: the query ended without an error).
-const char *identity_proof_query(void);
-void identity_proof_row(struct session_identity *s, struct slice row);
+// A lookup runs that nobody has vetted. `plain`: its text names no function of a user's.
+void session_identity_touched(struct session_identity *s, bool plain);
+// The server has read its configuration anew.
+void session_identity_reloaded(struct identity_table *t, struct session_identity *s);
+
+// The level that a setting's value names, as the server shows it or as a constant of a statement.
+enum identity_isolation identity_isolation_of(const char *value);
+
+// May the session's server connection do nothing for a while in the middle of a transaction, as far as
+// idle_in_transaction_session_timeout goes? Where it is set it must be a minute or more, which is longer than
+// batches take.
+bool session_identity_may_idle(const struct session_identity *s);
+
+// default_transaction_isolation as it is now; UNKNOWN unless PROVEN.
+enum identity_isolation session_identity_isolation(const struct session_identity *s);
+
+// Starts a proof (PROVING): the SQL to be sent. Its rows and ends of results go to s->proof_reader.
+const char *identity_proof_start(struct session_identity *s);
+// The query has ended, `ok` without an error: the verdict.
 void identity_proof_end(struct identity_table *t, struct session_identity *s, bool ok);
 
 #endif

@@ -3,15 +3,42 @@
 
 #include <string.h>
 
+#include "batching/hash.h"
+
+// Those with an equality whose arrays have a comma between their elements.
 static const struct {
     uint32_t oid, array;
-    uint16_t width; // bytes of the binary form
-    const char *name;
+    uint16_t width; // bytes of the binary form of a plain key, 0: a raw one
 } types[] = {
-    {OID_INT2, OID_INT2_ARRAY, 2, "int2"},
-    {OID_INT4, OID_INT4_ARRAY, 4, "int4"},
-    {OID_INT8, OID_INT8_ARRAY, 8, "int8"},
-    {OID_UUID, OID_UUID_ARRAY, 16, "uuid"},
+    {OID_INT4, OID_INT4_ARRAY, 4},
+    {OID_INT8, OID_INT8_ARRAY, 8},
+    {OID_UUID, OID_UUID_ARRAY, 16},
+    {OID_INT2, OID_INT2_ARRAY, 2},
+    {25, 1009, 0},   // text
+    {1043, 1015, 0}, // varchar
+    {1042, 1014, 0}, // char(n)
+    {16, 1000, 0},   // bool
+    {1700, 1231, 0}, // numeric
+    {1082, 1182, 0}, // date
+    {1114, 1115, 0}, // timestamp
+    {1184, 1185, 0}, // timestamp with time zone
+    {700, 1021, 0},  // float4
+    {701, 1022, 0},  // float8
+    {17, 1001, 0},   // bytea
+    {18, 1002, 0},   // "char"
+    {19, 1003, 0},   // name
+    {26, 1028, 0},   // oid
+    {650, 651, 0},   // cidr
+    {869, 1041, 0},  // inet
+    {829, 1040, 0},  // macaddr
+    {774, 775, 0},   // macaddr8
+    {790, 791, 0},   // money
+    {1083, 1183, 0}, // time
+    {1266, 1270, 0}, // time with time zone
+    {1186, 1187, 0}, // interval
+    {1560, 1561, 0}, // bit
+    {1562, 1563, 0}, // varbit
+    {3802, 3807, 0}, // jsonb
 };
 #define N_TYPES (sizeof types / sizeof types[0])
 
@@ -22,12 +49,13 @@ static size_t type_index(uint32_t oid) {
     return i;
 }
 
-bool key_type_known(uint32_t oid) {
-    return type_index(oid) < N_TYPES;
+bool key_type_is_plain(uint32_t oid) {
+    size_t i = type_index(oid);
+    return i < N_TYPES && types[i].width;
 }
 
 bool key_type_is_integer(uint32_t oid) {
-    return key_type_known(oid) && oid != OID_UUID;
+    return key_type_is_plain(oid) && oid != OID_UUID;
 }
 
 uint32_t key_array_type(uint32_t oid) {
@@ -35,27 +63,22 @@ uint32_t key_array_type(uint32_t oid) {
     return i < N_TYPES ? types[i].array : 0;
 }
 
-const char *key_type_name(uint32_t oid) {
-    size_t i = type_index(oid);
-    return i < N_TYPES ? types[i].name : NULL;
-}
-
-uint32_t key_type_by_name(const char *name) {
+uint32_t key_element_type(uint32_t array) {
     for (size_t i = 0; i < N_TYPES; i++)
-        if (strcmp(types[i].name, name) == 0)
+        if (types[i].array == array)
             return types[i].oid;
     return 0;
 }
 
 static void store_integer(struct key *k, int64_t v) {
     uint64_t u = (uint64_t)v;
-    memset(k->bytes, 0, sizeof k->bytes);
+    *k = (struct key){.kind = KEY_PLAIN};
     for (int i = 7; i >= 0; i--, u >>= 8)
-        k->bytes[i] = (uint8_t)u;
+        k->of.bytes[i] = (uint8_t)u;
 }
 
 static int64_t load_integer(const struct key *k) {
-    return (int64_t)get_u64(k->bytes);
+    return (int64_t)get_u64(k->of.bytes);
 }
 
 static bool read_decimal(struct slice s, uint16_t width, int64_t *out) {
@@ -97,7 +120,7 @@ static bool read_uuid_text(struct slice s, struct key *k) {
         int hi = hex_digit(s.data[i]), lo = hex_digit(s.data[i + 1]);
         if (hi < 0 || lo < 0)
             return false;
-        k->bytes[n++] = (uint8_t)(hi << 4 | lo);
+        k->of.bytes[n++] = (uint8_t)(hi << 4 | lo);
         i += 2;
     }
     return true;
@@ -111,14 +134,17 @@ static int64_t read_binary_integer(struct slice s) {
 
 bool key_read(uint32_t oid, uint16_t format, struct slice value, struct key *k) {
     size_t i = type_index(oid);
-    if (i == N_TYPES || !value.data || format > 1)
+    if (i == N_TYPES || !types[i].width || format > 1)
         return false;
+    *k = (struct key){.kind = value.data ? KEY_PLAIN : KEY_NULL};
+    if (!value.data)
+        return true;
     if (format == 1 && value.len != types[i].width)
         return false;
     if (oid == OID_UUID) {
         if (format == 0)
             return read_uuid_text(value, k);
-        memcpy(k->bytes, value.data, 16);
+        memcpy(k->of.bytes, value.data, 16);
         return true;
     }
     int64_t v;
@@ -130,10 +156,86 @@ bool key_read(uint32_t oid, uint16_t format, struct slice value, struct key *k) 
     return true;
 }
 
-static void put_element(struct buf *b, uint16_t width, const struct key *k) {
+bool key_read_raw(struct slice value, bool doubled, struct key *k) {
+    *k = (struct key){.kind = KEY_NULL};
+    if (!value.data)
+        return true;
+    if (value.len > KEY_MAX_RAW)
+        return false;
+    *k = (struct key){
+        .kind = doubled ? KEY_DOUBLED : KEY_RAW, .len = (uint32_t)value.len, .of.raw = value.data};
+    return true;
+}
+
+// ---- arrays of one element
+
+static bool is_null_word(struct slice s) {
+    return s.len == 4 && (s.data[0] | 0x20) == 'n' && (s.data[1] | 0x20) == 'u' &&
+           (s.data[2] | 0x20) == 'l' && (s.data[3] | 0x20) == 'l';
+}
+
+// What array_in takes as one element without a second look: "…" without a quote or backslash inside, or a run
+// of bytes that mean nothing to it.
+static bool read_text_array(struct slice s, struct slice *element) {
+    if (s.len < 3 || s.data[0] != '{' || s.data[s.len - 1] != '}')
+        return false;
+    struct slice e = {s.data + 1, s.len - 2};
+    bool quoted = e.len >= 2 && e.data[0] == '"' && e.data[e.len - 1] == '"';
+    if (quoted)
+        e = (struct slice){e.data + 1, e.len - 2};
+    for (size_t i = 0; i < e.len; i++) {
+        uint8_t c = e.data[i];
+        bool special = c == '"' || c == '\\';
+        if (special || (!quoted && (c == '{' || c == '}' || c == ',' || c <= ' ')))
+            return false;
+    }
+    *element = e;
+    return quoted || !is_null_word(e);
+}
+
+// array_recv: dimensions, has-nulls flag, element type, then size and lower bound of the one dimension
+#define ARRAY_HEADER 20
+
+static bool read_binary_array(struct slice s, uint32_t type, struct slice *element) {
+    if (s.len < ARRAY_HEADER + 4 || get_u32(s.data) != 1 || get_u32(s.data + 4) > 1 ||
+        get_u32(s.data + 8) != type || get_u32(s.data + 12) != 1)
+        return false;
+    *element = (struct slice){s.data + ARRAY_HEADER + 4, s.len - ARRAY_HEADER - 4};
+    return get_u32(s.data + ARRAY_HEADER) == element->len;
+}
+
+bool key_array_element(uint16_t format, struct slice array, uint32_t element_type, struct slice *element) {
+    if (!array.data || format > 1)
+        return false;
+    return format ? read_binary_array(array, element_type, element) : read_text_array(array, element);
+}
+
+// ---- comparing
+
+bool key_equal(const struct key *a, const struct key *b) {
+    if (a->kind != b->kind || a->len != b->len)
+        return false;
+    if (a->kind == KEY_NULL)
+        return true;
+    if (a->kind == KEY_PLAIN)
+        return memcmp(a->of.bytes, b->of.bytes, sizeof a->of.bytes) == 0;
+    return memcmp(a->of.raw, b->of.raw, a->len) == 0;
+}
+
+uint64_t key_hash(const struct key *k, uint64_t seed) {
+    if (k->kind == KEY_NULL)
+        return seed + 1;
+    if (k->kind == KEY_PLAIN)
+        return XXH3_64bits_withSeed(k->of.bytes, sizeof k->of.bytes, seed);
+    return XXH3_64bits_withSeed(k->of.raw, k->len, seed);
+}
+
+// ---- writing
+
+static void put_plain(struct buf *b, uint16_t width, const struct key *k) {
     buf_put_u32(b, width);
     if (width == 16) {
-        buf_put(b, k->bytes, 16);
+        buf_put(b, k->of.bytes, 16);
         return;
     }
     uint64_t v = (uint64_t)load_integer(k);
@@ -145,19 +247,61 @@ static void put_element(struct buf *b, uint16_t width, const struct key *k) {
         buf_put_u16(b, (uint16_t)v);
 }
 
-void key_write_array(struct buf *b, uint32_t oid, const struct key *keys, uint32_t n) {
-    size_t i = type_index(oid);
-    if (i == N_TYPES) {
-        b->failed = true;
-        return;
-    }
-    // array_recv: dimensions, has-nulls flag, element type, then size and lower bound of the one dimension
-    buf_put_u32(b, 20 + n * (4u + types[i].width));
+static void write_binary(struct buf *b, uint32_t oid, uint16_t width, const struct key *keys, uint32_t n,
+                         uint32_t step) {
+    bool nulls = false;
+    for (uint32_t i = 0; i < n; i++)
+        nulls |= keys[(size_t)i * step].kind == KEY_NULL;
     buf_put_u32(b, 1);
-    buf_put_u32(b, 0);
+    buf_put_u32(b, nulls);
     buf_put_u32(b, oid);
     buf_put_u32(b, n);
     buf_put_u32(b, 1);
-    for (uint32_t at = 0; at < n; at++)
-        put_element(b, types[i].width, &keys[at]);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct key *k = &keys[(size_t)i * step];
+        if (k->kind == KEY_NULL) {
+            buf_put_u32(b, UINT32_MAX);
+        } else if (k->kind == KEY_PLAIN) {
+            put_plain(b, width, k);
+        } else {
+            buf_put_u32(b, k->len);
+            buf_put(b, k->of.raw, k->len);
+        }
+    }
+}
+
+// In quotes, so that nothing in it has a meaning but quotes and backslashes, which get a backslash.
+static void put_text_element(struct buf *b, const struct key *k) {
+    if (k->kind == KEY_NULL) {
+        buf_put_text(b, "NULL");
+        return;
+    }
+    buf_put_u8(b, '"');
+    for (uint32_t i = 0; i < k->len; i++) {
+        uint8_t c = k->of.raw[i];
+        if (c == '"' || c == '\\')
+            buf_put_u8(b, '\\');
+        buf_put_u8(b, c);
+        i += k->kind == KEY_DOUBLED && c == '\'';
+    }
+    buf_put_u8(b, '"');
+}
+
+void key_write_array(struct buf *b, uint32_t oid, uint16_t format, const struct key *keys, uint32_t n,
+                     uint32_t step) {
+    size_t at = b->len, type = type_index(oid);
+    buf_put_u32(b, 0);
+    if (format == 1) {
+        write_binary(b, oid, type < N_TYPES ? types[type].width : 0, keys, n, step);
+    } else {
+        buf_put_u8(b, '{');
+        for (uint32_t i = 0; i < n; i++) {
+            if (i)
+                buf_put_u8(b, ',');
+            put_text_element(b, &keys[(size_t)i * step]);
+        }
+        buf_put_u8(b, '}');
+    }
+    if (!b->failed)
+        buf_set_u32(b, at, (uint32_t)(b->len - at - 4));
 }

@@ -416,6 +416,8 @@ enum word {
     WORD_IN,
     WORD_ANY,
     WORD_ARRAY,
+    WORD_CAST,
+    WORD_LOWER, // LOWER, UPPER
     WORD_LIMIT, // LIMIT, OFFSET
     WORD_QUERY, // SELECT, WITH, VALUES, TABLE
 };
@@ -436,6 +438,7 @@ struct shaper {
     bool started;   // a token other than an opening bracket was seen
     bool ended;     // a semicolon was seen
     bool compared;  // the last token is "="
+    bool joined;    // every constant is $1, and many in a list are one
     enum word word; // the last token's
     enum place place;
     bool dotted;       // the last token is a dot, so the next is no keyword
@@ -450,12 +453,14 @@ static enum word word_of(const char *s, size_t len) {
     switch (s[0] | 0x20) {
     case 'a':
         return IS("and") ? WORD_LEFT : IS("any") ? WORD_ANY : IS("array") ? WORD_ARRAY : WORD_OTHER;
+    case 'c':
+        return IS("cast") ? WORD_CAST : WORD_OTHER;
     case 'h':
         return IS("having") ? WORD_LEFT : WORD_OTHER;
     case 'i':
         return IS("in") ? WORD_IN : WORD_OTHER;
     case 'l':
-        return IS("limit") ? WORD_LIMIT : WORD_OTHER;
+        return IS("limit") ? WORD_LIMIT : IS("lower") ? WORD_LOWER : WORD_OTHER;
     case 'n':
         return IS("not") ? WORD_LEFT : WORD_OTHER;
     case 'o':
@@ -464,6 +469,8 @@ static enum word word_of(const char *s, size_t len) {
         return IS("select") ? WORD_QUERY : WORD_OTHER;
     case 't':
         return IS("table") ? WORD_QUERY : WORD_OTHER;
+    case 'u':
+        return IS("upper") ? WORD_LOWER : WORD_OTHER;
     case 'v':
         return IS("values") ? WORD_QUERY : WORD_OTHER;
     case 'w':
@@ -496,14 +503,36 @@ static void copy_up_to(struct shaper *s, size_t at) {
     s->copied = at;
 }
 
+static size_t without_blanks(const struct buf *b, size_t len) {
+    while (len && b->data[len - 1] == ' ')
+        len--;
+    return len;
+}
+
+// True when $1 and a comma were written last: the list goes on as it began. Takes the comma back.
+static bool joins_list(struct shaper *s) {
+    const uint8_t *data = s->out->data;
+    size_t len = without_blanks(s->out, s->out->len);
+    if (!(s->lists & 1) || !len || data[len - 1] != ',')
+        return false;
+    len = without_blanks(s->out, len - 1);
+    if (len < 2 || memcmp(data + len - 2, "$1", 2) != 0)
+        return false;
+    s->out->len = len;
+    return true;
+}
+
 // Writes $n for a constant, parted from letters, digits and $ at either side: they would become part of it.
 static bool take(struct shaper *s, struct token t) {
-    if (s->st->n_values == SHAPE_MAX_VALUES)
+    if (!s->joined && s->st->n_values == SHAPE_MAX_VALUES)
         return false;
-    int n = ++s->st->n_values;
-    s->st->values[n - 1] = (struct shape_value){t.type, t.at, t.len};
     copy_up_to(s, t.at);
     s->copied = t.at + t.len;
+    if (s->joined && joins_list(s))
+        return true;
+    int n = s->joined ? 1 : ++s->st->n_values;
+    if (!s->joined)
+        s->st->values[n - 1] = (struct shape_value){t.type, t.at, t.len};
 
     char sign[8];
     size_t len = 0;
@@ -574,6 +603,8 @@ static bool gap_is_plain(const struct shaper *s, size_t from, size_t to) {
 
 static void see_word(struct shaper *s, struct token t) {
     s->word = s->dotted ? WORD_OTHER : word_of(s->text + t.at, t.len);
+    if (s->word == WORD_LOWER && s->place != PLACE_TAKEN)
+        s->word = WORD_OTHER; // no side of a comparison
     s->place = PLACE_STAYS;
     if (s->word == WORD_LIMIT)
         s->place = PLACE_TAKEN;
@@ -588,9 +619,12 @@ static void see_word(struct shaper *s, struct token t) {
 
 static void see_open(struct shaper *s, struct token t) {
     bool bracket = s->text[t.at] == '[';
-    bool list = bracket ? s->word == WORD_ARRAY && (s->lists & 1) : s->word == WORD_IN || s->word == WORD_ANY;
+    bool compared = s->place == PLACE_TAKEN && s->word != WORD_LIMIT && !s->after_sign; // a row, or just ( )
+    bool list = bracket ? s->word == WORD_ARRAY && (s->lists & 1)
+                        : s->word == WORD_IN || s->word == WORD_ANY || compared;
     s->lists = s->lists << 1 | list;
-    s->place = list ? PLACE_TAKEN : bracket ? PLACE_STAYS : PLACE_LEFT;
+    bool argument = s->word == WORD_CAST || s->word == WORD_LOWER;
+    s->place = list || argument ? PLACE_TAKEN : bracket ? PLACE_STAYS : PLACE_LEFT;
 }
 
 // True when the operator is a sign in front of a constant, which leaves the place as it was.
@@ -603,7 +637,7 @@ static bool see_operator(struct shaper *s, struct token t) {
 }
 
 static void see_constant(struct shaper *s, struct token t) {
-    if (s->takes && s->place != PLACE_STAYS && (!s->after_sign || t.type == TOKEN_INTEGER)) {
+    if (s->takes && s->place != PLACE_STAYS && (!s->after_sign || t.type != TOKEN_STRING)) {
         s->held = t;
         s->held_place = s->place;
         if (s->after_sign) {
@@ -637,7 +671,7 @@ static void see_token(struct shaper *s, struct token t) {
         s->place = PLACE_STAYS;
     } else if (t.type == TOKEN_COMMA) {
         s->place = s->lists & 1 ? PLACE_TAKEN : PLACE_STAYS;
-    } else if (t.type == TOKEN_INTEGER || t.type == TOKEN_STRING) {
+    } else if (t.type == TOKEN_INTEGER || t.type == TOKEN_NUMBER || t.type == TOKEN_STRING) {
         see_constant(s, t);
     } else {
         s->place = PLACE_STAYS;
@@ -689,11 +723,21 @@ static enum shape_scan shape_run(struct shaper *s, struct lexer *lx) {
     }
 }
 
-enum shape_scan shape_text_scan(const char *text, size_t len, struct buf *out, struct shape_text *st) {
+static enum shape_scan scan(const char *text, size_t len, bool joined, struct buf *out,
+                            struct shape_text *st) {
     struct lexer lx = {text, len, 0};
-    struct shaper s = {.text = text, .out = out, .st = st, .held = {.type = TOKEN_END}};
+    struct shaper s = {.text = text, .out = out, .st = st, .joined = joined, .held = {.type = TOKEN_END}};
     buf_reset(out);
     st->statement_len = 0;
     st->n_values = 0;
     return shape_run(&s, &lx);
+}
+
+enum shape_scan shape_text_scan(const char *text, size_t len, struct buf *out, struct shape_text *st) {
+    return scan(text, len, false, out, st);
+}
+
+enum shape_scan shape_text_join(const char *text, size_t len, struct buf *out) {
+    struct shape_text st;
+    return scan(text, len, true, out, &st);
 }

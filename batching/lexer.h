@@ -71,9 +71,9 @@ bool lexer_setting_dependent(const char *text, struct token t);
 #define SHAPE_MAX_VALUES 32
 
 struct shape_value {
-    enum token_type type; // TOKEN_INTEGER or TOKEN_STRING
+    enum token_type type; // TOKEN_INTEGER, TOKEN_NUMBER or TOKEN_STRING
     size_t at, len; // the constant in the original text, with its quotes; a minus directly before is part of
-                    // an integer
+                    // a number
 };
 
 struct shape_text {
@@ -96,8 +96,9 @@ enum shape_scan {
 //   - the token before it is a comparison operator (= <> != < > <= >=), with or without a minus between, or
 //   - the token after it is a comparison operator and the one before it is a keyword WHERE, AND, OR, NOT, ON,
 //     SELECT, HAVING or "(", or
-//   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), no subselect, or
-//   - it follows LIMIT or OFFSET.
+//   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), or of brackets where such an element or the
+//     right side of a comparison may stand, no subselect, or
+//   - it follows LIMIT, OFFSET or CAST (, or LOWER ( or UPPER ( behind a comparison operator.
 // Only statements that start with SELECT, WITH, INSERT, UPDATE, DELETE, VALUES or TABLE have constants taken
 // out: the others (SET, for one) want a constant where these take a parameter. Any other constant (select
 // list, typed literals such as DATE '…', type modifiers, function arguments, -5 before a cast) stays in the
@@ -107,5 +108,9 @@ enum shape_scan {
 // more specific than necessary, never less; its values put back, it has the tokens of the original. Empty
 // statements give an empty text. When the answer is not SHAPE_OK, `out` and `st` hold nothing of use.
 enum shape_scan shape_text_scan(const char *text, size_t len, struct buf *out, struct shape_text *st);
+
+// The same pass for a statement with more constants than that, which nobody wants back: each becomes $1, and
+// those that follow one another in a list become one, so that lists of any length make one text.
+enum shape_scan shape_text_join(const char *text, size_t len, struct buf *out);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a statement is and may do, read from libpg_query's parse tree. parse.c is the only file that names
-// libpg_query. Runs only when a text is seen for the first time; every caller caches the result.
+// What a statement is and may do, read from libpg_query's parse tree. parse*.c are the only files that
+// name libpg_query. Runs only when a text is seen for the first time; every caller caches the result.
 //
 // A positive list: a node type, clause or function that the walker does not know leads to a reason, never to
 // a lookup.
@@ -64,17 +64,20 @@ struct parsed_function {
     char *name;
 };
 
-// One equality of a column with a value that may vary: `column = $n` or `$n = column`, with or without a cast
-// around the parameter, also `column IN ($n)` and `column = ANY (ARRAY[$n::type])`, on the top-level AND of
-// WHERE.
+// A parameter whose value may be replaced with a column: each of its uses is one side of an equality, in a
+// WHERE or ON at any level: `x = $n` or `$n = x`, with or without a cast around the parameter, `x IN ($n)`,
+// `x = ANY (ARRAY[$n::type])` or `x = ANY ($n)`, or `x = f($n)`, computed from it. The other fields tell of
+// its first use.
 struct parsed_key {
-    int param;    // n of $n
-    int relation; // index into relations, -1 when not known which
-    char *column;
+    int param;        // n of $n
+    int relation;     // index into relations, -1 when not known which
+    char *column;     // NULL when the other side is no plain column, or this one is computed
     char *column_sql; // the column, qualified as it was written, every part in double quotes: "t1"."id"
     char *cast; // type name of an explicit cast around the parameter, canonical ("int4"), NULL when none
     bool plain_right; // exactly `column = $n`: no cast, the parameter at the right
-    int uses;         // how often $n occurs in the statement
+    bool top;         // stands on the top-level AND of the outermost WHERE
+    bool array; // `= ANY ($n)`, `= ANY ($n::type[])`: the parameter is an array; `cast`: of its elements
+    int uses;   // how often $n occurs in the statement
 };
 
 struct parsed {
@@ -98,10 +101,15 @@ struct parsed {
     int n_functions;
     char **operators; // every operator's name without its schema, without repetition ("~~" for LIKE)
     int n_operators;
+    // Names that the statement itself gives to columns: labels, column aliases, and those that the server
+    // makes up for target list entries without one ("count", "case", "?column?"). Without repetition.
+    char **labels;
+    int n_labels;
     struct parsed_key *keys; // candidates, in order of appearance; at most PARSED_MAX_KEYS
     int n_keys;
-    bool in_form; // no LIMIT, OFFSET, ORDER BY, DISTINCT, grouping, aggregate, window or set operation at the
-                  // top level: `column = $n` may become `column = ANY ($n)`
+    bool in_form;     // one plain table; no subselect, function, WITH, LIMIT, OFFSET, ORDER BY, DISTINCT,
+                      // grouping, window or set operation: `column = $n` may become `column = ANY ($n)`
+    bool fenced;      // the outermost select has LIMIT or OFFSET: never flattened into a query around it
     size_t select_at; // offset just behind the first SELECT keyword (kind READ), 0 when there is none
 };
 

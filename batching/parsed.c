@@ -163,15 +163,28 @@ void builder_function(struct builder *b, const char *schema, const char *name) {
         (struct parsed_function){.schema = text_or_null(b, schema), .name = builder_text(b, name)};
 }
 
+// One more text in a list without repetition; the list where it now is.
+static char **add_text(struct builder *b, char **list, int *n, int *room, const char *text) {
+    for (int i = 0; i < *n; i++)
+        if (same(list[i], text))
+            return list;
+    char **grown = grow(b, list, *n, room, sizeof *list, PARSED_MAX_NAMES);
+    if (!grown)
+        return list;
+    grown[(*n)++] = builder_text(b, text);
+    return grown;
+}
+
 void builder_operator(struct builder *b, const char *name) {
-    for (int i = 0; i < b->p.n_operators; i++)
-        if (same(b->p.operators[i], name))
-            return;
-    char **list = GROW(b, operators, PARSED_MAX_NAMES);
-    if (!list)
-        return;
-    b->p.operators = list;
-    list[b->p.n_operators++] = builder_text(b, name);
+    b->p.operators = add_text(b, b->p.operators, &b->p.n_operators, &b->room_operators, name);
+}
+
+void builder_label(struct builder *b, const char *name) {
+    b->p.labels = add_text(b, b->p.labels, &b->p.n_labels, &b->room_labels, name);
+}
+
+void builder_source(struct builder *b, const char *name) {
+    b->sources = add_text(b, b->sources, &b->n_sources, &b->room_sources, name);
 }
 
 void builder_param(struct builder *b, int n) {

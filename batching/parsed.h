@@ -20,8 +20,12 @@ struct builder {
     struct chunk *chunks; // all that p points to
     bool no_memory;
     bool overflow; // a list was full: the lists are not complete
-    int room_settings, room_relations, room_columns, room_functions, room_operators, room_keys, room_uses;
+    int room_settings, room_relations, room_columns, room_functions, room_operators, room_labels, room_keys,
+        room_uses;
     int *uses; // how often $n occurs, at n
+    char **sources;
+    int n_sources, room_sources;
+    bool renames; // a table's columns have other names here: FROM t AS x(a, b)
 };
 
 struct builder *builder_create(void); // NULL when out of memory
@@ -37,6 +41,8 @@ void builder_relation(struct builder *b, const char *schema, const char *name, c
 void builder_column(struct builder *b, const char *qualifier, const char *name);
 void builder_function(struct builder *b, const char *schema, const char *name);
 void builder_operator(struct builder *b, const char *name);
+void builder_label(struct builder *b, const char *name);
+void builder_source(struct builder *b, const char *name); // a name in FROM that is no table's
 void builder_param(struct builder *b, int n);
 void builder_cte(struct builder *b, const char *name); // after all relations
 struct parsed_key *builder_key(struct builder *b);     // a zeroed one, NULL when there is no room

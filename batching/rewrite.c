@@ -7,47 +7,83 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/key.h"
-
-bool rewrite_in_possible(const struct shape *s, int key) {
-    const struct parsed *p = s->parsed;
-    return p->in_form && p->keys[key].plain_right && p->keys[key].uses == 1;
-}
-
 static int param_number(const char *text, struct token t) {
     return atoi(text + t.at + 1); // the lexer has seen the digits; parse has refused absurd numbers
 }
 
-// LIMIT, OFFSET and FETCH are reserved words: outside brackets, unquoted and not a column label they are the
-// clause.
-static bool has_fence(const struct shape *s) {
-    struct lexer lx = {.text = s->text, .len = s->text_len};
-    int depth = 0;
-    bool label = false;
+// ANY takes no brackets around it: "id = ($1)" stays as it is.
+static bool follows_equals(const char *text, size_t len, int param) {
+    struct lexer lx = {.text = text, .len = len};
+    bool equals = false;
     for (struct token t = lexer_next(&lx); t.type != TOKEN_END && t.type != TOKEN_ERROR;
          t = lexer_next(&lx)) {
-        depth += (t.type == TOKEN_OPEN) - (t.type == TOKEN_CLOSE);
-        if (depth == 0 && !label &&
-            (token_is(s->text, t, "limit") || token_is(s->text, t, "offset") ||
-             token_is(s->text, t, "fetch")))
-            return true;
-        label = t.type == TOKEN_DOT || token_is(s->text, t, "as");
+        if (t.type == TOKEN_PARAM && param_number(text, t) == param)
+            return equals;
+        equals = t.type == TOKEN_OPERATOR && t.len == 1 && text[t.at] == '=';
     }
     return false;
 }
 
+bool rewrite_in_possible(const struct shape *s, int key) {
+    const struct parsed *p = s->parsed;
+    const struct parsed_key *k = &p->keys[key];
+    return p->in_form && k->top && k->plain_right && k->column_sql && !k->array && k->uses == 1 &&
+           follows_equals(s->text, s->text_len, k->param);
+}
+
 struct replacing {
     const struct shape *s;
-    int key_param;
-    const char *key_text; // what stands for the key
+    uint32_t keys;
+    enum { PUT_ORIGINAL, PUT_IN, PUT_LATERAL } form;
     const struct slice *values;
     struct buf *out;
 };
 
+static void put_number(struct buf *out, const char *before, int n, const char *behind) {
+    char digits[16];
+    snprintf(digits, sizeof digits, "%d", n);
+    buf_put_text(out, before);
+    buf_put_text(out, digits);
+    buf_put_text(out, behind);
+}
+
+static bool in_mask(const struct replacing *r, int i) {
+    return r->keys >> i & 1;
+}
+
+// The key whose parameter is $n, -1 when it is none of the mask's.
+static int key_of_param(const struct replacing *r, int n) {
+    const struct parsed *p = r->s->parsed;
+    for (int i = 0; i < p->n_keys; i++)
+        if (in_mask(r, i) && p->keys[i].param == n)
+            return i;
+    return -1;
+}
+
+// The parameter in the new text that key i's value or array comes in.
+static int key_param(const struct replacing *r, int i) {
+    if (!r->values)
+        return r->s->parsed->keys[i].param;
+    int before = 0;
+    for (int at = 0; at < i; at++)
+        before += in_mask(r, at);
+    return before + 1;
+}
+
+static void put_key(const struct replacing *r, int i) {
+    bool array = r->s->parsed->keys[i].array;
+    if (r->form == PUT_ORIGINAL)
+        put_number(r->out, "$", key_param(r, i), "");
+    else if (r->form == PUT_IN)
+        put_number(r->out, "ANY ($", key_param(r, i), ")");
+    else
+        put_number(r->out, array ? "ARRAY[pgfold_k.pgfold_v" : "pgfold_k.pgfold_v", i + 1, array ? "]" : "");
+}
+
 static void put_param(const struct replacing *r, struct token t) {
-    int n = param_number(r->s->text, t);
-    if (n == r->key_param)
-        buf_put_text(r->out, r->key_text);
+    int n = param_number(r->s->text, t), key = key_of_param(r, n);
+    if (key >= 0)
+        put_key(r, key);
     else if (r->values)
         buf_put(r->out, r->values[n - 1].data, r->values[n - 1].len);
     else
@@ -77,31 +113,61 @@ static void put_text(const struct replacing *r, size_t from) {
     buf_put(r->out, r->s->text + copied, stop - copied);
 }
 
-bool rewrite_folded(const struct shape *s, int key, enum fold_form form, uint32_t key_type,
-                    const struct slice *values, struct buf *out) {
-    const struct parsed_key *k = &s->parsed->keys[key];
-    char key_text[64], array[32];
-    const char *type = key_type_name(key_type);
-    if (!type || memmem(s->text, s->text_len, "pgfold_", 7))
-        return false;
-    snprintf(array, sizeof array, "$%d", values ? 1 : k->param);
-    struct replacing r = {.s = s, .key_param = k->param, .key_text = key_text, .values = values, .out = out};
-    if (form == FORM_IN) {
-        snprintf(key_text, sizeof key_text, "ANY (%s)", array);
-        buf_put(out, s->text, s->parsed->select_at);
-        buf_put_text(out, " ");
-        buf_put_text(out, k->column_sql);
-        buf_put_text(out, ",");
-        put_text(&r, s->parsed->select_at);
-    } else {
-        snprintf(key_text, sizeof key_text, "pgfold_k.v");
-        buf_put_text(out, "SELECT pgfold_k.n, pgfold_q.* FROM pg_catalog.unnest(");
-        buf_put_text(out, array);
-        buf_put_text(out, "::pg_catalog.");
-        buf_put_text(out, type);
-        buf_put_text(out, "[]) WITH ORDINALITY AS pgfold_k(v, n) CROSS JOIN LATERAL (");
-        put_text(&r, 0);
-        buf_put_text(out, has_fence(s) ? ") AS pgfold_q" : " OFFSET 0) AS pgfold_q");
+static void put_arrays(const struct replacing *r) {
+    const char *before = "pg_catalog.unnest($";
+    for (int i = 0; i < r->s->parsed->n_keys; i++) {
+        if (!in_mask(r, i))
+            continue;
+        put_number(r->out, before, key_param(r, i), ")");
+        before = ", pg_catalog.unnest($";
     }
+    buf_put_text(r->out, ") WITH ORDINALITY AS pgfold_k(");
+    for (int i = 0; i < r->s->parsed->n_keys; i++)
+        if (in_mask(r, i))
+            put_number(r->out, "pgfold_v", i + 1, ", ");
+    buf_put_text(r->out, "pgfold_n)");
+}
+
+static void put_in(const struct replacing *r) {
+    const struct parsed *p = r->s->parsed;
+    int key = 0;
+    while (!in_mask(r, key))
+        key++;
+    buf_put(r->out, r->s->text, p->select_at);
+    buf_put_text(r->out, " ");
+    buf_put_text(r->out, p->keys[key].column_sql);
+    buf_put_text(r->out, ",");
+    put_text(r, p->select_at);
+}
+
+static void put_lateral(const struct replacing *r) {
+    buf_put_text(r->out, "SELECT pgfold_k.pgfold_n, pgfold_q.* FROM ROWS FROM (");
+    put_arrays(r);
+    buf_put_text(r->out, " CROSS JOIN LATERAL (");
+    put_text(r, 0);
+    buf_put_text(r->out, r->s->parsed->fenced ? ") AS pgfold_q" : " OFFSET 0) AS pgfold_q");
+}
+
+// Unquoted names are folded to lower case, and those in U&"…" may be written in any way.
+static bool has_our_names(const struct shape *s) {
+    return strcasestr(s->text, "pgfold_") || strcasestr(s->text, "u&\"");
+}
+
+bool rewrite_folded(const struct shape *s, uint32_t keys, enum fold_form form, const struct slice *values,
+                    struct buf *out) {
+    struct replacing r = {
+        .s = s, .keys = keys, .form = form == FORM_IN ? PUT_IN : PUT_LATERAL, .values = values, .out = out};
+    if (!keys || has_our_names(s))
+        return false;
+    if (form == FORM_IN)
+        put_in(&r);
+    else
+        put_lateral(&r);
+    return !out->failed;
+}
+
+bool rewrite_original(const struct shape *s, uint32_t keys, const struct slice *values, struct buf *out) {
+    struct replacing r = {.s = s, .keys = keys, .form = PUT_ORIGINAL, .values = values, .out = out};
+    put_text(&r, 0);
     return !out->failed;
 }

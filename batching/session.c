@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/check.h"
+#include "batching/savepoint.h"
 #include "protocol/write.h"
 
 // ---- life
@@ -40,10 +42,14 @@ static void owed_release(struct session *s, struct owed *o) {
         engine_batch_ended(s->engine, b);
     }
     s->engine->proving -= o->kind == OWED_PROOF;
-    if (o->kind == OWED_VET || o->kind == OWED_READ_VET)
+    if (o->kind == OWED_VET || o->kind == OWED_READ_VET) {
         o->of.group->state = GROUP_NEW;
+        await_verdict_given(s->engine, o->of.group);
+    }
     if (o->kind == OWED_FORWARD && o->of.group)
         o->of.group->in_flight--;
+    if (o->kind == OWED_PARSE)
+        statement_unref(o->of.statement);
 }
 
 static void session_drop_lookups(struct session *s) {
@@ -80,7 +86,9 @@ void session_destroy(struct session *s) {
     struct engine *e = s->engine;
     s->server_gone = s->client_gone = true;
     engine_unlist_proof(e, s);
+    await_end(s);
     session_lose_server(s);
+    session_end_learning(s);
     session_drop_expected(s);
     session_forget_statements(s, true);
     statement_unref(s->unnamed);
@@ -101,7 +109,7 @@ bool session_client_gone(struct session *s) {
     session_drop_lookups(s);
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
-        if (o->kind == OWED_LOOKUP)
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
             o->of.lookup = NULL;
     }
     for (unsigned i = 0; i < s->owed.n; i++)
@@ -135,14 +143,25 @@ static void release_forwarded(struct session *s) {
     }
 }
 
+static bool awaits_delayed(const struct session *s) {
+    for (unsigned i = 0; i < s->n_expected; i++)
+        if (s->expected[(s->expected_head + i) & (s->expected_cap - 1)].kind == EXPECT_DELAYED)
+            return true;
+    return false;
+}
+
 void session_go_opaque(struct session *s) {
     s->opaque = true;
     release_forwarded(s);
     s->in_unit = false;
     s->cancel_pending = false;
+    session_end_learning(s);
+    if (awaits_delayed(s)) // its replies would be relayed, too
+        session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
     if (s->hold || s->held_full)
         s->engine->effects->resume_client(s->owner);
     s->hold = s->held_full = false;
+    await_end(s);
     session_identity_forever(&s->engine->identities, &s->identity);
     session_drop_expected(s);
 }
@@ -243,19 +262,25 @@ struct statement *session_statement(struct session *s, struct slice name) {
 // Takes over the caller's reference.
 void session_put_statement(struct session *s, struct statement *st) {
     if (!st->name[0]) {
-        statement_unref(s->unnamed);
+        session_drop_unnamed(s);
         s->unnamed = st;
         return;
     }
-    if (s->n_statements >= s->engine->limits.max_statements) {
-        statement_unref(st);
-        return;
+    if (s->n_statements < s->engine->limits.max_statements) {
+        HASH_ADD_KEYPTR(hh, s->statements, st->name, strlen(st->name), st);
+        if (st->hh.tbl) {
+            s->n_statements++;
+            return;
+        }
     }
-    HASH_ADD_KEYPTR(hh, s->statements, st->name, strlen(st->name), st);
-    if (st->hh.tbl)
-        s->n_statements++;
-    else
-        statement_unref(st);
+    s->names_unknown = true;
+    statement_unref(st);
+}
+
+void session_drop_unnamed(struct session *s) {
+    statement_unref(s->unnamed);
+    s->unnamed = NULL;
+    s->closing = NULL;
 }
 
 void session_drop_statement(struct session *s, struct slice name) {
@@ -274,6 +299,7 @@ void session_drop_statement(struct session *s, struct slice name) {
 // Everything that the session has prepared is gone or unknown; names_too: the client's as well as ours.
 void session_forget_statements(struct session *s, bool names_too) {
     s->n_prepared = 0;
+    s->frame_prepared = false;
     if (!names_too)
         return;
     struct statement *st, *next;
@@ -281,61 +307,123 @@ void session_forget_statements(struct session *s, bool names_too) {
         HASH_DEL(s->statements, st);
         statement_unref(st);
     }
-    s->n_statements = 0;
+    s->n_statements = s->n_lazy = 0;
+}
+
+static struct expected shift_expected(struct session *s) {
+    struct expected x = s->expected[s->expected_head];
+    s->expected_head = (s->expected_head + 1) & (s->expected_cap - 1);
+    s->n_expected--;
+    if (!s->n_expected && s->expected_cap > 64) { // an idle session keeps little
+        free(s->expected);
+        s->expected = NULL;
+        s->expected_cap = s->expected_head = 0;
+    }
+    return x;
+}
+
+struct statement *session_shift_expected(struct session *s, struct owed *o) {
+    o->n_expected--;
+    return shift_expected(s).statement;
 }
 
 void session_drop_expected(struct session *s) {
-    while (s->n_expected) {
-        statement_unref(s->expected[s->expected_head].statement);
-        s->expected_head = (s->expected_head + 1) % SESSION_MAX_EXPECTED;
-        s->n_expected--;
-    }
+    while (s->n_expected)
+        statement_unref(shift_expected(s).statement);
+}
+
+static void drop_if_listed(struct session *s, struct statement *st) {
+    struct statement *listed = NULL;
+    HASH_FIND(hh, s->statements, st->name, strlen(st->name), listed);
+    if (listed == st)
+        session_drop_statement(s, (struct slice){(const uint8_t *)st->name, strlen(st->name)});
+}
+
+static void unnamed_is_unknown(struct session *s) {
+    statement_unref(s->unnamed);
+    s->unnamed = statement_create("", 0, NULL);
+    session_note_unnamed(s, true, NULL);
+    if (!s->unnamed)
+        session_fail(s, "53200", "out of memory");
 }
 
 // Its Parse failed or was never reached: what the server has under its name is not known.
 static void statement_not_parsed(struct session *s, struct statement *st) {
-    if (st == s->unnamed) {
-        statement_unref(s->unnamed);
-        s->unnamed = statement_create("", 0, NULL);
+    st->confirmed = false;
+    if (st == s->unnamed)
+        unnamed_is_unknown(s);
+    else if (st->name[0])
+        drop_if_listed(s, st);
+    else if (s->server_unnamed == st->shape)
         session_note_unnamed(s, true, NULL);
-        if (!s->unnamed)
-            session_fail(s, "53200", "out of memory");
-        return;
-    }
-    struct statement *listed = NULL;
-    HASH_FIND(hh, s->statements, st->name, strlen(st->name), listed);
-    if (listed == st && st->name[0])
-        session_drop_statement(s, (struct slice){(const uint8_t *)st->name, strlen(st->name)});
+}
+
+// The same of one that the client does have.
+static void statement_not_given(struct session *s, struct statement *st) {
+    if (!st->name[0])
+        session_note_unnamed(s, true, NULL);
+    s->n_lazy += st->name[0] != 0;
+    st->on_server = false;
+}
+
+// The unnamed one is still there; or, when its Parse was not reached either, the one before it.
+static void statement_not_closed(struct session *s, struct statement *st) {
+    s->closing = NULL;
+    s->unnamed = st;
+    st->refs++;
+    if (st->confirmed)
+        session_note_unnamed(s, true, NULL);
+    else
+        unnamed_is_unknown(s);
+}
+
+static void expected_not_said(struct session *s, struct expected x) {
+    if (x.statement && x.kind == EXPECT_PARSE)
+        statement_not_parsed(s, x.statement);
+    if (x.statement && x.kind == EXPECT_DELAYED)
+        statement_not_given(s, x.statement);
+    if (x.statement && x.kind == EXPECT_CLOSE && s->closing == x.statement)
+        statement_not_closed(s, x.statement);
+    statement_unref(x.statement);
 }
 
 void session_end_expected(struct session *s, struct owed *o) {
-    for (; o->n_expected && s->n_expected; o->n_expected--) {
-        struct expected x = s->expected[s->expected_head];
-        s->expected_head = (s->expected_head + 1) % SESSION_MAX_EXPECTED;
-        s->n_expected--;
-        if (x.statement && !x.describe && !x.statement->confirmed)
-            statement_not_parsed(s, x.statement);
-        statement_unref(x.statement);
-    }
+    for (; o->n_expected && s->n_expected; o->n_expected--)
+        expected_not_said(s, shift_expected(s));
+    s->delayed_stage = 0;
 }
 
-// A reply to come will tell about this statement (NULL: about none that is known).
-void session_expect(struct session *s, bool describe, struct statement *st) {
-    if (!s->expected)
-        s->expected = calloc(SESSION_MAX_EXPECTED, sizeof *s->expected);
-    if (!s->expected || s->n_expected == SESSION_MAX_EXPECTED) {
-        // Replies can no longer be told apart: what they would have said stays unknown.
-        session_forget_statements(s, true);
-        statement_unref(s->unnamed);
-        s->unnamed = NULL;
-        session_go_opaque(s);
-        return;
-    }
+static bool grow_expected(struct session *s) {
+    unsigned cap = s->expected_cap ? s->expected_cap * 2 : 16;
+    struct expected *ring = cap <= 4 * SESSION_MAX_EXPECTED ? calloc(cap, sizeof *ring) : NULL;
+    if (!ring)
+        return false;
+    for (unsigned i = 0; i < s->n_expected; i++)
+        ring[i] = s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
+    free(s->expected);
+    s->expected = ring;
+    s->expected_head = 0;
+    s->expected_cap = cap;
+    return true;
+}
+
+// A reply to come in the last unit will tell about this statement (NULL: about none that is known).
+void session_expect(struct session *s, enum expected_kind kind, struct statement *st) {
+    struct owed *o = &s->owed.ring[(s->owed.head + s->owed.n - 1) & (s->owed.cap - 1)];
+    struct expected x = {kind, st};
     if (st)
         st->refs++;
-    s->expected[(s->expected_head + s->n_expected++) % SESSION_MAX_EXPECTED] =
-        (struct expected){describe, st};
-    s->owed.ring[(s->owed.head + s->owed.n - 1) & (s->owed.cap - 1)].n_expected++;
+    if (o->error) { // "ignores messages until a Sync is reached"
+        expected_not_said(s, x);
+        return;
+    }
+    if (s->n_expected == s->expected_cap && !grow_expected(s)) {
+        statement_unref(st);
+        session_fail(s, "53200", "out of memory");
+        return;
+    }
+    s->expected[(s->expected_head + s->n_expected++) & (s->expected_cap - 1)] = x;
+    o->n_expected++;
 }
 
 // ---- the unnamed statement
@@ -350,6 +438,8 @@ void session_note_unnamed(struct session *s, bool has, struct shape *shape) {
 bool session_unnamed_fits(const struct session *s) {
     if (!s->unnamed)
         return !s->server_has_unnamed;
+    if (!s->unnamed->confirmed) // its Parse is on the way, and the server will know
+        return true;
     return s->server_has_unnamed && s->server_unnamed == s->unnamed->shape;
 }
 
@@ -376,8 +466,14 @@ bool session_restore_unnamed(struct session *s, struct shape *wanted) {
 // ---- lookups
 
 void lookup_free(struct engine *e, struct lookup *l) {
+    if (l->shape) // else an answer of our own
+        l->shape->n_lookups--;
     lookup_uncount(e, l);
+    if (l->asked) // it was queued
+        guard_note_went(&l->shape->guard, e->now);
     shape_unref(l->shape);
+    statement_unref(l->statement);
+    pipeline_unref(l->pipeline);
     buf_free(&l->answer);
     free(l);
 }
@@ -387,6 +483,7 @@ void lookup_uncount(struct engine *e, struct lookup *l) {
         return;
     l->counted = false;
     l->group->in_flight--;
+    l->group->checking -= l->check == CHECK_ORIGINAL || l->check == CHECK_AGAIN;
     if (l->group->n_waiting)
         engine_list_group(e, l->group);
 }
@@ -399,25 +496,53 @@ void lookup_detach_waiting(struct lookup *l) {
     g->n_waiting--;
 }
 
-// Sends a lookup as the client sent it. It uses the unnamed statement without parsing it: then the server
-// must know that.
-static bool send_original(struct session *s, struct lookup *l) {
-    bool known = !l->reparse || (s->server_has_unnamed && s->server_unnamed == l->shape);
-    if (!known && !session_restore_unnamed(s, l->shape))
+// What the replies to a lookup that runs alone will tell of its statement.
+static void expect_of_lookup(struct session *s, struct lookup *l) {
+    struct statement *st = l->statement;
+    if (l->has_parse) {
+        session_expect(s, EXPECT_PARSE, st);
+        st->on_server = true;
+    }
+    if (l->has_describe)
+        session_expect(s, EXPECT_DESCRIBE, st->described ? NULL : st);
+    for (unsigned i = 0; i < l->n_closes; i++)
+        session_expect(s, EXPECT_CLOSE, NULL);
+    if (l->has_parse && !st->name[0])
+        session_note_unnamed(s, true, l->shape);
+}
+
+// Sends a lookup as the client sent it, and in front of it the statement that it counts on.
+static bool send_original(struct session *s, struct lookup *l, enum owed_kind kind) {
+    bool checked = kind == OWED_CHECK,
+         lacks = !l->simple && !l->has_parse && !l->pipeline && session_lacks(s, l->statement);
+    if (checked && lacks && !session_restore_unnamed(s, l->shape)) // it was there when the check began
         return false;
-    struct owed *o = owed_push(s, OWED_LOOKUP);
+    struct owed *o = owed_push(s, kind);
     if (!o) {
         session_fail(s, "53200", "out of memory");
         return false;
     }
     o->extended = !l->simple;
+    o->single = true;
     o->of.lookup = l;
-    l->state = LOOKUP_SENT;
+    if (kind == OWED_LOOKUP)
+        l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
-    if (l->simple || l->has_parse)
+    if (lacks && !checked && !session_send_delayed(s, l->statement))
+        return false;
+    if (l->pipeline && !pipeline_expect(s, l->pipeline))
+        return false;
+    if (!l->simple && !checked && !l->pipeline)
+        expect_of_lookup(s, l);
+    if (l->simple || (checked && l->has_parse))
         session_note_unnamed(s, l->has_parse, l->has_parse ? l->shape : NULL);
     s->engine->effects->to_server(s->owner, l->bytes, l->len, true);
     return !s->failed;
+}
+
+void session_send_checked(struct session *s, struct lookup *l) {
+    bool sent = send_original(s, l, OWED_CHECK);
+    (void)sent; // else the session has failed
 }
 
 static void unlink_first(struct session *s) {
@@ -431,28 +556,66 @@ static void unlink_first(struct session *s) {
     s->n_lookups--;
 }
 
+// In an aborted transaction every statement fails, also one whose answer a batch has brought already: the
+// server shall say so.
+static void take_back_answers(struct session *s) {
+    for (struct lookup *l = s->first; l; l = l->next) {
+        if (l->state != LOOKUP_ANSWERED)
+            continue;
+        s->kept -= l->answer.len;
+        buf_free(&l->answer);
+        l->state = LOOKUP_ALONE;
+    }
+}
+
+// Nothing of the client's may be sent that a cancel request under way could hit, or into a transaction that a
+// unit of ours may abort.
+static bool may_send(const struct session *s) {
+    return !s->cancelling && !s->cancel_pending && !session_is_framed(s);
+}
+
+// The lookup that shall be cancelled is on its way.
+static void cancel_sent(struct session *s) {
+    s->cancel_first = false;
+    s->cancel_pending = true;
+    session_relay_cancel(s);
+}
+
 // Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent
 // once nothing before them waits for anything but the own connection.
 void session_pump(struct session *s) {
     struct engine *e = s->engine;
-    while (s->first && s->first->state == LOOKUP_ANSWERED) {
+    if (s->txn == 'E')
+        take_back_answers(s);
+    while (s->first && s->first->state == LOOKUP_ANSWERED && pipeline_is_answered(s->first)) {
         struct lookup *l = s->first;
         unlink_first(s);
         s->kept -= l->answer.len;
-        e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
+        if (l->answer.len)
+            e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
         l->session = NULL;
         lookup_free(e, l);
     }
+    session_repair(s);
     for (struct lookup *l = s->first; l; l = l->next) {
-        if (l->state == LOOKUP_ALONE && (s->cancelling || s->cancel_pending || !send_original(s, l)))
+        if (l->state == LOOKUP_ALONE &&
+            (!may_send(s) || s->n_expected >= SESSION_MAX_EXPECTED || !send_original(s, l, OWED_LOOKUP)))
             break;
         if (l->state != LOOKUP_SENT)
             break;
+        if (s->cancel_first && l == s->first)
+            cancel_sent(s);
     }
     session_settle(s);
 }
 
 void session_run_alone(struct session *s, struct lookup *l) {
+    if (l->check == CHECK_FOLDED) {
+        check_answer(s->engine, l);
+        return;
+    }
+    if (l->pipeline)
+        l = pipeline_collapse(s, l);
     l->state = LOOKUP_ALONE;
     session_pump(s);
 }
@@ -460,7 +623,7 @@ void session_run_alone(struct session *s, struct lookup *l) {
 // Only lookups that run on the own connection are under way: what is sent behind them is answered behind
 // them.
 bool session_order_is_safe(const struct session *s) {
-    if (s->cancelling || s->cancel_pending) // what is sent now could be cancelled in place of what was meant
+    if (!may_send(s))
         return false;
     for (const struct lookup *l = s->first; l; l = l->next)
         if (l->state != LOOKUP_SENT)
@@ -477,11 +640,12 @@ unsigned session_max_lookups(const struct session *s) {
 void session_settle(struct session *s) {
     struct engine *e = s->engine;
     bool resume = false;
-    if (s->hold && session_order_is_safe(s)) {
+    if (s->hold && s->await.kind == AWAIT_NOTHING && session_order_is_safe(s)) {
         s->hold = false;
         resume = true;
     }
-    if (s->held_full && s->owed.n < SESSION_MAX_OWED / 2 && s->n_lookups < session_max_lookups(s) / 2 + 1) {
+    if (s->held_full && s->owed.n < SESSION_MAX_OWED / 2 && s->n_expected <= SESSION_MAX_EXPECTED / 2 &&
+        s->n_lookups < session_max_lookups(s) / 2 + 1) {
         s->held_full = false;
         resume = true;
     }
@@ -498,7 +662,8 @@ void session_settle(struct session *s) {
 
 bool session_can_lend(const struct session *s) {
     if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->cancelling ||
-        s->in_unit || s->txn != 'I' || s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
+        s->in_unit || session_txn_reason(s) != REASON_NONE || s->repair_due || s->n_forward ||
+        s->server_skip || s->owed.n >= SESSION_MAX_OWED)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_LOOKUP)
@@ -563,6 +728,8 @@ static void batch_not_sent(struct engine *e, struct batch *b, const char *why) {
 void session_run_batch(struct session *s, struct batch *b) {
     struct engine *e = s->engine;
     XXH128_hash_t statement = b->group->statement, closes[2];
+    b->framed = s->txn != 'I';
+    b->frame_prepared = s->frame_prepared;
     bool prepared = session_has_prepared(s, statement);
     unsigned n_closes = prepared ? 0 : note_prepared(s, statement, closes);
     buf_reset(&e->request);
@@ -574,6 +741,9 @@ void session_run_batch(struct session *s, struct batch *b) {
         return;
     }
     o->of.batch = b;
+    o->framed = b->framed;
+    s->n_framed += b->framed;
+    s->frame_prepared |= b->framed;
     b->lender = s;
     b->sent = true;
     s->last_used = e->now;
@@ -585,33 +755,57 @@ void session_run_batch(struct session *s, struct batch *b) {
 // A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is
 // needed, for which its text must be known.
 static bool can_query(const struct session *s) {
-    return s->txn == 'I' && !s->terminating && !s->in_unit && !s->failed &&
-           (!s->unnamed || s->unnamed->shape);
+    return session_txn_reason(s) == REASON_NONE && !s->repair_due && !s->terminating && !s->server_gone &&
+           !s->in_unit && !s->failed && (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
+}
+
+static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {
+    struct owed *o = b->failed ? NULL : owed_push(s, kind);
+    if (!o)
+        return NULL;
+    o->framed = s->txn != 'I';
+    s->n_framed += o->framed;
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return o;
 }
 
 static struct owed *send_query(struct session *s, enum owed_kind kind, const char *sql, size_t len) {
     struct buf *b = &s->engine->request;
     buf_reset(b);
-    write_query(b, sql, len);
-    struct owed *o = b->failed ? NULL : owed_push(s, kind);
-    if (!o)
-        return NULL;
-    session_note_unnamed(s, false, NULL);
-    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    if (s->txn != 'I')
+        savepoint_write_query(b, (struct slice){(const uint8_t *)sql, len});
+    else
+        write_query(b, sql, len);
+    struct owed *o = send_own(s, kind, b);
+    if (o && !o->framed)
+        session_note_unnamed(s, false, NULL);
     return o;
 }
 
+static struct owed *send_unit(struct session *s, enum owed_kind kind, const struct buf *unit) {
+    struct buf *b = &s->engine->request;
+    if (s->txn == 'I')
+        return send_own(s, kind, unit);
+    buf_reset(b);
+    savepoint_write_unit(b, (struct slice){unit->data, unit->len});
+    return send_own(s, kind, b);
+}
+
 void session_start_proof(struct session *s) {
-    const char *sql = identity_proof_query();
-    if (s->identity.state != IDENTITY_UNPROVEN || s->n_forward || !can_query(s))
+    s->wants_proof &= s->identity.state == IDENTITY_UNPROVEN;
+    // Inside a transaction the server would show settings that end with it.
+    if (s->identity.state != IDENTITY_UNPROVEN || s->txn != 'I' || s->n_forward || !can_query(s))
         return;
     for (const struct lookup *l = s->first; l; l = l->next)
         if (l->state == LOOKUP_ALONE)
             return; // it would run behind the proof, which could not tell what it has done
+    s->wants_proof = false;
+    const char *sql = identity_proof_start(&s->identity);
     if (send_query(s, OWED_PROOF, sql, strlen(sql))) {
-        s->identity.state = IDENTITY_PROVING;
         s->engine->proving++;
         s->engine->counters.proofs++;
+    } else {
+        s->identity.state = IDENTITY_UNPROVEN;
     }
 }
 
@@ -625,12 +819,13 @@ void session_start_vet(struct session *s, struct group *g) {
     if (s->n_forward || !can_query(s))
         return;
     struct buf sql = buf_make((size_t)1 << 20);
-    bool read = g->key == GROUP_READ;
-    bool written = read ? vet_read_query(g->shape, &sql) : vet_query(g->shape, g->key, &sql);
+    bool read = group_is_read(g);
+    bool written = read ? vet_read_query(g->shape, &sql) : group_write_vet(g, &sql);
     if (!written)
         refuse_group(s, g);
-    struct owed *o =
-        written ? send_query(s, read ? OWED_READ_VET : OWED_VET, (const char *)sql.data, sql.len) : NULL;
+    struct owed *o = !written ? NULL
+                     : read   ? send_query(s, OWED_READ_VET, (const char *)sql.data, sql.len)
+                              : send_unit(s, OWED_VET, &sql);
     if (o) {
         o->of.group = g;
         g->state = GROUP_VETTING;
@@ -642,6 +837,32 @@ void session_start_vet(struct session *s, struct group *g) {
 
 // ---- cancel
 
+bool owed_is_the_clients(const struct owed *o) {
+    const struct lookup *l = o->of.lookup;
+    return o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP ||
+           (o->kind == OWED_CHECK && l && l->check == CHECK_ORIGINAL);
+}
+
+void lookup_leave_batch(struct lookup *l) {
+    l->batch->members[l->member] = NULL;
+    l->batch->n_left--;
+    l->batch = NULL;
+}
+
+// The client's statement has been run: it is too late to cancel it, and what is left is to be compared with.
+static void end_check(struct session *s, struct lookup *l) {
+    if (l->state == LOOKUP_WAITING)
+        lookup_detach_waiting(l);
+    else if (l->state == LOOKUP_BATCHED)
+        lookup_leave_batch(l);
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        if (o->kind == OWED_CHECK && o->of.lookup == l)
+            o->of.lookup = NULL;
+    }
+    check_answer(s->engine, l);
+}
+
 static void cancel_lookup(struct session *s, struct lookup *l) {
     struct buf answer = buf_make(4096);
     write_error(&answer, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
@@ -652,12 +873,11 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
     }
     if (l->state == LOOKUP_WAITING)
         lookup_detach_waiting(l);
+    if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // nobody is told of its Parse
+        drop_if_listed(s, l->statement);
     struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
-    if (b) {
-        b->members[l->member] = NULL;
-        b->n_left--;
-        l->batch = NULL;
-    }
+    if (b)
+        lookup_leave_batch(l);
     l->state = LOOKUP_ANSWERED;
     l->answer = answer;
     s->kept += answer.len;
@@ -667,20 +887,52 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
         engine_abandon_batch(s->engine, b, "its client has cancelled it");
 }
 
+// Inside a transaction the cancelled statement aborts it: it runs on its own connection, for the server to
+// cancel.
+static void cancel_in_transaction(struct session *s, struct lookup *l) {
+    struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
+    s->cancel_first = true;
+    if (l->state == LOOKUP_WAITING)
+        lookup_detach_waiting(l);
+    if (b)
+        lookup_leave_batch(l);
+    session_run_alone(s, l);
+    if (b && !b->failed && (b->lender == s || !b->n_left))
+        engine_abandon_batch(s->engine, b, "its client has cancelled it");
+}
+
 // PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for others, or nothing
 // of this client's; a lookup that waits for a batch is answered as a cancelled statement is.
 bool session_cancel(struct session *s) {
     struct lookup *l = s->first;
-    if (l && (l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE)) {
+    if (s->await.kind != AWAIT_NOTHING) {
+        s->cancel_held = true; // until the statement is taken up
+        return false;
+    }
+    if (l && (l->check == CHECK_FOLDED || l->check == CHECK_AGAIN)) {
+        end_check(s, l);
+        return false;
+    }
+    if (l && l->pipeline && l->state != LOOKUP_SENT) {
+        pipeline_cancel(s, l);
         cancel_lookup(s, l);
         return false;
     }
+    if (l && (l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE)) {
+        if (s->txn == 'I')
+            cancel_lookup(s, l);
+        else
+            cancel_in_transaction(s, l);
+        return false;
+    }
     const struct owed *o = owed_head(s);
-    if (!o)
+    if (!o && s->txn == 'I')
         return true; // a late cancel: the server ignores it
-    if (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP)
+    if (s->txn == 'I' && owed_is_the_clients(o))
         return true;
+    // Inside a transaction the end of the request is awaited: it must not hit what comes next, of ours.
     s->cancel_pending = s->n_forward > 0 || l;
+    session_relay_cancel(s);
     return false;
 }
 

@@ -8,7 +8,10 @@
 //   LOOKUP   a lookup that runs alone: the same, and its group is told
 //   BATCH    a batch that this session lends its connection to: fed to the batch
 //   PROOF, VET, READ_VET  queries of our own: fed to identity.c and vet.c
+//   CHECK    a lookup that runs alone, its answer kept or compared: fed to check.c
+//   REPAIR   brings a transaction back that one of ours has aborted (session_txn.c)
 //   UNNAMED  a unit of our own that gives the server the client's unnamed statement
+//   PARSE    a unit of our own that gives it a statement whose Parse was answered without it
 //
 // The client is owed replies, too: the queue of its lookups (first … last), answered in order. A session is
 // in one of:
@@ -26,24 +29,43 @@
 #ifndef PGFOLD_BATCHING_SESSION_H
 #define PGFOLD_BATCHING_SESSION_H
 
+#include "batching/await.h"
 #include "batching/engine.h"
 
-enum owed_kind { OWED_FORWARD, OWED_LOOKUP, OWED_BATCH, OWED_PROOF, OWED_VET, OWED_READ_VET, OWED_UNNAMED };
+enum owed_kind {
+    OWED_FORWARD,
+    OWED_LOOKUP,
+    OWED_BATCH,
+    OWED_PROOF,
+    OWED_VET,
+    OWED_READ_VET,
+    OWED_UNNAMED,
+    OWED_CHECK,
+    OWED_PARSE,
+    OWED_REPAIR,
+};
 
 struct owed {
     uint8_t kind;
-    bool extended;        // FORWARD, LOOKUP: of the extended protocol
-    bool error;           // an ErrorResponse came
-    bool changes;         // FORWARD: may change definitions
-    unsigned n_expected;  // of the session's, those that its replies will tell about
+    bool extended;       // FORWARD, LOOKUP: of the extended protocol
+    bool error;          // an ErrorResponse came
+    bool changes;        // FORWARD: may change definitions
+    bool single;         // FORWARD, LOOKUP: one lookup is all that its unit holds
+    bool poisoned;       // the client was told of an error, the rest of the reply is dropped
+    bool clears_names;   // FORWARD: when it succeeds, the server has no prepared statements
+    unsigned n_expected; // of the session's, those that its replies will tell about
+    // FORWARD: what it does to the transaction; `spends`: another thing than reading
+    bool begins, ends, spends, level; // `level`: it says which isolation:
+    uint8_t isolation;                // enum identity_isolation
+    bool framed;                      // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
         struct lookup *lookup;
         struct batch *batch;
         struct group *
             group; // VET, READ_VET; FORWARD: whose in_flight counts it (mode observe, or a read being vetted)
+        struct statement *statement; // PARSE: a reference
     } of;
-    struct vet_result vet;
     bool answer; // READ_VET: what its row said
 };
 
@@ -56,32 +78,71 @@ struct owed_queue {
 struct statement {
     UT_hash_handle hh;
     struct shape *shape; // a reference; NULL: its text is not known
-    bool confirmed;      // the server has accepted it
-    bool described;
-    XXH128_hash_t row_hash; // described: of its RowDescription
-    unsigned refs;          // the table's (or the session's) and those of awaited replies
+    bool confirmed;      // the client was told that it is accepted
+    bool on_server;      // named: the server has it, or its Parse is on the way; see session_lazy.c
+    bool described, parameters_described;
+    XXH128_hash_t row_hash;        // described: of its RowDescription
+    XXH128_hash_t types_hash;      // described, and not from the server: of the types in it
+    XXH128_hash_t parameters_hash; // parameters_described: of its ParameterDescription
+    uint64_t generation;           // of the definitions when it was parsed
+    unsigned refs;                 // the table's (or the session's) and those of awaited replies
     char name[];
 };
 
-// Replies inside a forwarded extended unit that tell about a statement.
+// Replies inside an extended unit that tell about a statement.
+enum expected_kind {
+    EXPECT_PARSE,
+    EXPECT_DESCRIBE,
+    EXPECT_CLOSE,
+    EXPECT_DELAYED // of our own, for nobody else: CloseComplete (of a named one), ParseComplete,
+                   // ParameterDescription, RowDescription
+};
 struct expected {
-    bool describe;               // else Parse
-    struct statement *statement; // a reference
+    enum expected_kind kind;
+    struct statement *statement; // a reference, may be NULL
 };
 
-#define SESSION_MAX_OWED     1024
-#define SESSION_MAX_EXPECTED 256
-#define SESSION_MAX_PREPARED 64
+// What the reply to a Parse, and a Describe behind it, tells about all statements like it.
+struct learning {
+    struct group *group; // whose in_flight counts it; NULL: nothing is learnt
+    uint64_t generation;
+    bool describes;
+    unsigned stage;
+};
+
+#define SESSION_MAX_OWED      1024
+#define SESSION_MAX_EXPECTED  2048 // beyond it the client waits; four times as many there may be
+#define SESSION_MAX_PIPELINE  400  // lookups in one unit
+#define SESSION_MAX_PREPARED  64
+#define SESSION_MAX_LAZY      256
+#define SESSION_MAX_LAZY_NAME 63 // bytes; of longer names the server sees as many
+
+// The transaction that the client is in, when it is in one. Meaningful when no FORWARD entry is owed.
+struct transaction {
+    bool spent; // something in it was, or may have been, more than a plain read
+    bool level; // its statements have said which isolation it has; else it has the session's default
+    enum identity_isolation isolation;
+    bool known;                       // the session's identity has been asked for these:
+    bool may_idle;                    // its server connection
+    enum identity_isolation standard; // of one whose statements do not say
+};
 
 struct session {
     uint64_t id;
     struct engine *engine;
     void *owner; // for the effects
     struct session *next, *previous;
-    char txn; // status of the last ReadyForQuery: I, T or E
+    char txn; // status of the last ReadyForQuery of the client's own: I, T or E
+    struct transaction transaction;
+    unsigned n_framed;   // framed entries in `owed`, and repairs
+    bool repair_due;     // a framed unit has failed: the connection is in an aborted transaction
+    bool frame_prepared; // the server connection has our SAVEPOINT and RELEASE prepared
+    bool cancel_first;   // a cancel request is for the first lookup, which shall run alone for it
     bool opaque;
     bool hold;                             // bytes from the client wait until the lookups are answered
     bool held_full;                        // the same, until there is room
+    struct await await;                    // hold: for an answer to a query of our own
+    bool cancel_held;                      // await: the client has cancelled what is held
     bool in_unit;                          // a forwarded extended unit is open: no Sync yet
     bool force_forward;                    // the unit at the front waited long enough for its rest
     bool copying;                          // the client has sent CopyData since the last ReadyForQuery
@@ -102,11 +163,20 @@ struct session {
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
     struct statement *statements, *unnamed; // as the client knows them
-    bool server_has_unnamed;      // what the server's unnamed statement is, which folded lookups pass by
+    const struct statement
+        *closing;            // the unnamed one that a Close on its way ends; an EXPECT_CLOSE refers to it
+    bool server_has_unnamed; // what the server's unnamed statement is, which folded lookups pass by
     struct shape *server_unnamed; // a reference; NULL: its text is not known
     unsigned n_statements;
+    unsigned n_lazy;    // at least as many as there are named ones that the server has not got
+    bool names_unknown; // the server may have prepared statements that are not among `statements`
+    bool lazy_unit;     // the client's unit is open, of which the server knows nothing
+    bool wants_proof;   // when its connection is free, and in no transaction
+    struct learning learning;
     struct expected *expected; // ring, allocated when first needed
-    unsigned expected_head, n_expected;
+    unsigned expected_head, n_expected, expected_cap;
+    unsigned delayed_stage;   // of the EXPECT_DELAYED or OWED_PARSE whose replies come
+    bool portal_open;         // the unnamed portal was bound by a forwarded unit and not run yet
     struct statement *portal; // a reference: the statement bound to the unnamed portal, when known
     struct group *observed;   // mode observe: group of the lookup that is being forwarded
     XXH128_hash_t *prepared;  // our own statements on the server connection, most recently used last
@@ -168,6 +238,7 @@ void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed
 void session_run_batch(struct session *s, struct batch *b);
 void session_pump(struct session *s); // answers and sends what is due
 void session_run_alone(struct session *s, struct lookup *l);
+void session_send_checked(struct session *s, struct lookup *l); // LOOKUP_CHECKING
 void session_start_vet(struct session *s, struct group *g);
 void session_start_proof(struct session *s);
 void lookup_free(struct engine *e, struct lookup *l);
@@ -176,7 +247,9 @@ void lookup_uncount(struct engine *e, struct lookup *l); // no longer under way
 
 struct owed *owed_push(struct session *s, enum owed_kind kind); // NULL: the queue is full or memory ran out
 struct owed *owed_head(struct session *s);
+bool owed_is_the_clients(const struct owed *o); // a cancel request of the client's is meant for it
 void owed_pop(struct session *s);
+void session_relay_cancel(struct session *s); // the one that is pending, if what it is for runs now
 void session_go_opaque(struct session *s);
 void session_fail(struct session *s, const char *sqlstate, const char *message);
 struct statement *statement_create(const char *name, size_t len, struct shape *shape);
@@ -184,18 +257,89 @@ void statement_unref(struct statement *st); // takes NULL
 struct statement *session_statement(struct session *s, struct slice name);
 void session_put_statement(struct session *s, struct statement *st);
 void session_drop_statement(struct session *s, struct slice name);
+void session_drop_unnamed(struct session *s); // the client's
 void session_forget_statements(struct session *s, bool names_too);
 bool session_order_is_safe(const struct session *s); // nothing under way but on the own connection
-void session_expect(struct session *s, bool describe, struct statement *st);
+void session_expect(struct session *s, enum expected_kind kind, struct statement *st);
 void session_drop_expected(struct session *s);
+struct statement *session_shift_expected(struct session *s, struct owed *o); // the first one's; yours now
 void session_end_expected(struct session *s,
                           struct owed *o); // the unit has ended: what was not answered will not be
+
+// ---- session_lazy.c
+
+// Does the server lack the statement (of a lookup: the unnamed one's shape may differ from the session's)?
+bool session_lacks(const struct session *s, const struct statement *st);
+// Writes what gives it the statement, in front of what needs it; the last entry of the owed queue is that
+// of the unit. False: the session failed.
+bool session_send_delayed(struct session *s, struct statement *st);
+// Takes a reply's message for an EXPECT_DELAYED at the head. False: it is none of it.
+bool session_take_delayed(struct session *s, struct owed *o, const struct frame *f);
+// The same for an OWED_PARSE, and its end.
+void session_feed_parse(struct session *s, struct owed *o, const struct frame *f);
+void session_end_parse(struct session *s, struct owed *o);
+// Gives the server all statements that it lacks, in units of their own.
+void session_parse_all(struct session *s);
+// May a statement of this name be created, as far as is known?
+bool session_name_is_free(struct session *s, struct slice name);
+// An answer that needs no server goes out behind those of the lookups before it. False: out of memory.
+bool session_answer(struct session *s, const struct buf *answer);
+void session_learn(struct session *s, struct group *read, bool describes);
+void session_feed_learning(struct session *s, const struct frame *f, bool whole);
+void session_end_learning(struct session *s);
+
+// ---- session_pipeline.c: the lookups of one unit that holds several statements
+//
+// Each waits, is folded and answered like any other, but its answer is kept until all are there. Is one of
+// them to run alone, for whatever reason, then all are, as the client sent them: the first one stands for the
+// unit, and the others have nothing more to say.
+struct pipeline_part {
+    struct statement *statement; // a reference
+    bool has_parse, has_describe;
+    unsigned n_closes;
+};
+struct pipeline {
+    unsigned refs, n, n_answered;
+    bool whole; // runs as the client sent it
+    struct lookup *first;
+    struct pipeline_part parts[];
+};
+struct pipeline *pipeline_create(unsigned n);            // NULL: out of memory
+void pipeline_unref(struct pipeline *p);                 // takes NULL
+void pipeline_add(struct pipeline *p, struct lookup *l); // the next one
+// This one of its lookups shall run alone and has been taken out of its queue or batch. Returns the one that
+// stands for all.
+struct lookup *pipeline_collapse(struct session *s, struct lookup *l);
+void pipeline_cancel(struct session *s,
+                     struct lookup *first);        // the first one is to be cancelled in place of all
+bool pipeline_is_answered(const struct lookup *l); // or is none
+bool pipeline_expect(struct session *s, const struct pipeline *p); // its replies; false: the session failed
+
+// ---- session.c
+void lookup_leave_batch(struct lookup *l);
 // The server's unnamed statement, by what was sent last; is it what the client believes; Parse or Close that
 // makes it so.
 void session_note_unnamed(struct session *s, bool has, struct shape *shape);
 bool session_unnamed_fits(const struct session *s);
 bool session_restore_unnamed(struct session *s, struct shape *wanted); // wanted NULL: none; false: failed
 unsigned session_max_lookups(const struct session *s);
+
+// ---- session_txn.c
+
+// Notes in a FORWARD entry what one of its statements does to the transaction. shape: NULL when its kind says
+// all.
+void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape);
+void session_txn_ended(struct session *s, const struct owed *o, char before);
+// Why a lookup in the transaction at hand must be forwarded; NONE: there is none, or it is pristine.
+enum reason session_txn_reason(const struct session *s);
+// The identity is in doubt, and what brought the doubt may have happened inside the transaction.
+void session_doubt(struct session *s);
+// Something of ours runs inside the client's transaction, or has broken it: nothing of the client's is sent.
+bool session_is_framed(const struct session *s);
+void session_frame_ended(struct session *s, char status);
+void session_repair(struct session *s); // sends the repair that is due, if it may be sent now
+void session_repair_ended(struct session *s, char status);
+
 void session_settle(struct session *s); // after the queue changed: resume, finish
 
 #endif

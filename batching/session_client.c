@@ -17,23 +17,53 @@ const struct statement_class *feed_classify(struct feed *f, struct slice text) {
     return &f->query;
 }
 
+static struct lookup *first_waiting(const struct session *s) {
+    struct lookup *l = s->first;
+    while (l && l->state != LOOKUP_WAITING)
+        l = l->next;
+    return l;
+}
+
 // A unit that is no lookup comes behind lookups that wait: they go out at once, and it waits for them unless
 // all of them run on the own connection.
 static bool must_wait_for_lookups(struct session *s) {
     if (session_order_is_safe(s))
         return false;
-    for (struct lookup *l = s->first; l; l = l->next) {
-        if (l->state != LOOKUP_WAITING)
-            continue;
+    struct lookup *l;
+    for (unsigned i = s->n_lookups; i && (l = first_waiting(s)); i--) {
         l->group->urgent = true;
-        engine_dispatch_group(s->engine, l->group);
-        if (l->state == LOOKUP_WAITING)
-            break;
+        engine_dispatch_group(s->engine, l->group); // may answer and free it
     }
     if (session_order_is_safe(s))
         return false;
     s->hold = true;
     return true;
+}
+
+static bool may_begin_unit(uint8_t type) {
+    return type == F_QUERY || type == F_PARSE || type == F_BIND || type == F_CLOSE || type == F_SYNC;
+}
+
+static enum take take_whole(struct feed *f, const struct unit *u, enum unit_result r, enum reason *why) {
+    enum take take = TAKE_FORWARD;
+    switch (r) {
+    case UNIT_SIMPLE:
+        take = deallocate_take(f, u);
+        return take == TAKE_FORWARD ? lookup_take(f, u, true, why) : take;
+    case UNIT_EXTENDED:
+        f->single = true;
+        return lookup_take(f, u, false, why);
+    case UNIT_PIPELINE:
+        return pipeline_take(f, u, why);
+    case UNIT_PREPARE:
+        return prepare_take(f, u, why);
+    case UNIT_CLOSE:
+        return close_take(f, u);
+    case UNIT_SYNC:
+        return sync_take(f);
+    default:
+        return TAKE_FORWARD;
+    }
 }
 
 // Decides about the unit at the front, of which the first message's header is there.
@@ -43,7 +73,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     struct unit u = {0};
     enum reason why = REASON_FRAMING;
     enum take take = TAKE_FORWARD;
-    if (!s->force_forward && (type == F_QUERY || type == F_PARSE || type == F_BIND)) {
+    if (!s->force_forward && may_begin_unit(type)) {
         enum unit_result r =
             unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);
         why = u.why;
@@ -52,14 +82,18 @@ static enum take take_unit(struct feed *f, size_t *size) {
                 s->partial_since = s->engine->now;
             return TAKE_WAIT;
         }
-        if (r == UNIT_SIMPLE || r == UNIT_EXTENDED)
-            take = lookup_take(f, &u, r == UNIT_SIMPLE, &why);
+        take = take_whole(f, &u, r, &why);
     }
     s->partial_since = 0;
     if (take == TAKE_FORWARD) {
+        s->cancel_held = false;
         if (must_wait_for_lookups(s))
             return TAKE_WAIT;
-        s->force_forward = false;
+        if (forward_vets_first(f)) {
+            s->hold = true;
+            return TAKE_WAIT;
+        }
+        s->force_forward = s->lazy_unit = false;
         if (type == F_QUERY || type == F_PARSE || type == F_BIND)
             s->engine->counters.forwarded[why]++;
     }
@@ -70,7 +104,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
 // ---- entry
 
 static bool step(struct feed *f) {
-    f->classified = false;
+    f->classified = f->learns = f->single = false;
     struct session *s = f->s;
     struct frame fr;
     size_t have = f->len - f->at, size = 0;

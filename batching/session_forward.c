@@ -24,6 +24,8 @@ static void doubt(struct session *s) {
         shape_unref(o->effect);
         o->effect = NULL;
     }
+    if (s->owed.n)
+        owed_last(s)->spends = true;
     session_identity_doubt(&s->engine->identities, &s->identity);
 }
 
@@ -49,6 +51,8 @@ void group_refresh(struct engine *e, struct group *g) {
     bool old = e->now - g->vetted_at > e->limits.vet_max_age;
     if ((g->state == GROUP_READY || g->state == GROUP_REFUSED) && (old || !group_is_current(e, g)))
         group_forget(g);
+    uint64_t max_age = e->limits.vet_max_age;
+    group_inherit(&e->groups, g, e->now > max_age ? e->now - max_age : 0, e->generation);
 }
 
 // Of a session that is in doubt nothing is known that a read could leave as it was.
@@ -67,14 +71,14 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
     const struct parsed *p = shape->parsed;
     if (e->limits.observe || reads_constants(p))
         return READ_PLAIN;
-    if (!may_be_proven(s) || p->reason == REASON_CONSTRUCT || !vet_functions_plain(p))
+    if (!may_be_proven(s) || p->reason == REASON_CONSTRUCT)
         return READ_DOUBTFUL;
     struct identity *i = session_identity_current(&e->identities, &s->identity);
     struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
     if (!g)
         return READ_DOUBTFUL;
     group_refresh(e, g);
-    if (g->state == GROUP_NEW && s->txn == 'I') {
+    if (g->state == GROUP_NEW) {
         feed_flush(f, true);
         session_start_vet(s, g);
     }
@@ -84,8 +88,21 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
                                        : READ_DOUBTFUL;
 }
 
+// Nothing that the session has prepared is left, if it succeeds. What comes behind it may prepare anew.
+static void forget_all(struct session *s, struct owed *o) {
+    session_forget_statements(s, true);
+    o->clears_names = s->n_forward == 1;
+    s->names_unknown = true; // until it has
+}
+
+static bool prepares(const struct shape *shape) {
+    struct token t = lexer_first_word(shape->text, shape->text_len);
+    return token_is(shape->text, t, "prepare");
+}
+
 static void note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
                            bool changes) {
+    session_txn_note(o, kind, shape);
     switch (kind) {
     case STATEMENT_READ: // told before it was forwarded
     case STATEMENT_BEGIN:
@@ -98,7 +115,7 @@ static void note_statement(struct session *s, struct owed *o, enum statement_kin
     case STATEMENT_SET_LOCAL:
         return; // outside a transaction it has no effect, inside one it ends with it
     case STATEMENT_DISCARD_ALL:
-        session_forget_statements(s, true);
+        forget_all(s, o);
         note_setting(s, o, shape);
         return;
     case STATEMENT_SET:
@@ -106,11 +123,11 @@ static void note_statement(struct session *s, struct owed *o, enum statement_kin
         note_setting(s, o, shape);
         return;
     case STATEMENT_DEALLOCATE:
-        if (shape->parsed->name)
+        if (shape && shape->parsed->name)
             session_drop_statement(
                 s, (struct slice){(const uint8_t *)shape->parsed->name, strlen(shape->parsed->name)});
-        else
-            session_forget_statements(s, true);
+        else if (shape)
+            forget_all(s, o);
         return;
     case STATEMENT_LOAD:
         session_identity_forever(&s->engine->identities, &s->identity);
@@ -122,6 +139,7 @@ static void note_statement(struct session *s, struct owed *o, enum statement_kin
         break;
     }
     doubt(s);
+    s->names_unknown |= changes || !shape || prepares(shape);
     if (changes) {
         o->changes = true;
         engine_definitions_changed(s->engine);
@@ -153,21 +171,25 @@ static struct owed *begin_unit(struct session *s, bool extended) {
     }
     o->extended = extended;
     s->in_unit = extended;
+    s->lazy_unit = false;
     return o;
 }
 
 // "a simple Query message also destroys the unnamed statement" and the unnamed portal
 static void drop_unnamed(struct session *s) {
-    statement_unref(s->unnamed);
-    s->unnamed = NULL;
+    session_drop_unnamed(s);
     session_note_unnamed(s, false, NULL);
     bind_portal(s, NULL);
 }
 
 static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
     drop_unnamed(s);
-    if (may_deallocate(c))
+    if (may_deallocate(c)) {
         session_forget_statements(s, true);
+        s->names_unknown = true;
+    }
+    if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
+        session_drop_statement(s, c->name);
     note_statement(s, o, c->kind, c->shape, c->changes);
 }
 
@@ -191,10 +213,49 @@ static void note_read(struct session *s, struct owed *o, const struct read_note 
         pin_group(o, n->vetting);
 }
 
+// EXECUTE, a function, a trigger: what it counts on is not known. A setting would change what is parsed
+// later.
+static bool may_see_prepared(enum statement_kind kind, enum read_effect effect) {
+    switch (kind) {
+    case STATEMENT_READ:
+        return effect != READ_PLAIN;
+    case STATEMENT_OTHER:
+    case STATEMENT_WRITE:
+    case STATEMENT_LOAD:
+    case STATEMENT_SET:
+    case STATEMENT_SET_LOCAL:
+    case STATEMENT_RESET_ALL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void parse_all(struct feed *f) {
+    if (!f->s->n_lazy)
+        return;
+    feed_flush(f, true);
+    session_parse_all(f->s);
+}
+
+// A proof runs between transactions only. Of a session that was never proven, it runs in front of its first
+// BEGIN, so that the lookups in it find the session proven.
+static void prove_ahead(struct feed *f, enum statement_kind kind) {
+    struct session *s = f->s;
+    bool wanted = kind == STATEMENT_BEGIN && s->identity.state == IDENTITY_UNPROVEN && !s->identity.n_proofs;
+    if (!wanted || !engine_may_prove(s->engine))
+        return;
+    feed_flush(f, true);
+    session_start_proof(s);
+}
+
 static bool forward_query(struct feed *f, struct slice text) {
     struct session *s = f->s;
     const struct statement_class *c = feed_classify(f, text);
+    prove_ahead(f, c->kind);
     struct read_note n = read_note(f, c->kind, c->shape);
+    if (may_see_prepared(c->kind, n.effect))
+        parse_all(f);
     struct owed *o = begin_unit(s, false);
     if (!o)
         return false;
@@ -209,8 +270,31 @@ static void put_parsed(struct session *s, struct slice name, struct shape *shape
         return session_fail(s, "53200", "out of memory");
     if (!name.len)
         session_note_unnamed(s, true, shape);
-    session_expect(s, false, st);
+    st->on_server = true;
+    st->generation = s->engine->generation;
+    st->refs++;
     session_put_statement(s, st);
+    session_expect(s, EXPECT_PARSE, st); // which may be told at once that it is not reached
+    statement_unref(st);
+}
+
+// Behind the messages before this one, what gives the server a statement that this one names.
+static bool give(struct feed *f, struct statement *st) {
+    if (!st || !session_lacks(f->s, st))
+        return true;
+    feed_flush(f, true);
+    return session_send_delayed(f->s, st);
+}
+
+// Of all statements like it, unless something before it in the connection could make it another one.
+static void learn_parse(struct feed *f, struct shape *shape) {
+    struct session *s = f->s;
+    if (!f->learns || s->n_forward != 1 || s->identity.state != IDENTITY_PROVEN)
+        return;
+    struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
+    struct group *g = i ? group_for_read(&s->engine->groups, &s->engine->identities, shape, i) : NULL;
+    if (g)
+        session_learn(s, g, f->describes);
 }
 
 static void forward_parse(struct feed *f, const struct msg_parse *m) {
@@ -218,9 +302,26 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     enum reason why = REASON_NONE;
     struct shape *shape =
         s->no_scan ? NULL : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
-    if (m->name.len && session_statement(s, m->name))
-        return session_expect(s, false, NULL); // the server refuses it and keeps the old one
+    struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
+    if (old && !give(f, old))
+        return;
+    if (old)
+        return session_expect(s, EXPECT_PARSE, NULL); // the server refuses it and keeps the old one
     put_parsed(s, m->name, shape);
+    if (shape)
+        learn_parse(f, shape);
+}
+
+// Then it is given in front of it, see give().
+static bool needs_unnamed(const struct frame *fr, size_t have) {
+    struct msg_bind b;
+    struct msg_target t;
+    if (fr->size > have)
+        return false;
+    if (fr->type == F_BIND)
+        return msg_bind_read(fr->body, fr->body_len, &b) && !b.statement.len;
+    return fr->type == F_DESCRIBE && msg_target_read(fr->body, fr->body_len, &t) && t.kind == 'S' &&
+           !t.name.len;
 }
 
 // Before a unit that does not begin with Parse of the unnamed statement: if the server has another one than
@@ -229,7 +330,7 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
 static bool restore_unnamed(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];
-    if (parses || session_unnamed_fits(s))
+    if (parses || session_unnamed_fits(s) || (s->unnamed && needs_unnamed(fr, f->len - f->at)))
         return true;
     feed_flush(f, true);
     return session_restore_unnamed(s, s->unnamed ? s->unnamed->shape : NULL);
@@ -244,6 +345,9 @@ static void run_shape(struct feed *f, struct shape *shape) {
     }
     struct owed *o = owed_last(s);
     enum statement_kind kind = shape->parsed->kind;
+    const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
+    if (name && !give(f, session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)})))
+        return;
     if (kind == STATEMENT_READ) {
         struct read_note n = {.effect = READ_DOUBTFUL};
         if (may_be_proven(s) && !s->engine->limits.observe) {
@@ -265,24 +369,74 @@ static void run_shape(struct feed *f, struct shape *shape) {
     shape_unref(shape);
 }
 
-// At the first message of an extended unit: if it names a SELECT that is not known to be a plain read, ask
-// now.
-static void ask_ahead(struct feed *f, const struct frame *fr) {
+// The statement that a message names; NULL: none that is known.
+static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    struct shape *shape = NULL;
     enum reason why;
     struct msg_parse p;
     struct msg_bind b;
+    struct slice text;
+    if (fr->type == F_QUERY && msg_query_read(fr->body, fr->body_len, &text))
+        return feed_classify(f, text)->shape;
     if (fr->type == F_PARSE && !s->no_scan && msg_parse_read(fr->body, fr->body_len, &p))
-        shape = shape_extended(&s->engine->shapes, p.text, p.n_types, p.types, &why);
-    else if (fr->type == F_BIND && msg_bind_read(fr->body, fr->body_len, &b)) {
-        struct statement *st = session_statement(s, b.statement);
-        shape = st ? st->shape : NULL;
-    }
-    if (shape && shape->parsed->kind == STATEMENT_READ && may_be_proven(s)) {
+        return shape_extended(&s->engine->shapes, p.text, p.n_types, p.types, &why);
+    if (fr->type != F_BIND || !msg_bind_read(fr->body, fr->body_len, &b))
+        return NULL;
+    struct statement *st = session_statement(s, b.statement);
+    return st ? st->shape : NULL;
+}
+
+// Inside a transaction the verdict that another session has asked for is waited for, too: without it the
+// transaction would count as one that may have done more than read.
+static bool may_await(struct session *s, struct shape *shape, struct group *g) {
+    return s->txn != 'I' && await_read(s, shape, g);
+}
+
+#define ASK_AHEAD 12 // messages of a unit that are looked at before it is opened: BEGIN and a SELECT, say
+
+// At the first message of a unit: if it names SELECTs that are not known to be plain reads, ask now. True:
+// one of them is being vetted on this connection, or `waits` for the verdict.
+static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
+    struct session *s = f->s;
+    struct frame fr;
+    bool asked = false;
+    size_t at = f->at;
+    for (int i = 0; i < ASK_AHEAD; i++, at += fr.size) {
+        if (frame_read(f->bytes + at, f->len - at, &fr) != FRAME_OK || fr.type == F_SYNC)
+            return asked;
+        if (fr.type == F_QUERY && i)
+            return asked;
         struct group *g = NULL;
-        (void)forward_read_effect(f, shape, &g);
+        struct shape *shape = shape_of(f, &fr);
+        enum read_effect effect = READ_PLAIN;
+        if (shape && shape->parsed->kind == STATEMENT_READ && may_be_proven(s))
+            effect = forward_read_effect(f, shape, &g);
+        *sees_prepared |= shape && !i && may_see_prepared(shape->parsed->kind, effect);
+        asked |= g && g->state == GROUP_VETTING && (session_vets(s, g) || (waits && may_await(s, shape, g)));
+        if (fr.type == F_QUERY)
+            return asked;
     }
+    return asked;
+}
+
+static void look_ahead(struct feed *f, const struct frame *fr) {
+    bool sees_prepared = false;
+    struct shape *first = shape_of(f, fr);
+    if (first)
+        prove_ahead(f, first->parsed->kind);
+    (void)ask_ahead(f, false, &sees_prepared);
+    if (sees_prepared)
+        parse_all(f);
+}
+
+// In front of it in the same write the query could fail, and the client's statement with it.
+bool forward_vets_first(struct feed *f) {
+    struct session *s = f->s;
+    bool sees_prepared = false;
+    bool asked = s->txn != 'I' && !s->n_forward && session_txn_reason(s) == REASON_NONE &&
+                 ask_ahead(f, true, &sees_prepared);
+    s->await.spent_read &= asked;
+    return asked;
 }
 
 static void forward_bind(struct feed *f, const struct frame *fr) {
@@ -291,6 +445,9 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     if (!msg_bind_read(fr->body, fr->body_len, &m))
         return session_go_opaque(s);
     struct statement *st = session_statement(s, m.statement);
+    s->portal_open |= !m.portal.len;
+    if (!give(f, st))
+        return;
     if (!m.portal.len)
         bind_portal(s, st);
     else
@@ -303,17 +460,29 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
     if (!msg_target_read(fr->body, fr->body_len, &m))
         return session_go_opaque(s);
     struct statement *st = m.kind == 'S' ? session_statement(s, m.name) : m.name.len ? NULL : s->portal;
-    session_expect(s, true, st);
+    if (m.kind == 'S' && !give(f, st))
+        return;
+    session_expect(s, EXPECT_DESCRIBE, st);
+}
+
+static void close_unnamed(struct session *s) {
+    struct statement *st = s->unnamed;
+    session_note_unnamed(s, false, NULL);
+    s->unnamed = NULL;
+    s->closing = st;
+    session_expect(s, EXPECT_CLOSE, st);
+    statement_unref(st);
 }
 
 static void forward_close(struct feed *f, const struct frame *fr) {
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
         return session_go_opaque(f->s);
+    if (m.kind == 'S' && !m.name.len)
+        return close_unnamed(f->s);
     if (m.kind == 'S')
         session_drop_statement(f->s, m.name);
-    if (m.kind == 'S' && !m.name.len)
-        session_note_unnamed(f->s, false, NULL);
+    session_expect(f->s, EXPECT_CLOSE, NULL);
 }
 
 static void forward_execute(struct feed *f, const struct frame *fr) {
@@ -323,6 +492,10 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
         return session_go_opaque(s);
     if (!m.portal.len)
         run_shape(f, s->portal ? s->portal->shape : NULL);
+    // The client may go on with an unnamed portal that has more to give, inside a transaction also in a later
+    // unit. Nothing of ours must take its place.
+    if (!m.portal.len)
+        s->portal_open = m.max_rows != 0;
 }
 
 static void note_extended(struct feed *f, const struct frame *fr) {
@@ -352,6 +525,7 @@ static void note_large_query(struct session *s) {
     doubt(s);
     drop_unnamed(s);
     session_forget_statements(s, true);
+    s->names_unknown = true;
     owed_last(s)->changes = true;
     engine_definitions_changed(s->engine);
 }
@@ -395,6 +569,15 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
     }
 }
 
+// Those names may be in bytes that are still to come.
+static bool lacks_names(const struct feed *f, const struct frame *fr) {
+    struct slice name;
+    size_t at = FRAME_HEADER;
+    if ((fr->type != F_PARSE && fr->type != F_BIND) || f->len - f->at >= 4096)
+        return false;
+    return !head_string(f, &at, &name) || (fr->type == F_BIND && !head_string(f, &at, &name));
+}
+
 // COPY in the extended protocol: "the backend ignores Flush and Sync messages received during copy-in mode",
 // so the number of replies can no longer be told from the messages. Everything else is as it looks.
 static void note_other(struct feed *f, uint8_t type) {
@@ -425,7 +608,24 @@ static bool forward_sync(struct session *s) {
     if (!s->in_unit && !begin_unit(s, true))
         return false;
     s->in_unit = false;
+    if (s->portal_open)
+        owed_last(s)->spends = true;
+    s->portal_open = false;
     return true;
+}
+
+// The replies to an open unit may wait in the server for its end, which the client may not say before it is
+// read again.
+static void ask_for_replies(struct feed *f) {
+    struct session *s = f->s;
+    struct buf *b = &s->engine->request;
+    feed_flush(f, true);
+    if (!s->in_unit)
+        return;
+    buf_reset(b);
+    write_empty(b, F_FLUSH);
+    if (!b->failed)
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
 static bool forward_one(struct feed *f, const struct frame *fr) {
@@ -434,9 +634,10 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     bool whole = fr->size <= have;
     bool readable = fr->size <= s->engine->limits.max_text + UNIT_SLACK;
     struct slice text;
-    if (!whole && readable && is_read_whole(fr->type))
+    if (!whole && ((readable && is_read_whole(fr->type)) || lacks_names(f, fr)))
         return false;
-    if (s->owed.n >= SESSION_MAX_OWED) {
+    if (s->owed.n >= SESSION_MAX_OWED || s->n_expected >= SESSION_MAX_EXPECTED) {
+        ask_for_replies(f);
         s->held_full = true;
         return false;
     }
@@ -461,9 +662,10 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
         note_large_query(s);
     } else if (is_extended(fr->type)) {
         if (!s->in_unit && whole && readable)
-            ask_ahead(f, fr);
+            look_ahead(f, fr);
         if (!s->in_unit && (!restore_unnamed(f, fr) || !begin_unit(s, true)))
             return false;
+        owed_last(s)->single |= f->single;
         if ((whole && readable) || fr->type == F_FLUSH)
             note_extended(f, fr);
         else

@@ -13,13 +13,12 @@ struct candidate {
     struct session *s;
     const uint8_t *bytes;
     const struct unit *unit;
+    size_t whole; // bytes to keep, when more than the unit's: of the first part of several
     bool simple;
     struct shape *shape;
     const struct shape_text *values; // simple
-    struct statement *statement;     // extended, parsed in an earlier unit
+    struct statement *statement;     // extended, parsed in an earlier unit, or part of this one
     struct group *group;
-    struct slice raw_key;
-    uint16_t key_format;
 };
 
 static struct slice candidate_value(const struct candidate *c, int param) {
@@ -39,6 +38,8 @@ static enum reason find_shape_extended(struct candidate *c) {
     struct session *s = c->s;
     const struct unit *u = c->unit;
     enum reason why = REASON_NONE;
+    if (u->has_parse && !session_name_is_free(s, u->parse.name))
+        return REASON_FRAMING; // its failure is the server's affair
     if (u->has_parse) {
         c->shape = shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
         return c->shape ? c->shape->reason : why;
@@ -49,7 +50,8 @@ static enum reason find_shape_extended(struct candidate *c) {
     c->shape = c->statement->shape;
     if (c->shape->reason != REASON_NONE)
         return c->shape->reason;
-    return c->statement->described ? REASON_NONE : REASON_NOT_DESCRIBED;
+    bool tells = u->has_describe && c->statement->generation == s->engine->generation;
+    return c->statement->described || tells ? REASON_NONE : REASON_NOT_DESCRIBED;
 }
 
 static enum reason find_shape(struct candidate *c) {
@@ -77,6 +79,7 @@ static enum reason find_group(struct candidate *c) {
     const struct parsed *p = c->shape->parsed;
     for (int i = 0; i < p->n_keys && p->n_keys > 1; i++)
         shape_watch(c->shape, i, candidate_value(c, p->keys[i].param));
+    (void)shape_keys(c->shape);
     struct identity *id = session_identity_current(&e->identities, &s->identity);
     if (!id)
         return REASON_MEMORY;
@@ -85,30 +88,32 @@ static enum reason find_group(struct candidate *c) {
                    : group_for_extended(&e->groups, &e->identities, c->shape, id, &c->unit->bind);
     if (!c->group)
         return REASON_TOO_MANY_SHAPES;
-    int param = p->keys[c->shape->key].param;
-    c->raw_key = candidate_value(c, param);
-    c->key_format = c->simple ? 0 : msg_bind_param_format(&c->unit->bind, (unsigned)param - 1);
     return REASON_NONE;
 }
 
 static struct lookup *lookup_create(const struct candidate *c) {
     const struct unit *u = c->unit;
-    struct lookup *l = calloc(1, sizeof *l + u->size);
+    size_t size = c->whole ? c->whole : u->size;
+    struct lookup *l = calloc(1, sizeof *l + size);
     if (!l)
         return NULL;
-    memcpy(l->bytes, c->bytes, u->size);
-    l->len = u->size;
+    memcpy(l->bytes, c->bytes, size);
+    l->len = size;
     l->session = c->s;
     l->group = c->group;
     l->simple = c->simple;
     l->has_parse = u->has_parse;
     l->has_describe = u->has_describe;
-    l->reparse = !c->simple && !u->has_parse && !u->bind.statement.len;
+    l->max_rows = u->max_rows;
+    l->n_closes = u->n_closes;
     l->shape = shape_ref(c->shape);
-    if (c->raw_key.data) // not NULL
-        l->raw_key = (struct slice){l->bytes + (c->raw_key.data - c->bytes), c->raw_key.len};
-    l->key_format = c->key_format;
-    if (c->statement) {
+    l->shape->n_lookups++;
+    for (unsigned i = 0; i < c->group->n_parts; i++) {
+        struct slice v = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
+        if (v.data) // not NULL
+            l->raw[i] = (struct slice){l->bytes + (v.data - c->bytes), v.len};
+    }
+    if (c->statement && c->statement->described) {
         l->check_row_hash = true;
         l->row_hash = c->statement->row_hash;
     }
@@ -117,6 +122,8 @@ static struct lookup *lookup_create(const struct candidate *c) {
 
 static void queue_lookup(struct session *s, struct lookup *l) {
     struct group *g = l->group;
+    l->asked = s->engine->now ? s->engine->now : 1;
+    guard_note_came(&l->shape->guard, s->engine->now);
     l->previous = s->last;
     *(s->last ? &s->last->next : &s->first) = l;
     s->last = l;
@@ -129,20 +136,30 @@ static void queue_lookup(struct session *s, struct lookup *l) {
     engine_list_group(s->engine, g);
 }
 
-// The client's view of the unnamed statement after this unit, of which the server may never hear. False: out
-// of memory.
-static bool note_unnamed(struct session *s, const struct candidate *c) {
-    struct statement *st = NULL;
-    if (!c->simple && !c->unit->has_parse)
-        return true;
-    if (c->unit->has_parse) {
-        st = statement_create("", 0, c->shape);
+// The client's view of its statements after this unit, of which the server may never hear. The lookup knows
+// its own, which may be another one than the session's by the time that it is sent.
+static bool note_statement_of(struct session *s, const struct candidate *c, struct lookup *l) {
+    const struct unit *u = c->unit;
+    struct statement *st = c->statement;
+    bool creates = !c->simple && u->has_parse && !st;
+    if (creates) {
+        st = statement_create((const char *)u->parse.name.data, u->parse.name.len, c->shape);
         if (!st)
             return false;
         st->confirmed = true;
+        st->generation = s->engine->generation;
     }
-    statement_unref(s->unnamed);
-    s->unnamed = st;
+    if (st) {
+        l->statement = st;
+        st->refs++;
+    }
+    if (creates) {
+        s->n_lazy += u->parse.name.len > 0;
+        session_put_statement(s, st);
+    }
+    if (c->simple)
+        session_drop_unnamed(s);
+    s->lazy_unit = false;
     return true;
 }
 
@@ -152,10 +169,17 @@ static enum reason judge(struct candidate *c) {
     enum reason why = find_shape(c);
     if (why != REASON_NONE)
         return why;
-    if (s->txn != 'I')
-        return REASON_TRANSACTION;
+    if (s->txn != 'I' && c->unit->max_rows)
+        return REASON_ROW_LIMIT; // the portal may have more rows to give
+    why = session_txn_reason(s);
+    if (why != REASON_NONE)
+        return why;
     if (s->n_forward)
         return REASON_BEHIND_FORWARD;
+    if (c->shape->wrong && !s->engine->limits.verify)
+        return REASON_SWITCHED_OFF;
+    if (engine_guard_state(s->engine, c->shape) == GUARD_ALONE)
+        return c->shape->guard.oversized ? REASON_LARGE_ANSWER : REASON_SLOWER;
     why = find_group(c);
     if (why != REASON_NONE)
         return why;
@@ -167,14 +191,14 @@ static enum reason judge(struct candidate *c) {
 
 static bool accept(struct session *s, const struct candidate *c) {
     struct lookup *l = lookup_create(c);
-    if (!l || !note_unnamed(s, c)) {
+    if (!l || !note_statement_of(s, c, l)) {
         if (l)
             lookup_free(s->engine, l);
         return false;
     }
     s->engine->counters.lookups++;
-    if (s->identity.state != IDENTITY_PROVEN)
-        s->identity.clean = false; // nobody has vetted what it may do when it runs alone
+    if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
+        session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
     queue_lookup(s, l);
     if (session_identity_wants_proof(&s->identity))
         engine_list_proof(s->engine, s);
@@ -194,16 +218,22 @@ static bool vets_another(const struct session *s, const struct group *g) {
 // Run alone it must be a plain read, or the session would no longer be what it was proven to be, nor what the
 // proof on its way finds. A session that is not proven folds with itself alone, and its proof comes after;
 // what it runs may change it, so that lookups of two shapes keep their order.
-static bool may_run_alone(struct feed *f, const struct candidate *c) {
+// `elsewhere`: the read whose verdict another session has asked for.
+static bool may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
     struct group *vetting = NULL;
     enum identity_state state = c->s->identity.state;
     if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
         return !c->s->last || c->s->last->shape == c->shape;
-    c->group->in_flight++; // so that the group of the read does not take its place
+    if (c->group->state == GROUP_READY)
+        return !vets_another(c->s, NULL); // what may be folded is more than a plain read
+    c->group->in_flight++;                // so that the group of the read does not take its place
     enum read_effect effect = forward_read_effect(f, c->shape, &vetting);
     c->group->in_flight--;
-    if (effect != READ_PLAIN && (!vetting || vetting->state != GROUP_VETTING || !session_vets(c->s, vetting)))
+    bool vetted_here = vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting);
+    if (effect != READ_PLAIN && !vetted_here) {
+        *elsewhere = vetting;
         return false;
+    }
     return !vets_another(c->s, vetting);
 }
 
@@ -217,9 +247,20 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         s->engine->counters.would_fold += c.group->in_flight > 0;
         s->observed = c.group;
     }
+    // Inside a transaction that nothing is known of: those to come shall find the session proven.
+    if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
+        session_identity_wants_proof(&s->identity))
+        s->wants_proof = true;
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
-    if (!may_run_alone(f, &c)) {
+    if (await_begin(s, c.shape, c.group))
+        return TAKE_WAIT;
+    struct group *elsewhere = NULL;
+    bool may = may_run_alone(f, &c, &elsewhere);
+    if (!may && elsewhere && await_read(s, c.shape, elsewhere))
+        return TAKE_WAIT;
+    s->await.spent = s->await.spent_read = false;
+    if (!may) {
         *why = REASON_NOT_VETTED;
         return TAKE_FORWARD;
     }
@@ -231,5 +272,95 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
+    if (s->cancel_held)
+        (void)session_cancel(s); // it only waits, so nothing is sent to the server
+    s->cancel_held = false;
     return TAKE_TAKEN;
+}
+
+// ---- several in one unit
+
+static unsigned count_parts(const uint8_t *bytes, size_t size) {
+    struct unit part;
+    unsigned n = 0;
+    for (size_t at = 0; unit_part(bytes, size, &at, &part); n++)
+        ;
+    return n;
+}
+
+// Takes the lookups behind `last` back, the newest first; the unit will be forwarded.
+static void undo(struct session *s, struct lookup *last, struct statement *unnamed) {
+    while (s->last != last) {
+        struct lookup *l = s->last;
+        s->last = l->previous;
+        *(s->last ? &s->last->next : &s->first) = NULL;
+        s->n_lookups--;
+        s->engine->counters.lookups--;
+        lookup_detach_waiting(l);
+        lookup_free(s->engine, l);
+    }
+    session_drop_unnamed(s);
+    s->unnamed = unnamed;
+}
+
+// Wherever the unit fails, the unnamed statement is the same one: its first message prepares it, or none
+// does.
+static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
+    if (!p->n || !c->unit->has_parse)
+        return true;
+    c->statement = p->parts[0].statement;
+    return p->parts[0].has_parse && c->shape == c->statement->shape;
+}
+
+static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
+    struct group *elsewhere = NULL;
+    // Inside a transaction one that fails would have to take back the answers to those behind it.
+    *why = c->s->txn == 'I' ? judge(c) : REASON_TRANSACTION;
+    if (*why == REASON_NONE && !keeps_unnamed(c, p))
+        *why = REASON_FRAMING;
+    if (*why == REASON_NONE && !may_run_alone(f, c, &elsewhere))
+        *why = REASON_NOT_VETTED;
+    if (*why == REASON_NONE && !accept(c->s, c))
+        *why = REASON_MEMORY;
+    if (*why == REASON_NONE)
+        pipeline_add(p, c->s->last);
+    return *why == REASON_NONE;
+}
+
+static bool take_parts(struct feed *f, const struct unit *u, struct pipeline *p, enum reason *why) {
+    const uint8_t *bytes = f->bytes + f->at;
+    struct unit part;
+    for (size_t at = 0, from = 0; unit_part(bytes, u->size, &at, &part); from = at) {
+        struct candidate c = {
+            .f = f, .s = f->s, .bytes = bytes + from, .unit = &part, .whole = from ? 0 : u->size};
+        if (!take_part(f, &c, p, why))
+            return false;
+    }
+    return true;
+}
+
+enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) {
+    struct session *s = f->s;
+    unsigned n = count_parts(f->bytes + f->at, u->size), max = session_max_lookups(s);
+    struct lookup *last = s->last;
+    struct statement *unnamed = s->unnamed;
+    if (s->txn != 'I' || s->n_forward || n < 2 || n > max || n > SESSION_MAX_PIPELINE ||
+        s->engine->limits.observe)
+        return TAKE_FORWARD;
+    if (s->n_lookups + n > max) {
+        s->held_full = true;
+        return TAKE_WAIT;
+    }
+    struct pipeline *p = pipeline_create(n);
+    if (!p)
+        return TAKE_FORWARD;
+    if (unnamed)
+        unnamed->refs++;
+    bool taken = take_parts(f, u, p, why);
+    if (taken)
+        statement_unref(unnamed);
+    else
+        undo(s, last, unnamed);
+    pipeline_unref(p);
+    return taken ? TAKE_TAKEN : TAKE_FORWARD;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/check.h"
 #include "batching/session.h"
 
 struct feed {
@@ -22,15 +23,47 @@ static void flush_run(struct feed *f, bool more) {
 
 // ---- the end of a reply
 
+// A pool that resets its connections gives them back with it: the proof that the next such statement leads
+// back to is made now, while nobody waits.
+static void prove_early(struct session *s) {
+    if (s->identity.state == IDENTITY_UNPROVEN && s->identity.n_proofs)
+        engine_list_proof(s->engine, s);
+}
+
+// Settings by which constants are read, which the server does when a statement is parsed, and not anew when
+// the setting changes.
+static bool any_reads_constants(const struct parsed_setting *settings, unsigned n) {
+    static const char *const names[] = {"datestyle",   "timezone", "intervalstyle", "array_nulls",
+                                        "lc_monetary", "lc_time",  "xmloption"};
+    for (unsigned i = 0; i < n; i++)
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++)
+            if (strcmp(settings[i].name, names[j]) == 0)
+                return true;
+    return false;
+}
+
+// What the client prepared under other settings does not fold any more: a batch would read its constants by
+// those of now.
+static void forget_constants(struct session *s, const struct parsed *p) {
+    bool set = p->kind == STATEMENT_SET && any_reads_constants(p->settings, (unsigned)p->n_settings);
+    bool reset =
+        p->kind == STATEMENT_RESET_ALL && any_reads_constants(s->identity.settings, s->identity.n_settings);
+    if (set || reset)
+        session_forget_statements(s, true);
+}
+
 static void apply_setting(struct session *s, const struct shape *shape) {
     struct identity_table *t = &s->engine->identities;
     const struct parsed *p = shape->parsed;
+    forget_constants(s, p);
     if (p->kind == STATEMENT_SET)
         session_identity_set(t, &s->identity, p->settings, p->n_settings);
     else if (p->kind == STATEMENT_RESET_ALL)
         session_identity_reset_all(t, &s->identity);
     else if (p->kind == STATEMENT_DISCARD_ALL)
         session_identity_discard_all(t, &s->identity);
+    if (p->kind != STATEMENT_SET)
+        prove_early(s);
 }
 
 // Definitions count as changed when the statement was sent, when it ended, and when its transaction ended.
@@ -40,22 +73,25 @@ static void note_definitions(struct session *s, const struct owed *o) {
     s->definitions_in_txn = (s->definitions_in_txn || o->changes) && s->txn != 'I';
 }
 
-static void end_forward(struct session *s, struct owed *o) {
-    struct identity_table *t = &s->engine->identities;
+static void end_forward(struct session *s, struct owed *o, char before) {
+    session_txn_ended(s, o, before);
     if (o->effect && !o->error && s->txn == 'I')
         apply_setting(s, o->effect);
     else if (o->effect)
-        session_identity_doubt(t, &s->identity);
+        session_doubt(s);
     shape_unref(o->effect);
     note_definitions(s, o);
     struct group *g = o->of.group;
     if (g) {
         g->in_flight--;
         // The read that was being vetted while it ran: only a good verdict leaves the session what it was.
-        if (g->key == GROUP_READ && g->state != GROUP_READY)
-            session_identity_doubt(t, &s->identity);
+        if (group_is_read(g) && g->state != GROUP_READY)
+            session_doubt(s);
     }
     session_end_expected(s, o);
+    session_end_learning(s);
+    if (o->clears_names && !o->error && !s->n_forward)
+        s->names_unknown = false;
     if (s->txn == 'I' && !s->in_unit && s->portal) {
         statement_unref(s->portal); // portals end with the transaction
         s->portal = NULL;
@@ -64,8 +100,11 @@ static void end_forward(struct session *s, struct owed *o) {
 
 static void end_lookup(struct session *s, struct owed *o) {
     struct lookup *l = o->of.lookup;
+    session_end_expected(s, o);
     if (!l)
         return; // the client is gone
+    if (!o->error)
+        engine_note_alone(s->engine, l);
     s->first = l->next;
     if (s->first)
         s->first->previous = NULL;
@@ -80,29 +119,32 @@ static void end_vet(struct session *s, struct owed *o) {
     struct engine *e = s->engine;
     struct group *g = o->of.group;
     uint64_t generation = g->generation; // as it was when the query was sent
-    if (o->kind == OWED_VET) {
-        if (o->error)
-            o->vet = (struct vet_result){0};
-        const char *refusal = group_vetted(g, &o->vet, e->now, generation);
+    if (o->framed && s->txn == 'E') {
+        g->state = GROUP_NEW; // the client's transaction was aborted before it: nobody was asked
+    } else if (o->kind == OWED_VET) {
+        g->vetting->failed |= o->error;
+        const char *refusal = group_vetted(&e->groups, g, e->now, generation);
+        g->shape->until_check = 0; // the first batch is checked
         if (refusal)
             e->effects->log(e->ctx, REASON_VET_REFUSED, s->id, refusal);
     } else {
         g->state = o->answer && !o->error ? GROUP_READY : GROUP_REFUSED;
         g->vetted_at = e->now;
         if (g->state == GROUP_REFUSED)
-            session_identity_doubt(&e->identities, &s->identity);
+            session_doubt(s);
     }
     if (generation != e->generation)
         group_forget(g);
     if (g->n_waiting)
         engine_list_group(e, g);
+    await_verdict_given(e, g);
 }
 
-static void relay_pending_cancel(struct session *s) {
+void session_relay_cancel(struct session *s) {
     const struct owed *o = owed_head(s);
     if (!s->cancel_pending || !o)
         return;
-    if (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP) {
+    if (owed_is_the_clients(o)) {
         s->cancel_pending = false;
         s->cancelling += s->engine->effects->relay_cancel(s->owner);
     }
@@ -111,15 +153,21 @@ static void relay_pending_cancel(struct session *s) {
 // ReadyForQuery came for the entry at the head.
 static void end_reply(struct session *s, char status) {
     struct owed o = *owed_head(s);
+    char before = s->txn;
     owed_pop(s);
-    s->txn = status;
+    if (o.framed)
+        session_frame_ended(s, status);
+    else if (o.kind == OWED_REPAIR)
+        session_repair_ended(s, status);
+    else
+        s->txn = status;
     if (!s->owed.n)
         s->copying = false;
     if (!s->owed.n && s->in_unit)
         session_go_opaque(s); // it was not asked for yet
     switch (o.kind) {
     case OWED_FORWARD:
-        end_forward(s, &o);
+        end_forward(s, &o, before);
         break;
     case OWED_LOOKUP:
         end_lookup(s, &o);
@@ -133,42 +181,57 @@ static void end_reply(struct session *s, char status) {
     case OWED_PROOF:
         s->engine->proving--;
         identity_proof_end(&s->engine->identities, &s->identity, !o.error);
+        await_proof_ended(s);
         break;
     case OWED_VET:
     case OWED_READ_VET:
         end_vet(s, &o);
         break;
+    case OWED_CHECK:
+        check_replied(s->engine, o.of.lookup, &o);
+        break;
     case OWED_UNNAMED:
         if (o.error)
             session_note_unnamed(s, false, NULL);
         break;
+    case OWED_PARSE:
+        session_end_parse(s, &o);
+        break;
+    case OWED_REPAIR:
+        break;
     }
-    relay_pending_cancel(s);
+    session_relay_cancel(s);
+    if (s->wants_proof && s->txn == 'I' && !s->n_forward && !s->in_unit)
+        engine_list_proof(s->engine, s);
     session_pump(s);
 }
 
 // ---- replies for the client
 
-// The statement that a ParseComplete, RowDescription or NoData of an extended unit is about.
+static enum expected_kind kind_of_reply(uint8_t type) {
+    return type == B_PARSE_COMPLETE   ? EXPECT_PARSE
+           : type == B_CLOSE_COMPLETE ? EXPECT_CLOSE
+                                      : EXPECT_DESCRIBE;
+}
+
+// The statement that a ParseComplete, CloseComplete, RowDescription or NoData of an extended unit is about.
 static void take_expected(struct session *s, struct owed *o, const struct frame *f) {
-    bool describe = f->type != B_PARSE_COMPLETE;
-    if (!o->n_expected || !s->n_expected || s->expected[s->expected_head].describe != describe) {
+    enum expected_kind kind = kind_of_reply(f->type);
+    if (!o->n_expected || !s->n_expected || s->expected[s->expected_head].kind != kind) {
         session_end_expected(s, o);
         return;
     }
-    o->n_expected--;
-    struct statement *st = s->expected[s->expected_head].statement;
-    s->expected_head = (s->expected_head + 1) % SESSION_MAX_EXPECTED;
-    s->n_expected--;
-    if (!st)
-        return;
-    if (!describe)
+    struct statement *st = session_shift_expected(s, o);
+    if (st && kind == EXPECT_PARSE)
         st->confirmed = true;
-    if (f->type == B_ROW_DESCRIPTION) {
+    if (st && f->type == B_ROW_DESCRIPTION) {
         st->described = true;
         st->row_hash = row_description_hash(f->body, f->body_len);
+        st->types_hash = row_types_hash(f->body, f->body_len);
     }
     statement_unref(st);
+    if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)
+        session_settle(s);
 }
 
 // COPY in the extended protocol and COPY BOTH: what the client sends is no longer answered message by
@@ -181,30 +244,40 @@ static bool copy_makes_opaque(const struct owed *o, uint8_t type) {
 static void note_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     if (!o)
         return;
+    if (s->learning.group && o->kind == OWED_FORWARD)
+        session_feed_learning(s, f, whole);
     if (f->type == B_ERROR)
         o->error = true;
     if (copy_makes_opaque(o, f->type))
         session_go_opaque(s);
-    bool tells = f->type == B_PARSE_COMPLETE || f->type == B_ROW_DESCRIPTION || f->type == B_NO_DATA;
-    if (tells && o->extended && o->kind == OWED_FORWARD) {
-        if (whole)
-            take_expected(s, o, f);
-        else
-            session_end_expected(s, o);
-    }
+    bool tells = f->type == B_PARSE_COMPLETE || f->type == B_ROW_DESCRIPTION || f->type == B_NO_DATA ||
+                 f->type == B_CLOSE_COMPLETE;
+    if (tells && o->extended && whole)
+        take_expected(s, o, f);
+    else if ((tells && o->extended) || f->type == B_ERROR)
+        session_end_expected(s, o);
+}
+
+// What a poisoned reply still says, and what answers messages of our own, is not for the client.
+static bool is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+    if (!o || !o->extended)
+        return false;
+    if (o->poisoned)
+        return f->type != B_READY_FOR_QUERY && f->type != B_PARAMETER_STATUS && f->type != B_NOTIFICATION;
+    return whole && session_take_delayed(s, o, f);
 }
 
 // A setting that no statement of the session's has changed: the server has read its configuration anew, at
-// least on this connection. What was proven and prepared is void. (Inside a transaction it may as well be SET
-// LOCAL.)
+// least on this connection. What was proven and prepared is void. (Inside a transaction that has done more
+// than read it may as well be SET LOCAL.)
 static void note_reload(struct session *s, const struct owed *o) {
-    if (s->txn != 'I' || (o && o->effect))
+    if ((s->txn != 'I' && s->transaction.spent) || (o && (o->effect || o->spends)))
         return;
     if (o && o->kind == OWED_BATCH && !o->of.batch->failed) {
         o->of.batch->failed = true;
         o->of.batch->why = "a setting changed while it ran";
     }
-    session_identity_doubt(&s->engine->identities, &s->identity);
+    session_identity_reloaded(&s->engine->identities, &s->identity);
 }
 
 static void note_parameter_status(struct session *s, const struct owed *o, const struct frame *f) {
@@ -234,13 +307,15 @@ static void feed_own_query(struct session *s, struct owed *o, const struct frame
     struct slice body = {f->body, f->body_len};
     if (f->type == B_ERROR)
         o->error = true;
+    if (o->kind == OWED_VET)
+        vetting_feed(o->of.group->vetting, f);
+    if (f->type == B_COMMAND_COMPLETE && o->kind == OWED_PROOF)
+        proof_reader_next(&s->identity.proof_reader);
     if (f->type != B_DATA_ROW)
         return;
     if (o->kind == OWED_PROOF)
-        identity_proof_row(&s->identity, body);
-    else if (o->kind == OWED_VET)
-        vet_row(body, &o->vet);
-    else
+        proof_reader_row(&s->identity.proof_reader, body);
+    else if (o->kind == OWED_READ_VET)
         o->answer = vet_read_row(body);
 }
 
@@ -256,6 +331,10 @@ static void take_own(struct session *s, struct owed *o, const struct frame *f) {
     bool ended = f->type == B_READY_FOR_QUERY;
     if (o->kind == OWED_BATCH)
         ended = batch_feed(o->of.batch, f);
+    else if (o->kind == OWED_CHECK)
+        check_feed(o->of.lookup, f, o);
+    else if (o->kind == OWED_PARSE)
+        session_feed_parse(s, o, f);
     else
         feed_own_query(s, o, f);
     if (ended)
@@ -268,19 +347,26 @@ static bool is_own(const struct owed *o) {
     return o && o->kind >= OWED_BATCH;
 }
 
+// Its bytes that are there, and those to come.
+static void drop_message(struct feed *f, const struct frame *fr) {
+    size_t have = f->len - f->at;
+    f->s->server_skip = fr->size > have ? fr->size - have : 0;
+    f->s->server_skip_drop = f->s->server_skip > 0;
+    f->at += fr->size - f->s->server_skip;
+    f->run = f->at;
+}
+
 // Too large for a batch or one of our own queries: its rest is dropped, and the batch fails.
 static void drop_large(struct feed *f, struct owed *o, const struct frame *fr) {
-    struct session *s = f->s;
-    size_t have = f->len - f->at;
     if (o->kind == OWED_BATCH) {
+        o->of.batch->oversized = !o->of.batch->failed;
         o->of.batch->failed = true;
         o->of.batch->why = "the answer is larger than batching.max_answer";
     }
+    if (o->kind == OWED_CHECK && o->of.lookup)
+        o->of.lookup->answer.failed = o->of.lookup->check == CHECK_ORIGINAL;
     o->error = true;
-    s->server_skip = fr->size - (fr->size < have ? fr->size : have);
-    s->server_skip_drop = true;
-    f->at += fr->size - s->server_skip;
-    f->run = f->at;
+    drop_message(f, fr);
 }
 
 static bool step_own(struct feed *f, struct owed *o, const struct frame *fr) {
@@ -302,9 +388,10 @@ static bool step_own(struct feed *f, struct owed *o, const struct frame *fr) {
 // Messages of the client's that must be there whole before they are passed on: they are short, but for a row
 // description.
 static bool is_read_whole(const struct session *s, const struct frame *f) {
-    if (f->type == B_ROW_DESCRIPTION)
+    if (f->type == B_ROW_DESCRIPTION || f->type == B_PARAMETER_DESCRIPTION)
         return s->n_expected && f->size <= session_largest_message(s);
-    return (f->type == B_READY_FOR_QUERY || f->type == B_PARAMETER_STATUS || f->type == B_PARSE_COMPLETE) &&
+    return (f->type == B_READY_FOR_QUERY || f->type == B_PARAMETER_STATUS || f->type == B_PARSE_COMPLETE ||
+            f->type == B_CLOSE_COMPLETE || f->type == B_NO_DATA) &&
            f->size <= 4096;
 }
 
@@ -315,6 +402,13 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
     if (!whole && (is_read_whole(s, fr) || (!o && fr->size <= session_largest_message(s))))
         return false;
+    if (o && (o->n_expected || o->poisoned)) {
+        flush_run(f, true); // an error may have to come behind it
+        if (is_dropped(s, o, fr, whole)) {
+            drop_message(f, fr);
+            return true;
+        }
+    }
     note_reply(s, o, fr, whole);
     if (fr->type == B_PARAMETER_STATUS && whole)
         note_parameter_status(s, o, fr);

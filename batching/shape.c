@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/key.h"
+
 #define MAX_DEPTH  100  // brackets in brackets that are handed to the parser
 #define MAX_PARSED 8192 // bytes of text that are: the parser takes up to 2 microseconds a byte
 
@@ -61,14 +63,16 @@ static bool cache_has_room(struct shape_cache *c) {
         return true;
     struct shape *s = c->oldest;
     for (int tries = 0; s && tries < 8; tries++, s = s->newer) {
-        if (s->refs == 1) {
+        if (s->refs == 1 && !s->wrong) {
             cache_remove(c, s);
             return true;
         }
     }
     // All of them are in use: drop the oldest from the cache; who refers to it keeps it alive.
-    if (c->oldest)
-        cache_remove(c, c->oldest);
+    for (s = c->oldest; s && s->wrong; s = s->newer)
+        ;
+    if (s)
+        cache_remove(c, s);
     return c->n < c->max;
 }
 
@@ -82,7 +86,7 @@ static enum reason lookup_reason(const struct shape *s) {
         return p->reason;
     if (p->n_keys == 0)
         return REASON_NO_KEY;
-    return p->n_params > SHAPE_MAX_VALUES ? REASON_PARAMETERS : REASON_NONE;
+    return p->n_params > SHAPE_MAX_VALUES || s->protocol == SHAPE_JOINED ? REASON_PARAMETERS : REASON_NONE;
 }
 
 bool shape_text_changes_definitions(struct slice text) {
@@ -189,6 +193,19 @@ static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol prot
     return s;
 }
 
+// The ids of a thousand rows in one IN list: no lookup, but what the statement reads is still of interest. No
+// other shape ends in a comment's sign.
+static struct shape *find_joined(struct shape_cache *c, struct slice text, struct shape_text *values,
+                                 enum reason *why) {
+    values->n_values = 0;
+    if (shape_text_join((const char *)text.data, text.len, &c->scratch) != SHAPE_OK) {
+        *why = REASON_PARAMETERS;
+        return NULL;
+    }
+    buf_put_text(&c->scratch, "--");
+    return find_or_add(c, SHAPE_JOINED, 0, 0, NULL, why);
+}
+
 struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values,
                            enum reason *why) {
     if (text.len > c->max_text) {
@@ -204,8 +221,7 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
         *why = REASON_MULTI_STATEMENT;
         return NULL;
     case SHAPE_TOO_MANY:
-        *why = REASON_PARAMETERS;
-        return NULL;
+        return find_joined(c, text, values, why);
     case SHAPE_ERROR:
         break;
     }
@@ -247,16 +263,59 @@ struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reas
     return shape_extended(c, text, 0, NULL, why);
 }
 
+uint64_t shape_digest(const struct shape *s) {
+    return XXH3_64bits(s->cache_key, s->cache_key_len);
+}
+
 void shape_watch(struct shape *s, int candidate, struct slice value) {
     if (candidate >= SHAPE_MAX_KEYS)
         return;
-    uint64_t h = XXH3_64bits(value.data, value.len);
-    if (s->watch[candidate].last == h)
-        return;
+    uint64_t h = value.data ? XXH3_64bits(value.data, value.len) : 1;
+    s->watch[candidate].changes += s->lookups && s->watch[candidate].last != h;
     s->watch[candidate].last = h;
-    if (++s->watch[candidate].changes == 1u << 30) // keeps the order of the counts
-        for (int i = 0; i < SHAPE_MAX_KEYS; i++)
+}
+
+// Of the last 64 to 128 lookups a sixteenth makes it vary, and less than a sixty-fourth makes it a constant
+// again.
+static bool varies(const struct shape *s, int i) {
+    uint64_t changes = s->watch[i].changes;
+    return changes && changes * (s->keys >> i & 1 ? 64 : 16) >= s->lookups;
+}
+
+static int n_watched(const struct shape *s) {
+    return s->parsed->n_keys < SHAPE_MAX_KEYS ? s->parsed->n_keys : SHAPE_MAX_KEYS;
+}
+
+static void drop_rarest(const struct shape *s, uint32_t *mask) {
+    int rarest = -1;
+    for (int i = 0; i < n_watched(s); i++)
+        if (*mask >> i & 1 && (rarest < 0 || s->watch[i].changes < s->watch[rarest].changes))
+            rarest = i;
+    *mask &= ~(1u << rarest);
+}
+
+static uint32_t first_guess(const struct parsed *p) {
+    int key = 0;
+    for (int i = 0; i < p->n_keys && i < SHAPE_MAX_KEYS; i++)
+        if (p->keys[i].top || !p->keys[key].top)
+            key = i;
+    return 1u << key;
+}
+
+uint32_t shape_keys(struct shape *s) {
+    uint32_t mask = 0;
+    if (++s->lookups >= 128) {
+        s->lookups /= 2;
+        for (int i = 0; i < n_watched(s); i++)
             s->watch[i].changes /= 2;
-    if (s->watch[candidate].changes > s->watch[s->key].changes)
-        s->key = candidate;
+    }
+    for (int i = 0; i < n_watched(s); i++)
+        mask |= varies(s, i) ? 1u << i : 0;
+    while (__builtin_popcount(mask) > KEY_MAX_PARTS)
+        drop_rarest(s, &mask);
+    if (mask)
+        s->keys = mask;
+    else if (!s->keys)
+        s->keys = first_guess(s->parsed);
+    return s->keys;
 }

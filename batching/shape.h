@@ -10,6 +10,7 @@
 #ifndef PGFOLD_BATCHING_SHAPE_H
 #define PGFOLD_BATCHING_SHAPE_H
 
+#include "batching/guard.h"
 #include "batching/hash.h"
 #include "batching/lexer.h"
 #include "batching/parse.h"
@@ -17,7 +18,11 @@
 
 #define SHAPE_MAX_KEYS 8 // candidates that are watched; more are not considered
 
-enum shape_protocol { SHAPE_SIMPLE = 'Q', SHAPE_EXTENDED = 'P' };
+enum shape_protocol {
+    SHAPE_SIMPLE = 'Q',
+    SHAPE_EXTENDED = 'P',
+    SHAPE_JOINED = 'J', // simple protocol, more constants than SHAPE_MAX_VALUES: no lookup
+};
 
 struct shape {
     UT_hash_handle hh;
@@ -31,13 +36,18 @@ struct shape {
     unsigned n_types;      // extended: declared parameter types
     uint32_t *types;       // owned
     struct parsed *parsed; // owned
-    int key;               // the candidate that varies most so far, an index into parsed->keys
+    unsigned n_lookups;    // lookups of this shape that are not answered yet
+    uint32_t keys;         // the candidates that vary, a mask over parsed->keys; see shape_keys
+    uint32_t lookups;      // seen lately
     struct {
-        uint64_t last; // hash of the last value seen
-        uint32_t changes;
+        uint64_t last;    // hash of the last value seen
+        uint32_t changes; // among those lookups
     } watch[SHAPE_MAX_KEYS];
-    bool changes;       // may change definitions that vetting looked at
-    enum reason reason; // why a statement of this shape is no lookup; NONE: it may be one
+    bool changes;         // may change definitions that vetting looked at
+    enum reason reason;   // why a statement of this shape is no lookup; NONE: it may be one
+    struct guard guard;   // what its lookups cost, folded and alone
+    bool wrong;           // a folded answer differed from the original's, see check.h: never forgotten
+    uint32_t until_check; // folded lookups until the next one is checked
 };
 
 struct shape_cache {
@@ -70,8 +80,17 @@ bool shape_text_changes_definitions(struct slice text);
 struct shape *shape_ref(struct shape *s);
 void shape_unref(struct shape *s); // takes NULL
 
-// Tells the shape the value of its i-th key candidate in the lookup at hand, so that it learns which one
-// varies.
+// What the shape is called in logs: a digest of its text and types.
+uint64_t shape_digest(const struct shape *s);
+
+// Tells the shape the value of its i-th key candidate in the lookup at hand, so that it learns which ones
+// vary.
 void shape_watch(struct shape *s, int candidate, struct slice value);
+
+// Counts the lookup at hand, all of whose candidates were told, and returns the candidates that are its key,
+// at most KEY_MAX_PARTS: those that vary among the last lookups. One that hardly ever does stays a constant,
+// as which the planner knows it. Never 0 for a shape that may be a lookup: while nothing was seen to vary, it
+// is the last candidate of the outermost WHERE.
+uint32_t shape_keys(struct shape *s);
 
 #endif

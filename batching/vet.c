@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The query returns one row of plain facts; the judgement is made here, where it can be tested. Names are
+// The queries return one row of plain facts; the judgement is made here, where it can be tested. Names are
 // qualified, since the session's search_path must decide what the lookup's names mean, and nothing else.
 #include "batching/vet.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "batching/key.h"
 
 // A string literal whose reading depends on no setting: quotes doubled, backslashes refused.
 static bool put_literal(struct buf *out, const char *text) {
@@ -46,126 +48,110 @@ static bool put_relation(struct buf *out, const struct parsed_relation *r) {
     return ok;
 }
 
-static bool put_list(struct buf *out, const char *const *items, int n, const char *type) {
+// ---- lists
+
+// An array of names. next(list, i): the i-th one, NULL for a null.
+static bool put_names(struct buf *out, const void *list, int n,
+                      const char *(*next)(const void *list, int i)) {
     buf_put_text(out, "ARRAY[");
     for (int i = 0; i < n; i++) {
+        const char *name = next(list, i);
         if (i)
             buf_put_u8(out, ',');
-        if (!put_literal(out, items[i]))
+        if (!name)
+            buf_put_text(out, "NULL");
+        else if (!put_literal(out, name))
             return false;
     }
-    buf_put_text(out, "]::pg_catalog.");
-    buf_put_text(out, type);
-    buf_put_text(out, "[]");
+    buf_put_text(out, "]::pg_catalog.name[]");
     return true;
 }
 
-static bool put_columns(struct buf *out, const struct parsed *p) {
-    const char **names = calloc((size_t)p->n_columns + 1, sizeof *names);
-    if (!names)
-        return false;
-    for (int i = 0; i < p->n_columns; i++)
-        names[i] = p->columns[i].name;
-    bool ok = put_list(out, names, p->n_columns, "name");
-    free(names);
-    return ok;
+static const char *next_string(const void *list, int i) {
+    return ((char *const *)list)[i];
 }
 
-// 11 is the OID of pg_catalog, fixed in pg_namespace.dat.
-static const char select_list[] =
-    "SELECT c.relkind, c.relpersistence, c.relrowsecurity, n.nspname, c.relhassubclass, a.atttypid, "
-    "EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND "
-    "i.indimmediate "
-    "AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = "
-    "a.attnum), ";
-
-bool vet_query(const struct shape *s, int key, struct buf *out) {
-    const struct parsed *p = s->parsed;
-    if (p->n_relations != 1)
-        return false;
-    buf_put_text(out, select_list);
-    // columns that are no columns of the table: a function in column notation, for one
-    buf_put_text(out, "(SELECT pg_catalog.count(*) FROM pg_catalog.unnest(");
-    if (!put_columns(out, p))
-        return false;
-    buf_put_text(
-        out, ") AS u(x) WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute b WHERE b.attrelid = c.oid "
-             "AND b.attname = u.x AND b.attnum > 0 AND NOT b.attisdropped)), ");
-    // operators of these names that are not the server's own and not immutable, or that stand for its own
-    // types
-    buf_put_text(
-        out,
-        "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
-        "ON f.oid = o.oprcode JOIN pg_catalog.pg_type r ON r.oid = o.oprright LEFT JOIN pg_catalog.pg_type l "
-        "ON l.oid = o.oprleft WHERE o.oprname = ANY (");
-    if (!put_list(out, (const char *const *)p->operators, p->n_operators, "name"))
-        return false;
-    buf_put_text(out, ") AND (f.provolatile = 'v' OR o.oprnamespace <> 11 AND (f.provolatile <> 'i' OR "
-                      "r.typnamespace = 11 AND (l.oid IS NULL OR l.typnamespace = 11)))), ");
-    // implicit casts and output functions that could run code of a user's
-    buf_put_text(
-        out, "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid = "
-             "x.castfunc "
-             "WHERE x.castcontext = 'i' AND f.pronamespace <> 11 AND f.provolatile <> 'i'), "
-             "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute b JOIN pg_catalog.pg_type t "
-             "ON t.oid = b.atttypid JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput OR f.oid = t.typsend "
-             "WHERE b.attrelid = c.oid AND b.attnum > 0 AND NOT b.attisdropped AND f.pronamespace <> 11 "
-             "AND f.provolatile <> 'i') "
-             "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-             "LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname = ");
-    if (!put_literal(out, p->keys[key].column))
-        return false;
-    buf_put_text(out, " WHERE c.oid = pg_catalog.to_regclass(");
-    if (!put_relation(out, &p->relations[0]))
-        return false;
-    buf_put_text(out, ")");
-    return !out->failed;
+static const char *next_column(const void *list, int i) {
+    return ((const struct parsed_column *)list)[i].name;
 }
 
-static bool column_is(struct slice row, unsigned i, const char *text) {
-    struct slice v;
-    return msg_row_column(row.data, row.len, i, &v) && v.data && slice_is(v, text, strlen(text));
+static const char *next_function(const void *list, int i) {
+    return ((const struct parsed_function *)list)[i].name;
 }
 
-static uint32_t column_oid(struct slice row, unsigned i) {
-    struct slice v;
-    if (!msg_row_column(row.data, row.len, i, &v) || !v.data || v.len > 10)
-        return 0;
-    char digits[12] = {0};
-    memcpy(digits, v.data, v.len);
-    return (uint32_t)strtoul(digits, NULL, 10);
+static const char *next_function_schema(const void *list, int i) {
+    return ((const struct parsed_function *)list)[i].schema;
 }
 
-static const char *refusal(struct slice row) {
-    if (!column_is(row, 0, "r") && !column_is(row, 0, "p") && !column_is(row, 0, "m"))
-        return "it is not an ordinary, partitioned or materialised table";
-    if (!column_is(row, 1, "p") && !column_is(row, 1, "u"))
-        return "it is a temporary table";
-    if (!column_is(row, 2, "f"))
-        return "it has row-level security";
-    if (column_is(row, 3, "pg_catalog") || column_is(row, 3, "information_schema") ||
-        column_is(row, 3, "pg_toast"))
-        return "it belongs to a system schema";
-    if (!column_is(row, 7, "0"))
-        return "the statement names something that is no column of the table";
-    if (!column_is(row, 8, "0"))
-        return "one of its operators may be a user's own";
-    if (!column_is(row, 9, "0") || !column_is(row, 10, "0"))
-        return "a cast or a type may run a user's own function";
-    return NULL;
+static bool put_relation_names(struct buf *out, const struct parsed *p) {
+    buf_put_text(out, "ARRAY[");
+    for (int i = 0; i < p->n_relations; i++) {
+        if (i)
+            buf_put_u8(out, ',');
+        if (!put_relation(out, &p->relations[i]))
+            return false;
+    }
+    buf_put_text(out, "]::pg_catalog.text[]");
+    return true;
 }
 
-void vet_row(struct slice row, struct vet_result *r) {
-    r->answered = true;
-    r->key_type = column_oid(row, 5);
-    // A unique index of a table with children says nothing about the children; of a partitioned table it
-    // does.
-    r->key_unique = column_is(row, 6, "t") && (column_is(row, 0, "p") || column_is(row, 4, "f"));
-    r->refusal = r->key_type ? refusal(row) : "the key's column was not found";
-    r->ok = !r->refusal;
+static void put_flags(struct buf *out, const struct parsed *p, bool (*flag)(const struct parsed *p, int i),
+                      int n) {
+    buf_put_text(out, "ARRAY[");
+    for (int i = 0; i < n; i++) {
+        buf_put_text(out, i ? "," : "");
+        buf_put_text(out, flag(p, i) ? "true" : "false");
+    }
+    buf_put_text(out, "]::pg_catalog.bool[]");
 }
 
-// ---- plain reads
+static bool is_maybe_cte(const struct parsed *p, int i) {
+    return p->relations[i].maybe_cte;
+}
+
+// ---- functions
+
+// Sorted. The server's own whose result depends on the time, the session or chance, or on settings alone, are
+// stable or volatile in its catalogue; these are the stable ones that depend on nothing but their arguments
+// and on settings that an identity covers (TimeZone, DateStyle, lc_…).
+static const char *const stable_functions[] = {
+    "array_to_json",
+    "array_to_string",
+    "concat",
+    "concat_ws",
+    "date",
+    "date_part",
+    "date_trunc",
+    "extract",
+    "format",
+    "isfinite",
+    "json_agg",
+    "json_build_array",
+    "json_build_object",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_object_agg",
+    "make_timestamptz",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "row_to_json",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "timezone",
+    "to_char",
+    "to_date",
+    "to_json",
+    "to_jsonb",
+    "to_number",
+    "to_timestamp",
+    "to_tsquery",
+    "to_tsvector",
+    "websearch_to_tsquery",
+};
 
 // Sorted. Aggregates and functions that ORMs write into their selects; each is immutable, or stable without a
 // look at anything but the clock, the time zone and its arguments.
@@ -258,63 +244,356 @@ static int compare_names(const void *a, const void *b) {
     return strcmp(a, *(const char *const *)b);
 }
 
+#define ON_LIST(list, name) bsearch(name, list, sizeof list / sizeof *list, sizeof *list, compare_names)
+
+static bool is_foldable(const struct parsed *p, int i) {
+    return ON_LIST(stable_functions, p->functions[i].name);
+}
+
+static bool is_reading(const struct parsed *p, int i) {
+    return is_foldable(p, i) || ON_LIST(plain_functions, p->functions[i].name);
+}
+
 bool vet_functions_plain(const struct parsed *p) {
     for (int i = 0; i < p->n_functions; i++) {
         const struct parsed_function *f = &p->functions[i];
         if (f->schema && strcmp(f->schema, "pg_catalog") != 0)
             return false;
-        if (!bsearch(f->name, plain_functions, sizeof plain_functions / sizeof *plain_functions,
-                     sizeof *plain_functions, compare_names))
+        if (!ON_LIST(plain_functions, f->name))
             return false;
     }
     return true;
 }
 
-static bool put_function_names(struct buf *out, const struct parsed *p) {
-    const char **names = calloc((size_t)p->n_functions + 1, sizeof *names);
-    if (!names)
+// ---- the catalogue's facts about a lookup, one column each; "t" speaks against it
+//
+// OIDs that are fixed: 11 pg_catalog in pg_namespace.dat, 12 internal and 13 c in pg_language.dat.
+
+// r: the relations. A name of the statement's own WITH may be no relation; where it is one, too, it is
+// judged. b: their columns. y: the types of these, of their elements and of what domains are made of.
+static const char with_r[] =
+    "WITH RECURSIVE r AS (SELECT u.c AS cte, c.oid, c.relkind, c.relpersistence, "
+    "c.relrowsecurity, c.relhassubclass, c.relnamespace FROM ROWS FROM (pg_catalog.unnest(";
+static const char with_flags[] = "), pg_catalog.unnest(";
+static const char with_rest[] =
+    ")) AS u(x, c) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.x)), "
+    "b AS (SELECT a.attrelid, a.attname, a.attnum, a.atttypid FROM r JOIN pg_catalog.pg_attribute a "
+    "ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped), "
+    "y AS (SELECT b.atttypid AS id FROM b UNION SELECT x.id FROM y JOIN pg_catalog.pg_type t ON t.oid = y.id "
+    "CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) AS x(id) WHERE x.id <> 0), "
+    "k AS (SELECT r.oid AS id FROM r WHERE r.relhassubclass UNION SELECT i.inhrelid FROM k "
+    "JOIN pg_catalog.pg_inherits i ON i.inhparent = k.id), "
+    // types of users' whose functions are as good as the server's own
+    "g AS (SELECT t.oid, t.typarray, t.typtype FROM y JOIN pg_catalog.pg_type t ON t.oid = y.id "
+    "WHERE t.typnamespace <> 11 AND t.typtype IN ('b', 'e', 'r', 'm', 'd') AND NOT EXISTS (SELECT 1 FROM "
+    "pg_catalog.pg_proc f WHERE f.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend) "
+    "AND f.pronamespace <> 11 AND f.prolang <> 12 AND f.provolatile <> 'i')) "
+    "SELECT EXISTS (SELECT 1 FROM r WHERE r.oid IS NULL AND NOT r.cte), "
+    "EXISTS (SELECT 1 FROM r WHERE r.relkind NOT IN ('r', 'p', 'm')), "
+    "EXISTS (SELECT 1 FROM r WHERE r.relpersistence NOT IN ('p', 'u')), "
+    "EXISTS (SELECT 1 FROM r WHERE r.relrowsecurity), "
+    "EXISTS (SELECT 1 FROM r JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE "
+    "pg_catalog.left(n.nspname::pg_catalog.text, 3) = 'pg_' OR n.nspname = 'information_schema'), "
+    "EXISTS (SELECT 1 FROM k JOIN pg_catalog.pg_class c ON c.oid = k.id WHERE c.relkind NOT IN ('r', 'p', "
+    "'m')), ";
+
+// Names that are no columns; the statement's own are none of the catalogue's business.
+static bool put_column_facts(struct buf *out, const struct parsed *p) {
+    buf_put_text(out, "EXISTS (SELECT 1 FROM pg_catalog.unnest(");
+    if (!put_names(out, p->columns, p->n_columns, next_column))
         return false;
-    for (int i = 0; i < p->n_functions; i++)
-        names[i] = p->functions[i].name;
-    bool ok = put_list(out, names, p->n_functions, "name");
-    free(names);
-    return ok;
-}
-
-static bool put_relation_names(struct buf *out, const struct parsed *p) {
-    buf_put_text(out, "ARRAY[");
-    for (int i = 0; i < p->n_relations; i++) {
-        if (i)
-            buf_put_u8(out, ',');
-        if (!put_relation(out, &p->relations[i]))
-            return false;
-    }
-    buf_put_text(out, "]::pg_catalog.text[]");
+    buf_put_text(out, ") AS u(x) WHERE u.x <> ALL (");
+    if (!put_names(out, p->labels, p->n_labels, next_string))
+        return false;
+    buf_put_text(out, ") AND NOT EXISTS (SELECT 1 FROM b WHERE b.attname = u.x))");
     return true;
 }
 
-// Names that are written like columns may be functions: t.f is f(t) where t has no such column.
-bool vet_read_query(const struct shape *s, struct buf *out) {
-    const struct parsed *p = s->parsed;
-    buf_put_text(out, "SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(");
-    if (!put_relation_names(out, p))
+// What is written like a column may be a function: t.f is f(t) where t has no such column. A lookup has no
+// (x).f, where x may be anything; so it would be a function of a row.
+static bool put_column_function_facts(struct buf *out, const struct parsed *p) {
+    buf_put_text(
+        out,
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE (f.pronamespace <> 11 OR f.provolatile = 'v') AND "
+        "f.pronargs >= 1 AND f.pronargs - f.pronargdefaults <= 1 AND ");
+    if (p->reason == REASON_NONE)
+        buf_put_text(out, "(f.provariadic <> 0 OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.oid = "
+                          "f.proargtypes[0] AND t.typtype IN ('c', 'p', 'd'))) AND ");
+    buf_put_text(out, "f.proname = ANY (");
+    if (!put_names(out, p->columns, p->n_columns, next_column))
+        return false;
+    buf_put_text(out, "))");
+    return true;
+}
+
+// Functions, and types that are cast to: each must be known, and the server's own with a result that depends
+// on nothing but arguments and settings, or an extension's that is as good. `sets`: what to say of those that
+// return sets.
+static bool put_function_facts(struct buf *out, const struct parsed *p,
+                               bool (*flag)(const struct parsed *p, int i), const char *sets) {
+    buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
+    if (!put_names(out, p->functions, p->n_functions, next_function_schema))
+        return false;
+    buf_put_text(out, "), pg_catalog.unnest(");
+    if (!put_names(out, p->functions, p->n_functions, next_function))
+        return false;
+    buf_put_text(out, "), pg_catalog.unnest(");
+    put_flags(out, p, flag, p->n_functions);
+    buf_put_text(out, ")) AS u(s, x, ok) LEFT JOIN LATERAL (SELECT ");
+    buf_put_text(out, sets);
+    buf_put_text(
+        out,
+        " OR CASE WHEN f.pronamespace = 11 THEN "
+        "f.provolatile <> 'i' AND NOT (u.ok AND f.provolatile = 's') ELSE f.provolatile <> 'i' OR f.prokind "
+        "NOT IN ('f', 'a') OR f.prolang NOT IN (12, 13) "
+        // an aggregate is what its parts are: the extension citext has a max of its own
+        "OR f.prokind = 'a' AND EXISTS (SELECT 1 FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc h ON "
+        "h.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, "
+        "a.aggmtransfn, "
+        "a.aggminvtransfn, a.aggmfinalfn) WHERE a.aggfnoid = f.oid AND (h.provolatile <> 'i' OR "
+        "h.prolang NOT IN (12, 13))) END FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n "
+        "ON n.oid = f.pronamespace WHERE f.proname = u.x AND CASE WHEN u.s IS NULL THEN "
+        "pg_catalog.pg_function_is_visible(f.oid) ELSE n.nspname = u.s END "
+        "UNION ALL SELECT t.typnamespace <> 11 AND (t.typtype NOT IN ('b', 'e', 'r', 'm') OR EXISTS (SELECT "
+        "1 FROM "
+        "pg_catalog.pg_proc f WHERE f.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend) "
+        "AND f.pronamespace <> 11 AND f.prolang <> 12 AND f.provolatile <> 'i')) FROM pg_catalog.pg_type t "
+        "JOIN "
+        "pg_catalog.pg_namespace n "
+        "ON n.oid = t.typnamespace WHERE t.typname = u.x AND t.typtype <> 'c' AND CASE WHEN u.s IS NULL THEN "
+        "pg_catalog.pg_type_is_visible(t.oid) ELSE n.nspname = u.s END) AS z(bad) ON true "
+        "WHERE z.bad IS DISTINCT FROM false)");
+    return true;
+}
+
+// Operators that are not the server's own must be immutable, and stand for no types of its own alone.
+static bool put_operator_facts(struct buf *out, const struct parsed *p) {
+    buf_put_text(
+        out,
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
+        "ON f.oid = o.oprcode JOIN pg_catalog.pg_type r ON r.oid = o.oprright LEFT JOIN pg_catalog.pg_type l "
+        "ON l.oid = o.oprleft WHERE o.oprname = ANY (");
+    if (!put_names(out, p->operators, p->n_operators, next_string))
+        return false;
+    buf_put_text(out, ") AND (f.provolatile = 'v' OR o.oprnamespace <> 11 AND (f.provolatile <> 'i' OR "
+                      "r.typnamespace = 11 AND (l.oid IS NULL OR l.typnamespace = 11))))");
+    return true;
+}
+
+// Casts and output functions that could run code of a user's; composite types hide the types of their parts.
+static const char type_facts[] =
+    ", EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid = x.castfunc "
+    "WHERE f.pronamespace <> 11 AND f.provolatile <> 'i'), "
+    "EXISTS (SELECT 1 FROM y JOIN pg_catalog.pg_type t ON t.oid = y.id WHERE t.typtype = 'c' OR "
+    "t.typnamespace <> 11 "
+    "AND NOT EXISTS (SELECT 1 FROM g WHERE g.oid = t.oid)), "
+    "(SELECT pg_catalog.string_agg(pg_catalog.concat(g.oid, ':', g.typarray), ',') FROM g JOIN "
+    "pg_catalog.pg_type t "
+    "ON t.oid = g.oid WHERE g.typtype <> 'd' AND g.typarray <> 0 AND t.typdelim = ','), ";
+
+// The key's column and whether it alone is unique. A unique index of a table with children says nothing about
+// the children; of a partitioned table it does.
+static bool put_key_facts(struct buf *out, const struct parsed *p, int key) {
+    if (key < 0 || p->n_relations != 1) {
+        buf_put_text(out, "NULL, false");
+        return true;
+    }
+    buf_put_text(out, "(SELECT b.atttypid FROM b WHERE b.attname = ");
+    if (!put_literal(out, p->keys[key].column))
         return false;
     buf_put_text(
         out,
-        ") AS u(x) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.x) WHERE "
+        "), EXISTS (SELECT 1 FROM r JOIN b ON b.attrelid = r.oid JOIN pg_catalog.pg_index i ON i.indrelid = "
+        "r.oid WHERE (r.relkind = 'p' OR NOT r.relhassubclass) AND i.indisunique AND i.indimmediate "
+        "AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1 AND "
+        "i.indkey[0] = b.attnum AND b.attname = ");
+    if (!put_literal(out, p->keys[key].column))
+        return false;
+    buf_put_text(out, ")");
+    return true;
+}
+
+bool vet_query(const struct shape *s, int key, struct buf *out) {
+    const struct parsed *p = s->parsed;
+    buf_put_text(out, with_r);
+    if (!put_relation_names(out, p))
+        return false;
+    buf_put_text(out, with_flags);
+    put_flags(out, p, is_maybe_cte, p->n_relations);
+    buf_put_text(out, with_rest);
+    if (!put_column_facts(out, p))
+        return false;
+    buf_put_text(out, ", ");
+    if (!put_column_function_facts(out, p))
+        return false;
+    buf_put_text(out, ", ");
+    if (!put_function_facts(out, p, is_foldable, "f.proretset"))
+        return false;
+    buf_put_text(out, ", ");
+    if (!put_operator_facts(out, p))
+        return false;
+    buf_put_text(out, type_facts);
+    return put_key_facts(out, p, key) && !out->failed;
+}
+
+static bool column_is(struct slice row, unsigned i, const char *text) {
+    struct slice v;
+    return msg_row_column(row.data, row.len, i, &v) && v.data && slice_is(v, text, strlen(text));
+}
+
+static uint32_t column_oid(struct slice row, unsigned i) {
+    struct slice v;
+    if (!msg_row_column(row.data, row.len, i, &v) || !v.data || v.len > 10)
+        return 0;
+    char digits[12] = {0};
+    memcpy(digits, v.data, v.len);
+    return (uint32_t)strtoul(digits, NULL, 10);
+}
+
+// "16400:16399,…": types and their array types.
+static void read_types(struct slice list, struct vet_result *r) {
+    char text[512];
+    if (!list.data || list.len >= sizeof text)
+        return;
+    memcpy(text, list.data, list.len);
+    text[list.len] = 0;
+    for (const char *at = text; *at && r->n_types < VET_MAX_TYPES; at += *at == ',') {
+        char *colon, *end;
+        unsigned long type = strtoul(at, &colon, 10);
+        if (*colon != ':')
+            return;
+        unsigned long array = strtoul(colon + 1, &end, 10);
+        r->types[r->n_types++] = (struct vet_type){(uint32_t)type, (uint32_t)array};
+        at = end;
+    }
+}
+
+// In the order of the query's columns.
+static const char *const refusals[] = {
+    "a table was not found",
+    "it reads something that is no ordinary, partitioned or materialised table",
+    "it reads a temporary table",
+    "a table has row-level security",
+    "a table belongs to a system schema",
+    "a table has children that are foreign tables",
+    "it names something that is no column of its tables",
+    "a column bears the name of a user's function",
+    "it calls a function that may depend on more than its arguments, or is a user's own",
+    "one of its operators may be a user's own",
+    "a cast may run a user's own function",
+    "a type may run a user's own function",
+};
+#define N_REFUSALS (sizeof refusals / sizeof *refusals)
+
+void vet_row(struct slice row, struct vet_result *r) {
+    struct slice types;
+    *r = (struct vet_result){.answered = true};
+    for (unsigned i = 0; i < N_REFUSALS && !r->refusal; i++)
+        if (!column_is(row, i, "f"))
+            r->refusal = refusals[i];
+    if (msg_row_column(row.data, row.len, N_REFUSALS, &types))
+        read_types(types, r);
+    r->key_type = column_oid(row, N_REFUSALS + 1);
+    r->key_unique = column_is(row, N_REFUSALS + 2, "t");
+    r->ok = !r->refusal;
+}
+
+uint32_t vet_array_type(const struct vet_result *r, uint32_t type) {
+    for (unsigned i = 0; i < r->n_types; i++)
+        if (r->types[i].type == type)
+            return r->types[i].array;
+    return key_array_type(type);
+}
+
+uint32_t vet_element_type(const struct vet_result *r, uint32_t array) {
+    for (unsigned i = 0; i < r->n_types; i++)
+        if (r->types[i].array == array)
+            return r->types[i].type;
+    return key_element_type(array);
+}
+
+// ---- what the server makes of the statement
+
+struct vetting *vetting_create(void) {
+    struct vetting *v = calloc(1, sizeof *v);
+    if (v)
+        v->row_description = buf_make((size_t)1 << 20);
+    return v;
+}
+
+void vetting_destroy(struct vetting *v) {
+    if (v)
+        buf_free(&v->row_description);
+    free(v);
+}
+
+static bool take_params(struct vetting *v, const struct frame *f) {
+    unsigned n = f->body_len >= 2 ? get_u16(f->body) : 0;
+    if (n > SHAPE_MAX_VALUES || f->body_len != 2 + (size_t)n * 4)
+        return false;
+    v->n_params = n;
+    for (unsigned i = 0; i < n; i++)
+        v->params[i] = get_u32(f->body + 2 + (size_t)i * 4);
+    return true;
+}
+
+static bool take_columns(struct vetting *v, const struct frame *f) {
+    uint16_t n;
+    // a SELECT of no columns has a description, too, but none that could be folded back
+    if (!msg_row_description_first(f->body, f->body_len, &n))
+        return false;
+    buf_reset(&v->row_description);
+    buf_put(&v->row_description, f->body, f->body_len);
+    v->described = !v->row_description.failed;
+    return v->described;
+}
+
+void vetting_feed(struct vetting *v, const struct frame *f) {
+    bool ok = true;
+    switch (f->type) {
+    case B_DATA_ROW:
+        vet_row((struct slice){f->body, f->body_len}, &v->catalogue);
+        break;
+    case B_PARAMETER_DESCRIPTION:
+        ok = take_params(v, f);
+        break;
+    case B_ROW_DESCRIPTION:
+        ok = take_columns(v, f);
+        break;
+    case B_ERROR:
+    case B_NO_DATA:
+        ok = false;
+        break;
+    default:
+        break;
+    }
+    v->failed |= !ok;
+}
+
+// ---- plain reads
+
+bool vet_read_query(const struct shape *s, struct buf *out) {
+    const struct parsed *p = s->parsed;
+    buf_put_text(out, "SELECT NOT EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
+    if (!put_relation_names(out, p))
+        return false;
+    buf_put_text(out, with_flags);
+    put_flags(out, p, is_maybe_cte, p->n_relations);
+    buf_put_text(
+        out,
+        ")) AS u(x, cte) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.x) WHERE "
         "(c.relnamespace = 11 "
-        "OR c.relkind IN ('r', 'p', 'm') AND NOT c.relrowsecurity AND c.relpersistence <> 't') IS NOT TRUE) "
-        "AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.pronamespace <> 11 AND f.proname = ANY "
-        "(");
-    if (!put_function_names(out, p))
+        "OR c.relkind IN ('r', 'p', 'm') AND NOT c.relrowsecurity AND c.relpersistence <> 't') IS NOT TRUE "
+        "AND NOT (u.cte AND c.oid IS NULL)) AND NOT ");
+    if (!put_function_facts(out, p, is_reading, "false"))
         return false;
-    buf_put_text(out, ") OR f.pronamespace <> 11 AND f.pronargs = 1 AND f.proname = ANY (");
-    if (!put_columns(out, p))
+    buf_put_text(out, " AND NOT ");
+    if (!put_column_function_facts(out, p))
         return false;
-    buf_put_text(out, ")) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
+    buf_put_text(out, " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
                       "ON f.oid = o.oprcode "
                       "WHERE o.oprnamespace <> 11 AND f.provolatile <> 'i' AND o.oprname = ANY (");
-    if (!put_list(out, (const char *const *)p->operators, p->n_operators, "name"))
+    if (!put_names(out, p->operators, p->n_operators, next_string))
         return false;
     buf_put_text(out, "))");
     return !out->failed;

@@ -6,17 +6,47 @@
 #define PGFOLD_BATCHING_VET_H
 
 #include "batching/shape.h"
+#include "protocol/frame.h"
+
+#define VET_MAX_TYPES 16
+
+struct vet_type {
+    uint32_t type, array; // OIDs
+};
 
 struct vet_result {
     bool answered;       // a row came
     bool ok;             // may be folded, as far as the table, its columns and its operators go
     bool key_unique;     // the key column alone is unique: IN form possible
-    uint32_t key_type;   // OID of the key column's type
+    uint32_t key_type;   // OID of the key column's type, 0: not asked for
     const char *refusal; // static: why not ok; NULL when ok
+    unsigned n_types;    // types of the tables' columns that are not the server's own, and may be a key's
+    struct vet_type types[VET_MAX_TYPES];
 };
 
-// Appends the catalogue query for the shape's candidate `key` to `out`. False: a name cannot be quoted
-// safely, or no memory.
+// What is asked about a group: the catalogue, and what the server makes of the original statement.
+struct vetting {
+    bool failed; // an error came, or a message that was not expected
+    struct vet_result catalogue;
+    bool described;
+    unsigned n_params;
+    uint32_t params[SHAPE_MAX_VALUES]; // OIDs of their types, as the server knows them
+    struct buf row_description;        // RowDescription's body, format codes 0
+};
+
+struct vetting *vetting_create(void);    // NULL: out of memory
+void vetting_destroy(struct vetting *v); // takes NULL
+
+// Takes one reply to what group_write_vet() has written, ReadyForQuery not among them.
+void vetting_feed(struct vetting *v, const struct frame *f);
+
+// A type's array type, of the server's own types or those that vetting has found, and the reverse; 0: not
+// known.
+uint32_t vet_array_type(const struct vet_result *r, uint32_t type);
+uint32_t vet_element_type(const struct vet_result *r, uint32_t array);
+
+// Appends the catalogue query for the shape to `out`; `key`: the candidate whose column may be unique, or -1.
+// False: a name cannot be quoted safely, or no memory.
 bool vet_query(const struct shape *s, int key, struct buf *out) __attribute__((warn_unused_result));
 
 // The same for a SELECT that is only asked whether it is a plain read: its one column is "t" when every table
@@ -25,7 +55,8 @@ bool vet_query(const struct shape *s, int key, struct buf *out) __attribute__((w
 bool vet_read_query(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 bool vet_read_row(struct slice row);
 
-// Functions of the server's own that read and change nothing of a session. False when one is not on the list.
+// Do the names alone say that the statement's functions are the server's own, and read and change nothing of
+// a session, unless a user has made one of that name? False when one is not on the list.
 bool vet_functions_plain(const struct parsed *p);
 
 // What the query's one row (DataRow body, text format) means.

@@ -2,7 +2,7 @@
 //
 // The command line and environment as values. Pure: touches no file and prints nothing.
 //
-//   pgfold [-c FILE] [--listen ADDR] [--server CONNINFO] [--mode fold|observe] [--log-level LEVEL]
+//   pgfold [-c FILE] [--listen ADDR] [--server CONNINFO] [--mode fold|observe|verify] [--log-level LEVEL]
 //          [--set section.key=value]… [--check-config] [--version] [--help]
 //
 // Environment: PGFOLD_CONFIG (the file), PGFOLD_LISTEN, PGFOLD_SERVER, … = PGFOLD_<KEY> for [pgfold] keys and

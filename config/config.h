@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum config_mode { MODE_FOLD, MODE_OBSERVE };
+enum config_mode { MODE_FOLD, MODE_OBSERVE, MODE_VERIFY };
 enum config_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum config_client_tls { CLIENT_TLS_DISABLE, CLIENT_TLS_ALLOW, CLIENT_TLS_REQUIRE };
 
@@ -41,6 +41,8 @@ struct config {
     int max_statements;   // prepared statements remembered for each session
     uint64_t timeout;     // a batch older than this is cancelled and its members run alone; 0: no limit
     uint64_t vet_max_age; // a shape's vetting is repeated after this time
+    int check_one_in;     // of so many folded lookups one is compared with its original; 0: none
+    bool never_slower;    // a shape that loses by being folded is run as sent for a while
     // [lookahead]
     // lookahead.mode exists and accepts only "off" in this version
 };

@@ -12,7 +12,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "batching/redact.h"
 #include "config/cmdline.h"
+#include "proxy/explain.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
 
@@ -117,6 +119,9 @@ static struct engine_limits engine_limits_of(const struct config *c) {
         .max_text = c->max_text,
         .timeout = c->timeout,
         .vet_max_age = c->vet_max_age,
+        .verify = c->mode == MODE_VERIFY,
+        .never_slower = c->never_slower,
+        .check_one_in = (unsigned)c->check_one_in,
     };
 }
 
@@ -180,21 +185,47 @@ static void on_tick(uv_timer_t *timer) {
 
 // ---- signals
 
+#define REPORTED_SHAPES 50 // those used last
+
+static void log_shapes(const struct proxy *p) {
+    unsigned left = REPORTED_SHAPES;
+    for (struct shape *s = p->engine->shapes.newest; s && left; s = s->older) {
+        const struct guard *g = &s->guard;
+        if (!g->n_folded)
+            continue;
+        struct buf text = buf_make(1024);
+        redact_text(s->text, s->text_len, 400, &text);
+        log_event(
+            &p->log, LOG_LEVEL_INFO, 0,
+            "shape %016llx: %llu folded, %llu as sent; microseconds until the answer: %u folded, %u as sent "
+            "in company, %u alone; %s: %.*s",
+            (unsigned long long)shape_digest(s), (unsigned long long)g->n_folded,
+            (unsigned long long)g->n_alone, g->folded, g->alone, g->lone, guard_state_name(g), (int)text.len,
+            text.data ? (const char *)text.data : "");
+        buf_free(&text);
+        left--;
+    }
+}
+
 static void log_counters(struct proxy *p) {
     const struct engine_counters *c = &p->engine->counters;
     log_event(
         &p->log, LOG_LEVEL_INFO, 0,
         "clients %u, accepted %llu, refused %llu, lookups %llu, folded %llu in %llu batches of %llu keys, "
-        "alone %llu, failed batches %llu, would fold %llu, vettings %llu, proofs %llu",
+        "alone %llu, failed batches %llu, would fold %llu, vettings %llu, proofs %llu, prepared here %llu, "
+        "checked %llu, differences %llu, not decided %llu",
         p->n_sessions, (unsigned long long)p->accepted, (unsigned long long)p->refused,
         (unsigned long long)c->lookups, (unsigned long long)c->folded, (unsigned long long)c->batches,
         (unsigned long long)c->batch_keys, (unsigned long long)c->alone, (unsigned long long)c->failed,
-        (unsigned long long)c->would_fold, (unsigned long long)c->vets, (unsigned long long)c->proofs);
+        (unsigned long long)c->would_fold, (unsigned long long)c->vets, (unsigned long long)c->proofs,
+        (unsigned long long)c->lazy, (unsigned long long)c->checked, (unsigned long long)c->differences,
+        (unsigned long long)c->check_changed);
     for (int r = 0; r < REASON_COUNT; r++)
         if (c->forwarded[r])
             log_event(&p->log, LOG_LEVEL_INFO, 0, "forwarded %llu: %s (%s)",
                       (unsigned long long)c->forwarded[r], reason_name((enum reason)r),
                       reason_text((enum reason)r));
+    log_shapes(p);
 }
 
 static void stop(struct proxy *p, const char *why) {
@@ -354,6 +385,9 @@ static void proxy_finish(struct application *a) {
         close(p->spare_fd);
 }
 
+static const char *const mode_names[] = {
+    [MODE_FOLD] = "fold", [MODE_OBSERVE] = "observe", [MODE_VERIFY] = "verify"};
+
 static int run(struct application *a) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
@@ -369,8 +403,7 @@ static int run(struct application *a) {
         a->exit_code = 1;
     } else {
         log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
-                  p->settings->config->listen,
-                  p->settings->config->mode == MODE_OBSERVE ? "observe" : "fold");
+                  p->settings->config->listen, mode_names[p->settings->config->mode]);
         uv_run(&a->loop, UV_RUN_DEFAULT);
     }
     proxy_finish(a);
@@ -397,6 +430,8 @@ static int start(struct application *a) {
 
 int main(int argc, char **argv, char **envp) {
     char err[1024] = "";
+    if (argc > 1 && strcmp(argv[1], "explain") == 0)
+        return explain_main(argc - 1, argv + 1);
     struct application *a = calloc(1, sizeof *a);
     int code = 1;
     if (!a || !cmdline_read(argc, argv, envp, &a->cmdline, err, sizeof err)) {

@@ -40,9 +40,17 @@ static void finished(void *owner) {
     list_dirty(l);
 }
 
+// What the engine says is a sentence, or the text of a shape without its constants.
 static void engine_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
     const struct proxy *p = ctx;
-    if (reason == REASON_VET_REFUSED)
+    if (reason == REASON_SWITCHED_OFF)
+        log_event(&p->log, LOG_LEVEL_WARNING, session,
+                  "a folded answer differed from the original's, the statement is not folded any more: %s",
+                  message);
+    else if (reason == REASON_VERIFY)
+        log_event(&p->log, LOG_LEVEL_WARNING, session,
+                  "a folded answer differs from the original's, which the client was given: %s", message);
+    else if (reason == REASON_VET_REFUSED)
         log_event(&p->log, LOG_LEVEL_DEBUG, session, "a shape is not folded: %s", message);
     else
         log_event(&p->log, LOG_LEVEL_DEBUG, session, "a batch failed, its members run alone: %s", message);

@@ -147,6 +147,17 @@ static void say_something(struct side *s, uint8_t which) {
         put_bind(&b, "");
         write_execute_all(&b, text_of(""));
         write_empty(&b, F_SYNC);
+    } else if (which == 2) {
+        put_bind(&b, "s");
+        write_execute_all(&b, text_of(""));
+        write_empty(&b, F_SYNC);
+    } else if (which == 3) {
+        write_close(&b, 'S', text_of("s"));
+        write_empty(&b, F_SYNC);
+    } else if (which == 4) {
+        write_query(&b, "DEALLOCATE s_1", 14);
+    } else if (which == 5) {
+        write_empty(&b, F_FLUSH);
     } else {
         put_statement(&b, which);
     }
@@ -158,8 +169,9 @@ static void put_row(struct buf *b, const char *const *values, unsigned n) {
     size_t at = write_begin(b, B_DATA_ROW);
     buf_put_u16(b, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
-        buf_put_u32(b, (uint32_t)strlen(values[i]));
-        buf_put_text(b, values[i]);
+        buf_put_u32(b, values[i] ? (uint32_t)strlen(values[i]) : UINT32_MAX);
+        if (values[i])
+            buf_put_text(b, values[i]);
     }
     write_end(b, at);
 }
@@ -176,19 +188,20 @@ static void put_description(struct buf *b, unsigned n) {
 }
 
 static void reply_something(struct side *s, uint8_t which) {
-    static const char *const vet[] = {"r", "p", "f", "public", "f", "23", "t", "0", "0", "0", "0"};
-    static const char *const proof[] = {"digest", "", "role", "0"}, *const plain[] = {"t"};
+    static const char *const vet[] = {"f", "f", "f", "f", "f",  "f",  "f", "f",
+                                      "f", "f", "f", "f", NULL, "23", "t"};
+    static const char *const proof[] = {"role", "user", "0"}, *const plain[] = {"t"};
     static const char *const five[] = {"5", "x"}, *const seven[] = {"7", "x"}, *const one[] = {"1", "x"};
-    static const char empty[] = {B_PARSE_COMPLETE, B_BIND_COMPLETE, B_CLOSE_COMPLETE,
-                                 B_NO_DATA,        B_EMPTY_QUERY,   B_PORTAL_SUSPENDED};
+    static const char empty[] = {B_PARSE_COMPLETE, B_BIND_COMPLETE,    B_CLOSE_COMPLETE,       B_NO_DATA,
+                                 B_EMPTY_QUERY,    B_PORTAL_SUSPENDED, B_PARAMETER_DESCRIPTION};
     static const struct {
         const char *const *values;
         unsigned n;
-    } rows[] = {{vet, 11}, {proof, 4}, {plain, 1}, {five, 2}, {seven, 2}, {one, 2}};
+    } rows[] = {{vet, 15}, {proof, 3}, {plain, 1}, {five, 2}, {seven, 2}, {one, 2}};
     struct buf b = buf_make(1 << 16);
     switch (which / 8 % 6) {
     case 0:
-        write_empty(&b, empty[which % 6]);
+        write_empty(&b, empty[which % 7]);
         break;
     case 1:
         put_row(&b, rows[which % 6].values, rows[which % 6].n);

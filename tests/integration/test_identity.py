@@ -154,6 +154,17 @@ def test_temporary_table_shadows(pg, proxy, folding, lookup):
             c.close()
 
 
+def test_doubt_passes(pg, proxy, folding):
+    """What a function did is asked of the server; a session that it left as it was folds with the others again."""
+    clean, odd = folding.connections(proxy, 10), folding.connections(proxy, 10)
+    units = [query("SELECT name FROM item WHERE id = %d" % k) for k in range(1, 21)]
+    for c in odd:
+        c.ask(query("DO $$ BEGIN PERFORM 1; END $$"))
+    for _ in range(10):  # proofs of sessions in doubt come later and later
+        _, calls = folding.burst(clean + odd, units, "item")
+    folding.assert_folded(calls, len(units))
+
+
 def test_databases(pg, proxy, folding, lookup):
     mixed(pg, proxy, folding, lookup, "SELECT name FROM item WHERE id = %d", "item", [({}, []), ({"database": "second"}, [])])
 
@@ -163,6 +174,22 @@ def test_output_settings(pg, proxy, folding, lookup):
         ({}, []), ({}, ["SET TIME ZONE 'Asia/Tokyo'"]), ({"DateStyle": "German"}, []), ({}, ["SET extra_float_digits = 0"]),
         ({}, ["SET bytea_output = escape"]), ({"extra_float_digits": "-5"}, []), ({"TimeZone": "Asia/Tokyo"}, []),
         ({}, ["SET TIME ZONE INTERVAL '3' HOUR TO MINUTE"]), ({"client_encoding": "LATIN1"}, [])])
+
+
+def test_constants_are_read_when_they_are_prepared(proxy, folding):
+    """A statement keeps what its text meant under the settings of its Parse, also under others later."""
+    sql = "SELECT id FROM s1.stamp WHERE id = $1 AND at > '02/01/2024'"  # the second of January, or the first of February
+    conns = folding.connections(proxy, len(KEYS))
+    first = [unit(sql, [b"%d" % (k + 30)], types=(23,), name="dated") for k in KEYS]
+    later = [unit(sql, [b"%d" % (k + 30)], types=(23,), name="dated", want_parse=False) for k in KEYS]
+    for c in conns:
+        c.ask(query("SET DateStyle = 'ISO, DMY'"))
+    folding.burst(conns, first, "stamp")
+    for c in conns:
+        c.ask(query("SET DateStyle = 'ISO, MDY'"))
+    for _ in range(3):
+        replies, _calls = folding.burst(conns, later, "stamp")
+        assert [len(proto.rows(r)) for r in replies] == [1] * len(KEYS)
 
 
 def test_application_names_are_apart(pg, proxy, folding, lookup):

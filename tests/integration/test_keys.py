@@ -56,3 +56,43 @@ def test_replies_are_the_servers_own(pg, proxy, folding, shape):
     for _ in range(4):  # alone, vetted, folded where it can be
         replies, _ = folding.burst(conns, units, "ledger" if "ledger" in repr(units[0]) else "item")
         assert replies == expected
+
+
+@pytest.mark.parametrize("make", [
+    lambda k, c: query("SELECT id, name FROM item WHERE id = %d AND price > %d" % (k, c)),
+    lambda k, c: unit("SELECT id, name FROM item WHERE id = $1 AND price > $2", [k, c]),
+    lambda k, c: unit("SELECT id, name FROM item WHERE id = $1 LIMIT $2", [k, c]),
+    lambda k, c: unit("SELECT id, name FROM item WHERE id = $1 LIMIT $2", [k, struct.pack("!h", c)], types=(0, 21), formats=(0, 1)),
+    lambda k, c: unit("SELECT id, name FROM item WHERE id = $1 LIMIT $2", [k, None if c % 2 else c]),
+    lambda k, c: query("SELECT id, name FROM item WHERE id = %d AND note LIKE 'n%%' LIMIT %d" % (k, c)),
+], ids=["constant", "parameter", "limit", "limit int2", "limit NULL", "limit constant"])
+def test_another_constant_folds_at_once(pg, proxy, folding, make):
+    """What was found about a statement holds for other values of the parameters that are not its key: a page's constant is
+    often another one on the next page."""
+    conns = folding.connections(proxy, N)
+    folding.warm(conns, [make(k, 5) for k in range(1, N + 1)], "item")
+    with pg.connect() as d:
+        for constant in (6, 7, 8):
+            units = [make(k, constant) for k in range(1, N + 1)]
+            replies, calls = folding.burst(conns, units, "item")
+            assert replies == folding.expect(d, units)
+            folding.assert_folded(calls, N)
+
+
+def test_composite_keys(pg, proxy, folding):
+    """Two values vary together, and a third that does not is no part of the key."""
+    with pg.admin() as a:
+        a.sql("CREATE TABLE IF NOT EXISTS pair (a int, b text, c int, v text)")
+        a.sql("TRUNCATE pair")
+        a.sql("INSERT INTO pair SELECT i % 5, 'b' || i % 4, 1, 'row ' || i FROM generate_series(1, 60) i")
+        a.sql("GRANT SELECT ON pair TO PUBLIC")
+    conns = folding.connections(proxy, N)
+    keys = [(i % 5, "b%d" % (i % 4)) for i in range(N - 2)] + [(1, "nothing"), (77, "b1")]
+    for make in (lambda a, b: unit("SELECT v, a, b FROM pair WHERE a = $1 AND b = $2 AND c = $3 ORDER BY v", [a, b, 1]),
+                 lambda a, b: query("SELECT v, a, b FROM pair WHERE a = %d AND b = '%s' AND c = 1 ORDER BY v" % (a, b))):
+        units = [make(*k) for k in keys]
+        folding.warm(conns, units, "pair")
+        replies, calls = folding.burst(conns, units, "pair")
+        with pg.connect() as d:
+            assert replies == folding.expect(d, units)
+        folding.assert_folded(calls, N)

@@ -37,15 +37,48 @@ static const char *const simple_lookups[] = {
     "SELECT n, title FROM books WHERE author_id = %d",
     "SELECT n, title FROM books WHERE author_id = %d LIMIT 2",
     "SELECT id, v FROM items WHERE id = '%d'",
+    "SELECT id, v FROM items WHERE slug = 'k%d'",
+    "SELECT id, v FROM items WHERE slug = 'k''%d'",
     "SELECT id, v FROM items WHERE id = 'x%d'",
 };
 static const char *const extended_lookups[] = {
     "SELECT id, v FROM items WHERE id = $1",
     "SELECT n, title FROM books WHERE author_id = $1",
     "SELECT n, title FROM books WHERE author_id = $1 LIMIT 2",
+    "SELECT id, v FROM items WHERE slug = $1",
 };
 
-static const char *const transactions[] = {"BEGIN", "COMMIT", "ROLLBACK"};
+static const char *const begins[] = {
+    "BEGIN",
+    "BEGIN",
+    "BEGIN",
+    "begin transaction",
+    "BEGIN ISOLATION LEVEL READ COMMITTED",
+    "BEGIN ISOLATION LEVEL READ UNCOMMITTED READ ONLY",
+    "BEGIN ISOLATION LEVEL REPEATABLE READ",
+    "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+};
+static const char *const ends[] = {"COMMIT", "ROLLBACK", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN"};
+
+// Inside a transaction, beside lookups.
+static const char *const insides[] = {
+    "SAVEPOINT a",
+    "SAVEPOINT b",
+    "SAVEPOINT pgfold_guard",
+    "RELEASE SAVEPOINT a",
+    "ROLLBACK TO SAVEPOINT a",
+    "ROLLBACK TO SAVEPOINT b",
+    "ROLLBACK TO SAVEPOINT pgfold_guard",
+    "SHOW work_mem",
+    "SELECT 1",
+    "INSERT INTO items VALUES (1)",
+    "SET LOCAL search_path = l",
+    "SET search_path = a",
+    "SELECT changer()",
+    "SELECT id, v FROM nowhere WHERE id = 1",
+    "BEGIN",
+    "LISTEN channel",
+};
 
 static const char *const others[] = {
     "BEGIN",
@@ -58,6 +91,8 @@ static const char *const others[] = {
     "RESET search_path",
     "RESET ALL",
     "SET LOCAL search_path = l",
+    "SET default_transaction_isolation = 'repeatable read'",
+    "SET default_transaction_isolation = 'read committed'",
     "SET ROLE boss",
     "SET ROLE alice",
     "DISCARD ALL",
@@ -105,11 +140,23 @@ static int draw_key(struct client *c) {
 
 static const char *lookup_text(struct client *c, bool simple, char *room, size_t size) {
     if (!simple)
-        return extended_lookups[c->focused ? 0 : dice(c, 2 + dice(c, 2))];
-    const char *form = simple_lookups[c->focused ? 0 : dice(c, 30) ? dice(c, 4) : 4];
+        return extended_lookups[c->focused ? 0 : dice(c, 2 + dice(c, 3))];
+    const char *form = simple_lookups[c->focused ? 0 : dice(c, 30) ? dice(c, 6) : 6];
     const char *at = strstr(form, "%d");
     snprintf(room, size, "%.*s%d%s", (int)(at - form), form, draw_key(c), at + 2);
     return room;
+}
+
+// Bytes that mean something in an array's text.
+static void put_slug(struct client *c, struct buf *b) {
+    static const char *const forms[] = {"k%d", "k%d", "k\"%d", "k\\%d", "k,%d", "k{%d", "k'%d", "K%d"};
+    char slug[16];
+    snprintf(slug, sizeof slug, forms[dice(c, 8)], draw_key(c));
+    buf_put_u16(b, 1);
+    buf_put_u16(b, (uint16_t)dice(c, 2));
+    buf_put_u16(b, 1);
+    buf_put_u32(b, (uint32_t)strlen(slug));
+    buf_put_text(b, slug);
 }
 
 static void put_parameter(struct client *c, struct buf *b, bool parameter) {
@@ -149,25 +196,44 @@ static void put_bind(struct client *c, const char *name, const char *text, bool 
     size_t at = write_begin(b, F_BIND);
     buf_put_u8(b, 0);
     buf_put_str(b, name);
-    put_parameter(c, b, parameter);
+    if (parameter && text && strstr(text, "slug"))
+        put_slug(c, b);
+    else
+        put_parameter(c, b, parameter);
     put_formats(c, b, !text || (strstr(text, "WHERE") && !strstr(text, "changer")));
     write_end(b, at);
 }
 
 static void put_parse(struct client *c, const char *name, const char *text, bool parameter) {
     static const uint32_t int4 = 23;
-    write_parse(&c->sending, slice_of(name), slice_of(text), &int4, parameter && !c->focused && dice(c, 2));
+    write_parse(&c->sending, slice_of(name), slice_of(text), &int4,
+                parameter && !strstr(text, "slug") && !c->focused && dice(c, 2));
 }
 
+static void put_execute(struct client *c, uint32_t max_rows) {
+    size_t at = write_begin(&c->sending, F_EXECUTE);
+    buf_put_u8(&c->sending, 0);
+    buf_put_u32(&c->sending, max_rows);
+    write_end(&c->sending, at);
+}
+
+// Execute with what drivers put around it.
 static void put_run(struct client *c) {
     if (dice(c, 2))
         write_describe(&c->sending, 'P', slice_of(""));
-    write_execute_all(&c->sending, slice_of(""));
+    if (dice(c, 10) == 0)
+        write_empty(&c->sending, F_FLUSH);
+    put_execute(c, dice(c, 6) ? 0 : 1 + dice(c, 2));
+    if (dice(c, 10) == 0)
+        write_close(&c->sending, dice(c, 3) ? 'P' : 'S', slice_of(""));
+    if (dice(c, 10) == 0)
+        write_empty(&c->sending, F_FLUSH);
 }
 
 static void send_extended_lookup(struct client *c) {
-    put_parse(c, "", lookup_text(c, false, NULL, 0), true);
-    put_bind(c, "", NULL, true);
+    const char *text = lookup_text(c, false, NULL, 0);
+    put_parse(c, "", text, true);
+    put_bind(c, "", text, true);
     put_run(c);
 }
 
@@ -309,19 +375,54 @@ static void run_oracle(struct client *c, size_t from) {
         ;
 }
 
+// A transaction's first and last statement, and what else stands in it. False: a lookup shall come.
+static bool send_transactional(struct client *c) {
+    const char *text;
+    if (!c->transactional)
+        return false;
+    if (!in_transaction(c))
+        text = dice(c, 3) ? begins[dice(c, N(begins))] : NULL;
+    else if (dice(c, 8) == 0)
+        text = ends[dice(c, N(ends))];
+    else
+        text = dice(c, 30) ? NULL : insides[dice(c, N(insides))];
+    if (text && dice(c, 3)) {
+        send_query(c, text);
+    } else if (text) {
+        send_extended_other(c, text);
+        if (dice(c, 2))
+            send_extended_lookup(c);
+        write_empty(&c->sending, F_SYNC);
+    }
+    return text;
+}
+
 void client_send(struct client *c, bool calm) {
     size_t from = c->sending.len;
     unsigned long sent = c->sent;
+    bool inside = in_transaction(c);
+    if (sent == c->answered)
+        c->announced = c->oracle.db->announced;
     if (calm && in_transaction(c))
-        send_query(c, transactions[1 + dice(c, 2)]);
+        send_query(c, ends[dice(c, 2)]);
+    else if (!calm && send_transactional(c))
+        ;
     else if (calm || dice(c, c->calmness))
         send_lookup(c);
     else if (in_transaction(c) && dice(c, 3) == 0)
-        send_query(c, transactions[1 + dice(c, 2)]);
+        send_query(c, ends[dice(c, 2)]);
     else
         send_other(c);
     c->sent = sent + count_units(&c->sending, from);
     run_oracle(c, from);
+    if (inside || in_transaction(c))
+        c->transaction_until = c->sent;
+}
+
+// Not when a pipelining client has sent more of a transaction than the server has answered: its oracle could
+// not tell what a cancelled statement leaves of it.
+bool client_may_cancel(const struct client *c) {
+    return !c->pipelines || (c->transaction_until <= c->answered && !in_transaction(c));
 }
 
 bool client_may_send(const struct client *c) {
@@ -395,8 +496,15 @@ static bool description_fits(const struct client *c, const struct frame *got, co
         return false;
     if (memcmp(got->body, wanted->body, at) != 0 || memcmp(got->body + at + 4, wanted->body + at + 4, 2) != 0)
         return false;
+    // A statement may be described as it was before a change whose end nobody has heard of when it was asked.
     uint32_t g = get_u32(got->body + at), w = get_u32(wanted->body + at);
-    return g == w || (w != UINT32_MAX && between(g, w, c->oracle.db->definitions));
+    uint32_t low = c->announced < w ? c->announced : w;
+    return g == w || (w != UINT32_MAX && between(g, low, c->oracle.db->definitions));
+}
+
+// The transaction of a statement that was cancelled.
+static bool is_aborted(const struct client *c, const struct frame *got, const struct frame *wanted) {
+    return c->aborted && got->type == B_READY_FOR_QUERY && got->body[0] == 'E' && wanted->body[0] == 'T';
 }
 
 static bool message_fits(const struct client *c, const struct frame *got, const struct frame *wanted) {
@@ -406,8 +514,8 @@ static bool message_fits(const struct client *c, const struct frame *got, const 
         return row_fits(c, got, wanted);
     if (got->type == B_ROW_DESCRIPTION)
         return description_fits(c, got, wanted);
-    return got->body_len == wanted->body_len &&
-           (!got->body_len || memcmp(got->body, wanted->body, got->body_len) == 0);
+    return got->body_len == wanted->body_len && (!got->body_len || is_aborted(c, got, wanted) ||
+                                                 memcmp(got->body, wanted->body, got->body_len) == 0);
 }
 
 static bool error_is(const struct frame *f, char field, const char *value) {
@@ -428,6 +536,32 @@ static bool skip_unit(struct client *c, const struct frame *got) {
     return next_wanted(c, &wanted) || wrong(c, "nothing was left to cancel", got, NULL);
 }
 
+// Inside a transaction it aborts it.
+static bool take_cancel(struct client *c, const struct frame *got) {
+    c->aborted = c->oracle.txn == 'T' && !c->pipelines; // see client_may_cancel
+    if (c->aborted)
+        c->oracle.txn = 'E';
+    return skip_unit(c, got);
+}
+
+// Rows of a transaction that is not READ COMMITTED, "…:r0:v000000:d0000", have one version.
+static bool snapshot_fits(struct client *c, const struct frame *got) {
+    const uint8_t *tail = got->body + got->body_len - 14, *p = tail;
+    if (got->body_len < 24 || tail[0] != ':' || tail[1] != 'v')
+        return true;
+    while (p[-1] >= '0' && p[-1] <= '9')
+        p--;
+    unsigned version = number_at(tail + 2, 6) + 1;
+    if (p[-1] != 'r' && p[-1] != 's')
+        return true;
+    c->snapshot = c->snapshot ? c->snapshot : version;
+    return c->snapshot == version;
+}
+
+static bool ends_transaction(const struct frame *got) {
+    return got->body_len > 6 && (memcmp(got->body, "COMMIT", 6) == 0 || memcmp(got->body, "ROLLBA", 6) == 0);
+}
+
 static bool take_message(struct client *c, const struct frame *got) {
     struct frame wanted;
     if (got->type == B_NOTIFICATION) {
@@ -439,10 +573,22 @@ static bool take_message(struct client *c, const struct frame *got) {
     if (!next_wanted(c, &wanted))
         return wrong(c, "nothing was asked for", got, NULL);
     if (error_is(got, 'C', "57014") && !error_is(&wanted, 'C', "57014"))
-        return c->answered < c->cancel_until ? skip_unit(c, got)
+        return c->answered < c->cancel_until ? take_cancel(c, got)
                                              : wrong(c, "was not asked to cancel", got, &wanted);
+    // A statement that was parsed before the definitions changed: which of them it meets is a matter of time.
+    if (error_is(got, 'C', "0A000") && c->oracle.db->definitions && !error_is(&wanted, 'C', "0A000"))
+        return take_cancel(c, got);
     if (!message_fits(c, got, &wanted))
         return wrong(c, "another answer", got, &wanted);
+    if (!c->unseen && got->type == B_COMMAND_COMPLETE && got->body_len == 12 &&
+        memcmp(got->body, "ALTER TABLE", 11) == 0)
+        c->oracle.db->announced++;
+    if (wanted.type == B_DATA_ROW && !snapshot_fits(c, got))
+        return wrong(c, "another snapshot", got, &wanted);
+    if (wanted.type == B_COMMAND_COMPLETE && ends_transaction(got))
+        c->snapshot = 0;
+    if (wanted.type == B_READY_FOR_QUERY)
+        c->aborted = false;
     c->answered += wanted.type == B_READY_FOR_QUERY;
     buf_consume(&c->oracle.out, wanted.size);
     return true;

@@ -18,14 +18,20 @@ struct client {
     bool pipelines;     // sends before it has read all answers
     unsigned calmness;  // one unit in so many is no lookup
     bool moody;         // the others are settings and what hides them
+    bool transactional; // most lookups come inside transactions
     bool focused;       // mostly the same lookup in the same framing
     bool gone;          // has closed or been closed
     bool said_goodbye;
-    unsigned long sent, answered; // units
-    unsigned long cancel_until;   // units before this one may be cancelled
-    bool cut;                     // the unit at hand ended with a cancel error: only ReadyForQuery is awaited
-    bool named[8];                // its prepared statements
-    bool fatal;                   // a FATAL error came
+    unsigned long sent, answered;    // units
+    bool unseen;                     // the proxy relays what it sends unread
+    unsigned announced;              // the database's, when the oldest unit that is not answered was sent
+    unsigned long cancel_until;      // units before this one may be cancelled
+    unsigned long transaction_until; // units before this one were sent inside a transaction
+    bool aborted;                    // a cancel has aborted the transaction, of which the oracle knew nothing
+    unsigned snapshot;               // the version that the transaction at hand sees, when it keeps to one
+    bool cut;      // the unit at hand ended with a cancel error: only ReadyForQuery is awaited
+    bool named[8]; // its prepared statements
+    bool fatal;    // a FATAL error came
     unsigned notifications;
     char failure[512]; // what is wrong; empty: nothing
 };
@@ -37,6 +43,7 @@ bool client_may_send(const struct client *c);
 // Sends a unit; `calm`: one that is a lookup or ends a transaction.
 void client_send(struct client *c, bool calm);
 void client_say_goodbye(struct client *c);
+bool client_may_cancel(const struct client *c);
 void client_cancels(struct client *c);
 // Reads what has come. False: something is wrong, see `failure`.
 bool client_receive(struct client *c, const uint8_t *bytes, size_t len);

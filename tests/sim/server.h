@@ -22,6 +22,7 @@
 struct database {         // what all sessions share
     unsigned version;     // counts writes
     unsigned definitions; // counts changes of definitions
+    unsigned announced;   // of those, how many a client was told of
 };
 
 #define SERVER_MAX_STATEMENTS 96
@@ -38,6 +39,16 @@ struct prepared {
 struct session_state { // what ROLLBACK brings back
     char schema[16], role[16];
     bool temp;
+    char level;   // default isolation: c, r, s
+    unsigned own; // writes of this transaction
+};
+
+#define SERVER_MAX_SAVEPOINTS 24
+
+struct savepoint {
+    char name[24];
+    struct session_state state;
+    bool local;
 };
 
 struct portal {
@@ -48,6 +59,7 @@ struct portal {
     unsigned n_keys;       // of a folded one
     int keys[1200];
     uint16_t n_formats, formats[8];
+    uint32_t max_rows; // of the Execute at hand
     const char *error; // SQLSTATE of a parameter that cannot be read
 };
 
@@ -59,6 +71,11 @@ struct server {
     struct session_state now, saved, login;
     bool local; // `saved` holds what SET LOCAL hid
     char txn;   // I, T or E
+    char level; // of the transaction: as session_state's
+    bool has_snapshot;
+    unsigned snapshot; // the version that a transaction of level r or s sees
+    struct savepoint savepoints[SERVER_MAX_SAVEPOINTS];
+    unsigned n_savepoints;
     bool failed, skipping, copying, closed;
     bool in_unit;                                    // an extended unit is open: `saved` is from its start
     struct prepared prepared[SERVER_MAX_STATEMENTS]; // [0] is the unnamed one
@@ -68,6 +85,7 @@ struct server {
     unsigned may_stall; // one in so many lookups takes long; 0: none
     unsigned stall;     // how long
     bool stalled;       // the statement at the front has had its pause
+    bool wrong;         // folded statements of several keys give the last one another's rows, or none
     bool cancelled;     // a cancel request came while it was busy
     bool trace;         // tell what runs
     uint64_t random;

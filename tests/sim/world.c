@@ -22,12 +22,28 @@ __attribute__((format(printf, 2, 3))) static void broken(struct world *w, const 
 
 // ---- effects
 
+static void trace(const struct connection *c, const char *where, const uint8_t *bytes, size_t len) {
+    struct frame f;
+    if (!getenv("SIM_TRACE"))
+        return;
+    printf("%lu: connection %u to %s: ", c->world->steps, c->id, where);
+    for (size_t at = 0; at < len && frame_header(bytes + at, len - at, &f) == FRAME_OK; at += f.size)
+        printf("%c%.*s", f.type, f.type == B_ERROR && at + f.size <= len && f.size > 24 ? 5 : 0,
+               (const char *)bytes + at + 20);
+    printf("\n");
+}
+
 static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
     struct connection *c = owner;
     (void)more;
     if (c->lending || !c->session)
         broken(c->world, "bytes for the client of connection %u, which is gone", c->id);
     alloc_disarm();
+    trace(c, "client", bytes, len);
+    // A statement that was prepared without the server means something else by now, and an open transaction
+    // or the rest of a unit would go on without it.
+    static const char fatal[] = "VFATAL\0C0A000";
+    c->lost_statement |= memmem(bytes, len, fatal, sizeof fatal - 1) != NULL;
     buf_put(&c->to_client, bytes, len);
 }
 
@@ -35,6 +51,7 @@ static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) 
     struct connection *c = owner;
     (void)more;
     alloc_disarm();
+    trace(c, "server", bytes, len);
     buf_put(&c->to_server, bytes, len);
 }
 
@@ -94,12 +111,14 @@ static void connection_open(struct world *w, struct connection *c) {
     if (w->options.calm && c->client.calmness < 100)
         c->client.calmness = 100;
     c->client.moody = w->options.moody;
+    c->client.transactional = w->options.transactional && dice(w, 4);
     if (w->options.moody)
         c->client.calmness = 25;
     c->client.focused = w->options.focused && dice(w, 8);
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
     c->server.stall = 60;
+    c->server.wrong = w->options.wrong;
     c->server.trace = getenv("SIM_TRACE") != NULL;
     char params[32];
     int n = snprintf(params, sizeof params, "user%c%s%c", 0, user, 0);
@@ -231,6 +250,7 @@ static void step_to_client(struct world *w, struct connection *c) {
     if (c->lending || (c->slow && !w->draining && dice(w, 8)))
         return;
     size_t n = piece(w, c->to_client.len);
+    c->client.unseen = c->session->opaque;
     if (!client_receive(&c->client, c->to_client.data, n))
         broken(w, "%s", c->client.failure);
     buf_consume(&c->to_client, n);
@@ -245,7 +265,7 @@ static void step_notify(struct world *w, struct connection *c) {
 }
 
 static void step_cancel(struct world *w, struct connection *c) {
-    if (!w->options.cancels || c->lending || w->draining)
+    if (!w->options.cancels || c->lending || w->draining || !client_may_cancel(&c->client))
         return;
     client_cancels(&c->client);
     enter(w);
@@ -304,7 +324,7 @@ static void settle(struct world *w, struct connection *c) {
     if (c->lending && c->finished) {
         connection_close(c);
     } else if (c->session->failed) {
-        if (!w->options.failing_malloc)
+        if (!w->options.failing_malloc && !(c->lost_statement && w->db.definitions))
             broken(w, "the session of connection %u failed", c->id);
         connection_close(c);
     } else if (c->server.closed && !c->server.out.len && !c->from_server.len) {
@@ -385,7 +405,7 @@ static void check_group(struct world *w, const struct group *g) {
 }
 
 static void check_session(struct world *w, const struct session *s) {
-    unsigned n = 0, forward = 0;
+    unsigned n = 0, forward = 0, framed = 0;
     bool sent = true, all_sent = true;
     for (const struct lookup *l = s->first; l; l = l->next, n++) {
         if (l->state == LOOKUP_SENT && !sent)
@@ -397,12 +417,19 @@ static void check_session(struct world *w, const struct session *s) {
         if (l->state == LOOKUP_BATCHED && (!l->batch || l->batch->members[l->member] != l))
             broken(w, "a lookup and its batch do not know each other");
     }
-    if (s->first && s->first->state == LOOKUP_ANSWERED)
+    if (s->first && s->first->state == LOOKUP_ANSWERED && pipeline_is_answered(s->first))
         broken(w, "an answer waits for nothing");
     if (n != s->n_lookups)
         broken(w, "session %lu has %u lookups and counts %u", (unsigned long)s->id, n, s->n_lookups);
-    for (unsigned i = 0; i < s->owed.n; i++)
-        forward += s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_FORWARD;
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        forward += o->kind == OWED_FORWARD;
+        framed += o->framed || o->kind == OWED_REPAIR;
+        if (framed && (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP))
+            broken(w, "a statement of the client's was sent behind what may abort its transaction");
+    }
+    if (framed != s->n_framed)
+        broken(w, "a session's count of framed units is wrong");
     if (forward != s->n_forward)
         broken(w, "a session's count of forwarded units is wrong");
     if (forward && !all_sent)
@@ -415,6 +442,8 @@ static void check(struct world *w) {
         check_group(w, g);
     for (const struct session *s = e->sessions; s; s = s->next)
         check_session(w, s);
+    if (e->counters.differences && !w->options.wrong)
+        broken(w, "a difference was found where there is none");
     if (e->groups.n > e->groups.max || e->shapes.n > e->shapes.max)
         broken(w, "a cache holds more than it may");
 }
@@ -438,8 +467,8 @@ static void check_idle(struct world *w) {
             broken(w, "a group is not idle: %u wait, %u under way, state %d", g->n_waiting, g->in_flight,
                    g->state);
     for (const struct session *s = e->sessions; s; s = s->next)
-        if (!s->opaque &&
-            (s->owed.n || s->n_lookups || s->cancelling || s->hold || s->held_full || s->n_expected))
+        if (!s->opaque && (s->owed.n || s->n_lookups || s->cancelling || s->hold || s->held_full ||
+                           s->n_expected || s->n_framed || s->repair_due))
             broken(w, "session %lu is not idle: owed %u, lookups %u, held %d %d, expected %u",
                    (unsigned long)s->id, s->owed.n, s->n_lookups, s->hold, s->held_full, s->n_expected);
 }
@@ -478,7 +507,10 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .max_answer = o->max_answer,
                                    .max_text = 4096,
                                    .timeout = o->timeout,
-                                   .vet_max_age = 1000000};
+                                   .vet_max_age = 1000000,
+                                   .verify = o->verify,
+                                   .never_slower = o->never_slower,
+                                   .check_one_in = o->check_one_in};
     w->engine = engine_create(&limits, &effects, w);
 }
 
@@ -514,6 +546,8 @@ static void report(const struct world *w) {
 static void world_end(struct world *w) {
 
     w->folded = (unsigned long)w->engine->counters.folded;
+    w->checked = (unsigned long)w->engine->counters.checked;
+    w->differences = (unsigned long)w->engine->counters.differences;
     if (getenv("SIM_TRACE"))
         report(w);
     for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)

@@ -14,6 +14,7 @@
 
 // A client, its session and its server connection: what proxy/link.c is in pgfold.
 struct connection {
+    bool lost_statement; // its session was closed since a statement of the client's had changed
     struct world *world;
     bool used;
     unsigned id;
@@ -30,8 +31,9 @@ struct connection {
 struct world_options {
     unsigned connections;
     bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, focused, bursty,
-        calm, moody;
-    unsigned window, timeout, max_keys, max_in_flight, max_waiting, max_answer, max_groups, max_shapes;
+        calm, moody, transactional, never_slower, verify, wrong;
+    unsigned window, timeout, max_keys, max_in_flight, max_waiting, max_answer, max_groups, max_shapes,
+        check_one_in;
 };
 
 struct world {
@@ -41,8 +43,8 @@ struct world {
     struct connection connections[WORLD_MAX_CONNECTIONS];
     uint64_t random, seed, now;
     unsigned next_id;
-    unsigned long units, folded, steps; // for the report
-    bool draining;                      // clients finish what they have begun
+    unsigned long units, folded, steps, checked, differences; // for the report
+    bool draining;                                            // clients finish what they have begun
     char failure[640];
 };
 

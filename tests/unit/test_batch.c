@@ -7,6 +7,7 @@
 
 #include "batching/batch.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/vetted.h"
 
 #define MAX_MEMBERS 8
 
@@ -22,12 +23,19 @@ struct fixture {
     struct buf sent;
 };
 
+static void vet(struct group_table *t, struct group *g, enum fold_form form, uint16_t columns) {
+    static const uint32_t type = OID_INT4;
+    struct vet_result r = {.answered = true, .ok = true, .key_unique = form == FORM_IN, .key_type = type};
+    put_vetting(g, &r, 1, &type, columns);
+    cr_assert_null(group_vetted(t, g, 1, 1));
+    cr_assert_eq(g->form, form);
+}
+
 // A group of "SELECT a FROM t WHERE id = $1" with these result formats, vetted for this form.
-static void setup(struct fixture *f, enum fold_form form, struct slice formats) {
+static void setup_columns(struct fixture *f, enum fold_form form, struct slice formats, uint16_t columns) {
     *f = (struct fixture){.sent = buf_make(10000)};
     enum reason why;
     struct msg_bind m = {.n_result_formats = (uint16_t)(formats.len / 2), .result_formats = formats.data};
-    struct vet_result r = {.answered = true, .ok = true, .key_unique = form == FORM_IN, .key_type = OID_INT4};
     shape_cache_init(&f->shapes, 10, 1000);
     identity_table_init(&f->identities);
     session_identity_init(&f->session, text_slice("server"), BYTES(""));
@@ -35,8 +43,11 @@ static void setup(struct fixture *f, enum fold_form form, struct slice formats) 
     struct shape *s = shape_extended(&f->shapes, text_slice("SELECT a FROM t WHERE id = $1"), 0, NULL, &why);
     f->group = group_for_extended(&f->groups, &f->identities, s,
                                   session_identity_current(&f->identities, &f->session), &m);
-    cr_assert_null(group_vetted(f->group, &r, 1, 1));
-    cr_assert_eq(f->group->form, form);
+    vet(&f->groups, f->group, form, columns);
+}
+
+static void setup(struct fixture *f, enum fold_form form, struct slice formats) {
+    setup_columns(f, form, formats, 1);
 }
 
 static void teardown(struct fixture *f) {
@@ -65,7 +76,8 @@ static struct lookup *add(struct fixture *f, const char *key) {
     struct lookup *l = calloc(1, sizeof *l + b.len);
     memcpy(l->bytes, b.data, b.len);
     l->len = b.len;
-    l->has_key = key_read(OID_INT4, 0, text_slice(key), &l->key);
+    l->raw[0] = (struct slice){l->bytes + 16, strlen(key)}; // behind the names, formats and counts
+    l->has_key = group_read_key(f->group, l->raw, l->keys);
     l->group = f->group;
     l->previous_waiting = f->group->last;
     *(f->group->last ? &f->group->last->next_waiting : &f->group->first) = l;
@@ -240,6 +252,45 @@ Test(batch, takes_no_more_keys_than_it_may) {
     teardown(&f);
 }
 
+// Two parts: equal only when both are, and an array for each.
+Test(batch, a_key_of_two_parts) {
+    static const uint32_t types[] = {OID_INT4, 25};
+    static const char *const values[][2] = {{"1", "a"}, {"1", "b"}, {"01", "a"}, {"2", "a"}};
+    struct vet_result r = {.answered = true, .ok = true};
+    struct fixture f;
+    enum reason why;
+    struct shape_text v;
+    struct frame fr;
+    struct msg_bind m;
+    struct slice array;
+    size_t walk = 0, at = 0;
+    setup(&f, FORM_LATERAL, BYTES(""));
+    struct slice text = text_slice("SELECT a FROM t WHERE id = 1 AND name = 'x'");
+    struct shape *s = shape_simple(&f.shapes, text, &v, &why);
+    s->keys = 3;
+    f.group = group_for_simple(&f.groups, &f.identities, s,
+                               session_identity_current(&f.identities, &f.session), text, &v);
+    put_vetting(f.group, &r, 2, types, 1);
+    cr_assert_null(group_vetted(&f.groups, f.group, 1, 1));
+    for (int i = 0; i < 4; i++) {
+        struct lookup *l = add(&f, "1");
+        l->simple = true;
+        l->raw[0] = text_slice(values[i][0]);
+        l->raw[1] = text_slice(values[i][1]);
+        cr_assert(group_read_key(f.group, l->raw, l->keys));
+    }
+    start_with(&f, true, 0, 100, 10000);
+    cr_assert(f.batch->n_members == 4 && f.batch->n_keys == 3);
+    for (; frame_read(f.sent.data + at, f.sent.len - at, &fr) == FRAME_OK && fr.type != F_BIND; at += fr.size)
+        ;
+    cr_assert(msg_bind_read(fr.body, fr.body_len, &m));
+    cr_assert(msg_bind_param_format(&m, 0) == 1 && msg_bind_param_format(&m, 1) == 0);
+    cr_assert(msg_bind_next_param(&m, &walk, &array) && get_u32(array.data + 12) == 3);
+    cr_assert(msg_bind_next_param(&m, &walk, &array));
+    cr_assert(slice_is(array, "{\"a\",\"b\",\"a\"}", 13));
+    teardown(&f);
+}
+
 // ---- what comes back
 
 Test(batch, in_form_gives_each_its_row) {
@@ -312,7 +363,7 @@ Test(batch, the_description_is_the_members_own) {
         struct fixture f;
         struct buf out = buf_make(1000);
         struct frame fr;
-        setup(&f, FORM_LATERAL, cases[i].formats);
+        setup_columns(&f, FORM_LATERAL, cases[i].formats, 2);
         add(&f, "1")->has_describe = true;
         start(&f);
         feed(&f, "31t");
@@ -458,11 +509,11 @@ Test(batch, a_description_of_another_shape_fails) {
     cr_assert(f.batch->failed);
     teardown(&f);
 
-    setup(&f, FORM_IN, BYTES("\0\0\0\1"));
+    setup(&f, FORM_IN, BYTES(""));
     add(&f, "1");
     start(&f);
     feed(&f, "31t");
-    describe(&f, "id", 3); // three columns, but two formats
+    describe(&f, "id", 3); // the original has one
     cr_assert(f.batch->failed);
     teardown(&f);
 }
@@ -500,22 +551,21 @@ Test(batch, an_answer_too_large_fails) {
 
 // ---- what changes meanwhile
 
-static void forget(struct group *g) {
-    group_forget(g);
+static void forget(struct fixture *f) {
+    group_forget(f->group);
 }
 
-static void refuse(struct group *g) {
-    g->state = GROUP_REFUSED;
+static void refuse(struct fixture *f) {
+    f->group->state = GROUP_REFUSED;
 }
 
-static void vet_anew(struct group *g) {
-    struct vet_result r = {.answered = true, .ok = true, .key_unique = true, .key_type = OID_INT4};
-    group_forget(g);
-    cr_assert_null(group_vetted(g, &r, 1, 1)); // the same statement, under the same definitions
+static void vet_anew(struct fixture *f) {
+    group_forget(f->group);
+    vet(&f->groups, f->group, FORM_IN, 1); // the same statement, under the same definitions
 }
 
 Test(batch, a_group_vetted_anew_voids_it) {
-    static void (*const changes[])(struct group *) = {forget, refuse, vet_anew};
+    static void (*const changes[])(struct fixture *) = {forget, refuse, vet_anew};
     static const char replies[] = "31tT2CZ";
     for (size_t i = 0; i < 3; i++) {
         for (size_t when = 0; when < sizeof replies - 1; when++) {
@@ -526,7 +576,7 @@ Test(batch, a_group_vetted_anew_voids_it) {
             for (size_t at = 0; at < sizeof replies - 1; at++) {
                 char type[2] = {replies[at], 0};
                 if (at == when)
-                    changes[i](f.group);
+                    changes[i](&f);
                 cr_assert_eq(feed(&f, type), *type == 'Z');
             }
             cr_assert(f.batch->failed, "change %zu before reply %zu", i, when);

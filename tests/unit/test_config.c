@@ -114,6 +114,8 @@ Test(config, defaults) {
     cr_assert_eq(c->max_statements, 2000);
     cr_assert_eq(c->timeout, 30000000);
     cr_assert_eq(c->vet_max_age, 60000000);
+    cr_assert(c->never_slower);
+    cr_assert_eq(c->check_one_in, 1000);
     config_destroy(c);
     config_destroy(NULL);
 }
@@ -129,7 +131,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 26);
+    cr_assert_eq(i, 28);
     config_destroy(defaults);
 }
 
@@ -382,7 +384,7 @@ Test(config, refused_files) {
         {"[pgfold]\nmode fold\n[what]\n",
          "f.ini:2: this line is not understood; write a [section], key = value, or a # before a comment"},
         {"[pgfold]\nmode = bold\nmode fold\n",
-         "f.ini:2: pgfold.mode: \"bold\" is not one of its values; write one of fold, observe"},
+         "f.ini:2: pgfold.mode: \"bold\" is not one of its values; write one of fold, observe, verify"},
         {"[pgfold\nmode = fold\n",
          "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
         // Twice.
@@ -426,7 +428,7 @@ Test(config, refused_files) {
         {"[pgfold]\nlog_format = xml\n",
          "f.ini:2: pgfold.log_format: \"xml\" is not one of its values; write one of text, json"},
         {"[pgfold]\nmode =\n",
-         "f.ini:2: pgfold.mode: \"\" is not one of its values; write one of fold, observe"},
+         "f.ini:2: pgfold.mode: \"\" is not one of its values; write one of fold, observe, verify"},
         {"[lookahead]\nmode = bounded\n",
          "f.ini:2: lookahead.mode = bounded is not possible; this version has no "
          "lookahead yet: set it to off or leave it out"},

@@ -31,21 +31,55 @@ static struct identity *current(struct fixture *f, int i) {
     return session_identity_current(&f->table, &f->s[i]);
 }
 
-static void prove_with(struct fixture *f, int i, const char *changed, const char *temp) {
+static void put_row(struct session_identity *s, const char *first, const char *second, const char *third) {
     struct buf b = buf_make(1000);
-    const char *row[] = {"digest", changed,
-                         "alice\x01"
-                         "alice\x01none",
-                         temp};
-    f->s[i].state = IDENTITY_PROVING;
-    put_text_row(&b, row, 4);
-    identity_proof_row(&f->s[i], (struct slice){b.data + 5, b.len - 5});
-    identity_proof_end(&f->table, &f->s[i], true);
+    const char *row[] = {first, second, third};
+    put_text_row(&b, row, 3);
+    proof_reader_row(&s->proof_reader, (struct slice){b.data + 5, b.len - 5});
     buf_free(&b);
 }
 
+static void put_reset(struct session_identity *s, const char *name, const char *value, const char *reset,
+                      const char *context) {
+    struct buf b = buf_make(1000);
+    const char *row[] = {name, value, reset, context};
+    put_text_row(&b, row, 4);
+    proof_reader_row(&s->proof_reader, (struct slice){b.data + 5, b.len - 5});
+    buf_free(&b);
+}
+
+struct answer {
+    const char *role, *search_path, *search_path_at_reset, *work_mem, *temp;
+};
+static const struct answer plain = {"alice", "public", "public", "4MB", "0"};
+
+static void answer_proof(struct fixture *f, int i, const struct answer *a, bool ok) {
+    struct session_identity *s = &f->s[i];
+    put_row(s, a->role, "alice", a->temp);
+    proof_reader_next(&s->proof_reader);
+    put_row(s, "DateStyle", "ISO, MDY", "Sets the display format for date and time values.");
+    put_row(s, "default_transaction_isolation", "read committed", NULL);
+    put_row(s, "search_path", a->search_path, NULL);
+    put_row(s, "transaction_isolation", i ? "serializable" : "read committed", NULL);
+    put_row(s, "work_mem", a->work_mem, NULL);
+    proof_reader_next(&s->proof_reader);
+    if (s->origin == ORIGIN_UNKNOWN) {
+        put_reset(s, "search_path", a->search_path, a->search_path_at_reset, "user");
+        put_reset(s, "work_mem", "4096", "4096", "user");
+        put_reset(s, "log_file_mode", "0600", "384", "sighup"); // so the server shows it
+        put_reset(s, "tcp_keepalives_idle", "7200", "0", "user");
+        proof_reader_next(&s->proof_reader);
+    }
+    identity_proof_end(&f->table, s, ok);
+}
+
+static void prove_with(struct fixture *f, int i, const struct answer *a) {
+    identity_proof_start(&f->s[i]);
+    answer_proof(f, i, a, true);
+}
+
 static void prove(struct fixture *f, int i) {
-    prove_with(f, i, NULL, "0");
+    prove_with(f, i, &plain);
 }
 
 static void set(struct fixture *f, int i, const char *name, const char *value) {
@@ -108,29 +142,98 @@ Test(identity, login_decides) {
 
 Test(identity, the_proof_decides) {
     struct fixture f = setup();
+    struct answer small = plain, large = plain;
+    small.work_mem = "1MB";
+    large.work_mem = "2MB";
     prove(&f, 0);
-    prove_with(&f, 1, "\x01work_mem=1", "0");
-    prove_with(&f, 2, "\x01work_mem=2", "0");
+    prove_with(&f, 1, &small);
+    prove_with(&f, 2, &large);
     cr_assert_neq(current(&f, 0), current(&f, 1));
     cr_assert_neq(current(&f, 1), current(&f, 2));
-    prove_with(&f, 2, "\x01work_mem=1", "0");
+    prove_with(&f, 2, &small);
     cr_assert_eq(current(&f, 1), current(&f, 2));
+    small.role = "bob";
+    prove_with(&f, 2, &small);
+    cr_assert_neq(current(&f, 1), current(&f, 2));
     teardown(&f);
 }
 
-// What the list tells about a setting, the proof need not tell.
-Test(identity, a_listed_setting_is_left_out_of_the_proof) {
+// What the list tells about a setting, the proof need not tell. Names are the statement's or the server's.
+Test(identity, it_makes_no_difference_whether_a_setting_came_before_the_proof) {
     struct fixture f = setup();
+    struct answer a = plain;
+    a.search_path = "a";
     set(&f, 0, "search_path", "a");
-    prove_with(&f, 0, "\x01search_path=a\x01work_mem=1", "0");
-    prove_with(&f, 1, "\x01work_mem=1", "0");
+    prove_with(&f, 0, &a);
+    prove(&f, 1);
     set(&f, 1, "search_path", "a");
     cr_assert_eq(current(&f, 0), current(&f, 1));
+    a.work_mem = "8MB";
+    prove_with(&f, 0, &a);
+    cr_assert_neq(current(&f, 0), current(&f, 1));
+    teardown(&f);
+}
+
+// The same value, but it would change when the server reads its configuration anew.
+Test(identity, a_value_of_the_configuration_is_not_one_of_the_session) {
+    struct fixture f = setup();
+    struct answer own = plain;
+    own.search_path_at_reset = "changed";
+    for (int i = 1; i < 3; i++)
+        session_identity_doubt(&f.table, &f.s[i]);
+    prove(&f, 0);
+    prove(&f, 1);
+    prove_with(&f, 2, &own);
+    cr_assert_eq(current(&f, 0), current(&f, 1),
+                 "asked for what RESET would make of it, and that is the same");
+    cr_assert_neq(current(&f, 0), current(&f, 2));
+    teardown(&f);
+}
+
+Test(identity, only_a_session_of_unknown_past_is_asked_for_reset_values) {
+    struct fixture f = setup();
+    cr_assert_null(strstr(identity_proof_start(&f.s[0]), "reset_val"));
+    answer_proof(&f, 0, &plain, true);
+    set(&f, 0, "search_path", "a");
+    session_identity_touched(&f.s[0], true);
+    cr_assert_null(strstr(identity_proof_start(&f.s[0]), "reset_val"));
+    session_identity_touched(&f.s[1], false);
+    cr_assert_not_null(strstr(identity_proof_start(&f.s[1]), "reset_val"));
+    session_identity_doubt(&f.table, &f.s[2]);
+    cr_assert_not_null(strstr(identity_proof_start(&f.s[2]), "reset_val"));
+    teardown(&f);
+}
+
+Test(identity, who_may_idle_in_a_transaction) {
+    struct fixture f = setup();
+    cr_assert(!session_identity_may_idle(&f.s[0]), "nothing is known");
+    prove(&f, 0);
+    cr_assert(!session_identity_may_idle(&f.s[0]), "the server has not said");
+    set(&f, 0, "idle_in_transaction_session_timeout", "'5min'");
+    cr_assert(!session_identity_may_idle(&f.s[0]), "a statement's value is not read");
+    teardown(&f);
+}
+
+Test(identity, the_isolation_of_transactions_is_known) {
+    struct fixture f = setup();
+    cr_assert_eq(session_identity_isolation(&f.s[0]), ISOLATION_UNKNOWN);
+    prove(&f, 0);
+    cr_assert_eq(session_identity_isolation(&f.s[0]), ISOLATION_READ_COMMITTED);
+    set(&f, 0, "default_transaction_isolation", "'SERIALIZABLE'");
+    cr_assert_eq(session_identity_isolation(&f.s[0]), ISOLATION_SERIALIZABLE);
+    set(&f, 0, "default_transaction_isolation", "raw 'repeatable read'");
+    cr_assert_eq(session_identity_isolation(&f.s[0]), ISOLATION_UNKNOWN);
+    set(&f, 0, "default_transaction_isolation", "'repeatable read'");
+    cr_assert_eq(session_identity_isolation(&f.s[0]), ISOLATION_REPEATABLE_READ);
+    set(&f, 0, "default_transaction_isolation", NULL);
+    cr_assert_eq(session_identity_isolation(&f.s[0]), ISOLATION_UNKNOWN);
     teardown(&f);
 }
 
 Test(identity, doubt_makes_private_until_the_next_proof) {
     struct fixture f = setup();
+    struct answer a = plain;
+    a.search_path = "a";
     prove(&f, 0);
     prove(&f, 1);
     set(&f, 0, "search_path", "a");
@@ -139,7 +242,7 @@ Test(identity, doubt_makes_private_until_the_next_proof) {
     cr_assert_eq(f.s[0].state, IDENTITY_UNPROVEN);
     cr_assert(current(&f, 0)->is_private);
     cr_assert_eq(f.s[0].n_settings, 1, "those that the server does not show are kept");
-    prove_with(&f, 0, "\x01search_path=a", "0");
+    prove_with(&f, 0, &a);
     cr_assert_not(current(&f, 0)->is_private);
     cr_assert_neq(current(&f, 0), current(&f, 1));
     teardown(&f);
@@ -155,11 +258,12 @@ Test(identity, a_doubt_changes_a_private_identity_too) {
 
 Test(identity, a_proof_that_was_overtaken_by_doubt_proves_nothing) {
     struct fixture f = setup();
-    f.s[0].state = IDENTITY_PROVING;
+    identity_proof_start(&f.s[0]);
     session_identity_doubt(&f.table, &f.s[0]);
     cr_assert_eq(f.s[0].state, IDENTITY_UNPROVEN);
-    identity_proof_end(&f.table, &f.s[0], true);
+    answer_proof(&f, 0, &plain, true);
     cr_assert_eq(f.s[0].state, IDENTITY_UNPROVEN);
+    cr_assert(current(&f, 0)->is_private);
     teardown(&f);
 }
 
@@ -168,55 +272,41 @@ static const struct {
     bool ok;
     enum identity_state state;
 } proofs[] = {
-    {"0", true, IDENTITY_PROVEN},      {"0", false, IDENTITY_REFUSED},
-    {"16500", true, IDENTITY_REFUSED}, // a temporary schema
-    {NULL, true, IDENTITY_REFUSED},    {"", true, IDENTITY_REFUSED},
+    {"0", true, IDENTITY_PROVEN},   {"0", false, IDENTITY_REFUSED}, {"16402", true, IDENTITY_REFUSED},
+    {"00", true, IDENTITY_REFUSED}, {"", true, IDENTITY_REFUSED},   {NULL, true, IDENTITY_REFUSED},
 };
 
 Test(identity, the_proof_must_end_well_and_know_no_temporary_schema) {
     for (size_t i = 0; i < sizeof proofs / sizeof *proofs; i++) {
         struct fixture f = setup();
-        struct buf b = buf_make(1000);
-        const char *row[] = {"digest", NULL, "roles", proofs[i].temp};
-        put_text_row(&b, row, 4);
-        f.s[0].state = IDENTITY_PROVING;
-        identity_proof_row(&f.s[0], (struct slice){b.data + 5, b.len - 5});
-        identity_proof_end(&f.table, &f.s[0], proofs[i].ok);
+        struct answer a = plain;
+        a.temp = proofs[i].temp;
+        identity_proof_start(&f.s[0]);
+        answer_proof(&f, 0, &a, proofs[i].ok);
         cr_assert_eq(f.s[0].state, proofs[i].state, "row %zu", i);
         cr_assert_eq(current(&f, 0)->is_private, proofs[i].state != IDENTITY_PROVEN);
-        buf_free(&b);
         teardown(&f);
     }
 }
 
-Test(identity, a_proof_without_a_row_is_refused) {
+Test(identity, a_proof_without_its_rows_is_refused) {
     struct fixture f = setup();
-    f.s[0].state = IDENTITY_PROVING;
+    identity_proof_start(&f.s[0]);
     identity_proof_end(&f.table, &f.s[0], true);
     cr_assert_eq(f.s[0].state, IDENTITY_REFUSED);
-    session_identity_doubt(&f.table, &f.s[0]);
-    cr_assert_eq(f.s[0].state, IDENTITY_REFUSED, "until the next DISCARD ALL");
-    session_identity_discard_all(&f.table, &f.s[0]);
-    cr_assert_eq(f.s[0].state, IDENTITY_UNPROVEN);
-    teardown(&f);
-}
-
-Test(identity, load_is_for_good) {
-    struct fixture f = setup();
-    prove(&f, 0);
-    session_identity_forever(&f.table, &f.s[0]);
-    session_identity_discard_all(&f.table, &f.s[0]);
-    session_identity_reset_all(&f.table, &f.s[0]);
-    session_identity_doubt(&f.table, &f.s[0]);
-    cr_assert_eq(f.s[0].state, IDENTITY_FOREVER);
-    cr_assert(current(&f, 0)->is_private);
-    cr_assert_not(session_identity_wants_proof(&f.s[0]));
+    identity_proof_start(&f.s[1]);
+    proof_reader_next(&f.s[1].proof_reader);
+    proof_reader_next(&f.s[1].proof_reader);
+    identity_proof_end(&f.table, &f.s[1], true);
+    cr_assert_eq(f.s[1].state, IDENTITY_REFUSED);
     teardown(&f);
 }
 
 Test(identity, what_the_text_does_not_tell_is_asked_of_the_server) {
-    static const struct { const char *name, *value; } doubtful[] = {{"search_path", NULL}, {"role", "boss"}};
-    for (size_t i = 0; i < 2; i++) {
+    static const struct {
+        const char *name, *value;
+    } doubtful[] = {{"search_path", NULL}, {"role", "boss"}, {"datestyle", "'ISO'"}};
+    for (size_t i = 0; i < 3; i++) {
         struct fixture f = setup();
         prove(&f, 0);
         set(&f, 0, doubtful[i].name, doubtful[i].value);
@@ -240,28 +330,55 @@ Test(identity, more_settings_than_are_kept_are_left_to_the_proof) {
     teardown(&f);
 }
 
-// After RESET ALL every setting has the value of the log-in, but the role is what it was.
-Test(identity, reset_all_forgets_settings_and_no_doubt) {
+// After RESET ALL every setting has the value of the log-in, but the role is what it was. The server is asked
+// once; what it said then is what the next one leads back to.
+Test(identity, reset_all_leads_back_to_what_was_proven_behind_the_last_one) {
     struct fixture f = setup();
+    struct answer boss = plain;
+    boss.role = "boss";
     for (int i = 0; i < 2; i++) {
+        prove(&f, i);
+        session_identity_reset_all(&f.table, &f.s[i]);
+        cr_assert_eq(f.s[i].state, IDENTITY_UNPROVEN);
         prove(&f, i);
         set(&f, i, "search_path", i ? "a" : "b");
         session_identity_reset_all(&f.table, &f.s[i]);
     }
     cr_assert_not(current(&f, 0)->is_private);
     cr_assert_eq(current(&f, 0), current(&f, 1));
-    set(&f, 0, "role", "boss");
-    session_identity_reset_all(&f.table, &f.s[0]);
-    cr_assert(current(&f, 0)->is_private, "the role is not reset");
     session_identity_doubt(&f.table, &f.s[1]);
     session_identity_reset_all(&f.table, &f.s[1]);
     cr_assert(current(&f, 1)->is_private, "doubt is more than settings");
+    set(&f, 0, "role", "boss");
+    prove_with(&f, 0, &boss);
+    session_identity_reset_all(&f.table, &f.s[0]);
+    cr_assert(current(&f, 0)->is_private, "the role is not reset");
     teardown(&f);
 }
 
-Test(identity, discard_all_leads_back_to_the_login) {
+// Nor does it lead back to a state that was made by more than it.
+Test(identity, what_came_behind_reset_all_is_not_part_of_it) {
+    struct fixture f = setup();
+    for (int i = 0; i < 3; i++) {
+        session_identity_reset_all(&f.table, &f.s[i]);
+        if (i == 0)
+            set(&f, i, "app.tenant", "1");
+        if (i == 1)
+            session_identity_touched(&f.s[i], true);
+        if (i == 2)
+            session_identity_doubt(&f.table, &f.s[i]);
+        prove(&f, i);
+        session_identity_reset_all(&f.table, &f.s[i]);
+        cr_assert(current(&f, i)->is_private, "%d", i);
+    }
+    teardown(&f);
+}
+
+Test(identity, discard_all_leads_back_to_what_was_proven_behind_the_last_one) {
     struct fixture f = setup();
     for (int i = 0; i < 2; i++) {
+        session_identity_discard_all(&f.table, &f.s[i]);
+        cr_assert(current(&f, i)->is_private);
         prove(&f, i);
         set(&f, i, i ? "role" : "search_path", "a");
         session_identity_doubt(&f.table, &f.s[i]);
@@ -269,17 +386,28 @@ Test(identity, discard_all_leads_back_to_the_login) {
     }
     cr_assert_not(current(&f, 0)->is_private);
     cr_assert_eq(current(&f, 0), current(&f, 1));
+    session_identity_reloaded(&f.table, &f.s[0]);
+    session_identity_discard_all(&f.table, &f.s[0]);
+    cr_assert(current(&f, 0)->is_private, "the configuration has changed");
     teardown(&f);
 }
 
-// A proof that was made after something had touched the session is not what DISCARD ALL leads back to.
-Test(identity, discard_all_trusts_a_clean_proof_alone) {
+// RESET ALL keeps the role, which DISCARD ALL does not.
+Test(identity, discard_all_does_not_trust_a_proof_behind_reset_all) {
     struct fixture f = setup();
-    session_identity_doubt(&f.table, &f.s[0]);
-    prove_with(&f, 0, "\x01search_path=a", "0");
-    session_identity_doubt(&f.table, &f.s[0]);
+    struct answer boss = plain;
+    boss.role = "boss";
+    set(&f, 0, "role", "boss");
+    session_identity_reset_all(&f.table, &f.s[0]);
+    prove_with(&f, 0, &boss);
     session_identity_discard_all(&f.table, &f.s[0]);
     cr_assert(current(&f, 0)->is_private);
+    prove(&f, 0);
+    set(&f, 0, "role", "boss");
+    session_identity_reset_all(&f.table, &f.s[0]);
+    prove_with(&f, 0, &boss);
+    session_identity_discard_all(&f.table, &f.s[0]);
+    cr_assert(current(&f, 0)->is_private, "RESET ALL behind it kept the role");
     teardown(&f);
 }
 

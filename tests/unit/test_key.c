@@ -55,7 +55,7 @@ Test(key, reads_plain_integers_in_their_range) {
         struct key k;
         cr_assert_eq(text_key(integers[i].oid, integers[i].text, &k), integers[i].ok, "%s", integers[i].text);
         if (integers[i].ok)
-            cr_assert_eq((int64_t)get_u64(k.bytes), integers[i].value, "%s", integers[i].text);
+            cr_assert_eq((int64_t)get_u64(k.of.bytes), integers[i].value, "%s", integers[i].text);
     }
 }
 
@@ -66,14 +66,13 @@ Test(key, one_number_is_one_key) {
     cr_assert(key_read(OID_INT2, 1, BYTES("\xff\xfe"), &two));
     cr_assert(key_read(OID_INT4, 1, BYTES("\xff\xff\xff\xfe"), &four));
     cr_assert(key_read(OID_INT8, 1, BYTES("\xff\xff\xff\xff\xff\xff\xff\xfe"), &eight));
-    cr_assert(memcmp(&text, &two, sizeof text) == 0);
-    cr_assert(memcmp(&text, &four, sizeof text) == 0);
-    cr_assert(memcmp(&text, &eight, sizeof text) == 0);
+    cr_assert(key_equal(&text, &two) && key_hash(&text, 1) == key_hash(&two, 1));
+    cr_assert(key_equal(&text, &four));
+    cr_assert(key_equal(&text, &eight));
 }
 
-Test(key, refuses_null_other_widths_and_formats) {
+Test(key, refuses_other_widths_and_formats) {
     struct key k;
-    cr_assert_not(key_read(OID_INT4, 0, (struct slice){0}, &k), "NULL");
     cr_assert_not(key_read(OID_INT4, 1, BYTES("\0\0\0\0\0\0\0\1"), &k), "8 bytes for an int4");
     cr_assert_not(key_read(OID_INT4, 1, BYTES("\0\1"), &k), "2 bytes for an int4");
     cr_assert_not(key_read(OID_INT4, 2, BYTES("\0\0\0\1"), &k), "format 2");
@@ -96,42 +95,173 @@ Test(key, reads_uuids_in_their_canonical_form) {
     for (size_t i = 0; i < sizeof uuids / sizeof *uuids; i++) {
         cr_assert_eq(text_key(OID_UUID, uuids[i].text, &k), uuids[i].ok, "%s", uuids[i].text);
         if (uuids[i].ok)
-            cr_assert(memcmp(&k, &first, sizeof k) == 0, "%s", uuids[i].text);
+            cr_assert(key_equal(&k, &first), "%s", uuids[i].text);
     }
     cr_assert(key_read(OID_UUID, 1, BYTES("\x09\x1f\x4c\x46\0\0\x40\0\x80\0\0\0\0\0\0\x0a"), &k));
-    cr_assert(memcmp(&k, &first, sizeof k) == 0);
+    cr_assert(key_equal(&k, &first));
+}
+
+// An array of these keys as a Bind parameter, without its length.
+static struct slice written(struct buf *b, uint32_t oid, uint16_t format, const struct key *keys, uint32_t n,
+                            uint32_t step) {
+    buf_reset(b);
+    key_write_array(b, oid, format, keys, n, step);
+    cr_assert_not(b->failed);
+    cr_assert_eq(get_u32(b->data), b->len - 4);
+    return (struct slice){b->data + 4, b->len - 4};
+}
+
+static bool same(struct slice a, struct slice b) {
+    return slice_is(a, (const char *)b.data, b.len);
 }
 
 Test(key, writes_arrays_as_array_recv_reads_them) {
     struct buf b = buf_make(1000);
-    struct key keys[2];
+    struct key keys[3];
     cr_assert(text_key(OID_INT4, "7", &keys[0]) && text_key(OID_INT4, "-1", &keys[1]));
-    key_write_array(&b, OID_INT4, keys, 2);
-    struct slice wanted = BYTES("\0\0\0\x24\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\2\0\0\0\1"
-                                "\0\0\0\4\0\0\0\7\0\0\0\4\xff\xff\xff\xff");
-    cr_assert(slice_is((struct slice){b.data, b.len}, (const char *)wanted.data, wanted.len));
-    static const struct {
-        uint32_t oid;
-        size_t width;
-    } widths[] = {{OID_INT2, 2}, {OID_INT8, 8}, {OID_UUID, 16}};
-    for (size_t i = 0; i < 3; i++) {
-        buf_reset(&b);
-        key_write_array(&b, widths[i].oid, keys, 2);
-        cr_assert_eq(b.len, 24 + 2 * (4 + widths[i].width));
-        cr_assert_eq(get_u32(b.data), b.len - 4);
-    }
-    buf_reset(&b);
-    key_write_array(&b, 25, keys, 2);
-    cr_assert(b.failed, "text has no array here");
+    cr_assert(key_read(OID_INT4, 1, (struct slice){0}, &keys[2]));
+    cr_assert(same(written(&b, OID_INT4, 1, keys, 2, 1), BYTES("\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\2\0\0\0\1"
+                                                               "\0\0\0\4\0\0\0\7\0\0\0\4\xff\xff\xff\xff")));
+    cr_assert(same(written(&b, OID_INT2, 1, keys, 1, 1), BYTES("\0\0\0\1\0\0\0\0\0\0\0\x15\0\0\0\1\0\0\0\1"
+                                                               "\0\0\0\2\0\7")));
+    cr_assert(same(written(&b, OID_INT8, 1, keys + 1, 2, 1),
+                   BYTES("\0\0\0\1\0\0\0\1\0\0\0\x14\0\0\0\2\0\0\0\1"
+                         "\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")),
+              "a NULL, and the flag that says so");
+    cr_assert(key_read_raw(BYTES("\0\1"), false, &keys[0]));
+    cr_assert(same(written(&b, 25, 1, keys, 2, 2), BYTES("\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\2\0\0\0\1"
+                                                         "\0\0\0\2\0\1\xff\xff\xff\xff")),
+              "every second one");
     buf_free(&b);
 }
 
-Test(key, types_have_names_both_ways) {
-    static const uint32_t oids[] = {OID_INT2, OID_INT4, OID_INT8, OID_UUID};
-    for (size_t i = 0; i < 4; i++)
-        cr_assert_eq(key_type_by_name(key_type_name(oids[i])), oids[i]);
-    cr_assert_null(key_type_name(25));
-    cr_assert_eq(key_type_by_name("text"), 0);
-    cr_assert_eq(key_array_type(25), 0);
-    cr_assert_not(key_type_is_integer(OID_UUID));
+static const struct {
+    const char *value;
+    bool doubled;
+    const char *array;
+} texts[] = {
+    {"a", false, "{\"a\"}"},           {"", false, "{\"\"}"},
+    {"NULL", false, "{\"NULL\"}"},     {NULL, false, "{NULL}"},
+    {"a b,{}", false, "{\"a b,{}\"}"}, {"\"", false, "{\"\\\"\"}"},
+    {"a\\b", false, "{\"a\\\\b\"}"},   {"it''s", false, "{\"it''s\"}"},
+    {"it''s", true, "{\"it's\"}"},     {"''''", true, "{\"''\"}"},
+    {"\"''", true, "{\"\\\"'\"}"},     {"\xc3\xa4", false, "{\"\xc3\xa4\"}"},
+};
+
+Test(key, writes_raw_text_in_quotes) {
+    struct buf b = buf_make(1000);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct key k;
+        struct slice v = texts[i].value ? text_slice(texts[i].value) : (struct slice){0};
+        cr_assert(key_read_raw(v, texts[i].doubled, &k));
+        cr_assert(same(written(&b, 25, 0, &k, 1, 1), text_slice(texts[i].array)), "%s", texts[i].array);
+    }
+    struct key two[2];
+    cr_assert(key_read_raw(text_slice("a"), false, &two[0]) && key_read_raw(text_slice("b"), false, &two[1]));
+    cr_assert(same(written(&b, 25, 0, two, 2, 1), text_slice("{\"a\",\"b\"}")));
+    buf_free(&b);
+}
+
+Test(key, raw_keys_are_told_by_their_bytes) {
+    static uint8_t bytes[KEY_MAX_RAW + 1];
+    struct key a, b, null;
+    cr_assert(key_read_raw(text_slice("1.0"), false, &a) && key_read_raw(text_slice("1.00"), false, &b));
+    cr_assert(key_read_raw((struct slice){0}, false, &null));
+    cr_assert(key_equal(&a, &a) && !key_equal(&a, &b) && !key_equal(&a, &null) && key_equal(&null, &null));
+    cr_assert(key_read_raw(text_slice(""), false, &b));
+    cr_assert_not(key_equal(&b, &null), "an empty string is not NULL");
+    cr_assert(key_read_raw((struct slice){bytes, KEY_MAX_RAW}, false, &a));
+    cr_assert_not(key_read_raw((struct slice){bytes, KEY_MAX_RAW + 1}, false, &a), "too long");
+}
+
+static const struct {
+    const char *array, *element; // element NULL: not one that is plainly written
+} arrays[] = {
+    {"{5}", "5"},
+    {"{\"a b\"}", "a b"},
+    {"{\"\"}", ""},
+    {"{\"NULL\"}", "NULL"},
+    {"{a}", "a"},
+    {"{\"{}\"}", "{}"},
+    {"{\"a,b\"}", "a,b"},
+    {"{it''s}", "it''s"},
+    {"{}", NULL},
+    {"{1,2}", NULL},
+    {"{NULL}", NULL},
+    {"{null}", NULL},
+    {"{{1}}", NULL},
+    {" {5}", NULL},
+    {"{5} ", NULL},
+    {"{ 5}", NULL},
+    {"{5 }", NULL},
+    {"{a b}", NULL},
+    {"[0:0]={5}", NULL},
+    {"{\"a\\\"b\"}", NULL},
+    {"{\"a\",\"b\"}", NULL},
+    {"{\"a\"b}", NULL},
+    {"{a\\b}", NULL},
+    {"5", NULL},
+    {"", NULL},
+    {"{\"}", NULL},
+    {"{", NULL},
+    {"{\"a\"\"b\"}", NULL},
+};
+
+Test(key, reads_text_arrays_of_one_element) {
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        struct slice element;
+        uint8_t *copy = exact_copy(arrays[i].array, strlen(arrays[i].array));
+        struct slice array = {copy, strlen(arrays[i].array)};
+        bool ok = key_array_element(0, array, OID_INT4, &element);
+        cr_assert_eq(ok, arrays[i].element != NULL, "%s", arrays[i].array);
+        if (ok)
+            cr_assert(same(element, text_slice(arrays[i].element)), "%s", arrays[i].array);
+        free(copy);
+    }
+    struct slice element;
+    cr_assert_not(key_array_element(0, (struct slice){0}, OID_INT4, &element), "NULL");
+}
+
+#define ARRAY(dimensions, flags, type, n, len) dimensions flags type n "\0\0\0\1" len "\0\0\0\5"
+#define ONE                                    "\0\0\0\1"
+#define INT                                    "\0\0\0\x17"
+#define LEN                                    "\0\0\0\4"
+
+Test(key, reads_binary_arrays_of_one_element) {
+    static const struct {
+        struct slice array;
+        bool ok;
+    } cases[] = {
+        {LIT(ARRAY(ONE, "\0\0\0\0", INT, ONE, LEN)), true},
+        {LIT(ARRAY(ONE, ONE, INT, ONE, LEN)), true},
+        {LIT(ARRAY("\0\0\0\2", ONE, INT, ONE, LEN)), false},
+        {LIT(ARRAY(ONE, "\0\0\0\2", INT, ONE, LEN)), false},
+        {LIT(ARRAY(ONE, ONE, "\0\0\0\x14", ONE, LEN)), false},
+        {LIT(ARRAY(ONE, ONE, INT, "\0\0\0\2", LEN)), false},
+        {LIT(ARRAY(ONE, ONE, INT, ONE, "\xff\xff\xff\xff")), false},
+        {LIT(ARRAY(ONE, ONE, INT, ONE, "\0\0\0\5")), false},
+        {LIT("\0\0\0\0\0\0\0\0" INT), false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slice element, a = cases[i].array;
+        uint8_t *copy = exact_copy(a.data, a.len);
+        bool ok = key_array_element(1, (struct slice){copy, a.len}, OID_INT4, &element);
+        cr_assert_eq(ok, cases[i].ok, "%zu", i);
+        if (ok)
+            cr_assert(same(element, BYTES("\0\0\0\5")));
+        free(copy);
+    }
+}
+
+Test(key, types_have_arrays) {
+    static const uint32_t oids[] = {OID_INT2, OID_INT4, OID_INT8, OID_UUID, 25, 1700, 16};
+    for (size_t i = 0; i < sizeof oids / sizeof *oids; i++) {
+        cr_assert_neq(key_array_type(oids[i]), 0);
+        cr_assert_eq(key_element_type(key_array_type(oids[i])), oids[i]);
+    }
+    cr_assert_eq(key_array_type(603), 0, "box: its arrays have another delimiter");
+    cr_assert_eq(key_array_type(0), 0);
+    cr_assert_eq(key_element_type(0), 0);
+    cr_assert(key_type_is_integer(OID_INT2) && !key_type_is_integer(OID_UUID) && !key_type_is_integer(25));
+    cr_assert(key_type_is_plain(OID_UUID) && !key_type_is_plain(25) && !key_type_is_plain(0));
 }

@@ -252,7 +252,27 @@ static const struct {
     {"SELECT a FROM t WHERE id = - -5", "SELECT a FROM t WHERE id = - -5", ""},
     {"SELECT a FROM t WHERE id = -5::int8", "SELECT a FROM t WHERE id = -5::int8", ""},
     {"SELECT a FROM t WHERE id = 5::int8", "SELECT a FROM t WHERE id = $1::int8", "5"},
-    {"SELECT a FROM t WHERE id = 1.5", "SELECT a FROM t WHERE id = 1.5", ""},
+    {"SELECT a FROM t WHERE id = 1.5 AND b = -.5e3", "SELECT a FROM t WHERE id = $1 AND b = $2", "1.5|-.5e3"},
+    {"SELECT a FROM t WHERE id = -1.5::int8", "SELECT a FROM t WHERE id = -1.5::int8", ""},
+    {"SELECT a FROM t WHERE id = CAST(5 AS int8)", "SELECT a FROM t WHERE id = CAST($1 AS int8)", "5"},
+    {"SELECT a FROM t WHERE id = cast('x' || b AS text)", "SELECT a FROM t WHERE id = cast($1 || b AS text)",
+     "'x'"},
+    {"SELECT a FROM t WHERE UPPER(n) = UPPER('x') AND lower('y') = m",
+     "SELECT a FROM t WHERE UPPER(n) = UPPER($1) AND lower('y') = m", "'x'"},
+    {"SELECT a FROM t WHERE x IN (lower('x'), upper('y'), trim('z'))",
+     "SELECT a FROM t WHERE x IN (lower($1), upper($2), trim('z'))", "'x'|'y'"},
+    {"SELECT lower('x') FROM t WHERE s.lower('y') = s.lower('z')",
+     "SELECT lower('x') FROM t WHERE s.lower('y') = s.lower('z')", ""},
+    {"SELECT a FROM t WHERE (x, y) = (1, 'b')", "SELECT a FROM t WHERE (x, y) = ($1, $2)", "1|'b'"},
+    {"SELECT a FROM t WHERE (x, y) IN ((1, 'b'), (-2, 'c'))",
+     "SELECT a FROM t WHERE (x, y) IN (($1, $2), ($3, $4))", "1|'b'|-2|'c'"},
+    {"SELECT a FROM t WHERE x = (5)", "SELECT a FROM t WHERE x = ($1)", "5"},
+    {"SELECT a FROM t WHERE x = -(5)", "SELECT a FROM t WHERE x = -(5)", ""},
+    {"SELECT a FROM t WHERE x = f(5) AND y = (f(6))", "SELECT a FROM t WHERE x = f(5) AND y = (f(6))", ""},
+    {"SELECT a FROM t WHERE x = (SELECT 5, 6)", "SELECT a FROM t WHERE x = (SELECT 5, 6)", ""},
+    {"SELECT a FROM t WHERE (x, y) = (WITH z AS (SELECT 1, 2) SELECT 3, 4)",
+     "SELECT a FROM t WHERE (x, y) = (WITH z AS (SELECT 1, 2) SELECT 3, 4)", ""},
+    {"SELECT a FROM t LIMIT (5)", "SELECT a FROM t LIMIT (5)", ""},
     {"SELECT  a\n\tFROM t -- x\n WHERE id = 5", "SELECT a FROM t WHERE id = $1", "5"},
     {"/* x */ SELECT/**/a FROM t", "SELECT a FROM t", ""},
     {"SELECT a FROM t WHERE id = 5 /* trace='1' */", "SELECT a FROM t WHERE id = $1", "5"},
@@ -357,6 +377,26 @@ Test(shape_text, at_most_32_values) {
     cr_expect_eq(scan_only(text, 1000), SHAPE_OK);
     strcpy(text + len, ",1)");
     cr_expect_eq(scan_only(text, 1000), SHAPE_TOO_MANY);
+}
+
+Test(shape_text, long_lists_are_joined) {
+    static const char *const cases[][2] = {
+        {"SELECT a FROM t WHERE id IN (1, 2,3 , -4,'5') AND b = 6",
+         "SELECT a FROM t WHERE id IN ($1) AND b = $1"},
+        {"SELECT a FROM t WHERE id IN (1) OR id IN (2, f(3), 4, 5)",
+         "SELECT a FROM t WHERE id IN ($1) OR id IN ($1, f(3), $1)"},
+        {"SELECT a FROM t WHERE id = ANY (ARRAY[1,\n2]) LIMIT 5",
+         "SELECT a FROM t WHERE id = ANY (ARRAY[$1]) LIMIT $1"},
+        {"SELECT a FROM t WHERE id IN (1, /* x */ 2)", "SELECT a FROM t WHERE id IN ($1)"},
+        {"SELECT 1, 2 FROM t WHERE (a, b) IN ((1, 2), (3, 4))",
+         "SELECT 1, 2 FROM t WHERE (a, b) IN (($1), ($1))"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = buf_make(1000);
+        cr_expect_eq(shape_text_join(cases[i][0], strlen(cases[i][0]), &out), SHAPE_OK);
+        cr_expect(buf_is(&out, cases[i][1]), "%.*s", (int)out.len, (char *)out.data);
+        buf_free(&out);
+    }
 }
 
 Test(shape_text, statement_len_leaves_the_tail_out) {

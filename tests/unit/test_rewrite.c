@@ -3,13 +3,14 @@
 // The folded statement's text, form by form.
 #include <criterion/criterion.h>
 
-#include "batching/key.h"
 #include "batching/rewrite.h"
 #include "tests/unit/bytes.h"
 
-#define LATERAL(type, text, fence)                                                                           \
-    "SELECT pgfold_k.n, pgfold_q.* FROM pg_catalog.unnest($1::pg_catalog." type                              \
-    "[]) WITH ORDINALITY AS pgfold_k(v, n) CROSS JOIN LATERAL (" text fence " AS pgfold_q"
+#define HEAD(arrays, names)                                                                                  \
+    "SELECT pgfold_k.pgfold_n, pgfold_q.* FROM ROWS FROM (" arrays ") WITH ORDINALITY AS pgfold_k(" names    \
+    ", pgfold_n) CROSS JOIN LATERAL ("
+#define ONE(n)               HEAD("pg_catalog.unnest($" #n ")", "pgfold_v1")
+#define LATERAL(text, fence) ONE(1) text fence " AS pgfold_q"
 
 static const struct {
     const char *text;
@@ -23,19 +24,19 @@ static const struct {
     {"SELECT a FROM t WHERE id = $1 AND b = $2", FORM_IN,
      "SELECT \"id\", a FROM t WHERE id = ANY ($1) AND b = $2"},
     {"SELECT a FROM t WHERE id = $1", FORM_LATERAL,
-     LATERAL("int4", "SELECT a FROM t WHERE id = pgfold_k.v", " OFFSET 0)")},
+     LATERAL("SELECT a FROM t WHERE id = pgfold_k.pgfold_v1", " OFFSET 0)")},
     {"SELECT a FROM t WHERE id = $1 LIMIT 1", FORM_LATERAL,
-     LATERAL("int4", "SELECT a FROM t WHERE id = pgfold_k.v LIMIT 1", ")")},
+     LATERAL("SELECT a FROM t WHERE id = pgfold_k.pgfold_v1 LIMIT 1", ")")},
     {"SELECT a AS limit FROM t WHERE id = $1", FORM_LATERAL,
-     LATERAL("int4", "SELECT a AS limit FROM t WHERE id = pgfold_k.v", " OFFSET 0)")},
+     LATERAL("SELECT a AS limit FROM t WHERE id = pgfold_k.pgfold_v1", " OFFSET 0)")},
     {"SELECT \"limit\" FROM t WHERE id = $1", FORM_LATERAL,
-     LATERAL("int4", "SELECT \"limit\" FROM t WHERE id = pgfold_k.v", " OFFSET 0)")},
+     LATERAL("SELECT \"limit\" FROM t WHERE id = pgfold_k.pgfold_v1", " OFFSET 0)")},
     {"SELECT a FROM t WHERE id = $1 /* LIMIT 1 */", FORM_LATERAL,
-     LATERAL("int4", "SELECT a FROM t WHERE id = pgfold_k.v", " OFFSET 0)")},
+     LATERAL("SELECT a FROM t WHERE id = pgfold_k.pgfold_v1", " OFFSET 0)")},
     {"SELECT a FROM t WHERE id = $1 -- x", FORM_LATERAL,
-     LATERAL("int4", "SELECT a FROM t WHERE id = pgfold_k.v", " OFFSET 0)")},
+     LATERAL("SELECT a FROM t WHERE id = pgfold_k.pgfold_v1", " OFFSET 0)")},
     {"SELECT a FROM t WHERE id = $1::int4", FORM_LATERAL,
-     LATERAL("int4", "SELECT a FROM t WHERE id = pgfold_k.v::int4", " OFFSET 0)")},
+     LATERAL("SELECT a FROM t WHERE id = pgfold_k.pgfold_v1::int4", " OFFSET 0)")},
 };
 
 Test(rewrite, extended_shapes) {
@@ -46,7 +47,7 @@ Test(rewrite, extended_shapes) {
         struct buf out = buf_make(1000);
         struct shape *s = shape_extended(&c, text_slice(extended[i].text), 0, NULL, &why);
         cr_assert(s && s->reason == REASON_NONE, "%s", extended[i].text);
-        cr_assert(rewrite_folded(s, 0, extended[i].form, OID_INT4, NULL, &out));
+        cr_assert(rewrite_folded(s, 1, extended[i].form, NULL, &out));
         buf_put_u8(&out, 0);
         cr_assert_str_eq((char *)out.data, extended[i].folded);
         buf_free(&out);
@@ -67,9 +68,46 @@ Test(rewrite, simple_shapes_get_their_constants_back) {
     cr_assert(s && s->reason == REASON_NONE && v.n_values == 2);
     for (int i = 0; i < 2; i++)
         values[i] = (struct slice){text.data + v.values[i].at, v.values[i].len};
-    cr_assert(rewrite_folded(s, 0, FORM_IN, OID_INT4, values, &out));
+    cr_assert(rewrite_folded(s, 1, FORM_IN, values, &out));
     buf_put_u8(&out, 0);
     cr_assert_str_eq((char *)out.data, "SELECT \"id\", a FROM t WHERE id = ANY ($1) AND b = 'x''y'");
+    buf_free(&out);
+    shape_cache_finish(&c);
+}
+
+// Several keys: each its own array, under its own number or, in a simple shape, counted.
+Test(rewrite, several_keys) {
+    struct shape_cache c;
+    struct shape_text v;
+    enum reason why;
+    struct buf out = buf_make(1000);
+    struct slice values[3];
+    shape_cache_init(&c, 50, 1000);
+    struct shape *s =
+        shape_extended(&c, text_slice("SELECT a FROM t WHERE x = $3 AND y = $1 AND z = $2"), 0, NULL, &why);
+    cr_assert(rewrite_folded(s, 5, FORM_LATERAL, NULL, &out));
+    buf_put_u8(&out, 0);
+    cr_assert_str_eq((char *)out.data,
+                     HEAD("pg_catalog.unnest($3), pg_catalog.unnest($2)",
+                          "pgfold_v1, pgfold_v3") "SELECT a FROM t WHERE x = pgfold_k.pgfold_v1 AND y = $1 "
+                                                  "AND z = pgfold_k.pgfold_v3 "
+                                                  "OFFSET 0) AS pgfold_q");
+    struct slice text = text_slice("SELECT a FROM t WHERE x = 5 AND y = 'b' AND z = -1");
+    s = shape_simple(&c, text, &v, &why);
+    for (int i = 0; i < 3; i++)
+        values[i] = (struct slice){text.data + v.values[i].at, v.values[i].len};
+    buf_reset(&out);
+    cr_assert(rewrite_folded(s, 6, FORM_LATERAL, values, &out));
+    buf_put_u8(&out, 0);
+    cr_assert_str_eq((char *)out.data,
+                     HEAD("pg_catalog.unnest($1), pg_catalog.unnest($2)",
+                          "pgfold_v2, pgfold_v3") "SELECT a FROM t WHERE x = 5 AND y = pgfold_k.pgfold_v2 "
+                                                  "AND z = pgfold_k.pgfold_v3 "
+                                                  "OFFSET 0) AS pgfold_q");
+    buf_reset(&out);
+    cr_assert(rewrite_original(s, 5, values, &out));
+    buf_put_u8(&out, 0);
+    cr_assert_str_eq((char *)out.data, "SELECT a FROM t WHERE x = $1 AND y = 'b' AND z = $2");
     buf_free(&out);
     shape_cache_finish(&c);
 }
@@ -81,6 +119,16 @@ static const struct {
     {"SELECT a FROM t WHERE id = $1", true},
     {"SELECT a FROM t WHERE id = $1 AND b = 'x'", true},
     {"SELECT a FROM t WHERE $1 = id", false},
+    {"SELECT a FROM t WHERE (id) = $1", true},
+    {"SELECT a FROM t WHERE id = ($1)", false},
+    {"SELECT a FROM t WHERE id = /* x */ $1", true},
+    {"SELECT a FROM t WHERE id = ANY ($1)", false},
+    {"SELECT a FROM t WHERE id IN ($1)", false},
+    {"SELECT a FROM t WHERE lower(id) = $1", false},
+    {"SELECT a FROM t x(id) WHERE id = $1", false},
+    {"SELECT a FROM t WHERE id = $1 OR b", false},
+    {"SELECT a FROM t, u WHERE id = $1", false},
+    {"SELECT count(*) FROM t WHERE id = $1", false},
     {"SELECT a FROM t WHERE id = $1::int4", false},
     {"SELECT a FROM t WHERE id = $1 LIMIT 1", false},
     {"SELECT a FROM t WHERE id = $1 ORDER BY a", false},
@@ -108,10 +156,10 @@ Test(rewrite, refuses_what_could_mean_our_own_names) {
     struct buf out = buf_make(1000), small = buf_make(20);
     shape_cache_init(&c, 50, 1000);
     struct shape *s = shape_extended(&c, text_slice("SELECT pgfold_k FROM t WHERE id = $1"), 0, NULL, &why);
-    cr_assert_not(rewrite_folded(s, 0, FORM_LATERAL, OID_INT4, NULL, &out));
+    cr_assert_not(rewrite_folded(s, 1, FORM_LATERAL, NULL, &out));
     s = shape_extended(&c, text_slice("SELECT a FROM t WHERE id = $1"), 0, NULL, &why);
-    cr_assert_not(rewrite_folded(s, 0, FORM_LATERAL, 25, NULL, &out), "a type that is no key's");
-    cr_assert_not(rewrite_folded(s, 0, FORM_LATERAL, OID_INT4, NULL, &small), "no room");
+    cr_assert_not(rewrite_folded(s, 0, FORM_LATERAL, NULL, &out), "no key");
+    cr_assert_not(rewrite_folded(s, 1, FORM_LATERAL, NULL, &small), "no room");
     buf_free(&out);
     buf_free(&small);
     shape_cache_finish(&c);

@@ -199,11 +199,11 @@ Test(session, a_lookup_that_runs_alone_has_its_own_statement) {
     sync(&f);
     say(&f);
     engine_turn(f.engine, 2);
-    cr_assert_str_eq(types_of(&f.to_server), "PSBESPBES");
+    cr_assert_str_eq(types_of(&f.to_server), "PDBESPBES");
     cr_assert_str_eq(sent(&f, 'P', 0), one);
     cr_assert_str_eq(sent(&f, 'P', 1), two);
     buf_reset(&f.to_client);
-    reply(&f, "1Z2CZ12CZ");
+    reply(&f, "1tT2CZ12CZ");
     cr_assert_str_eq(types_of(&f.to_client), "2CZ12CZ", "the client asked for one Parse");
     teardown(&f);
 }
@@ -226,7 +226,7 @@ Test(session, a_parse_that_is_not_reached_names_nothing) {
     say(&f);
     reply(&f, "2CZ");
     cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
-    cr_assert_not(f.session->identity.clean, "what ran is not known");
+    cr_assert_eq(f.session->identity.origin, ORIGIN_UNKNOWN, "what ran is not known");
     cr_assert_str_eq(types_of(&f.to_server), "PSCPSBES", "the server is left to say what the statement is");
     teardown(&f);
 }
@@ -245,9 +245,9 @@ Test(session, a_lookup_behind_the_proof_is_vetted) {
     cr_assert_eq(strncmp(sent(&f, 'Q', 2), "SELECT NOT EXISTS", 17), 0, "%s", sent(&f, 'Q', 2));
     cr_assert_str_eq(sent(&f, 'Q', 3), "SELECT a FROM v WHERE id = 1");
     reply(&f, "TCZ");
-    const char *proof[] = {"digest", NULL, "roles", "0"}, *no[] = {"f"};
-    put_text_row(&f.message, proof, 4);
-    reply(&f, "CZ");
+    const char *users[] = {"alice", "alice", "0"}, *no[] = {"f"};
+    put_text_row(&f.message, users, 3);
+    reply(&f, "CCZ");
     cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
     put_text_row(&f.message, no, 1);
     reply(&f, "CZ");
@@ -370,5 +370,147 @@ Test(session, a_cancel_ends_the_lookup_that_waits) {
     reply(&f, "TCZ");
     cr_assert_str_eq(types_of(&f.to_client), "EZTCZ");
     cr_assert_eq(f.session->n_lookups, 0);
+    teardown(&f);
+}
+
+// A large Bind comes in pieces, and its names tell what it runs.
+Test(session, a_large_bind_is_read_by_its_names_wherever_it_is_cut) {
+    struct fixture f;
+    setup(&f, false);
+    write_parse(&f.message, text_slice("statement"), text_slice("SET search_path = a"), NULL, 0);
+    sync(&f);
+    say(&f);
+    reply(&f, "1Z");
+    static const char head[] = "B\0\1\0\0\0statement\0\0\0\0\1\0\0\xff\0";
+    for (size_t cut = 5; cut < 16; cut++)
+        cr_assert_eq(session_from_client(f.session, (const uint8_t *)head, cut), 0, "cut at %zu", cut);
+    cr_assert_eq(session_from_client(f.session, (const uint8_t *)head, sizeof head - 1), sizeof head - 1);
+    cr_assert_not(f.session->opaque);
+    cr_assert_eq(f.session->portal, session_statement(f.session, text_slice("statement")));
+    teardown(&f);
+}
+
+// ---- statements that are prepared without the server
+
+static const char three[] = "SELECT a FROM t WHERE id = $1 AND b = $2";
+
+// Proven, and told by the server what `text` looks like.
+static void learn(struct fixture *f, const char *text) {
+    const char *yes[] = {"t"};
+    f->session->identity.state = IDENTITY_PROVEN;
+    parse(f, text);
+    write_describe(&f->message, 'S', text_slice(""));
+    sync(f);
+    say(f); // behind the catalogue's verdict
+    put_text_row(&f->message, yes, 1);
+    reply(f, "CZ");
+    reply(f, "1tTZ");
+    buf_reset(&f->to_client);
+    buf_reset(&f->to_server);
+}
+
+static void prepare(struct fixture *f, const char *name, const char *text) {
+    write_parse(&f->message, text_slice(name), text_slice(text), NULL, 0);
+    write_describe(&f->message, 'S', text_slice(name));
+    sync(f);
+    say(f);
+}
+
+static void run_named(struct fixture *f, const char *name) {
+    size_t at = write_begin(&f->message, F_BIND);
+    buf_put_str(&f->message, "");
+    buf_put_str(&f->message, name);
+    buf_put(&f->message, "\0\0\0\1\0\0\0\1\x35\0\0", 11);
+    write_end(&f->message, at);
+    write_execute_all(&f->message, text_slice(""));
+    sync(f);
+    say(f);
+    engine_turn(f->engine, f->engine->now + 1);
+}
+
+Test(session, a_known_statement_is_prepared_without_the_server) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    cr_assert_str_eq(types_of(&f.to_client), "1tTZ");
+    cr_assert_str_eq(types_of(&f.to_server), "");
+    buf_reset(&f.to_client);
+    run_named(&f, "x"); // alone: the server gets the statement in the same write
+    cr_assert_str_eq(types_of(&f.to_server), "CPDBES");
+    reply(&f, "31tT2CZ");
+    cr_assert_str_eq(types_of(&f.to_client), "2CZ");
+    buf_reset(&f.to_server);
+    run_named(&f, "x");
+    cr_assert_str_eq(types_of(&f.to_server), "BES", "it is there");
+    prepare(&f, "y", three);
+    cr_assert_not_null(strstr(types_of(&f.to_server), "PDS"));
+    teardown(&f);
+}
+
+Test(session, a_statement_that_the_server_refuses_fails_where_it_is_used) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    buf_reset(&f.to_client);
+    run_named(&f, "x");
+    reply(&f, "3EZ");
+    cr_assert_str_eq(types_of(&f.to_client), "EZ");
+    buf_reset(&f.to_server);
+    run_named(&f, "x");
+    cr_assert_str_eq(types_of(&f.to_server), "CPDBES", "once more");
+    teardown(&f);
+}
+
+// The columns that the client was told of are no longer those of the rows.
+Test(session, rows_of_other_columns_are_not_passed_on) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    buf_reset(&f.to_client);
+    run_named(&f, "x");
+    reply(&f, "31tn2DCZ");
+    cr_assert_str_eq(types_of(&f.to_client), "EZ");
+    buf_reset(&f.to_client);
+    buf_reset(&f.to_server);
+    prepare(&f, "y", one);
+    cr_assert_str_eq(types_of(&f.to_client), "", "what was known is forgotten");
+    teardown(&f);
+}
+
+Test(session, what_the_server_never_heard_of_is_closed_without_it) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    write_close(&f.message, 'S', text_slice("x"));
+    sync(&f);
+    say(&f);
+    prepare(&f, "pdo_stmt_1", one);
+    query(&f, "DEALLOCATE pdo_stmt_1");
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_client), "1tTZ3Z1tTZCZ");
+    cr_assert_str_eq(types_of(&f.to_server), "");
+    query(&f, "DEALLOCATE pdo_stmt_1");
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "Q", "the server knows what to say");
+    teardown(&f);
+}
+
+// A function may execute what the client has prepared.
+Test(session, what_cannot_be_read_finds_all_statements) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    prepare(&f, "y", one);
+    query(&f, "EXECUTE x(1)");
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "CPDSCPDSQ");
+    reply(&f, "31tTZ31tTZ");
+    cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZ");
+    cr_assert(session_statement(f.session, text_slice("x"))->on_server);
     teardown(&f);
 }

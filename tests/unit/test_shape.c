@@ -113,6 +113,33 @@ Test(shape, texts_without_one_say_why) {
 }
 
 // Of two candidates the one that varies becomes the key.
+static struct shape *listed(struct shape_cache *c, int n) {
+    char text[1000] = "SELECT a FROM t WHERE id IN (1";
+    struct shape_text values;
+    enum reason why;
+    for (int i = 1; i < n; i++)
+        strcat(text, ", 17");
+    strcat(text, ")");
+    struct shape *s = shape_simple(c, text_slice(text), &values, &why);
+    cr_assert_not_null(s);
+    return s;
+}
+
+// Long lists of ids are no lookups; of whatever length, they are one shape that tells what is read.
+Test(shape, long_lists_have_one_shape) {
+    struct shape_cache c;
+    shape_cache_init(&c, 8, 1000);
+    struct shape *s = listed(&c, 40);
+    cr_expect_eq(s->parsed->kind, STATEMENT_READ);
+    cr_expect_eq(s->reason, REASON_PARAMETERS);
+    cr_expect_eq(s->parsed->n_relations, 1);
+    cr_expect_eq(listed(&c, 100), s);
+    cr_expect_neq(listed(&c, 1), s);
+    cr_expect_eq(listed(&c, 1)->reason, REASON_NONE);
+    cr_expect_neq(listed(&c, SHAPE_MAX_VALUES), s);
+    shape_cache_finish(&c);
+}
+
 Test(shape, learns_which_candidate_varies) {
     struct shape_cache c;
     shape_cache_init(&c, 8, 1000);
@@ -124,8 +151,64 @@ Test(shape, learns_which_candidate_varies) {
         shape_watch(s, 0, text_slice("7"));
         shape_watch(s, 1, text_slice(id));
     }
-    cr_assert_eq(s->key, 1);
     shape_watch(s, SHAPE_MAX_KEYS, text_slice("7")); // more than are watched: no harm
+    shape_cache_finish(&c);
+}
+
+// Looks up n times; the i-th candidate changes its value every period[i]-th time, never when 0.
+static uint32_t look_up(struct shape *s, int n, const int *period, int candidates) {
+    uint32_t keys = 0;
+    for (int at = 1; at <= n; at++) {
+        for (int i = 0; i < candidates; i++) {
+            char value[16];
+            snprintf(value, sizeof value, "%d", period[i] ? at / period[i] : 0);
+            shape_watch(s, i, text_slice(value));
+        }
+        keys = shape_keys(s);
+    }
+    return keys;
+}
+
+static const struct {
+    const char *name;
+    int period[3];
+    uint32_t keys;
+} varying[] = {
+    {"nothing varies", {0, 0, 0}, 4},     {"the first", {1, 0, 0}, 1},    {"two together", {1, 1, 0}, 3},
+    {"one now and then", {1, 10, 0}, 3},  {"one hardly", {1, 0, 100}, 1}, {"all", {1, 1, 1}, 7},
+    {"one seldom, alone", {0, 12, 0}, 2},
+};
+
+Test(shape, keys_are_the_candidates_that_vary) {
+    for (size_t i = 0; i < sizeof varying / sizeof *varying; i++) {
+        struct shape_cache c;
+        shape_cache_init(&c, 8, 1000);
+        struct shape *s = extended(&c, "SELECT a FROM t WHERE a = $1 AND b = $2 AND c = $3", BYTES(""));
+        uint32_t keys = look_up(s, 300, varying[i].period, 3);
+        cr_assert_eq(keys, varying[i].keys, "%s: %x", varying[i].name, keys);
+        shape_cache_finish(&c);
+    }
+}
+
+// What varies changes, the key follows; and while nothing varies it stays what it was.
+Test(shape, keys_follow_what_varies) {
+    static const int first[] = {1, 0}, second[] = {0, 1}, none[] = {0, 0};
+    struct shape_cache c;
+    shape_cache_init(&c, 8, 1000);
+    struct shape *s = extended(&c, "SELECT a FROM t WHERE a = $1 AND b = $2", BYTES(""));
+    cr_assert_eq(look_up(s, 200, first, 2), 1);
+    cr_assert_eq(look_up(s, 1000, second, 2), 2);
+    cr_assert_eq(look_up(s, 2000, none, 2), 2);
+    shape_cache_finish(&c);
+}
+
+Test(shape, a_key_has_no_more_parts_than_it_may) {
+    static const int all[] = {1, 3, 1, 1, 2, 1};
+    struct shape_cache c;
+    shape_cache_init(&c, 8, 1000);
+    struct shape *s = extended(
+        &c, "SELECT a FROM t WHERE a = $1 AND b = $2 AND c = $3 AND d = $4 AND e = $5 AND f = $6", BYTES(""));
+    cr_assert_eq(look_up(s, 200, all, 6), 1 | 4 | 8 | 32, "those that vary most");
     shape_cache_finish(&c);
 }
 

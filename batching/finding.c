@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/finding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void finding_table_init(struct finding_table *t, unsigned max) {
+    *t = (struct finding_table){.max = max};
+}
+
+static void remove_finding(struct finding_table *t, struct finding *f) {
+    HASH_DEL(t->table, f);
+    t->n--;
+    vetting_destroy(f->vetting);
+    shape_unref(f->shape);
+    free(f);
+}
+
+void finding_table_finish(struct finding_table *t) {
+    while (t->table)
+        remove_finding(t, t->table);
+}
+
+const struct finding *finding_get(const struct finding_table *t, struct slice key) {
+    struct finding *f;
+    HASH_FIND(hh, t->table, key.data, key.len, f);
+    return f;
+}
+
+static bool add_finding(struct finding_table *t, struct finding *f) {
+    HASH_ADD_KEYPTR(hh, t->table, f->key, f->key_len, f);
+    t->n += f->hh.tbl != NULL;
+    return f->hh.tbl;
+}
+
+void finding_put(struct finding_table *t, struct slice key, struct shape *shape, struct vetting *v,
+                 uint64_t vetted_at, uint64_t generation) {
+    struct finding *f;
+    HASH_FIND(hh, t->table, key.data, key.len, f);
+    if (f)
+        remove_finding(t, f);
+    else if (t->n && t->n >= t->max)
+        remove_finding(t, t->table);
+    f = calloc(1, sizeof *f + key.len);
+    if (f) {
+        memcpy(f->key, key.data, key.len);
+        f->key_len = key.len;
+        f->vetted_at = vetted_at;
+        f->generation = generation;
+    }
+    if (f && add_finding(t, f)) {
+        f->vetting = v;
+        f->shape = shape_ref(shape);
+        return;
+    }
+    free(f);
+    vetting_destroy(v);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What vetting has found, kept for other groups that differ in nothing but values that it does not depend on:
+// a page's lookups often share a constant that is another one on the next page.
+//
+// Bounded: when full, the oldest makes room.
+#ifndef PGFOLD_BATCHING_FINDING_H
+#define PGFOLD_BATCHING_FINDING_H
+
+#include "batching/hash.h"
+#include "batching/vet.h"
+
+struct finding {
+    UT_hash_handle hh;
+    uint64_t vetted_at;  // microseconds
+    uint64_t generation; // of the definitions when it was asked
+    struct vetting *vetting;
+    struct shape *shape; // a reference: its address is in the key
+    size_t key_len;
+    uint8_t key[];
+};
+
+struct finding_table {
+    struct finding *table; // in the order in which they were put
+    unsigned n, max;
+};
+
+void finding_table_init(struct finding_table *t, unsigned max);
+void finding_table_finish(struct finding_table *t);
+
+// NULL: none.
+const struct finding *finding_get(const struct finding_table *t, struct slice key);
+
+// Takes the vetting over and takes the place of an older finding of this key. Out of memory: it is dropped.
+void finding_put(struct finding_table *t, struct slice key, struct shape *shape, struct vetting *v,
+                 uint64_t vetted_at, uint64_t generation);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What a server says about a session: its user, its role, and every setting that it shows. One Query message
+// of two or three statements, cheap enough to be asked once on each new connection:
+//
+//   SELECT CURRENT_USER, SESSION_USER, pg_my_temp_schema()   it must have no temporary schema
+//   SHOW ALL                                                 every setting and its value
+//   SELECT name, setting, reset_val FROM …                   only when asked for: what RESET would make of
+//   those
+//                                                            that differ from it
+//
+// Kept whole, and byte-equal ones once, so that comparing two sessions is comparing two pointers. What
+// differs between equal sessions stays out: transaction_isolation, transaction_read_only and
+// transaction_deferrable are the transaction's; tcp_keepalives_… tell of the socket; plpgsql's appear when a
+// function of its is first called, and hold for such functions only.
+#ifndef PGFOLD_BATCHING_PROOF_H
+#define PGFOLD_BATCHING_PROOF_H
+
+#include "batching/hash.h"
+#include "protocol/buf.h"
+#include "protocol/message.h"
+
+#define PROOF_MAX_BYTES 131072
+
+struct proof {
+    UT_hash_handle hh;
+    uint64_t id; // never used twice
+    unsigned refs;
+    size_t len;
+    uint8_t bytes[]; // the two users, then the settings in the server's order
+};
+
+struct proof_table {
+    struct proof *table;
+    uint64_t next_id;
+};
+
+void proof_table_init(struct proof_table *t);
+void proof_table_finish(struct proof_table *t);
+struct proof *proof_ref(struct proof *p);
+void proof_unref(struct proof_table *t, struct proof *p); // takes NULL
+
+// ---- reading one
+
+struct proof_reader {
+    struct buf bytes;
+    unsigned result; // of the statements' results, the one under way
+    bool refused;    // a temporary schema, or rows that are not as asked for
+};
+
+const char *proof_query(bool with_reset_values);
+void proof_reader_start(struct proof_reader *r);
+void proof_reader_row(struct proof_reader *r, struct slice row); // DataRow's body
+void proof_reader_next(struct proof_reader *r);                  // CommandComplete
+// The query has ended, well or not: what it said, or NULL. Frees what the reader holds.
+struct proof *proof_reader_end(struct proof_reader *r, struct proof_table *t, bool ok);
+
+// ---- using one
+
+// The value of a setting, its name in lower case. False: the server does not show it.
+bool proof_setting(const struct proof *p, const char *name, struct slice *value);
+bool proof_same_users(const struct proof *a, const struct proof *b);
+// The same without the settings that `leave_out` names. NULL: out of memory.
+struct proof *proof_without(struct proof_table *t, const struct proof *p,
+                            bool (*leave_out)(const void *ctx, struct slice name), const void *ctx);
+
+#endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Lazy Parse: a statement whose description is known for this identity is prepared without the server
+// (session_prepare.c answers the client), which gets it when something needs it: in the same write, in front
+// of the Bind or Describe that names it (EXPECT_DELAYED), or in a unit of its own, before a statement that
+// may ask for it in a way that cannot be seen (OWED_PARSE). A Close goes before the Parse, so that it may be
+// sent any number of times; until its reply is there nobody counts on it.
+//
+// What the client was told of the statement may no longer hold when the server gets it at last: definitions
+// have changed past this proxy. The server describes it anew each time, and if that is another description,
+// the client is told what PostgreSQL says of a prepared statement whose columns have changed.
+//
+// And how descriptions become known: by watching what the server answers to a client that asks it.
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/session.h"
+#include "protocol/write.h"
+
+static struct slice name_of(const struct statement *st) {
+    return (struct slice){(const uint8_t *)st->name, strlen(st->name)};
+}
+
+// ---- what the server lacks
+
+bool session_lacks(const struct session *s, const struct statement *st) {
+    if (!st->shape || !st->confirmed)
+        return false; // it is the server's own affair
+    return st->name[0] ? !st->on_server : !s->server_has_unnamed || s->server_unnamed != st->shape;
+}
+
+static void count_lazy(struct session *s) {
+    struct statement *st, *next;
+    s->n_lazy = 0;
+    HASH_ITER(hh, s->statements, st, next) {
+        s->n_lazy += session_lacks(s, st);
+    }
+}
+
+bool session_name_is_free(struct session *s, struct slice name) {
+    if (!name.len)
+        return true;
+    if (s->n_lazy >= SESSION_MAX_LAZY)
+        count_lazy(s);
+    return !s->names_unknown && name.len <= SESSION_MAX_LAZY_NAME && s->n_lazy < SESSION_MAX_LAZY &&
+           s->n_statements < s->engine->limits.max_statements && !session_statement(s, name);
+}
+
+// ---- giving it
+
+static void write_delayed(struct buf *b, const struct statement *st) {
+    const struct shape *shape = st->shape;
+    buf_reset(b);
+    if (st->name[0])
+        write_close(b, 'S', name_of(st));
+    write_parse(b, name_of(st), (struct slice){(uint8_t *)shape->text, shape->text_len}, shape->types,
+                shape->n_types);
+    write_describe(b, 'S', name_of(st));
+}
+
+bool session_send_delayed(struct session *s, struct statement *st) {
+    struct buf *b = &s->engine->request;
+    write_delayed(b, st);
+    if (b->failed) {
+        session_fail(s, "53200", "out of memory");
+        return false;
+    }
+    session_expect(s, EXPECT_DELAYED, st);
+    if (!st->name[0])
+        session_note_unnamed(s, true, st->shape);
+    if (!s->failed)
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return !s->failed;
+}
+
+static bool send_parse(struct session *s, struct statement *st) {
+    struct buf *b = &s->engine->request;
+    write_delayed(b, st);
+    write_empty(b, F_SYNC);
+    struct owed *o = b->failed ? NULL : owed_push(s, OWED_PARSE);
+    if (!o)
+        return false;
+    st->refs++;
+    o->of.statement = st;
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return true;
+}
+
+void session_parse_all(struct session *s) {
+    struct statement *st, *next;
+    if (!s->n_lazy || s->txn == 'E' || s->in_unit)
+        return;
+    s->n_lazy = 0;
+    HASH_ITER(hh, s->statements, st, next) {
+        if (session_lacks(s, st) && !send_parse(s, st))
+            s->n_lazy++;
+    }
+}
+
+// ---- what the server says to it
+
+static bool hash_differs(bool known, XXH128_hash_t hash, XXH128_hash_t told) {
+    return known && !XXH128_isEqual(hash, told);
+}
+
+enum stage_result { STAGE_NO, STAGE_FITS, STAGE_DIFFERS };
+
+static enum stage_result take_stage(struct session *s, const struct statement *st, const struct frame *f) {
+    static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION,
+                                  B_ROW_DESCRIPTION, 0};
+    if (!s->delayed_stage && !st->name[0])
+        s->delayed_stage = 1;
+    if (s->delayed_stage == 3 && f->type == B_NO_DATA) {
+        s->delayed_stage++;
+        return st->described ? STAGE_DIFFERS : STAGE_FITS;
+    }
+    if (s->delayed_stage > 3 || f->type != (uint8_t)wanted[s->delayed_stage])
+        return STAGE_NO;
+    bool differs = false;
+    if (f->type == B_PARAMETER_DESCRIPTION)
+        differs =
+            hash_differs(st->parameters_described, XXH3_128bits(f->body, f->body_len), st->parameters_hash);
+    if (f->type == B_ROW_DESCRIPTION)
+        differs = hash_differs(st->described, row_types_hash(f->body, f->body_len), st->types_hash);
+    s->delayed_stage++;
+    return differs ? STAGE_DIFFERS : STAGE_FITS;
+}
+
+// What was learnt is out of date.
+static void unlearn(struct session *s, struct shape *shape) {
+    struct engine *e = s->engine;
+    struct identity *i = session_identity_current(&e->identities, &s->identity);
+    struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
+    if (g)
+        g->parses = g->described = false;
+}
+
+// The client is told, and the rest of the reply is dropped; unless that would hide that the rest of its unit,
+// or its transaction, goes on.
+static void refuse_reply(struct session *s, struct owed *o, struct statement *st) {
+    static const char message[] = "cached plan must not change result type";
+    unlearn(s, st->shape);
+    session_end_expected(s, o);
+    if (!o->single || s->txn != 'I') {
+        session_fail(s, "0A000", message);
+        return;
+    }
+    struct buf *b = &s->engine->answer;
+    buf_reset(b);
+    write_error(b, "ERROR", "0A000", message, NULL, NULL);
+    if (!s->client_gone && !b->failed)
+        s->engine->effects->to_client(s->owner, b->data, b->len, true);
+    o->poisoned = o->error = true;
+}
+
+bool session_take_delayed(struct session *s, struct owed *o, const struct frame *f) {
+    if (!o->n_expected || !s->n_expected || s->expected[s->expected_head].kind != EXPECT_DELAYED)
+        return false;
+    struct statement *st = s->expected[s->expected_head].statement;
+    enum stage_result r = take_stage(s, st, f);
+    if (r == STAGE_NO)
+        return false;
+    if (r == STAGE_DIFFERS) {
+        refuse_reply(s, o, st);
+    } else if (s->delayed_stage == 4) {
+        s->delayed_stage = 0;
+        st->on_server = true;
+        statement_unref(session_shift_expected(s, o));
+    }
+    return true;
+}
+
+void session_feed_parse(struct session *s, struct owed *o, const struct frame *f) {
+    if (f->type == B_ERROR || take_stage(s, o->of.statement, f) == STAGE_DIFFERS)
+        o->error = true;
+}
+
+void session_end_parse(struct session *s, struct owed *o) {
+    o->of.statement->on_server = !o->error && s->delayed_stage == 4;
+    s->n_lazy += !o->of.statement->on_server;
+    s->delayed_stage = 0;
+    statement_unref(o->of.statement);
+}
+
+// ---- answers of our own
+
+static void queue_answer(struct session *s, struct lookup *l) {
+    l->previous = s->last;
+    *(s->last ? &s->last->next : &s->first) = l;
+    s->last = l;
+    s->n_lookups++;
+    s->kept += l->answer.len;
+}
+
+bool session_answer(struct session *s, const struct buf *answer) {
+    if (answer->failed)
+        return false;
+    if (!s->first) {
+        s->engine->effects->to_client(s->owner, answer->data, answer->len, true);
+        return true;
+    }
+    struct lookup *l = s->kept + answer->len > s->engine->limits.max_answer ? NULL : calloc(1, sizeof *l);
+    if (!l)
+        return false;
+    l->answer = buf_make(answer->len);
+    buf_put(&l->answer, answer->data, answer->len);
+    if (l->answer.failed) {
+        free(l);
+        return false;
+    }
+    l->state = LOOKUP_ANSWERED;
+    l->session = s;
+    queue_answer(s, l);
+    return true;
+}
+
+// ---- learning
+
+void session_end_learning(struct session *s) {
+    if (s->learning.group)
+        s->learning.group->in_flight--;
+    s->learning.group = NULL;
+}
+
+void session_learn(struct session *s, struct group *read, bool describes) {
+    session_end_learning(s);
+    read->in_flight++;
+    s->learning =
+        (struct learning){.group = read, .generation = s->engine->generation, .describes = describes};
+}
+
+static bool learn_row(struct group *g, const struct frame *f) {
+    buf_reset(&g->row_description);
+    buf_put(&g->row_description, f->body, f->body_len);
+    g->row_hash = row_description_hash(f->body, f->body_len);
+    g->parameters_hash = XXH3_128bits(g->parameters.data, g->parameters.len);
+    return !g->row_description.failed && !g->parameters.failed;
+}
+
+// The reply's first messages are those to the Parse, and to the Describe behind it.
+void session_feed_learning(struct session *s, const struct frame *f, bool whole) {
+    static const char wanted[] = {B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION, B_ROW_DESCRIPTION};
+    struct learning *l = &s->learning;
+    struct group *g = l->group;
+    uint64_t now = s->engine->generation;
+    bool current = g->state == GROUP_READY && l->generation == now && g->generation == now;
+    if (!whole || !current || f->type != (uint8_t)wanted[l->stage])
+        return session_end_learning(s);
+    if (l->stage == 0)
+        g->parses = true;
+    if (l->stage == 0 && (!l->describes || g->described))
+        return session_end_learning(s);
+    if (l->stage == 1) {
+        buf_reset(&g->parameters);
+        buf_put(&g->parameters, f->body, f->body_len);
+    }
+    if (l->stage++ < 2)
+        return;
+    g->described = learn_row(g, f);
+    session_end_learning(s);
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Transactions. Lookups inside one take part as those outside do when it is READ COMMITTED and has only read
+// so far (pristine): each statement of it sees what was committed before the statement began, and so does a
+// statement of another session's. What a transaction is, is known from the statements that were forwarded
+// (session_txn_note) and what the server answered (session_txn_ended).
+//
+// What of ours runs inside one is framed by SAVEPOINT and RELEASE (savepoint.h). If it fails, the connection
+// is repaired before anything of its client's is sent; until then the client is held.
+#include "batching/savepoint.h"
+#include "batching/session.h"
+
+#include <string.h>
+
+#include "protocol/write.h"
+
+// ---- what statements do to a transaction
+
+static void note_level(struct owed *o, const struct parsed *p) {
+    for (int i = 0; i < p->n_settings; i++) {
+        const struct parsed_setting *set = &p->settings[i];
+        if (strcmp(set->name, "transaction_isolation") == 0) {
+            o->level = true;
+            o->isolation = (uint8_t)(set->value ? identity_isolation_of(set->value) : ISOLATION_UNKNOWN);
+        } else if (strcmp(set->name, "transaction_read_only") != 0 &&
+                   strcmp(set->name, "transaction_deferrable") != 0) {
+            o->spends = true;
+        }
+    }
+}
+
+void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape) {
+    switch (kind) {
+    case STATEMENT_BEGIN:
+        o->begins = true;
+        if (shape)
+            note_level(o, shape->parsed);
+        return;
+    case STATEMENT_SET_LOCAL: // SET TRANSACTION, for one
+        if (shape)
+            note_level(o, shape->parsed);
+        else
+            o->spends = true;
+        return;
+    case STATEMENT_COMMIT:
+    case STATEMENT_ROLLBACK:
+        o->ends = true;
+        return;
+    case STATEMENT_READ: // one that may not be plain puts the session in doubt, which says so
+        o->spends |= shape && shape->parsed->reason == REASON_LOCKING;
+        return;
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_ROLLBACK_TO: // what was spent stays so
+    case STATEMENT_HARMLESS:
+    case STATEMENT_DEALLOCATE:
+        return;
+    default:
+        o->spends = true;
+    }
+}
+
+// What a transaction that begins has from its session.
+static void ask_identity(struct session *s) {
+    struct transaction *t = &s->transaction;
+    if (t->known || s->identity.state != IDENTITY_PROVEN)
+        return;
+    t->known = true;
+    t->standard = session_identity_isolation(&s->identity);
+    t->may_idle = session_identity_may_idle(&s->identity);
+}
+
+// The server has answered a forwarded unit; `before` is the status that it found. A chained transaction has
+// the level of the one before it, and counts as its continuation.
+void session_txn_ended(struct session *s, const struct owed *o, char before) {
+    struct transaction *t = &s->transaction;
+    if (s->txn == 'I') {
+        *t = (struct transaction){0};
+        return;
+    }
+    if (before == 'I')
+        *t = (struct transaction){.spent = !o->begins};
+    ask_identity(s);
+    // A statement that failed has set nothing; which of a unit's did is not known.
+    t->spent |= o->spends || (o->ends && o->begins) || (o->error && (o->begins || o->level));
+    if (o->level)
+        t->isolation = (enum identity_isolation)o->isolation;
+    t->level |= o->level;
+}
+
+enum reason session_txn_reason(const struct session *s) {
+    const struct transaction *t = &s->transaction;
+    if (s->txn == 'I')
+        return REASON_NONE;
+    if (s->txn != 'T' || t->spent)
+        return REASON_TRANSACTION;
+    enum identity_isolation level = t->level ? t->isolation : t->standard;
+    // In mode observe nothing is proven.
+    if (s->engine->limits.observe && !t->level)
+        level = ISOLATION_READ_COMMITTED;
+    bool proven = s->identity.state == IDENTITY_PROVEN;
+    if (proven && t->known && !t->may_idle)
+        return REASON_TRANSACTION;
+    return proven && level == ISOLATION_READ_COMMITTED ? REASON_NONE : REASON_ISOLATION;
+}
+
+void session_doubt(struct session *s) {
+    session_identity_doubt(&s->engine->identities, &s->identity);
+    s->transaction.spent |= s->txn != 'I';
+}
+
+// ---- what runs inside it for us
+
+bool session_is_framed(const struct session *s) {
+    return s->n_framed || s->repair_due;
+}
+
+// ReadyForQuery of a framed unit. A transaction that was aborted before it is the client's own affair.
+void session_frame_ended(struct session *s, char status) {
+    s->n_framed--;
+    if (status == s->txn || s->client_gone)
+        return;
+    s->frame_prepared = false;
+    if (s->txn == 'T' && status == 'E')
+        s->repair_due = true;
+    else
+        session_fail(s, "08P01", "the server has ended a transaction unasked");
+}
+
+// Not while a cancel request is under way, which could hit it.
+void session_repair(struct session *s) {
+    struct buf *b = &s->engine->request;
+    if (!s->repair_due || s->cancelling || s->n_framed || s->failed)
+        return;
+    s->repair_due = false;
+    buf_reset(b);
+    savepoint_write_repair(b);
+    if (b->failed || !owed_push(s, OWED_REPAIR)) {
+        session_fail(s, "53200", "out of memory");
+        return;
+    }
+    s->n_framed++;
+    s->engine->effects->to_server(s->owner, b->data, b->len, false);
+}
+
+// The client's transaction is lost, and it does not know: it must not go on as if nothing had happened.
+void session_repair_ended(struct session *s, char status) {
+    s->n_framed--;
+    if (status != s->txn && !s->client_gone)
+        session_fail(s, "08006", "a batch of lookups has failed and taken the transaction with it");
+}

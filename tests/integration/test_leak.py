@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: PostgreSQL
+"""leak.py for a short while, with fixed seeds: no session gets a row, or an error, that its twin at PostgreSQL does not get.
+
+PGFOLD_LEAK=SECONDS takes so long for each seed, PGFOLD_SEED=N another seed."""
+import os
+
+import pytest
+
+import conftest
+import leak
+
+SECONDS = int(os.environ.get("PGFOLD_LEAK", "15"))
+SEEDS = [int(os.environ["PGFOLD_SEED"])] if "PGFOLD_SEED" in os.environ else [11, 12]
+
+
+@pytest.fixture(scope="module")
+def database(pg):
+    leak.make_database(pg)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_leaks(pg, database, long_lived, seed):
+    proxy = long_lived(**{k.replace(".", "__"): v for k, v in leak.SETTINGS_OF_PGFOLD.items()})
+    before = leak.folded(proxy)
+    turns = leak.run(pg, proxy, seed, SECONDS, 28)
+    n = leak.folded(proxy) - before
+    print("%d turns, %d lookups were folded" % (turns, n))
+    assert conftest.DIRECT or n > turns // 4, "too little was folded for this to prove anything"

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: PostgreSQL
+"""The schema changes while drivers hold prepared statements: each session gets, use by use, what it gets without pgfold: the same rows, or
+the same error ("cached plan must not change result type"), although the server may not have seen its statements yet.
+
+The changes come through pgfold, or by another way; then it may take `vet_max_age` until a new statement is described anew."""
+import asyncio
+
+import pytest
+
+import servers
+
+SESSIONS = 12
+CREATE = ["DROP TABLE IF EXISTS plank, plank_2 CASCADE", "CREATE TABLE plank (id int PRIMARY KEY, a int, b text)",
+          "INSERT INTO plank SELECT i, i * 10, 'b' || i FROM generate_series(1, 100) i", "GRANT ALL ON plank TO PUBLIC"]
+CHANGES = {
+    "nothing": [],
+    "a column more": ["ALTER TABLE plank ADD COLUMN c text DEFAULT 'new'"],
+    "a column less": ["ALTER TABLE plank DROP COLUMN b"],
+    "a column of another type": ["ALTER TABLE plank ALTER COLUMN a TYPE text"],
+    "a column of another name": ["ALTER TABLE plank RENAME COLUMN b TO bb"],
+    "the key of another type": ["ALTER TABLE plank ALTER COLUMN id TYPE bigint"],
+    "the key a text": ["ALTER TABLE plank ALTER COLUMN id TYPE text"],
+    "another table": ["CREATE TABLE plank_2 AS SELECT id, -a AS a, b || '!' AS b FROM plank", "GRANT ALL ON plank_2 TO PUBLIC",
+                      "ALTER TABLE plank RENAME TO plank_old", "ALTER TABLE plank_2 RENAME TO plank", "DROP TABLE plank_old"],
+    "no table": ["DROP TABLE plank"],
+    "no right": ["REVOKE ALL ON plank FROM PUBLIC"],
+    "row security": ["ALTER TABLE plank ENABLE ROW LEVEL SECURITY"],
+    "a view": ["ALTER TABLE plank RENAME TO plank_old", "CREATE VIEW plank AS SELECT id, a + 1 AS a, b FROM plank_old", "GRANT ALL ON plank TO PUBLIC"],
+    "an index less": ["ALTER TABLE plank DROP CONSTRAINT plank_pkey"],
+    "not unique": ["ALTER TABLE plank DROP CONSTRAINT plank_pkey", "INSERT INTO plank SELECT id, a + 1, 'again' FROM plank"],
+}
+TEXTS = ["SELECT * FROM plank WHERE id = $1", "SELECT a, b FROM plank WHERE id = $1 LIMIT 1", "SELECT count(*), max(b) FROM plank WHERE id = $1"]
+
+
+def run_ddl(pg, end, statements, user=servers.SUPERUSER):
+    with end.connect(user) as c:
+        for s in statements:
+            c.sql(s)
+
+
+class Asyncpg:
+    name = "asyncpg"
+
+    async def open(self, port):
+        import asyncpg
+        self.error = asyncpg.PostgresError
+        return await asyncpg.connect("postgresql://app@127.0.0.1:%d/app?sslmode=disable" % port)
+
+    async def ask(self, conn, text, i):
+        try:
+            return [tuple(r.items()) for r in await conn.fetch(text, i)]
+        except self.error as e:
+            return e.sqlstate
+        except Exception as e:  # the driver's own: of a type that it cannot encode, say
+            return type(e).__name__
+
+
+class Psycopg:
+    def __init__(self, threshold):
+        self.threshold, self.name = threshold, "psycopg %s" % threshold
+
+    async def open(self, port):
+        import psycopg
+        self.error = psycopg.Error
+        return await psycopg.AsyncConnection.connect("postgresql://app@127.0.0.1:%d/app?sslmode=disable" % port, autocommit=True,
+                                                     prepare_threshold=self.threshold)
+
+    async def ask(self, conn, text, i):
+        try:
+            cursor = await conn.execute(text.replace("$1", "%s"), (i,))
+            return [c.name for c in cursor.description], await cursor.fetchall()
+        except self.error as e:
+            return e.sqlstate
+
+
+async def story(driver, pg, end, port, ddl_through, change, text):
+    """Three bursts, the change, three bursts; then everybody anew. Answers by burst and session."""
+    conns = await asyncio.gather(*(driver.open(port) for _ in range(SESSIONS)))
+    late = await asyncio.gather(*(driver.open(port) for _ in range(SESSIONS)))
+    got = []
+    for turn in range(8):
+        got.append(await asyncio.gather(*(driver.ask(c, text, (turn * 5 + n) % 30 + 1) for n, c in enumerate(conns))))
+    run_ddl(pg, ddl_through, CHANGES[change])
+    for turn in range(4):
+        got.append(await asyncio.gather(*(driver.ask(c, text, (turn * 5 + n) % 30 + 1) for n, c in enumerate(conns + late))))
+    await asyncio.gather(*(c.close() for c in conns + late))
+    return got
+
+
+DRIVERS = {"asyncpg": Asyncpg, "psycopg-first": lambda: Psycopg(0), "psycopg-sixth": lambda: Psycopg(5), "psycopg-never": lambda: Psycopg(None)}
+
+
+def both_ways(pg, proxy, name, change, text, ddl_through):
+    pytest.importorskip(name.split("-")[0])
+    results = []
+    for end in (pg, proxy):
+        run_ddl(pg, pg, ["DROP VIEW IF EXISTS plank", "DROP TABLE IF EXISTS plank_old"] if is_view(pg) else ["DROP TABLE IF EXISTS plank_old"])
+        run_ddl(pg, pg if end is pg else proxy, CREATE)
+        results.append(asyncio.run(story(DRIVERS[name](), pg, end, end.port, ddl_through(end), change, text)))
+    return results
+
+
+def is_view(pg):
+    with pg.admin() as a:
+        return a.sql("SELECT relkind FROM pg_class WHERE relname = 'plank'") == [("v",)]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_change_that_passes_through(pg, proxy, name, change):
+    for text in TEXTS:
+        direct, through = both_ways(pg, proxy, name, change, text, lambda end: end)
+        for burst, (want, got) in enumerate(zip(direct, through)):
+            assert got == want, (text, burst)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_change_that_pgfold_does_not_see(pg, proxy, name, change):
+    """Never a wrong row: what differs from the direct answer is at most an error that tells that the plan is old, for a while."""
+    text = TEXTS[0]
+    direct, through = both_ways(pg, proxy, name, change, text, lambda end: pg)
+    for burst, (want, got) in enumerate(zip(direct, through)):
+        for n, (w, g) in enumerate(zip(want, got)):
+            assert g == w or g == "0A000", (burst, n)

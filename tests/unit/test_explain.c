@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: PostgreSQL
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "batching/explain.h"
+
+static struct slice slice_of(const char *s) {
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+// The report on a statement that nobody was asked about.
+static const char *report(struct explainer *x, const char *text) {
+    static char copy[10000];
+    struct explanation e;
+    struct buf out = buf_make(sizeof copy - 1);
+    explain_statement(x, slice_of(text), &e);
+    explain_report(&e, &out);
+    cr_assert_not(out.failed);
+    memcpy(copy, out.data, out.len);
+    copy[out.len] = 0;
+    buf_free(&out);
+    return copy;
+}
+
+static const struct {
+    const char *text, *says[4];
+} cases[] = {
+    {"SELECT a FROM t WHERE id = 17",
+     {"verdict   a lookup, if", "key       $1 (here 17), compared with \"id\"",
+      "SELECT \"id\", a FROM t WHERE id = ANY ($1)",
+      "CROSS JOIN LATERAL (SELECT a FROM t WHERE id = pgfold_k.pgfold_v1 OFFSET 0)"}},
+    {"SELECT a FROM t WHERE id = $1 LIMIT 1",
+     {"key       $1, compared with \"id\"", "form      fenced LATERAL"}},
+    {"SELECT a FROM t WHERE b = 1 AND c = 2", {"key       $2", "or        $1", "learns"}},
+    {"SELECT a FROM t WHERE id = 1 FOR UPDATE",
+     {"forwarded untouched: locking", "reason    the SELECT locks", "remedy"}},
+    {"INSERT INTO t VALUES (1)", {"forwarded untouched: not_select"}},
+    {"SELECT a FROM t", {"forwarded untouched: no_key", "remedy    Compare a column"}},
+    {"SELECT a FROM t WHERE id = 'x", {"forwarded untouched: unparsable"}},
+    {"SELECT pgfold_a FROM t WHERE id = 1", {"cannot be written"}},
+};
+
+Test(explain, says_what_becomes_of_a_statement) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct explainer *x = explainer_create();
+        explain_learn(x, slice_of(cases[i].text));
+        const char *got = report(x, cases[i].text);
+        for (int n = 0; n < 4 && cases[i].says[n]; n++)
+            cr_expect_not_null(strstr(got, cases[i].says[n]), "%s: no \"%s\" in\n%s", cases[i].text,
+                               cases[i].says[n], got);
+        cr_expect(got[0] && got[strlen(got) - 1] == '\n');
+        explainer_destroy(x);
+    }
+}
+
+Test(explain, the_key_is_what_varies) {
+    struct explainer *x = explainer_create();
+    char text[100];
+    for (int i = 0; i < 30; i++) {
+        snprintf(text, sizeof text, "SELECT a FROM t WHERE id = %d AND tenant = 5", i);
+        explain_learn(x, slice_of(text));
+    }
+    cr_assert_not_null(strstr(report(x, text), "key       $1 (here 29), compared with \"id\""));
+    explainer_destroy(x);
+}
+
+Test(explain, a_line_of_any_length_ends) {
+    static char text[30000] = "SELECT a FROM t WHERE id = '";
+    struct explainer *x = explainer_create();
+    memset(text + strlen(text), 'x', 20000);
+    strcat(text, "'");
+    cr_assert_not_null(strstr(report(x, text), "key       $1 (here 'xxx"));
+    explainer_destroy(x);
+}
+
+Test(explain, what_the_server_says) {
+    struct explainer *x = explainer_create();
+    struct explanation e;
+    struct buf out = buf_make(100000);
+    explain_statement(x, slice_of("SELECT a FROM t WHERE id = 17"), &e);
+    cr_assert(explain_write_vet(&e, &out));
+    cr_assert_gt(out.len, 100);
+    explain_vetted(x, &e); // it said nothing
+    buf_reset(&out);
+    explain_report(&e, &out);
+    buf_put_u8(&out, 0);
+    cr_assert_not_null(strstr((char *)out.data, "forwarded untouched: vet_refused"));
+    cr_assert_not_null(strstr((char *)out.data, "the catalogue could not be asked"));
+    buf_free(&out);
+    explainer_destroy(x);
+}
