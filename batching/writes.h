@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Writes that have passed through this proxy, by database, and whose tables they may have changed. A write is noted when
+// it is sent, and again when its transaction has ended or its connection was lost. Tables are known by the
+// digest of their bare names: who writes to a table of that name in any schema may have written to this one.
+//
+// Bounded: a database remembers its last WRITES_LOG writes; what was read before those counts as changed.
+#ifndef PGFOLD_BATCHING_WRITES_H
+#define PGFOLD_BATCHING_WRITES_H
+
+#include "batching/hash.h"
+#include "batching/parse.h"
+#include "protocol/buf.h"
+
+#define WRITES_LOG     256
+#define WRITES_ALL     0   // in place of a table: any
+#define WRITE_SET_MAX  512 // a longer set is `all`
+#define WRITES_PENDING 16  // of a transaction; more are `all`
+
+// One database of one server.
+struct database {
+    UT_hash_handle hh;
+    unsigned refs;
+    uint64_t seq;              // writes noted so far
+    uint64_t last[WRITES_LOG]; // tables of the last ones, at seq modulo WRITES_LOG
+    size_t len;
+    uint8_t name[];
+};
+
+// The writes that can change what a statement reads; sorted.
+struct write_set {
+    bool all;
+    unsigned n;
+    uint64_t *tables; // owned
+};
+
+// The writes of a session whose transaction has not ended.
+struct pending_writes {
+    bool all;
+    unsigned n;
+    uint64_t tables[WRITES_PENDING];
+};
+
+uint64_t write_table(struct slice name); // digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL
+
+// The database that a session with these start-up parameters (as sent: pairs of zero-terminated strings) logs in to.
+// A reference of the caller's. NULL: out of memory.
+struct database *database_for(struct database **table, struct slice address, struct slice startup_params);
+void database_unref(struct database **table, struct database *d); // takes NULL
+
+void database_note(struct database *d, uint64_t table);
+// May a write since `seq` (an earlier d->seq) have changed what the set stands for?
+bool database_has_changed(const struct database *d, uint64_t seq, const struct write_set *set);
+
+// What a statement may write to, added to `w` and noted in `d`. p: NULL when nothing is known of it.
+void writes_sent(struct database *d, struct pending_writes *w, const struct parsed *p);
+// The transaction has ended, well or not, or the connection was lost: all of `w` is noted once more and forgotten.
+void writes_ended(struct database *d, struct pending_writes *w);
+
+#endif
