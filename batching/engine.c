@@ -52,6 +52,22 @@ void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
     e->request.limit = limits->max_text * 4 + (size_t)limits->max_keys * 64 + 65536;
 }
 
+static bool is_ahead_off(const struct engine_limits *limits, const struct parsed_relation *r) {
+    for (unsigned i = 0; i < limits->n_ahead_off; i++) {
+        const struct table_name *t = &limits->ahead_off[i];
+        if (strcmp(t->name, r->name) == 0 && (!r->schema || strcmp(t->schema, r->schema) == 0))
+            return true;
+    }
+    return false;
+}
+
+bool engine_may_look_ahead(const struct engine *e, const struct parsed *p) {
+    for (int i = 0; i < p->n_relations; i++)
+        if (is_ahead_off(&e->limits, &p->relations[i]))
+            return false;
+    return e->limits.lookahead != LOOKAHEAD_OFF;
+}
+
 void engine_definitions_changed(struct engine *e) {
     e->generation++;
 }

@@ -20,6 +20,16 @@
 
 struct session;
 
+enum lookahead_mode {
+    LOOKAHEAD_OFF,
+    LOOKAHEAD_SNAPSHOT, // held answers only where the transaction's snapshot makes them exact
+    LOOKAHEAD_BOUNDED,  // elsewhere, too, within ahead_gap and ahead_age
+};
+
+struct table_name {
+    const char *schema, *name; // as PostgreSQL knows them
+};
+
 struct engine_limits {
     bool observe;    // forward all, count what would have been folded
     bool verify;     // answer all with what they say as sent, and compare
@@ -30,6 +40,12 @@ struct engine_limits {
     uint64_t vet_max_age;
     bool never_slower;     // what loses by being folded is not folded
     unsigned check_one_in; // of so many folded lookups one is checked; 0: none
+    enum lookahead_mode lookahead;
+    uint64_t ahead_gap, ahead_age;      // microseconds: a loop's longest pause, a held answer's greatest age
+    unsigned ahead_keys;                // of one batch loaded ahead
+    size_t ahead_session, ahead_memory; // bytes of trail and held answers: one session's, all sessions'
+    const struct table_name *ahead_off; // never loaded ahead. Not owned: valid until the next
+    unsigned n_ahead_off;               // engine_set_limits or engine_destroy has returned
 };
 
 // Bytes are valid during the call only. `more`: further bytes to the same side follow at once. None of these
@@ -58,6 +74,11 @@ struct engine_counters {
     uint64_t differences;             // those whose was not
     uint64_t check_changed;           // neither can be said: the data changed meanwhile
     uint64_t lazy;                    // Parse messages answered without the server
+    uint64_t ahead_batches;           // batches loaded ahead
+    uint64_t ahead_keys;              // keys in them
+    uint64_t ahead_answers;           // lookups answered from them
+    uint64_t ahead_unused;            // keys loaded and never asked for
+    uint64_t ahead_stale; // held answers dropped for a write, a gap, their age or the end of a transaction
 };
 
 struct engine {
@@ -97,6 +118,9 @@ bool engine_may_prove(const struct engine *e);             // else one more has 
 void engine_list_proof(struct engine *e, struct session *s);
 void engine_unlist_proof(struct engine *e, struct session *s);
 void engine_dispatch_group(struct engine *e, struct group *g);
+// False when lookahead is off, or is switched off for one of the statement's relations. One without a schema
+// may be in any.
+bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
 void engine_note_alone(struct engine *e, const struct lookup *l); // its answer came, and no error
 void engine_batch_ended(struct engine *e, struct batch *b); // ReadyForQuery came, or its connection was lost
