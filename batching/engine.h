@@ -90,8 +90,9 @@ struct engine {
     struct shape_cache shapes;
     struct identity_table identities;
     struct group_table groups;
-    struct session *sessions; // list
-    struct batch *batches;    // list, oldest last
+    struct session *sessions;   // list
+    struct database *databases; // that sessions are logged in to, with the writes that passed through
+    struct batch *batches;      // list, oldest last
     struct await_list awaiting;
     struct session *to_prove; // sessions whose identity shall be proven at the end of the turn
     unsigned proving;         // identity queries under way

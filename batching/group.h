@@ -68,6 +68,9 @@ struct group {
     bool described;        // of a plain read: row_description and parameters are what it answers to Describe
     struct buf parameters; // of a plain read: ParameterDescription's body
     XXH128_hash_t parameters_hash;
+    unsigned n_links;            // READY: what vetting says of the columns that supply its keys
+    struct vet_link *links;      // owned
+    struct write_set writers;    // READY: whose writes may change its answers
     struct lookup *first, *last; // waiting
     unsigned n_waiting;
     uint64_t waiting_since; // microseconds, of the first

@@ -162,6 +162,8 @@ struct session {
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
+    struct database *database;              // that it is logged in to; a reference
+    struct pending_writes writes;           // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them
     const struct statement
         *closing;            // the unnamed one that a Close on its way ends; an EXPECT_CLOSE refers to it

@@ -6,12 +6,22 @@
 #define PGFOLD_BATCHING_VET_H
 
 #include "batching/shape.h"
+#include "batching/writes.h"
 #include "protocol/frame.h"
 
 #define VET_MAX_TYPES 16
+#define VET_MAX_LINKS 64
 
 struct vet_type {
     uint32_t type, array; // OIDs
+};
+
+// A column that supplies values of a key candidate: its own, those that its foreign keys reference, those
+// that reference it, and those that reference the same column. Table and attribute as in RowDescription.
+struct vet_link {
+    uint8_t key; // index into parsed->keys
+    uint16_t attribute;
+    uint32_t table; // OID
 };
 
 struct vet_result {
@@ -22,6 +32,9 @@ struct vet_result {
     const char *refusal; // static: why not ok; NULL when ok
     unsigned n_types;    // types of the tables' columns that are not the server's own, and may be a key's
     struct vet_type types[VET_MAX_TYPES];
+    unsigned n_links; // at most VET_MAX_LINKS; of each candidate first its own column and those it references
+    struct vet_link *links;   // owned
+    struct write_set writers; // whose writes may change what the statement reads
 };
 
 // What is asked about a group: the catalogue, and what the server makes of the original statement.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Writes that have passed through this proxy, by database, and whose tables they may have changed. A write is noted when
-// it is sent, and again when its transaction has ended or its connection was lost. Tables are known by the
-// digest of their bare names: who writes to a table of that name in any schema may have written to this one.
+// Writes that have passed through this proxy, by database, and whose tables they may have changed. A write is
+// noted when it is sent, and again when its transaction has ended or its connection was lost. Tables are
+// known by the digest of their bare names: who writes to a table of that name in any schema may have written
+// to this one.
 //
 // Bounded: a database remembers its last WRITES_LOG writes; what was read before those counts as changed.
 #ifndef PGFOLD_BATCHING_WRITES_H
@@ -41,10 +42,11 @@ struct pending_writes {
     uint64_t tables[WRITES_PENDING];
 };
 
-uint64_t write_table(struct slice name); // digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL
+uint64_t
+write_table(struct slice name); // digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL
 
-// The database that a session with these start-up parameters (as sent: pairs of zero-terminated strings) logs in to.
-// A reference of the caller's. NULL: out of memory.
+// The database that a session with these start-up parameters (as sent: pairs of zero-terminated strings) logs
+// in to. A reference of the caller's. NULL: out of memory.
 struct database *database_for(struct database **table, struct slice address, struct slice startup_params);
 void database_unref(struct database **table, struct database *d); // takes NULL
 
@@ -54,7 +56,8 @@ bool database_has_changed(const struct database *d, uint64_t seq, const struct w
 
 // What a statement may write to, added to `w` and noted in `d`. p: NULL when nothing is known of it.
 void writes_sent(struct database *d, struct pending_writes *w, const struct parsed *p);
-// The transaction has ended, well or not, or the connection was lost: all of `w` is noted once more and forgotten.
+// The transaction has ended, well or not, or the connection was lost: all of `w` is noted once more and
+// forgotten.
 void writes_ended(struct database *d, struct pending_writes *w);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "protocol/write.h"
 
-void client_init(struct client *c, struct database *db, unsigned id, uint64_t seed, const char *user,
+void client_init(struct client *c, struct sim_database *db, unsigned id, uint64_t seed, const char *user,
                  bool pipelines) {
     static const unsigned calmness[] = {3, 20, 100, 1000};
     *c = (struct client){.id = id, .random = seed * 2 + 1, .pipelines = pipelines};
@@ -483,7 +483,7 @@ static bool row_fits(const struct client *c, const struct frame *got, const stru
                       : wanted->body_len;
     if (memcmp(got->body, wanted->body, head) != 0)
         return false;
-    const struct database *db = c->oracle.db;
+    const struct sim_database *db = c->oracle.db;
     const uint8_t *g = got->body + head, *w = wanted->body + head;
     return head == wanted->body_len || (between(number_at(g + 2, 6), number_at(w + 2, 6), db->version) &&
                                         between(number_at(g + 10, 4), number_at(w + 10, 4), db->definitions));

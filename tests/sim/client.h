@@ -36,7 +36,7 @@ struct client {
     char failure[512]; // what is wrong; empty: nothing
 };
 
-void client_init(struct client *c, struct database *db, unsigned id, uint64_t seed, const char *user,
+void client_init(struct client *c, struct sim_database *db, unsigned id, uint64_t seed, const char *user,
                  bool pipelines);
 void client_finish(struct client *c);
 bool client_may_send(const struct client *c);

@@ -8,7 +8,7 @@
 
 #include "protocol/write.h"
 
-void server_init(struct server *s, struct database *db, unsigned id, const char *user) {
+void server_init(struct server *s, struct sim_database *db, unsigned id, const char *user) {
     *s = (struct server){.db = db, .id = id, .txn = 'I', .random = id * 7919u + 1};
     snprintf(s->user, sizeof s->user, "%s", user);
     strcpy(s->now.schema, "public");

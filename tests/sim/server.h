@@ -19,7 +19,7 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-struct database {         // what all sessions share
+struct sim_database {     // what all sessions share
     unsigned version;     // counts writes
     unsigned definitions; // counts changes of definitions
     unsigned announced;   // of those, how many a client was told of
@@ -64,7 +64,7 @@ struct portal {
 };
 
 struct server {
-    struct database *db;
+    struct sim_database *db;
     bool is_oracle; // changes no data
     unsigned id;
     char user[16];
@@ -92,7 +92,7 @@ struct server {
     unsigned long n_folded, n_own; // folded statements and pgfold's own queries that it ran
 };
 
-void server_init(struct server *s, struct database *db, unsigned id, const char *user);
+void server_init(struct server *s, struct sim_database *db, unsigned id, const char *user);
 void server_finish(struct server *s);
 // Takes in bytes; server_step carries out at most one message. False: none was whole, or it is busy.
 void server_receive(struct server *s, const uint8_t *bytes, size_t len);

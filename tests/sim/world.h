@@ -39,7 +39,7 @@ struct world_options {
 struct world {
     struct world_options options;
     struct engine *engine;
-    struct database db;
+    struct sim_database db;
     struct connection connections[WORLD_MAX_CONNECTIONS];
     uint64_t random, seed, now;
     unsigned next_id;
