@@ -144,16 +144,13 @@ PROGRAMS = {
 CASES = [(library, way) for library, (_, ways) in PROGRAMS.items() for way in ways]
 
 
-class Page:
-    """A program of orms/ that talks to the port. ask() has it make its page once more."""
+class Program:
+    """A program that prints a line of JSON with its version when it is ready, and makes its page once for each line that it reads."""
 
-    def __init__(self, library, way, port, folder, n=N):
-        how = PROGRAMS[library][0]
-        env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        env.update(ORM_PORT=str(port), ORM_N=str(n), PGSSLMODE="disable")
-        self.errors = open(os.path.join(folder, "errors-%s-%s-%d" % (library, way, port)), "w+")
-        self.process = subprocess.Popen(how["command"](folder) + ([way] if way else []), cwd=ORMS, env=env, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self.errors, preexec_fn=servers.die_with_parent)
+    def __init__(self, command, env, errors, cwd=None):
+        self.errors = open(errors, "w+")
+        self.process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+                                        preexec_fn=servers.die_with_parent)
         self.buffer = b""
         self.version = self.read()["version"]
 
@@ -190,6 +187,16 @@ class Page:
         """{"ms", "lookups", "page"}"""
         self.start()
         return self.read()
+
+
+class Page(Program):
+    """A program of orms/ that talks to the port. ask() has it make its page once more."""
+
+    def __init__(self, library, way, port, folder, n=N):
+        how = PROGRAMS[library][0]
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        env.update(ORM_PORT=str(port), ORM_N=str(n), PGSSLMODE="disable")
+        super().__init__(how["command"](folder) + ([way] if way else []), env, os.path.join(folder, "errors-%s-%s-%d" % (library, way, port)), ORMS)
 
 
 # ---- ends
