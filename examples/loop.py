@@ -8,6 +8,7 @@ and in that a loop over the books, in which the reviews of each are.
     loop.py --way selectin        the same page with the selectinload that one would write by hand
     loop.py --levels 1            without the reviews
     loop.py --authors 1000        so many authors
+    loop.py --warm-up 5           renders a page of so many authors first, for SQLAlchemy to compile what it will send
     loop.py --on-cue              prints a line when it is connected, then waits for a line before each page; ends with its input
 
 DATABASE_URL says where PostgreSQL is, as a URI; page.py --setup makes the sample data. To use pgfold, name its host and port
@@ -77,8 +78,8 @@ def render(authors, levels):
     return "\n".join(lines), touched
 
 
-def page(engine, args):
-    wanted = select(Author).order_by(Author.id).limit(args.authors)
+def page(engine, args, authors):
+    wanted = select(Author).order_by(Author.id).limit(authors)
     if args.way == "selectin":
         books = selectinload(Author.books)
         wanted = wanted.options(books.selectinload(Book.reviews) if args.levels > 1 else books)
@@ -88,7 +89,7 @@ def page(engine, args):
 
 def measure(engine, args):
     started = time.perf_counter()
-    text, touched = page(engine, args)
+    text, touched = page(engine, args, args.authors)
     milliseconds = 1000 * (time.perf_counter() - started)
     return json.dumps({"ms": round(milliseconds, 3), "lookups": touched if args.way == "lazy" else 0,
                        "page": hashlib.sha256(text.encode()).hexdigest()})
@@ -100,6 +101,7 @@ def main():
     p.add_argument("--way", choices=("lazy", "selectin"), default="lazy")
     p.add_argument("--levels", type=int, choices=(1, 2), default=2)
     p.add_argument("--authors", type=int, default=1000)
+    p.add_argument("--warm-up", type=int, default=0, metavar="AUTHORS")
     p.add_argument("--on-cue", action="store_true")
     args = p.parse_args()
     url = os.environ.get("DATABASE_URL")
@@ -107,6 +109,8 @@ def main():
         sys.exit("loop.py: set DATABASE_URL to a URI such as postgresql://user@127.0.0.1:6432/database")
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg2:", 1))
     engine.connect().close()  # the connection waits in the pool
+    if args.warm_up:
+        page(engine, args, args.warm_up)
     if args.on_cue:
         print(json.dumps({"version": version}), flush=True)
     for _ in sys.stdin if args.on_cue else range(args.times):

@@ -34,9 +34,13 @@ COMMENT ON SCHEMA demo_of_folding IS '%s';
 CREATE TABLE demo_of_folding.author (id int PRIMARY KEY, name text NOT NULL, born int NOT NULL);
 CREATE TABLE demo_of_folding.book (id int PRIMARY KEY, title text NOT NULL,
                                    author_id int NOT NULL REFERENCES demo_of_folding.author);
+CREATE TABLE demo_of_folding.review (id int PRIMARY KEY, book_id int NOT NULL REFERENCES demo_of_folding.book, stars int NOT NULL);
 INSERT INTO demo_of_folding.author SELECT i, 'Author ' || i, 1800 + i %% 200 FROM generate_series(1, 10000) i;
 INSERT INTO demo_of_folding.book SELECT i, 'Book ' || i, 1 + i * 7919 %% 10000 FROM generate_series(1, 20000) i;
-ANALYZE demo_of_folding.author, demo_of_folding.book;
+INSERT INTO demo_of_folding.review SELECT i, 1 + i * 7 %% 20000, 1 + i %% 5 FROM generate_series(1, 40000) i;
+CREATE INDEX ON demo_of_folding.book (author_id);
+CREATE INDEX ON demo_of_folding.review (book_id);
+ANALYZE demo_of_folding.author, demo_of_folding.book, demo_of_folding.review;
 """ % MARK.replace("'", "''")
 BOOKS_ON_PAGE = 200
 Base = declarative_base()
