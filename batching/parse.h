@@ -120,8 +120,10 @@ struct parsed {
 // REASON_MEMORY. Text nested deeper than max_depth brackets, CASEs included, or with longer chains of
 // operators than depth.h says, is not handed to the parser. The result is owned by the caller, never NULL.
 struct parsed *parse_statement(const char *text, size_t max_len, int max_depth);
-// A statement of kind WRITE about which nothing else is known. NULL: out of memory.
-struct parsed *parsed_write(void);
+// An INSERT, UPDATE, DELETE or MERGE, by its tokens alone, which is much cheaper: kind WRITE, with the table
+// that it writes to and the functions that it calls. No relations when that cannot be told. NULL: out of
+// memory.
+struct parsed *parse_write(const char *text, size_t len);
 void parsed_destroy(struct parsed *p); // takes NULL
 
 // True when the text, read as a date or time, may mean another instant later on: 'now', 'today', 'tomorrow',

@@ -229,12 +229,3 @@ struct parsed *builder_finish(struct builder *b) {
     }
     return &b->p;
 }
-
-struct parsed *parsed_write(void) {
-    struct builder *b = builder_create();
-    if (!b)
-        return NULL;
-    b->p.kind = STATEMENT_WRITE;
-    b->p.reason = REASON_NOT_SELECT;
-    return builder_finish(b);
-}

@@ -20,6 +20,11 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     s->owner = owner;
     s->txn = 'I';
     s->opaque = opaque;
+    s->database = database_for(&e->databases, startup_params);
+    if (!s->database) {
+        free(s);
+        return NULL;
+    }
     session_identity_init(&s->identity, address, startup_params);
     if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
         s->identity.state = IDENTITY_PROVEN; // nothing is shared, so nothing is asked
@@ -78,6 +83,7 @@ static void session_lose_server(struct session *s) {
         owed_pop(s);
         owed_release(s, &o);
     }
+    writes_ended(s->database, &s->writes);
 }
 
 void session_destroy(struct session *s) {
@@ -95,6 +101,7 @@ void session_destroy(struct session *s) {
     statement_unref(s->portal);
     shape_unref(s->server_unnamed);
     session_identity_finish(&e->identities, &s->identity);
+    database_unref(&e->databases, s->database);
     *(s->previous ? &s->previous->next : &e->sessions) = s->next;
     if (s->next)
         s->next->previous = s->previous;
@@ -152,6 +159,7 @@ static bool awaits_delayed(const struct session *s) {
 
 void session_go_opaque(struct session *s) {
     s->opaque = true;
+    session_note_write(s, NULL);
     release_forwarded(s);
     s->in_unit = false;
     s->cancel_pending = false;

@@ -336,6 +336,10 @@ void session_txn_ended(struct session *s, const struct owed *o, char before);
 enum reason session_txn_reason(const struct session *s);
 // The identity is in doubt, and what brought the doubt may have happened inside the transaction.
 void session_doubt(struct session *s);
+// What is sent may write, p: what is known of it; else NULL. Counts again when its transaction has ended,
+// which the end of a reply to the client's own may say.
+void session_note_write(struct session *s, const struct parsed *p);
+void session_note_written(struct session *s, const struct owed *o);
 // Something of ours runs inside the client's transaction, or has broken it: nothing of the client's is sent.
 bool session_is_framed(const struct session *s);
 void session_frame_ended(struct session *s, char status);

@@ -150,6 +150,8 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
             break;
         }
     }
+    if (s->opaque)
+        database_note(s->database, WRITES_ALL);
     if (s->failed)
         return len;
     feed_flush(&f, false);

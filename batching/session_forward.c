@@ -146,6 +146,30 @@ static void note_statement(struct session *s, struct owed *o, enum statement_kin
     }
 }
 
+// Something runs of which nothing is known; it may write, and end a transaction.
+static void note_unknown(struct session *s) {
+    doubt(s);
+    session_note_write(s, NULL);
+    owed_last(s)->ends = true;
+}
+
+// p: what is known of it; NULL: nothing.
+static void note_writes(struct session *s, enum statement_kind kind, const struct parsed *p) {
+    if (kind == STATEMENT_WRITE)
+        session_note_write(s, p);
+    else if (kind == STATEMENT_OTHER || kind == STATEMENT_LOAD)
+        session_note_write(s, NULL);
+}
+
+// An INSERT and its like have no shape in the simple protocol.
+static void note_query_writes(struct session *s, const struct statement_class *c, struct slice text) {
+    struct parsed *p = NULL;
+    if (c->kind == STATEMENT_WRITE && !c->shape)
+        p = parse_write((const char *)text.data, text.len);
+    note_writes(s, c->kind, c->shape ? c->shape->parsed : p);
+    parsed_destroy(p);
+}
+
 // Several statements, DO, CALL and what cannot be read may deallocate what the client prepared.
 static bool may_deallocate(const struct statement_class *c) {
     return c->kind == STATEMENT_OTHER &&
@@ -197,20 +221,33 @@ static void note_query(struct session *s, struct owed *o, const struct statement
 struct read_note {
     enum read_effect effect;
     struct group *vetting;
+    bool may_write; // DOUBTFUL
 };
+
+// A read that is not known to be plain. A session in doubt, as each is behind a write of its own, has none
+// that is: the names of its functions must do, and do where it reads no table.
+static bool read_may_write(const struct session *s, const struct parsed *p) {
+    bool refused = may_be_proven(s) && p->n_relations;
+    return refused || p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p);
+}
 
 static struct read_note read_note(struct feed *f, enum statement_kind kind, struct shape *shape) {
     struct read_note n = {.effect = READ_PLAIN};
-    if (kind == STATEMENT_READ && shape)
-        n.effect = forward_read_effect(f, shape, &n.vetting);
+    if (kind != STATEMENT_READ || !shape)
+        return n;
+    n.effect = forward_read_effect(f, shape, &n.vetting);
+    n.may_write = read_may_write(f->s, shape->parsed);
     return n;
 }
 
 static void note_read(struct session *s, struct owed *o, const struct read_note *n) {
-    if (n->effect == READ_DOUBTFUL || (n->effect == READ_BEING_VETTED && o->of.group))
+    bool second = n->effect == READ_BEING_VETTED && o->of.group;
+    if (n->effect == READ_DOUBTFUL || second)
         doubt(s);
     else if (n->effect == READ_BEING_VETTED)
         pin_group(o, n->vetting);
+    if (second || (n->effect == READ_DOUBTFUL && n->may_write))
+        session_note_write(s, NULL);
 }
 
 // EXECUTE, a function, a trigger: what it counts on is not known. A setting would change what is parsed
@@ -260,6 +297,7 @@ static bool forward_query(struct feed *f, struct slice text) {
     if (!o)
         return false;
     note_query(s, o, c);
+    note_query_writes(s, c, text);
     note_read(s, o, &n);
     return true;
 }
@@ -340,7 +378,7 @@ static bool restore_unnamed(struct feed *f, const struct frame *fr) {
 static void run_shape(struct feed *f, struct shape *shape) {
     struct session *s = f->s;
     if (!shape) {
-        doubt(s);
+        note_unknown(s);
         return;
     }
     struct owed *o = owed_last(s);
@@ -349,7 +387,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
     if (name && !give(f, session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)})))
         return;
     if (kind == STATEMENT_READ) {
-        struct read_note n = {.effect = READ_DOUBTFUL};
+        struct read_note n = {.effect = READ_DOUBTFUL, .may_write = read_may_write(s, shape->parsed)};
         if (may_be_proven(s) && !s->engine->limits.observe) {
             // The unit is open, the catalogue cannot be asked in front of it any more; see note_bound_read.
             struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
@@ -357,7 +395,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
             if (g && group_is_current(s->engine, g) && g->state == GROUP_READY)
                 n.effect = READ_PLAIN;
             else if (g && g->state == GROUP_VETTING)
-                n = (struct read_note){READ_BEING_VETTED, g};
+                n = (struct read_note){READ_BEING_VETTED, g, false};
         }
         if (s->engine->limits.observe || reads_constants(shape->parsed))
             n.effect = READ_PLAIN;
@@ -366,6 +404,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
     }
     shape_ref(shape); // its statement may be one of those that it drops
     note_statement(s, o, kind, shape, shape->changes);
+    note_writes(s, kind, shape->parsed);
     shape_unref(shape);
 }
 
@@ -522,7 +561,7 @@ static void note_extended(struct feed *f, const struct frame *fr) {
 
 // A Query too large to be looked at: what it does is not known.
 static void note_large_query(struct session *s) {
-    doubt(s);
+    note_unknown(s);
     drop_unnamed(s);
     session_forget_statements(s, true);
     s->names_unknown = true;
@@ -561,7 +600,7 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
         put_parsed(s, first, NULL);
     } else if (fr->type == F_BIND && head_string(f, &at, &first) && head_string(f, &at, &second)) {
         if (first.len)
-            doubt(s);
+            note_unknown(s);
         else
             bind_portal(s, session_statement(s, second));
     } else {
@@ -647,7 +686,7 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     } else if (fr->type == F_FUNCTION_CALL) {
         if (!begin_unit(s, false))
             return false;
-        doubt(s);
+        note_unknown(s);
     } else if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
         if (s->in_unit) {
             session_go_opaque(s); // a Query inside an extended unit

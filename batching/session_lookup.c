@@ -199,6 +199,10 @@ static bool accept(struct session *s, const struct candidate *c) {
     s->engine->counters.lookups++;
     if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
         session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
+    bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||
+                  c->group->state == GROUP_READY;
+    if (!vetted && !writes_named_tables_only(c->shape->parsed))
+        session_note_write(s, NULL);
     queue_lookup(s, l);
     if (session_identity_wants_proof(&s->identity))
         engine_list_proof(s->engine, s);

@@ -85,8 +85,10 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     if (g) {
         g->in_flight--;
         // The read that was being vetted while it ran: only a good verdict leaves the session what it was.
-        if (group_is_read(g) && g->state != GROUP_READY)
+        if (group_is_read(g) && g->state != GROUP_READY) {
             session_doubt(s);
+            session_note_write(s, NULL);
+        }
     }
     session_end_expected(s, o);
     session_end_learning(s);
@@ -130,8 +132,10 @@ static void end_vet(struct session *s, struct owed *o) {
     } else {
         g->state = o->answer && !o->error ? GROUP_READY : GROUP_REFUSED;
         g->vetted_at = e->now;
-        if (g->state == GROUP_REFUSED)
+        if (g->state == GROUP_REFUSED) {
             session_doubt(s);
+            session_note_write(s, NULL); // what runs behind it
+        }
     }
     if (generation != e->generation)
         group_forget(g);
@@ -200,6 +204,8 @@ static void end_reply(struct session *s, char status) {
     case OWED_REPAIR:
         break;
     }
+    if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP)
+        session_note_written(s, &o);
     session_relay_cancel(s);
     if (s->wants_proof && s->txn == 'I' && !s->n_forward && !s->in_unit)
         engine_list_proof(s->engine, s);
@@ -466,6 +472,8 @@ size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len) 
             break;
         }
     }
+    if (s->opaque)
+        database_note(s->database, WRITES_ALL);
     if (s->failed)
         return len;
     flush_run(&f, false);

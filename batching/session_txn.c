@@ -54,6 +54,9 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
     case STATEMENT_HARMLESS:
     case STATEMENT_DEALLOCATE:
         return;
+    case STATEMENT_OTHER:
+        o->ends = o->spends = true; // several statements may
+        return;
     default:
         o->spends = true;
     }
@@ -85,6 +88,21 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     if (o->level)
         t->isolation = (enum identity_isolation)o->isolation;
     t->level |= o->level;
+}
+
+void session_note_write(struct session *s, const struct parsed *p) {
+    writes_sent(s->database, &s->writes, p);
+}
+
+// Also when a chained transaction, or one of several statements in one message, leads into the next. What is
+// still to be answered may be a transaction of its own, with a write that was noted when it was sent.
+void session_note_written(struct session *s, const struct owed *o) {
+    struct pending_writes w = s->writes;
+    if (s->txn != 'I' && !o->ends)
+        return;
+    writes_ended(s->database, &w);
+    if (s->txn == 'I' && !s->n_forward && !s->n_lookups)
+        s->writes = w;
 }
 
 enum reason session_txn_reason(const struct session *s) {

@@ -99,8 +99,8 @@ bool shape_text_changes_definitions(struct slice text) {
     return false;
 }
 
-// Told by their first word, since what else they hold makes no difference: each leaves its session in doubt.
-// INSERTs of many rows are long and rarely the same.
+// Told by their first word, since all else that makes a difference is what parse_write() says: each leaves
+// its session in doubt. INSERTs of many rows are long and rarely the same.
 static bool is_write(struct slice text) {
     static const char *const words[] = {"insert", "update", "delete", "merge"};
     struct token t = lexer_first_word((const char *)text.data, text.len);
@@ -120,7 +120,8 @@ static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slic
     memcpy(s->text, text.data, text.len);
     s->text[text.len] = 0;
     s->text_len = text.len;
-    s->parsed = is_write(text) ? parsed_write() : parse_statement(s->text, MAX_PARSED, MAX_DEPTH);
+    s->parsed =
+        is_write(text) ? parse_write(s->text, s->text_len) : parse_statement(s->text, MAX_PARSED, MAX_DEPTH);
     if (!s->parsed)
         return false;
     s->reason = lookup_reason(s);

@@ -254,14 +254,14 @@ static bool is_reading(const struct parsed *p, int i) {
     return is_foldable(p, i) || ON_LIST(plain_functions, p->functions[i].name);
 }
 
+bool vet_function_plain(const struct parsed_function *f) {
+    return (!f->schema || strcmp(f->schema, "pg_catalog") == 0) && ON_LIST(plain_functions, f->name);
+}
+
 bool vet_functions_plain(const struct parsed *p) {
-    for (int i = 0; i < p->n_functions; i++) {
-        const struct parsed_function *f = &p->functions[i];
-        if (f->schema && strcmp(f->schema, "pg_catalog") != 0)
+    for (int i = 0; i < p->n_functions; i++)
+        if (!vet_function_plain(&p->functions[i]))
             return false;
-        if (!ON_LIST(plain_functions, f->name))
-            return false;
-    }
     return true;
 }
 

@@ -71,6 +71,7 @@ bool vet_read_row(struct slice row);
 // Do the names alone say that the statement's functions are the server's own, and read and change nothing of
 // a session, unless a user has made one of that name? False when one is not on the list.
 bool vet_functions_plain(const struct parsed *p);
+bool vet_function_plain(const struct parsed_function *f);
 
 // What the query's one row (DataRow body, text format) means.
 void vet_row(struct slice row, struct vet_result *r);

@@ -11,14 +11,14 @@
 
 #include "batching/hash.h"
 #include "batching/parse.h"
-#include "protocol/buf.h"
+#include "protocol/message.h"
 
 #define WRITES_LOG     256
 #define WRITES_ALL     0   // in place of a table: any
 #define WRITE_SET_MAX  512 // a longer set is `all`
 #define WRITES_PENDING 16  // of a transaction; more are `all`
 
-// One database of one server.
+// One database.
 struct database {
     UT_hash_handle hh;
     unsigned refs;
@@ -42,17 +42,27 @@ struct pending_writes {
     uint64_t tables[WRITES_PENDING];
 };
 
-uint64_t
-write_table(struct slice name); // digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL
+// Digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL. Of a long name only as much counts
+// as no truncation to 63 bytes takes away.
+uint64_t write_table(struct slice name);
 
-// The database that a session with these start-up parameters (as sent: pairs of zero-terminated strings) logs
-// in to. A reference of the caller's. NULL: out of memory.
-struct database *database_for(struct database **table, struct slice address, struct slice startup_params);
+// Makes a set of n digests, which it takes over (NULL: none).
+struct write_set write_set_make(uint64_t *tables, unsigned n);
+struct write_set write_set_copy(const struct write_set *set); // `all` when there is no memory
+void write_set_free(struct write_set *set);                   // leaves `all`
+
+// The database that a session with these start-up parameters (as sent: pairs of zero-terminated strings)
+// logs in to, by its name alone: the servers of one connection string hold the same data. A reference of the
+// caller's. NULL: out of memory.
+struct database *database_for(struct database **table, struct slice startup_params);
 void database_unref(struct database **table, struct database *d); // takes NULL
 
 void database_note(struct database *d, uint64_t table);
 // May a write since `seq` (an earlier d->seq) have changed what the set stands for?
 bool database_has_changed(const struct database *d, uint64_t seq, const struct write_set *set);
+
+// Do the names of the functions say that the statement writes to no tables but those that it names?
+bool writes_named_tables_only(const struct parsed *p);
 
 // What a statement may write to, added to `w` and noted in `d`. p: NULL when nothing is known of it.
 void writes_sent(struct database *d, struct pending_writes *w, const struct parsed *p);

@@ -12,6 +12,7 @@ struct fixture {
     struct engine *engine;
     struct session *session;
     struct buf to_client, to_server, message;
+    uint64_t seen; // writes noted
 };
 
 static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
@@ -512,5 +513,257 @@ Test(session, what_cannot_be_read_finds_all_statements) {
     reply(&f, "31tTZ31tTZ");
     cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZ");
     cr_assert(session_statement(f.session, text_slice("x"))->on_server);
+    teardown(&f);
+}
+
+// ---- writes
+
+// What was noted since the last call: a letter for the tables t and u, "*" for any.
+static const char *noted(struct fixture *f) {
+    static char text[40];
+    const struct database *d = f->session->database;
+    size_t n = 0;
+    for (; f->seen != d->seq; f->seen++) {
+        uint64_t table = d->last[f->seen % WRITES_LOG];
+        cr_assert_lt(n + 1, sizeof text);
+        text[n++] = table == WRITES_ALL                     ? '*'
+                    : table == write_table(text_slice("t")) ? 't'
+                    : table == write_table(text_slice("u")) ? 'u'
+                                                            : '?';
+    }
+    text[n] = 0;
+    return text;
+}
+
+// What makes `actual` runs once, which Criterion's own macros do not promise.
+static void expect(const char *actual, const char *expected) {
+    cr_assert_str_eq(actual, expected);
+}
+
+static const char *noted_of(struct fixture *f, const char *sql) {
+    query(f, sql);
+    say(f);
+    return noted(f);
+}
+
+// ReadyForQuery behind the end of one statement.
+static const char *noted_at_end(struct fixture *f, char status) {
+    write_select_complete(&f->message, 0);
+    write_ready(&f->message, status);
+    reply(f, "");
+    return noted(f);
+}
+
+Test(session, a_write_counts_when_sent_and_when_it_has_ended) {
+    struct fixture f;
+    setup(&f, false);
+    expect(noted_of(&f, "INSERT INTO t (a) VALUES (1)"), "t");
+    expect(noted_at_end(&f, 'I'), "t");
+    parse(&f, "UPDATE u SET a = $1");
+    bind(&f, "1");
+    sync(&f);
+    say(&f);
+    expect(noted(&f), "u");
+    reply(&f, "12CZ");
+    expect(noted(&f), "u");
+    expect(noted_of(&f, "DELETE FROM t"), "t");
+    reply(&f, "EZ");
+    expect(noted(&f), "t");
+    expect(noted_of(&f, "SELECT 1"), "");
+    expect(noted_at_end(&f, 'I'), "");
+    teardown(&f);
+}
+
+// Its end is that of its transaction.
+Test(session, writes_of_a_transaction_count_again_at_its_end) {
+    struct fixture f;
+    setup(&f, false);
+    expect(noted_of(&f, "BEGIN"), "");
+    reply(&f, "EZ"); // of the proof in front of it
+    expect(noted_at_end(&f, 'T'), "");
+    expect(noted_of(&f, "INSERT INTO t (a) VALUES (1)"), "t");
+    expect(noted_at_end(&f, 'T'), "");
+    expect(noted_of(&f, "SELECT a FROM t WHERE id = 1"), "");
+    expect(noted_at_end(&f, 'T'), "");
+    expect(noted_of(&f, "SAVEPOINT a"), "");
+    expect(noted_at_end(&f, 'T'), "");
+    expect(noted_of(&f, "UPDATE u SET a = 1"), "u");
+    expect(noted_at_end(&f, 'T'), "");
+    expect(noted_of(&f, "COMMIT AND CHAIN"), "");
+    expect(noted_at_end(&f, 'T'), "tu");
+    expect(noted_of(&f, "COMMIT"), "");
+    expect(noted_at_end(&f, 'I'), "tu");
+    expect(noted_of(&f, "COMMIT"), "");
+    expect(noted_at_end(&f, 'I'), "");
+    teardown(&f);
+}
+
+// The end of the first is not that of the second, whose statement was sent before it.
+Test(session, writes_behind_one_another_count_each_at_its_end) {
+    struct fixture f;
+    setup(&f, false);
+    query(&f, "INSERT INTO t (a) VALUES (1)");
+    query(&f, "INSERT INTO u (a) VALUES (1)");
+    say(&f);
+    expect(noted(&f), "tu");
+    expect(noted_at_end(&f, 'I'), "tu");
+    expect(noted_at_end(&f, 'I'), "tu");
+    expect(noted_of(&f, "SELECT 1"), "");
+    expect(noted_at_end(&f, 'I'), "");
+    teardown(&f);
+}
+
+// Several statements in one message may end a transaction and begin the next.
+Test(session, several_statements_may_end_any_transaction) {
+    struct fixture f;
+    setup(&f, false);
+    cr_assert_str_eq(noted_of(&f, "BEGIN; INSERT INTO t VALUES (1)"), "*");
+    expect(noted_at_end(&f, 'T'), "*");
+    cr_assert_str_eq(noted_of(&f, "COMMIT; BEGIN"), "*");
+    expect(noted_at_end(&f, 'T'), "*");
+    expect(noted_of(&f, "SELECT a FROM t WHERE id = 1"), "");
+    expect(noted_at_end(&f, 'T'), "");
+    expect(noted_of(&f, "ROLLBACK"), "");
+    expect(noted_at_end(&f, 'I'), "*");
+    teardown(&f);
+}
+
+Test(session, what_is_not_understood_may_write_to_any_table) {
+    static const char *const any[] = {"DO 'BEGIN END'",
+                                      "CALL p()",
+                                      "TRUNCATE t",
+                                      "COPY t FROM STDIN",
+                                      "EXECUTE x(1)",
+                                      "LOAD 'x'",
+                                      "CREATE TABLE x (a int)",
+                                      "PREPARE x AS SELECT 1",
+                                      "EXPLAIN ANALYZE DELETE FROM t",
+                                      "COMMIT PREPARED 'x'",
+                                      "REFRESH MATERIALIZED VIEW x",
+                                      "SELECT f(1)",
+                                      "SELECT f(a) FROM t WHERE id = 1",
+                                      "SELECT a FROM t WHERE id = f(1)",
+                                      "SELECT a INTO x FROM t",
+                                      "no SQL",
+                                      "SELECT 1; SELECT 2"};
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+        struct fixture f;
+        setup(&f, false);
+        const char *sent_for = noted_of(&f, any[i]);
+        cr_expect_str_eq(sent_for, "*", "%s", any[i]);
+        engine_turn(f.engine, 1);
+        const char *at_end = noted_at_end(&f, 'I');
+        cr_expect_str_eq(at_end, "*", "%s", any[i]);
+        teardown(&f);
+    }
+}
+
+Test(session, what_writes_to_no_table_is_not_noted) {
+    static const char *const none[] = {"SET search_path = a",
+                                       "SET LOCAL search_path = a",
+                                       "RESET ALL",
+                                       "SHOW ALL",
+                                       "BEGIN",
+                                       "ROLLBACK",
+                                       "SAVEPOINT a",
+                                       "DEALLOCATE x",
+                                       "DISCARD ALL",
+                                       "LISTEN x",
+                                       "NOTIFY x",
+                                       "SELECT nextval('s')",
+                                       "SELECT now()",
+                                       "SELECT a FROM t WHERE id = 1",
+                                       "SELECT count(*) FROM t",
+                                       ""};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        struct fixture f;
+        setup(&f, false);
+        const char *sent_for = noted_of(&f, none[i]);
+        cr_expect_str_eq(sent_for, "", "%s", none[i]);
+        engine_turn(f.engine, 1);
+        const char *at_end = noted_at_end(&f, 'I');
+        cr_expect_str_eq(at_end, "", "%s", none[i]);
+        teardown(&f);
+    }
+}
+
+// A call of a function by its number, and what names statements that are not known.
+Test(session, messages_that_run_unknown_things_may_write) {
+    struct fixture f;
+    setup(&f, false);
+    write_empty(&f.message, F_FUNCTION_CALL);
+    say(&f);
+    expect(noted(&f), "*");
+    expect(noted_at_end(&f, 'I'), "*");
+    write_execute_all(&f.message, text_slice(""));
+    sync(&f);
+    say(&f);
+    expect(noted(&f), "*");
+    reply(&f, "EZ");
+    expect(noted(&f), "*");
+    struct buf large = buf_make(100000);
+    buf_put_text(&large, "INSERT INTO t VALUES ('");
+    while (large.len < 20000)
+        buf_put_u8(&large, 'x');
+    buf_put_str(&large, "')");
+    expect(noted_of(&f, (const char *)large.data), "*");
+    buf_free(&large);
+    expect(noted_at_end(&f, 'I'), "*");
+    teardown(&f);
+}
+
+// The verdict comes behind the read that it is about.
+Test(session, a_read_that_proves_to_be_none_counts_at_its_end) {
+    struct fixture f;
+    const char *users[] = {"alice", "alice", "0"}, *no[] = {"f"};
+    setup(&f, false);
+    session_start_proof(f.session);
+    put_text_row(&f.message, users, 3);
+    reply(&f, "CCZ");
+    cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
+    expect(noted_of(&f, "SELECT a FROM v"), "");
+    put_text_row(&f.message, no, 1);
+    reply(&f, "CZ");
+    cr_assert_eq(noted_at_end(&f, 'I')[0], '*');
+    teardown(&f);
+}
+
+Test(session, a_lost_connection_ends_its_writes) {
+    struct fixture f;
+    setup(&f, false);
+    expect(noted_of(&f, "DELETE FROM t"), "t");
+    session_server_gone(f.session);
+    expect(noted(&f), "t");
+    teardown(&f);
+}
+
+Test(session, an_opaque_session_may_write_with_each_byte) {
+    struct fixture f;
+    setup(&f, false);
+    write_empty(&f.message, 'W');
+    say(&f);
+    cr_assert(f.session->opaque && noted(&f)[0] == '*');
+    write_empty(&f.message, 'W');
+    say(&f);
+    expect(noted(&f), "*");
+    reply(&f, "C");
+    expect(noted(&f), "*");
+    teardown(&f);
+}
+
+// Sessions of one database share what is known of its writes.
+Test(session, writes_of_one_session_are_known_to_others) {
+    struct fixture f, other;
+    setup(&f, false);
+    other = f;
+    other.session =
+        session_create(f.engine, &other, text_slice("server"), BYTES("user\0bob\0database\0alice\0"), false);
+    cr_assert_eq(other.session->database, f.session->database);
+    expect(noted_of(&other, "DELETE FROM t"), "t");
+    f.message = other.message;
+    expect(noted(&f), "t");
+    session_destroy(other.session);
+    expect(noted(&f), "t");
+    f.to_server = other.to_server;
     teardown(&f);
 }
