@@ -198,8 +198,11 @@ static bool fail_for_flag(struct reader *r, const char *arg, size_t length) {
 }
 
 static bool take_set(struct reader *r, const char *text) {
-    size_t length = strcspn(text, "=");
+    size_t length = 0;
 
+    // A table's name may hold the sign, in quotes.
+    for (bool quoted = false; text[length] && (quoted || text[length] != '='); length++)
+        quoted ^= text[length] == '"';
     if (length == 0 || text[length] == '\0')
         return fail(r, "--set %.64s: write section.key=value, for example --set batching.window=1ms", text);
     add_override(r, keep(r, text, length), text + length + 1, "--set");

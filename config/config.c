@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "config/nearest.h"
+#include "config/table.h"
 #include "config/units.h"
 
 enum kind {
@@ -25,8 +26,7 @@ enum kind {
     KIND_TIME,   // uint64_t, microseconds
     KIND_SIZE,   // size_t, bytes
     KIND_CHOICE, // an enum: the position in words
-    KIND_SWITCH, // a bool: the position in words, of two
-    KIND_FIXED   // no field: accepts words[0] and nothing else
+    KIND_SWITCH  // a bool: the position in words, of two
 };
 
 #define MAX_WORDS 4
@@ -39,7 +39,7 @@ struct setting {
     uint64_t min, max;
     bool restart;                 // a change takes effect only when pgfold starts anew
     const char *words[MAX_WORDS]; // of KIND_CHOICE, in the enum's order; NULL behind the last
-    const char *hint;             // follows the message about a wrong value; NULL: made from the kind
+    const char *hint;             // of KIND_TEXT: follows the message about an empty value
     const char *description;
 };
 
@@ -57,7 +57,8 @@ struct setting {
     kind, offsetof(struct config, field), initial, min, max, true, {NULL}, NULL
 #define CHOICE(kind, field, initial, ...)                                                                    \
     kind, offsetof(struct config, field), initial, 0, 0, false, {__VA_ARGS__}, NULL
-#define FIXED(word, hint) KIND_FIXED, 0, word, 0, 0, false, {word}, hint
+
+#define LARGEST_MEMORY (SIZE_MAX > UINT32_MAX ? 64 * GIGABYTE : GIGABYTE)
 
 static const struct setting settings[] = {
     {"pgfold.listen",
@@ -115,8 +116,17 @@ static const struct setting settings[] = {
      "of so many folded lookups one is compared with its original; 0: none"},
     {"batching.never_slower", CHOICE(KIND_SWITCH, never_slower, "on", "off", "on"),
      "run the lookups of a shape as they come while folding them is slower"},
-    {"lookahead.mode", FIXED("off", "this version has no lookahead yet: set it to off or leave it out"),
-     "loading rows ahead of a loop"},
+    {"lookahead.mode", CHOICE(KIND_CHOICE, lookahead, "bounded", "off", "snapshot", "bounded"),
+     "loading rows ahead of a loop: never, only where that is exact, or within max_gap and max_age"},
+    {"lookahead.max_gap", NUMBER(KIND_TIME, ahead_gap, "5ms", 1, SECOND),
+     "pause of a loop after which what was loaded ahead for it is dropped"},
+    {"lookahead.max_age", NUMBER(KIND_TIME, ahead_age, "100ms", 1, 60 * SECOND),
+     "age at which an answer loaded ahead is dropped"},
+    {"lookahead.max_keys", NUMBER(KIND_INT, ahead_keys, "500", 1, 10000), "keys in one batch loaded ahead"},
+    {"lookahead.max_session_memory", NUMBER(KIND_SIZE, ahead_session, "4MB", 16 * KILOBYTE, GIGABYTE),
+     "bytes that one session may hold: recent keys and answers loaded ahead"},
+    {"lookahead.max_memory", NUMBER(KIND_SIZE, ahead_memory, "256MB", 16 * KILOBYTE, LARGEST_MEMORY),
+     "bytes that all sessions together may hold"},
 };
 
 #define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -124,6 +134,7 @@ static const struct setting settings[] = {
 // Enums are read and written as unsigned; that they are as wide is said here.
 static_assert(sizeof(enum config_mode) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_log_level) == sizeof(unsigned), "read as unsigned");
+static_assert(sizeof(enum config_lookahead) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_client_tls) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(size_t) <= sizeof(uint64_t), "sizes are read as uint64_t");
 
@@ -140,8 +151,18 @@ struct loader {
     char *err;
     size_t err_size;
     // While a file is read:
-    struct place here; // the line that is read
-    const char *rest;  // the text behind it
+    struct place here;        // the line that is read
+    const char *rest;         // the text behind it
+    struct table_parts table; // of the section [table …] that it is in
+};
+
+#define MAX_TABLES 1000 // each costs a comparison where lookups are to be loaded ahead
+
+// What the reading knows of a table besides.
+struct table_entry {
+    struct config_table table; // first, so that it leads back here
+    int line;                  // in the file, 0: not there
+    char text[];               // schema and name
 };
 
 // Returns false, so that a caller can end with it.
@@ -289,8 +310,6 @@ static bool set_number(struct loader *l, const struct setting *s, const char *te
 static bool fail_for_word(struct loader *l, const struct setting *s, const char *text, struct place place) {
     char words[64] = "";
 
-    if (s->hint)
-        return fail(l, place, "%s = %.64s is not possible; %s", s->name, text, s->hint);
     for (size_t i = 0; i < MAX_WORDS && s->words[i]; i++) {
         size_t used = strlen(words);
         snprintf(words + used, sizeof(words) - used, "%s%s", i ? ", " : "", s->words[i]);
@@ -336,7 +355,6 @@ static bool set_value(struct loader *l, const struct setting *s, const char *tex
         break;
     case KIND_CHOICE:
     case KIND_SWITCH:
-    case KIND_FIXED:
         ok = set_word(l, s, text, place);
         break;
     }
@@ -357,10 +375,129 @@ static const char *value_text(const struct config *c, const struct setting *s,
         return units_write(units_of(s->kind), load_number(c, s), number);
     case KIND_CHOICE:
     case KIND_SWITCH:
-    case KIND_FIXED:
         return load_word(c, s);
     }
     return "";
+}
+
+// ---- tables ----
+
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+#define NOT_UNDERSTOOD "this line is not understood; write a [section], key = value, or a # before a comment"
+
+// Behind a section's bracket stands a comment or nothing: inih would pass over anything.
+static bool check_section_end(struct loader *l, const char *rest, size_t length) {
+    while (length && is_blank(*rest)) {
+        rest++;
+        length--;
+    }
+    return length == 0 || *rest == ';' || *rest == '#' || fail(l, l->here, NOT_UNDERSTOOD);
+}
+
+#define TABLE_WORD "table"
+
+// The place of the pointer to the table, or of the NULL behind the last one.
+static struct config_table **find_table(struct config *c, const char *schema, const char *name) {
+    struct config_table **at = &c->tables;
+
+    while (*at && (strcmp((*at)->name, name) != 0 || strcmp((*at)->schema, schema) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+// NULL with a message when there is no room.
+static struct config_table *create_table(struct loader *l, const struct table_parts *parts,
+                                         struct place place) {
+    size_t schema = strlen(parts->schema) + 1, name = strlen(parts->name) + 1;
+
+    if (l->config->n_tables == MAX_TABLES) {
+        fail(l, place, "there are more than %d tables with settings of their own; remove some", MAX_TABLES);
+        return NULL;
+    }
+    struct table_entry *e = calloc(1, sizeof(*e) + schema + name);
+    if (!e) {
+        fail_for_memory(l);
+        return NULL;
+    }
+    memcpy(e->text, parts->schema, schema);
+    memcpy(e->text + schema, parts->name, name);
+    e->table = (struct config_table){NULL, e->text, e->text + schema, true};
+    l->config->n_tables++;
+    return &e->table;
+}
+
+static bool set_table(struct loader *l, const struct table_parts *parts, const char *value,
+                      struct place place) {
+    char text[TABLE_TEXT_SIZE];
+    bool on = strcmp(value, "on") == 0;
+    struct config_table **at = find_table(l->config, parts->schema, parts->name);
+
+    table_write(parts->schema, parts->name, text);
+    if (!on && strcmp(value, "off") != 0)
+        return fail(l, place, "table %s.lookahead: \"%.64s\" is not one of its values; write one of on, off",
+                    text, value);
+    struct table_entry *e = (struct table_entry *)*at;
+    if (e && place.line)
+        return fail(l, place, "table %s.lookahead is set twice, in lines %d and %d; remove one of them", text,
+                    e->line, place.line);
+    if (!*at && !(*at = create_table(l, parts, place)))
+        return false;
+    (*at)->lookahead = on;
+    if (place.line)
+        ((struct table_entry *)*at)->line = place.line;
+    return true;
+}
+
+// Does a text begin with the word, and not with a longer one?
+static bool is_table_word(const char *text) {
+    size_t length = strlen(TABLE_WORD);
+    return strncmp(text, TABLE_WORD, length) == 0 && strchr(" \t.]", text[length]) != NULL;
+}
+
+static bool is_table_section(const char *line) {
+    return *line == '[' && is_table_word(line + 1);
+}
+
+// A section's line "[table schema.name]", from its bracket on.
+static bool open_table(struct loader *l, const char *line, size_t length) {
+    size_t from = 1 + strlen(TABLE_WORD), end;
+
+    while (from < length && is_blank(line[from]))
+        from++;
+    const char *wrong = table_read(line + from, length - from, &l->table, &end);
+    for (end += from; end < length && is_blank(line[end]); end++)
+        ;
+    if (!wrong && end == length)
+        return fail(l, l->here, NOT_UNDERSTOOD);
+    if (!wrong && line[end] != ']')
+        wrong = "has more than schema and name";
+    if (wrong)
+        return fail(l, l->here,
+                    "%.*s %s; write [table schema.name], for example [table public.books] or [table "
+                    "public.\"Odd Name\"]",
+                    (int)(length > 160 ? 160 : length), line, wrong);
+    return check_section_end(l, line + end + 1, length - end - 1);
+}
+
+// "table schema.name.lookahead", the key of an override.
+static bool set_table_by_key(struct loader *l, const char *key, const char *value, struct place place) {
+    struct table_parts parts;
+    size_t end, from = strlen(TABLE_WORD);
+
+    while (is_blank(key[from]))
+        from++;
+    const char *wrong = table_read(key + from, strlen(key + from), &parts, &end);
+    if (!wrong && strcmp(key + from + end, ".lookahead") != 0)
+        wrong = "is no setting of a table";
+    if (wrong)
+        return fail(l, place,
+                    "\"%.160s\" %s; write table schema.name.lookahead, for example table "
+                    "public.books.lookahead",
+                    key, wrong);
+    return set_table(l, &parts, value, place);
 }
 
 // ---- the file ----
@@ -368,12 +505,17 @@ static const char *value_text(const struct config *c, const struct setting *s,
 // inih calls this for each "key = value".
 static int take_pair(void *arg, const char *section, const char *key, const char *value) {
     struct loader *l = arg;
-    char name[128];
+    char name[128], table[TABLE_TEXT_SIZE];
 
     if (l->failed)
         return 0;
     if (*section == '\0')
         return fail(l, l->here, "\"%s\" stands before any section; put it below a line [pgfold]", key);
+    if (strcmp(section, TABLE_WORD) == 0 && strcmp(key, "lookahead") == 0)
+        return set_table(l, &l->table, value, l->here);
+    if (strcmp(section, TABLE_WORD) == 0)
+        return fail(l, l->here, "unknown setting \"%s\" in [%s %s]; the only one there is lookahead", key,
+                    section, table_write(l->table.schema, l->table.name, table));
     snprintf(name, sizeof(name), "%s.%s", section, key);
     const struct setting *s = find_setting(name);
     if (!s)
@@ -384,6 +526,10 @@ static int take_pair(void *arg, const char *section, const char *key, const char
         return fail(l, l->here, "%s is set twice, in lines %d and %d; remove one of them", name, earlier,
                     l->here.line);
     return set_value(l, s, value, l->here);
+}
+
+static size_t word_length(const char *name) {
+    return strcspn(name, " \t.:]");
 }
 
 // Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.
@@ -398,19 +544,18 @@ static bool check_section(struct loader *l, const char *line, size_t length) {
         size_t known = section_length(settings[i].name);
         size_t distance = nearest_distance(name, (size_t)(end - name), settings[i].name, known);
         if (known == (size_t)(end - name) && memcmp(name, settings[i].name, known) == 0)
-            return true;
+            return check_section_end(l, end + 1, length - (size_t)(end + 1 - line));
         if (distance < best_distance) {
             best = i;
             best_distance = distance;
         }
     }
+    if (nearest_distance(name, word_length(name), TABLE_WORD, strlen(TABLE_WORD)) <= 1)
+        return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [table schema.name]",
+                    (int)(end - name > 64 ? 64 : end - name), name);
     return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]",
                 (int)(end - name > 64 ? 64 : end - name), name, (int)section_length(settings[best].name),
                 settings[best].name);
-}
-
-static bool is_blank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 // inih asks for the next line; NULL ends the reading. That all lines pass through here gives messages their
@@ -434,8 +579,13 @@ static char *next_line(char *out, int room, void *arg) {
              room - 1);
         return NULL;
     }
-    if (length && *line == '[' && !check_section(l, line, length))
+    bool table = length && is_table_section(line);
+    if (length && *line == '[' && !(table ? open_table(l, line, length) : check_section(l, line, length)))
         return NULL;
+    if (table) {
+        line = "[" TABLE_WORD "]"; // inih would cut the name, or end it at a bracket in it
+        length = strlen(line);
+    }
     memcpy(out, line, length);
     out[length] = '\0';
     return out;
@@ -458,8 +608,7 @@ static bool read_file(struct loader *l, const char *text, const char *name) {
         return fail_for_memory(l);
     // inih goes on behind a line that it does not understand, so that err may tell of a later one by now.
     if (bad_line > 0 && (!l->failed || bad_line < l->here.line))
-        return fail(l, (struct place){name, bad_line},
-                    "this line is not understood; write a [section], key = value, or a # before a comment");
+        return fail(l, (struct place){name, bad_line}, NOT_UNDERSTOOD);
     return !l->failed;
 }
 
@@ -475,6 +624,11 @@ static bool set_defaults(struct loader *l) {
 static bool apply_overrides(struct loader *l, const struct config_override *overrides, size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct place place = {overrides[i].origin, 0};
+        if (is_table_word(overrides[i].key)) {
+            if (!set_table_by_key(l, overrides[i].key, overrides[i].value, place))
+                return false;
+            continue;
+        }
         const struct setting *s = find_setting(overrides[i].key);
         if (!s)
             return fail(l, place, "unknown setting \"%.64s\"; the nearest known one is %s", overrides[i].key,
@@ -521,7 +675,44 @@ void config_destroy(struct config *c) {
     for (size_t i = 0; i < N_SETTINGS; i++)
         if (settings[i].kind == KIND_TEXT)
             free(*(char **)field_of(c, &settings[i]));
+    for (struct config_table *t = c->tables, *next; t; t = next) {
+        next = t->next;
+        free(t);
+    }
     free(c);
+}
+
+typedef void report_fn(void *arg, const char *key, const char *old_value, const char *new_value,
+                       bool needs_restart);
+
+static void report_table(const struct config_table *t, bool was_on, bool is_on, report_fn *report,
+                         void *arg) {
+    char text[TABLE_TEXT_SIZE], key[TABLE_TEXT_SIZE + 32];
+
+    if (was_on == is_on)
+        return;
+    snprintf(key, sizeof(key), TABLE_WORD " %s.lookahead", table_write(t->schema, t->name, text));
+    report(arg, key, was_on ? "on" : "off", is_on ? "on" : "off", false);
+}
+
+// Its table in another config; without one, lookahead is on.
+static const struct config_table *same_table(const struct config *c, const struct config_table *t) {
+    const struct config_table *other = c->tables;
+
+    while (other && (strcmp(other->name, t->name) != 0 || strcmp(other->schema, t->schema) != 0))
+        other = other->next;
+    return other;
+}
+
+static void diff_tables(const struct config *old_config, const struct config *new_config, report_fn *report,
+                        void *arg) {
+    for (const struct config_table *t = old_config->tables; t; t = t->next) {
+        const struct config_table *now = same_table(new_config, t);
+        report_table(t, t->lookahead, !now || now->lookahead, report, arg);
+    }
+    for (const struct config_table *t = new_config->tables; t; t = t->next)
+        if (!same_table(old_config, t))
+            report_table(t, true, t->lookahead, report, arg);
 }
 
 void config_diff(const struct config *old_config, const struct config *new_config,
@@ -535,6 +726,7 @@ void config_diff(const struct config *old_config, const struct config *new_confi
         if (strcmp(old_text, new_text) != 0)
             report(arg, settings[i].name, old_text, new_text, settings[i].restart);
     }
+    diff_tables(old_config, new_config, report, arg);
 }
 
 bool config_describe(size_t i, const char **key, const char **default_value, const char **description) {

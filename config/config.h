@@ -12,7 +12,15 @@
 
 enum config_mode { MODE_FOLD, MODE_OBSERVE, MODE_VERIFY };
 enum config_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum config_lookahead { LOOKAHEAD_MODE_OFF, LOOKAHEAD_MODE_SNAPSHOT, LOOKAHEAD_MODE_BOUNDED };
 enum config_client_tls { CLIENT_TLS_DISABLE, CLIENT_TLS_ALLOW, CLIENT_TLS_REQUIRE };
+
+// A section [table schema.name].
+struct config_table {
+    struct config_table *next;
+    const char *schema, *name; // as PostgreSQL knows them: folded, without quotes
+    bool lookahead;            // default: true
+};
 
 struct config {
     // [pgfold]
@@ -44,11 +52,19 @@ struct config {
     int check_one_in;     // of so many folded lookups one is compared with its original; 0: none
     bool never_slower;    // a shape that loses by being folded is run as sent for a while
     // [lookahead]
-    // lookahead.mode exists and accepts only "off" in this version
+    enum config_lookahead lookahead;
+    uint64_t ahead_gap;   // a loop that pauses longer than this has ended
+    uint64_t ahead_age;   // a held answer older than this is dropped
+    int ahead_keys;       // keys in one batch loaded ahead
+    size_t ahead_session; // bytes that one session may hold: trail and answers
+    size_t ahead_memory;  // bytes that all sessions may hold
+    // [table schema.name]
+    struct config_table *tables; // list, each table once
+    size_t n_tables;
 };
 
-// One override: a "section.key" and its value, with words that say where it came from ("--set",
-// "PGFOLD_SERVER").
+// One override: a "section.key" ("table schema.name.lookahead", too) and its value, with words that say where
+// it came from ("--set", "PGFOLD_SERVER").
 struct config_override {
     const char *key, *value, *origin;
 };
@@ -70,6 +86,7 @@ void config_diff(const struct config *old_config, const struct config *new_confi
                  void *arg);
 
 // The i-th setting's "section.key", default as text and one-line description; false when there are no more.
+// Tables' switches, which have no end, are not among them.
 bool config_describe(size_t i, const char **key, const char **default_value, const char **description);
 
 #endif

@@ -43,6 +43,7 @@ void settings_unref(struct settings *s) {
         return;
     target_destroy(s->target);
     SSL_CTX_free(s->client_tls);
+    free(s->ahead_off);
     config_destroy(s->config);
     free(s);
 }
@@ -79,6 +80,21 @@ static struct config *read_config(const struct cmdline *c, char *err, size_t err
     return config;
 }
 
+// The tables that are switched off, as the engine wants them.
+static bool list_tables(struct settings *s, char *err, size_t err_size) {
+    if (s->config->n_tables == 0)
+        return true;
+    s->ahead_off = calloc(s->config->n_tables, sizeof *s->ahead_off);
+    if (!s->ahead_off) {
+        snprintf(err, err_size, "out of memory");
+        return false;
+    }
+    for (const struct config_table *t = s->config->tables; t; t = t->next)
+        if (!t->lookahead)
+            s->ahead_off[s->n_ahead_off++] = (struct table_name){t->schema, t->name};
+    return true;
+}
+
 static struct settings *settings_create(const struct cmdline *c, const struct log *log, char *err,
                                         size_t err_size) {
     char ignored[512] = "";
@@ -89,7 +105,7 @@ static struct settings *settings_create(const struct cmdline *c, const struct lo
     }
     s->refs = 1;
     s->config = read_config(c, err, err_size);
-    if (s->config && listeners_check(s->config->listen, err, err_size))
+    if (s->config && list_tables(s, err, err_size) && listeners_check(s->config->listen, err, err_size))
         s->target = target_create(s->config->server, ignored, sizeof ignored, err, err_size);
     bool tls = s->config && s->config->client_tls != CLIENT_TLS_DISABLE;
     if (s->target && tls)
@@ -105,7 +121,16 @@ static struct settings *settings_create(const struct cmdline *c, const struct lo
     return s;
 }
 
-static struct engine_limits engine_limits_of(const struct config *c) {
+static enum lookahead_mode lookahead_of(const struct config *c) {
+    static const enum lookahead_mode modes[] = {[LOOKAHEAD_MODE_OFF] = LOOKAHEAD_OFF,
+                                                [LOOKAHEAD_MODE_SNAPSHOT] = LOOKAHEAD_SNAPSHOT,
+                                                [LOOKAHEAD_MODE_BOUNDED] = LOOKAHEAD_BOUNDED};
+    return c->mode == MODE_FOLD ? modes[c->lookahead] : LOOKAHEAD_OFF;
+}
+
+// Points into the settings.
+static struct engine_limits engine_limits_of(const struct settings *s) {
+    const struct config *c = s->config;
     return (struct engine_limits){
         .observe = c->mode == MODE_OBSERVE,
         .window = c->window,
@@ -122,6 +147,14 @@ static struct engine_limits engine_limits_of(const struct config *c) {
         .verify = c->mode == MODE_VERIFY,
         .never_slower = c->never_slower,
         .check_one_in = (unsigned)c->check_one_in,
+        .lookahead = lookahead_of(c),
+        .ahead_gap = c->ahead_gap,
+        .ahead_age = c->ahead_age,
+        .ahead_keys = (unsigned)c->ahead_keys,
+        .ahead_session = c->ahead_session,
+        .ahead_memory = c->ahead_memory,
+        .ahead_off = s->ahead_off,
+        .n_ahead_off = s->n_ahead_off,
     };
 }
 
@@ -207,6 +240,15 @@ static void log_shapes(const struct proxy *p) {
     }
 }
 
+// In keys: how many were of use, and how many were loaded for nothing.
+static void log_lookahead(const struct proxy *p, const struct engine_counters *c) {
+    log_event(&p->log, LOG_LEVEL_INFO, 0,
+              "looked ahead: %llu keys in %llu batches, answered %llu, never asked for %llu, stale %llu",
+              (unsigned long long)c->ahead_keys, (unsigned long long)c->ahead_batches,
+              (unsigned long long)c->ahead_answers, (unsigned long long)c->ahead_unused,
+              (unsigned long long)c->ahead_stale);
+}
+
 static void log_counters(struct proxy *p) {
     const struct engine_counters *c = &p->engine->counters;
     log_event(
@@ -220,6 +262,7 @@ static void log_counters(struct proxy *p) {
         (unsigned long long)c->would_fold, (unsigned long long)c->vets, (unsigned long long)c->proofs,
         (unsigned long long)c->lazy, (unsigned long long)c->checked, (unsigned long long)c->differences,
         (unsigned long long)c->check_changed);
+    log_lookahead(p, c);
     for (int r = 0; r < REASON_COUNT; r++)
         if (c->forwarded[r])
             log_event(&p->log, LOG_LEVEL_INFO, 0, "forwarded %llu: %s (%s)",
@@ -297,11 +340,11 @@ static void on_reload(uv_signal_t *signal, int number) {
     }
     log_event(&p->log, LOG_LEVEL_INFO, 0, "configuration reloaded");
     config_diff(p->settings->config, s->config, report_change, p);
+    struct engine_limits limits = engine_limits_of(s);
+    engine_set_limits(p->engine, &limits); // before the old settings go: it points into them
     settings_unref(p->settings);
     p->settings = s;
     p->log = (struct log){.level = s->config->log_level, .json = s->config->log_json};
-    struct engine_limits limits = engine_limits_of(s->config);
-    engine_set_limits(p->engine, &limits);
     for (struct link *l = p->links; l; l = l->next)
         link_adopt_limits(l, s->config);
 }
@@ -335,7 +378,7 @@ static void watch_signal(struct application *a, uv_signal_t *s, uv_signal_cb cal
 
 static bool proxy_init(struct application *a) {
     struct proxy *p = &a->proxy;
-    struct engine_limits limits = engine_limits_of(p->settings->config);
+    struct engine_limits limits = engine_limits_of(p->settings);
     p->loop = &a->loop;
     p->engine = engine_create(&limits, &relay_effects, p);
     p->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);

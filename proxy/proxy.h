@@ -21,6 +21,8 @@ struct settings {
     struct config *config;
     struct target *target;
     struct ssl_ctx_st *client_tls; // NULL when client_tls = disable
+    struct table_name *ahead_off;  // the config's tables that are never loaded ahead
+    unsigned n_ahead_off;
     unsigned refs;
 };
 struct settings *settings_ref(struct settings *s);

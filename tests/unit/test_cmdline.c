@@ -84,6 +84,8 @@ Test(cmdline, accepted) {
         {{{"--listen", "--server", NULL}, {NULL}}, "run | --listen: pgfold.listen=--server"},
         {{{"--listen=", NULL}, {NULL}}, "run | --listen: pgfold.listen="},
         {{{"--set", "batching.window=1ms", NULL}, {NULL}}, "run | --set: batching.window=1ms"},
+        {{{"--set", "table public.\"a=b\".lookahead=off", NULL}, {NULL}},
+         "run | --set: table public.\"a=b\".lookahead=off"},
         {{{"--set=pgfold.server=host=a", NULL}, {NULL}}, "run | --set: pgfold.server=host=a"},
         {{{"--set", "pgfold.client_tls_key=", NULL}, {NULL}}, "run | --set: pgfold.client_tls_key="},
         {{{"--set", "a.b=1", "--listen", ":1", "--set", "a.b=2", NULL}, {NULL}},

@@ -116,6 +116,14 @@ Test(config, defaults) {
     cr_assert_eq(c->vet_max_age, 60000000);
     cr_assert(c->never_slower);
     cr_assert_eq(c->check_one_in, 1000);
+    cr_assert_eq(c->lookahead, LOOKAHEAD_MODE_BOUNDED);
+    cr_assert_eq(c->ahead_gap, 5000);
+    cr_assert_eq(c->ahead_age, 100000);
+    cr_assert_eq(c->ahead_keys, 500);
+    cr_assert_eq(c->ahead_session, 4 * 1024 * 1024);
+    cr_assert_eq(c->ahead_memory, 256 * 1024 * 1024);
+    cr_assert_null(c->tables);
+    cr_assert_eq(c->n_tables, 0);
     config_destroy(c);
     config_destroy(NULL);
 }
@@ -131,7 +139,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 28);
+    cr_assert_eq(i, 33);
     config_destroy(defaults);
 }
 
@@ -195,7 +203,8 @@ Test(config, each_kind_of_value) {
                                "[batching]\n"
                                "window = 500us\nmax_keys = 1\nmax_in_flight = 64\nmax_answer = 1kB\n"
                                "timeout = 0\nvet_max_age = 5ms\n"
-                               "[lookahead]\nmode = off\n";
+                               "[lookahead]\nmode = snapshot\nmax_gap = 1ms\nmax_age = 1s\nmax_keys = 7\n"
+                               "max_session_memory = 1MB\nmax_memory = 1GB\n";
     struct config *c = create(text);
 
     cr_assert_str_eq(c->listen, "0.0.0.0:6432, /run/pgfold:6432");
@@ -217,6 +226,12 @@ Test(config, each_kind_of_value) {
     cr_assert_eq(c->max_answer, 1024);
     cr_assert_eq(c->timeout, 0);
     cr_assert_eq(c->vet_max_age, 5000);
+    cr_assert_eq(c->lookahead, LOOKAHEAD_MODE_SNAPSHOT);
+    cr_assert_eq(c->ahead_gap, 1000);
+    cr_assert_eq(c->ahead_age, 1000000);
+    cr_assert_eq(c->ahead_keys, 7);
+    cr_assert_eq(c->ahead_session, 1024 * 1024);
+    cr_assert_eq(c->ahead_memory, 1024 * 1024 * 1024);
     config_destroy(c);
 }
 
@@ -361,6 +376,10 @@ Test(config, long_lines) {
     free(text);
 }
 
+#define WRITE_TABLE                                                                                          \
+    "write [table schema.name], for example [table public.books] or [table public.\"Odd Name\"]"
+#define LONG_NAME "a23456789_123456789_123456789_123456789_123456789_123456789_123" // 63 bytes
+
 Test(config, refused_files) {
     static const struct {
         const char *text, *message;
@@ -429,9 +448,59 @@ Test(config, refused_files) {
          "f.ini:2: pgfold.log_format: \"xml\" is not one of its values; write one of text, json"},
         {"[pgfold]\nmode =\n",
          "f.ini:2: pgfold.mode: \"\" is not one of its values; write one of fold, observe, verify"},
-        {"[lookahead]\nmode = bounded\n",
-         "f.ini:2: lookahead.mode = bounded is not possible; this version has no "
-         "lookahead yet: set it to off or leave it out"},
+        {"[lookahead]\nmode = on\n",
+         "f.ini:2: lookahead.mode: \"on\" is not one of its values; write one of off, snapshot, bounded"},
+        {"[lookahead]\nmax_keys = 0\n",
+         "f.ini:2: lookahead.max_keys: 0 is out of range; it can be 1 to 10000"},
+        {"[lookahead]\nmax_keys = 10001\n",
+         "f.ini:2: lookahead.max_keys: 10001 is out of range; it can be 1 to 10000"},
+        {"[lookahead]\nmax_gap = 0\n", "f.ini:2: lookahead.max_gap: 0 is out of range; it can be 1us to 1s"},
+        {"[lookahead]\nmax_age = 61s\n",
+         "f.ini:2: lookahead.max_age: 61s is out of range; it can be 1us to 1min"},
+        {"[lookahead]\nmax_session_memory = 4kB\n",
+         "f.ini:2: lookahead.max_session_memory: 4kB is out of range; it can be 16kB to 1GB"},
+        // Tables.
+        {"[table books]\n", "f.ini:1: [table books] names no schema; " WRITE_TABLE},
+        {"[table \"public.books\"]\n", "f.ini:1: [table \"public.books\"] names no schema; " WRITE_TABLE},
+        {"[table]\n", "f.ini:1: [table] lacks a name; " WRITE_TABLE},
+        {"[table public.]\n", "f.ini:1: [table public.] lacks a name; " WRITE_TABLE},
+        {"[table .books]\n", "f.ini:1: [table .books] lacks a name; " WRITE_TABLE},
+        {"[table.public.books]\n", "f.ini:1: [table.public.books] lacks a name; " WRITE_TABLE},
+        {"[table public.Books]\n",
+         "f.ini:1: [table public.Books] has a name that needs double quotes; " WRITE_TABLE},
+        {"[table public.1st]\n",
+         "f.ini:1: [table public.1st] has a name that needs double quotes; " WRITE_TABLE},
+        {"[table public.\"a\"b]\n",
+         "f.ini:1: [table public.\"a\"b] has a name that needs double quotes; " WRITE_TABLE},
+        {"[table public.\"\"]\n", "f.ini:1: [table public.\"\"] has an empty name; " WRITE_TABLE},
+        {"[table public.\"a]\n",
+         "f.ini:1: [table public.\"a] has a double quote without its other one; " WRITE_TABLE},
+        {"[table db.public.books]\n",
+         "f.ini:1: [table db.public.books] has more than schema and name; " WRITE_TABLE},
+        {"[table public.books authors]\n",
+         "f.ini:1: [table public.books authors] has more than schema and name; " WRITE_TABLE},
+        {"[table public." LONG_NAME "x]\n",
+         "f.ini:1: [table public." LONG_NAME "x] has a name of more than 63 bytes; " WRITE_TABLE},
+        {"[table public.\"" LONG_NAME "x\"]\n",
+         "f.ini:1: [table public.\"" LONG_NAME "x\"] has a name of more than 63 bytes; " WRITE_TABLE},
+        {"[table public.books\nlookahead = off\n",
+         "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
+        {"[table public.books]\nlookahed = off\n",
+         "f.ini:2: unknown setting \"lookahed\" in [table public.books]; the only one there is lookahead"},
+        {"[table public.\"B\"]\nmode = off\n",
+         "f.ini:2: unknown setting \"mode\" in [table public.\"B\"]; the only one there is lookahead"},
+        {"[table public.books]\nlookahead = bounded\n",
+         "f.ini:2: table public.books.lookahead: \"bounded\" is "
+         "not one of its values; write one of on, off"},
+        {"[table a.b]\nlookahead = off\n[table \"a\".\"b\"]\nlookahead = off\n",
+         "f.ini:4: table a.b.lookahead is set twice, in lines 2 and 4; remove one of them"},
+        {"[tables public.books]\n",
+         "f.ini:1: unknown section [tables public.books]; the nearest known one is [table schema.name]"},
+        // Behind a section.
+        {"[pgfold] mode = observe\n",
+         "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
+        {"[table public.books] lookahead = off\n",
+         "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
         // Texts.
         {"[pgfold]\nlisten =\n",
          "f.ini:2: pgfold.listen is empty; name at least one address, for example 127.0.0.1:6432"},
@@ -484,6 +553,69 @@ Test(config, the_shipped_file_cut_at_every_byte) {
     free(text);
 }
 
+// ---- tables ----
+
+static void expect_table(const struct config_table *t, const char *schema, const char *name, bool lookahead) {
+    cr_assert(t, "%s.%s is missing", schema, name);
+    cr_expect_str_eq(t->schema, schema);
+    cr_expect_str_eq(t->name, name);
+    cr_expect_eq(t->lookahead, lookahead);
+}
+
+Test(config, tables) {
+    struct config *c =
+        create("[table public.books]\nlookahead = off\n"
+               "[batching]\nmax_keys = 7\n"
+               "  [table \t\"Shop\".\"a \"\"]; \"\" # b\" ] ; a comment\r\n lookahead = off ; another\n"
+               "[table _x.y_1]# a comment\nlookahead = on\n"
+               "[table public.empty]\n"
+               "[table public." LONG_NAME "]\nlookahead = off\n"
+               "[table \"" LONG_NAME "\".\"public\"]\nlookahead = off\n");
+    const struct config_table *t = c->tables;
+
+    cr_assert_eq(c->max_keys, 7);
+    cr_assert_eq(c->n_tables, 5);
+    expect_table(t, "public", "books", false);
+    expect_table(t = t->next, "Shop", "a \"]; \" # b", false);
+    expect_table(t = t->next, "_x", "y_1", true);
+    expect_table(t = t->next, "public", LONG_NAME, false);
+    expect_table(t = t->next, LONG_NAME, "public", false);
+    cr_assert_null(t->next);
+    config_destroy(c);
+}
+
+Test(config, overrides_of_tables) {
+    static const struct config_override overrides[] = {
+        {"table public.books.lookahead", "on", "--set"},
+        {"table \"Odd.Name\".\"=\".lookahead", "on", "--set"},
+        {"table \"Odd.Name\".\"=\".lookahead", "off", "--set"},
+        {"table lookahead.lookahead.lookahead", "off", "--set"},
+    };
+    char err[512] = "";
+    struct config *c =
+        config_create("[table public.books]\nlookahead = off\n", "f.ini", overrides, 4, err, sizeof(err));
+    cr_assert(c, "%s", err);
+    cr_assert_eq(c->n_tables, 3);
+    expect_table(c->tables, "public", "books", true);
+    expect_table(c->tables->next, "Odd.Name", "=", false);
+    expect_table(c->tables->next->next, "lookahead", "lookahead", false);
+    config_destroy(c);
+}
+
+Test(config, tables_are_so_many_at_most) {
+    static char text[1001 * 64];
+    char err[512] = "";
+    size_t at = 0;
+
+    for (size_t i = 0; i < 1000; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "[table public.t%zu]\nlookahead = off\n", i);
+    config_destroy(create(text));
+    snprintf(text + at, sizeof(text) - at, "[table public.more]\nlookahead = on\n");
+    cr_assert_null(config_create(text, "f.ini", NULL, 0, err, sizeof(err)));
+    cr_assert_str_eq(err,
+                     "f.ini:2002: there are more than 1000 tables with settings of their own; remove some");
+}
+
 // ---- overrides ----
 
 Test(config, overrides_win_in_order) {
@@ -515,6 +647,8 @@ Test(config, overrides_complete_what_the_file_leaves_open) {
     config_destroy(c);
 }
 
+#define WRITE_KEY "write table schema.name.lookahead, for example table public.books.lookahead"
+
 Test(config, refused_overrides) {
     static const struct {
         struct config_override override;
@@ -536,6 +670,16 @@ Test(config, refused_overrides) {
          "PGFOLD_CLIENT_TLS: pgfold.client_tls = allow needs a certificate and its key; set "
          "pgfold.client_tls_cert "
          "and pgfold.client_tls_key, or pgfold.client_tls = disable"},
+        {{"table public.books.lookahead", "of", "--set"},
+         "--set: table public.books.lookahead: \"of\" is not one of its values; write one of on, off"},
+        {{"table books.lookahead", "off", "--set"},
+         "--set: \"table books.lookahead\" is no setting of a table; " WRITE_KEY},
+        {{"table books", "off", "--set"}, "--set: \"table books\" names no schema; " WRITE_KEY},
+        {{"table public.books.mode", "off", "--set"},
+         "--set: \"table public.books.mode\" is no setting of a table; " WRITE_KEY},
+        {{"table.public.books.lookahead", "off", "--set"},
+         "--set: \"table.public.books.lookahead\" lacks a name; " WRITE_KEY},
+        {{"table", "off", "--set"}, "--set: \"table\" lacks a name; " WRITE_KEY},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char err[512] = "";
@@ -579,11 +723,27 @@ Test(config, differences_are_reported_as_a_file_would_say_them) {
     config_destroy(b);
 }
 
+Test(config, differences_of_tables) {
+    struct config *a = create("[table a.off]\nlookahead = off\n[table a.gone]\nlookahead = off\n"
+                              "[table a.stays]\nlookahead = off\n[table a.\"On\"]\nlookahead = on\n");
+    struct config *b = create("[table a.off]\nlookahead = on\n[table a.stays]\nlookahead = off\n"
+                              "[table b.\"Odd \"\"Name\"]\nlookahead = off\n[table b.on]\nlookahead = on\n");
+    struct change all = {""};
+
+    config_diff(a, b, write_change, &all);
+    cr_assert_str_eq(all.text, "table a.off.lookahead: off -> on\n"
+                               "table a.gone.lookahead: off -> on\n"
+                               "table b.\"Odd \"\"Name\".lookahead: on -> off\n");
+    config_destroy(a);
+    config_destroy(b);
+}
+
 // ---- memory ----
 
 Test(config, the_nth_allocation_fails) {
     static const struct config_override override = {"pgfold.server", "host=elsewhere", "--server"};
-    static const char text[] = "[pgfold]\nlisten = :1\nclient_tls_cert = /c\n";
+    static const char text[] = "[pgfold]\nlisten = :1\nclient_tls_cert = /c\n"
+                               "[table public.books]\nlookahead = off\n";
     int n = 1;
 
     cr_assert(__real_malloc && __real_calloc, "link with -Wl,--wrap=malloc,--wrap=calloc");
@@ -601,6 +761,6 @@ Test(config, the_nth_allocation_fails) {
         cr_assert_null(c, "allocation %d failed and yet there is a config", n);
         cr_assert_str_eq(err, "out of memory while reading the settings");
     }
-    cr_assert_eq(n, 1 + 4 + 2 + 1 +
-                        1); // the struct, four texts' defaults, two from the file, an override; success
+    // The struct, four texts' defaults, two from the file, a table, an override; success.
+    cr_assert_eq(n, 1 + 4 + 2 + 1 + 1 + 1);
 }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Names of tables as settings write them, which is as PostgreSQL writes them: schema.name, a part that is
+// more than a-z, 0-9 and _ in double quotes: public."Odd Name".
+#ifndef PGFOLD_CONFIG_TABLE_H
+#define PGFOLD_CONFIG_TABLE_H
+
+#include <stddef.h>
+
+#define TABLE_PART_SIZE 64                              // PostgreSQL's NAMEDATALEN
+#define TABLE_TEXT_SIZE (2 * (2 * TABLE_PART_SIZE + 1)) // room for whatever table_write writes
+
+struct table_parts {
+    char schema[TABLE_PART_SIZE], name[TABLE_PART_SIZE]; // without their quotes
+};
+
+// Reads schema.name at the beginning of text[0..len) into out; *end gets the offset behind it. NULL when it
+// could, else what is wrong, static, to follow the words "the setting".
+const char *table_read(const char *text, size_t len, struct table_parts *out, size_t *end);
+
+// table_read() gives the same parts back. Parts of TABLE_PART_SIZE at most. Returns text.
+const char *table_write(const char *schema, const char *name, char text[static TABLE_TEXT_SIZE]);
+
+#endif
