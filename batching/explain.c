@@ -157,6 +157,7 @@ static const struct {
     {"function", "Compute it in the application and send its value, or call it in the select list."},
     {"system_schema", "Nothing: drivers ask such tables when they connect."},
     {"construct", "Write the plainer form if there is one; docs/reasons.md lists what is not understood."},
+    {"skip", "Take the comment pgfold:skip out of the statement."},
     {"parameters", "Use at most 32 constants or parameters."},
 };
 

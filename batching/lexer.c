@@ -564,6 +564,54 @@ static bool decide_held(struct shaper *s, struct token next) {
     return true;
 }
 
+#define SKIP_WORD "pgfold:skip"
+
+// Blanks, and what begins a comment, or a hint, or ends one.
+static bool is_before_word(char c) {
+    return byte_class[(uint8_t)c] == B_SPACE || c == '*' || c == '-' || c == '+';
+}
+
+static bool is_after_word(char c) {
+    return byte_class[(uint8_t)c] == B_SPACE || c == '*';
+}
+
+static bool comment_says_skip(const char *comment, size_t len) {
+    const size_t word = strlen(SKIP_WORD);
+    const char *end = comment + len, *at = comment;
+    while ((at = memmem(at, (size_t)(end - at), SKIP_WORD, word))) {
+        if (is_before_word(at[-1]) && (at + word == end || is_after_word(at[word])))
+            return true;
+        at += word;
+    }
+    return false;
+}
+
+static bool gap_says_skip(const struct lexer *lx, size_t from, size_t to) {
+    for (size_t at = skip_space(lx, from); at < to; at = skip_space(lx, at)) {
+        size_t end = at_line_comment(lx, at) ? skip_line_comment(lx, at) : skip_block_comment(lx, at);
+        if (comment_says_skip(lx->text + at, end - at))
+            return true;
+        at = end;
+    }
+    return false;
+}
+
+bool lexer_says_skip(const char *text, size_t len) {
+    struct lexer lx = {text, len, 0};
+    if (!memmem(text, len, SKIP_WORD, strlen(SKIP_WORD)))
+        return false; // as nearly always
+    for (;;) {
+        size_t gap = lx.at, at = gap;
+        if (!skip_blank(&lx, &at))
+            return false;
+        if (gap_says_skip(&lx, gap, at))
+            return true;
+        struct token t = token_at(&lx, at);
+        if (t.type == TOKEN_END || t.type == TOKEN_ERROR)
+            return false;
+    }
+}
+
 static bool comment_is_kept(const char *comment, size_t len) {
     return (len > 2 && comment[0] == '/' && comment[2] == '+') || memmem(comment, len, "pgfold:", 7);
 }

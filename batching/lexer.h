@@ -66,6 +66,10 @@ struct token lexer_first_word(const char *text, size_t len);
 // True for a string whose end depends on standard_conforming_strings: '…' or N'…' with a backslash in it.
 bool lexer_setting_dependent(const char *text, struct token t);
 
+// True when a comment of the text, of either kind, holds pgfold:skip between blanks or the comment's own
+// signs.
+bool lexer_says_skip(const char *text, size_t len);
+
 // ---- shape of a simple-protocol text
 
 #define SHAPE_MAX_VALUES 32

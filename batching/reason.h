@@ -36,6 +36,7 @@
     X(SLOWER, "slower", "folding the shape was slower than running its lookups as they come")                \
     X(LARGE_ANSWER, "large_answer", "the answers of two lookups together exceed batching.max_answer")        \
     X(SWITCHED_OFF, "switched_off", "a folded answer of the shape differed from the original's")             \
+    X(SKIP, "skip", "a comment in the statement says pgfold:skip")                                           \
     X(TOO_MANY_SHAPES, "too_many_shapes", "no room for another shape or group")                              \
     X(OBSERVE, "observe", "mode is observe")                                                                 \
     X(VERIFY, "verify", "mode is verify: a folded answer differed, the original's was given")                \

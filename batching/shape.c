@@ -82,6 +82,8 @@ static enum reason lookup_reason(const struct shape *s) {
     const struct parsed *p = s->parsed;
     if (p->kind != STATEMENT_READ)
         return p->reason == REASON_NONE ? REASON_NOT_SELECT : p->reason;
+    if (lexer_says_skip(s->text, s->text_len))
+        return REASON_SKIP;
     if (p->reason != REASON_NONE)
         return p->reason;
     if (p->n_keys == 0)

@@ -38,6 +38,8 @@ static const struct {
     {"INSERT INTO t VALUES (1)", {"forwarded untouched: not_select"}},
     {"SELECT a FROM t", {"forwarded untouched: no_key", "remedy    Compare a column"}},
     {"SELECT a FROM t WHERE id = 'x", {"forwarded untouched: unparsable"}},
+    {"SELECT a FROM t WHERE id = 1 /* pgfold:skip */",
+     {"forwarded untouched: skip", "remedy    Take the comment"}},
     {"SELECT pgfold_a FROM t WHERE id = 1", {"cannot be written"}},
 };
 

@@ -4,6 +4,7 @@
 // first, and those that are referred to stay alive.
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "batching/shape.h"
 #include "tests/unit/bytes.h"
@@ -50,6 +51,82 @@ Test(shape, types_and_protocol_make_another_shape) {
     cr_assert_eq(extended(&c, text, BYTES("\0\0\0\x17")), int4);
     cr_assert_neq(simple(&c, "SELECT a FROM t WHERE id = 5"), none);
     cr_assert_eq(extended(&c, "SELECT a FROM t WHERE id = $1 /* trace 17 */", BYTES("")), none);
+    shape_cache_finish(&c);
+}
+
+// @ is replaced with the key.
+static const struct {
+    const char *text;
+    enum reason reason;
+} skips[] = {
+    {"/* pgfold:skip */ SELECT a FROM t WHERE id = @", REASON_SKIP},
+    {"SELECT a FROM t WHERE id = @ /* pgfold:skip */", REASON_SKIP},
+    {"SELECT a FROM t WHERE id = @ /*pgfold:skip*/;", REASON_SKIP},
+    {"SELECT a /* why: pgfold:skip until May */ FROM t WHERE id = @", REASON_SKIP},
+    {"SELECT a/* x *//* pgfold:skip */FROM t WHERE id = @ /* trace 17 */", REASON_SKIP},
+    {"SELECT a /* b /* pgfold:skip */ c */ FROM t WHERE id = @", REASON_SKIP},
+    {"SELECT a /*+ pgfold:skip */ FROM t WHERE id = @", REASON_SKIP},
+    {"SELECT a -- pgfold:skip\nFROM t WHERE id = @", REASON_SKIP},
+    {"SELECT a FROM t WHERE id = @ --pgfold:skip", REASON_SKIP},
+    {"SELECT a, '/* ' FROM t WHERE id = @ /* pgfold:skip */", REASON_SKIP},
+    {"SELECT a FROM t WHERE id = @ AND b > '/* pgfold:skip */' /* pgfold:skip */", REASON_SKIP},
+    // Before all other reasons that a SELECT may have.
+    {"SELECT a FROM t /* pgfold:skip */", REASON_SKIP},
+    {"SELECT a FROM t WHERE id = @ FOR UPDATE /* pgfold:skip */", REASON_SKIP},
+    {"UPDATE t SET a = 1 WHERE id = @ /* pgfold:skip */", REASON_NOT_SELECT},
+    // No comment.
+    {"SELECT a, '/* pgfold:skip */' FROM t WHERE id = @", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ AND b = '/* pgfold:skip */'", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ AND b > ' -- pgfold:skip '", REASON_NONE},
+    {"SELECT a, 'it''s /* pgfold:skip */' FROM t WHERE id = @", REASON_NONE},
+    {"SELECT a, E'\\' /* pgfold:skip */' FROM t WHERE id = @", REASON_NONE},
+    {"SELECT a, $x$ /* pgfold:skip */ $x$ FROM t WHERE id = @", REASON_NONE},
+    {"SELECT a AS \" /* pgfold:skip */ \" FROM t WHERE id = @", REASON_NONE},
+    // Another comment.
+    {"SELECT a FROM t WHERE id = @ /* pgfold: skip */", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ /* pgfold:skipped */", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ /* pgfold:skip-all */", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ /* pgfold:on */", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ /* PGFOLD:SKIP */", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ /* route='pgfold:skip' */", REASON_NONE},
+    {"SELECT a FROM t WHERE id = @ /* xpgfold:skip */", REASON_NONE},
+};
+
+static void put_key(char *out, const char *text, const char *key) {
+    const char *at = strchr(text, '@');
+    if (at)
+        sprintf(out, "%.*s%s%s", (int)(at - text), text, key, at + 1);
+    else
+        strcpy(out, text);
+}
+
+Test(shape, a_comment_keeps_a_statement_out) {
+    for (size_t i = 0; i < sizeof skips / sizeof *skips; i++) {
+        struct shape_cache c;
+        char text[200];
+        shape_cache_init(&c, 10, 1000);
+        put_key(text, skips[i].text, "$1");
+        struct shape *s = extended(&c, text, BYTES(""));
+        cr_assert(s, "%s", text);
+        cr_expect_eq(s->reason, skips[i].reason, "%s: %s", text, reason_name(s->reason));
+        put_key(text, skips[i].text, "5");
+        s = simple(&c, text);
+        cr_assert(s, "%s", text);
+        cr_expect_eq(s->reason, skips[i].reason, "%s: %s", text, reason_name(s->reason));
+        shape_cache_finish(&c);
+    }
+}
+
+// One that is looked up with the comment and without is two statements.
+Test(shape, the_comment_makes_another_shape) {
+    struct shape_cache c;
+    shape_cache_init(&c, 10, 1000);
+    struct shape *with = extended(&c, "SELECT a FROM t WHERE id = $1 /* pgfold:skip */", BYTES(""));
+    struct shape *without = extended(&c, "SELECT a FROM t WHERE id = $1", BYTES(""));
+    cr_expect(with != without && without->reason == REASON_NONE);
+    with = simple(&c, "/* pgfold:skip */ SELECT a FROM t WHERE id = 5");
+    without = simple(&c, "/* pgfold-skip */ SELECT a FROM t WHERE id = 6");
+    cr_expect(with != without && with->reason == REASON_SKIP && without->reason == REASON_NONE);
     shape_cache_finish(&c);
 }
 
