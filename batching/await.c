@@ -90,6 +90,11 @@ static void give_up(struct session *s) {
     session_settle(s);
 }
 
+void await_give_up(struct session *s) {
+    if (s->await.kind == AWAIT_VERDICT && !session_vets(s, s->await.group))
+        give_up(s);
+}
+
 void await_verdict_given(struct engine *e, struct group *g) {
     for (struct session *s = e->awaiting.first, *next; s; s = next) {
         next = s->await.next;

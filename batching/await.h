@@ -47,6 +47,7 @@ bool await_read(struct session *s, struct shape *shape, struct group *read);
 void await_end(struct session *s); // it waits no longer; idempotent
 void await_proof_ended(struct session *s);
 void await_verdict_given(struct engine *e, struct group *g); // or lost
+void await_give_up(struct session *s); // what nobody asks on its own connection is waited for no longer
 void await_expire(struct engine *e);
 uint64_t await_deadline(const struct engine *e); // UINT64_MAX: none
 

@@ -114,7 +114,7 @@ struct batch {
     const char *open, *release; // types of the messages still to come in answer to them
     bool sent;                  // to its lender
     bool failed;                // members run alone; the rest of the replies is read and dropped
-    bool cancelled;             // a cancel request was sent for it
+    bool abandoned;             // failed, and its members have been given back already
     bool oversized;             // failed: its answer was larger than max_answer
     const char *why;            // static: what failed
 };

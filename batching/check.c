@@ -29,7 +29,7 @@ bool check_draw(struct engine *e, struct lookup *l) {
         return false;
     l->check = CHECK_NO;
     // Inside a transaction the original could abort it, and what is kept back would come too late.
-    if (prepares(l) || s->txn != 'I' || s->backlogged || s->cancelling || s->cancel_pending)
+    if (prepares(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s))
         return false;
     if (e->limits.verify)
         return true;
@@ -130,7 +130,7 @@ static void give_up_batches(struct engine *e, const struct shape *s) {
     for (struct batch *b = e->batches, *next; b; b = next) {
         next = b->next;
         if (b->group->shape == s && !b->failed)
-            engine_abandon_batch(e, b, "a folded answer of its shape differed from the original's");
+            engine_abandon_batch(b, "a folded answer of its shape differed from the original's");
     }
 }
 
@@ -189,7 +189,7 @@ void check_member(struct engine *e, struct batch *b, uint32_t i) {
     } else if (!l->differs) {
         e->counters.checked++;
         check_answer(e, l);
-    } else if (s->txn != 'I' || s->cancelling || s->cancel_pending || s->failed) {
+    } else if (s->txn != 'I' || session_is_cancelling(s) || s->failed) {
         e->counters.check_changed++;
         check_answer(e, l);
     } else {

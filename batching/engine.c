@@ -427,20 +427,13 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
 
 // ---- turns and time
 
-// Not when something of the lender's own client has been sent behind it already, which the request could hit.
-static void cancel_batch(struct engine *e, struct batch *b) {
-    struct session *lender = b->lender;
-    const struct owed *o = lender ? owed_head(lender) : NULL;
-    if (o && o->kind == OWED_BATCH && o->of.batch == b && lender->owed.n == 1)
-        lender->cancelling += e->effects->relay_cancel(lender->owner);
-}
-
 // A batch that takes too long gives its members back; what it still says is dropped, and the server is asked
 // to end it.
-void engine_abandon_batch(struct engine *e, struct batch *b, const char *why) {
-    b->failed = true;
-    b->why = why;
-    cancel_batch(e, b);
+void engine_abandon_batch(struct batch *b, const char *why) {
+    b->why = b->failed ? b->why : why;
+    b->failed = b->abandoned = true;
+    if (b->lender)
+        session_end_batch(b->lender, b);
     for (uint32_t i = 0; i < b->n_members; i++) {
         struct lookup *l = b->members[i];
         b->members[i] = NULL;
@@ -454,8 +447,8 @@ void engine_abandon_batch(struct engine *e, struct batch *b, const char *why) {
 static void expire_batches(struct engine *e) {
     for (struct batch *b = e->batches, *next; b && e->limits.timeout; b = next) {
         next = b->next;
-        if (!b->failed && e->now >= b->started + e->limits.timeout)
-            engine_abandon_batch(e, b, "the batch took longer than batching.timeout");
+        if (!b->abandoned && e->now >= b->started + e->limits.timeout)
+            engine_abandon_batch(b, "the batch took longer than batching.timeout");
     }
 }
 
@@ -478,6 +471,7 @@ void engine_turn(struct engine *e, uint64_t now) {
     e->now = now;
     expire_batches(e);
     await_expire(e);
+    cancel_repeat(e);
     struct group *listed = e->listed;
     e->listed = NULL;
     while (listed) {
@@ -490,13 +484,14 @@ void engine_turn(struct engine *e, uint64_t now) {
 }
 
 uint64_t engine_deadline(const struct engine *e) {
-    uint64_t at = await_deadline(e);
+    uint64_t at = await_deadline(e), cancel = cancel_deadline(e);
+    at = cancel < at ? cancel : at;
     for (const struct group *g = e->listed; g; g = g->next_listed) {
         uint64_t until = g->waiting_since + (window_is_open(e, g) ? e->limits.window : STALL);
         at = until < at ? until : at;
     }
     for (const struct batch *b = e->batches; e->limits.timeout && b; b = b->next)
-        if (!b->failed && b->started + e->limits.timeout < at)
+        if (!b->abandoned && b->started + e->limits.timeout < at)
             at = b->started + e->limits.timeout;
     return at;
 }

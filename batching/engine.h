@@ -94,9 +94,10 @@ struct engine {
     struct database *databases; // that sessions are logged in to, with the writes that passed through
     struct batch *batches;      // list, oldest last
     struct await_list awaiting;
-    struct session *to_prove; // sessions whose identity shall be proven at the end of the turn
-    unsigned proving;         // identity queries under way
-    struct group *listed;     // groups that engine_turn looks at
+    struct session *to_prove;  // sessions whose identity shall be proven at the end of the turn
+    unsigned proving;          // identity queries under way
+    struct session *cancelled; // those whose cancel request may have to be repeated
+    struct group *listed;      // groups that engine_turn looks at
     uint64_t next_session;
     uint64_t dice; // for check.c
     struct engine_counters counters;
@@ -124,9 +125,8 @@ void engine_dispatch_group(struct engine *e, struct group *g);
 bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
 void engine_note_alone(struct engine *e, const struct lookup *l); // its answer came, and no error
-void engine_batch_ended(struct engine *e, struct batch *b); // ReadyForQuery came, or its connection was lost
-void engine_abandon_batch(struct engine *e, struct batch *b,
-                          const char *why); // its members run alone; why: static
+void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery came, or its connection was lost
+void engine_abandon_batch(struct batch *b, const char *why); // its members run alone; why: static
 void engine_definitions_changed(struct engine *e);
 
 #endif

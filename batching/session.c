@@ -65,12 +65,11 @@ static void session_drop_lookups(struct session *s) {
         l->session = NULL;
         if (l->state == LOOKUP_WAITING)
             lookup_detach_waiting(l);
-        if (l->state == LOOKUP_BATCHED) {
-            l->batch->members[l->member] = NULL;
-            l->batch->n_left--;
-            l->batch = NULL;
-        }
+        struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
+        if (b)
+            lookup_leave_batch(l);
         lookup_free(s->engine, l);
+        cancel_batch_if_left(b);
     }
     s->last = NULL;
     s->kept = 0;
@@ -92,6 +91,7 @@ void session_destroy(struct session *s) {
     struct engine *e = s->engine;
     s->server_gone = s->client_gone = true;
     engine_unlist_proof(e, s);
+    cancel_unlist(s);
     await_end(s);
     session_lose_server(s);
     session_end_learning(s);
@@ -162,7 +162,8 @@ void session_go_opaque(struct session *s) {
     session_note_write(s, NULL);
     release_forwarded(s);
     s->in_unit = false;
-    s->cancel_pending = false;
+    s->cancel_pending = s->cancel_held = false;
+    s->cancel_at = 0;
     session_end_learning(s);
     if (awaits_delayed(s)) // its replies would be relayed, too
         session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
@@ -232,12 +233,19 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
 void owed_pop(struct session *s) {
     struct owed_queue *q = &s->owed;
     s->n_forward -= q->ring[q->head].kind == OWED_FORWARD;
+    s->cancel_at = 0;
     q->head = (q->head + 1) & (q->cap - 1);
     q->n--;
     if (!q->n && q->cap > 8) { // an idle session keeps little
         free(q->ring);
         *q = (struct owed_queue){0};
     }
+}
+
+bool owed_is_the_clients(const struct owed *o) {
+    const struct lookup *l = o->of.lookup;
+    return o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP ||
+           (o->kind == OWED_CHECK && l && l->check == CHECK_ORIGINAL);
 }
 
 // ---- statements
@@ -340,7 +348,7 @@ void session_drop_expected(struct session *s) {
         statement_unref(shift_expected(s).statement);
 }
 
-static void drop_if_listed(struct session *s, struct statement *st) {
+void session_drop_if_listed(struct session *s, struct statement *st) {
     struct statement *listed = NULL;
     HASH_FIND(hh, s->statements, st->name, strlen(st->name), listed);
     if (listed == st)
@@ -361,7 +369,7 @@ static void statement_not_parsed(struct session *s, struct statement *st) {
     if (st == s->unnamed)
         unnamed_is_unknown(s);
     else if (st->name[0])
-        drop_if_listed(s, st);
+        session_drop_if_listed(s, st);
     else if (s->server_unnamed == st->shape)
         session_note_unnamed(s, true, NULL);
 }
@@ -504,6 +512,12 @@ void lookup_detach_waiting(struct lookup *l) {
     g->n_waiting--;
 }
 
+void lookup_leave_batch(struct lookup *l) {
+    l->batch->members[l->member] = NULL;
+    l->batch->n_left--;
+    l->batch = NULL;
+}
+
 // What the replies to a lookup that runs alone will tell of its statement.
 static void expect_of_lookup(struct session *s, struct lookup *l) {
     struct statement *st = l->statement;
@@ -579,14 +593,7 @@ static void take_back_answers(struct session *s) {
 // Nothing of the client's may be sent that a cancel request under way could hit, or into a transaction that a
 // unit of ours may abort.
 static bool may_send(const struct session *s) {
-    return !s->cancelling && !s->cancel_pending && !session_is_framed(s);
-}
-
-// The lookup that shall be cancelled is on its way.
-static void cancel_sent(struct session *s) {
-    s->cancel_first = false;
-    s->cancel_pending = true;
-    session_relay_cancel(s);
+    return !session_is_cancelling(s) && !session_is_framed(s);
 }
 
 // Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent
@@ -612,7 +619,7 @@ void session_pump(struct session *s) {
         if (l->state != LOOKUP_SENT)
             break;
         if (s->cancel_first && l == s->first)
-            cancel_sent(s);
+            session_cancel_sent(s);
     }
     session_settle(s);
 }
@@ -669,9 +676,9 @@ void session_settle(struct session *s) {
 // ---- lending
 
 bool session_can_lend(const struct session *s) {
-    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque || s->cancelling ||
-        s->in_unit || session_txn_reason(s) != REASON_NONE || s->repair_due || s->n_forward ||
-        s->server_skip || s->owed.n >= SESSION_MAX_OWED)
+    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque ||
+        session_is_cancelling(s) || s->in_unit || session_txn_reason(s) != REASON_NONE || s->repair_due ||
+        s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_LOOKUP)
@@ -824,7 +831,7 @@ static void refuse_group(struct session *s, struct group *g) {
 }
 
 void session_start_vet(struct session *s, struct group *g) {
-    if (s->n_forward || !can_query(s))
+    if (s->n_forward || session_is_cancelling(s) || !can_query(s)) // a cancel request could hit it
         return;
     struct buf sql = buf_make((size_t)1 << 20);
     bool read = group_is_read(g);
@@ -841,114 +848,6 @@ void session_start_vet(struct session *s, struct group *g) {
         s->engine->counters.vets++;
     }
     buf_free(&sql);
-}
-
-// ---- cancel
-
-bool owed_is_the_clients(const struct owed *o) {
-    const struct lookup *l = o->of.lookup;
-    return o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP ||
-           (o->kind == OWED_CHECK && l && l->check == CHECK_ORIGINAL);
-}
-
-void lookup_leave_batch(struct lookup *l) {
-    l->batch->members[l->member] = NULL;
-    l->batch->n_left--;
-    l->batch = NULL;
-}
-
-// The client's statement has been run: it is too late to cancel it, and what is left is to be compared with.
-static void end_check(struct session *s, struct lookup *l) {
-    if (l->state == LOOKUP_WAITING)
-        lookup_detach_waiting(l);
-    else if (l->state == LOOKUP_BATCHED)
-        lookup_leave_batch(l);
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
-        if (o->kind == OWED_CHECK && o->of.lookup == l)
-            o->of.lookup = NULL;
-    }
-    check_answer(s->engine, l);
-}
-
-static void cancel_lookup(struct session *s, struct lookup *l) {
-    struct buf answer = buf_make(4096);
-    write_error(&answer, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
-    write_ready(&answer, s->txn);
-    if (answer.failed) { // as if the request had come too late
-        buf_free(&answer);
-        return;
-    }
-    if (l->state == LOOKUP_WAITING)
-        lookup_detach_waiting(l);
-    if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // nobody is told of its Parse
-        drop_if_listed(s, l->statement);
-    struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
-    if (b)
-        lookup_leave_batch(l);
-    l->state = LOOKUP_ANSWERED;
-    l->answer = answer;
-    s->kept += answer.len;
-    session_pump(s);
-    // Who cancels wants to go on, which takes the connection; a batch that nobody waits for is of no use.
-    if (b && !b->failed && (b->lender == s || !b->n_left))
-        engine_abandon_batch(s->engine, b, "its client has cancelled it");
-}
-
-// Inside a transaction the cancelled statement aborts it: it runs on its own connection, for the server to
-// cancel.
-static void cancel_in_transaction(struct session *s, struct lookup *l) {
-    struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
-    s->cancel_first = true;
-    if (l->state == LOOKUP_WAITING)
-        lookup_detach_waiting(l);
-    if (b)
-        lookup_leave_batch(l);
-    session_run_alone(s, l);
-    if (b && !b->failed && (b->lender == s || !b->n_left))
-        engine_abandon_batch(s->engine, b, "its client has cancelled it");
-}
-
-// PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for others, or nothing
-// of this client's; a lookup that waits for a batch is answered as a cancelled statement is.
-bool session_cancel(struct session *s) {
-    struct lookup *l = s->first;
-    if (s->await.kind != AWAIT_NOTHING) {
-        s->cancel_held = true; // until the statement is taken up
-        return false;
-    }
-    if (l && (l->check == CHECK_FOLDED || l->check == CHECK_AGAIN)) {
-        end_check(s, l);
-        return false;
-    }
-    if (l && l->pipeline && l->state != LOOKUP_SENT) {
-        pipeline_cancel(s, l);
-        cancel_lookup(s, l);
-        return false;
-    }
-    if (l && (l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE)) {
-        if (s->txn == 'I')
-            cancel_lookup(s, l);
-        else
-            cancel_in_transaction(s, l);
-        return false;
-    }
-    const struct owed *o = owed_head(s);
-    if (!o && s->txn == 'I')
-        return true; // a late cancel: the server ignores it
-    if (s->txn == 'I' && owed_is_the_clients(o))
-        return true;
-    // Inside a transaction the end of the request is awaited: it must not hit what comes next, of ours.
-    s->cancel_pending = s->n_forward > 0 || l;
-    session_relay_cancel(s);
-    return false;
-}
-
-// The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement
-// sent before the request has ended may be cancelled in place of the batch in front of it.
-void session_cancel_done(struct session *s) {
-    s->cancelling--;
-    session_pump(s);
 }
 
 bool session_partial_expired(struct session *s, uint64_t now) {

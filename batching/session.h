@@ -24,8 +24,8 @@
 //   opaque      bytes are relayed unread, for good (replication, COPY in the extended protocol, framing that
 //   makes no sense)
 //
-// Files: session.c life, lookups, cancel; session_client.c what the client says; session_server.c what the
-// server says.
+// Files: session.c life, lookups; session_client.c what the client says; session_server.c what the server
+// says; session_cancel.c cancel requests.
 #ifndef PGFOLD_BATCHING_SESSION_H
 #define PGFOLD_BATCHING_SESSION_H
 
@@ -66,7 +66,9 @@ struct owed {
             group; // VET, READ_VET; FORWARD: whose in_flight counts it (mode observe, or a read being vetted)
         struct statement *statement; // PARSE: a reference
     } of;
-    bool answer; // READ_VET: what its row said
+    bool answer;     // READ_VET: what its row said
+    bool unwanted;   // BATCH, VET, READ_VET: nobody waits for it, the server is asked to end it
+    uint8_t cancels; // requests to cancel it: they are repeated until its reply comes; 0: none, or only once
 };
 
 struct owed_queue {
@@ -142,7 +144,7 @@ struct session {
     bool hold;                             // bytes from the client wait until the lookups are answered
     bool held_full;                        // the same, until there is room
     struct await await;                    // hold: for an answer to a query of our own
-    bool cancel_held;                      // await: the client has cancelled what is held
+    bool cancel_held;                      // hold: the client has cancelled what is held
     bool in_unit;                          // a forwarded extended unit is open: no Sync yet
     bool force_forward;                    // the unit at the front waited long enough for its rest
     bool copying;                          // the client has sent CopyData since the last ReadyForQuery
@@ -151,6 +153,9 @@ struct session {
     bool backlogged;                       // set by the proxy: the client does not read; no lender, no member
     bool cancel_pending;                   // relay a cancel request when the client's own statement runs
     unsigned cancelling; // cancel requests of the engine's under way: nothing may be sent that they could hit
+    uint64_t cancel_at;  // engine time at which the one for the head of `owed` is sent again; 0: none
+    bool cancel_listed;  // stands in the engine's list of sessions whose request may have to be sent again
+    struct session *next_cancel;
     bool definitions_in_txn; // a statement in this transaction may have changed definitions
     size_t client_skip;      // bytes of a large message still to be relayed
     size_t server_skip;
@@ -251,7 +256,7 @@ struct owed *owed_push(struct session *s, enum owed_kind kind); // NULL: the que
 struct owed *owed_head(struct session *s);
 bool owed_is_the_clients(const struct owed *o); // a cancel request of the client's is meant for it
 void owed_pop(struct session *s);
-void session_relay_cancel(struct session *s); // the one that is pending, if what it is for runs now
+void session_drop_if_listed(struct session *s, struct statement *st); // of the client's named statements
 void session_go_opaque(struct session *s);
 void session_fail(struct session *s, const char *sqlstate, const char *message);
 struct statement *statement_create(const char *name, size_t len, struct shape *shape);
@@ -347,5 +352,21 @@ void session_repair(struct session *s); // sends the repair that is due, if it m
 void session_repair_ended(struct session *s, char status);
 
 void session_settle(struct session *s); // after the queue changed: resume, finish
+
+// ---- session_cancel.c
+
+// A cancel request is under way, or one will be for what the server connection runs now.
+static inline bool session_is_cancelling(const struct session *s) {
+    return s->cancelling || s->cancel_pending || s->cancel_at;
+}
+void session_relay_cancel(struct session *s);     // the one that is due, if what it is for runs now
+void session_cancel_sent(struct session *s);      // the first lookup, which shall be cancelled, has been sent
+void session_cancel_taken(struct session *s);     // cancel_held: the unit has been accepted
+void session_cancel_forwarded(struct session *s); // cancel_held: the unit has been forwarded
+void session_end_batch(struct session *s, const struct batch *b); // nobody waits for it any more
+void cancel_batch_if_left(struct batch *b);                       // takes NULL
+void cancel_unlist(struct session *s);
+void cancel_repeat(struct engine *e);             // those that are due
+uint64_t cancel_deadline(const struct engine *e); // UINT64_MAX: none
 
 #endif

@@ -86,10 +86,9 @@ static enum take take_unit(struct feed *f, size_t *size) {
     }
     s->partial_since = 0;
     if (take == TAKE_FORWARD) {
-        s->cancel_held = false;
         if (must_wait_for_lookups(s))
             return TAKE_WAIT;
-        if (forward_vets_first(f)) {
+        if (!s->cancel_held && forward_vets_first(f)) {
             s->hold = true;
             return TAKE_WAIT;
         }
@@ -126,6 +125,7 @@ static bool step(struct feed *f) {
             feed_flush(f, true);
             f->at += size;
             f->run = f->at;
+            session_cancel_taken(s);
             return true;
         }
     }
@@ -134,6 +134,10 @@ static bool step(struct feed *f) {
     size_t now = fr.size < have ? fr.size : have;
     s->client_skip = fr.size - now;
     f->at += now;
+    if (s->cancel_held) {
+        feed_flush(f, false);
+        session_cancel_forwarded(s);
+    }
     return true;
 }
 

@@ -257,11 +257,12 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         s->wants_proof = true;
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
-    if (await_begin(s, c.shape, c.group))
+    if (!s->cancel_held && await_begin(s, c.shape, c.group))
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
-    bool may = may_run_alone(f, &c, &elsewhere);
-    if (!may && elsewhere && await_read(s, c.shape, elsewhere))
+    bool never = s->cancel_held && s->txn == 'I'; // it is answered at once
+    bool may = never || may_run_alone(f, &c, &elsewhere);
+    if (!may && elsewhere && !s->cancel_held && await_read(s, c.shape, elsewhere))
         return TAKE_WAIT;
     s->await.spent = s->await.spent_read = false;
     if (!may) {
@@ -276,9 +277,6 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
-    if (s->cancel_held)
-        (void)session_cancel(s); // it only waits, so nothing is sent to the server
-    s->cancel_held = false;
     return TAKE_TAKEN;
 }
 

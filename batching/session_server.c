@@ -121,8 +121,9 @@ static void end_vet(struct session *s, struct owed *o) {
     struct engine *e = s->engine;
     struct group *g = o->of.group;
     uint64_t generation = g->generation; // as it was when the query was sent
-    if (o->framed && s->txn == 'E') {
-        g->state = GROUP_NEW; // the client's transaction was aborted before it: nobody was asked
+    if ((o->framed && s->txn == 'E') || (o->unwanted && o->error)) {
+        // The client's transaction was aborted before it, or its client has cancelled: nobody was asked.
+        g->state = GROUP_NEW;
     } else if (o->kind == OWED_VET) {
         g->vetting->failed |= o->error;
         const char *refusal = group_vetted(&e->groups, g, e->now, generation);
@@ -142,16 +143,6 @@ static void end_vet(struct session *s, struct owed *o) {
     if (g->n_waiting)
         engine_list_group(e, g);
     await_verdict_given(e, g);
-}
-
-void session_relay_cancel(struct session *s) {
-    const struct owed *o = owed_head(s);
-    if (!s->cancel_pending || !o)
-        return;
-    if (owed_is_the_clients(o)) {
-        s->cancel_pending = false;
-        s->cancelling += s->engine->effects->relay_cancel(s->owner);
-    }
 }
 
 // ReadyForQuery came for the entry at the head.

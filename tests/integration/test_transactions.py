@@ -245,6 +245,29 @@ def test_cancel_inside(proxy, folding):
     assert conns[0].sql("SELECT 1") == [("1",)]
 
 
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_cancel_of_a_shape_that_is_not_vetted(proxy, folding, form, inside):
+    """The catalogue's answer on it waits for the lock, too: it holds up neither who cancels nor what comes next."""
+    text = "SELECT id, name AS %s_%s FROM item WHERE id = " % (form, inside)
+    conns = folding.connections(proxy, 3)
+    prove(folding, conns, [simple(k) for k in range(1, 4)])
+    if inside:
+        tell(conns, "BEGIN")
+    with folding.locked("item"):
+        for i, c in enumerate(conns):
+            c.send(query(text + "%d" % i) if form == "simple" else unit(text + "$1", [i]))
+        time.sleep(0.2)
+        for c in conns:
+            with proxy.dial() as k:
+                k.send(proto.cancel_request(c.pid, c.secret))
+                k.to_end()
+            assert [e["C"] for e in proto.errors(c.ready())] == ["57014"]
+            assert c.status == ("E" if inside else "I")
+            c.sql("ROLLBACK")
+            assert c.value("SELECT 1") == "1"
+
+
 def test_statement_timeout_inside(proxy, folding):
     """The batch runs into it: then each of them does so by itself."""
     units = [simple(k) for k in range(1, N + 1)]

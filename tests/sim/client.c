@@ -437,6 +437,7 @@ void client_say_goodbye(struct client *c) {
 
 void client_cancels(struct client *c) {
     c->cancel_until = c->sent;
+    c->cancelled = c->answered + 1;
 }
 
 bool client_is_answered(const struct client *c) {

@@ -26,6 +26,7 @@ struct client {
     bool unseen;                     // the proxy relays what it sends unread
     unsigned announced;              // the database's, when the oldest unit that is not answered was sent
     unsigned long cancel_until;      // units before this one may be cancelled
+    unsigned long cancelled;         // how many were answered when it last cancelled, and one more
     unsigned long transaction_until; // units before this one were sent inside a transaction
     bool aborted;                    // a cancel has aborted the transaction, of which the oracle knew nothing
     unsigned snapshot;               // the version that the transaction at hand sees, when it keeps to one

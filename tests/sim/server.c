@@ -854,13 +854,14 @@ static bool is_lookup(const struct server *s, const struct frame *f) {
 // A lookup may take long; a cancel request that comes meanwhile ends it with an error.
 static bool is_busy(struct server *s, const struct frame *f) {
     if (s->busy) {
-        s->busy -= s->cancelled ? s->busy : 1;
+        s->busy -= s->cancelled ? s->busy : !s->locked;
         return true;
     }
     if (s->stalled || !s->may_stall || s->txn == 'E' || !is_lookup(s, f) || server_random(s, s->may_stall))
         return false;
     s->stalled = true;
     s->busy = 1 + server_random(s, s->stall);
+    s->locked = s->locks && server_random(s, 2);
     return true;
 }
 

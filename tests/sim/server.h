@@ -84,6 +84,8 @@ struct server {
     unsigned busy;      // steps until the statement at hand goes on
     unsigned may_stall; // one in so many lookups takes long; 0: none
     unsigned stall;     // how long
+    bool locks;         // every other one as long as it is not cancelled
+    bool locked;        // the statement at hand does
     bool stalled;       // the statement at the front has had its pause
     bool wrong;         // folded statements of several keys give the last one another's rows, or none
     bool cancelled;     // a cancel request came while it was busy

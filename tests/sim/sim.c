@@ -20,6 +20,7 @@ static struct world_options options_of(uint64_t seed) {
     // A server that folds wrongly goes with a proxy that checks all that it folds: in mode fold not all can
     // be.
     bool checks_all = (r >> 36) % 8 == 0, verify = (r >> 36) % 8 == 1;
+    bool cancels = (r & 2) && (r >> 32) % 3, locks = cancels && (r >> 42) & 1;
     return (struct world_options){
         .verify = verify,
         .check_one_in = checks_all      ? 1
@@ -28,18 +29,19 @@ static struct world_options options_of(uint64_t seed) {
         .wrong = (verify || checks_all) && (r >> 41) & 1,
         .connections = 1 + (unsigned)(r >> 8) % WORLD_MAX_CONNECTIONS,
         .disconnects = r & 1,
-        .cancels = (r & 2) && (r >> 32) % 3, // a cancelled lookup of the moody ones may have run or not
+        .cancels = cancels, // a cancelled lookup of the moody ones may have run or not
         .slow_readers = r & 4,
         .failing_malloc = (r & 0x38) == 0x38,
-        .pipelines = r & 0x40,
-        .stalls = r & 0x80,
+        .pipelines = !locks && r & 0x40, // who pipelines may not always cancel
+        .stalls = locks || r & 0x80,
+        .locks = locks,
         .observe = (r >> 16) % 24 == 0,
         .moody = (r >> 32) % 3 == 0,
         .calm = (r >> 19) & 1,
-        .transactional = (r >> 34) & 1,
+        .transactional = locks || (r >> 34) & 1,
         .bursty = (r >> 18) & 1,
         .never_slower = !verify && (r >> 35) & 1,
-        .focused = verify || (r >> 17) & 1,
+        .focused = verify || locks || (r >> 17) & 1,
         .window = (r >> 20) & 1 ? 2000 : 0,
         .timeout = (r >> 21) & 1 ? 4000 : 0,
         .max_keys = (r >> 22) & 1 ? 500 : 3,

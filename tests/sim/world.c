@@ -118,6 +118,7 @@ static void connection_open(struct world *w, struct connection *c) {
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
     c->server.stall = 60;
+    c->server.locks = w->options.locks;
     c->server.wrong = w->options.wrong;
     c->server.trace = getenv("SIM_TRACE") != NULL;
     char params[32];
@@ -264,8 +265,24 @@ static void step_notify(struct world *w, struct connection *c) {
         server_notify(&c->server, dice(w, 1000));
 }
 
+// All that its client has sent is where it can be cancelled.
+static bool is_stuck(const struct connection *c) {
+    const struct server *s = &c->server;
+    bool waits = s->busy ? s->locked : !s->in.len;
+    return waits && !client_is_answered(&c->client) && !c->client.sending.len && !c->to_server.len &&
+           !s->out.len && !c->from_server.len && !c->to_client.len &&
+           (!c->from_client.len || c->session->hold);
+}
+
+// Where there are locks, a cancel request must not be in vain: it is not repeated.
+static bool may_cancel(const struct world *w, const struct connection *c) {
+    if (!w->options.cancels || c->lending || !client_may_cancel(&c->client))
+        return false;
+    return w->options.locks ? is_stuck(c) && c->client.cancelled != c->client.answered + 1 : !w->draining;
+}
+
 static void step_cancel(struct world *w, struct connection *c) {
-    if (!w->options.cancels || c->lending || w->draining || !client_may_cancel(&c->client))
+    if (!may_cancel(w, c))
         return;
     client_cancels(&c->client);
     enter(w);
@@ -523,7 +540,8 @@ static void world_drain(struct world *w) {
         if (i % 64 == 0 && is_idle(w))
             break;
     }
-    for (unsigned i = 0; i < 3000 && !w->failure[0]; i++) // what is only for ourselves
+    // What is only for ourselves; a request to end it may have to be sent several times.
+    for (unsigned i = 0; i < (w->options.locks ? 100000 : 3000) && !w->failure[0]; i++)
         step(w);
     step_turn(w);
     if (!is_idle(w))

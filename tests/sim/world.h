@@ -31,7 +31,7 @@ struct connection {
 struct world_options {
     unsigned connections;
     bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, focused, bursty,
-        calm, moody, transactional, never_slower, verify, wrong;
+        calm, moody, transactional, never_slower, verify, wrong, locks;
     unsigned window, timeout, max_keys, max_in_flight, max_waiting, max_answer, max_groups, max_shapes,
         check_one_in;
 };

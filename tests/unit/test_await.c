@@ -230,3 +230,15 @@ Test(await, what_waits_can_be_cancelled) {
     cr_assert_str_eq(sent(&f->clients[1]), "", "it was not run");
     teardown(f);
 }
+
+Test(await, what_is_cancelled_waits_for_no_verdict_of_anothers) {
+    struct fixture *f = both_await_the_verdict();
+    cr_assert_not(session_cancel(f->clients[2].session));
+    sent(&f->clients[2]);
+    buf_reset(&f->clients[2].to_client);
+    turn(f, 3);
+    cr_assert(f->clients[2].to_client.len && f->clients[2].to_client.data[0] == B_ERROR);
+    cr_assert_str_eq(sent(&f->clients[2]), "", "it was not run");
+    cr_assert_eq(f->clients[1].session->await.kind, AWAIT_VERDICT);
+    teardown(f);
+}
