@@ -23,6 +23,8 @@ static void group_free(struct group *g, struct identity_table *identities) {
     free(g->cache_key);
     free(g->formats);
     free(g->values);
+    free(g->links);
+    write_set_free(&g->writers);
     vetting_destroy(g->vetting);
     free(g);
 }
@@ -106,6 +108,7 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
     g->shape = shape_ref(s);
     g->identity = identity_ref(i);
     g->keys = keys;
+    g->writers.all = true;
     for (int at = 0; at < s->parsed->n_keys && g->n_parts < KEY_MAX_PARTS; at++)
         if (keys >> at & 1)
             g->parts[g->n_parts++].key = at;
@@ -414,6 +417,19 @@ static const char *judge(struct group *g, const struct vetting *v) {
     return g->text.failed ? not_written : NULL;
 }
 
+// Of what vetting has found, what lookahead goes by. Out of memory: no links, all writers.
+static void take_facts(struct group *g, const struct vet_result *r) {
+    free(g->links);
+    write_set_free(&g->writers);
+    g->n_links = 0;
+    g->links = r->n_links ? malloc(r->n_links * sizeof *g->links) : NULL;
+    if (g->links) {
+        memcpy(g->links, r->links, r->n_links * sizeof *g->links);
+        g->n_links = r->n_links;
+    }
+    g->writers = write_set_copy(&r->writers);
+}
+
 static const char *take_vetting(struct group *g, const struct vetting *v, uint64_t vetted_at,
                                 uint64_t generation) {
     g->vetted_at = vetted_at;
@@ -421,6 +437,7 @@ static const char *take_vetting(struct group *g, const struct vetting *v, uint64
     buf_reset(&g->row_description);
     const char *refusal = judge(g, v);
     g->state = refusal ? GROUP_REFUSED : GROUP_READY;
+    take_facts(g, &v->catalogue);
     g->vettings++;
     return refusal;
 }

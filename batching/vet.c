@@ -272,17 +272,24 @@ bool vet_functions_plain(const struct parsed *p) {
 // r: the relations. A name of the statement's own WITH may be no relation; where it is one, too, it is
 // judged. b: their columns. y: the types of these, of their elements and of what domains are made of.
 static const char with_r[] =
-    "WITH RECURSIVE r AS (SELECT u.c AS cte, c.oid, c.relkind, c.relpersistence, "
+    "WITH RECURSIVE r AS (SELECT u.c AS cte, u.n, c.oid, c.relkind, c.relpersistence, "
     "c.relrowsecurity, c.relhassubclass, c.relnamespace FROM ROWS FROM (pg_catalog.unnest(";
 static const char with_flags[] = "), pg_catalog.unnest(";
 static const char with_rest[] =
-    ")) AS u(x, c) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.x)), "
-    "b AS (SELECT a.attrelid, a.attname, a.attnum, a.atttypid FROM r JOIN pg_catalog.pg_attribute a "
+    ")) WITH ORDINALITY AS u(x, c, n) LEFT JOIN pg_catalog.pg_class c ON c.oid = "
+    "pg_catalog.to_regclass(u.x)), "
+    "b AS (SELECT r.n, a.attrelid, a.attname, a.attnum, a.atttypid FROM r JOIN pg_catalog.pg_attribute a "
     "ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped), "
     "y AS (SELECT b.atttypid AS id FROM b UNION SELECT x.id FROM y JOIN pg_catalog.pg_type t ON t.oid = y.id "
     "CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) AS x(id) WHERE x.id <> 0), "
     "k AS (SELECT r.oid AS id FROM r WHERE r.relhassubclass UNION SELECT i.inhrelid FROM k "
     "JOIN pg_catalog.pg_inherits i ON i.inhparent = k.id), "
+    // whose writes reach them: their trees of inheritance, and what foreign keys pass on
+    "w AS (SELECT r.oid AS id FROM r WHERE r.oid IS NOT NULL UNION SELECT x.id FROM w CROSS JOIN LATERAL ("
+    "SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = w.id UNION ALL "
+    "SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = w.id UNION ALL "
+    "SELECT f.confrelid FROM pg_catalog.pg_constraint f WHERE f.conrelid = w.id AND f.contype = 'f' AND "
+    "(f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))) AS x(id)), "
     // types of users' whose functions are as good as the server's own
     "g AS (SELECT t.oid, t.typarray, t.typtype FROM y JOIN pg_catalog.pg_type t ON t.oid = y.id "
     "WHERE t.typnamespace <> 11 AND t.typtype IN ('b', 'e', 'r', 'm', 'd') AND NOT EXISTS (SELECT 1 FROM "
@@ -413,6 +420,61 @@ static bool put_key_facts(struct buf *out, const struct parsed *p, int key) {
     return true;
 }
 
+// The columns that supply the key candidates' values: rank 0 their own, 1 what these reference, 2 what
+// references either.
+static bool put_link_facts(struct buf *out, const struct parsed *p) {
+    struct buf relations = buf_make(1024), columns = buf_make((size_t)SHAPE_MAX_KEYS * 256);
+    bool ok = true, any = false;
+    char number[32];
+    buf_put_text(out, ", (WITH c AS (SELECT q.k, b.attrelid AS id, b.attnum AS num FROM ROWS FROM ("
+                      "pg_catalog.unnest(ARRAY[");
+    for (int i = 0; i < p->n_keys && i < SHAPE_MAX_KEYS && ok; i++) {
+        if (!p->keys[i].column)
+            continue;
+        snprintf(number, sizeof number, any ? ",%d" : "%d", i);
+        buf_put_text(out, number);
+        snprintf(number, sizeof number, any ? ",%d" : "%d", p->keys[i].relation + 1);
+        buf_put_text(&relations, number);
+        buf_put_text(&columns, any ? "," : "");
+        ok = put_literal(&columns, p->keys[i].column);
+        any = true;
+    }
+    buf_put_text(out, "]::pg_catalog.int4[]), pg_catalog.unnest(ARRAY[");
+    buf_put(out, relations.data, relations.len);
+    buf_put_text(out, "]::pg_catalog.int4[]), pg_catalog.unnest(ARRAY[");
+    buf_put(out, columns.data, columns.len);
+    ok = ok && !relations.failed && !columns.failed;
+    buf_free(&relations);
+    buf_free(&columns);
+    buf_put_text(
+        out,
+        "]::pg_catalog.name[])) AS q(k, n, x) JOIN b ON b.attname = q.x AND q.n IN (0, b.n)), "
+        "t AS (SELECT c.k, c.id, c.num, 0 AS rank FROM c UNION ALL SELECT c.k, f.confrelid, "
+        "f.confkey[pg_catalog.array_position(f.conkey, c.num)], 1 FROM c JOIN pg_catalog.pg_constraint f "
+        "ON f.conrelid = c.id AND f.contype = 'f' AND c.num = ANY (f.conkey)), "
+        "l AS (SELECT t.k, t.id, t.num, t.rank FROM t UNION ALL SELECT t.k, f.conrelid, "
+        "f.conkey[pg_catalog.array_position(f.confkey, t.num)], 2 FROM t JOIN pg_catalog.pg_constraint f "
+        "ON f.confrelid = t.id AND f.contype = 'f' AND f.conparentid = 0 AND t.num = ANY (f.confkey)) "
+        "SELECT pg_catalog.string_agg(pg_catalog.concat(z.k, ':', z.id, ':', z.num), ',' ORDER BY z.rank, "
+        "z.k) "
+        "FROM (SELECT l.k, l.id, l.num, pg_catalog.min(l.rank) AS rank FROM l GROUP BY l.k, l.id, l.num "
+        "ORDER BY 4, 1, 2, 3 LIMIT 64) AS z)");
+    return ok;
+}
+
+// These, and what else writes: tables with triggers that are not the server's own, or rules, and whatever
+// passes a write on. Their number, and behind it their names; none when there are too many. A write to a
+// table whose name is not plain counts for all tables, see writes.c. 16384: FirstNormalObjectId.
+static const char writer_facts[] =
+    ", (SELECT CASE WHEN pg_catalog.count(*) <= 512 THEN pg_catalog.concat(pg_catalog.count(z.x), "
+    "pg_catalog.chr(10), pg_catalog.string_agg(z.x, pg_catalog.chr(10))) END FROM (SELECT "
+    "CASE WHEN c.relname ~ '^[ -~]+$' THEN c.relname::pg_catalog.text END "
+    "FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND (c.relkind IN ('v', 'f') "
+    "OR c.oid IN (SELECT w.id FROM w) OR c.relhastriggers AND c.oid IN (SELECT t.tgrelid FROM "
+    "pg_catalog.pg_trigger t WHERE t.tgfoid >= 16384 AND NOT t.tgisinternal) "
+    "OR c.relhasrules AND c.oid IN (SELECT e.ev_class FROM pg_catalog.pg_rewrite e WHERE e.ev_type <> '1'))"
+    ") AS z(x))";
+
 bool vet_query(const struct shape *s, int key, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, with_r);
@@ -433,7 +495,10 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_operator_facts(out, p))
         return false;
     buf_put_text(out, type_facts);
-    return put_key_facts(out, p, key) && !out->failed;
+    if (!put_key_facts(out, p, key) || !put_link_facts(out, p))
+        return false;
+    buf_put_text(out, writer_facts);
+    return !out->failed;
 }
 
 static bool column_is(struct slice row, unsigned i, const char *text) {
@@ -468,6 +533,49 @@ static void read_types(struct slice list, struct vet_result *r) {
     }
 }
 
+// A number in decimal, with `end` behind it; at most max.
+static bool read_number(struct slice *s, char end, unsigned long max, unsigned long *n) {
+    size_t i = 0;
+    for (*n = 0; i < s->len && s->data[i] >= '0' && s->data[i] <= '9' && *n <= max; i++)
+        *n = *n * 10 + (unsigned long)(s->data[i] - '0');
+    bool ok = i && *n <= max && (i == s->len || s->data[i] == (uint8_t)end);
+    i += ok && i < s->len;
+    s->data += i;
+    s->len -= i;
+    return ok;
+}
+
+// "0:16400:1,…": candidate, table and attribute.
+static void read_links(struct slice list, struct vet_result *r) {
+    unsigned long key, table, attribute;
+    r->links = list.data && list.len ? malloc(VET_MAX_LINKS * sizeof *r->links) : NULL;
+    while (r->links && r->n_links < VET_MAX_LINKS && list.len &&
+           read_number(&list, ':', SHAPE_MAX_KEYS - 1, &key) && read_number(&list, ':', UINT32_MAX, &table) &&
+           read_number(&list, ',', INT16_MAX, &attribute))
+        r->links[r->n_links++] = (struct vet_link){(uint8_t)key, (uint16_t)attribute, (uint32_t)table};
+}
+
+// "2\nbooks\nauthors"
+static void read_writers(struct slice list, struct vet_result *r) {
+    unsigned long n = 0;
+    unsigned found = 0;
+    r->writers = (struct write_set){.all = true};
+    if (!list.data || !read_number(&list, '\n', WRITE_SET_MAX, &n))
+        return;
+    uint64_t *tables = malloc((n + 1) * sizeof *tables);
+    while (tables && found < n && list.len) {
+        const uint8_t *end = memchr(list.data, '\n', list.len);
+        size_t len = end ? (size_t)(end - list.data) : list.len;
+        tables[found++] = write_table((struct slice){list.data, len});
+        list.data += len + (end != NULL);
+        list.len -= len + (end != NULL);
+    }
+    if (tables && found == n && !list.len)
+        r->writers = write_set_make(tables, found);
+    else
+        free(tables);
+}
+
 // In the order of the query's columns.
 static const char *const refusals[] = {
     "a table was not found",
@@ -486,8 +594,9 @@ static const char *const refusals[] = {
 #define N_REFUSALS (sizeof refusals / sizeof *refusals)
 
 void vet_row(struct slice row, struct vet_result *r) {
-    struct slice types;
-    *r = (struct vet_result){.answered = true};
+    struct slice types, links, writers;
+    vet_result_free(r);
+    r->answered = true;
     for (unsigned i = 0; i < N_REFUSALS && !r->refusal; i++)
         if (!column_is(row, i, "f"))
             r->refusal = refusals[i];
@@ -495,7 +604,18 @@ void vet_row(struct slice row, struct vet_result *r) {
         read_types(types, r);
     r->key_type = column_oid(row, N_REFUSALS + 1);
     r->key_unique = column_is(row, N_REFUSALS + 2, "t");
+    if (msg_row_column(row.data, row.len, N_REFUSALS + 3, &links))
+        read_links(links, r);
+    r->writers.all = true;
+    if (msg_row_column(row.data, row.len, N_REFUSALS + 4, &writers))
+        read_writers(writers, r);
     r->ok = !r->refusal;
+}
+
+void vet_result_free(struct vet_result *r) {
+    free(r->links);
+    write_set_free(&r->writers);
+    *r = (struct vet_result){.writers = {.all = true}};
 }
 
 uint32_t vet_array_type(const struct vet_result *r, uint32_t type) {
@@ -517,13 +637,16 @@ uint32_t vet_element_type(const struct vet_result *r, uint32_t array) {
 struct vetting *vetting_create(void) {
     struct vetting *v = calloc(1, sizeof *v);
     if (v)
-        v->row_description = buf_make((size_t)1 << 20);
+        *v = (struct vetting){.catalogue = {.writers = {.all = true}},
+                              .row_description = buf_make((size_t)1 << 20)};
     return v;
 }
 
 void vetting_destroy(struct vetting *v) {
-    if (v)
+    if (v) {
+        vet_result_free(&v->catalogue);
         buf_free(&v->row_description);
+    }
     free(v);
 }
 

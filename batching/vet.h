@@ -73,7 +73,8 @@ bool vet_read_row(struct slice row);
 bool vet_functions_plain(const struct parsed *p);
 bool vet_function_plain(const struct parsed_function *f);
 
-// What the query's one row (DataRow body, text format) means.
+// What the query's one row (DataRow body, text format) means. `r` is zeroed or from an earlier row; free it.
 void vet_row(struct slice row, struct vet_result *r);
+void vet_result_free(struct vet_result *r); // leaves one that knows nothing
 
 #endif

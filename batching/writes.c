@@ -149,9 +149,9 @@ bool writes_named_tables_only(const struct parsed *p) {
     return true;
 }
 
-// Sessions may see the other bytes of a name in other encodings.
-static bool is_ascii(const char *name) {
-    while (*name && !((uint8_t)*name & 0x80))
+// Sessions may see the other bytes of a name in other encodings. The catalogue is asked for plain names only.
+static bool is_plain_name(const char *name) {
+    while (*name >= ' ' && *name <= '~')
         name++;
     return !*name;
 }
@@ -160,7 +160,7 @@ static bool tells_its_tables(const struct parsed *p) {
     if (!p || p->kind != STATEMENT_WRITE || !p->n_relations || p->n_relations > WRITES_PENDING)
         return false;
     for (int i = 0; i < p->n_relations; i++)
-        if (!is_ascii(p->relations[i].name))
+        if (!is_plain_name(p->relations[i].name))
             return false;
     return writes_named_tables_only(p);
 }

@@ -9,16 +9,17 @@
 #include "tests/unit/bytes.h"
 
 #define N_FACTS  12
-#define N_VALUES (N_FACTS + 3)
+#define N_VALUES (N_FACTS + 5)
 
-// Facts that none speaks against; then the types that may be keys, the key column's type, and whether it is
-// unique.
+// Facts that none speaks against; then the types that may be keys, the key column's type, whether it is
+// unique, the columns that supply keys, and the tables whose writes count.
 static void good_row(const char **values) {
     for (int i = 0; i < N_FACTS; i++)
         values[i] = "f";
     values[N_FACTS] = NULL;
     values[N_FACTS + 1] = "23";
     values[N_FACTS + 2] = "t";
+    values[N_FACTS + 3] = values[N_FACTS + 4] = NULL;
 }
 
 static struct vet_result judged(const char *const *values) {
@@ -177,4 +178,113 @@ Test(vet, names_are_quoted) {
     cr_assert_not_null(strstr((char *)out.data, "'\"t''\"','\"u\"'"));
     cr_assert_not_null(strstr((char *)out.data, "'lower'"));
     buf_free(&out);
+}
+
+// ---- links and writers
+
+static struct vet_result with_links(const char *links) {
+    const char *values[N_VALUES];
+    good_row(values);
+    values[N_FACTS + 3] = links;
+    return judged(values);
+}
+
+Test(vet, links_are_read_in_their_order) {
+    struct vet_result r = with_links("0:16400:1,7:4294967295:32767,0:16410:2");
+    cr_assert(r.ok && r.n_links == 3);
+    cr_assert(r.links[0].key == 0 && r.links[0].table == 16400 && r.links[0].attribute == 1);
+    cr_assert(r.links[1].key == 7 && r.links[1].table == UINT32_MAX && r.links[1].attribute == 32767);
+    cr_assert(r.links[2].table == 16410 && r.links[2].attribute == 2);
+    vet_result_free(&r);
+    cr_assert(!r.links && !r.n_links && !r.ok);
+}
+
+Test(vet, links_that_make_no_sense_are_none) {
+    static const char *const bad[] = {"",
+                                      ",",
+                                      ":",
+                                      "0",
+                                      "0:1",
+                                      "8:1:1",
+                                      "0:4294967296:1",
+                                      "0:1:32768",
+                                      "x:1:1",
+                                      "0;1;1",
+                                      "-1:1:1",
+                                      "99999999999999999999999:1:1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct vet_result r = with_links(bad[i]);
+        cr_assert(r.ok && !r.n_links, "%s", bad[i]);
+        vet_result_free(&r);
+    }
+    struct vet_result r = with_links("0:1:2,0:1:x");
+    cr_assert_eq(r.n_links, 1);
+    vet_result_free(&r);
+}
+
+Test(vet, no_more_links_are_read_than_there_is_room_for) {
+    struct buf b = buf_make(10000);
+    for (int i = 0; i < VET_MAX_LINKS + 5; i++)
+        buf_put_text(&b, i ? ",1:2:3" : "0:2:3");
+    buf_put_u8(&b, 0);
+    struct vet_result r = with_links((const char *)b.data);
+    cr_assert(r.n_links == VET_MAX_LINKS && r.links[VET_MAX_LINKS - 1].key == 1);
+    vet_result_free(&r);
+    buf_free(&b);
+}
+
+static struct write_set writers(const char *text) {
+    const char *values[N_VALUES];
+    good_row(values);
+    values[N_FACTS + 4] = text;
+    struct vet_result r = judged(values);
+    struct write_set set = write_set_copy(&r.writers);
+    vet_result_free(&r);
+    return set;
+}
+
+static bool has_writer(const struct write_set *set, const char *name) {
+    struct database d = {0};
+    database_note(&d, write_table(text_slice(name)));
+    return database_has_changed(&d, 0, set);
+}
+
+Test(vet, writers_are_read_by_their_names) {
+    struct write_set set = writers("3\nbooks\nOdd, \"one\"\n ");
+    cr_assert(!set.all && set.n == 3 && has_writer(&set, "books") && has_writer(&set, "Odd, \"one\"") &&
+              has_writer(&set, " ") && !has_writer(&set, "tags"));
+    write_set_free(&set);
+    set = writers("0\n");
+    cr_assert(!set.all && set.n == 0 && !has_writer(&set, "books"));
+    write_set_free(&set);
+}
+
+Test(vet, writers_that_are_not_said_are_all) {
+    static const char *const bad[] = {NULL,      "",     "\n",     "x",     "1\n",
+                                      "1\na\nb", "2\na", "513\na", "-1\na", "a\nb"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct write_set set = writers(bad[i]);
+        cr_assert(set.all && !set.tables && has_writer(&set, "books"), "%s", bad[i]);
+        write_set_free(&set);
+    }
+}
+
+// Two rows are none of the server's that is asked; nothing is lost.
+Test(vet, a_second_row_takes_the_place_of_the_first) {
+    const char *values[N_VALUES];
+    struct vetting *v = vetting_create();
+    cr_assert(v->catalogue.writers.all);
+    for (int i = 0; i < 2; i++) {
+        struct buf b = buf_make(1000);
+        struct frame f;
+        good_row(values);
+        values[N_FACTS + 3] = i ? NULL : "0:1:1";
+        values[N_FACTS + 4] = i ? NULL : "1\nbooks";
+        put_text_row(&b, values, N_VALUES);
+        cr_assert_eq(frame_read(b.data, b.len, &f), FRAME_OK);
+        vetting_feed(v, &f);
+        cr_assert(v->catalogue.n_links == !i && v->catalogue.writers.all == i);
+        buf_free(&b);
+    }
+    vetting_destroy(v);
 }

@@ -210,6 +210,7 @@ Test(writes, all_tables_of_a_statement_that_was_parsed) {
     check_parsed("COPY (SELECT f(1)) TO STDOUT", "any");
     check_parsed("MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DELETE", "t u");
     check_parsed("DELETE FROM t\xc3\xa4", "any");
+    check_parsed("DELETE FROM \"t\n\"", "any");
     check_parsed("DELETE FROM a, 1", "any");
     check_parsed("CREATE TABLE t (a int)", "any");
     check_parsed("DO 'BEGIN END'", "any");
