@@ -227,8 +227,6 @@ static void take_expected(struct session *s, struct owed *o, const struct frame 
         st->types_hash = row_types_hash(f->body, f->body_len);
     }
     statement_unref(st);
-    if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)
-        session_settle(s);
 }
 
 // COPY in the extended protocol and COPY BOTH: what the client sends is no longer answered message by
@@ -253,6 +251,9 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
         take_expected(s, o, f);
     else if ((tells && o->extended) || f->type == B_ERROR)
         session_end_expected(s, o);
+    // Behind an error the server says nothing before the Sync, which the client may still have to say.
+    if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)
+        session_settle(s);
 }
 
 // What a poisoned reply still says, and what answers messages of our own, is not for the client.

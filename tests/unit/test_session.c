@@ -374,6 +374,21 @@ Test(session, a_cancel_ends_the_lookup_that_waits) {
     teardown(&f);
 }
 
+// The server says nothing more before the Sync, which the client may not have been able to say.
+Test(session, an_error_makes_room_for_the_rest_of_its_unit) {
+    struct fixture f;
+    setup(&f, false);
+    for (unsigned i = 0; i < SESSION_MAX_EXPECTED + 1; i++)
+        parse(&f, "SELECT 1");
+    size_t taken = session_from_client(f.session, f.message.data, f.message.len);
+    cr_assert_lt(taken, f.message.len);
+    cr_assert(f.session->held_full);
+    buf_reset(&f.message);
+    reply(&f, "1E");
+    cr_assert_not(f.session->held_full);
+    teardown(&f);
+}
+
 // A large Bind comes in pieces, and its names tell what it runs.
 Test(session, a_large_bind_is_read_by_its_names_wherever_it_is_cut) {
     struct fixture f;
