@@ -82,29 +82,112 @@ static void take_members(struct batch *b, unsigned max_keys) {
     }
 }
 
-struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer) {
+// Room for so many members and keys.
+static struct batch *create(struct group *g, size_t n_members, size_t n_keys, size_t max_answer) {
     struct batch *b = calloc(1, sizeof *b);
     if (!b)
         return NULL;
-    size_t n = g->n_waiting, n_keys = n < max_keys ? n : max_keys;
     b->n_slots = 4;
     while (b->n_slots < 2 * n_keys)
         b->n_slots *= 2;
     b->group = g;
     b->n_parts = g->n_parts;
     b->data = buf_make(max_answer);
-    b->members = calloc(n, sizeof *b->members);
-    b->member_key = calloc(n, sizeof *b->member_key);
+    b->max_members = (uint32_t)n_members;
+    b->members = calloc(n_members + 1, sizeof *b->members);
+    b->member_key = calloc(n_members + 1, sizeof *b->member_key);
     b->keys = calloc(n_keys * g->n_parts, sizeof *b->keys);
     b->key_rows = calloc(n_keys, sizeof *b->key_rows);
     b->slots = calloc(b->n_slots, sizeof *b->slots);
-    if (!b->members || !b->member_key || !b->keys || !b->key_rows || !b->slots) {
-        batch_destroy(b);
+    if (b->members && b->member_key && b->keys && b->key_rows && b->slots)
+        return b;
+    batch_destroy(b);
+    return NULL;
+}
+
+struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer) {
+    size_t n = g->n_waiting;
+    struct batch *b = create(g, n, n < max_keys ? n : max_keys, max_answer);
+    if (!b)
         return NULL;
-    }
     take_members(b, max_keys);
     b->n_left = b->n_members;
+    b->pattern = b->members[0]->bytes;
+    b->pattern_len = b->members[0]->len;
     return b;
+}
+
+struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer) {
+    struct batch *b = create(g, 0, max, max_answer);
+    if (!b)
+        return NULL;
+    b->max_keys = max;
+    b->own = buf_make(MAX_KEY_BYTES);
+    b->ahead.used = calloc(max, sizeof *b->ahead.used);
+    if (b->ahead.used)
+        return b;
+    batch_destroy(b);
+    return NULL;
+}
+
+// The bytes stay where they are: all the room that they may need is there from the first one on.
+static bool own_bytes(struct batch *b, struct key *k) {
+    if (k->kind != KEY_RAW && k->kind != KEY_DOUBLED)
+        return true;
+    if (!b->own.data && !buf_reserve(&b->own, MAX_KEY_BYTES))
+        return false;
+    const uint8_t *at = b->own.data + b->own.len;
+    buf_put(&b->own, k->of.raw, k->len);
+    k->of.raw = at;
+    return !b->own.failed;
+}
+
+bool batch_add_key(struct batch *b, const struct key *key) {
+    struct key own[KEY_MAX_PARTS];
+    uint32_t index;
+    if (batch_find_key(b, key, &index))
+        return true;
+    if (b->n_keys == b->max_keys || b->own.len + raw_bytes(b, key) > MAX_KEY_BYTES)
+        return false;
+    memcpy(own, key, b->n_parts * sizeof *own);
+    for (uint32_t i = 0; i < b->n_parts; i++)
+        if (!own_bytes(b, &own[i]))
+            return false;
+    return add_key(b, own, b->max_keys) != UINT32_MAX;
+}
+
+bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *index) {
+    bool found;
+    uint32_t at = find_slot(b, key, &found);
+    if (found)
+        *index = b->slots[at] - 1;
+    return found;
+}
+
+bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
+    if (b->n_members == b->max_members) {
+        uint32_t max = b->max_members ? 2 * b->max_members : 4;
+        struct lookup **members = realloc(b->members, max * sizeof *members);
+        if (members)
+            b->members = members;
+        uint32_t *keys = members ? realloc(b->member_key, max * sizeof *keys) : NULL;
+        if (!keys)
+            return false;
+        b->member_key = keys;
+        b->max_members = max;
+    }
+    l->state = LOOKUP_BATCHED;
+    l->batch = b;
+    l->member = b->n_members;
+    b->members[b->n_members] = l;
+    b->member_key[b->n_members++] = key;
+    b->n_left++;
+    return true;
+}
+
+size_t batch_bytes(const struct batch *b) {
+    return sizeof *b + b->data.cap + b->own.cap + b->max_rows * sizeof *b->rows + b->n_slots * sizeof *b->slots +
+           b->max_keys * (b->n_parts * sizeof *b->keys + sizeof *b->key_rows + 1);
 }
 
 void batch_destroy(struct batch *b) {
@@ -116,6 +199,8 @@ void batch_destroy(struct batch *b) {
     free(b->key_rows);
     free(b->slots);
     free(b->rows);
+    free(b->ahead.used);
+    buf_free(&b->own);
     buf_free(&b->data);
     free(b);
 }
@@ -148,16 +233,15 @@ static void put_arrays(const struct batch *b, struct buf *out) {
         put_array(b, &g->parts[i], out);
 }
 
-// The parameters of the first member, whose values but the keys are those of all members.
+// The parameters of one lookup, whose values but the keys are those of all.
 static bool put_parameters(const struct batch *b, struct buf *out) {
     const struct group *g = b->group;
-    const struct lookup *l = b->members[0];
-    struct frame f;
+    struct frame f = {0};
     struct msg_bind m;
     size_t at = 0;
-    if (l->has_parse && frame_read(l->bytes, l->len, &f) == FRAME_OK)
-        at = f.size;
-    if (frame_read(l->bytes + at, l->len - at, &f) != FRAME_OK || !msg_bind_read(f.body, f.body_len, &m))
+    while (frame_read(b->pattern + at, b->pattern_len - at, &f) == FRAME_OK && f.type == F_PARSE)
+        at += f.size;
+    if (f.type != F_BIND || !msg_bind_read(f.body, f.body_len, &m))
         return false;
     buf_put_u16(out, m.n_params);
     for (unsigned i = 0; i < m.n_params; i++) {
@@ -393,9 +477,8 @@ static void put_rows(const struct batch *b, const struct batch_key *k, uint32_t 
         write_select_complete(out, k->n_rows);
 }
 
-void batch_answer(const struct batch *b, uint32_t i, char status, struct buf *out) {
-    const struct lookup *l = b->members[i];
-    const struct batch_key *k = &b->key_rows[b->member_key[i]];
+void batch_answer(const struct batch *b, const struct lookup *l, uint32_t key, char status, struct buf *out) {
+    const struct batch_key *k = &b->key_rows[key];
     if (l->has_parse)
         write_empty(out, B_PARSE_COMPLETE);
     if (!l->simple)

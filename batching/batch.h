@@ -58,11 +58,28 @@ struct lookup {
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, into bytes; by the group's parts
     struct key keys[KEY_MAX_PARTS];  // when has_key
     bool has_key;
+    struct ahead *loop;     // whose loop it belongs to; a reference, NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these
     struct buf answer;      // LOOKUP_ANSWERED; from CHECK_FOLDED on
     size_t len;
     uint8_t bytes[]; // the unit as the client sent it
+};
+
+struct ahead;
+
+// Of a batch that was loaded ahead, see ahead.h.
+struct batch_ahead {
+    struct ahead *home;   // whose trail predicted it; a reference. NULL: it is none
+    struct batch *next;   // in home's list of those that are held, or under way
+    uint64_t epoch;       // home's when it was sent
+    uint64_t seq;         // of the database's writes, up to which none has made it stale
+    unsigned association; // index into the shape's
+    unsigned n_used;
+    bool *used; // by key: asked for
+    bool ended; // held
+    bool grown; // the association was told that it served
+    size_t bytes;
 };
 
 struct batch_row {
@@ -91,11 +108,13 @@ struct batch {
     struct session *lender;             // NULL: gone
     uint64_t started;                   // microseconds
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
+    uint32_t max_members;
     struct lookup **members;            // NULL where a member left
     uint32_t *member_key;               // index into keys
     struct key
         *keys; // without duplicates, n_parts each; raw ones are the members', until batch_write has run
     uint32_t n_parts;
+    uint32_t max_keys; // loaded ahead
     size_t key_bytes;
     struct batch_key *key_rows;
     uint32_t *slots; // open addressing over keys: index + 1
@@ -112,6 +131,10 @@ struct batch {
     bool framed;                // runs between SAVEPOINT and RELEASE (savepoint.h), `frame_prepared` or not;
     bool frame_prepared;        // set before batch_write
     const char *open, *release; // types of the messages still to come in answer to them
+    const uint8_t *pattern;     // a lookup as sent, whose values but the keys are those of all; for batch_write
+    size_t pattern_len;
+    struct buf own;             // loaded ahead: its raw keys
+    struct batch_ahead ahead;
     bool sent;                  // to its lender
     bool failed;                // members run alone; the rest of the replies is read and dropped
     bool abandoned;             // failed, and its members have been given back already
@@ -122,6 +145,14 @@ struct batch {
 // A batch of the group's first waiting lookups, at most max_keys different keys; takes them out of the queue.
 // NULL when memory ran out: the queue is as it was.
 struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer);
+// One without members, for keys that are added until there are `max`.
+struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer);
+// Copies it; an equal one is there once. False: there is room for no more.
+bool batch_add_key(struct batch *b, const struct key *key) __attribute__((warn_unused_result));
+bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *index) __attribute__((warn_unused_result));
+// The lookup becomes a member of one that is under way. False: out of memory.
+bool batch_join(struct batch *b, struct lookup *l, uint32_t key) __attribute__((warn_unused_result));
+size_t batch_bytes(const struct batch *b); // of memory, about
 void batch_destroy(struct batch *b); // its members must have been taken out
 
 // The messages to send: Close of `closes` (names of prepared statements to give up), Parse and Describe as
@@ -132,7 +163,7 @@ void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, un
 // Takes one whole reply. True at ReadyForQuery: the batch has ended, `failed` says how.
 bool batch_feed(struct batch *b, const struct frame *f) __attribute__((warn_unused_result));
 
-// Appends what member i gets, ReadyForQuery with the given status included.
-void batch_answer(const struct batch *b, uint32_t i, char status, struct buf *out);
+// Appends what a lookup for the key of this index gets, ReadyForQuery with the given status included.
+void batch_answer(const struct batch *b, const struct lookup *l, uint32_t key, char status, struct buf *out);
 
 #endif

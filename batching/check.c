@@ -173,7 +173,7 @@ bool check_batch(struct engine *e, const struct batch *b) {
         if (!l || l->check != CHECK_FOLDED)
             continue;
         buf_reset(&e->answer);
-        batch_answer(b, i, l->session->txn, &e->answer);
+        batch_answer(b, l, b->member_key[i], l->session->txn, &e->answer);
         l->differs = !e->answer.failed && (e->answer.len != l->answer.len ||
                                            memcmp(e->answer.data, l->answer.data, l->answer.len) != 0);
         any |= l->differs;

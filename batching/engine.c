@@ -111,7 +111,7 @@ static bool has_company(const struct group *g) {
     return g->n_waiting + g->in_flight > 1;
 }
 
-static void run_alone(struct lookup *l) { // may free it
+void engine_run_lookup(struct lookup *l) {
     l->company = has_company(l->group) ? COMPANY_SOME : COMPANY_NONE;
     lookup_detach_waiting(l);
     l->counted = true;
@@ -123,13 +123,13 @@ static void run_alone(struct lookup *l) { // may free it
 // with it.
 static struct lookup *run_alone_of(struct group *g, struct lookup *l, struct lookup *next) {
     bool several = l->pipeline;
-    run_alone(l);
+    engine_run_lookup(l);
     return several ? g->first : next;
 }
 
 static void run_all_alone(struct group *g) {
     while (g->first)
-        run_alone(g->first);
+        engine_run_lookup(g->first);
 }
 
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s) {
@@ -152,7 +152,7 @@ static void start_vet(struct group *g, struct session *s) {
 
 // The server counts a session as idle while others' connections answer its lookups (idle_session_timeout, and
 // firewalls that forget). Now and then one runs on its own.
-static bool is_forgotten(const struct engine *e, const struct session *s) {
+bool engine_is_forgotten(const struct engine *e, const struct session *s) {
     uint64_t turn = s->txn == 'I' ? OWN_TURN : OWN_TURN_IN_TRANSACTION;
     return s->answered_since && e->now > s->answered_since + turn;
 }
@@ -166,7 +166,7 @@ static void read_keys(struct engine *e, struct group *g) {
             l->has_key = group_read_key(g, l->raw, l->keys);
         if (!l->has_key)
             e->counters.forwarded[REASON_KEY_VALUE]++;
-        if (!l->has_key || is_forgotten(e, l->session))
+        if (!l->has_key || engine_is_forgotten(e, l->session))
             next = run_alone_of(g, l, next);
     }
 }
@@ -196,7 +196,9 @@ static struct session *choose_lender(const struct batch *b) {
     return best;
 }
 
-static void link_batch(struct engine *e, struct batch *b) {
+void engine_start_batch(struct engine *e, struct batch *b) {
+    b->started = e->now;
+    b->statement = b->group->statement;
     b->next = e->batches;
     if (b->next)
         b->next->previous = b;
@@ -214,10 +216,8 @@ static bool run_batch(struct engine *e, struct group *g) {
         batch_create(g, guard_max_keys(&g->shape->guard, e->now, e->limits.max_keys), e->limits.max_answer);
     if (!b)
         return false;
-    b->started = e->now;
-    b->statement = g->statement;
+    engine_start_batch(e, b);
     g->in_flight++;
-    link_batch(e, b);
     struct session *lender = choose_lender(b);
     if (lender) {
         session_run_batch(lender, b);
@@ -266,7 +266,7 @@ static void dispatch_ready(struct engine *e, struct group *g) {
     while (g->n_waiting && (always || has_room(e, g))) {
         bool lone = g->n_waiting == 1 && g->first->check != CHECK_FOLDED;
         if (lone || !run_batch(e, g))
-            run_alone(g->first);
+            engine_run_lookup(g->first);
         g->waiting_since = e->now;
     }
 }
@@ -307,13 +307,13 @@ static void note_described(const struct batch *b, struct lookup *l) {
     st->types_hash = row_types_hash(b->group->row_description.data, b->group->row_description.len);
 }
 
-static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
-    struct lookup *l = b->members[i];
+static void answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
     struct session *s = l->session;
     note_described(b, l);
+    ahead_answered(s);
     if (s->first != l || l->pipeline) {
         l->answer = buf_make(s->kept < e->limits.max_answer ? e->limits.max_answer - s->kept : 0);
-        batch_answer(b, i, s->txn, &l->answer);
+        batch_answer(b, l, key, s->txn, &l->answer);
         if (l->answer.failed) {
             buf_free(&l->answer);
             session_run_alone(s, l);
@@ -326,7 +326,7 @@ static void answer_member(struct engine *e, struct batch *b, uint32_t i) {
         return;
     }
     buf_reset(&e->answer);
-    batch_answer(b, i, s->txn, &e->answer);
+    batch_answer(b, l, key, s->txn, &e->answer);
     if (e->answer.failed) {
         session_run_alone(s, l);
         return;
@@ -346,28 +346,33 @@ static bool columns_fit(const struct batch *b, const struct lookup *l) {
     return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
 }
 
+void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
+    bool fits = columns_fit(b, l);
+    // A client that does not read must not make us keep its answers: alone, they wait in the server.
+    // In an aborted transaction it fails.
+    if (fits && !l->session->backlogged && l->session->txn != 'E') {
+        e->counters.folded++;
+        if (!l->session->answered_since)
+            l->session->answered_since = e->now ? e->now : 1;
+        answer(e, b, l, key);
+        return;
+    }
+    if (!fits)
+        e->counters.forwarded[REASON_CHANGED_RESULT]++;
+    session_run_alone(l->session, l);
+}
+
 static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trusted) {
     struct lookup *l = b->members[i];
     if (!l)
         return;
     l->batch = NULL;
-    if (l->check == CHECK_FOLDED) {
+    if (l->check == CHECK_FOLDED)
         check_member(e, b, i);
-        return;
-    }
-    bool fits = columns_fit(b, l);
-    // A client that does not read must not make us keep its answers: alone, they wait in the server.
-    // In an aborted transaction it fails.
-    if (!b->failed && trusted && fits && !l->session->backlogged && l->session->txn != 'E') {
-        e->counters.folded++;
-        if (!l->session->answered_since)
-            l->session->answered_since = e->now;
-        answer_member(e, b, i);
-        return;
-    }
-    if (!b->failed && !fits)
-        e->counters.forwarded[REASON_CHANGED_RESULT]++;
-    session_run_alone(l->session, l);
+    else if (b->failed || !trusted)
+        session_run_alone(l->session, l);
+    else
+        engine_answer(e, b, l, b->member_key[i]);
 }
 
 // A batch that failed may have been right to (a table that is gone, a right withdrawn): the catalogue is
@@ -392,6 +397,9 @@ static void note_failure(struct engine *e, struct batch *b) {
 }
 
 static void note_success(struct engine *e, struct batch *b) {
+    b->group->errors = 0;
+    if (b->ahead.home)
+        return;
     uint64_t waited = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < b->n_members; i++) {
@@ -404,7 +412,6 @@ static void note_success(struct engine *e, struct batch *b) {
         guard_note_first_batch(&b->group->shape->guard, n);
     else
         guard_note_batch(&b->group->shape->guard, e->now, b->n_keys, n, e->now - b->started, waited);
-    b->group->errors = 0;
     e->counters.batches++;
     e->counters.batch_keys += b->n_keys;
 }
@@ -412,7 +419,7 @@ static void note_success(struct engine *e, struct batch *b) {
 void engine_batch_ended(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     unlink_batch(e, b);
-    g->in_flight--;
+    g->in_flight -= !b->ahead.home;
     if (b->failed)
         note_failure(e, b);
     else
@@ -420,9 +427,13 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
     bool trusted = b->failed || !check_batch(e, b);
     for (uint32_t i = 0; i < b->n_members; i++)
         end_member(e, b, i, trusted);
+    b->n_members = 0;
     if (g->n_waiting)
         engine_list_group(e, g);
-    batch_destroy(b);
+    if (b->ahead.home)
+        ahead_ended(e, b);
+    else
+        batch_destroy(b);
 }
 
 // ---- turns and time
@@ -472,6 +483,7 @@ void engine_turn(struct engine *e, uint64_t now) {
     expire_batches(e);
     await_expire(e);
     cancel_repeat(e);
+    ahead_expire(e);
     struct group *listed = e->listed;
     e->listed = NULL;
     while (listed) {
@@ -484,8 +496,9 @@ void engine_turn(struct engine *e, uint64_t now) {
 }
 
 uint64_t engine_deadline(const struct engine *e) {
-    uint64_t at = await_deadline(e), cancel = cancel_deadline(e);
+    uint64_t at = await_deadline(e), cancel = cancel_deadline(e), ahead = ahead_deadline(e);
     at = cancel < at ? cancel : at;
+    at = ahead < at ? ahead : at;
     for (const struct group *g = e->listed; g; g = g->next_listed) {
         uint64_t until = g->waiting_since + (window_is_open(e, g) ? e->limits.window : STALL);
         at = until < at ? until : at;

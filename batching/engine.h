@@ -14,6 +14,7 @@
 #ifndef PGFOLD_BATCHING_ENGINE_H
 #define PGFOLD_BATCHING_ENGINE_H
 
+#include "batching/ahead.h"
 #include "batching/await.h"
 #include "batching/batch.h"
 #include "batching/reason.h"
@@ -94,6 +95,7 @@ struct engine {
     struct database *databases; // that sessions are logged in to, with the writes that passed through
     struct batch *batches;      // list, oldest last
     struct await_list awaiting;
+    struct ahead_list aheads;
     struct session *to_prove;  // sessions whose identity shall be proven at the end of the turn
     unsigned proving;          // identity queries under way
     struct session *cancelled; // those whose cancel request may have to be repeated
@@ -123,6 +125,12 @@ void engine_dispatch_group(struct engine *e, struct group *g);
 // False when lookahead is off, or is switched off for one of the statement's relations. One without a schema
 // may be in any.
 bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
+void engine_run_lookup(struct lookup *l);                       // as it was sent, now; may free it
+void engine_start_batch(struct engine *e, struct batch *b);     // of no member: counted, not sent yet
+// Answers it from an ended batch, or has it run alone. It is a member of none.
+void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key);
+// Others' connections have answered for the session for so long that its own must have a turn.
+bool engine_is_forgotten(const struct engine *e, const struct session *s);
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
 void engine_note_alone(struct engine *e, const struct lookup *l); // its answer came, and no error
 void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery came, or its connection was lost

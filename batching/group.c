@@ -56,7 +56,7 @@ void group_table_finish(struct group_table *t, struct identity_table *identities
 }
 
 static bool group_is_idle(const struct group *g) {
-    return !g->n_waiting && !g->in_flight && !g->listed && g->state != GROUP_VETTING;
+    return !g->n_waiting && !g->in_flight && !g->held && !g->listed && g->state != GROUP_VETTING;
 }
 
 static bool table_has_room(struct group_table *t, struct identity_table *identities) {
@@ -105,6 +105,7 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
     }
     memcpy(g->cache_key, t->scratch.data, t->scratch.len);
     g->cache_key_len = t->scratch.len;
+    g->id = ++t->last_id;
     g->shape = shape_ref(s);
     g->identity = identity_ref(i);
     g->keys = keys;

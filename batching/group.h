@@ -39,6 +39,7 @@ struct group_part {
 struct group {
     UT_hash_handle hh;
     struct group *newer, *older; // in order of use
+    uint64_t id;                 // never used twice
     uint8_t *cache_key;          // owned
     size_t cache_key_len;
     struct shape *shape;       // a reference
@@ -76,6 +77,7 @@ struct group {
     uint64_t waiting_since; // microseconds, of the first
     unsigned in_flight;     // batches and lone lookups under way
     unsigned checking;      // those of them whose answer is for check.h
+    unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
     bool urgent;            // dispatch without regard to window and max_in_flight
     bool listed;            // stands in the engine's list of groups with something to dispatch
     struct group *next_listed;
@@ -85,6 +87,7 @@ struct group_table {
     struct group *table;
     struct group *newest, *oldest;
     unsigned n, max;
+    uint64_t last_id;
     struct buf scratch;
     struct finding_table findings;
 };

@@ -38,6 +38,8 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
 static void owed_release(struct session *s, struct owed *o) {
     shape_unref(o->effect);
     o->effect = NULL;
+    statement_unref(o->bound);
+    o->bound = NULL;
     if (o->kind == OWED_BATCH && o->of.batch) {
         struct batch *b = o->of.batch;
         o->of.batch = NULL;
@@ -96,6 +98,7 @@ void session_destroy(struct session *s) {
     session_lose_server(s);
     session_end_learning(s);
     session_drop_expected(s);
+    ahead_session_gone(s);
     session_forget_statements(s, true);
     statement_unref(s->unnamed);
     statement_unref(s->portal);
@@ -264,6 +267,7 @@ void statement_unref(struct statement *st) {
     if (!st || --st->refs)
         return;
     shape_unref(st->shape);
+    free(st->columns);
     free(st);
 }
 
@@ -490,6 +494,7 @@ void lookup_free(struct engine *e, struct lookup *l) {
     shape_unref(l->shape);
     statement_unref(l->statement);
     pipeline_unref(l->pipeline);
+    ahead_unref(l->loop);
     buf_free(&l->answer);
     free(l);
 }
@@ -547,6 +552,7 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     o->extended = !l->simple;
     o->single = true;
     o->of.lookup = l;
+    o->reads = kind == OWED_LOOKUP && ahead_may_record(l);
     if (kind == OWED_LOOKUP)
         l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
@@ -565,6 +571,13 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
 void session_send_checked(struct session *s, struct lookup *l) {
     bool sent = send_original(s, l, OWED_CHECK);
     (void)sent; // else the session has failed
+}
+
+void session_append(struct session *s, struct lookup *l) {
+    l->previous = s->last;
+    *(s->last ? &s->last->next : &s->first) = l;
+    s->last = l;
+    s->n_lookups++;
 }
 
 static void unlink_first(struct session *s) {

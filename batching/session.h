@@ -58,6 +58,9 @@ struct owed {
     bool begins, ends, spends, level; // `level`: it says which isolation:
     uint8_t isolation;                // enum identity_isolation
     bool framed;                      // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
+    bool reads;                       // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
+    struct statement *bound;          // FORWARD: of a unit of one read, what it runs: a reference
+    bool binds, result_format, formats_differ; // FORWARD: it has a Bind; the format of its rows, or not one for all
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
         struct lookup *lookup;
@@ -86,6 +89,7 @@ struct statement {
     XXH128_hash_t row_hash;        // described: of its RowDescription
     XXH128_hash_t types_hash;      // described, and not from the server: of the types in it
     XXH128_hash_t parameters_hash; // parameters_described: of its ParameterDescription
+    struct trail_columns *columns; // described, while lookahead is on: owned
     uint64_t generation;           // of the definitions when it was parsed
     unsigned refs;                 // the table's (or the session's) and those of awaited replies
     char name[];
@@ -167,6 +171,8 @@ struct session {
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
+    struct ahead *ahead;  // what it has read and loaded; a reference, NULL: nothing
+    uint64_t ahead_since; // engine time: when it last did more than read
     struct database *database;              // that it is logged in to; a reference
     struct pending_writes writes;           // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them
@@ -245,6 +251,7 @@ void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed
 void session_run_batch(struct session *s, struct batch *b);
 void session_pump(struct session *s); // answers and sends what is due
 void session_run_alone(struct session *s, struct lookup *l);
+void session_append(struct session *s, struct lookup *l); // the last in the order of answers
 void session_send_checked(struct session *s, struct lookup *l); // LOOKUP_CHECKING
 void session_start_vet(struct session *s, struct group *g);
 void session_start_proof(struct session *s);
@@ -339,6 +346,8 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
 void session_txn_ended(struct session *s, const struct owed *o, char before);
 // Why a lookup in the transaction at hand must be forwarded; NONE: there is none, or it is pristine.
 enum reason session_txn_reason(const struct session *s);
+// Do all statements of the transaction at hand see the same snapshot?
+bool session_snapshot_is_fixed(const struct session *s);
 // The identity is in doubt, and what brought the doubt may have happened inside the transaction.
 void session_doubt(struct session *s);
 // What is sent may write, p: what is known of it; else NULL. Counts again when its transaction has ended,

@@ -26,6 +26,7 @@ static void doubt(struct session *s) {
     }
     if (s->owed.n)
         owed_last(s)->spends = true;
+    ahead_drop(s);
     session_identity_doubt(&s->engine->identities, &s->identity);
 }
 
@@ -103,6 +104,8 @@ static bool prepares(const struct shape *shape) {
 static void note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
                            bool changes) {
     session_txn_note(o, kind, shape);
+    if (kind != STATEMENT_READ)
+        ahead_drop(s);
     switch (kind) {
     case STATEMENT_READ: // told before it was forwarded
     case STATEMENT_BEGIN:
@@ -215,6 +218,7 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
         session_drop_statement(s, c->name);
     note_statement(s, o, c->kind, c->shape, c->changes);
+    o->reads = c->kind == STATEMENT_READ;
 }
 
 // A SELECT's effect, decided before its unit is opened, and noted in the unit's entry afterwards.
@@ -383,6 +387,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
     }
     struct owed *o = owed_last(s);
     enum statement_kind kind = shape->parsed->kind;
+    o->reads |= kind == STATEMENT_READ;
     const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
     if (name && !give(f, session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)})))
         return;
@@ -478,6 +483,18 @@ bool forward_vets_first(struct feed *f) {
     return asked;
 }
 
+// What the rows to come are made of, when nothing else tells; of a unit of several statements nothing does.
+static void note_bound(struct owed *o, struct statement *st, const struct msg_bind *m) {
+    bool first = !o->binds;
+    o->binds = true;
+    statement_unref(o->bound);
+    o->bound = first ? st : NULL;
+    if (o->bound)
+        st->refs++;
+    o->formats_differ = m->n_result_formats > 1;
+    o->result_format = m->n_result_formats == 1 && get_u16(m->result_formats) == 1;
+}
+
 static void forward_bind(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_bind m;
@@ -487,6 +504,7 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     s->portal_open |= !m.portal.len;
     if (!give(f, st))
         return;
+    note_bound(owed_last(s), st, &m);
     if (!m.portal.len)
         bind_portal(s, st);
     else

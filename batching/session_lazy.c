@@ -184,14 +184,6 @@ void session_end_parse(struct session *s, struct owed *o) {
 
 // ---- answers of our own
 
-static void queue_answer(struct session *s, struct lookup *l) {
-    l->previous = s->last;
-    *(s->last ? &s->last->next : &s->first) = l;
-    s->last = l;
-    s->n_lookups++;
-    s->kept += l->answer.len;
-}
-
 bool session_answer(struct session *s, const struct buf *answer) {
     if (answer->failed)
         return false;
@@ -210,7 +202,8 @@ bool session_answer(struct session *s, const struct buf *answer) {
     }
     l->state = LOOKUP_ANSWERED;
     l->session = s;
-    queue_answer(s, l);
+    session_append(s, l);
+    s->kept += l->answer.len;
     return true;
 }
 

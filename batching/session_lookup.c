@@ -91,6 +91,12 @@ static enum reason find_group(struct candidate *c) {
     return REASON_NONE;
 }
 
+// The key's values as sent, by the group's parts.
+static void candidate_raw(const struct candidate *c, struct slice *raw) {
+    for (unsigned i = 0; i < c->group->n_parts; i++)
+        raw[i] = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
+}
+
 static struct lookup *lookup_create(const struct candidate *c) {
     const struct unit *u = c->unit;
     size_t size = c->whole ? c->whole : u->size;
@@ -108,11 +114,10 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->n_closes = u->n_closes;
     l->shape = shape_ref(c->shape);
     l->shape->n_lookups++;
-    for (unsigned i = 0; i < c->group->n_parts; i++) {
-        struct slice v = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
-        if (v.data) // not NULL
-            l->raw[i] = (struct slice){l->bytes + (v.data - c->bytes), v.len};
-    }
+    candidate_raw(c, l->raw);
+    for (unsigned i = 0; i < c->group->n_parts; i++)
+        if (l->raw[i].data) // not NULL
+            l->raw[i].data = l->bytes + (l->raw[i].data - c->bytes);
     if (c->statement && c->statement->described) {
         l->check_row_hash = true;
         l->row_hash = c->statement->row_hash;
@@ -124,10 +129,7 @@ static void queue_lookup(struct session *s, struct lookup *l) {
     struct group *g = l->group;
     l->asked = s->engine->now ? s->engine->now : 1;
     guard_note_came(&l->shape->guard, s->engine->now);
-    l->previous = s->last;
-    *(s->last ? &s->last->next : &s->first) = l;
-    s->last = l;
-    s->n_lookups++;
+    session_append(s, l);
     l->previous_waiting = g->last;
     *(g->last ? &g->last->next_waiting : &g->first) = l;
     g->last = l;
@@ -189,14 +191,20 @@ static enum reason judge(struct candidate *c) {
     return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;
 }
 
-static bool accept(struct session *s, const struct candidate *c) {
+static struct lookup *take_lookup(struct session *s, const struct candidate *c) {
     struct lookup *l = lookup_create(c);
-    if (!l || !note_statement_of(s, c, l)) {
-        if (l)
-            lookup_free(s->engine, l);
-        return false;
+    if (l && !note_statement_of(s, c, l)) {
+        lookup_free(s->engine, l);
+        return NULL;
     }
-    s->engine->counters.lookups++;
+    s->engine->counters.lookups += l != NULL;
+    return l;
+}
+
+static bool accept(struct session *s, const struct candidate *c) {
+    struct lookup *l = take_lookup(s, c);
+    if (!l)
+        return false;
     if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
         session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
     bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||
@@ -241,6 +249,24 @@ static bool may_run_alone(struct feed *f, const struct candidate *c, struct grou
     return !vets_another(c->s, vetting);
 }
 
+// Answers it with what was loaded ahead.
+static bool take_held(struct session *s, const struct candidate *c) {
+    struct slice raw[KEY_MAX_PARTS];
+    struct ahead_hit hit;
+    if (!c->group->held)
+        return false;
+    candidate_raw(c, raw);
+    if (!ahead_find(s, c->group, raw, &hit))
+        return false;
+    struct lookup *l = take_lookup(s, c);
+    if (!l)
+        return false;
+    session_append(s, l);
+    ahead_give(&hit, l);
+    ahead_refill(s, &hit, c->bytes, c->unit->size);
+    return true;
+}
+
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
@@ -255,8 +281,12 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
     if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
         session_identity_wants_proof(&s->identity))
         s->wants_proof = true;
+    if (*why == REASON_BEHIND_FORWARD)
+        ahead_drop(s); // its answer will be newer than what is held
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
+    if (!s->cancel_held && take_held(s, &c))
+        return TAKE_TAKEN;
     if (!s->cancel_held && await_begin(s, c.shape, c.group))
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
@@ -277,6 +307,8 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
+    if (s->first == s->last && s->last && s->last->state == LOOKUP_WAITING)
+        ahead_follow(s, s->last);
     return TAKE_TAKEN;
 }
 
@@ -356,6 +388,7 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
     struct pipeline *p = pipeline_create(n);
     if (!p)
         return TAKE_FORWARD;
+    ahead_drop(s); // none of them is a loop's, and their answers will be newer
     if (unnamed)
         unnamed->refs++;
     bool taken = take_parts(f, u, p, why);

@@ -36,7 +36,7 @@ static void write_prepared(struct buf *b, const struct group *g, const struct un
         write_ready(b, status);
 }
 
-static struct statement *prepared(const struct group *g, const struct unit *u) {
+static struct statement *prepared(struct session *s, const struct group *g, const struct unit *u) {
     struct statement *st = statement_create((const char *)u->parse.name.data, u->parse.name.len, g->shape);
     if (!st)
         return NULL;
@@ -46,12 +46,14 @@ static struct statement *prepared(const struct group *g, const struct unit *u) {
     st->row_hash = g->row_hash;
     st->types_hash = row_types_hash(g->row_description.data, g->row_description.len);
     st->parameters_hash = g->parameters_hash;
+    if (u->has_describe)
+        ahead_note_columns(s, st, g->row_description.data, g->row_description.len);
     return st;
 }
 
 static bool answer_prepare(struct session *s, const struct group *g, const struct unit *u) {
     struct buf *b = &s->engine->answer;
-    struct statement *st = prepared(g, u);
+    struct statement *st = prepared(s, g, u);
     write_prepared(b, g, u, s->txn);
     if (!st || !session_answer(s, b)) {
         statement_unref(st);

@@ -80,6 +80,7 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     else if (o->effect)
         session_doubt(s);
     shape_unref(o->effect);
+    statement_unref(o->bound);
     note_definitions(s, o);
     struct group *g = o->of.group;
     if (g) {
@@ -105,6 +106,8 @@ static void end_lookup(struct session *s, struct owed *o) {
     session_end_expected(s, o);
     if (!l)
         return; // the client is gone
+    if (l->loop)
+        l->loop->last_answer = s->engine->now;
     if (!o->error)
         engine_note_alone(s->engine, l);
     s->first = l->next;
@@ -225,6 +228,7 @@ static void take_expected(struct session *s, struct owed *o, const struct frame 
         st->described = true;
         st->row_hash = row_description_hash(f->body, f->body_len);
         st->types_hash = row_types_hash(f->body, f->body_len);
+        ahead_note_columns(s, st, f->body, f->body_len);
     }
     statement_unref(st);
 }
@@ -251,6 +255,8 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
         take_expected(s, o, f);
     else if ((tells && o->extended) || f->type == B_ERROR)
         session_end_expected(s, o);
+    if (o->reads)
+        ahead_reply(s, o, f, whole);
     // Behind an error the server says nothing before the Sync, which the client may still have to say.
     if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)
         session_settle(s);
@@ -276,6 +282,7 @@ static void note_reload(struct session *s, const struct owed *o) {
         o->of.batch->why = "a setting changed while it ran";
     }
     session_identity_reloaded(&s->engine->identities, &s->identity);
+    ahead_drop(s);
 }
 
 static void note_parameter_status(struct session *s, const struct owed *o, const struct frame *f) {
@@ -398,7 +405,7 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     size_t have = f->len - f->at;
     bool whole = fr->size <= have;
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
-    if (!whole && (is_read_whole(s, fr) || (!o && fr->size <= session_largest_message(s))))
+    if (!whole && (is_read_whole(s, fr) || ahead_wants(s, o, fr) || (!o && fr->size <= session_largest_message(s))))
         return false;
     if (o && (o->n_expected || o->poisoned)) {
         flush_run(f, true); // an error may have to come behind it

@@ -121,9 +121,15 @@ enum reason session_txn_reason(const struct session *s) {
     return proven && level == ISOLATION_READ_COMMITTED ? REASON_NONE : REASON_ISOLATION;
 }
 
+bool session_snapshot_is_fixed(const struct session *s) {
+    const struct transaction *t = &s->transaction;
+    return s->txn == 'T' && (t->level ? t->isolation : t->standard) == ISOLATION_REPEATABLE_READ;
+}
+
 void session_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
     s->transaction.spent |= s->txn != 'I';
+    ahead_drop(s);
 }
 
 // ---- what runs inside it for us

@@ -17,6 +17,7 @@ static void shape_free(struct shape *s) {
     parsed_destroy(s->parsed);
     free(s->cache_key);
     free(s->text);
+    free(s->associations);
     free(s->types);
     free(s);
 }

@@ -48,6 +48,7 @@ struct shape {
     struct guard guard;   // what its lookups cost, folded and alone
     bool wrong;           // a folded answer differed from the original's, see check.h: never forgotten
     uint32_t until_check; // folded lookups until the next one is checked
+    struct association *associations; // see ahead.h; owned, NULL: none yet
 };
 
 struct shape_cache {

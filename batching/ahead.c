@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/ahead.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/predict.h"
+#include "batching/session.h"
+
+#define IDLE   1000000 // microseconds until what is kept for a session is given back
+#define OTHERS 8       // sessions of the same identity whose trails are looked at
+
+// ---- life
+
+static void list_remove(struct ahead_list *l, struct ahead *a) {
+    *(a->newer ? &a->newer->older : &l->newest) = a->older;
+    *(a->older ? &a->older->newer : &l->oldest) = a->newer;
+}
+
+static void list_push(struct ahead_list *l, struct ahead *a) {
+    a->newer = NULL;
+    a->older = l->newest;
+    *(l->newest ? &l->newest->newer : &l->oldest) = a;
+    l->newest = a;
+}
+
+static void use(struct ahead *a) {
+    a->last_used = a->engine->now;
+    if (a->engine->aheads.newest == a || !a->session)
+        return;
+    list_remove(&a->engine->aheads, a);
+    list_push(&a->engine->aheads, a);
+}
+
+// One whose session is gone is in no list, and counts no more.
+static void charge(struct ahead *a) {
+    size_t now = a->session ? sizeof *a + a->trail.bytes + a->held_bytes : 0;
+    a->engine->aheads.bytes += now - a->charged;
+    a->charged = now;
+}
+
+void ahead_unref(struct ahead *a) {
+    if (a && !--a->refs)
+        free(a);
+}
+
+static struct ahead *ahead_of(struct session *s) {
+    if (s->ahead)
+        return s->ahead;
+    struct ahead *a = calloc(1, sizeof *a);
+    if (!a)
+        return NULL;
+    a->refs = 1;
+    a->engine = s->engine;
+    a->session = s;
+    trail_init(&a->trail, s->engine->limits.ahead_session / 2);
+    list_push(&s->engine->aheads, a);
+    use(a);
+    charge(a);
+    s->ahead = a;
+    return a;
+}
+
+static struct association *association_of(const struct batch *b) {
+    struct association *all = b->group->shape->associations;
+    return all ? &all[b->ahead.association] : NULL;
+}
+
+// A held batch, or one that is not worth holding, is given up.
+static void give_up(struct ahead *a, struct batch *b) {
+    struct engine *e = a->engine;
+    struct association *association = association_of(b);
+    unsigned unused = b->n_keys - b->ahead.n_used;
+    e->counters.ahead_unused += unused;
+    if (association)
+        association_ended(association, e->now, b->n_keys, b->ahead.n_used);
+    b->group->held--;
+    batch_destroy(b);
+    ahead_unref(a);
+}
+
+static void drop_held(struct ahead *a, struct batch *b) {
+    struct batch **at = &a->held;
+    while (*at != b)
+        at = &(*at)->ahead.next;
+    *at = b->ahead.next;
+    a->held_bytes -= b->ahead.bytes;
+    give_up(a, b);
+}
+
+static void drop_all(struct ahead *a) {
+    a->refs++;
+    while (a->held)
+        drop_held(a, a->held);
+    charge(a);
+    ahead_unref(a);
+}
+
+// Gives back all that is kept for its session. What is on its way finds that it is not wanted any more.
+static void forget(struct ahead *a) {
+    drop_all(a);
+    trail_clear(&a->trail);
+    list_remove(&a->engine->aheads, a);
+    a->session->ahead = NULL;
+    a->session = NULL;
+    charge(a);
+    ahead_unref(a);
+}
+
+// Those that were used longest ago make room.
+static void trim(struct ahead *keep, size_t max) {
+    struct ahead_list *l = &keep->engine->aheads;
+    while (l->bytes > max && l->oldest != keep)
+        forget(l->oldest);
+}
+
+void ahead_drop(struct session *s) {
+    struct ahead *a = s->ahead;
+    s->ahead_since = s->engine->now;
+    if (!a)
+        return;
+    a->epoch++;
+    for (const struct batch *b = a->held; b; b = b->ahead.next)
+        s->engine->counters.ahead_stale += b->n_keys - b->ahead.n_used;
+    drop_all(a);
+}
+
+void ahead_session_gone(struct session *s) {
+    if (s->ahead)
+        forget(s->ahead);
+}
+
+// ---- what may be given
+
+static bool is_on(const struct session *s) {
+    const struct engine_limits *l = &s->engine->limits;
+    if (l->lookahead == LOOKAHEAD_OFF || l->observe || l->verify || l->check_one_in == 1)
+        return false;
+    return l->lookahead == LOOKAHEAD_BOUNDED || session_snapshot_is_fixed(s);
+}
+
+// Loaded in the same state of the session, by what is known of the statement now.
+static bool is_current(const struct ahead *a, const struct batch *b) {
+    const struct group *g = b->group;
+    return b->ahead.epoch == a->epoch && !b->failed && g->state == GROUP_READY &&
+           g->vettings == b->vettings && g->generation == a->engine->generation;
+}
+
+// What no write has made stale is not looked at again for those writes.
+static bool is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {
+    const struct engine_limits *l = &a->engine->limits;
+    uint64_t now = a->engine->now;
+    if (!is_current(a, b))
+        return false;
+    if (session_snapshot_is_fixed(s))
+        return true;
+    if (now > a->last_answer + l->ahead_gap || now > b->started + l->ahead_age ||
+        database_has_changed(s->database, b->ahead.seq, &b->group->writers))
+        return false;
+    b->ahead.seq = s->database->seq;
+    return true;
+}
+
+static void drop_stale(struct ahead *a, const struct session *s) {
+    for (struct batch *b = a->held, *next; b; b = next) {
+        next = b->ahead.next;
+        if (is_fresh(a, s, b))
+            continue;
+        a->engine->counters.ahead_stale += b->n_keys - b->ahead.n_used;
+        drop_held(a, b);
+    }
+}
+
+// What another session has read and loaded: neither is in a transaction, and this one has not done anything
+// since that could have changed it.
+static bool may_share(const struct session *s, const struct ahead *a) {
+    const struct session *other = a->session;
+    return other && other != s && other->txn == 'I' && other->identity.current &&
+           other->identity.current == s->identity.current && !s->identity.current->is_private;
+}
+
+// The session's own, then those of others of its identity; `i` from 0. NULL: no more.
+static struct ahead *next_ahead(struct session *s, struct ahead *a, unsigned *i) {
+    if (!(*i)++ && s->ahead)
+        return s->ahead;
+    if (s->txn != 'I')
+        return NULL;
+    a = !a || a == s->ahead ? s->engine->aheads.newest : a->older;
+    for (; a && *i <= 2 * OTHERS; a = a->older, ++*i)
+        if (may_share(s, a))
+            return a;
+    return NULL;
+}
+
+// Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
+static bool find_in(struct session *s, struct ahead *a, struct batch *list, const struct group *g,
+                    const struct key *keys, struct ahead_hit *hit) {
+    bool found = false;
+    for (struct batch *b = list; b; b = b->ahead.next) {
+        uint32_t key;
+        if (b->group != g || !batch_find_key(b, keys, &key) || b->ahead.used[key])
+            continue;
+        b->ahead.n_used++;
+        b->ahead.used[key] = true;
+        if (found || (a->session != s && b->started <= s->ahead_since) || !is_fresh(a, s, b))
+            continue;
+        *hit = (struct ahead_hit){.ahead = a, .batch = b, .key = key};
+        found = true;
+    }
+    return found;
+}
+
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, struct ahead_hit *hit) {
+    unsigned i = 0;
+    bool found = false;
+    if (!g->held || g->state != GROUP_READY || !group_read_key(g, raw, hit->keys))
+        return false;
+    for (struct ahead *a = next_ahead(s, NULL, &i); a; a = next_ahead(s, a, &i)) {
+        struct ahead_hit at = {0};
+        drop_stale(a, s);
+        bool here = find_in(s, a, a->held, g, hit->keys, &at) || find_in(s, a, a->loading, g, hit->keys, &at);
+        if (here && !found) {
+            hit->ahead = at.ahead;
+            hit->batch = at.batch;
+            hit->key = at.key;
+        }
+        found |= here;
+    }
+    return found && is_on(s) && !s->n_lookups && !engine_is_forgotten(s->engine, s);
+}
+
+void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
+    struct ahead *a = hit->ahead;
+    struct batch *b = hit->batch;
+    struct engine *e = a->engine;
+    struct association *association = association_of(b);
+    e->counters.ahead_answers++;
+    if (association && !b->ahead.grown && 2 * b->ahead.n_used >= b->n_keys) {
+        association_grow(association, e->limits.ahead_keys);
+        b->ahead.grown = true;
+    }
+    use(a);
+    a->last_answer = e->now;
+    if (!b->ahead.ended) {
+        if (!batch_join(b, l, hit->key))
+            session_run_alone(l->session, l);
+        return;
+    }
+    engine_answer(e, b, l, hit->key);
+}
+
+// ---- loading
+
+// A batch of our own may go out on the session's connection now, behind a lookup of its client's at most.
+static bool may_load(const struct session *s) {
+    return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
+           !s->cancelling && !s->cancel_pending && !s->in_unit && !s->n_forward && !s->repair_due &&
+           !s->server_skip && s->owed.n < SESSION_MAX_OWED / 2 && session_txn_reason(s) == REASON_NONE;
+}
+
+struct holding {
+    struct ahead *ahead;
+    const struct group *group;
+};
+
+static bool is_held(void *arg, const struct key *keys) {
+    const struct holding *h = arg;
+    uint32_t key;
+    for (const struct batch *b = h->ahead->held; b; b = b->ahead.next)
+        if (b->group == h->group && batch_find_key(b, keys, &key))
+            return true;
+    return false;
+}
+
+static bool is_loading(const struct ahead *a, const struct group *g) {
+    for (const struct batch *b = a->loading; b; b = b->ahead.next)
+        if (b->group == g && b->ahead.epoch == a->epoch)
+            return true;
+    return false;
+}
+
+// What would not fit into what the session or all of them may hold is not loaded.
+static size_t room(struct ahead *a) {
+    struct engine *e = a->engine;
+    const struct engine_limits *l = &e->limits;
+    trim(a, l->ahead_memory / 2);
+    size_t used = a->trail.bytes + a->held_bytes;
+    size_t own = l->ahead_session > used ? l->ahead_session - used : 0;
+    size_t all = l->ahead_memory > e->aheads.bytes ? l->ahead_memory - e->aheads.bytes : 0;
+    size_t least = own < all ? own : all;
+    return least < l->max_answer ? least : l->max_answer;
+}
+
+static uint64_t age_limit(const struct session *s) {
+    return session_snapshot_is_fixed(s) ? 0 : s->engine->limits.ahead_age;
+}
+
+// `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
+static void load(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
+                 const struct key *keys, const uint8_t *unit, size_t len) {
+    struct engine *e = s->engine;
+    struct association *association = guess->association;
+    unsigned max = association_window(association, e->now, age_limit(s),
+                                      guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys));
+    size_t bytes = room(a);
+    if (!max || bytes < 4096 || is_loading(a, g) || !engine_may_look_ahead(e, g->shape->parsed))
+        return;
+    struct batch *b = batch_create_ahead(g, max, bytes);
+    if (!b)
+        return;
+    struct holding holding = {a, g};
+    predict_gather(guess, g, keys, b, is_held, &holding);
+    if (!b->n_keys) {
+        batch_destroy(b);
+        return;
+    }
+    if (!association->window)
+        association->window = max;
+    b->pattern = unit;
+    b->pattern_len = len;
+    b->ahead.home = a;
+    b->ahead.association = (unsigned)(association - g->shape->associations);
+    b->ahead.epoch = a->epoch;
+    b->ahead.seq = s->database->seq;
+    a->refs++;
+    g->held++;
+    b->ahead.next = a->loading;
+    a->loading = b;
+    e->counters.ahead_batches++;
+    e->counters.ahead_keys += b->n_keys;
+    use(a);
+    engine_start_batch(e, b);
+    session_run_batch(s, b); // may end it
+}
+
+// The one in whose trail the key is found.
+static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, struct guess *guess) {
+    unsigned i = 0;
+    for (struct ahead *a = next_ahead(s, NULL, &i); a; a = next_ahead(s, a, &i))
+        if (predict_locate(&a->trail, g, keys, s->engine->now, guess))
+            return a;
+    return NULL;
+}
+
+static bool is_plausible(struct session *s, const struct lookup *l) {
+    unsigned i = 0;
+    for (struct ahead *a = next_ahead(s, NULL, &i); a; a = next_ahead(s, a, &i))
+        if (predict_is_plausible(&a->trail, l->group, l->raw))
+            return true;
+    return false;
+}
+
+void ahead_follow(struct session *s, struct lookup *l) {
+    struct group *g = l->group;
+    struct guess guess;
+    if (!s->engine->aheads.newest || !is_on(s) || s->first != l || l->next || l->pipeline || !may_load(s) ||
+        s->identity.state != IDENTITY_PROVEN)
+        return;
+    if (g->state == GROUP_NEW && is_plausible(s, l)) {
+        engine_run_lookup(l);
+        session_start_vet(s, g);
+        return;
+    }
+    if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
+        return;
+    l->has_key = true;
+    struct ahead *a = locate(s, g, l->keys, &guess);
+    if (!a)
+        return;
+    uint8_t *unit = l->bytes;
+    size_t len = l->len;
+    engine_run_lookup(l); // stays until its answer has come
+    if (s->first != l || l->state != LOOKUP_SENT)
+        return;
+    l->loop = a;
+    a->refs++;
+    load(s, a, g, &guess, l->keys, unit, len);
+}
+
+static unsigned left_of(const struct ahead *a, const struct group *g) {
+    unsigned n = 0;
+    for (const struct batch *b = a->held; b; b = b->ahead.next)
+        n += b->group == g ? b->n_keys - b->ahead.n_used : 0;
+    return n;
+}
+
+void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
+    struct guess guess;
+    struct ahead *a = hit->ahead;
+    struct group *g = hit->batch->group;
+    struct association *association = association_of(hit->batch);
+    if (!association)
+        return;
+    bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
+    association_asked(association, s->engine->now);
+    if (found && association_is_low(association, left_of(a, g)) && may_load(s))
+        load(s, a, g, &guess, hit->keys, unit, len);
+}
+
+// ---- what has come
+
+// The rows are a result from which keys may be predicted, as if they had come one after the other.
+static void record(struct ahead *a, const struct batch *b) {
+    const struct group *g = b->group;
+    struct trail_columns c;
+    if (a->trail.recorder.on || a->trail.recorder.result ||
+        !trail_columns_read(&c, g->row_description.data, g->row_description.len))
+        return;
+    trail_columns_format(&c, g->n_formats, g->formats);
+    trail_begin(&a->trail, &c);
+    for (uint32_t key = 0; key < b->n_keys; key++)
+        for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
+            trail_row(&a->trail, b->data.data + b->rows[row - 1].at + FRAME_HEADER,
+                      b->rows[row - 1].len - FRAME_HEADER);
+    trail_end(&a->trail);
+}
+
+static void unlink_loading(struct ahead *a, struct batch *b) {
+    struct batch **at = &a->loading;
+    while (*at != b)
+        at = &(*at)->ahead.next;
+    *at = b->ahead.next;
+}
+
+void ahead_ended(struct engine *e, struct batch *b) {
+    struct ahead *a = b->ahead.home;
+    struct association *association = association_of(b);
+    unlink_loading(a, b);
+    if (association && !b->failed && !b->parse)
+        association_loaded(association, e->now - b->started, b->group->shape->guard.lone, b->n_keys);
+    if (!a->session || !is_current(a, b)) {
+        give_up(a, b);
+        return;
+    }
+    if (b->ahead.n_used) // who waited for it was answered now
+        a->last_answer = e->now;
+    b->ahead.ended = true;
+    b->ahead.bytes = batch_bytes(b);
+    b->ahead.next = a->held;
+    a->held = b;
+    a->held_bytes += b->ahead.bytes;
+    record(a, b);
+    charge(a);
+    trim(a, e->limits.ahead_memory);
+}
+
+void ahead_answered(struct session *s) {
+    if (s->ahead)
+        s->ahead->last_answer = s->engine->now;
+}
+
+// ---- recording what the client is told
+
+bool ahead_may_record(const struct lookup *l) {
+    const struct group *g = l->group;
+    bool one_row = g && g->state == GROUP_READY && g->form == FORM_IN;
+    return !one_row && !l->pipeline;
+}
+
+void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len) {
+    if (s->engine->limits.lookahead == LOOKAHEAD_OFF || st->columns)
+        return;
+    struct trail_columns c;
+    if (!trail_columns_read(&c, body, len))
+        return;
+    st->columns = malloc(sizeof c);
+    if (st->columns)
+        *st->columns = c;
+}
+
+static bool is_recorded(const struct session *s, const struct owed *o) {
+    return o && (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP) && o->reads &&
+           s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
+}
+
+static void begin(struct session *s, const struct trail_columns *c) {
+    struct ahead *a = ahead_of(s);
+    if (a)
+        trail_begin(&a->trail, c);
+}
+
+// Rows of a statement that was described before.
+static void begin_bound(struct session *s, const struct owed *o) {
+    const struct lookup *l = o->kind == OWED_LOOKUP ? o->of.lookup : NULL;
+    const struct statement *st = l ? l->statement : o->bound;
+    struct trail_columns c;
+    if (!st || !st->columns || (!l && o->formats_differ))
+        return;
+    c = *st->columns;
+    if (l && l->group)
+        trail_columns_format(&c, l->group->n_formats, l->group->formats);
+    else
+        trail_columns_format(&c, 1, o->result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
+    begin(s, &c);
+}
+
+bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
+    return s->ahead && s->ahead->trail.recorder.on && f->type == B_DATA_ROW && f->size <= 8192 &&
+           is_recorded(s, o);
+}
+
+void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+    struct trail_columns c;
+    if (!is_recorded(s, o))
+        return;
+    if (f->type == B_DATA_ROW) {
+        if (whole && s->ahead)
+            trail_row(&s->ahead->trail, f->body, f->body_len);
+        return;
+    }
+    if (f->type == B_ROW_DESCRIPTION && whole) {
+        if (trail_columns_read(&c, f->body, f->body_len))
+            begin(s, &c);
+    } else if (f->type == B_BIND_COMPLETE) {
+        begin_bound(s, o);
+    } else if (s->ahead) {
+        trail_end(&s->ahead->trail);
+        if (f->type == B_READY_FOR_QUERY) {
+            s->ahead->last_answer = s->engine->now;
+            use(s->ahead);
+            charge(s->ahead);
+            trim(s->ahead, s->engine->limits.ahead_memory);
+        }
+    }
+}
+
+// ---- time
+
+void ahead_expire(struct engine *e) {
+    while (e->aheads.oldest && e->now > e->aheads.oldest->last_used + IDLE)
+        forget(e->aheads.oldest);
+}
+
+uint64_t ahead_deadline(const struct engine *e) {
+    return e->aheads.oldest ? e->aheads.oldest->last_used + IDLE + 1 : UINT64_MAX;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Lookahead: a loop that asks for one row's relation after the other is answered from rows loaded ahead.
+//
+//   parent result --recorded--> trail --a lookup's key is found there--> the keys behind it --one batch-->
+//   held answers
+//
+// The lookup that starts it goes out untouched, and the batch of coming keys behind it on the same connection
+// (framed, inside a transaction). A lookup whose key is in a batch that is still under way joins it. An
+// answer is given once, and only if all of this holds:
+//   - the session has sent nothing but plain reads since the batch was sent: anything else, any transaction
+//     boundary among it, drops what is held (ahead_drop);
+//   - no write that could change it has passed through this proxy since (writes.h);
+//   - the loop has not paused for longer than limits.ahead_gap, and the batch was sent at most
+//   limits.ahead_age ago.
+//     In a transaction whose snapshot stays the same, neither matters, nor do others' writes;
+//   - its key was not asked for, since the result that predicted it had come.
+//
+// Two ways lead from a lookup to its coming keys: the catalogue says that the column that held the key is one
+// that supplies it (group->links), or two lookups of the shape have followed the same column. Each such
+// association keeps how many keys are worth loading: more while they are asked for, fewer while they are not.
+//
+// Outside transactions, where a loop's lookups come over several connections of a pool, what another session
+// of the same identity has read and loaded serves as well.
+//
+// Bounded: limits.ahead_session for a session, limits.ahead_memory for all; what has not been used for a
+// second is given back.
+#ifndef PGFOLD_BATCHING_AHEAD_H
+#define PGFOLD_BATCHING_AHEAD_H
+
+#include "batching/batch.h"
+#include "batching/trail.h"
+
+struct engine;
+struct owed;
+struct session;
+struct statement;
+
+#define AHEAD_ASSOCIATIONS 4 // of one shape
+
+// Columns of other statements' results that supply a shape's keys.
+struct association {
+    uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value for all
+    bool sure;                      // the catalogue says so (linked), or lookups have
+    bool linked;
+    uint32_t window;           // keys to load at a time; 0: not begun
+    uint32_t gap;              // microseconds between two lookups, moving average
+    uint32_t latency;          // microseconds that a batch takes, moving average
+    uint32_t cost;             // nanoseconds for one key, moving average
+    uint64_t last_asked;       // microseconds
+    uint64_t off_until, pause; // nothing is loaded before; the next pause
+};
+
+// What a session has read and loaded. Outlives the session as long as a batch is under way for it.
+struct ahead {
+    unsigned refs;
+    struct engine *engine;
+    struct session *session;     // NULL: gone
+    struct ahead *newer, *older; // engine's list, by last_used
+    struct trail trail;
+    struct batch *held;    // that have ended, the newest first
+    struct batch *loading; // under way
+    uint64_t epoch;        // counts what has dropped the answers
+    uint64_t last_answer;  // microseconds: of the loop's
+    uint64_t last_used;    // microseconds
+    size_t held_bytes, charged;
+};
+
+struct ahead_list { // by last_used
+    struct ahead *newest, *oldest;
+    size_t bytes;
+};
+
+// An answer that was found: yours to give.
+struct ahead_hit {
+    struct ahead *ahead;
+    struct batch *batch;
+    uint32_t key;
+    struct key keys[KEY_MAX_PARTS]; // the lookup's; texts are borrowed from it
+};
+
+// Is the lookup with these key values (as sent, by the group's parts) loaded, or being loaded? The answer
+// counts as used then.
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, struct ahead_hit *hit)
+    __attribute__((warn_unused_result));
+// The lookup is answered by it, now or when its batch ends. The lookup is in its session's order, and in no
+// queue.
+void ahead_give(const struct ahead_hit *hit, struct lookup *l);
+// Behind it: if what is left will be used up soon, more is loaded.
+// `unit`: the lookup as its client sent it.
+void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len);
+
+// A lookup that was accepted and waits in its group: if its key is found in a trail, it goes out, and the
+// coming keys behind it.
+void ahead_follow(struct session *s, struct lookup *l); // may free it
+
+// A batch that was loaded ahead has ended and its members are answered; takes it.
+void ahead_ended(struct engine *e, struct batch *b);
+
+// Another lookup than one of the loop's own is answered, or one of them by another batch: the loop goes on.
+void ahead_answered(struct session *s);
+void ahead_unref(struct ahead *a); // takes NULL
+
+// The session has sent something that is no plain read, or one of its transactions has begun or ended.
+void ahead_drop(struct session *s);
+void ahead_session_gone(struct session *s);
+
+bool ahead_may_record(const struct lookup *l); // its answer may have several rows
+// A reply of the client's that is worth recording: one of its messages. `whole`: all of it is there.
+void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole);
+// A row of it is wanted whole.
+bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f);
+// The statement's columns, for replies that do not describe them.
+void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len);
+
+void ahead_expire(struct engine *e);
+uint64_t ahead_deadline(const struct engine *e);
+void ahead_finish(struct engine *e);
+
+#endif

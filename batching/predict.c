@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/predict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/shape.h"
+
+// ---- values
+
+// A key as the trail has it: a text without the quotes' doubling. False: it is none that a trail may have.
+static bool plain_value(const struct key *k, uint8_t *scratch, struct key *out) {
+    *out = *k;
+    if (k->kind == KEY_PLAIN || k->kind == KEY_RAW)
+        return true;
+    if (k->kind != KEY_DOUBLED || k->len > 2 * TRAIL_MAX_TEXT)
+        return false;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < k->len; i++, n++) {
+        scratch[n] = k->of.raw[i];
+        i += k->of.raw[i] == '\'';
+    }
+    *out = (struct key){.kind = KEY_RAW, .len = n, .of.raw = scratch};
+    return true;
+}
+
+// The reverse: what a lookup for this value would send. `scratch` holds twice TRAIL_MAX_TEXT.
+static bool key_of_value(const struct group_part *part, bool literal, const struct key *value,
+                         uint8_t *scratch, struct key *out) {
+    *out = *value;
+    if (value->kind == KEY_PLAIN && part->type != OID_UUID) {
+        int64_t v = (int64_t)get_u64(value->of.bytes);
+        bool int4 = v >= INT32_MIN && v <= INT32_MAX;
+        // A constant of the simple protocol has the first type that holds it.
+        if (literal && part->declared == OID_INT8)
+            return !int4;
+        return part->type == OID_INT8 || (part->type == OID_INT4 && int4) ||
+               (part->type == OID_INT2 && v >= INT16_MIN && v <= INT16_MAX);
+    }
+    if (value->kind != KEY_RAW || !part->quoted)
+        return value->kind != KEY_NULL;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < value->len; i++) {
+        if (value->of.raw[i] == '\'')
+            scratch[n++] = '\'';
+        scratch[n++] = value->of.raw[i];
+    }
+    *out = (struct key){.kind = KEY_DOUBLED, .len = n, .of.raw = scratch};
+    return true;
+}
+
+// A value whose type is not known, as what it looks like.
+static enum trail_kind guess_value(struct slice value, uint16_t format, uint32_t declared, struct key *k) {
+    if (!value.data)
+        return TRAIL_NOTHING;
+    if (format == 1) {
+        uint32_t type = declared          ? declared
+                        : value.len == 16 ? OID_UUID
+                        : value.len == 8  ? OID_INT8
+                                          : OID_INT4;
+        return key_read(type, 1, value, k) ? trail_kind_of(type) : TRAIL_NOTHING;
+    }
+    if (key_read(OID_INT8, 0, value, k))
+        return TRAIL_INTEGER;
+    if (key_read(OID_UUID, 0, value, k))
+        return TRAIL_UUID;
+    return value.len <= TRAIL_MAX_TEXT && key_read_raw(value, false, k) ? TRAIL_TEXT : TRAIL_NOTHING;
+}
+
+bool predict_is_plausible(struct trail *t, const struct group *g, const struct slice *raw) {
+    for (unsigned i = 0; i < g->n_parts && t->results; i++) {
+        const struct group_part *part = &g->parts[i];
+        struct slice value = raw[i];
+        struct key k;
+        struct trail_place place = {0};
+        uint32_t declared = part->declared;
+        if (g->shape->parsed->keys[part->key].array) {
+            declared = key_element_type(declared);
+            if (!key_array_element(part->format, raw[i], declared, &value))
+                continue;
+        }
+        enum trail_kind kind = guess_value(value, part->format, declared, &k);
+        if (kind != TRAIL_NOTHING && trail_find(t, kind, &k, &place))
+            return true;
+    }
+    return false;
+}
+
+// ---- associations
+
+static void origins_of(const struct guess *w, unsigned n_parts, uint64_t *origins) {
+    memset(origins, 0, KEY_MAX_PARTS * sizeof *origins);
+    for (unsigned i = 0; i < n_parts; i++)
+        if (w->columns[i] >= 0)
+            origins[i] = trail_origin(w->result, (unsigned)w->columns[i]);
+}
+
+static struct association *find_association(struct shape *s, const uint64_t *origins) {
+    for (unsigned i = 0; s->associations && i < AHEAD_ASSOCIATIONS; i++)
+        if (memcmp(s->associations[i].origin, origins, sizeof s->associations[i].origin) == 0)
+            return &s->associations[i];
+    return NULL;
+}
+
+// In place of the one that was used longest ago.
+static struct association *add_association(struct shape *s, const uint64_t *origins) {
+    if (!s->associations)
+        s->associations = calloc(AHEAD_ASSOCIATIONS, sizeof *s->associations);
+    if (!s->associations)
+        return NULL;
+    struct association *oldest = s->associations;
+    for (unsigned i = 1; i < AHEAD_ASSOCIATIONS; i++)
+        if (s->associations[i].last_asked < oldest->last_asked)
+            oldest = &s->associations[i];
+    *oldest = (struct association){0};
+    memcpy(oldest->origin, origins, sizeof oldest->origin);
+    return oldest;
+}
+
+// Does the catalogue say that the column supplies the part's values?
+static bool is_linked(const struct group *g, unsigned part, const struct trail_column *c) {
+    for (unsigned i = 0; c->table && i < g->n_links; i++)
+        if (g->links[i].key == g->parts[part].key && g->links[i].table == c->table &&
+            g->links[i].attribute == c->attribute)
+            return true;
+    return false;
+}
+
+// ---- where a key comes from
+
+// The values of the other parts in the same row.
+static void find_columns(struct guess *w, const struct group *g, const struct key *values) {
+    for (unsigned part = 0; part < g->n_parts; part++) {
+        if (part == w->lead)
+            continue;
+        enum trail_kind kind = trail_kind_of(g->parts[part].type);
+        w->columns[part] = -1;
+        for (unsigned i = 0; i < w->result->columns.n && w->columns[part] < 0; i++) {
+            if (w->result->columns.columns[i].kind != kind || (int)i == w->columns[w->lead])
+                continue;
+            struct key k = trail_value(w->result, w->row, i);
+            if (k.kind != KEY_NULL && key_equal(&k, &values[part]))
+                w->columns[part] = (int)i;
+        }
+    }
+}
+
+// A place at which the key was found, and what speaks for it.
+struct candidate {
+    struct guess guess;
+    uint64_t origins[KEY_MAX_PARTS];
+    bool linked, sure, seconded;
+    uint32_t distinct;
+};
+
+static struct candidate weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+                              const struct trail_place *p) {
+    struct candidate c = {.guess = {.trail = t, .result = p->result, .lead = lead, .row = p->row}};
+    c.guess.columns[lead] = (int)p->column;
+    find_columns(&c.guess, g, values);
+    origins_of(&c.guess, g->n_parts, c.origins);
+    c.guess.association = find_association(g->shape, c.origins);
+    c.linked = is_linked(g, lead, &p->result->columns.columns[p->column]);
+    c.sure = c.guess.association && c.guess.association->sure;
+    c.distinct = p->result->distinct[p->column];
+    const struct trail_target *target = trail_target(p->result, g->id, p->column, false);
+    c.seconded = target && target->any && target->last_row != p->row;
+    c.guess.backwards = c.seconded && target->last_row > p->row;
+    return c;
+}
+
+static unsigned rank(const struct candidate *c) {
+    return (c->sure || c->linked) * 4u + c->linked * 2u + c->seconded;
+}
+
+static bool is_better(const struct candidate *a, const struct candidate *b) {
+    if (!b->guess.result || rank(a) != rank(b))
+        return !b->guess.result || rank(a) > rank(b);
+    return a->distinct > b->distinct;
+}
+
+static void note_place(const struct group *g, const struct trail_place *p) {
+    struct trail_target *target = trail_target(p->result, g->id, p->column, true);
+    if (target)
+        trail_note_asked(target, p->row);
+}
+
+#define MAX_PLACES 16 // looked at for one lookup
+
+static void weigh_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+                       struct candidate *best) {
+    enum trail_kind kind = trail_kind_of(g->parts[lead].type);
+    struct trail_place p = {0};
+    if (kind == TRAIL_NOTHING)
+        return;
+    for (unsigned n = 0; n < MAX_PLACES && trail_find(t, kind, &values[lead], &p); n++) {
+        struct candidate c = weigh(t, g, values, lead, &p);
+        note_place(g, &p);
+        if (is_better(&c, best))
+            *best = c;
+    }
+}
+
+bool predict_locate(struct trail *t, struct group *g, const struct key *keys, uint64_t now,
+                    struct guess *guess) {
+    uint8_t scratch[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
+    struct key values[KEY_MAX_PARTS];
+    struct candidate best = {0};
+    for (unsigned i = 0; i < g->n_parts; i++)
+        if (!plain_value(&keys[i], scratch[i], &values[i]))
+            return false;
+    for (unsigned lead = 0; lead < g->n_parts && t->results; lead++)
+        weigh_part(t, g, values, lead, &best);
+    if (!best.guess.result || !rank(&best))
+        return false;
+    struct association *a = best.guess.association;
+    if (!a)
+        a = add_association(g->shape, best.origins);
+    if (!a)
+        return false;
+    if (!a->sure && best.linked)
+        a->linked = true;
+    a->sure = true;
+    association_asked(a, now);
+    trail_touch(t, best.guess.result);
+    *guess = best.guess;
+    guess->association = a;
+    return true;
+}
+
+// In every result with such a column, so that no other one predicts it again.
+bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
+                      struct guess *guess) {
+    struct association *a = &g->shape->associations[association];
+    uint8_t scratch[2 * TRAIL_MAX_TEXT];
+    struct key value;
+    unsigned lead = 0;
+    *guess = (struct guess){.trail = t, .association = a};
+    while (lead + 1 < g->n_parts && !a->origin[lead])
+        lead++;
+    if (!plain_value(&keys[lead], scratch, &value))
+        return false;
+    guess->lead = lead;
+    for (struct trail_result *r = t->results; r; r = r->next) {
+        for (unsigned i = 0; trail_is_whole(t, r) && i < r->columns.n; i++) {
+            struct trail_place p = {r, i, 0};
+            if (trail_origin(r, i) != a->origin[lead] || !trail_find_row(t, r, i, &value, &p.row))
+                continue;
+            const struct trail_target *target = trail_target(r, g->id, i, false);
+            bool backwards = target && target->any && target->last_row > p.row;
+            note_place(g, &p);
+            if (!guess->result)
+                *guess = (struct guess){t, r, lead, p.row, {0}, backwards, a};
+        }
+    }
+    if (!guess->result)
+        return false;
+    for (unsigned part = 0; part < g->n_parts; part++) {
+        guess->columns[part] = -1;
+        for (unsigned i = 0; i < guess->result->columns.n; i++)
+            if (a->origin[part] && trail_origin(guess->result, i) == a->origin[part])
+                guess->columns[part] = (int)i;
+    }
+    return guess->columns[lead] >= 0;
+}
+
+// ---- the coming keys
+
+struct gathering {
+    const struct guess *guess;
+    const struct group *g;
+    const struct key *asked;
+    struct batch *b;
+    bool (*skip)(void *arg, const struct key *keys);
+    void *arg;
+};
+
+// False: there is room for no more.
+static bool gather_row(struct gathering *x, struct trail_result *r, uint32_t row, const int *columns) {
+    uint8_t scratch[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
+    struct key keys[KEY_MAX_PARTS];
+    unsigned lead = x->guess->lead;
+    for (unsigned i = 0; i < x->g->n_parts; i++) {
+        keys[i] = x->asked[i];
+        if (columns[i] < 0)
+            continue;
+        struct key value = trail_value(r, row, (unsigned)columns[i]);
+        if (!key_of_value(&x->g->parts[i], x->g->values != NULL, &value, scratch[i], &keys[i]))
+            return true;
+    }
+    struct key value = trail_value(r, row, (unsigned)columns[lead]);
+    uint32_t first;
+    struct trail_target *target = trail_target(r, x->g->id, (unsigned)columns[lead], true);
+    if (!target || !trail_find_row(x->guess->trail, r, (unsigned)columns[lead], &value, &first) ||
+        trail_was_asked(target, first) || x->skip(x->arg, keys))
+        return true;
+    return batch_add_key(x->b, keys);
+}
+
+static void gather_rows(struct gathering *x, struct trail_result *r, const int *columns, int64_t from,
+                        int step) {
+    for (int64_t row = from; row >= 0 && row < r->n_rows; row += step)
+        if (!gather_row(x, r, (uint32_t)row, columns))
+            return;
+}
+
+// Where the parts' columns are in another result of the same association.
+static bool columns_in(const struct guess *w, const struct trail_result *r, unsigned n_parts, int *columns) {
+    for (unsigned part = 0; part < n_parts; part++) {
+        columns[part] = -1;
+        for (unsigned i = 0; i < r->columns.n; i++)
+            if (w->association->origin[part] && trail_origin(r, i) == w->association->origin[part])
+                columns[part] = (int)i;
+        if (w->columns[part] >= 0 && columns[part] < 0)
+            return false;
+    }
+    return true;
+}
+
+// The loop will come to the rows of the other results of this statement, the oldest first.
+static void gather_others(struct gathering *x, struct trail_result *r) {
+    int columns[KEY_MAX_PARTS];
+    if (!r || x->b->n_keys >= x->b->max_keys)
+        return;
+    gather_others(x, r->next);
+    if (r != x->guess->result && r->columns.source == x->guess->result->columns.source &&
+        trail_is_whole(x->guess->trail, r) && columns_in(x->guess, r, x->g->n_parts, columns))
+        gather_rows(x, r, columns, 0, 1);
+}
+
+void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
+                    bool (*skip)(void *arg, const struct key *keys), void *arg) {
+    struct gathering x = {guess, g, keys, b, skip, arg};
+    if (!guess->backwards)
+        gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);
+    if (!guess->backwards)
+        gather_others(&x, guess->trail->results);
+    if (guess->backwards || !b->n_keys)
+        gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row - 1, -1);
+}
+
+// ---- how many
+
+#define FIRST_LINKED 100
+#define FIRST_LEARNT 25
+#define LEAST        4
+#define FIRST_PAUSE  100000
+#define LAST_PAUSE   60000000
+
+static uint32_t average(uint32_t old, uint64_t value) {
+    uint32_t v = value < UINT32_MAX / 8 ? (uint32_t)value : UINT32_MAX / 8;
+    return old ? (uint32_t)((old * 7u + v) / 8) : v;
+}
+
+unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max) {
+    uint64_t n = a->window ? a->window : a->linked ? FIRST_LINKED : FIRST_LEARNT;
+    if (now < a->off_until)
+        return 0;
+    if (age && a->gap && n * a->gap > age / 10 * 8)
+        n = age / 10 * 8 / a->gap; // more would be too old before they are asked for
+    if (a->cost && n * a->cost > PREDICT_LATENCY * UINT64_C(1000))
+        n = PREDICT_LATENCY * UINT64_C(1000) / a->cost;
+    n = n < LEAST ? LEAST : n;
+    return n < max ? (unsigned)n : max;
+}
+
+bool association_is_low(const struct association *a, unsigned left) {
+    unsigned half = a->window / 2;
+    uint64_t needed = a->gap ? 2 * (uint64_t)a->latency / a->gap + 1 : half;
+    return left <= (needed < half ? needed : half);
+}
+
+// A pause between two loops is none between two of its lookups.
+void association_asked(struct association *a, uint64_t now) {
+    uint64_t gap = now - a->last_asked;
+    if (a->last_asked && gap < 100000)
+        a->gap = average(a->gap, gap ? gap : 1);
+    a->last_asked = now;
+}
+
+void association_grow(struct association *a, unsigned max) {
+    a->window = a->window >= max / 2 ? max : 2 * a->window;
+    a->pause = 0;
+}
+
+void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
+    a->latency = average(a->latency, took);
+    a->cost = average(a->cost, (took > lone ? took - lone : 0) * 1000 / n_keys);
+}
+
+void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used) {
+    if (4 * n_used >= n_keys)
+        return;
+    uint32_t quarter = a->window / 4;
+    a->window = 2 * n_used > quarter ? 2 * n_used : quarter;
+    if (a->window > LEAST)
+        return;
+    a->window = LEAST;
+    a->pause = !a->pause ? FIRST_PAUSE : 2 * a->pause < LAST_PAUSE ? 2 * a->pause : LAST_PAUSE;
+    a->off_until = now + a->pause;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// From a lookup's key to the coming ones: where a trail has its value, whether that is the column that
+// supplies such keys (an association, see ahead.h), and how many of those behind it are worth loading.
+#ifndef PGFOLD_BATCHING_PREDICT_H
+#define PGFOLD_BATCHING_PREDICT_H
+
+#include "batching/ahead.h"
+
+// Where a lookup's key comes from.
+struct guess {
+    struct trail *trail;
+    struct trail_result *result;
+    unsigned lead;              // the part by which it was found
+    uint32_t row;               // the first with its value
+    int columns[KEY_MAX_PARTS]; // of the parts, indexes into the result's columns; -1: none, the value is the
+                                // same for all
+    bool backwards;             // the loop goes to earlier rows
+    struct association *association;
+};
+
+// Might the values, of whose types nothing is known yet, come from the trail?
+bool predict_is_plausible(struct trail *t, const struct group *g, const struct slice *raw);
+
+// Where the key of a READY group's lookup comes from; notes that it was asked for. False: from nowhere that
+// is known to supply such keys, or not yet.
+bool predict_locate(struct trail *t, struct group *g, const struct key *keys, uint64_t now,
+                    struct guess *guess) __attribute__((warn_unused_result));
+// The same of one whose answer was loaded for this association; false: its result has left the trail.
+bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
+                      struct guess *guess) __attribute__((warn_unused_result));
+
+// Adds the keys that are expected behind it to the batch, as many as it has room for; not those that `skip`
+// says are held.
+void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
+                    bool (*skip)(void *arg, const struct key *keys), void *arg);
+
+// ---- how many
+
+#define PREDICT_LATENCY 20000 // microseconds that a batch may be expected to take
+
+// Keys worth loading now; 0: none for a while. `age`: microseconds that answers may be held, 0: without
+// limit.
+unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max);
+// Are so few keys left that more should be loaded?
+bool association_is_low(const struct association *a, unsigned left);
+void association_asked(struct association *a, uint64_t now);
+void association_grow(struct association *a, unsigned max); // most of a batch was asked for
+// A batch has been answered: `took` microseconds, `lone` that one lookup takes.
+void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys);
+// A batch is given up.
+void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used);
+
+#endif

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/trail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/hash.h"
+
+// Type OIDs of pg_type.dat.
+enum { OID_TEXT = 25, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
+
+enum trail_kind trail_kind_of(uint32_t type) {
+    if (type == OID_UUID)
+        return TRAIL_UUID;
+    if (key_type_is_integer(type))
+        return TRAIL_INTEGER;
+    return type == OID_TEXT || type == OID_BPCHAR || type == OID_VARCHAR ? TRAIL_TEXT : TRAIL_NOTHING;
+}
+
+// ---- columns
+
+#define FIELD 18 // bytes of a field's description behind its name
+
+static void take_column(struct trail_columns *c, unsigned at, const uint8_t *field) {
+    struct trail_column column = {
+        .at = (uint16_t)at,
+        .table = get_u32(field),
+        .attribute = get_u16(field + 4),
+        .type = get_u32(field + 6),
+        .format = get_u16(field + 16),
+    };
+    column.kind = trail_kind_of(column.type);
+    unsigned room = TRAIL_MAX_COLUMNS;
+    if (column.kind == TRAIL_TEXT)
+        room -= 4; // ids come behind names at times
+    if (column.kind != TRAIL_NOTHING && c->n < room)
+        c->columns[c->n++] = column;
+}
+
+bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len) {
+    size_t at = 2, at_start;
+    c->n = 0;
+    c->source = 0;
+    c->n_row = len >= 2 ? get_u16(body) : 0;
+    for (unsigned i = 0; i < c->n_row; i++) {
+        const uint8_t *zero = at < len ? memchr(body + at, 0, len - at) : NULL;
+        size_t field = zero ? (size_t)(zero - body) + 1 : len;
+        if (len - field < FIELD)
+            return false;
+        take_column(c, i, body + field);
+        at_start = at;
+        at = field + FIELD;
+        c->source = XXH3_64bits_withSeed(body + at_start, at - at_start - 2, c->source); // without the format
+    }
+    return c->n > 0;
+}
+
+void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats) {
+    for (unsigned i = 0; i < c->n; i++) {
+        unsigned at = n_formats == 1 ? 0 : c->columns[i].at;
+        c->columns[i].format = at < n_formats ? get_u16(formats + 2 * (size_t)at) : 0;
+    }
+}
+
+// ---- results
+
+void trail_init(struct trail *t, size_t max_bytes) {
+    *t = (struct trail){.max_bytes = max_bytes};
+}
+
+static void result_free(struct trail *t, struct trail_result *r) {
+    t->bytes -= r->bytes;
+    t->n_results--;
+    if (t->recorder.result == r)
+        t->recorder = (struct trail_recorder){0};
+    for (unsigned i = 0; i < TRAIL_MAX_COLUMNS; i++)
+        free(r->index[i]);
+    for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++)
+        free(r->targets[i].asked);
+    buf_free(&r->texts);
+    free(r->cells);
+    free(r->nulls);
+    free(r);
+}
+
+void trail_clear(struct trail *t) {
+    while (t->results) {
+        struct trail_result *r = t->results;
+        t->results = r->next;
+        result_free(t, r);
+    }
+    t->recorder.on = false;
+}
+
+static void charge(struct trail *t, struct trail_result *r, size_t bytes) {
+    r->bytes += bytes;
+    t->bytes += bytes;
+}
+
+// The oldest one that nothing has followed, or the oldest; never the newest.
+static bool make_room(struct trail *t) {
+    struct trail_result **oldest = NULL, **unused = NULL;
+    for (struct trail_result **at = &t->results; *at; at = &(*at)->next) {
+        if (at == &t->results || *at == t->recorder.result)
+            continue;
+        oldest = at;
+        if (!(*at)->followed)
+            unused = at;
+    }
+    struct trail_result **which = unused ? unused : oldest;
+    if (!which)
+        return false;
+    struct trail_result *r = *which;
+    *which = r->next;
+    result_free(t, r);
+    return true;
+}
+
+static struct trail_result *result_create(struct trail *t, const struct trail_columns *c) {
+    while (t->n_results >= TRAIL_MAX_RESULTS && make_room(t))
+        ;
+    struct trail_result *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->columns = *c;
+    r->texts = buf_make(t->max_bytes / 2);
+    r->next = t->results;
+    t->results = r;
+    t->n_results++;
+    charge(t, r, sizeof *r);
+    return r;
+}
+
+static bool result_grow(struct trail *t, struct trail_result *r) {
+    uint32_t max = r->max_rows ? r->max_rows * 2 : 16;
+    size_t row = r->columns.n * sizeof *r->cells + 1, more = (max - r->max_rows) * row;
+    while (t->bytes + more > t->max_bytes && make_room(t))
+        ;
+    if (max > TRAIL_MAX_ROWS || t->bytes + more > t->max_bytes)
+        return false;
+    struct trail_cell *cells = realloc(r->cells, max * r->columns.n * sizeof *cells);
+    if (cells)
+        r->cells = cells;
+    uint8_t *nulls = cells ? realloc(r->nulls, max) : NULL;
+    if (!nulls)
+        return false;
+    r->nulls = nulls;
+    r->max_rows = max;
+    charge(t, r, more);
+    return true;
+}
+
+static bool store(struct trail *t, struct trail_result *r, unsigned column, const struct key *k) {
+    struct trail_cell *cell = &r->cells[(size_t)r->n_rows * r->columns.n + column];
+    if (k->kind == KEY_PLAIN) {
+        memcpy(cell->bytes, k->of.bytes, sizeof cell->bytes);
+        return true;
+    }
+    uint32_t place[2] = {(uint32_t)r->texts.len, k->len};
+    size_t before = r->texts.cap;
+    buf_put(&r->texts, k->of.raw, k->len);
+    charge(t, r, r->texts.cap - before);
+    memcpy(cell->bytes, place, sizeof place);
+    return !r->texts.failed;
+}
+
+static void add_row(struct trail *t, struct trail_result *r, const struct key *keys) {
+    if (r->full || (r->n_rows == r->max_rows && !result_grow(t, r))) {
+        r->full = true;
+        return;
+    }
+    r->nulls[r->n_rows] = 0;
+    for (unsigned i = 0; i < r->columns.n; i++)
+        if (keys[i].kind == KEY_NULL || !store(t, r, i, &keys[i]))
+            r->nulls[r->n_rows] |= (uint8_t)(1u << i);
+    r->full = t->bytes > t->max_bytes;
+    r->n_rows++;
+}
+
+// ---- recording
+
+void trail_begin(struct trail *t, const struct trail_columns *c) {
+    t->recorder.columns = *c;
+    t->recorder.on = c->n > 0;
+    t->recorder.n_rows = 0;
+    t->recorder.result = NULL;
+}
+
+static void read_value(const struct trail_column *c, struct slice value, struct key *k) {
+    *k = (struct key){.kind = KEY_NULL};
+    if (!value.data)
+        return;
+    if (c->kind != TRAIL_TEXT) {
+        if (!key_read(c->type, c->format, value, k))
+            k->kind = KEY_NULL;
+    } else if (value.len && value.len <= TRAIL_MAX_TEXT) {
+        *k = (struct key){.kind = KEY_RAW, .len = (uint32_t)value.len, .of.raw = value.data};
+    }
+}
+
+// The kept columns of a row, which come in the order in which they are kept. False: it is no such row.
+static bool read_row(const struct trail_columns *c, const uint8_t *body, size_t len, struct key *keys) {
+    if (len < 2 || get_u16(body) != c->n_row)
+        return false;
+    size_t at = 2;
+    for (unsigned i = 0, kept = 0; kept < c->n; i++) {
+        uint32_t size = len - at >= 4 ? get_u32(body + at) : UINT32_MAX - 1;
+        bool null = size == UINT32_MAX;
+        at += 4;
+        if (at > len || (!null && size > len - at))
+            return false;
+        struct slice value = {null ? NULL : body + at, null ? 0 : size};
+        if (c->columns[kept].at == i)
+            read_value(&c->columns[kept], value, &keys[kept]), kept++;
+        at += value.len;
+    }
+    return true;
+}
+
+// Until there is a second one it stays in the recorder.
+static void keep_first(struct trail_recorder *r, const struct key *keys) {
+    memcpy(r->first, keys, r->columns.n * sizeof *keys);
+    for (unsigned i = 0; i < r->columns.n; i++) {
+        if (keys[i].kind != KEY_RAW)
+            continue;
+        memcpy(r->first_text[i], keys[i].of.raw, keys[i].len);
+        r->first[i].of.raw = r->first_text[i];
+    }
+}
+
+void trail_row(struct trail *t, const uint8_t *body, size_t len) {
+    struct trail_recorder *r = &t->recorder;
+    struct key keys[TRAIL_MAX_COLUMNS];
+    if (!r->on)
+        return;
+    if (!read_row(&r->columns, body, len, keys)) {
+        r->on = false;
+        return;
+    }
+    if (!r->n_rows++) {
+        keep_first(r, keys);
+        return;
+    }
+    if (r->n_rows == 2) {
+        r->result = result_create(t, &r->columns);
+        if (r->result)
+            add_row(t, r->result, r->first);
+    }
+    if (r->result)
+        add_row(t, r->result, keys);
+    r->on = r->result && !r->result->full;
+}
+
+void trail_end(struct trail *t) {
+    t->recorder.on = false;
+    t->recorder.result = NULL;
+}
+
+// ---- finding
+
+struct key trail_value(const struct trail_result *r, uint32_t row, unsigned column) {
+    struct key k = {.kind = KEY_NULL};
+    if (r->nulls[row] >> column & 1)
+        return k;
+    const struct trail_cell *cell = &r->cells[(size_t)row * r->columns.n + column];
+    if (r->columns.columns[column].kind != TRAIL_TEXT) {
+        k.kind = KEY_PLAIN;
+        memcpy(k.of.bytes, cell->bytes, sizeof k.of.bytes);
+        return k;
+    }
+    uint32_t place[2];
+    memcpy(place, cell->bytes, sizeof place);
+    return (struct key){.kind = KEY_RAW, .len = place[1], .of.raw = r->texts.data + place[0]};
+}
+
+static bool row_has(const struct trail_result *r, uint32_t row, unsigned column, const struct key *value) {
+    struct key k = trail_value(r, row, column);
+    return k.kind != KEY_NULL && key_equal(&k, value);
+}
+
+static bool make_index(struct trail_result *r, unsigned column) {
+    uint32_t n = 8;
+    while (n < 2 * r->n_rows)
+        n *= 2;
+    uint32_t *slots = calloc(n, sizeof *slots);
+    if (!slots)
+        return false;
+    for (uint32_t row = 0; row < r->n_rows; row++) {
+        struct key k = trail_value(r, row, column);
+        if (k.kind == KEY_NULL)
+            continue;
+        uint32_t at = (uint32_t)key_hash(&k, 0) & (n - 1);
+        while (slots[at] && !row_has(r, slots[at] - 1, column, &k))
+            at = (at + 1) & (n - 1);
+        if (slots[at])
+            continue; // the first of equal ones stands for them
+        slots[at] = row + 1;
+        r->distinct[column]++;
+    }
+    r->index[column] = slots;
+    r->n_slots = n;
+    return true;
+}
+
+bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
+    return r != t->recorder.result;
+}
+
+bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, const struct key *value,
+                    uint32_t *row) {
+    if (!r->index[column]) {
+        if (!make_index(r, column))
+            return false;
+        charge(t, r, r->n_slots * sizeof *r->index[column]);
+    }
+    uint32_t at = (uint32_t)key_hash(value, 0) & (r->n_slots - 1);
+    for (; r->index[column][at]; at = (at + 1) & (r->n_slots - 1)) {
+        *row = r->index[column][at] - 1;
+        if (row_has(r, *row, column, value))
+            return true;
+    }
+    return false;
+}
+
+static bool find_in_result(struct trail *t, enum trail_kind kind, const struct key *value,
+                           struct trail_place *p) {
+    for (; p->column < p->result->columns.n; p->column++)
+        if (p->result->columns.columns[p->column].kind == kind &&
+            trail_find_row(t, p->result, p->column, value, &p->row))
+            return true;
+    return false;
+}
+
+bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, struct trail_place *p) {
+    if (p->result) {
+        p->column++;
+    } else {
+        p->result = t->results;
+        p->column = 0;
+    }
+    for (; p->result; p->result = p->result->next, p->column = 0)
+        if (trail_is_whole(t, p->result) && find_in_result(t, kind, value, p))
+            return true;
+    return false;
+}
+
+// ---- who follows it
+
+uint64_t trail_origin(const struct trail_result *r, unsigned column) {
+    const struct trail_column *c = &r->columns.columns[column];
+    uint64_t place[2] = {c->table ? c->table : r->columns.source, c->table ? c->attribute : 65536u + c->at};
+    return XXH3_64bits(place, sizeof place) | 1;
+}
+
+struct trail_target *trail_target(struct trail_result *r, uint64_t group, unsigned column, bool add) {
+    for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++)
+        if (r->targets[i].group == group && r->targets[i].column == column)
+            return &r->targets[i];
+    if (!add)
+        return NULL;
+    struct trail_target *t = &r->targets[r->next_target];
+    r->next_target = (r->next_target + 1) % TRAIL_MAX_TARGETS;
+    free(t->asked);
+    *t = (struct trail_target){
+        .group = group, .column = column, .asked = calloc(r->n_rows / 64 + 1, sizeof *t->asked)};
+    if (t->asked)
+        return t;
+    t->group = 0;
+    return NULL;
+}
+
+void trail_note_asked(struct trail_target *t, uint32_t row) {
+    t->asked[row / 64] |= (uint64_t)1 << (row % 64);
+    t->last_row = row;
+    t->any = true;
+}
+
+void trail_touch(struct trail *t, struct trail_result *r) {
+    r->followed = true;
+    if (t->results == r)
+        return;
+    struct trail_result **at = &t->results;
+    while (*at && *at != r)
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    *at = r->next;
+    r->next = t->results;
+    t->results = r;
+}
