@@ -117,6 +117,7 @@ static void trim(struct ahead *keep, size_t max) {
 void ahead_drop(struct session *s) {
     struct ahead *a = s->ahead;
     s->ahead_since = s->engine->now;
+    s->apart = 0;
     if (!a)
         return;
     a->epoch++;
@@ -255,7 +256,20 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
 static bool may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
            !s->cancelling && !s->cancel_pending && !s->in_unit && !s->n_forward && !s->repair_due &&
-           !s->server_skip && s->owed.n < SESSION_MAX_OWED / 2 && session_txn_reason(s) == REASON_NONE;
+           !s->server_skip && s->owed.n < SESSION_MAX_OWED / 2 &&
+           (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
+}
+
+bool ahead_may_be_apart(const struct session *s) {
+    return is_on(s) && session_is_apart(s);
+}
+
+// Lookups that a session of a state of its own must bring before the catalogue is asked for it alone.
+#define APART_VETTED 4
+
+// It is worth a question whose answer others can use, too, or many lookups.
+static bool may_vet(struct session *s) {
+    return s->identity.state == IDENTITY_PROVEN || ++s->apart >= APART_VETTED;
 }
 
 struct holding {
@@ -350,13 +364,13 @@ static bool is_plausible(struct session *s, const struct lookup *l) {
     return false;
 }
 
-void ahead_follow(struct session *s, struct lookup *l) {
+void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct group *g = l->group;
     struct guess guess;
     if (!s->engine->aheads.newest || !is_on(s) || s->first != l || l->next || l->pipeline || !may_load(s) ||
-        s->identity.state != IDENTITY_PROVEN)
+        (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
-    if (g->state == GROUP_NEW && is_plausible(s, l)) {
+    if (g->state == GROUP_NEW && is_plausible(s, l) && may_vet(s)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;

@@ -90,9 +90,13 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l);
 // `unit`: the lookup as its client sent it.
 void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len);
 
+// Are lookups of the transaction at hand accepted although they can be shared with none (session_is_apart)?
+bool ahead_may_be_apart(const struct session *s);
+
 // A lookup that was accepted and waits in its group: if its key is found in a trail, it goes out, and the
 // coming keys behind it.
-void ahead_follow(struct session *s, struct lookup *l); // may free it
+// `apart`: its transaction shares nothing with others'.
+void ahead_follow(struct session *s, struct lookup *l, bool apart); // may free it
 
 // A batch that was loaded ahead has ended and its members are answered; takes it.
 void ahead_ended(struct engine *e, struct batch *b);

@@ -186,7 +186,8 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
 }
 
 size_t batch_bytes(const struct batch *b) {
-    return sizeof *b + b->data.cap + b->own.cap + b->max_rows * sizeof *b->rows + b->n_slots * sizeof *b->slots +
+    return sizeof *b + b->data.cap + b->own.cap + b->max_rows * sizeof *b->rows +
+           b->n_slots * sizeof *b->slots +
            b->max_keys * (b->n_parts * sizeof *b->keys + sizeof *b->key_rows + 1);
 }
 

@@ -109,8 +109,8 @@ struct batch {
     uint64_t started;                   // microseconds
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     uint32_t max_members;
-    struct lookup **members;            // NULL where a member left
-    uint32_t *member_key;               // index into keys
+    struct lookup **members; // NULL where a member left
+    uint32_t *member_key;    // index into keys
     struct key
         *keys; // without duplicates, n_parts each; raw ones are the members', until batch_write has run
     uint32_t n_parts;
@@ -131,9 +131,9 @@ struct batch {
     bool framed;                // runs between SAVEPOINT and RELEASE (savepoint.h), `frame_prepared` or not;
     bool frame_prepared;        // set before batch_write
     const char *open, *release; // types of the messages still to come in answer to them
-    const uint8_t *pattern;     // a lookup as sent, whose values but the keys are those of all; for batch_write
+    const uint8_t *pattern; // a lookup as sent, whose values but the keys are those of all; for batch_write
     size_t pattern_len;
-    struct buf own;             // loaded ahead: its raw keys
+    struct buf own; // loaded ahead: its raw keys
     struct batch_ahead ahead;
     bool sent;                  // to its lender
     bool failed;                // members run alone; the rest of the replies is read and dropped
@@ -149,11 +149,12 @@ struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer
 struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer);
 // Copies it; an equal one is there once. False: there is room for no more.
 bool batch_add_key(struct batch *b, const struct key *key) __attribute__((warn_unused_result));
-bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *index) __attribute__((warn_unused_result));
+bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *index)
+    __attribute__((warn_unused_result));
 // The lookup becomes a member of one that is under way. False: out of memory.
 bool batch_join(struct batch *b, struct lookup *l, uint32_t key) __attribute__((warn_unused_result));
 size_t batch_bytes(const struct batch *b); // of memory, about
-void batch_destroy(struct batch *b); // its members must have been taken out
+void batch_destroy(struct batch *b);       // its members must have been taken out
 
 // The messages to send: Close of `closes` (names of prepared statements to give up), Parse and Describe as
 // needed, Bind, Execute, Sync. `member` supplies the other parameters of an extended lookup.

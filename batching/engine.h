@@ -125,8 +125,8 @@ void engine_dispatch_group(struct engine *e, struct group *g);
 // False when lookahead is off, or is switched off for one of the statement's relations. One without a schema
 // may be in any.
 bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
-void engine_run_lookup(struct lookup *l);                       // as it was sent, now; may free it
-void engine_start_batch(struct engine *e, struct batch *b);     // of no member: counted, not sent yet
+void engine_run_lookup(struct lookup *l);                   // as it was sent, now; may free it
+void engine_start_batch(struct engine *e, struct batch *b); // of no member: counted, not sent yet
 // Answers it from an ended batch, or has it run alone. It is a member of none.
 void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key);
 // Others' connections have answered for the session for so long that its own must have a turn.

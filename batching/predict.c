@@ -391,8 +391,9 @@ void association_loaded(struct association *a, uint64_t took, uint64_t lone, uns
 void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used) {
     if (4 * n_used >= n_keys)
         return;
-    uint32_t quarter = a->window / 4;
-    a->window = 2 * n_used > quarter ? 2 * n_used : quarter;
+    // A pause may have come between in a loop that goes on; who has asked for none goes another way.
+    uint32_t less = a->window / (n_used ? 2 : 4);
+    a->window = 2 * n_used > less ? 2 * n_used : less;
     if (a->window > LEAST)
         return;
     a->window = LEAST;

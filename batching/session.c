@@ -780,11 +780,24 @@ void session_run_batch(struct session *s, struct batch *b) {
 
 // ---- our own queries
 
+// A fixed snapshot shows the catalogue as it was: what it says is as old as that.
+static bool snapshot_is_young(const struct session *s) {
+    const struct engine *e = s->engine;
+    const struct transaction *t = &s->transaction;
+    return t->generation == e->generation && e->now - t->began < e->limits.vet_max_age / 2;
+}
+
+bool session_may_ask(const struct session *s) {
+    if (session_txn_reason(s) == REASON_NONE)
+        return true;
+    return ahead_may_be_apart(s) && (!session_snapshot_is_fixed(s) || snapshot_is_young(s));
+}
+
 // A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is
 // needed, for which its text must be known.
 static bool can_query(const struct session *s) {
-    return session_txn_reason(s) == REASON_NONE && !s->repair_due && !s->terminating && !s->server_gone &&
-           !s->in_unit && !s->failed && (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
+    return session_may_ask(s) && !s->repair_due && !s->terminating && !s->server_gone && !s->in_unit &&
+           !s->failed && (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
 }
 
 static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {

@@ -57,10 +57,12 @@ struct owed {
     // FORWARD: what it does to the transaction; `spends`: another thing than reading
     bool begins, ends, spends, level; // `level`: it says which isolation:
     uint8_t isolation;                // enum identity_isolation
+    bool portal;                      // FORWARD: it may leave its portal open
     bool framed;                      // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
-    bool reads;                       // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
-    struct statement *bound;          // FORWARD: of a unit of one read, what it runs: a reference
-    bool binds, result_format, formats_differ; // FORWARD: it has a Bind; the format of its rows, or not one for all
+    bool reads; // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
+    struct statement *bound; // FORWARD: of a unit of one read, what it runs: a reference
+    bool binds, result_format,
+        formats_differ;   // FORWARD: it has a Bind; the format of its rows, or not one for all
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
         struct lookup *lookup;
@@ -131,6 +133,9 @@ struct transaction {
     bool known;                       // the session's identity has been asked for these:
     bool may_idle;                    // its server connection
     enum identity_isolation standard; // of one whose statements do not say
+    bool portal;                      // a portal of the client's may be open in it, unnamed
+    uint64_t began;                   // microseconds
+    uint64_t generation;              // of the definitions then
 };
 
 struct session {
@@ -171,8 +176,9 @@ struct session {
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
-    struct ahead *ahead;  // what it has read and loaded; a reference, NULL: nothing
-    uint64_t ahead_since; // engine time: when it last did more than read
+    struct ahead *ahead;                    // what it has read and loaded; a reference, NULL: nothing
+    unsigned apart;                         // lookups that were accepted apart since then
+    uint64_t ahead_since;                   // engine time: when it last did more than read
     struct database *database;              // that it is logged in to; a reference
     struct pending_writes writes;           // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them
@@ -244,6 +250,8 @@ bool session_partial_expired(struct session *s, uint64_t now);
 
 // ---- for batching/
 
+// May the catalogue be asked on its connection, as far as its transaction goes?
+bool session_may_ask(const struct session *s);
 bool session_vets(const struct session *s, const struct group *g); // the group's catalogue query runs here
 bool session_can_lend(const struct session *s);
 bool session_has_prepared(struct session *s, XXH128_hash_t statement);
@@ -251,7 +259,7 @@ void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed
 void session_run_batch(struct session *s, struct batch *b);
 void session_pump(struct session *s); // answers and sends what is due
 void session_run_alone(struct session *s, struct lookup *l);
-void session_append(struct session *s, struct lookup *l); // the last in the order of answers
+void session_append(struct session *s, struct lookup *l);       // the last in the order of answers
 void session_send_checked(struct session *s, struct lookup *l); // LOOKUP_CHECKING
 void session_start_vet(struct session *s, struct group *g);
 void session_start_proof(struct session *s);
@@ -346,6 +354,9 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
 void session_txn_ended(struct session *s, const struct owed *o, char before);
 // Why a lookup in the transaction at hand must be forwarded; NONE: there is none, or it is pristine.
 enum reason session_txn_reason(const struct session *s);
+// May lookups of the transaction at hand be answered from what its own connection has loaded ahead, although
+// they may not be folded with others'? It reads a fixed snapshot, or has done more than read.
+bool session_is_apart(const struct session *s);
 // Do all statements of the transaction at hand see the same snapshot?
 bool session_snapshot_is_fixed(const struct session *s);
 // The identity is in doubt, and what brought the doubt may have happened inside the transaction.

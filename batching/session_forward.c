@@ -279,11 +279,14 @@ static void parse_all(struct feed *f) {
     session_parse_all(f->s);
 }
 
-// A proof runs between transactions only. Of a session that was never proven, it runs in front of its first
-// BEGIN, so that the lookups in it find the session proven.
+#define PROOFS_AHEAD 3
+
+// A proof runs between transactions only. Of a session that was never proven, or not often, it runs in front
+// of BEGIN, so that the lookups in the transaction find the session proven.
 static void prove_ahead(struct feed *f, enum statement_kind kind) {
     struct session *s = f->s;
-    bool wanted = kind == STATEMENT_BEGIN && s->identity.state == IDENTITY_UNPROVEN && !s->identity.n_proofs;
+    bool wanted = kind == STATEMENT_BEGIN && s->identity.state == IDENTITY_UNPROVEN &&
+                  s->identity.n_proofs < PROOFS_AHEAD;
     if (!wanted || !engine_may_prove(s->engine))
         return;
     feed_flush(f, true);
@@ -477,8 +480,7 @@ static void look_ahead(struct feed *f, const struct frame *fr) {
 bool forward_vets_first(struct feed *f) {
     struct session *s = f->s;
     bool sees_prepared = false;
-    bool asked = s->txn != 'I' && !s->n_forward && session_txn_reason(s) == REASON_NONE &&
-                 ask_ahead(f, true, &sees_prepared);
+    bool asked = s->txn != 'I' && !s->n_forward && session_may_ask(s) && ask_ahead(f, true, &sees_prepared);
     s->await.spent_read &= asked;
     return asked;
 }
@@ -665,6 +667,7 @@ static bool forward_sync(struct session *s) {
     if (!s->in_unit && !begin_unit(s, true))
         return false;
     s->in_unit = false;
+    owed_last(s)->portal = s->portal_open;
     if (s->portal_open)
         owed_last(s)->spends = true;
     s->portal_open = false;

@@ -19,6 +19,8 @@ struct candidate {
     const struct shape_text *values; // simple
     struct statement *statement;     // extended, parsed in an earlier unit, or part of this one
     struct group *group;
+    bool apart; // of a transaction that shares nothing: it runs on its own connection, or was loaded ahead
+                // there
 };
 
 static struct slice candidate_value(const struct candidate *c, int param) {
@@ -174,7 +176,8 @@ static enum reason judge(struct candidate *c) {
     if (s->txn != 'I' && c->unit->max_rows)
         return REASON_ROW_LIMIT; // the portal may have more rows to give
     why = session_txn_reason(s);
-    if (why != REASON_NONE)
+    c->apart = why != REASON_NONE && ahead_may_be_apart(s);
+    if (why != REASON_NONE && !c->apart)
         return why;
     if (s->n_forward)
         return REASON_BEHIND_FORWARD;
@@ -207,6 +210,9 @@ static bool accept(struct session *s, const struct candidate *c) {
         return false;
     if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
         session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
+    if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY &&
+        !vet_functions_plain(c->shape->parsed))
+        ahead_drop(s);
     bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||
                   c->group->state == GROUP_READY;
     if (!vetted && !writes_named_tables_only(c->shape->parsed))
@@ -267,6 +273,15 @@ static bool take_held(struct session *s, const struct candidate *c) {
     return true;
 }
 
+// It goes out at once where nobody else's may join it, or where those behind it are known.
+static void send_on(struct session *s, bool apart) {
+    struct lookup *l = s->last;
+    if (l->state == LOOKUP_WAITING && l == s->first)
+        ahead_follow(s, l, apart);
+    if (apart && s->last && s->last->state == LOOKUP_WAITING)
+        engine_run_lookup(s->last);
+}
+
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
@@ -307,8 +322,7 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
-    if (s->first == s->last && s->last && s->last->state == LOOKUP_WAITING)
-        ahead_follow(s, s->last);
+    send_on(s, c.apart);
     return TAKE_TAKEN;
 }
 

@@ -120,6 +120,11 @@ static void end_lookup(struct session *s, struct owed *o) {
     lookup_free(s->engine, l);
 }
 
+// When the catalogue was as it is told.
+static uint64_t verdict_time(const struct session *s) {
+    return session_snapshot_is_fixed(s) ? s->transaction.began : s->engine->now;
+}
+
 static void end_vet(struct session *s, struct owed *o) {
     struct engine *e = s->engine;
     struct group *g = o->of.group;
@@ -129,13 +134,13 @@ static void end_vet(struct session *s, struct owed *o) {
         g->state = GROUP_NEW;
     } else if (o->kind == OWED_VET) {
         g->vetting->failed |= o->error;
-        const char *refusal = group_vetted(&e->groups, g, e->now, generation);
+        const char *refusal = group_vetted(&e->groups, g, verdict_time(s), generation);
         g->shape->until_check = 0; // the first batch is checked
         if (refusal)
             e->effects->log(e->ctx, REASON_VET_REFUSED, s->id, refusal);
     } else {
         g->state = o->answer && !o->error ? GROUP_READY : GROUP_REFUSED;
-        g->vetted_at = e->now;
+        g->vetted_at = verdict_time(s);
         if (g->state == GROUP_REFUSED) {
             session_doubt(s);
             session_note_write(s, NULL); // what runs behind it
@@ -405,7 +410,8 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     size_t have = f->len - f->at;
     bool whole = fr->size <= have;
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
-    if (!whole && (is_read_whole(s, fr) || ahead_wants(s, o, fr) || (!o && fr->size <= session_largest_message(s))))
+    if (!whole &&
+        (is_read_whole(s, fr) || ahead_wants(s, o, fr) || (!o && fr->size <= session_largest_message(s))))
         return false;
     if (o && (o->n_expected || o->poisoned)) {
         flush_run(f, true); // an error may have to come behind it

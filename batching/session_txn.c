@@ -81,7 +81,9 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
         return;
     }
     if (before == 'I')
-        *t = (struct transaction){.spent = !o->begins};
+        *t = (struct transaction){
+            .spent = !o->begins, .began = s->engine->now, .generation = s->engine->generation};
+    t->portal |= o->portal;
     ask_identity(s);
     // A statement that failed has set nothing; which of a unit's did is not known.
     t->spent |= o->spends || (o->ends && o->begins) || (o->error && (o->begins || o->level));
@@ -105,13 +107,17 @@ void session_note_written(struct session *s, const struct owed *o) {
         s->writes = w;
 }
 
+static enum identity_isolation level_of(const struct transaction *t) {
+    return t->level ? t->isolation : t->standard;
+}
+
 enum reason session_txn_reason(const struct session *s) {
     const struct transaction *t = &s->transaction;
     if (s->txn == 'I')
         return REASON_NONE;
     if (s->txn != 'T' || t->spent)
         return REASON_TRANSACTION;
-    enum identity_isolation level = t->level ? t->isolation : t->standard;
+    enum identity_isolation level = level_of(t);
     // In mode observe nothing is proven.
     if (s->engine->limits.observe && !t->level)
         level = ISOLATION_READ_COMMITTED;
@@ -121,9 +127,15 @@ enum reason session_txn_reason(const struct session *s) {
     return proven && level == ISOLATION_READ_COMMITTED ? REASON_NONE : REASON_ISOLATION;
 }
 
-bool session_snapshot_is_fixed(const struct session *s) {
+bool session_is_apart(const struct session *s) {
     const struct transaction *t = &s->transaction;
-    return s->txn == 'T' && (t->level ? t->isolation : t->standard) == ISOLATION_REPEATABLE_READ;
+    bool level = level_of(t) == ISOLATION_READ_COMMITTED || level_of(t) == ISOLATION_REPEATABLE_READ;
+    return s->txn == 'T' && t->known && t->may_idle && !t->portal && level &&
+           session_txn_reason(s) != REASON_NONE;
+}
+
+bool session_snapshot_is_fixed(const struct session *s) {
+    return s->txn == 'T' && level_of(&s->transaction) == ISOLATION_REPEATABLE_READ;
 }
 
 void session_doubt(struct session *s) {
