@@ -347,12 +347,29 @@ static void load(struct session *s, struct ahead *a, struct group *g, const stru
     session_run_batch(s, b); // may end it
 }
 
+#define UNFOLLOWED   64 // results in a row of which one more is a surprise
+#define NOW_AND_THEN 8
+
+// Results of lookups are many, and most are leaves: those of a statement that none has followed for long are
+// kept now and then.
+static bool is_worth_recording(struct engine *e, const struct trail_columns *c) {
+    uint8_t *n = &e->aheads.unfollowed[c->source % AHEAD_SOURCES];
+    *n = *n == UINT8_MAX ? UNFOLLOWED : (uint8_t)(*n + 1);
+    return *n <= UNFOLLOWED || *n % NOW_AND_THEN == 0;
+}
+
+static void note_followed(struct engine *e, const struct guess *guess) {
+    e->aheads.unfollowed[guess->result->columns.source % AHEAD_SOURCES] = 0;
+}
+
 // The one in whose trail the key is found.
 static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, struct guess *guess) {
     unsigned i = 0;
     for (struct ahead *a = next_ahead(s, NULL, &i); a; a = next_ahead(s, a, &i))
-        if (predict_locate(&a->trail, g, keys, s->engine->now, guess))
+        if (predict_locate(&a->trail, g, keys, s->engine->now, guess)) {
+            note_followed(s->engine, guess);
             return a;
+        }
     return NULL;
 }
 
@@ -418,7 +435,8 @@ static void record(struct ahead *a, const struct batch *b) {
     const struct group *g = b->group;
     struct trail_columns c;
     if (a->trail.recorder.on || a->trail.recorder.result ||
-        !trail_columns_read(&c, g->row_description.data, g->row_description.len))
+        !trail_columns_read(&c, g->row_description.data, g->row_description.len) ||
+        !is_worth_recording(a->engine, &c))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
     trail_begin(&a->trail, &c);
@@ -487,7 +505,9 @@ static bool is_recorded(const struct session *s, const struct owed *o) {
            s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
 }
 
-static void begin(struct session *s, const struct trail_columns *c) {
+static void begin(struct session *s, const struct owed *o, const struct trail_columns *c) {
+    if (o->kind == OWED_LOOKUP && !is_worth_recording(s->engine, c))
+        return;
     struct ahead *a = ahead_of(s);
     if (a)
         trail_begin(&a->trail, c);
@@ -505,7 +525,7 @@ static void begin_bound(struct session *s, const struct owed *o) {
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
         trail_columns_format(&c, 1, o->result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
-    begin(s, &c);
+    begin(s, o, &c);
 }
 
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
@@ -524,7 +544,7 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     }
     if (f->type == B_ROW_DESCRIPTION && whole) {
         if (trail_columns_read(&c, f->body, f->body_len))
-            begin(s, &c);
+            begin(s, o, &c);
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {

@@ -37,6 +37,7 @@ struct session;
 struct statement;
 
 #define AHEAD_ASSOCIATIONS 4 // of one shape
+#define AHEAD_SOURCES      1024
 
 // Columns of other statements' results that supply a shape's keys.
 struct association {
@@ -69,6 +70,8 @@ struct ahead {
 struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
+    uint8_t
+        unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many
 };
 
 // An answer that was found: yours to give.

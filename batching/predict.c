@@ -162,7 +162,7 @@ static struct candidate weigh(struct trail *t, const struct group *g, const stru
     c.guess.association = find_association(g->shape, c.origins);
     c.linked = is_linked(g, lead, &p->result->columns.columns[p->column]);
     c.sure = c.guess.association && c.guess.association->sure;
-    c.distinct = p->result->distinct[p->column];
+    c.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
     const struct trail_target *target = trail_target(p->result, g->id, p->column, false);
     c.seconded = target && target->any && target->last_row != p->row;
     c.guess.backwards = c.seconded && target->last_row > p->row;
@@ -225,6 +225,7 @@ bool predict_locate(struct trail *t, struct group *g, const struct key *keys, ui
     trail_touch(t, best.guess.result);
     *guess = best.guess;
     guess->association = a;
+    guess->turns = true;
     return true;
 }
 
@@ -250,7 +251,12 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
             bool backwards = target && target->any && target->last_row > p.row;
             note_place(g, &p);
             if (!guess->result)
-                *guess = (struct guess){t, r, lead, p.row, {0}, backwards, a};
+                *guess = (struct guess){.trail = t,
+                                        .result = r,
+                                        .lead = lead,
+                                        .row = p.row,
+                                        .backwards = backwards,
+                                        .association = a};
         }
     }
     if (!guess->result)
@@ -335,7 +341,7 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);
     if (!guess->backwards)
         gather_others(&x, guess->trail->results);
-    if (guess->backwards || !b->n_keys)
+    if (guess->backwards || (guess->turns && !b->n_keys))
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row - 1, -1);
 }
 

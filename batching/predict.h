@@ -16,6 +16,7 @@ struct guess {
     int columns[KEY_MAX_PARTS]; // of the parts, indexes into the result's columns; -1: none, the value is the
                                 // same for all
     bool backwards;             // the loop goes to earlier rows
+    bool turns;                 // it may: where none is left behind, look before
     struct association *association;
 };
 

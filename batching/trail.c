@@ -306,8 +306,31 @@ bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
     return r != t->recorder.result;
 }
 
+#define SMALL 16 // rows that are searched without an index
+
+static bool scan_column(struct trail_result *r, unsigned column, const struct key *value, uint32_t *row) {
+    for (*row = 0; *row < r->n_rows; ++*row)
+        if (row_has(r, *row, column, value))
+            return true;
+    return false;
+}
+
+uint32_t trail_distinct(struct trail_result *r, unsigned column) {
+    uint32_t n = 0, row;
+    if (r->distinct[column] || r->n_rows > SMALL)
+        return r->distinct[column];
+    for (uint32_t i = 0; i < r->n_rows; i++) {
+        struct key k = trail_value(r, i, column);
+        n += k.kind != KEY_NULL && scan_column(r, column, &k, &row) && row == i;
+    }
+    r->distinct[column] = n;
+    return n;
+}
+
 bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, const struct key *value,
                     uint32_t *row) {
+    if (r->n_rows <= SMALL)
+        return scan_column(r, column, value, row);
     if (!r->index[column]) {
         if (!make_index(r, column))
             return false;

@@ -67,7 +67,7 @@ struct trail_result {
     uint8_t *nulls;           // a bit for each column of a row: it is NULL, or was not kept
     struct buf texts;
     uint32_t *index[TRAIL_MAX_COLUMNS];   // of n_slots slots: row + 1; made when first searched
-    uint32_t distinct[TRAIL_MAX_COLUMNS]; // values; when there is an index
+    uint32_t distinct[TRAIL_MAX_COLUMNS]; // values; 0: not counted
     uint32_t n_slots;
     struct trail_target targets[TRAIL_MAX_TARGETS];
     unsigned next_target; // to be given up
@@ -115,6 +115,7 @@ bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, 
 // The same in one column: the first row that has the value. Not of a result that is still being recorded.
 bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, const struct key *value,
                     uint32_t *row) __attribute__((warn_unused_result));
+uint32_t trail_distinct(struct trail_result *r, unsigned column); // values of a column that was searched
 bool trail_is_whole(const struct trail *t, const struct trail_result *r);
 
 // The value of a cell: KEY_NULL, KEY_PLAIN of an integer or uuid, KEY_RAW of a text, which is borrowed.
