@@ -66,12 +66,12 @@ static struct association *association_of(const struct batch *b) {
     return all ? &all[b->ahead.association] : NULL;
 }
 
-// A held batch, or one that is not worth holding, is given up.
-static void give_up(struct ahead *a, struct batch *b) {
+// A held batch, or one that is not worth holding, is given up; `stale`: it might have been asked for later.
+static void give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = association_of(b);
     unsigned unused = b->n_keys - b->ahead.n_used;
-    e->counters.ahead_unused += unused;
+    *(stale ? &e->counters.ahead_stale : &e->counters.ahead_unused) += unused;
     if (association)
         association_ended(association, e->now, b->n_keys, b->ahead.n_used);
     b->group->held--;
@@ -79,26 +79,26 @@ static void give_up(struct ahead *a, struct batch *b) {
     ahead_unref(a);
 }
 
-static void drop_held(struct ahead *a, struct batch *b) {
+static void drop_held(struct ahead *a, struct batch *b, bool stale) {
     struct batch **at = &a->held;
     while (*at != b)
         at = &(*at)->ahead.next;
     *at = b->ahead.next;
     a->held_bytes -= b->ahead.bytes;
-    give_up(a, b);
+    give_up(a, b, stale);
 }
 
-static void drop_all(struct ahead *a) {
+static void drop_all(struct ahead *a, bool stale) {
     a->refs++;
     while (a->held)
-        drop_held(a, a->held);
+        drop_held(a, a->held, stale);
     charge(a);
     ahead_unref(a);
 }
 
 // Gives back all that is kept for its session. What is on its way finds that it is not wanted any more.
 static void forget(struct ahead *a) {
-    drop_all(a);
+    drop_all(a, false);
     trail_clear(&a->trail);
     list_remove(&a->engine->aheads, a);
     a->session->ahead = NULL;
@@ -121,9 +121,7 @@ void ahead_drop(struct session *s) {
     if (!a)
         return;
     a->epoch++;
-    for (const struct batch *b = a->held; b; b = b->ahead.next)
-        s->engine->counters.ahead_stale += b->n_keys - b->ahead.n_used;
-    drop_all(a);
+    drop_all(a, true);
 }
 
 void ahead_session_gone(struct session *s) {
@@ -165,10 +163,8 @@ static bool is_fresh(const struct ahead *a, const struct session *s, struct batc
 static void drop_stale(struct ahead *a, const struct session *s) {
     for (struct batch *b = a->held, *next; b; b = next) {
         next = b->ahead.next;
-        if (is_fresh(a, s, b))
-            continue;
-        a->engine->counters.ahead_stale += b->n_keys - b->ahead.n_used;
-        drop_held(a, b);
+        if (!is_fresh(a, s, b))
+            drop_held(a, b, true);
     }
 }
 
@@ -461,7 +457,7 @@ void ahead_ended(struct engine *e, struct batch *b) {
     if (association && !b->failed && !b->parse)
         association_loaded(association, e->now - b->started, b->group->shape->guard.lone, b->n_keys);
     if (!a->session || !is_current(a, b)) {
-        give_up(a, b);
+        give_up(a, b, true);
         return;
     }
     if (b->ahead.n_used) // who waited for it was answered now

@@ -276,7 +276,7 @@ static bool take_held(struct session *s, const struct candidate *c) {
 // It goes out at once where nobody else's may join it, or where those behind it are known.
 static void send_on(struct session *s, bool apart) {
     struct lookup *l = s->last;
-    if (l->state == LOOKUP_WAITING && l == s->first)
+    if (l && l->state == LOOKUP_WAITING && l == s->first)
         ahead_follow(s, l, apart);
     if (apart && s->last && s->last->state == LOOKUP_WAITING)
         engine_run_lookup(s->last);

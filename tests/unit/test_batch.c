@@ -163,7 +163,7 @@ static const char *answer(struct fixture *f, unsigned i) {
     struct buf out = buf_make(10000);
     struct frame fr;
     size_t n = 0;
-    batch_answer(f->batch, i, 'I', &out);
+    batch_answer(f->batch, f->batch->members[i], f->batch->member_key[i], 'I', &out);
     cr_assert_not(out.failed);
     for (size_t at = 0; at < out.len; at += fr.size) {
         cr_assert_eq(frame_read(out.data + at, out.len - at, &fr), FRAME_OK);
@@ -370,7 +370,7 @@ Test(batch, the_description_is_the_members_own) {
         describe(&f, "n", 2);
         feed(&f, "2CZ");
         cr_assert_not(f.batch->failed, "%s", f.batch->why);
-        batch_answer(f.batch, 0, 'I', &out);
+        batch_answer(f.batch, f.batch->members[0], 0, 'I', &out);
         cr_assert_eq(frame_read(out.data + 5, out.len - 5, &fr), FRAME_OK);
         cr_assert_eq(fr.type, B_ROW_DESCRIPTION);
         cr_assert_eq(fr.body_len, 2 + 2 * 20);
