@@ -480,7 +480,7 @@ void ahead_answered(struct session *s) {
 // ---- recording what the client is told
 
 bool ahead_may_record(const struct lookup *l) {
-    const struct group *g = l->group;
+    const struct group *g = l->counted ? l->group : NULL; // else it may be gone
     bool one_row = g && g->state == GROUP_READY && g->form == FORM_IN;
     return !one_row && !l->pipeline;
 }
@@ -517,7 +517,7 @@ static void begin_bound(struct session *s, const struct owed *o) {
     if (!st || !st->columns || (!l && o->formats_differ))
         return;
     c = *st->columns;
-    if (l && l->group)
+    if (l && l->counted)
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
         trail_columns_format(&c, 1, o->result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
