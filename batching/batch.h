@@ -135,11 +135,11 @@ struct batch {
     size_t pattern_len;
     struct buf own; // loaded ahead: its raw keys
     struct batch_ahead ahead;
-    bool sent;                  // to its lender
-    bool failed;                // members run alone; the rest of the replies is read and dropped
-    bool abandoned;             // failed, and its members have been given back already
-    bool oversized;             // failed: its answer was larger than max_answer
-    const char *why;            // static: what failed
+    bool sent;       // to its lender
+    bool failed;     // members run alone; the rest of the replies is read and dropped
+    bool abandoned;  // failed, and its members have been given back already
+    bool oversized;  // failed: its answer was larger than max_answer
+    const char *why; // static: what failed
 };
 
 // A batch of the group's first waiting lookups, at most max_keys different keys; takes them out of the queue.

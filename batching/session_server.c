@@ -336,6 +336,8 @@ static void take_own(struct session *s, struct owed *o, const struct frame *f) {
             s->engine->effects->to_client(s->owner, f->body - FRAME_HEADER, f->size, true);
         if (f->type == B_PARAMETER_STATUS)
             note_parameter_status(s, o, f);
+        if (f->type == B_NOTIFICATION)
+            ahead_drop(s); // it may tell of a change
         return;
     }
     bool ended = f->type == B_READY_FOR_QUERY;
@@ -423,6 +425,8 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     note_reply(s, o, fr, whole);
     if (fr->type == B_PARAMETER_STATUS && whole)
         note_parameter_status(s, o, fr);
+    if (fr->type == B_NOTIFICATION)
+        ahead_drop(s); // it may tell of a change
     f->at += whole ? fr->size : have;
     s->server_skip = whole ? 0 : fr->size - have;
     s->server_skip_drop = false;
