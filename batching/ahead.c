@@ -343,15 +343,20 @@ static void load(struct session *s, struct ahead *a, struct group *g, const stru
     session_run_batch(s, b); // may end it
 }
 
-#define UNFOLLOWED   64 // results in a row of which one more is a surprise
+#define UNFOLLOWED   32 // results in a row of which one more is a surprise
 #define NOW_AND_THEN 8
 
 // Results of lookups are many, and most are leaves: those of a statement that none has followed for long are
 // kept now and then.
-static bool is_worth_recording(struct engine *e, const struct trail_columns *c) {
-    uint8_t *n = &e->aheads.unfollowed[c->source % AHEAD_SOURCES];
+static bool is_worth_recording(struct ahead *a, const struct trail_columns *c) {
+    uint8_t *n = &a->engine->aheads.unfollowed[c->source % AHEAD_SOURCES];
     *n = *n == UINT8_MAX ? UNFOLLOWED : (uint8_t)(*n + 1);
-    return *n <= UNFOLLOWED || *n % NOW_AND_THEN == 0;
+    if (*n <= UNFOLLOWED)
+        return true;
+    if (*n % NOW_AND_THEN)
+        return false;
+    trail_drop_unfollowed(&a->trail, c->source); // one of them will do
+    return true;
 }
 
 static void note_followed(struct engine *e, const struct guess *guess) {
@@ -432,7 +437,7 @@ static void record(struct ahead *a, const struct batch *b) {
     struct trail_columns c;
     if (a->trail.recorder.on || a->trail.recorder.result ||
         !trail_columns_read(&c, g->row_description.data, g->row_description.len) ||
-        !is_worth_recording(a->engine, &c))
+        !is_worth_recording(a, &c))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
     trail_begin(&a->trail, &c);
@@ -502,10 +507,8 @@ static bool is_recorded(const struct session *s, const struct owed *o) {
 }
 
 static void begin(struct session *s, const struct owed *o, const struct trail_columns *c) {
-    if (o->kind == OWED_LOOKUP && !is_worth_recording(s->engine, c))
-        return;
     struct ahead *a = ahead_of(s);
-    if (a)
+    if (a && (o->kind != OWED_LOOKUP || is_worth_recording(a, c)))
         trail_begin(&a->trail, c);
 }
 

@@ -177,6 +177,18 @@ static void add_row(struct trail *t, struct trail_result *r, const struct key *k
     r->n_rows++;
 }
 
+void trail_drop_unfollowed(struct trail *t, uint64_t source) {
+    for (struct trail_result **at = &t->results; *at;) {
+        struct trail_result *r = *at;
+        if (r->followed || r->columns.source != source || r == t->recorder.result) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        result_free(t, r);
+    }
+}
+
 // ---- recording
 
 void trail_begin(struct trail *t, const struct trail_columns *c) {
@@ -308,10 +320,15 @@ bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
 
 #define SMALL 16 // rows that are searched without an index
 
-static bool scan_column(struct trail_result *r, unsigned column, const struct key *value, uint32_t *row) {
-    for (*row = 0; *row < r->n_rows; ++*row)
-        if (row_has(r, *row, column, value))
+static bool scan_column(const struct trail_result *r, unsigned column, const struct key *value,
+                        uint32_t *row) {
+    bool text = r->columns.columns[column].kind == TRAIL_TEXT;
+    const struct trail_cell *cell = r->cells + column;
+    for (*row = 0; *row < r->n_rows; ++*row, cell += r->columns.n) {
+        bool maybe = text || memcmp(cell->bytes, value->of.bytes, sizeof cell->bytes) == 0;
+        if (maybe && row_has(r, *row, column, value))
             return true;
+    }
     return false;
 }
 

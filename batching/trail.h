@@ -96,6 +96,9 @@ struct trail {
 void trail_init(struct trail *t, size_t max_bytes);
 void trail_clear(struct trail *t); // forgets all; frees all
 
+// Forgets the results of this statement that nothing has followed.
+void trail_drop_unfollowed(struct trail *t, uint64_t source);
+
 // A reply begins whose rows have these columns.
 void trail_begin(struct trail *t, const struct trail_columns *c);
 // One of its rows: DataRow's body.
