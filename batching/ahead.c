@@ -277,7 +277,7 @@ static bool is_held(void *arg, const struct key *keys) {
     const struct holding *h = arg;
     uint32_t key;
     for (const struct batch *b = h->ahead->held; b; b = b->ahead.next)
-        if (b->group == h->group && batch_find_key(b, keys, &key))
+        if (b->group == h->group && batch_find_key(b, keys, &key) && !b->ahead.used[key])
             return true;
     return false;
 }
@@ -416,7 +416,7 @@ static unsigned left_of(const struct ahead *a, const struct group *g) {
     return n;
 }
 
-void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
+static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
     struct guess guess;
     struct ahead *a = hit->ahead;
     struct group *g = hit->batch->group;
@@ -427,6 +427,15 @@ void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t 
     association_asked(association, s->engine->now);
     if (found && association_is_low(association, left_of(a, g)) && may_load(s))
         load(s, a, g, &guess, hit->keys, unit, len);
+}
+
+void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
+    struct batch *b = hit->batch;
+    refill(s, hit, unit, len);
+    if (!b->ahead.ended || b->ahead.n_used < b->n_keys)
+        return;
+    drop_held(hit->ahead, b, false); // there is nothing left in it
+    charge(hit->ahead);
 }
 
 // ---- what has come

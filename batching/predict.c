@@ -49,38 +49,44 @@ static bool key_of_value(const struct group_part *part, bool literal, const stru
     return true;
 }
 
-// A value whose type is not known, as what it looks like.
-static enum trail_kind guess_value(struct slice value, uint16_t format, uint32_t declared, struct key *k) {
+static bool is_in(struct trail *t, enum trail_kind kind, const struct key *k) {
+    struct trail_place place = {0};
+    return kind != TRAIL_NOTHING && trail_find(t, kind, k, &place);
+}
+
+static bool text_is_in(struct trail *t, struct slice value, bool quoted) {
+    uint8_t scratch[2 * TRAIL_MAX_TEXT];
+    struct key k, text;
+    return value.len <= sizeof scratch && key_read_raw(value, quoted, &k) &&
+           plain_value(&k, scratch, &text) && is_in(t, TRAIL_TEXT, &text);
+}
+
+// A value whose type may not be known, as whatever it can be. In binary its width tells.
+static bool value_is_in(struct trail *t, const struct group_part *part, uint32_t declared,
+                        struct slice value) {
+    static const uint32_t types[] = {OID_INT8, OID_UUID, OID_INT4, OID_INT2};
+    unsigned n = part->format == 1 ? 4 : 2; // any integer's text is that of an int8
+    struct key k;
     if (!value.data)
-        return TRAIL_NOTHING;
-    if (format == 1) {
-        uint32_t type = declared          ? declared
-                        : value.len == 16 ? OID_UUID
-                        : value.len == 8  ? OID_INT8
-                                          : OID_INT4;
-        return key_read(type, 1, value, k) ? trail_kind_of(type) : TRAIL_NOTHING;
-    }
-    if (key_read(OID_INT8, 0, value, k))
-        return TRAIL_INTEGER;
-    if (key_read(OID_UUID, 0, value, k))
-        return TRAIL_UUID;
-    return value.len <= TRAIL_MAX_TEXT && key_read_raw(value, false, k) ? TRAIL_TEXT : TRAIL_NOTHING;
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        if ((part->format == 0 || !declared || declared == types[i]) &&
+            key_read(types[i], part->format, value, &k) && is_in(t, trail_kind_of(types[i]), &k))
+            return true;
+    return (!declared || trail_kind_of(declared) == TRAIL_TEXT) && text_is_in(t, value, part->quoted);
 }
 
 bool predict_is_plausible(struct trail *t, const struct group *g, const struct slice *raw) {
     for (unsigned i = 0; i < g->n_parts && t->results; i++) {
         const struct group_part *part = &g->parts[i];
         struct slice value = raw[i];
-        struct key k;
-        struct trail_place place = {0};
         uint32_t declared = part->declared;
         if (g->shape->parsed->keys[part->key].array) {
             declared = key_element_type(declared);
             if (!key_array_element(part->format, raw[i], declared, &value))
                 continue;
         }
-        enum trail_kind kind = guess_value(value, part->format, declared, &k);
-        if (kind != TRAIL_NOTHING && trail_find(t, kind, &k, &place))
+        if (value_is_in(t, part, declared, value))
             return true;
     }
     return false;

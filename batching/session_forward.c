@@ -104,8 +104,8 @@ static bool prepares(const struct shape *shape) {
 static void note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
                            bool changes) {
     session_txn_note(o, kind, shape);
-    if (kind != STATEMENT_READ)
-        ahead_drop(s);
+    if (kind != STATEMENT_READ || (shape && shape->parsed->reason == REASON_LOCKING))
+        ahead_drop(s); // who waited for a lock reads what was written meanwhile
     switch (kind) {
     case STATEMENT_READ: // told before it was forwarded
     case STATEMENT_BEGIN:
