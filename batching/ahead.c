@@ -85,6 +85,8 @@ static void drop_held(struct ahead *a, struct batch *b, bool stale) {
         at = &(*at)->ahead.next;
     *at = b->ahead.next;
     a->held_bytes -= b->ahead.bytes;
+    if (b->ahead.n_used < b->n_keys)
+        a->barren = 0; // those may be loaded again
     give_up(a, b, stale);
 }
 
@@ -305,6 +307,16 @@ static uint64_t age_limit(const struct session *s) {
     return session_snapshot_is_fixed(s) ? 0 : s->engine->limits.ahead_age;
 }
 
+// Near the end of a loop every lookup would ask in vain.
+static void note_barren(struct ahead *a, const struct group *g) {
+    a->barren = g->id;
+    a->barren_since = a->trail.serial;
+}
+
+static bool is_barren(const struct ahead *a, const struct group *g) {
+    return a->barren == g->id && a->barren_since == a->trail.serial;
+}
+
 // `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
 static void load(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                  const struct key *keys, const uint8_t *unit, size_t len) {
@@ -322,6 +334,7 @@ static void load(struct session *s, struct ahead *a, struct group *g, const stru
     predict_gather(guess, g, keys, b, is_held, &holding);
     if (!b->n_keys) {
         batch_destroy(b);
+        note_barren(a, g);
         return;
     }
     if (!association->window)
@@ -425,7 +438,7 @@ static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t
         return;
     bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
     association_asked(association, s->engine->now);
-    if (found && association_is_low(association, left_of(a, g)) && may_load(s))
+    if (found && !is_barren(a, g) && association_is_low(association, left_of(a, g)) && may_load(s))
         load(s, a, g, &guess, hit->keys, unit, len);
 }
 

@@ -62,6 +62,8 @@ struct ahead {
     struct batch *held;    // that have ended, the newest first
     struct batch *loading; // under way
     uint64_t epoch;        // counts what has dropped the answers
+    uint64_t barren;       // id of the group for which nothing was left to load,
+    uint64_t barren_since; // as long as the trail's last result is this one
     uint64_t last_answer;  // microseconds: of the loop's
     uint64_t last_used;    // microseconds
     size_t held_bytes, charged;

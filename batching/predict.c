@@ -287,33 +287,45 @@ struct gathering {
     void *arg;
 };
 
-// False: there is room for no more.
-static bool gather_row(struct gathering *x, struct trail_result *r, uint32_t row, const int *columns) {
-    uint8_t scratch[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
-    struct key keys[KEY_MAX_PARTS];
-    unsigned lead = x->guess->lead;
+// The row's key; false: it is none that a lookup of the group would send.
+static bool key_of_row(const struct gathering *x, const struct trail_result *r, uint32_t row,
+                       const int *columns, uint8_t (*scratch)[2 * TRAIL_MAX_TEXT], struct key *keys) {
     for (unsigned i = 0; i < x->g->n_parts; i++) {
         keys[i] = x->asked[i];
         if (columns[i] < 0)
             continue;
         struct key value = trail_value(r, row, (unsigned)columns[i]);
         if (!key_of_value(&x->g->parts[i], x->g->values != NULL, &value, scratch[i], &keys[i]))
-            return true;
+            return false;
     }
-    struct key value = trail_value(r, row, (unsigned)columns[lead]);
+    return true;
+}
+
+// Was the row's value asked for, in whichever row that has it?
+static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t row, unsigned column,
+                    const struct trail_target *target) {
     uint32_t first;
-    struct trail_target *target = trail_target(r, x->g->id, (unsigned)columns[lead], true);
-    if (!target || !trail_find_row(x->guess->trail, r, (unsigned)columns[lead], &value, &first) ||
-        trail_was_asked(target, first) || x->skip(x->arg, keys))
+    if (trail_was_asked(target, row))
         return true;
-    return batch_add_key(x->b, keys);
+    struct key value = trail_value(r, row, column);
+    return value.kind == KEY_NULL || !trail_find_row(x->guess->trail, r, column, &value, &first) ||
+           trail_was_asked(target, first);
 }
 
 static void gather_rows(struct gathering *x, struct trail_result *r, const int *columns, int64_t from,
                         int step) {
-    for (int64_t row = from; row >= 0 && row < r->n_rows; row += step)
-        if (!gather_row(x, r, (uint32_t)row, columns))
+    uint8_t scratch[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
+    struct key keys[KEY_MAX_PARTS];
+    unsigned lead = (unsigned)columns[x->guess->lead];
+    const struct trail_target *target = trail_target(r, x->g->id, lead, true);
+    for (int64_t at = from; target && at >= 0 && at < r->n_rows; at += step) {
+        uint32_t row = (uint32_t)at;
+        if (is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, scratch, keys) ||
+            x->skip(x->arg, keys))
+            continue;
+        if (!batch_add_key(x->b, keys))
             return;
+    }
 }
 
 // Where the parts' columns are in another result of the same association.
@@ -329,15 +341,24 @@ static bool columns_in(const struct guess *w, const struct trail_result *r, unsi
     return true;
 }
 
-// The loop will come to the rows of the other results of this statement, the oldest first.
-static void gather_others(struct gathering *x, struct trail_result *r) {
+// The result of the same statement that came next after this one.
+static struct trail_result *next_of_source(const struct trail *t, uint64_t source, uint64_t serial) {
+    struct trail_result *next = NULL;
+    for (struct trail_result *r = t->results; r; r = r->next)
+        if (r->columns.source == source && r->serial > serial && (!next || r->serial < next->serial))
+            next = r;
+    return next;
+}
+
+// The loop will come to the rows of the later results of this statement, one after the other.
+static void gather_later(struct gathering *x) {
+    const struct trail *t = x->guess->trail;
+    struct trail_result *r = x->guess->result;
+    uint64_t source = r->columns.source;
     int columns[KEY_MAX_PARTS];
-    if (!r || x->b->n_keys >= x->b->max_keys)
-        return;
-    gather_others(x, r->next);
-    if (r != x->guess->result && r->columns.source == x->guess->result->columns.source &&
-        trail_is_whole(x->guess->trail, r) && columns_in(x->guess, r, x->g->n_parts, columns))
-        gather_rows(x, r, columns, 0, 1);
+    while (x->b->n_keys < x->b->max_keys && (r = next_of_source(t, source, r->serial)))
+        if (trail_is_whole(t, r) && columns_in(x->guess, r, x->g->n_parts, columns))
+            gather_rows(x, r, columns, 0, 1);
 }
 
 void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
@@ -346,7 +367,7 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
     if (!guess->backwards)
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);
     if (!guess->backwards)
-        gather_others(&x, guess->trail->results);
+        gather_later(&x);
     if (guess->backwards || (guess->turns && !b->n_keys))
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row - 1, -1);
 }

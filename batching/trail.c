@@ -123,6 +123,7 @@ static struct trail_result *result_create(struct trail *t, const struct trail_co
     if (!r)
         return NULL;
     r->columns = *c;
+    r->serial = ++t->serial;
     r->texts = buf_make(t->max_bytes / 2);
     r->next = t->results;
     t->results = r;

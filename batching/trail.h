@@ -61,6 +61,7 @@ struct trail_cell {
 
 struct trail_result {
     struct trail_result *next; // the one before it
+    uint64_t serial;           // in the order in which they came, from 1
     struct trail_columns columns;
     uint32_t n_rows, max_rows;
     struct trail_cell *cells; // n_rows times columns.n
@@ -89,6 +90,7 @@ struct trail_recorder {
 struct trail {
     struct trail_result *results; // newest or last used first
     unsigned n_results;
+    uint64_t serial; // of the last one
     size_t bytes, max_bytes;
     struct trail_recorder recorder;
 };
