@@ -361,14 +361,15 @@ static void load(struct session *s, struct ahead *a, struct group *g, const stru
 
 // Results of lookups are many, and most are leaves: those of a statement that none has followed for long are
 // kept now and then.
-static bool is_worth_recording(struct ahead *a, const struct trail_columns *c) {
-    uint8_t *n = &a->engine->aheads.unfollowed[c->source % AHEAD_SOURCES];
+static bool is_worth_recording(struct engine *e, struct ahead *a, uint64_t source) {
+    uint8_t *n = &e->aheads.unfollowed[source % AHEAD_SOURCES];
     *n = *n == UINT8_MAX ? UNFOLLOWED : (uint8_t)(*n + 1);
     if (*n <= UNFOLLOWED)
         return true;
     if (*n % NOW_AND_THEN)
         return false;
-    trail_drop_unfollowed(&a->trail, c->source); // one of them will do
+    if (a)
+        trail_drop_unfollowed(&a->trail, source); // one of them will do
     return true;
 }
 
@@ -459,7 +460,7 @@ static void record(struct ahead *a, const struct batch *b) {
     struct trail_columns c;
     if (a->trail.recorder.on || a->trail.recorder.result ||
         !trail_columns_read(&c, g->row_description.data, g->row_description.len) ||
-        !is_worth_recording(a, &c))
+        !is_worth_recording(a->engine, a, c.source))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
     trail_begin(&a->trail, &c);
@@ -506,10 +507,20 @@ void ahead_answered(struct session *s) {
 
 // ---- recording what the client is told
 
-bool ahead_may_record(const struct lookup *l) {
-    const struct group *g = l->counted ? l->group : NULL; // else it may be gone
-    bool one_row = g && g->state == GROUP_READY && g->form == FORM_IN;
-    return !one_row && !l->pipeline;
+static uint64_t source_of(struct group *g) {
+    struct trail_columns c;
+    if (!g->source && trail_columns_read(&c, g->row_description.data, g->row_description.len))
+        g->source = c.source;
+    return g->source;
+}
+
+bool ahead_may_record(struct session *s, const struct lookup *l) {
+    struct group *g = l->counted ? l->group : NULL; // else it may be gone
+    if (s->engine->limits.lookahead == LOOKAHEAD_OFF || l->pipeline)
+        return false;
+    if (!g || g->state != GROUP_READY)
+        return true;
+    return g->form != FORM_IN && source_of(g) && is_worth_recording(s->engine, s->ahead, g->source);
 }
 
 void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len) {
@@ -528,9 +539,9 @@ static bool is_recorded(const struct session *s, const struct owed *o) {
            s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
 }
 
-static void begin(struct session *s, const struct owed *o, const struct trail_columns *c) {
+static void begin(struct session *s, const struct trail_columns *c) {
     struct ahead *a = ahead_of(s);
-    if (a && (o->kind != OWED_LOOKUP || is_worth_recording(a, c)))
+    if (a)
         trail_begin(&a->trail, c);
 }
 
@@ -546,7 +557,7 @@ static void begin_bound(struct session *s, const struct owed *o) {
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
         trail_columns_format(&c, 1, o->result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
-    begin(s, o, &c);
+    begin(s, &c);
 }
 
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
@@ -565,7 +576,7 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     }
     if (f->type == B_ROW_DESCRIPTION && whole) {
         if (trail_columns_read(&c, f->body, f->body_len))
-            begin(s, o, &c);
+            begin(s, &c);
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {

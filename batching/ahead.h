@@ -114,7 +114,7 @@ void ahead_unref(struct ahead *a); // takes NULL
 void ahead_drop(struct session *s);
 void ahead_session_gone(struct session *s);
 
-bool ahead_may_record(const struct lookup *l); // its answer may have several rows
+bool ahead_may_record(struct session *s, const struct lookup *l); // its answer may have several rows
 // A reply of the client's that is worth recording: one of its messages. `whole`: all of it is there.
 void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole);
 // A row of it is wanted whole.

@@ -385,6 +385,7 @@ static bool take_columns(struct group *g, const struct vetting *v) {
     buf_reset(&g->row_description);
     buf_put(&g->row_description, v->row_description.data, v->row_description.len);
     g->row_hash = row_description_hash(g->row_description.data, g->row_description.len);
+    g->source = 0;
     return !g->row_description.failed;
 }
 

@@ -65,6 +65,7 @@ struct group {
     struct buf text;                   // READY: the folded statement
     struct buf row_description;        // READY: RowDescription's body of the original, format codes 0
     XXH128_hash_t row_hash;            // of row_description, without format codes
+    uint64_t source;                   // the same as trail.h has it; 0: not asked for yet
     bool parses;                       // of a plain read: the server has accepted a Parse of it
     bool described;        // of a plain read: row_description and parameters are what it answers to Describe
     struct buf parameters; // of a plain read: ParameterDescription's body

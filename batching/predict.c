@@ -179,7 +179,12 @@ static unsigned rank(const struct candidate *c) {
     return (c->sure || c->linked) * 4u + c->linked * 2u + c->seconded;
 }
 
+// Of the results of one statement the last one is what the client goes through now.
 static bool is_better(const struct candidate *a, const struct candidate *b) {
+    const struct trail_result *ra = a->guess.result, *rb = b->guess.result;
+    if (rb && ra->columns.source == rb->columns.source && ra->serial != rb->serial &&
+        memcmp(a->origins, b->origins, sizeof a->origins) == 0)
+        return ra->serial > rb->serial;
     if (!b->guess.result || rank(a) != rank(b))
         return !b->guess.result || rank(a) > rank(b);
     return a->distinct > b->distinct;
@@ -256,7 +261,7 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
             const struct trail_target *target = trail_target(r, g->id, i, false);
             bool backwards = target && target->any && target->last_row > p.row;
             note_place(g, &p);
-            if (!guess->result)
+            if (!guess->result || r->serial > guess->result->serial)
                 *guess = (struct guess){.trail = t,
                                         .result = r,
                                         .lead = lead,
