@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/check.h"
 #include "batching/predict.h"
 #include "batching/session.h"
 
@@ -317,9 +318,26 @@ static bool is_barren(const struct ahead *a, const struct group *g) {
     return a->barren == g->id && a->barren_since == a->trail.serial;
 }
 
+// The key of the lookup in front, which compares its own answer with the batch's.
+static bool add_checked(struct batch *b, const struct key *keys) {
+    bool added = batch_add_key(b, keys);
+    b->ahead.used[0] = added;
+    b->ahead.n_used = added;
+    return added;
+}
+
+bool ahead_join_checked(struct lookup *l) {
+    uint32_t key;
+    const struct ahead *a = l->loop;
+    for (struct batch *b = a ? a->loading : NULL; b; b = b->ahead.next)
+        if (b->lender == l->session && b->group == l->group && !b->failed && batch_find_key(b, l->keys, &key))
+            return batch_join(b, l, key);
+    return false;
+}
+
 // `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
 static void load(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
-                 const struct key *keys, const uint8_t *unit, size_t len) {
+                 const struct key *keys, const uint8_t *unit, size_t len, bool checked) {
     struct engine *e = s->engine;
     struct association *association = guess->association;
     unsigned max = association_window(association, e->now, age_limit(s),
@@ -327,12 +345,16 @@ static void load(struct session *s, struct ahead *a, struct group *g, const stru
     size_t bytes = room(a);
     if (!max || bytes < 4096 || is_loading(a, g) || !engine_may_look_ahead(e, g->shape->parsed))
         return;
-    struct batch *b = batch_create_ahead(g, max, bytes);
+    struct batch *b = batch_create_ahead(g, max + checked, bytes);
     if (!b)
         return;
+    if (checked && !add_checked(b, keys)) {
+        batch_destroy(b);
+        return;
+    }
     struct holding holding = {a, g};
     predict_gather(guess, g, keys, b, is_held, &holding);
-    if (!b->n_keys) {
+    if (b->n_keys == checked) {
         batch_destroy(b);
         note_barren(a, g);
         return;
@@ -350,7 +372,7 @@ static void load(struct session *s, struct ahead *a, struct group *g, const stru
     b->ahead.next = a->loading;
     a->loading = b;
     e->counters.ahead_batches++;
-    e->counters.ahead_keys += b->n_keys;
+    e->counters.ahead_keys += b->n_keys - checked;
     use(a);
     engine_start_batch(e, b);
     session_run_batch(s, b); // may end it
@@ -413,14 +435,16 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct ahead *a = locate(s, g, l->keys, &guess);
     if (!a)
         return;
-    uint8_t *unit = l->bytes;
-    size_t len = l->len;
-    engine_run_lookup(l); // stays until its answer has come
-    if (s->first != l || l->state != LOOKUP_SENT)
+    bool checked = check_draw(s->engine, l);
+    if (checked)
+        check_start(s->engine, l);
+    else
+        engine_run_lookup(l); // stays until its answer has come
+    if (s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
         return;
     l->loop = a;
     a->refs++;
-    load(s, a, g, &guess, l->keys, unit, len);
+    load(s, a, g, &guess, l->keys, l->bytes, l->len, checked);
 }
 
 static unsigned left_of(const struct ahead *a, const struct group *g) {
@@ -440,7 +464,7 @@ static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t
     bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
     association_asked(association, s->engine->now);
     if (found && !is_barren(a, g) && association_is_low(association, left_of(a, g)) && may_load(s))
-        load(s, a, g, &guess, hit->keys, unit, len);
+        load(s, a, g, &guess, hit->keys, unit, len, false);
 }
 
 void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
@@ -535,8 +559,7 @@ void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *
 }
 
 static bool is_recorded(const struct session *s, const struct owed *o) {
-    return o && (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP) && o->reads &&
-           s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
+    return o && o->reads && s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
 }
 
 static void begin(struct session *s, const struct trail_columns *c) {
@@ -547,7 +570,7 @@ static void begin(struct session *s, const struct trail_columns *c) {
 
 // Rows of a statement that was described before.
 static void begin_bound(struct session *s, const struct owed *o) {
-    const struct lookup *l = o->kind == OWED_LOOKUP ? o->of.lookup : NULL;
+    const struct lookup *l = o->kind == OWED_FORWARD ? NULL : o->of.lookup;
     const struct statement *st = l ? l->statement : o->bound;
     struct trail_columns c;
     if (!st || !st->columns || (!l && o->formats_differ))

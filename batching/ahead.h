@@ -103,6 +103,10 @@ bool ahead_may_be_apart(const struct session *s);
 // `apart`: its transaction shares nothing with others'.
 void ahead_follow(struct session *s, struct lookup *l, bool apart); // may free it
 
+// A lookup whose original was answered, to be compared with the batch behind it: it becomes a member. False:
+// there is none.
+bool ahead_join_checked(struct lookup *l) __attribute__((warn_unused_result));
+
 // A batch that was loaded ahead has ended and its members are answered; takes it.
 void ahead_ended(struct engine *e, struct batch *b);
 

@@ -88,6 +88,8 @@ void check_feed(struct lookup *l, const struct frame *f, struct owed *o) {
 static void queue_again(struct engine *e, struct lookup *l) {
     struct group *g = l->group;
     l->check = CHECK_FOLDED;
+    if (ahead_join_checked(l))
+        return;
     l->state = LOOKUP_WAITING;
     l->next_waiting = NULL;
     l->previous_waiting = g->last;

@@ -428,6 +428,7 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
     for (uint32_t i = 0; i < b->n_members; i++)
         end_member(e, b, i, trusted);
     b->n_members = 0;
+    b->failed |= !trusted;
     if (g->n_waiting)
         engine_list_group(e, g);
     if (b->ahead.home)

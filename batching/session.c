@@ -552,7 +552,7 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     o->extended = !l->simple;
     o->single = true;
     o->of.lookup = l;
-    o->reads = kind == OWED_LOOKUP && ahead_may_record(s, l);
+    o->reads = l->check != CHECK_AGAIN && ahead_may_record(s, l);
     if (kind == OWED_LOOKUP)
         l->state = LOOKUP_SENT;
     s->engine->counters.alone++;

@@ -329,6 +329,12 @@ static void feed_own_query(struct session *s, struct owed *o, const struct frame
         o->answer = vet_read_row(body);
 }
 
+static void take_checked(struct session *s, struct owed *o, const struct frame *f) {
+    check_feed(o->of.lookup, f, o);
+    if (o->reads && o->of.lookup)
+        ahead_reply(s, o, f, true);
+}
+
 // Takes one whole message of a reply that is not the client's.
 static void take_own(struct session *s, struct owed *o, const struct frame *f) {
     if (is_unasked(f)) {
@@ -344,7 +350,7 @@ static void take_own(struct session *s, struct owed *o, const struct frame *f) {
     if (o->kind == OWED_BATCH)
         ended = batch_feed(o->of.batch, f);
     else if (o->kind == OWED_CHECK)
-        check_feed(o->of.lookup, f, o);
+        take_checked(s, o, f);
     else if (o->kind == OWED_PARSE)
         session_feed_parse(s, o, f);
     else
