@@ -7,13 +7,14 @@
 //
 // FRAMING: simple (PQexec, the key in the text), params (PQexecParams) or prepared (PQexecPrepared). WHAT:
 //   list    SELECT the ids of the first N authors, then the books of each
+//   pauses  the same, and 20 ms of something else behind each 150 lookups, as when garbage is collected
 //   early   the same list, but the loop ends after its third author; N lists
 //   random  SELECT the ids of the first 1,000 authors, then the books of N others, at random
 //   ping    N empty queries: the round trip
 //
-// Prints a line of JSON when it is connected, and one more for each line that it reads: the milliseconds, the
-// lookups, and a digest of all rows, which does not depend on their order within a lookup. The n-th line
-// draws the same numbers in each process.
+// Prints a line of JSON when it is connected, and one more for each line that it reads: the milliseconds
+// without pauses, the lookups, and a digest of all rows, which does not depend on their order within a
+// lookup. The n-th line draws the same numbers in each process.
 #include <libpq-fe.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { AUTHORS = 20000, LISTED = 1000, EARLY = 3 };
+enum { AUTHORS = 20000, LISTED = 1000, EARLY = 3, PAUSE_EVERY = 150, PAUSE_MS = 20 };
 
 #define BOOKS "SELECT id, title, author_id FROM demo_of_folding.book WHERE author_id = "
 
@@ -32,6 +33,7 @@ struct loop {
     uint64_t random;
     uint64_t digest;
     unsigned long lookups;
+    double paused; // milliseconds
 };
 
 static void die(const char *what, const char *why) {
@@ -92,6 +94,19 @@ static PGresult *list_authors(struct loop *l, unsigned from, unsigned n) {
     return checked(l, PQexec(l->conn, text));
 }
 
+static double now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void pause_now(struct loop *l) {
+    double started = now_ms();
+    while (now_ms() - started < PAUSE_MS)
+        ; // works
+    l->paused += now_ms() - started;
+}
+
 static void ask_listed(struct loop *l, unsigned from, unsigned n, int stop_after) {
     PGresult *authors = list_authors(l, from, n);
     for (int i = 0; i < PQntuples(authors) && i < stop_after; i++)
@@ -101,6 +116,16 @@ static void ask_listed(struct loop *l, unsigned from, unsigned n, int stop_after
 
 static void run_list(struct loop *l) {
     ask_listed(l, 0, l->n, (int)l->n);
+}
+
+static void run_pauses(struct loop *l) {
+    PGresult *authors = list_authors(l, 0, l->n);
+    for (int i = 0; i < PQntuples(authors); i++) {
+        ask_books(l, PQgetvalue(authors, i, 0));
+        if (i % PAUSE_EVERY == PAUSE_EVERY - 1)
+            pause_now(l);
+    }
+    PQclear(authors);
 }
 
 static void run_early(struct loop *l) {
@@ -127,13 +152,11 @@ static void run_ping(struct loop *l) {
 static const struct {
     const char *name;
     void (*run)(struct loop *l);
-} whats[] = {{"list", run_list}, {"early", run_early}, {"random", run_random}, {"ping", run_ping}};
-
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
+} whats[] = {{"list", run_list},
+             {"pauses", run_pauses},
+             {"early", run_early},
+             {"random", run_random},
+             {"ping", run_ping}};
 
 static void answer_lines(struct loop *l, void (*run)(struct loop *l)) {
     uint64_t asked = 0;
@@ -142,17 +165,18 @@ static void answer_lines(struct loop *l, void (*run)(struct loop *l)) {
             continue;
         l->random = 0x9e3779b97f4a7c15 * ++asked;
         l->digest = l->lookups = 0;
+        l->paused = 0;
         double started = now_ms();
         run(l);
-        printf("{\"ms\": %.3f, \"lookups\": %lu, \"page\": \"%016llx\"}\n", now_ms() - started, l->lookups,
-               (unsigned long long)l->digest);
+        printf("{\"ms\": %.3f, \"lookups\": %lu, \"page\": \"%016llx\"}\n", now_ms() - started - l->paused,
+               l->lookups, (unsigned long long)l->digest);
         fflush(stdout);
     }
 }
 
 int main(int argc, char **argv) {
     if (argc != 5)
-        die("usage", "loop CONNINFO simple|params|prepared list|early|random|ping N");
+        die("usage", "loop CONNINFO simple|params|prepared list|pauses|early|random|ping N");
     struct loop l = {.conn = PQconnectdb(argv[1]), .framing = argv[2], .n = (unsigned)atoi(argv[4])};
     void (*run)(struct loop *) = NULL;
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++)
