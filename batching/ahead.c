@@ -402,12 +402,15 @@ static void note_followed(struct engine *e, const struct guess *guess) {
 // The one in whose trail the key is found.
 static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, struct guess *guess) {
     unsigned i = 0;
+    struct ahead *found = NULL;
+    *guess = (struct guess){0};
     for (struct ahead *a = next_ahead(s, NULL, &i); a; a = next_ahead(s, a, &i))
-        if (predict_locate(&a->trail, g, keys, s->engine->now, guess)) {
-            note_followed(s->engine, guess);
-            return a;
-        }
-    return NULL;
+        if (predict_locate(&a->trail, g, keys, guess))
+            found = a;
+    if (!found || !predict_follow(g, s->engine->now, guess))
+        return NULL;
+    note_followed(s->engine, guess);
+    return found;
 }
 
 static bool is_plausible(struct session *s, const struct lookup *l) {
@@ -487,6 +490,7 @@ static void record(struct ahead *a, const struct batch *b) {
         !is_worth_recording(a->engine, a, c.source))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
+    c.group = g->id;
     trail_begin(&a->trail, &c);
     for (uint32_t key = 0; key < b->n_keys; key++)
         for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
@@ -562,8 +566,10 @@ static bool is_recorded(const struct session *s, const struct owed *o) {
     return o && o->reads && s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
 }
 
-static void begin(struct session *s, const struct trail_columns *c) {
+static void begin(struct session *s, const struct owed *o, struct trail_columns *c) {
     struct ahead *a = ahead_of(s);
+    if (o->kind == OWED_LOOKUP && o->of.lookup->counted)
+        c->group = o->of.lookup->group->id;
     if (a)
         trail_begin(&a->trail, c);
 }
@@ -580,7 +586,7 @@ static void begin_bound(struct session *s, const struct owed *o) {
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
         trail_columns_format(&c, 1, o->result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
-    begin(s, &c);
+    begin(s, o, &c);
 }
 
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
@@ -599,7 +605,7 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     }
     if (f->type == B_ROW_DESCRIPTION && whole) {
         if (trail_columns_read(&c, f->body, f->body_len))
-            begin(s, &c);
+            begin(s, o, &c);
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {

@@ -151,42 +151,50 @@ static void find_columns(struct guess *w, const struct group *g, const struct ke
     }
 }
 
-// A place at which the key was found, and what speaks for it.
-struct candidate {
-    struct guess guess;
-    uint64_t origins[KEY_MAX_PARTS];
-    bool linked, sure, seconded;
-    uint32_t distinct;
-};
-
-static struct candidate weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
-                              const struct trail_place *p) {
-    struct candidate c = {.guess = {.trail = t, .result = p->result, .lead = lead, .row = p->row}};
-    c.guess.columns[lead] = (int)p->column;
-    find_columns(&c.guess, g, values);
-    origins_of(&c.guess, g->n_parts, c.origins);
-    c.guess.association = find_association(g->shape, c.origins);
-    c.linked = is_linked(g, lead, &p->result->columns.columns[p->column]);
-    c.sure = c.guess.association && c.guess.association->sure;
-    c.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
-    const struct trail_target *target = trail_target(p->result, g->id, p->column, false);
-    c.seconded = target && target->any && target->last_row != p->row;
-    c.guess.backwards = c.seconded && target->last_row > p->row;
-    return c;
+// The group's own column in its own answers: it holds what was asked for, and nothing else.
+static bool is_echo(const struct group *g, unsigned part, const struct trail_result *r, unsigned column) {
+    const struct trail_column *c = &r->columns.columns[column];
+    if (r->columns.group != g->id)
+        return false;
+    for (unsigned i = 0; i < g->n_links; i++) // of each key its own column comes first
+        if (g->links[i].key == g->parts[part].key)
+            return g->links[i].table == c->table && g->links[i].attribute == c->attribute;
+    return false;
 }
 
-static unsigned rank(const struct candidate *c) {
-    return (c->sure || c->linked) * 4u + c->linked * 2u + c->seconded;
+#define LINKED  2u
+#define KNOWN   4u // linked, or learnt
+#define ALREADY 1u // the lookup before went by it, too
+
+// What speaks for a place at which the key was found.
+static struct guess weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+                          const struct trail_place *p) {
+    struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
+    uint64_t origins[KEY_MAX_PARTS];
+    w.columns[lead] = (int)p->column;
+    find_columns(&w, g, values);
+    origins_of(&w, g->n_parts, origins);
+    w.association = find_association(g->shape, origins);
+    w.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
+    const struct trail_target *target = trail_target(p->result, g->id, p->column, false);
+    bool seconded = target && target->any && target->last_row != p->row;
+    w.backwards = seconded && target->last_row > p->row;
+    if (is_linked(g, lead, &p->result->columns.columns[p->column]))
+        w.rank = KNOWN | LINKED;
+    else if (w.association && w.association->sure)
+        w.rank = KNOWN;
+    w.rank |= seconded ? ALREADY : 0;
+    return w;
 }
 
 // Of the results of one statement the last one is what the client goes through now.
-static bool is_better(const struct candidate *a, const struct candidate *b) {
-    const struct trail_result *ra = a->guess.result, *rb = b->guess.result;
-    if (rb && ra->columns.source == rb->columns.source && ra->serial != rb->serial &&
-        memcmp(a->origins, b->origins, sizeof a->origins) == 0)
+static bool is_better(const struct guess *a, const struct guess *b) {
+    const struct trail_result *ra = a->result, *rb = b->result;
+    if (rb && a->trail == b->trail && ra->columns.source == rb->columns.source && ra->serial != rb->serial &&
+        a->lead == b->lead && memcmp(a->columns, b->columns, sizeof a->columns) == 0)
         return ra->serial > rb->serial;
-    if (!b->guess.result || rank(a) != rank(b))
-        return !b->guess.result || rank(a) > rank(b);
+    if (!rb || a->rank != b->rank)
+        return !rb || a->rank > b->rank;
     return a->distinct > b->distinct;
 }
 
@@ -199,48 +207,56 @@ static void note_place(const struct group *g, const struct trail_place *p) {
 #define MAX_PLACES 16 // looked at for one lookup
 
 static void weigh_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
-                       struct candidate *best) {
+                       struct guess *best) {
     enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     struct trail_place p = {0};
     if (kind == TRAIL_NOTHING)
         return;
     for (unsigned n = 0; n < MAX_PLACES && trail_find(t, kind, &values[lead], &p); n++) {
-        struct candidate c = weigh(t, g, values, lead, &p);
+        if (is_echo(g, lead, p.result, p.column))
+            continue;
+        struct guess w = weigh(t, g, values, lead, &p);
         note_place(g, &p);
-        if (is_better(&c, best))
-            *best = c;
+        if (is_better(&w, best))
+            *best = w;
     }
 }
 
-bool predict_locate(struct trail *t, struct group *g, const struct key *keys, uint64_t now,
-                    struct guess *guess) {
+bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess) {
     uint8_t scratch[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
     struct key values[KEY_MAX_PARTS];
-    struct candidate best = {0};
     for (unsigned i = 0; i < g->n_parts; i++)
         if (!plain_value(&keys[i], scratch[i], &values[i]))
             return false;
     for (unsigned lead = 0; lead < g->n_parts && t->results; lead++)
-        weigh_part(t, g, values, lead, &best);
-    if (!best.guess.result || !rank(&best))
-        return false;
-    struct association *a = best.guess.association;
+        weigh_part(t, g, values, lead, guess);
+    return guess->trail == t && guess->rank;
+}
+
+bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
+    uint64_t origins[KEY_MAX_PARTS];
+    struct association *a = guess->association;
+    if (!a) {
+        origins_of(guess, g->n_parts, origins);
+        a = add_association(g->shape, origins);
+    }
     if (!a)
-        a = add_association(g->shape, best.origins);
-    if (!a)
         return false;
-    if (!a->sure && best.linked)
+    if (!a->sure && guess->rank & LINKED)
         a->linked = true;
     a->sure = true;
     association_asked(a, now);
-    trail_touch(t, best.guess.result);
-    *guess = best.guess;
+    trail_touch(guess->trail, guess->result);
     guess->association = a;
-    guess->turns = true;
     return true;
 }
 
-// In every result with such a column, so that no other one predicts it again.
+// May the column supply the part's values, or has it?
+static bool is_supplier(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
+    return is_linked(g, part, &r->columns.columns[column]) || trail_target(r, g->id, column, false);
+}
+
+// Noted in every result that may predict it again.
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) {
     struct association *a = &g->shape->associations[association];
@@ -253,21 +269,22 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
     if (!plain_value(&keys[lead], scratch, &value))
         return false;
     guess->lead = lead;
+    enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     for (struct trail_result *r = t->results; r; r = r->next) {
         for (unsigned i = 0; trail_is_whole(t, r) && i < r->columns.n; i++) {
             struct trail_place p = {r, i, 0};
-            if (trail_origin(r, i) != a->origin[lead] || !trail_find_row(t, r, i, &value, &p.row))
+            bool same = trail_origin(r, i) == a->origin[lead];
+            if (r->columns.columns[i].kind != kind || is_echo(g, lead, r, i) ||
+                (!same && !is_supplier(g, lead, r, i)) || !trail_find_row(t, r, i, &value, &p.row))
                 continue;
             const struct trail_target *target = trail_target(r, g->id, i, false);
             bool backwards = target && target->any && target->last_row > p.row;
             note_place(g, &p);
-            if (!guess->result || r->serial > guess->result->serial)
-                *guess = (struct guess){.trail = t,
-                                        .result = r,
-                                        .lead = lead,
-                                        .row = p.row,
-                                        .backwards = backwards,
-                                        .association = a};
+            if (same && (!guess->result || r->serial > guess->result->serial)) {
+                guess->result = r;
+                guess->row = p.row;
+                guess->backwards = backwards;
+            }
         }
     }
     if (!guess->result)

@@ -10,6 +10,8 @@
 // Where a lookup's key comes from.
 struct guess {
     struct trail *trail;
+    unsigned rank;     // what speaks for it
+    uint32_t distinct; // the lead's values in the result
     struct trail_result *result;
     unsigned lead;              // the part by which it was found
     uint32_t row;               // the first with its value
@@ -17,16 +19,18 @@ struct guess {
                                 // same for all
     bool backwards;             // the loop goes to earlier rows
     bool turns;                 // it may: where none is left behind, look before
-    struct association *association;
+    struct association *association; // predict_follow, predict_relocate: never NULL
 };
 
 // Might the values, of whose types nothing is known yet, come from the trail?
 bool predict_is_plausible(struct trail *t, const struct group *g, const struct slice *raw);
 
-// Where the key of a READY group's lookup comes from; notes that it was asked for. False: from nowhere that
-// is known to supply such keys, or not yet.
-bool predict_locate(struct trail *t, struct group *g, const struct key *keys, uint64_t now,
-                    struct guess *guess) __attribute__((warn_unused_result));
+// Where in the trail the key of a READY group's lookup comes from; notes that it was asked for. *guess, all
+// zero at first, becomes what is found if more speaks for it than for what is there. False: nothing does.
+bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess)
+    __attribute__((warn_unused_result));
+// The best one of all trails is taken. False: out of memory.
+bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attribute__((warn_unused_result));
 // The same of one whose answer was loaded for this association; false: its result has left the trail.
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) __attribute__((warn_unused_result));

@@ -40,7 +40,7 @@ static void take_column(struct trail_columns *c, unsigned at, const uint8_t *fie
 bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len) {
     size_t at = 2, at_start;
     c->n = 0;
-    c->source = 0;
+    c->source = c->group = 0;
     c->n_row = len >= 2 ? get_u16(body) : 0;
     for (unsigned i = 0; i < c->n_row; i++) {
         const uint8_t *zero = at < len ? memchr(body + at, 0, len - at) : NULL;

@@ -14,7 +14,7 @@
 
 #define TRAIL_MAX_COLUMNS 8
 #define TRAIL_MAX_RESULTS 16
-#define TRAIL_MAX_TARGETS 6
+#define TRAIL_MAX_TARGETS 8
 #define TRAIL_MAX_TEXT    64 // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
 
@@ -34,6 +34,7 @@ struct trail_column {
 
 struct trail_columns {
     uint64_t source; // digest of the description: results with the same one come from the same statement
+    uint64_t group;  // id of the group of lookups whose answers they are; 0: of none
     unsigned n_row;  // columns of the row, of which n are kept
     unsigned n;
     struct trail_column columns[TRAIL_MAX_COLUMNS];

@@ -453,7 +453,7 @@ Test(trail, a_result_that_was_of_use_stays_longest) {
 Test(trail, memory_is_limited) {
     struct trail_columns c;
     struct trail t;
-    const size_t max = 20000;
+    const size_t max = 24000;
     cr_assert(describe(&c, id_and_name, 2));
     trail_init(&t, max);
     for (unsigned i = 0; i < 40; i++) {
