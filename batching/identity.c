@@ -200,6 +200,11 @@ void session_identity_doubt(struct identity_table *t, struct session_identity *s
     s->n_settings = kept;
 }
 
+void session_identity_moved(struct identity_table *t, struct session_identity *s) {
+    if (s->state != IDENTITY_PROVEN)
+        drop_current(t, s);
+}
+
 void session_identity_touched(struct session_identity *s, bool plain) {
     s->touched = true;
     if (!plain)

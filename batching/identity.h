@@ -107,6 +107,8 @@ bool session_identity_wants_proof(struct session_identity *s);
 
 // What happened to the session. Each drops `current` when it changes what it stands for.
 void session_identity_doubt(struct identity_table *t, struct session_identity *s);
+// Settings, or definitions, have gone back to what they were: a private identity stands for those before.
+void session_identity_moved(struct identity_table *t, struct session_identity *s);
 void session_identity_forever(struct identity_table *t, struct session_identity *s);
 void session_identity_set(struct identity_table *t, struct session_identity *s,
                           const struct parsed_setting *settings,

@@ -57,6 +57,8 @@ struct owed {
     // FORWARD: what it does to the transaction; `spends`: another thing than reading
     bool begins, ends, spends, level; // `level`: it says which isolation:
     uint8_t isolation;                // enum identity_isolation
+    bool returns;                     // FORWARD: it may go back to a savepoint
+    bool local;                       // FORWARD: it may change settings until the transaction ends
     bool portal;                      // FORWARD: it may leave its portal open
     bool framed;                      // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
     bool reads; // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
@@ -130,6 +132,7 @@ struct transaction {
     bool spent; // something in it was, or may have been, more than a plain read
     bool level; // its statements have said which isolation it has; else it has the session's default
     enum identity_isolation isolation;
+    bool local;                       // settings may have other values than outside of it
     bool known;                       // the session's identity has been asked for these:
     bool may_idle;                    // its server connection
     enum identity_isolation standard; // of one whose statements do not say
@@ -197,6 +200,7 @@ struct session {
     unsigned delayed_stage;   // of the EXPECT_DELAYED or OWED_PARSE whose replies come
     bool portal_open;         // the unnamed portal was bound by a forwarded unit and not run yet
     struct statement *portal; // a reference: the statement bound to the unnamed portal, when known
+    bool named_portals;       // in this transaction one was bound that is not known to be a plain read
     struct group *observed;   // mode observe: group of the lookup that is being forwarded
     XXH128_hash_t *prepared;  // our own statements on the server connection, most recently used last
     unsigned n_prepared;
@@ -351,6 +355,8 @@ unsigned session_max_lookups(const struct session *s);
 // Notes in a FORWARD entry what one of its statements does to the transaction. shape: NULL when its kind says
 // all.
 void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape);
+// The isolation is not known from now on.
+void session_txn_lose_level(struct owed *o);
 void session_txn_ended(struct session *s, const struct owed *o, char before);
 // Why a lookup in the transaction at hand must be forwarded; NONE: there is none, or it is pristine.
 enum reason session_txn_reason(const struct session *s);

@@ -154,6 +154,23 @@ static void note_unknown(struct session *s) {
     doubt(s);
     session_note_write(s, NULL);
     owed_last(s)->ends = true;
+    session_txn_lose_level(owed_last(s));
+}
+
+// May a statement that is not understood say which isolation its transaction has? No other one than these
+// runs before there is a snapshot, and where several are in one text, they may be among them.
+static bool may_set_level(const struct shape *shape, enum reason why) {
+    static const char *const words[] = {"set", "reset", "begin", "start"};
+    if (why == REASON_MULTI_STATEMENT || why == REASON_UNPARSABLE || why == REASON_TEXT_TOO_LONG ||
+        why == REASON_ENCODING || why == REASON_MEMORY || why == REASON_TOO_MANY_SHAPES)
+        return true;
+    struct token t = {0};
+    if (shape)
+        t = lexer_first_word(shape->text, shape->text_len);
+    for (size_t i = 0; shape && i < sizeof words / sizeof *words; i++)
+        if (token_is(shape->text, t, words[i]))
+            return true;
+    return false;
 }
 
 // p: what is known of it; NULL: nothing.
@@ -218,6 +235,8 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
         session_drop_statement(s, c->name);
     note_statement(s, o, c->kind, c->shape, c->changes);
+    if (c->kind == STATEMENT_OTHER && may_set_level(c->shape, c->reason))
+        session_txn_lose_level(o);
     o->reads = c->kind == STATEMENT_READ;
 }
 
@@ -381,39 +400,63 @@ static bool restore_unnamed(struct feed *f, const struct frame *fr) {
     return session_restore_unnamed(s, s->unnamed ? s->unnamed->shape : NULL);
 }
 
-// An Execute's statement takes effect. NULL: it is not known which one it is.
-static void run_shape(struct feed *f, struct shape *shape) {
+// The unit is open, the catalogue cannot be asked in front of it any more; see forward_read_effect.
+static struct read_note bound_read(struct session *s, struct shape *shape) {
+    struct engine *e = s->engine;
+    struct read_note n = {.effect = READ_DOUBTFUL, .may_write = read_may_write(s, shape->parsed)};
+    if (e->limits.observe || reads_constants(shape->parsed))
+        n.effect = READ_PLAIN;
+    if (n.effect == READ_PLAIN || !may_be_proven(s))
+        return n;
+    struct identity *i = session_identity_current(&e->identities, &s->identity);
+    struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
+    if (g && group_is_current(e, g) && g->state == GROUP_READY)
+        n.effect = READ_PLAIN;
+    else if (g && g->state == GROUP_VETTING)
+        n = (struct read_note){READ_BEING_VETTED, g, false};
+    return n;
+}
+
+// False: it may do more than read.
+static bool run_read(struct session *s, struct owed *o, struct shape *shape) {
+    struct read_note n = bound_read(s, shape);
+    o->reads = true;
+    if (shape->parsed->reason == REASON_LOCKING)
+        ahead_drop(s); // as in note_statement
+    note_read(s, o, &n);
+    return n.effect == READ_PLAIN || (n.effect == READ_DOUBTFUL && !n.may_write);
+}
+
+// An Execute's statement takes effect. NULL: it is not known which one it is. False: it may do more than
+// read.
+static bool run_shape(struct feed *f, struct shape *shape) {
     struct session *s = f->s;
     if (!shape) {
         note_unknown(s);
-        return;
+        return false;
     }
     struct owed *o = owed_last(s);
     enum statement_kind kind = shape->parsed->kind;
-    o->reads |= kind == STATEMENT_READ;
     const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
     if (name && !give(f, session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)})))
-        return;
-    if (kind == STATEMENT_READ) {
-        struct read_note n = {.effect = READ_DOUBTFUL, .may_write = read_may_write(s, shape->parsed)};
-        if (may_be_proven(s) && !s->engine->limits.observe) {
-            // The unit is open, the catalogue cannot be asked in front of it any more; see note_bound_read.
-            struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
-            struct group *g = i ? group_for_read(&s->engine->groups, &s->engine->identities, shape, i) : NULL;
-            if (g && group_is_current(s->engine, g) && g->state == GROUP_READY)
-                n.effect = READ_PLAIN;
-            else if (g && g->state == GROUP_VETTING)
-                n = (struct read_note){READ_BEING_VETTED, g, false};
-        }
-        if (s->engine->limits.observe || reads_constants(shape->parsed))
-            n.effect = READ_PLAIN;
-        note_read(s, o, &n);
-        return;
-    }
+        return false;
+    if (kind == STATEMENT_READ)
+        return run_read(s, o, shape);
     shape_ref(shape); // its statement may be one of those that it drops
     note_statement(s, o, kind, shape, shape->changes);
     note_writes(s, kind, shape->parsed);
+    if (kind == STATEMENT_OTHER && may_set_level(shape, shape->reason))
+        session_txn_lose_level(o);
     shape_unref(shape);
+    return false;
+}
+
+// It may be run at any time, and again; or never.
+static void run_named(struct feed *f, struct shape *shape) {
+    struct session *s = f->s;
+    s->named_portals |= !run_shape(f, shape);
+    if (owed_last(s)->level)
+        session_txn_lose_level(owed_last(s));
 }
 
 // The statement that a message names; NULL: none that is known.
@@ -510,7 +553,7 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     if (!m.portal.len)
         bind_portal(s, st);
     else
-        run_shape(f, st ? st->shape : NULL); // a named portal may be run at any time
+        run_named(f, st ? st->shape : NULL);
 }
 
 static void forward_describe(struct feed *f, const struct frame *fr) {
@@ -550,7 +593,9 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
     if (!msg_execute_read(fr->body, fr->body_len, &m))
         return session_go_opaque(s);
     if (!m.portal.len)
-        run_shape(f, s->portal ? s->portal->shape : NULL);
+        (void)run_shape(f, s->portal ? s->portal->shape : NULL);
+    else if (s->named_portals) // it was noted when it was bound, and what it does happens now
+        note_unknown(s);
     // The client may go on with an unnamed portal that has more to give, inside a transaction also in a later
     // unit. Nothing of ours must take its place.
     if (!m.portal.len)
@@ -620,7 +665,7 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
         put_parsed(s, first, NULL);
     } else if (fr->type == F_BIND && head_string(f, &at, &first) && head_string(f, &at, &second)) {
         if (first.len)
-            note_unknown(s);
+            run_named(f, NULL);
         else
             bind_portal(s, session_statement(s, second));
     } else {

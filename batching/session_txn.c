@@ -16,6 +16,17 @@
 
 // ---- what statements do to a transaction
 
+void session_txn_lose_level(struct owed *o) {
+    o->level = true;
+    o->isolation = ISOLATION_UNKNOWN;
+}
+
+// SET LOCAL of one of these changes neither what a statement means nor whether it may be folded.
+static bool is_harmless(const char *setting) {
+    return strchr(setting, '.') || strcmp(setting, "statement_timeout") == 0 ||
+           strcmp(setting, "lock_timeout") == 0;
+}
+
 static void note_level(struct owed *o, const struct parsed *p) {
     for (int i = 0; i < p->n_settings; i++) {
         const struct parsed_setting *set = &p->settings[i];
@@ -25,6 +36,7 @@ static void note_level(struct owed *o, const struct parsed *p) {
         } else if (strcmp(set->name, "transaction_read_only") != 0 &&
                    strcmp(set->name, "transaction_deferrable") != 0) {
             o->spends = true;
+            o->local |= !is_harmless(set->name);
         }
     }
 }
@@ -40,7 +52,7 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
         if (shape)
             note_level(o, shape->parsed);
         else
-            o->spends = true;
+            o->spends = o->local = true;
         return;
     case STATEMENT_COMMIT:
     case STATEMENT_ROLLBACK:
@@ -49,8 +61,10 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
     case STATEMENT_READ: // one that may not be plain puts the session in doubt, which says so
         o->spends |= shape && shape->parsed->reason == REASON_LOCKING;
         return;
-    case STATEMENT_SAVEPOINT:
     case STATEMENT_ROLLBACK_TO: // what was spent stays so
+        o->returns = true;
+        return;
+    case STATEMENT_SAVEPOINT:
     case STATEMENT_HARMLESS:
     case STATEMENT_DEALLOCATE:
         return;
@@ -76,6 +90,13 @@ static void ask_identity(struct session *s) {
 // the level of the one before it, and counts as its continuation.
 void session_txn_ended(struct session *s, const struct owed *o, char before) {
     struct transaction *t = &s->transaction;
+    if (s->txn != before)
+        ahead_drop(s); // also what others have loaded for it meanwhile
+    // Settings and definitions go back with it, which no statement names.
+    bool back = o->returns || o->ends || s->txn == 'I';
+    if (before != 'I' && back && (t->spent || o->spends))
+        session_identity_moved(&s->engine->identities, &s->identity);
+    s->named_portals &= s->txn != 'I' || s->n_forward;
     if (s->txn == 'I') {
         *t = (struct transaction){0};
         return;
@@ -86,10 +107,12 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     t->portal |= o->portal;
     ask_identity(s);
     // A statement that failed has set nothing; which of a unit's did is not known.
-    t->spent |= o->spends || (o->ends && o->begins) || (o->error && (o->begins || o->level));
-    if (o->level)
-        t->isolation = (enum identity_isolation)o->isolation;
-    t->level |= o->level;
+    bool lost = (o->ends && o->begins) || (o->error && (o->begins || o->level));
+    t->spent |= o->spends || lost;
+    t->local |= o->local;
+    if (lost || o->level)
+        t->isolation = lost ? ISOLATION_UNKNOWN : (enum identity_isolation)o->isolation;
+    t->level |= lost || o->level;
 }
 
 void session_note_write(struct session *s, const struct parsed *p) {
@@ -130,7 +153,7 @@ enum reason session_txn_reason(const struct session *s) {
 bool session_is_apart(const struct session *s) {
     const struct transaction *t = &s->transaction;
     bool level = level_of(t) == ISOLATION_READ_COMMITTED || level_of(t) == ISOLATION_REPEATABLE_READ;
-    return s->txn == 'T' && t->known && t->may_idle && !t->portal && level &&
+    return s->txn == 'T' && t->known && t->may_idle && !t->portal && !t->local && level &&
            session_txn_reason(s) != REASON_NONE;
 }
 

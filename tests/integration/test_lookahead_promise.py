@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What lookahead promises, where it is hard to keep: transactions whose level is not what was said last, settings that go back with a
+transaction, writes that no statement names, and loops of two sessions at once.
+
+Rows are changed by a direct connection, which pgfold knows nothing of: who is answered from what was loaded ahead reads "old", who is
+answered by the server reads "new". Each test shows first that its loop is answered from what is held."""
+import contextlib
+import os
+import signal
+import time
+
+import proto
+import pytest
+from proto import SYNC, bind, execute, parse, query, unit
+
+pytestmark = pytest.mark.pgfold
+
+KEYS = 40
+SCHEMA = """
+CREATE TABLE writer (id int PRIMARY KEY, name text);
+CREATE TABLE novel (id int PRIMARY KEY, writer_id int REFERENCES writer, title text, at timestamptz);
+CREATE INDEX ON novel (writer_id);
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+INSERT INTO writer SELECT i, 'writer ' || i FROM generate_series(1, 40) i;
+INSERT INTO novel SELECT i, i, 'old', '2024-06-01 00:00+00' FROM generate_series(1, 40) i;
+ANALYZE writer, novel
+"""
+PATIENT = {"lookahead.max_gap": "1s", "batching.check_one_in": "0", "lookahead.max_age": "60s"}
+YOUNG = {"lookahead.max_gap": "1s", "batching.check_one_in": "0", "lookahead.max_age": "300ms"}
+RR = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+
+
+@pytest.fixture(scope="module")
+def promise(pg):
+    with pg.admin("postgres") as c:
+        c.sql("CREATE DATABASE promise OWNER app")
+    with pg.admin("promise") as c:
+        for statement in SCHEMA.split(";\n"):
+            c.sql(statement)
+    return pg
+
+
+@pytest.fixture
+def direct(promise):
+    with promise.admin("promise") as c:
+        c.sql("UPDATE novel SET title = 'old'")
+        yield c
+
+
+@pytest.fixture
+def opened():
+    with contextlib.ExitStack() as stack:
+        def connect(end, **kw):
+            return stack.enter_context(end.connect(database="promise", **kw))
+        yield connect
+
+
+TITLE = "SELECT title FROM novel WHERE writer_id = %s"
+
+
+def simple(c, key, sql=TITLE):
+    got = c.ask(query(sql % key))
+    assert not proto.errors(got), proto.errors(got)
+    return [r[0].decode() for r in proto.rows(got)]
+
+
+def extended(c, key, sql=TITLE):
+    got = c.ask(unit(sql % "$1", [key]))
+    assert not proto.errors(got), proto.errors(got)
+    return [r[0].decode() for r in proto.rows(got)]
+
+
+def listed(c):
+    return c.sql("SELECT id, name FROM writer ORDER BY id")
+
+
+def hold(c, direct, ask=simple, first=1):
+    """Loops until rows are held, which the direct connection makes out of date. The next key; those behind it are held."""
+    listed(c)
+    for key in range(first, first + 9):
+        assert ask(c, key) == ["old"]
+    direct.sql("UPDATE novel SET title = 'new'")
+    assert ask(c, first + 9) == ["old"], "nothing was loaded ahead"
+    return first + 10
+
+
+def prove(c, direct):
+    """The session is proven and the lookup's group vetted, outside transactions."""
+    for key in range(hold(c, direct), KEYS + 1):
+        simple(c, key)
+    direct.sql("UPDATE novel SET title = 'old'")
+
+
+def fails(c, sql):
+    assert proto.errors(c.ask(query(sql)))
+
+
+# ---- a transaction's level
+
+def failed_set(c):
+    c.sql("BEGIN")
+    c.sql("SELECT id FROM writer WHERE id = 1")
+    c.sql("SAVEPOINT a")
+    fails(c, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    c.sql("ROLLBACK TO a")
+
+
+def second_begin(c):
+    c.sql("BEGIN")
+    c.sql("SELECT id FROM writer WHERE id = 1")
+    c.sql("SAVEPOINT a")
+    fails(c, RR)
+    c.sql("ROLLBACK TO a")
+
+
+def set_by_name(c):
+    c.sql(RR)
+    c.sql("SET transaction_isolation = 'read committed'")
+
+
+def set_local_by_name(c):
+    c.sql(RR)
+    c.sql("SET LOCAL transaction_isolation = 'read committed'")
+
+
+def reset_by_name(c):
+    c.sql(RR)
+    c.sql("RESET transaction_isolation")
+
+
+def in_one_message(c):
+    c.sql(RR)
+    c.sql("COMMIT; BEGIN")
+
+
+def in_one_unit(c):
+    c.sql(RR)
+    got = c.ask(parse("COMMIT"), bind(), execute(), parse("BEGIN"), bind(), execute(), SYNC)
+    assert not proto.errors(got)
+
+
+LEVELS = [failed_set, second_begin, set_by_name, set_local_by_name, reset_by_name, in_one_message, in_one_unit]
+
+
+@pytest.mark.parametrize("begin", LEVELS)
+def test_level(direct, start_pgfold, opened, begin):
+    """All of them end in READ COMMITTED."""
+    c = opened(start_pgfold(YOUNG))
+    prove(c, direct)
+    begin(c)
+    listed(c)
+    for key in range(1, 21):
+        assert simple(c, key) == ["old"]
+    assert c.value("SHOW transaction_isolation") == "read committed"
+    listed(c)
+    for key in range(1, 11):
+        assert simple(c, key) == ["old"]
+    direct.sql("UPDATE novel SET title = 'new'")
+    time.sleep(0.5)
+    assert simple(c, 11) == ["new"]
+    c.sql("ROLLBACK")
+
+
+def test_begin_while_another_loads(direct, start_pgfold, opened):
+    """What another session's connection has loaded is not of this one's snapshot."""
+    p = start_pgfold(PATIENT)
+    first, second = opened(p), opened(p)
+    prove(first, direct)
+    prove(second, direct)
+    pid = int(first.value("SELECT pg_backend_pid()"))
+    second.sql("SET work_mem = '5MB'")  # and back: its own trail and what it holds are gone
+    time.sleep(1.5)
+    second.sql("SET work_mem = '4MB'")
+    first.sql("SET work_mem = '4MB'")
+    listed(first)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        first.send(query(RR))
+        time.sleep(0.1)
+        for key in range(1, 6):
+            assert simple(second, key) == ["old"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    first.ready()
+    direct.sql("UPDATE novel SET title = 'new'")
+    assert first.value("SELECT title FROM novel WHERE id = 20") == "new"
+    assert simple(first, 20) == ["new"]
+    first.sql("ROLLBACK")
+
+
+# ---- settings that go back
+
+AT = "SELECT title FROM novel WHERE at >= '2024-06-01 00:00' AND writer_id = %s"
+
+
+def at(c, key):
+    return simple(c, key, AT)
+
+
+def test_set_local_time_zone(direct, start_pgfold, opened):
+    """What is prepared in a transaction with a time zone of its own is not run outside it."""
+    c = opened(start_pgfold(PATIENT))
+    c.sql("SET TimeZone = 'UTC'")
+    prove(c, direct)
+    c.sql("BEGIN")
+    c.sql("SET LOCAL TimeZone = 'Pacific/Honolulu'")  # 00:00 there is 10:00 in UTC
+    listed(c)
+    for key in range(1, 11):
+        assert at(c, key) == []
+    c.sql("COMMIT")
+    listed(c)
+    for key in range(1, 31):
+        assert at(c, key) == ["old"]
+
+
+@pytest.mark.parametrize("back", ["ROLLBACK", "ROLLBACK TO a"])
+def test_set_time_zone_rolled_back(direct, start_pgfold, opened, back):
+    c = opened(start_pgfold(PATIENT))
+    c.sql("SET TimeZone = 'UTC'")
+    prove(c, direct)
+    c.sql("BEGIN")
+    c.sql("SAVEPOINT a")
+    c.sql("SET TimeZone = 'Pacific/Honolulu'")
+    listed(c)
+    for key in range(1, 21):
+        assert at(c, key) == []
+    c.sql(back)
+    if c.status == "I":  # as many as the session folds with itself
+        got = c.ask(*[query(AT % key) for key in range(21, 41)], count=20)
+        assert [r[0] for r in proto.rows(got)] == [b"old"] * 20
+    else:
+        for key in range(21, 41):
+            assert at(c, key) == ["old"]
+
+
+def test_verdict_under_set_local(direct, promise, start_pgfold, opened, folding):
+    """The catalogue's answer under a search_path of a transaction's own says nothing about the session outside it."""
+    for statement in ["CREATE SCHEMA one", "CREATE SCHEMA two", "CREATE TABLE one.doc (id int PRIMARY KEY, writer_id int, tenant text)",
+                      "CREATE TABLE two.doc (LIKE one.doc INCLUDING ALL)", "GRANT USAGE ON SCHEMA one, two TO PUBLIC",
+                      "GRANT ALL ON one.doc, two.doc TO PUBLIC",
+                      "INSERT INTO one.doc SELECT i * 2 + j, i, (ARRAY['a', 'b'])[j + 1] FROM generate_series(1, 40) i, generate_series(0, 1) j",
+                      "INSERT INTO two.doc SELECT * FROM one.doc", "ALTER TABLE one.doc ENABLE ROW LEVEL SECURITY",
+                      "CREATE POLICY p ON one.doc USING (tenant = current_setting('app.tenant', true))",
+                      "CREATE FUNCTION be(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN set_config(''app.tenant'', $1, false); END'"]:
+        direct.sql(statement)
+    p = start_pgfold(PATIENT)
+    sql = "SELECT max(tenant) FROM doc WHERE writer_id = %s"  # of no table's column
+
+    def be(c, tenant):
+        c.sql("SET search_path = one, public")
+        c.sql("SELECT be('%s')" % tenant)
+        for key in range(1, 9):
+            simple(c, key)
+    tenants = "ab" * 6
+    conns = [opened(p) for _ in tenants]
+    for c, tenant in zip(conns, tenants):
+        be(c, tenant)
+    c = opened(p)
+    be(c, "c")
+    c.sql("BEGIN")
+    c.sql("SET LOCAL search_path = two, public")
+    listed(c)
+    for key in range(1, 11):
+        assert simple(c, key, sql) == ["b"]
+    c.sql("COMMIT")
+    with folding.locked("doc", database="promise"):
+        for key, d in enumerate(conns, 1):
+            d.send(query(sql % key))
+    got = [[r[0].decode() for r in proto.rows(d.ready())] for d in conns]
+    assert got == [[t] for t in tenants]
+
+
+# ---- own writes
+
+@pytest.mark.parametrize("begin", ["BEGIN", RR])
+def test_named_portal_that_writes(direct, start_pgfold, opened, begin):
+    c = opened(start_pgfold(PATIENT))
+    prove(c, direct)
+    c.sql(begin)
+    c.ask(parse("UPDATE novel SET title = 'mine' WHERE id >= $1", "w", [23]), bind([20], "w", "later"), SYNC)
+    listed(c)
+    for key in range(1, 11):
+        assert simple(c, key) == ["old"]
+    got = c.ask(execute(portal="later"), SYNC)
+    assert not proto.errors(got)
+    assert simple(c, 20) == ["mine"]
+    c.sql("ROLLBACK")
+
+
+@pytest.mark.parametrize("ask", [simple, extended])
+def test_lock_and_read(direct, start_pgfold, opened, ask):
+    c = opened(start_pgfold(PATIENT))
+    prove(c, direct)
+    c.sql("BEGIN")
+    key = hold(c, direct, ask)
+    ask(c, key, "SELECT name FROM writer WHERE id = %s FOR UPDATE")
+    assert ask(c, key) == ["new"]
+    c.sql("ROLLBACK")
