@@ -302,8 +302,18 @@ static const char with_rest[] =
     "CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) AS x(id) WHERE x.id <> 0), "
     "k AS (SELECT r.oid AS id FROM r WHERE r.relhassubclass UNION SELECT i.inhrelid FROM k "
     "JOIN pg_catalog.pg_inherits i ON i.inhparent = k.id), "
-    // whose writes reach them: their trees of inheritance, and what foreign keys pass on
-    "w AS (SELECT r.oid AS id FROM r WHERE r.oid IS NOT NULL UNION SELECT x.id FROM w CROSS JOIN LATERAL ("
+    // Writes to these reach them: to themselves; to a table with a trigger of a user's, a rule, or a default
+    // that calls a user's function, each of which may write anywhere; and to what passes a write on to one of
+    // them: the rest of its tree of inheritance, and what its foreign keys cascade from. Extensions'
+    // functions in C make ids. An array, or the planner believes in many rows and compiles the query.
+    // 16384: FirstNormalObjectId; 1255 pg_proc, 2604 pg_attrdef.
+    "w AS ((SELECT r.oid AS id FROM r WHERE r.oid IS NOT NULL UNION ALL SELECT u.id FROM "
+    "pg_catalog.unnest(ARRAY(SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE t.tgfoid >= 16384 "
+    "UNION ALL SELECT e.ev_class FROM pg_catalog.pg_rewrite e WHERE e.oid >= 16384 AND e.ev_type <> '1' "
+    "UNION ALL SELECT d.adrelid FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend p ON p.classid = 2604 "
+    "AND p.objid = d.oid AND p.refclassid = 1255 AND p.refobjid >= 16384 JOIN pg_catalog.pg_proc f "
+    "ON f.oid = p.refobjid WHERE f.provolatile = 'v' AND f.prolang NOT IN (12, 13))) AS u(id)) "
+    "UNION SELECT x.id FROM w CROSS JOIN LATERAL ("
     "SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = w.id UNION ALL "
     "SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = w.id UNION ALL "
     "SELECT f.confrelid FROM pg_catalog.pg_constraint f WHERE f.conrelid = w.id AND f.contype = 'f' AND "
@@ -480,18 +490,14 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
     return ok;
 }
 
-// These, and what else writes: tables with triggers that are not the server's own, or rules, and whatever
-// passes a write on. Their number, and behind it their names; none when there are too many. A write to a
-// table whose name is not plain counts for all tables, see writes.c. 16384: FirstNormalObjectId.
+// These, views and foreign tables. Their number, and behind it their names; none when there are too many. A
+// write to a table whose name is not plain counts for all tables, see writes.c.
 static const char writer_facts[] =
     ", (SELECT CASE WHEN pg_catalog.count(*) <= 512 THEN pg_catalog.concat(pg_catalog.count(z.x), "
     "pg_catalog.chr(10), pg_catalog.string_agg(z.x, pg_catalog.chr(10))) END FROM (SELECT "
     "CASE WHEN c.relname ~ '^[ -~]+$' THEN c.relname::pg_catalog.text END "
     "FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND (c.relkind IN ('v', 'f') "
-    "OR c.oid IN (SELECT w.id FROM w) OR c.relhastriggers AND c.oid IN (SELECT t.tgrelid FROM "
-    "pg_catalog.pg_trigger t WHERE t.tgfoid >= 16384 AND NOT t.tgisinternal) "
-    "OR c.relhasrules AND c.oid IN (SELECT e.ev_class FROM pg_catalog.pg_rewrite e WHERE e.ev_type <> '1'))"
-    ") AS z(x))";
+    "OR c.oid IN (SELECT w.id FROM w))) AS z(x))";
 
 bool vet_query(const struct shape *s, int key, struct buf *out) {
     const struct parsed *p = s->parsed;

@@ -296,3 +296,35 @@ def test_lock_and_read(direct, start_pgfold, opened, ask):
     ask(c, key, "SELECT name FROM writer WHERE id = %s FOR UPDATE")
     assert ask(c, key) == ["new"]
     c.sql("ROLLBACK")
+
+
+# ---- writes that no statement names
+
+HIDDEN = {
+    "default": ["CREATE TABLE w_default (id int, n int DEFAULT rewrite())", "INSERT INTO w_default VALUES (1)"],
+    "cascade": ["CREATE TABLE w_top (id int PRIMARY KEY); CREATE TABLE w_low (id int REFERENCES w_top ON DELETE CASCADE); "
+                "CREATE TRIGGER t AFTER DELETE ON w_low FOR EACH ROW EXECUTE FUNCTION rewriting_trigger(); "
+                "INSERT INTO w_top VALUES (1); INSERT INTO w_low VALUES (1)", "DELETE FROM w_top"],
+    "partition": ["CREATE TABLE w_part (id int) PARTITION BY RANGE (id); CREATE TABLE w_part1 PARTITION OF w_part FOR VALUES FROM (0) TO (9); "
+                  "CREATE TRIGGER t AFTER INSERT ON w_part1 FOR EACH ROW EXECUTE FUNCTION rewriting_trigger()", "INSERT INTO w_part VALUES (1)"],
+    "child": ["CREATE TABLE w_kin (id int); CREATE TABLE w_kid () INHERITS (w_kin); INSERT INTO w_kid VALUES (1); "
+              "CREATE TRIGGER t AFTER UPDATE ON w_kid FOR EACH ROW EXECUTE FUNCTION rewriting_trigger()", "UPDATE w_kin SET id = 2"],
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_hidden_write(direct, start_pgfold, opened, how):
+    direct.sql("CREATE OR REPLACE FUNCTION rewrite() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$UPDATE novel SET title = 'new'; SELECT 1$$")
+    direct.sql("CREATE OR REPLACE FUNCTION rewriting_trigger() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+               "$$BEGIN UPDATE novel SET title = 'new'; RETURN NULL; END$$")
+    made, write = HIDDEN[how]
+    direct.sql(made)
+    direct.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
+    p = start_pgfold(PATIENT)
+    c, other = opened(p), opened(p)
+    prove(c, direct)
+    listed(c)
+    for key in range(1, 11):
+        assert simple(c, key) == ["old"]
+    other.sql(write)
+    assert simple(c, 11) == ["new"]
