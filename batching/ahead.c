@@ -156,7 +156,8 @@ static bool is_fresh(const struct ahead *a, const struct session *s, struct batc
         return false;
     if (session_snapshot_is_fixed(s))
         return true;
-    if (now > a->last_answer + l->ahead_gap || now > b->started + l->ahead_age ||
+    uint64_t since = a->last_answer > b->started ? a->last_answer : b->started; // no pause before it matters
+    if (now > since + l->ahead_gap || now > b->started + l->ahead_age ||
         database_has_changed(s->database, b->ahead.seq, &b->group->writers))
         return false;
     b->ahead.seq = s->database->seq;
@@ -309,21 +310,25 @@ static uint64_t age_limit(const struct session *s) {
 }
 
 // Near the end of a loop every lookup would ask in vain.
-static void note_barren(struct ahead *a, const struct group *g) {
+static void note_barren(struct ahead *a, const struct group *g, bool both_ways) {
     a->barren = g->id;
     a->barren_since = a->trail.serial;
+    a->barren_both_ways = both_ways;
 }
 
-static bool is_barren(const struct ahead *a, const struct group *g) {
-    return a->barren == g->id && a->barren_since == a->trail.serial;
+static bool is_barren(const struct ahead *a, const struct group *g, bool both_ways) {
+    return a->barren == g->id && a->barren_since == a->trail.serial && a->barren_both_ways >= both_ways;
 }
 
 // The key of the lookup in front, which compares its own answer with the batch's.
-static bool add_checked(struct batch *b, const struct key *keys) {
-    bool added = batch_add_key(b, keys);
-    b->ahead.used[0] = added;
-    b->ahead.n_used = added;
-    return added;
+static void add_checked(struct batch *b, const struct key *keys) {
+    uint32_t n = b->n_keys;
+    b->max_keys++; // there is room for one more
+    if (!batch_add_key(b, keys) || b->n_keys == n)
+        return;
+    b->ahead.used[n] = true;
+    b->ahead.n_used++;
+    b->ahead.checks = true;
 }
 
 bool ahead_join_checked(struct lookup *l) {
@@ -335,32 +340,34 @@ bool ahead_join_checked(struct lookup *l) {
     return false;
 }
 
-// `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
-static void load(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
-                 const struct key *keys, const uint8_t *unit, size_t len, bool checked) {
-    struct engine *e = s->engine;
-    struct association *association = guess->association;
-    unsigned max = association_window(association, e->now, age_limit(s),
-                                      guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys));
+// The coming keys, as a batch that is not sent yet; NULL: there are none, or it is not the time.
+static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
+                            const struct key *keys) {
+    const struct engine *e = s->engine;
+    unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
+    unsigned max = association_window(guess->association, e->now, age_limit(s), most);
     size_t bytes = room(a);
-    if (!max || bytes < 4096 || is_loading(a, g) || !engine_may_look_ahead(e, g->shape->parsed))
-        return;
-    struct batch *b = batch_create_ahead(g, max + checked, bytes);
-    if (!b)
-        return;
-    if (checked && !add_checked(b, keys)) {
-        batch_destroy(b);
-        return;
-    }
+    if (!max || bytes < 4096 || is_loading(a, g) || is_barren(a, g, guess->turns) ||
+        !engine_may_look_ahead(e, g->shape->parsed))
+        return NULL;
+    struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
-    predict_gather(guess, g, keys, b, is_held, &holding);
-    if (b->n_keys == checked) {
-        batch_destroy(b);
-        note_barren(a, g);
-        return;
-    }
+    if (b)
+        predict_gather(guess, g, keys, b, is_held, &holding);
+    if (!b || b->n_keys)
+        return b;
+    batch_destroy(b);
+    note_barren(a, g, guess->turns);
+    return NULL;
+}
+
+// `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
+static void load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
+                 const uint8_t *unit, size_t len) {
+    struct engine *e = s->engine;
+    struct group *g = b->group;
     if (!association->window)
-        association->window = max;
+        association->window = b->max_keys;
     b->pattern = unit;
     b->pattern_len = len;
     b->ahead.home = a;
@@ -372,7 +379,7 @@ static void load(struct session *s, struct ahead *a, struct group *g, const stru
     b->ahead.next = a->loading;
     a->loading = b;
     e->counters.ahead_batches++;
-    e->counters.ahead_keys += b->n_keys - checked;
+    e->counters.ahead_keys += b->n_keys - b->ahead.checks;
     use(a);
     engine_start_batch(e, b);
     session_run_batch(s, b); // may end it
@@ -438,16 +445,23 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct ahead *a = locate(s, g, l->keys, &guess);
     if (!a)
         return;
+    struct batch *b = gather(s, a, g, &guess, l->keys);
+    if (!b)
+        return;
     bool checked = check_draw(s->engine, l);
     if (checked)
         check_start(s->engine, l);
     else
         engine_run_lookup(l); // stays until its answer has come
-    if (s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
+    if (s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT)) {
+        batch_destroy(b);
         return;
+    }
     l->loop = a;
     a->refs++;
-    load(s, a, g, &guess, l->keys, l->bytes, l->len, checked);
+    if (checked)
+        add_checked(b, l->keys);
+    load(s, a, b, guess.association, l->bytes, l->len);
 }
 
 static unsigned left_of(const struct ahead *a, const struct group *g) {
@@ -466,8 +480,10 @@ static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t
         return;
     bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
     association_asked(association, s->engine->now);
-    if (found && !is_barren(a, g) && association_is_low(association, left_of(a, g)) && may_load(s))
-        load(s, a, g, &guess, hit->keys, unit, len, false);
+    bool low = found && association_is_low(association, left_of(a, g)) && may_load(s);
+    struct batch *b = low ? gather(s, a, g, &guess, hit->keys) : NULL;
+    if (b)
+        load(s, a, b, association, unit, len);
 }
 
 void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {

@@ -49,6 +49,8 @@ struct association {
     uint32_t latency;          // microseconds that a batch takes, moving average
     uint32_t cost;             // nanoseconds for one key, moving average
     uint64_t last_asked;       // microseconds
+    unsigned failures;         // batches in a row of which hardly any key was asked for
+    uint64_t last_ended;       // microseconds: of the last of them
     uint64_t off_until, pause; // nothing is loaded before; the next pause
 };
 
@@ -64,6 +66,7 @@ struct ahead {
     uint64_t epoch;        // counts what has dropped the answers
     uint64_t barren;       // id of the group for which nothing was left to load,
     uint64_t barren_since; // as long as the trail's last result is this one
+    bool barren_both_ways; // also among the rows before
     uint64_t last_answer;  // microseconds: of the loop's
     uint64_t last_used;    // microseconds
     size_t held_bytes, charged;

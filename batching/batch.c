@@ -118,12 +118,12 @@ struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer
 }
 
 struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer) {
-    struct batch *b = create(g, 0, max, max_answer);
+    struct batch *b = create(g, 0, max + 1, max_answer); // one more for a key that is checked
     if (!b)
         return NULL;
     b->max_keys = max;
     b->own = buf_make(MAX_KEY_BYTES);
-    b->ahead.used = calloc(max, sizeof *b->ahead.used);
+    b->ahead.used = calloc(max + 1, sizeof *b->ahead.used);
     if (b->ahead.used)
         return b;
     batch_destroy(b);

@@ -399,6 +399,8 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
 #define FIRST_LINKED 100
 #define FIRST_LEARNT 25
 #define LEAST        4
+#define COST_KEYS    16
+#define FAILURES     4 // in a row
 #define FIRST_PAUSE  100000
 #define LAST_PAUSE   60000000
 
@@ -436,20 +438,28 @@ void association_asked(struct association *a, uint64_t now) {
 void association_grow(struct association *a, unsigned max) {
     a->window = a->window >= max / 2 ? max : 2 * a->window;
     a->pause = 0;
+    a->failures = 0;
 }
 
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
     a->latency = average(a->latency, took);
-    a->cost = average(a->cost, (took > lone ? took - lone : 0) * 1000 / n_keys);
+    if (n_keys >= COST_KEYS) // of fewer it is mostly the way there and back
+        a->cost = average(a->cost, (took > lone ? took - lone : 0) * 1000 / n_keys);
 }
 
+// What one pause in the loop has made stale counts once. A pause now and then is no reason to stop: only
+// where one batch after the other serves for nothing, nothing is loaded for a while.
 void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used) {
-    if (4 * n_used >= n_keys)
+    if (4 * n_used >= n_keys) {
+        a->failures = 0;
         return;
-    // A pause may have come between in a loop that goes on; who has asked for none goes another way.
-    uint32_t less = a->window / (n_used ? 2 : 4);
-    a->window = 2 * n_used > less ? 2 * n_used : less;
-    if (a->window > LEAST)
+    }
+    if (now == a->last_ended || now < a->off_until)
+        return;
+    a->last_ended = now;
+    uint32_t half = a->window / 2 > LEAST ? a->window / 2 : LEAST;
+    a->window = 2 * n_used > half ? 2 * n_used : half;
+    if (++a->failures < FAILURES)
         return;
     a->window = LEAST;
     a->pause = !a->pause ? FIRST_PAUSE : 2 * a->pause < LAST_PAUSE ? 2 * a->pause : LAST_PAUSE;

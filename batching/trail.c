@@ -151,7 +151,19 @@ static bool result_grow(struct trail *t, struct trail_result *r) {
     return true;
 }
 
+#define SMALL 16 // rows that are searched without an index, behind a filter
+
+static bool filter_has(const struct trail_result *r, enum trail_kind kind, uint64_t hash) {
+    return r->filter[kind][hash >> 6 & 1] >> (hash & 63) & 1;
+}
+
+static void filter_add(struct trail_result *r, enum trail_kind kind, uint64_t hash) {
+    r->filter[kind][hash >> 6 & 1] |= (uint64_t)1 << (hash & 63);
+}
+
 static bool store(struct trail *t, struct trail_result *r, unsigned column, const struct key *k) {
+    if (r->n_rows < SMALL)
+        filter_add(r, r->columns.columns[column].kind, key_hash(k, 0));
     struct trail_cell *cell = &r->cells[(size_t)r->n_rows * r->columns.n + column];
     if (k->kind == KEY_PLAIN) {
         memcpy(cell->bytes, k->of.bytes, sizeof cell->bytes);
@@ -319,8 +331,6 @@ bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
     return r != t->recorder.result;
 }
 
-#define SMALL 16 // rows that are searched without an index
-
 static bool scan_column(const struct trail_result *r, unsigned column, const struct key *value,
                         uint32_t *row) {
     bool text = r->columns.columns[column].kind == TRAIL_TEXT;
@@ -363,8 +373,10 @@ bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, co
     return false;
 }
 
-static bool find_in_result(struct trail *t, enum trail_kind kind, const struct key *value,
+static bool find_in_result(struct trail *t, enum trail_kind kind, const struct key *value, uint64_t hash,
                            struct trail_place *p) {
+    if (p->result->n_rows <= SMALL && !filter_has(p->result, kind, hash))
+        return false;
     for (; p->column < p->result->columns.n; p->column++)
         if (p->result->columns.columns[p->column].kind == kind &&
             trail_find_row(t, p->result, p->column, value, &p->row))
@@ -373,6 +385,7 @@ static bool find_in_result(struct trail *t, enum trail_kind kind, const struct k
 }
 
 bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, struct trail_place *p) {
+    uint64_t hash = key_hash(value, 0);
     if (p->result) {
         p->column++;
     } else {
@@ -380,7 +393,7 @@ bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, 
         p->column = 0;
     }
     for (; p->result; p->result = p->result->next, p->column = 0)
-        if (trail_is_whole(t, p->result) && find_in_result(t, kind, value, p))
+        if (trail_is_whole(t, p->result) && find_in_result(t, kind, value, hash, p))
             return true;
     return false;
 }

@@ -18,7 +18,7 @@
 #define TRAIL_MAX_TEXT    64 // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
 
-enum trail_kind { TRAIL_NOTHING, TRAIL_INTEGER, TRAIL_UUID, TRAIL_TEXT };
+enum trail_kind { TRAIL_NOTHING, TRAIL_INTEGER, TRAIL_UUID, TRAIL_TEXT, TRAIL_KINDS };
 
 // The kind of a type, TRAIL_NOTHING for those that are not kept.
 enum trail_kind trail_kind_of(uint32_t type);
@@ -71,6 +71,7 @@ struct trail_result {
     uint32_t *index[TRAIL_MAX_COLUMNS];   // of n_slots slots: row + 1; made when first searched
     uint32_t distinct[TRAIL_MAX_COLUMNS]; // values; 0: not counted
     uint32_t n_slots;
+    uint64_t filter[TRAIL_KINDS][2]; // of a small one: a bit for each value's hash, by kind
     struct trail_target targets[TRAIL_MAX_TARGETS];
     unsigned next_target; // to be given up
     bool followed;
