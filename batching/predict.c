@@ -450,8 +450,11 @@ void association_loaded(struct association *a, uint64_t took, uint64_t lone, uns
 // What one pause in the loop has made stale counts once. A pause now and then is no reason to stop: only
 // where one batch after the other serves for nothing, nothing is loaded for a while.
 void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used) {
-    if (4 * n_used >= n_keys) {
+    unsigned share = n_keys <= LEAST ? 2 : 4; // where little is loaded, more of it must be of use
+    if (share * n_used >= n_keys) {
         a->failures = 0;
+        if (a->window < FIRST_LINKED) // a loop that skips rows gets back what a pause has cost it
+            a->window *= 2;
         return;
     }
     if (now == a->last_ended || now < a->off_until)
