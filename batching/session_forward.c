@@ -104,7 +104,8 @@ static bool prepares(const struct shape *shape) {
 static void note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
                            bool changes) {
     session_txn_note(o, kind, shape);
-    if (kind != STATEMENT_READ || (shape && shape->parsed->reason == REASON_LOCKING))
+    bool plain = kind == STATEMENT_READ && !(shape && shape->parsed->reason == REASON_LOCKING);
+    if (!plain && kind != STATEMENT_DEALLOCATE)
         ahead_drop(s); // who waited for a lock reads what was written meanwhile
     switch (kind) {
     case STATEMENT_READ: // told before it was forwarded
@@ -237,7 +238,8 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     note_statement(s, o, c->kind, c->shape, c->changes);
     if (c->kind == STATEMENT_OTHER && may_set_level(c->shape, c->reason))
         session_txn_lose_level(o);
-    o->reads = c->kind == STATEMENT_READ;
+    // FETCH and RETURNING list, too.
+    o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;
 }
 
 // A SELECT's effect, decided before its unit is opened, and noted in the unit's entry afterwards.
