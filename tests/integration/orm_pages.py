@@ -141,7 +141,10 @@ PROGRAMS = {
     "pdo": ({"command": lambda folder: ["php", "page_pdo.php"], "installed": lambda: php_has("pdo_pgsql", "pcntl")},
             ["prepared", "emulated", "disabled", "transactions"]),
     "dbi": ({"command": lambda folder: ["perl", "page_dbi.pl"], "installed": lambda: perl_has("DBD::Pg")}, ["autocommit", "transactions"]),
+    "dbix": ({"command": lambda folder: ["perl", "page_dbix.pl"], "installed": lambda: perl_has("DBIx::Class") and perl_has("DBD::Pg")}, []),
 }
+# Those that load lazily in a loop, in the way `loop`.
+LOOPS = ["sqlalchemy", "django", "peewee", "activerecord", "sequelize", "typeorm", "dbix"]
 CASES = [(library, way) for library, (_, ways) in PROGRAMS.items() for way in ways]
 
 

@@ -92,6 +92,28 @@ def test_page(pg, far, folder, start_pgfold, library, way):
         "failed": sorted({line.split("a batch failed")[1] for line in p.log().splitlines() if "a batch failed" in line})})
 
 
+LAZY = 0.1  # of a lazy loop's statements, at most, reach the server
+
+
+@pytest.mark.parametrize("library", orm_pages.LOOPS)
+def test_lazy_loop(pg, far, folder, start_pgfold, library):
+    """The classic N+1 page, unchanged, on one connection: the books, the profile and the reviews of each book of one author after the other."""
+    if not orm_pages.PROGRAMS[library][0]["installed"]():
+        pytest.skip(library + " is not installed")
+    expected, direct_ms, lookups = run_page(library, "loop", pg, folder, 2)
+    assert expected[0] == expected[1], "the page itself changes"
+    assert lookups >= 6 * orm_pages.N
+    if conftest.DIRECT:
+        return
+    p = start_pgfold({"lookahead.max_gap": "1s", "lookahead.max_age": "60s"})
+    with pg.admin("orms") as admin:
+        got, ms, _ = run_page(library, "loop", p, folder, ROUNDS, lambda: admin.sql("SELECT pg_stat_statements_reset()"))
+        at_server = statements(admin) / 2
+    assert all(page == expected[0] for page in got), difference(expected[0], got)
+    report(library=library, way="loop", lookups=lookups, statements=at_server, direct_ms=round(direct_ms, 1), pgfold_ms=round(ms, 1))
+    assert at_server <= LAZY * lookups
+
+
 TOGETHER = [("asyncpg", "fetch"), ("psycopg", "prepare"), ("django", "atomic"), ("sqlalchemy_async", "transactions"), ("sequelize", "pool"),
             ("activerecord", "prepared"), ("go", "pool"), ("jdbc", "cached")]
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: PostgreSQL
-"""Django, threads with the connection that each has. Argument: `autocommit` (the default) or `atomic` (as with ATOMIC_REQUESTS)."""
+"""Django, threads with the connection that each has. Argument: `autocommit` (the default) or `atomic` (as with ATOMIC_REQUESTS); `loop`: one
+connection that loads lazily."""
 import contextlib
 import sys
 
 import django
 from django.conf import settings
 
-from pages import PORT, book_of, serve_threads, tag_of, token_of
+from pages import N, PORT, book_of, serve_loop, serve_threads, tag_of, token_of
 
 settings.configure(INSTALLED_APPS=["__main__"], USE_TZ=True, DEFAULT_AUTO_FIELD="django.db.models.AutoField", DATABASES={"default": {
     "ENGINE": "django.db.backends.postgresql", "NAME": "orms", "USER": "app", "HOST": "127.0.0.1", "PORT": PORT, "CONN_MAX_AGE": None}})
@@ -95,4 +96,15 @@ def asker(work):
     return ask
 
 
+def loop():
+    page = []
+    for a in Author.objects.order_by("id")[:N]:
+        books = list(a.book_set.all())
+        page.append([plain(a), rows(books), plain(a.profile), [rows(b.review_set.all()) for b in books]])
+    return page
+
+
+if sys.argv[1] == "loop":
+    serve_loop(loop, django.get_version())
+    sys.exit()
 serve_threads({kind: asker(work) for kind, work in PAGE.items()}, django.get_version())

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: PostgreSQL
-"""Peewee over psycopg2, threads with the connection that each has; it commits behind every statement."""
+"""Peewee over psycopg2, threads with the connection that each has; it commits behind every statement. Argument: none, or `loop`: one
+transaction that loads lazily."""
+import sys
+
 import peewee as p
 
-from pages import PORT, book_of, serve_threads, tag_of, token_of
+from pages import N, PORT, book_of, serve_loop, serve_threads, tag_of, token_of
 
 db = p.PostgresqlDatabase("orms", user="app", host="127.0.0.1", port=PORT)
 
@@ -23,7 +26,7 @@ class Author(Model):
 
 
 class Profile(Model):
-    author = p.ForeignKeyField(Author)
+    author = p.ForeignKeyField(Author, backref="profiles")
     bio = p.TextField()
 
     class Meta:
@@ -58,7 +61,7 @@ class BookTag(Model):
 
 
 class Review(Model):
-    book = p.ForeignKeyField(Book)
+    book = p.ForeignKeyField(Book, backref="reviews")
     stars = p.IntegerField()
 
     class Meta:
@@ -82,6 +85,18 @@ def lazy_loads(i):
     return [book.__data__, book.author.__data__]
 
 
+@db.atomic()
+def loop():
+    page = []
+    for a in Author.select().order_by(Author.id).limit(N):
+        books = list(a.books)
+        page.append([a.__data__, [b.__data__ for b in books], a.profiles.get().__data__, [rows(b.reviews) for b in books]])
+    return page
+
+
+if sys.argv[1:] == ["loop"]:
+    serve_loop(loop, p.__version__)
+    sys.exit()
 serve_threads({
     "author": author,
     "books": books,

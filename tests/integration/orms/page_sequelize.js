@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Sequelize over node-postgres. Argument: `pool` or `transactions`.
+// Sequelize over node-postgres. Argument: `pool` or `transactions`; `loop`: lazily, one after the other.
 'use strict';
 const { Sequelize, DataTypes } = require('sequelize');
-const { N, PORT, bookOf, serve, tagOf, tokenOf, version } = require('./pages.js');
+const { N, PORT, bookOf, serve, serveLoop, tagOf, tokenOf, version } = require('./pages.js');
 
 const db = new Sequelize('orms', 'app', '', { host: '127.0.0.1', port: PORT, dialect: 'postgres', logging: false, pool: { min: N, max: N } });
 const plain = { timestamps: false, underscored: true };
@@ -36,5 +36,16 @@ const page = {
 };
 const within = process.argv[2] === 'transactions' ? ask => i => db.transaction(transaction => ask(i, { transaction })) : ask => i => ask(i, {});
 
-serve(Object.fromEntries(Object.entries(page).map(([kind, ask]) => [kind, within(ask)])), version('sequelize'),
+async function loop() {
+    const rows = [];
+    for (const a of await Author.findAll({ order: ['id'], limit: N })) {
+        const books = await a.getBooks(), profile = await a.getProfile(), reviews = [];
+        for (const b of books) reviews.push(await b.getReviews());
+        rows.push([a, books, profile, reviews]);
+    }
+    return rows;
+}
+
+if (process.argv[2] === 'loop') serveLoop(loop, version('sequelize'), () => db.close());
+else serve(Object.fromEntries(Object.entries(page).map(([kind, ask]) => [kind, within(ask)])), version('sequelize'),
     () => db.close());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// TypeORM over node-postgres.
+// TypeORM over node-postgres. Argument: none, or `loop`: lazily, one after the other.
 'use strict';
 require('reflect-metadata');
 const { DataSource, EntitySchema } = require('typeorm');
-const { N, PORT, bookOf, serve, tagOf, tokenOf, version } = require('./pages.js');
+const { N, PORT, bookOf, serve, serveLoop, tagOf, tokenOf, version } = require('./pages.js');
 
 const id = { type: 'int', primary: true };
 const Author = new EntitySchema({
@@ -24,20 +24,33 @@ const Book = new EntitySchema({
     columns: { id, title: { type: 'text' }, price: { type: 'numeric' }, position: { type: 'int' }, authorId: { type: 'int', name: 'author_id' } },
     relations: {
         author: { type: 'many-to-one', target: 'Author', joinColumn: { name: 'author_id' }, inverseSide: 'books', lazy: true },
+        reviews: { type: 'one-to-many', target: 'Review', inverseSide: 'book', lazy: true },
         tags: { type: 'many-to-many', target: 'Tag', lazy: true,
             joinTable: { name: 'book_tags', joinColumn: { name: 'book_id' }, inverseJoinColumn: { name: 'tag_id' } } },
     },
 });
 const Review = new EntitySchema({ name: 'Review', tableName: 'reviews',
-    columns: { id: { type: 'bigint', primary: true }, stars: { type: 'int' }, bookId: { type: 'int', name: 'book_id' } } });
+    columns: { id: { type: 'bigint', primary: true }, stars: { type: 'int' }, bookId: { type: 'int', name: 'book_id' } },
+    relations: { book: { type: 'many-to-one', target: 'Book', joinColumn: { name: 'book_id' }, inverseSide: 'reviews', lazy: true } } });
 const Tag = new EntitySchema({ name: 'Tag', tableName: 'tags', columns: { id, name: { type: 'varchar', length: 40 } } });
 
 const db = new DataSource({ type: 'postgres', host: '127.0.0.1', port: PORT, username: 'app', database: 'orms', entities: [Author, Profile, Book, Review, Tag],
     extra: { max: N } });
 const sorted = rows => rows.sort((a, b) => a.id - b.id);
 
+async function loop() {
+    const rows = [], plain = o => JSON.parse(JSON.stringify(o));
+    for (const a of await db.getRepository('Author').find({ order: { id: 'ASC' }, take: N })) {
+        const books = await a.books, profile = await a.profile, reviews = [];
+        for (const b of books) reviews.push(plain(await b.reviews));
+        rows.push([a.name, books.map(b => b.title), plain(profile), reviews]);
+    }
+    return rows;
+}
+
 async function main() {
     await db.initialize();
+    if (process.argv[2] === 'loop') return serveLoop(loop, version('typeorm'), () => db.destroy());
     const r = name => db.getRepository(name);
     await serve({
         author: i => r('Author').findOneBy({ id: i }),

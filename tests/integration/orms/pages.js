@@ -34,6 +34,16 @@ async function serve(requests, version, end) {
     await end();
 }
 
+// loop(): a page that touches one thing after the other, [author, books, profile, reviews of each book] of each author.
+async function serveLoop(loop, version, end) {
+    say({ ready: true, version });
+    for await (const _ of readline.createInterface({ input: process.stdin })) {
+        const start = process.hrtime.bigint(), page = await loop();
+        say({ ms: Number(process.hrtime.bigint() - start) / 1e6, lookups: page.reduce((n, row) => n + 2 + row[3].length, 0), page: { loop: page } });
+    }
+    await end();
+}
+
 const SQL = {
     author: ['SELECT id, tenant_id, name, email, token, deleted_at FROM authors WHERE id = $1', i => [i]],
     books: ['SELECT id, title, price, position, published FROM books WHERE author_id = $1 ORDER BY position', i => [i]],
@@ -58,4 +68,4 @@ function asked(run) {
     return Object.fromEntries(Object.entries(SQL).map(([kind, [text, values]]) => [kind, i => run(text, values(i), kind)]));
 }
 
-module.exports = { N, PORT, IDS, SQL, bookOf, tagOf, tokenOf, serve, asked, version };
+module.exports = { N, PORT, IDS, SQL, bookOf, tagOf, tokenOf, serve, serveLoop, asked, version };
