@@ -121,10 +121,19 @@ void ahead_drop(struct session *s) {
     struct ahead *a = s->ahead;
     s->ahead_since = s->engine->now;
     s->apart = 0;
+    s->apart_costs = false;
     if (!a)
         return;
     a->epoch++;
     drop_all(a, true);
+}
+
+void ahead_run_unvetted(struct session *s) {
+    unsigned apart = s->apart;
+    bool costs = s->apart_costs || (s->ahead && (s->ahead->held || s->ahead->loading));
+    ahead_drop(s);
+    s->apart = apart;
+    s->apart_costs = costs;
 }
 
 void ahead_session_gone(struct session *s) {
@@ -230,6 +239,13 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, str
     return found && is_on(s) && !s->n_lookups && !engine_is_forgotten(s->engine, s);
 }
 
+#define APART_WORTH 16 // answers for which the catalogue may be asked
+
+static void note_given(struct session *s) {
+    if (s->identity.state != IDENTITY_PROVEN && ++s->apart_given % APART_WORTH == 0 && s->apart_vets)
+        s->apart_vets--;
+}
+
 void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct ahead *a = hit->ahead;
     struct batch *b = hit->batch;
@@ -241,6 +257,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
         b->ahead.grown = true;
     }
     use(a);
+    note_given(l->session);
     a->last_answer = e->now;
     if (!b->ahead.ended) {
         if (!batch_join(b, l, hit->key))
@@ -264,12 +281,21 @@ bool ahead_may_be_apart(const struct session *s) {
     return is_on(s) && session_is_apart(s);
 }
 
-// Lookups that a session of a state of its own must bring before the catalogue is asked for it alone.
-#define APART_VETTED 4
+// Lookups that a session of a state of its own must bring before the catalogue is asked for it alone; twice
+// as many each time, until the answers that this brings are worth its costs.
+#define APART_VETTED  4
+#define APART_DOUBLED 8
 
 // It is worth a question whose answer others can use, too, or many lookups.
 static bool may_vet(struct session *s) {
-    return s->identity.state == IDENTITY_PROVEN || ++s->apart >= APART_VETTED;
+    unsigned doubled = s->apart_vets < APART_DOUBLED ? s->apart_vets : APART_DOUBLED;
+    if (s->identity.state == IDENTITY_PROVEN)
+        return true;
+    if (++s->apart < (unsigned)APART_VETTED << doubled)
+        return false;
+    s->apart_vets++;
+    s->apart_costs = false;
+    return true;
 }
 
 struct holding {
@@ -434,7 +460,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!s->engine->aheads.newest || !is_on(s) || s->first != l || l->next || l->pipeline || !may_load(s) ||
         (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
-    if (g->state == GROUP_NEW && is_plausible(s, l) && may_vet(s)) {
+    if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;

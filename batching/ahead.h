@@ -119,6 +119,8 @@ void ahead_unref(struct ahead *a); // takes NULL
 
 // The session has sent something that is no plain read, or one of its transactions has begun or ended.
 void ahead_drop(struct session *s);
+// A lookup of its own will run of which nobody has vetted whether it only reads.
+void ahead_run_unvetted(struct session *s);
 void ahead_session_gone(struct session *s);
 
 bool ahead_may_record(struct session *s, const struct lookup *l); // its answer may have several rows

@@ -181,6 +181,8 @@ struct session {
     struct session_identity identity;
     struct ahead *ahead;                    // what it has read and loaded; a reference, NULL: nothing
     unsigned apart;                         // lookups that were accepted apart since then
+    bool apart_costs;                       // since then one that nobody has vetted dropped what was held
+    unsigned apart_vets, apart_given;       // the catalogue asked for it alone, and answers that this brought
     uint64_t ahead_since;                   // engine time: when it last did more than read
     struct database *database;              // that it is logged in to; a reference
     struct pending_writes writes;           // of the transaction that has not ended

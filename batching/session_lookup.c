@@ -210,9 +210,8 @@ static bool accept(struct session *s, const struct candidate *c) {
         return false;
     if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
         session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
-    if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY &&
-        !vet_functions_plain(c->shape->parsed))
-        ahead_drop(s);
+    if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY)
+        ahead_run_unvetted(s);
     bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||
                   c->group->state == GROUP_READY;
     if (!vetted && !writes_named_tables_only(c->shape->parsed))

@@ -6,11 +6,13 @@ Rows are changed by a direct connection, which pgfold knows nothing of: who is a
 answered by the server reads "new". Each test shows first that its loop is answered from what is held."""
 import contextlib
 import os
+import re
 import signal
 import time
 
 import proto
 import pytest
+import servers
 from proto import SYNC, bind, execute, parse, query, unit
 
 pytestmark = pytest.mark.pgfold
@@ -93,6 +95,14 @@ def prove(c, direct):
 
 def fails(c, sql):
     assert proto.errors(c.ask(query(sql)))
+
+
+def vettings(p):
+    def counted():
+        return re.findall(r"vettings (\d+)", p.log())
+    seen = len(counted())
+    p.signal(signal.SIGUSR1)
+    return int(servers.wait_for(lambda: counted()[seen:], "the counters")[0])
 
 
 # ---- a transaction's level
@@ -285,6 +295,42 @@ def test_named_portal_that_writes(direct, start_pgfold, opened, begin):
     assert not proto.errors(got)
     assert simple(c, 20) == ["mine"]
     c.sql("ROLLBACK")
+
+
+@pytest.mark.parametrize("ask", [simple, extended])
+@pytest.mark.parametrize("begin", ["BEGIN", RR])
+def test_view_that_writes(direct, start_pgfold, opened, begin, ask):
+    direct.sql("CREATE OR REPLACE FUNCTION rewrite() RETURNS int LANGUAGE sql AS $$UPDATE novel SET title = 'mine'; SELECT 1$$")
+    direct.sql("CREATE OR REPLACE VIEW rewriting AS SELECT id, rewrite() AS n FROM writer")
+    direct.sql("GRANT ALL ON rewriting TO PUBLIC")
+    direct.sql("CREATE TABLE IF NOT EXISTS noise (a int)")
+    direct.sql("GRANT ALL ON noise TO PUBLIC")
+    c = opened(start_pgfold(PATIENT))
+    prove(c, direct)
+    c.sql(begin)
+    c.sql("INSERT INTO noise VALUES (1)")
+    listed(c)
+    for key in range(1, 11):
+        assert ask(c, key) == ["old"]
+    assert ask(c, 5, "SELECT n FROM rewriting WHERE id = %s") == ["1"]
+    assert ask(c, 20) == ["mine"]
+    c.sql("ROLLBACK")
+
+
+def test_the_catalogue_is_not_asked_in_vain(direct, start_pgfold, opened):
+    """Each write leaves the session in a state of its own; a few lookups between two are not worth a question each time."""
+    p = start_pgfold(PATIENT)
+    c = opened(p)
+    prove(c, direct)
+    before = vettings(p)
+    c.sql("BEGIN")
+    for _ in range(20):
+        listed(c)
+        c.sql("UPDATE writer SET name = name WHERE id = 1")
+        for key in range(1, 7):
+            assert simple(c, key) == ["old"]
+    c.sql("COMMIT")
+    assert 1 <= vettings(p) - before <= 10
 
 
 @pytest.mark.parametrize("ask", [simple, extended])
