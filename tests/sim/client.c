@@ -72,6 +72,7 @@ static const char *const insides[] = {
     "SHOW work_mem",
     "SELECT 1",
     "INSERT INTO items VALUES (1)",
+    "INSERT INTO books VALUES (1)",
     "SET LOCAL search_path = l",
     "SET search_path = a",
     "SELECT changer()",
@@ -98,7 +99,7 @@ static const char *const others[] = {
     "DISCARD ALL",
     "DISCARD ALL",
     "INSERT INTO items VALUES (1)",
-    "INSERT INTO items VALUES (1)",
+    "INSERT INTO books VALUES (1)",
     "ALTER TABLE items ADD x int",
     "CREATE TEMP TABLE items (id int)",
     "SELECT changer()",
@@ -135,13 +136,16 @@ static struct slice slice_of(const char *s) {
 }
 
 static int draw_key(struct client *c) {
+    if (c->looping)
+        return c->loop_key;
     return dice(c, 40) == 0 ? 13 : (int)dice(c, 24) - 2;
 }
 
 static const char *lookup_text(struct client *c, bool simple, char *room, size_t size) {
+    unsigned loop = c->looping ? c->looping->statement : 0;
     if (!simple)
-        return extended_lookups[c->focused ? 0 : dice(c, 2 + dice(c, 3))];
-    const char *form = simple_lookups[c->focused ? 0 : dice(c, 30) ? dice(c, 6) : 6];
+        return extended_lookups[c->looping ? loop : c->focused ? 0 : dice(c, 2 + dice(c, 3))];
+    const char *form = simple_lookups[c->looping ? loop : c->focused ? 0 : dice(c, 30) ? dice(c, 6) : 6];
     const char *at = strstr(form, "%d");
     snprintf(room, size, "%.*s%d%s", (int)(at - form), form, draw_key(c), at + 2);
     return room;
@@ -151,7 +155,7 @@ static const char *lookup_text(struct client *c, bool simple, char *room, size_t
 static void put_slug(struct client *c, struct buf *b) {
     static const char *const forms[] = {"k%d", "k%d", "k\"%d", "k\\%d", "k,%d", "k{%d", "k'%d", "K%d"};
     char slug[16];
-    snprintf(slug, sizeof slug, forms[dice(c, 8)], draw_key(c));
+    snprintf(slug, sizeof slug, forms[c->looping ? 0 : dice(c, 8)], draw_key(c));
     buf_put_u16(b, 1);
     buf_put_u16(b, (uint16_t)dice(c, 2));
     buf_put_u16(b, 1);
@@ -162,7 +166,7 @@ static void put_slug(struct client *c, struct buf *b) {
 static void put_parameter(struct client *c, struct buf *b, bool parameter) {
     char digits[16];
     int key = draw_key(c);
-    bool binary = dice(c, 2), null = dice(c, 30) == 0;
+    bool binary = dice(c, 2), null = !c->looping && dice(c, 30) == 0;
     if (!parameter) {
         buf_put_u16(b, 0);
         buf_put_u16(b, 0);
@@ -177,7 +181,7 @@ static void put_parameter(struct client *c, struct buf *b, bool parameter) {
         buf_put_u32(b, 4);
         buf_put_u32(b, (uint32_t)key);
     } else {
-        snprintf(digits, sizeof digits, dice(c, 20) ? "%d" : " %d", key);
+        snprintf(digits, sizeof digits, c->looping || dice(c, 20) ? "%d" : " %d", key);
         buf_put_u32(b, (uint32_t)strlen(digits));
         buf_put_text(b, digits);
     }
@@ -221,6 +225,10 @@ static void put_execute(struct client *c, uint32_t max_rows) {
 static void put_run(struct client *c) {
     if (dice(c, 2))
         write_describe(&c->sending, 'P', slice_of(""));
+    if (c->looping && c->looping->plain) {
+        put_execute(c, 0);
+        return;
+    }
     if (dice(c, 10) == 0)
         write_empty(&c->sending, F_FLUSH);
     put_execute(c, dice(c, 6) ? 0 : 1 + dice(c, 2));
@@ -238,8 +246,7 @@ static void send_extended_lookup(struct client *c) {
 }
 
 // A named statement, parsed and described when it is not there yet, sometimes although it is.
-static void send_named_lookup(struct client *c) {
-    unsigned i = dice(c, 3);
+static void send_named_lookup(struct client *c, unsigned i) {
     char name[8];
     snprintf(name, sizeof name, "s%u", i);
     if (!c->named[i] || dice(c, 20) == 0) {
@@ -300,7 +307,7 @@ static void send_lookup(struct client *c) {
         send_extended_lookup(c);
         break;
     case 5:
-        send_named_lookup(c);
+        send_named_lookup(c, dice(c, 3));
         break;
     case 6:
         send_reused(c);
@@ -356,6 +363,117 @@ static void send_other(struct client *c) {
     write_empty(&c->sending, F_SYNC);
 }
 
+// ---- loops
+
+static void send_list(struct client *c, unsigned list) {
+    char text[64];
+    snprintf(text, sizeof text, "SELECT id, ref, slug FROM lists LIMIT %u", list);
+    if (dice(c, 2)) {
+        send_query(c, text);
+        return;
+    }
+    put_parse(c, "", text, false);
+    put_bind(c, "", text, false);
+    if (dice(c, 2))
+        write_describe(&c->sending, 'P', slice_of(""));
+    put_execute(c, 0);
+    write_empty(&c->sending, F_SYNC);
+}
+
+// The list, and what its loop will ask for. Now and then it goes backwards.
+static void begin_loop(struct client *c, struct sim_loop *l) {
+    static const unsigned lists[] = {2, 3, 9, 10, 25, 61, 121};
+    bool simple = dice(c, 3) == 0;
+    *l = (struct sim_loop){.on = true,
+                           .framing = ((uint64_t)dice(c, 1u << 30) << 30) + dice(c, 1u << 30),
+                           .list = lists[dice(c, N(lists))],
+                           .step = dice(c, 6) ? 1 : -1,
+                           .statement = c->focused ? 0 : dice(c, simple ? 5 : 4),
+                           .simple = simple,
+                           .plain = dice(c, 4)};
+    const char *text = simple ? simple_lookups[l->statement] : extended_lookups[l->statement];
+    l->column = strstr(text, "slug") ? 0 : strstr(text, "author") ? dice(c, 2) : dice(c, 8) == 0;
+    l->row = l->step > 0 ? 0 : (int)l->list - 1;
+    send_list(c, l->list);
+}
+
+// Every lookup of a loop has the same framing.
+static void send_looping(struct client *c, const struct sim_loop *l, int key) {
+    uint64_t random = c->random;
+    c->random = l->framing;
+    c->loop_key = key;
+    c->looping = l;
+    if (l->simple) {
+        char room[128];
+        send_query(c, lookup_text(c, true, room, sizeof room));
+    } else if (dice(c, 3) == 0 && l->statement < 3) {
+        send_named_lookup(c, l->statement);
+        write_empty(&c->sending, F_SYNC);
+    } else {
+        send_extended_lookup(c);
+        write_empty(&c->sending, F_SYNC);
+    }
+    c->looping = NULL;
+    c->random = random;
+}
+
+// The rows of books that it has just asked for, one item each.
+static bool send_inner(struct client *c, struct sim_loop *l) {
+    struct sim_loop inner = *l;
+    if (l->inner >= l->inner_n)
+        return false;
+    inner.statement = 0;
+    inner.framing++;
+    send_looping(c, &inner, (int)l->inner++);
+    return true;
+}
+
+static int key_of_loop(const struct sim_loop *l) {
+    unsigned row = (unsigned)l->row;
+    return l->column ? sim_list_reference(l->list, row) : sim_list_id(l->list, row);
+}
+
+// The loop's next lookup, or its end, or a lookup that it has sent before. False: nothing was sent.
+static bool send_next(struct client *c, struct sim_loop *l) {
+    if (send_inner(c, l))
+        return true;
+    if (dice(c, 30) == 0) // revisits
+        l->row -= l->step * (int)dice(c, 4);
+    if (dice(c, 30) == 0) // skips
+        l->row += l->step * (int)dice(c, 4);
+    while (l->row >= 0 && l->row < (int)l->list && !key_of_loop(l))
+        l->row += l->step;
+    l->on = l->row >= 0 && l->row < (int)l->list && dice(c, 60);
+    if (!l->on)
+        return false;
+    int key = key_of_loop(l);
+    bool books = l->statement == 1 || l->statement == 2;
+    l->inner_n = books && l->framing % 2 ? sim_rows(true, l->statement == 2, key) : 0;
+    l->inner = 0;
+    l->row += l->step;
+    send_looping(c, l, key);
+    return true;
+}
+
+static bool send_loop(struct client *c) {
+    if (!c->loops || dice(c, 40) == 0)
+        return false;
+    if (!c->pooled && !c->own_loop.on) {
+        if (dice(c, 3))
+            return false;
+        begin_loop(c, &c->own_loop);
+        return true;
+    }
+    if (!c->pooled)
+        return send_next(c, &c->own_loop);
+    if (!c->oracle.db->loop.on && dice(c, 3))
+        return false;
+    if (c->oracle.db->loop.on)
+        return send_next(c, &c->oracle.db->loop);
+    begin_loop(c, &c->oracle.db->loop);
+    return true;
+}
+
 static bool in_transaction(const struct client *c) {
     return c->oracle.txn != 'I';
 }
@@ -370,6 +488,9 @@ static unsigned long count_units(const struct buf *b, size_t from) {
 }
 
 static void run_oracle(struct client *c, size_t from) {
+    c->oracle.heard = c->heard;
+    c->oracle.announced = c->oracle.db->announced;
+    c->oracle.strict = !c->pipelines && (c->alone || c->oracle.txn == 'T');
     server_receive(&c->oracle, c->sending.data + from, c->sending.len - from);
     while (server_step(&c->oracle))
         ;
@@ -405,6 +526,8 @@ void client_send(struct client *c, bool calm) {
         c->announced = c->oracle.db->announced;
     if (calm && in_transaction(c))
         send_query(c, ends[dice(c, 2)]);
+    else if (!calm && send_loop(c))
+        ;
     else if (!calm && send_transactional(c))
         ;
     else if (calm || dice(c, c->calmness))
@@ -473,21 +596,83 @@ static bool between(unsigned v, unsigned low, unsigned high) {
     return v >= low && v <= high;
 }
 
-// Rows end with ":v000000:d0000".
-static bool row_fits(const struct client *c, const struct frame *got, const struct frame *wanted) {
-    const size_t tail = 14;
-    if (got->body_len != wanted->body_len)
+// Rows end with ":v000000:d0000:s00000000".
+#define TAIL 24
+
+struct tail {
+    unsigned version, definitions, serial;
+};
+
+static bool read_tail(const struct frame *f, struct tail *t) {
+    const uint8_t *p = f->body + f->body_len - TAIL;
+    if (f->body_len < TAIL || p[0] != ':' || p[1] != 'v')
         return false;
-    size_t head = wanted->body_len > tail && wanted->body[wanted->body_len - tail] == ':' &&
-                          wanted->body[wanted->body_len - tail + 1] == 'v'
-                      ? wanted->body_len - tail
-                      : wanted->body_len;
-    if (memcmp(got->body, wanted->body, head) != 0)
-        return false;
+    *t = (struct tail){number_at(p + 2, 6), number_at(p + 10, 4), number_at(p + 16, 8)};
+    return true;
+}
+
+// An answer that had been run before it was asked for may be given once. Its serial number, its schema, role
+// and key say which one it is.
+static bool is_given(struct sim_database *db, const struct frame *got, unsigned serial) {
+    uint64_t hash = serial * 0x9e3779b97f4a7c15u;
+    for (size_t i = 0; i + TAIL < got->body_len; i++)
+        hash = (hash ^ got->body[i]) * 0x100000001b3u;
+    size_t at = hash % SIM_MAX_GIVEN, n = 0;
+    for (hash |= 1; db->given[at] && db->given[at] != hash && n < SIM_MAX_GIVEN; n++)
+        at = (at + 1) % SIM_MAX_GIVEN;
+    bool given = db->given[at] == hash;
+    if (n < SIM_MAX_GIVEN)
+        db->given[at] = hash;
+    return given;
+}
+
+// What lookahead promises of a row that was loaded before it was asked for; NULL: it keeps it.
+static const char *held_fault(const struct client *c, const struct asking *a, const struct tail *got) {
     const struct sim_database *db = c->oracle.db;
-    const uint8_t *g = got->body + head, *w = wanted->body + head;
-    return head == wanted->body_len || (between(number_at(g + 2, 6), number_at(w + 2, 6), db->version) &&
-                                        between(number_at(g + 10, 4), number_at(w + 10, 4), db->definitions));
+    uint64_t ran = db->ran[got->serial % SIM_MAX_RUNS];
+    if (!db->lookahead || (db->lookahead == 1 && !a->frozen))
+        return "loaded ahead, which is switched off";
+    if (db->books_off && a->table == SIM_BOOKS)
+        return "loaded ahead from a table for which that is switched off";
+    if (a->serializable)
+        return "loaded ahead in a serializable transaction";
+    if (got->serial <= a->floor)
+        return "loaded before the session did more than read";
+    if (a->frozen)
+        return NULL;
+    if (a->asked > ran + db->ahead_age)
+        return "held for too long";
+    if (got->version < a->told)
+        return "older than a write whose writer has been told";
+    if (got->definitions < a->announced)
+        return "older than a change of definitions";
+    if (a->strict && a->asked > a->heard + db->ahead_gap)
+        return "held over a pause";
+    return NULL;
+}
+
+static const char *row_fault(struct client *c, const struct frame *got, const struct frame *wanted) {
+    struct sim_database *db = c->oracle.db;
+    struct tail g, w;
+    if (got->body_len != wanted->body_len)
+        return "another answer";
+    if (!read_tail(wanted, &w) || !read_tail(got, &g))
+        return memcmp(got->body, wanted->body, wanted->body_len) ? "another answer" : NULL;
+    const struct asking *a = &c->oracle.askings[w.serial % SIM_ASKINGS];
+    if (memcmp(got->body, wanted->body, wanted->body_len - TAIL) != 0)
+        return "another answer";
+    if (g.version > db->version[a->table] || g.definitions > db->definitions)
+        return "an answer from the future";
+    if (g.serial > a->serial)
+        return g.version < w.version || g.definitions < w.definitions ? "an old answer" : NULL;
+    if (c->checked != w.serial + 1) { // its first row
+        db->n_held++;
+        db->n_frozen += a->frozen;
+        c->checked = w.serial + 1;
+        if (is_given(db, got, g.serial))
+            return "loaded ahead and given before";
+    }
+    return held_fault(c, a, &g);
 }
 
 // The last column's type modifier is the version of the definitions.
@@ -511,8 +696,6 @@ static bool is_aborted(const struct client *c, const struct frame *got, const st
 static bool message_fits(const struct client *c, const struct frame *got, const struct frame *wanted) {
     if (got->type != wanted->type)
         return false;
-    if (got->type == B_DATA_ROW)
-        return row_fits(c, got, wanted);
     if (got->type == B_ROW_DESCRIPTION)
         return description_fits(c, got, wanted);
     return got->body_len == wanted->body_len && (!got->body_len || is_aborted(c, got, wanted) ||
@@ -545,28 +728,40 @@ static bool take_cancel(struct client *c, const struct frame *got) {
     return skip_unit(c, got);
 }
 
-// Rows of a transaction that is not READ COMMITTED, "…:r0:v000000:d0000", have one version.
-static bool snapshot_fits(struct client *c, const struct frame *got) {
-    const uint8_t *tail = got->body + got->body_len - 14, *p = tail;
-    if (got->body_len < 24 || tail[0] != ':' || tail[1] != 'v')
+// Rows of a transaction that is not READ COMMITTED have one version.
+static bool snapshot_fits(struct client *c, const struct frame *got, const struct frame *wanted) {
+    struct tail g, w;
+    if (!read_tail(got, &g) || !read_tail(wanted, &w))
         return true;
-    while (p[-1] >= '0' && p[-1] <= '9')
-        p--;
-    unsigned version = number_at(tail + 2, 6) + 1;
-    if (p[-1] != 'r' && p[-1] != 's')
+    const struct asking *a = &c->oracle.askings[w.serial % SIM_ASKINGS];
+    unsigned *snapshot = &c->snapshot[a->table];
+    if (!a->frozen)
         return true;
-    c->snapshot = c->snapshot ? c->snapshot : version;
-    return c->snapshot == version;
+    *snapshot = *snapshot ? *snapshot : g.version + 1;
+    return *snapshot == g.version + 1;
 }
 
 static bool ends_transaction(const struct frame *got) {
     return got->body_len > 6 && (memcmp(got->body, "COMMIT", 6) == 0 || memcmp(got->body, "ROLLBA", 6) == 0);
 }
 
+// A notification may tell of a change: what had run when it was sent is not news. Its last words are "news
+// 5".
+static void note_floor(struct client *c, const struct frame *got) {
+    char digits[16] = {0};
+    size_t n = 0;
+    while (n < 10 && n + 1 < got->body_len && got->body[got->body_len - 2 - n] != ' ')
+        n++;
+    memcpy(digits, got->body + got->body_len - 1 - n, n);
+    unsigned serial = (unsigned)atoi(digits);
+    c->oracle.floor = c->oracle.floor > serial ? c->oracle.floor : serial;
+}
+
 static bool take_message(struct client *c, const struct frame *got) {
     struct frame wanted;
     if (got->type == B_NOTIFICATION) {
         c->notifications++;
+        note_floor(c, got);
         return true;
     }
     if (error_is(got, 'V', "FATAL"))
@@ -579,15 +774,18 @@ static bool take_message(struct client *c, const struct frame *got) {
     // A statement that was parsed before the definitions changed: which of them it meets is a matter of time.
     if (error_is(got, 'C', "0A000") && c->oracle.db->definitions && !error_is(&wanted, 'C', "0A000"))
         return take_cancel(c, got);
-    if (!message_fits(c, got, &wanted))
-        return wrong(c, "another answer", got, &wanted);
+    const char *fault = got->type == B_DATA_ROW && wanted.type == B_DATA_ROW ? row_fault(c, got, &wanted)
+                        : message_fits(c, got, &wanted)                      ? NULL
+                                                                             : "another answer";
+    if (fault)
+        return wrong(c, fault, got, &wanted);
     if (!c->unseen && got->type == B_COMMAND_COMPLETE && got->body_len == 12 &&
         memcmp(got->body, "ALTER TABLE", 11) == 0)
         c->oracle.db->announced++;
-    if (wanted.type == B_DATA_ROW && !snapshot_fits(c, got))
+    if (wanted.type == B_DATA_ROW && !snapshot_fits(c, got, &wanted))
         return wrong(c, "another snapshot", got, &wanted);
     if (wanted.type == B_COMMAND_COMPLETE && ends_transaction(got))
-        c->snapshot = 0;
+        memset(c->snapshot, 0, sizeof c->snapshot);
     if (wanted.type == B_READY_FOR_QUERY)
         c->aborted = false;
     c->answered += wanted.type == B_READY_FOR_QUERY;

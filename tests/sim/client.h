@@ -2,8 +2,9 @@
 //
 // A made-up application: it sends units of all kinds, drawn from its random numbers, and checks what comes
 // back against its oracle, a server of its own that got the same bytes. Allowed to differ: the versions in a
-// row, which must lie between those of the sending and of the receiving; messages that the server sends of
-// its own accord; and a unit that was under way when the client asked for a cancel may end with that error.
+// row, which must lie between those of the sending and of the receiving, unless it was loaded ahead, for
+// which held_fits() has rules of its own; messages that the server sends of its own accord; and a unit that
+// was under way when the client asked for a cancel may end with that error.
 #ifndef PGFOLD_TESTS_SIM_CLIENT_H
 #define PGFOLD_TESTS_SIM_CLIENT_H
 
@@ -20,7 +21,15 @@ struct client {
     bool moody;         // the others are settings and what hides them
     bool transactional; // most lookups come inside transactions
     bool focused;       // mostly the same lookup in the same framing
-    bool gone;          // has closed or been closed
+    bool loops;         // goes over lists
+    bool pooled;        // and shares one such loop with others
+    bool alone;         // nobody else is there
+    struct sim_loop own_loop;
+    uint64_t heard;                 // when the proxy last told it something
+    const struct sim_loop *looping; // whose lookup is being sent; NULL: none's
+    int loop_key;                   // its key
+    unsigned checked;               // number of the asking whose answer was looked at last, and one more
+    bool gone;                      // has closed or been closed
     bool said_goodbye;
     unsigned long sent, answered;    // units
     bool unseen;                     // the proxy relays what it sends unread
@@ -29,7 +38,8 @@ struct client {
     unsigned long cancelled;         // how many were answered when it last cancelled, and one more
     unsigned long transaction_until; // units before this one were sent inside a transaction
     bool aborted;                    // a cancel has aborted the transaction, of which the oracle knew nothing
-    unsigned snapshot;               // the version that the transaction at hand sees, when it keeps to one
+    unsigned snapshot[SIM_TABLES];   // the versions that the transaction at hand sees, when it keeps to them;
+                                     // and one more
     bool cut;      // the unit at hand ended with a cancel error: only ReadyForQuery is awaited
     bool named[8]; // its prepared statements
     bool fatal;    // a FATAL error came

@@ -46,10 +46,12 @@ static void reply_tag(struct server *s, const char *tag) {
     write_end(&s->out, at);
 }
 
-static void put_column(struct buf *b, const char *name, unsigned attribute, uint32_t type, unsigned size,
-                       uint32_t typmod, uint16_t format) {
+enum { ITEMS = 16384, BOOKS, LISTS };
+
+static void put_column(struct buf *b, const char *name, uint32_t table, unsigned attribute, uint32_t type,
+                       unsigned size, uint32_t typmod, uint16_t format) {
     buf_put_str(b, name);
-    buf_put_u32(b, 16384);
+    buf_put_u32(b, table);
     buf_put_u16(b, (uint16_t)attribute);
     buf_put_u32(b, type);
     buf_put_u16(b, (uint16_t)size);
@@ -62,7 +64,7 @@ static void reply_one_text_row(struct server *s, const char *column, const char 
     if (describe) {
         at = write_begin(&s->out, B_ROW_DESCRIPTION);
         buf_put_u16(&s->out, 1);
-        put_column(&s->out, column, 0, 25, 0xffff, UINT32_MAX, 0);
+        put_column(&s->out, column, 0, 0, 25, 0xffff, UINT32_MAX, 0);
         write_end(&s->out, at);
     }
     at = write_begin(&s->out, B_DATA_ROW);
@@ -139,11 +141,19 @@ static bool read_select(const char *text, struct select *q) {
     return true;
 }
 
-static unsigned rows_of(const struct select *q, int key) {
-    if (!q->books)
+unsigned sim_rows(bool books, bool limited, int key) {
+    if (!books)
         return key > 0 && key % 7 ? 1 : 0;
     unsigned n = key > 0 ? (unsigned)key % 4 : 0;
-    return q->limited && n > 2 ? 2 : n;
+    return limited && n > 2 ? 2 : n;
+}
+
+static unsigned rows_of(const struct select *q, int key) {
+    return sim_rows(q->books, q->limited, key);
+}
+
+static enum sim_table table_of(const struct select *q) {
+    return q->books ? SIM_BOOKS : SIM_ITEMS;
 }
 
 static void put_int(struct buf *b, int64_t v, unsigned width, uint16_t format) {
@@ -170,16 +180,19 @@ static bool is_frozen(const struct server *s) {
     return s->txn == 'T' && s->level != 'c';
 }
 
+// An oracle's last number is that of what its client knew.
 static void put_row(struct server *s, const struct select *q, const struct portal *p, int key, unsigned n,
                     int64_t tag) {
     char value[128], where[48];
     unsigned first = q->form != PLAIN;
+    enum sim_table table = table_of(q);
     snprintf(where, sizeof where, "%s:%s", q->books ? "books" : "items", s->now.schema);
     if (s->now.temp)
         snprintf(where, sizeof where, "temp:%u", s->id);
-    snprintf(value, sizeof value, "%s:%s:%d:%u:%c%u:v%06u:d%04u", where, s->now.role, key, n,
-             is_frozen(s) ? s->level : 'c', s->now.own, is_frozen(s) ? s->snapshot : s->db->version,
-             s->db->definitions);
+    snprintf(value, sizeof value, "%s:%s:%d:%u:%c%u:v%06u:d%04u:s%08u", where, s->now.role, key, n,
+             is_frozen(s) ? s->level : 'c', s->now.own,
+             is_frozen(s) ? s->snapshot[table] : s->db->version[table], s->db->definitions,
+             s->is_oracle ? s->n_askings - 1 : s->db->serial);
     size_t at = write_begin(&s->out, B_DATA_ROW);
     buf_put_u16(&s->out, (uint16_t)(2 + first));
     if (q->form == FOLDED_LATERAL)
@@ -199,11 +212,13 @@ static void describe_select(struct server *s, const struct select *q, const stru
     size_t at = write_begin(&s->out, B_ROW_DESCRIPTION);
     buf_put_u16(&s->out, (uint16_t)(2 + first));
     if (q->form == FOLDED_LATERAL)
-        put_column(&s->out, "n", 0, 20, 8, UINT32_MAX, format_of(p, 0));
+        put_column(&s->out, "n", 0, 0, 20, 8, UINT32_MAX, format_of(p, 0));
     else if (q->form == FOLDED_IN)
-        put_column(&s->out, "id", 1, 23, 4, UINT32_MAX, format_of(p, 0));
-    put_column(&s->out, q->books ? "n" : "id", 1, 23, 4, UINT32_MAX, format_of(p, first));
-    put_column(&s->out, "v", 2, 25, 0xffff, s->db->definitions, format_of(p, first + 1));
+        put_column(&s->out, "id", ITEMS, 1, 23, 4, UINT32_MAX, format_of(p, 0));
+    put_column(&s->out, q->books ? "n" : "id", q->books ? BOOKS : ITEMS, 1, 23, 4, UINT32_MAX,
+               format_of(p, first));
+    put_column(&s->out, "v", q->books ? BOOKS : ITEMS, 2, 25, 0xffff, s->db->definitions,
+               format_of(p, first + 1));
     write_end(&s->out, at);
 }
 
@@ -219,13 +234,37 @@ static bool put_key_rows(struct server *s, const struct select *q, const struct 
     return true;
 }
 
+static void take_snapshot(struct server *s) {
+    if (!s->has_snapshot)
+        memcpy(s->snapshot, s->db->version, sizeof s->snapshot);
+    s->has_snapshot = s->txn == 'T';
+}
+
+static void note_run(struct server *s, enum sim_table table) {
+    struct sim_database *db = s->db;
+    if (!s->is_oracle) {
+        db->ran[++db->serial % SIM_MAX_RUNS] = db->now;
+        return;
+    }
+    s->askings[s->n_askings++ % SIM_ASKINGS] =
+        (struct asking){.serial = db->serial,
+                        .floor = s->floor,
+                        .told = db->told[table],
+                        .announced = s->announced,
+                        .table = table,
+                        .frozen = is_frozen(s),
+                        .serializable = is_frozen(s) && s->level == 's',
+                        .strict = s->strict,
+                        .asked = db->now,
+                        .heard = s->heard};
+}
+
 // A folded IN form returns its rows in an order of its own.
 static void run_select(struct server *s, const struct select *q, const struct portal *p) {
     unsigned total = 0;
     char tag[32];
-    if (!s->has_snapshot)
-        s->snapshot = s->db->version;
-    s->has_snapshot = s->txn == 'T';
+    take_snapshot(s);
+    note_run(s, table_of(q));
     if (q->form == PLAIN) {
         if (p->has_key && !p->is_null && !put_key_rows(s, q, p, p->key, 0, &total))
             return;
@@ -246,6 +285,57 @@ static void run_select(struct server *s, const struct select *q, const struct po
     }
     snprintf(tag, sizeof tag, "SELECT %u", total);
     reply_tag(s, tag);
+}
+
+// ---- lists
+
+static const char list_text[] = "SELECT id, ref, slug FROM lists LIMIT ";
+
+int sim_list_id(unsigned list, unsigned row) { // every other one goes past the key that raises an error
+    return (int)row + (list % 2 ? 20 : 1);
+}
+
+int sim_list_reference(unsigned list, unsigned row) {
+    int id = sim_list_id(list, row);
+    return id % 11 ? id * 3 % 17 : 0;
+}
+
+static void describe_list(struct server *s, const struct portal *p) {
+    static const struct portal text = {0};
+    p = p ? p : &text;
+    size_t at = write_begin(&s->out, B_ROW_DESCRIPTION);
+    buf_put_u16(&s->out, 3);
+    put_column(&s->out, "id", LISTS, 1, 23, 4, UINT32_MAX, format_of(p, 0));
+    put_column(&s->out, "ref", LISTS, 2, 23, 4, UINT32_MAX, format_of(p, 1));
+    put_column(&s->out, "slug", LISTS, 3, 25, 0xffff, UINT32_MAX, format_of(p, 2));
+    write_end(&s->out, at);
+}
+
+static bool run_list(struct server *s, const char *text, const struct portal *p, bool describe) {
+    char slug[16], tag[32];
+    if (!starts(text, list_text))
+        return false;
+    unsigned n = (unsigned)atoi(text + sizeof list_text - 1);
+    take_snapshot(s);
+    if (describe)
+        describe_list(s, p);
+    for (unsigned row = 0; row < n; row++) {
+        int id = sim_list_id(n, row), ref = sim_list_reference(n, row);
+        size_t at = write_begin(&s->out, B_DATA_ROW);
+        buf_put_u16(&s->out, 3);
+        put_int(&s->out, id, 4, format_of(p, 0));
+        if (ref)
+            put_int(&s->out, ref, 4, format_of(p, 1));
+        else
+            buf_put_u32(&s->out, UINT32_MAX);
+        snprintf(slug, sizeof slug, "k%d", id);
+        buf_put_u32(&s->out, (uint32_t)strlen(slug));
+        buf_put_text(&s->out, slug);
+        write_end(&s->out, at);
+    }
+    snprintf(tag, sizeof tag, "SELECT %u", n);
+    reply_tag(s, tag);
+    return true;
 }
 
 // ---- pgfold's own queries
@@ -287,16 +377,28 @@ static void run_proof(struct server *s, const char *text) {
         put_text_row(s, reset, 4);
 }
 
-// Twelve facts that may speak against it, types, the key column's type, and whether it is unique.
+// Twelve facts that may speak against it, types, the key column's type, whether it is unique, what supplies
+// keys, and whose writes matter.
 static void run_vet(struct server *s, const char *text) {
-    const char *items[] = {"f", "f", "f", "f", "f", "f", "f", "f", "f", "f", "f", "f", NULL, "23", "t"};
-    if (strstr(text, "author_id"))
+    const char *items[] = {"f", "f", "f", "f",  "f",  "f", "f",  "f",       "f",
+                           "f", "f", "f", NULL, "23", "t", NULL, "1\nitems"};
+    const char *links = "0:16384:1,0:16386:1,0:16385:1";
+    if (strstr(text, "author_id")) {
         items[14] = "f";
+        items[16] = "1\nbooks";
+        links = "0:16385:3,0:16386:2";
+    } else if (strstr(text, "slug")) {
+        links = "0:16384:3,0:16386:3";
+    }
+    if (s->linked)
+        items[15] = links;
+    if (s->all_write)
+        items[16] = NULL;
     if (s->now.temp)
         items[2] = "t";
     if (strstr(text, "changer_view"))
         items[1] = "t";
-    put_text_row(s, items, 15);
+    put_text_row(s, items, 17);
 }
 
 static void run_read_vet(struct server *s, const char *text) {
@@ -344,14 +446,23 @@ static void start_transaction(struct server *s, char level) {
     s->has_snapshot = false;
     s->n_savepoints = 0;
     s->now.own = s->saved.own = 0;
+    memset(s->now.wrote, 0, sizeof s->now.wrote);
+    memset(s->saved.wrote, 0, sizeof s->saved.wrote);
+}
+
+static void commit_write(struct server *s, enum sim_table table) {
+    if (!s->is_oracle)
+        s->committed[table] = ++s->db->version[table];
 }
 
 static void end_transaction(struct server *s, bool keep, bool chain) {
-    if (keep && s->now.own)
-        s->db->version += !s->is_oracle;
+    for (int table = 0; keep && table < SIM_TABLES; table++)
+        if (s->now.wrote[table])
+            commit_write(s, (enum sim_table)table);
     if (!keep || s->local)
         s->now = s->saved;
     s->now.own = 0;
+    memset(s->now.wrote, 0, sizeof s->now.wrote);
     s->local = false;
     s->saved = s->now;
     s->txn = 'I';
@@ -484,11 +595,21 @@ static bool run_hidden(struct server *s, const char *text, bool describe) {
     return true;
 }
 
+// Others see it when its transaction has ended; the version says only that there was one.
+static void run_write(struct server *s, enum sim_table table, const char *tag) {
+    if (s->txn == 'T') {
+        s->db->version[table] += !s->is_oracle;
+        s->now.own++;
+        s->now.wrote[table] = true;
+    } else {
+        commit_write(s, table);
+    }
+    reply_tag(s, tag);
+}
+
 static bool run_other(struct server *s, const char *text, bool describe) {
     if (starts(text, "INSERT ")) {
-        s->db->version += !s->is_oracle;
-        s->now.own += s->txn == 'T';
-        reply_tag(s, "INSERT 0 1");
+        run_write(s, strstr(text, "books") ? SIM_BOOKS : SIM_ITEMS, "INSERT 0 1");
     } else if (starts(text, "ALTER TABLE")) {
         s->db->definitions += !s->is_oracle;
         reply_tag(s, "ALTER TABLE");
@@ -518,6 +639,13 @@ static bool returns_text_row(const char *text) {
            starts(text, "SELECT v FROM changer_view");
 }
 
+// A read that changes nothing and hides nothing.
+static bool is_plain(const char *text) {
+    struct select q;
+    return read_select(text, &q) || starts(text, list_text) || starts(text, "SHOW ") ||
+           strcmp(text, "SELECT 1") == 0;
+}
+
 // One statement; `p` is its portal.
 static void run_statement(struct server *s, const char *text, const struct portal *p, bool describe) {
     struct select q;
@@ -528,14 +656,16 @@ static void run_statement(struct server *s, const char *text, const struct porta
     if (s->trace)
         printf("%s %u, %s, %c: %.60s\n", s->is_oracle ? "oracle" : "server", s->id, s->now.schema, s->txn,
                text);
+    if (!is_plain(text))
+        s->floor = s->db->serial;
     if (read_select(text, &q)) {
         if (describe)
             describe_select(s, &q, p);
         run_select(s, &q, p);
         return;
     }
-    if (run_own(s, text) || run_transaction(s, text) || run_setting(s, text) ||
-        run_hidden(s, text, describe) || run_other(s, text, describe))
+    if (run_list(s, text, p, describe) || run_own(s, text) || run_transaction(s, text) ||
+        run_setting(s, text) || run_hidden(s, text, describe) || run_other(s, text, describe))
         return;
     if (strstr(text, "nowhere"))
         reply_error(s, "42P01", "relation \"nowhere\" does not exist");
@@ -569,6 +699,7 @@ static void run_query(struct server *s, const char *text) {
     s->prepared[0].used = false;
     s->portal.used = false;
     if (starts(text, "COPY ") && s->txn != 'E') {
+        s->floor = s->db->serial;
         size_t at = write_begin(&s->out, B_COPY_IN);
         buf_put_u8(&s->out, 0);
         buf_put_u16(&s->out, 0);
@@ -594,8 +725,7 @@ static void run_copy(struct server *s, uint8_t type) {
     if (type == F_COPY_FAIL) {
         reply_error(s, "57014", "COPY from stdin failed");
     } else {
-        s->db->version += !s->is_oracle;
-        reply_tag(s, "COPY 1");
+        run_write(s, SIM_ITEMS, "COPY 1");
     }
     reply_ready(s);
 }
@@ -608,7 +738,7 @@ static void copy_text(char *to, size_t room, struct slice s) {
 
 // The catalogue query is long; of its text a few names tell.
 static void copy_statement(char *to, size_t room, struct slice s) {
-    static const char *const names[] = {"author_id", "changer_view"};
+    static const char *const names[] = {"author_id", "changer_view", "slug"};
     copy_text(to, room, s);
     if (!starts(to, own_vet))
         return;
@@ -771,10 +901,12 @@ static void reply_description(struct server *s, const char *text, const struct p
     struct select q;
     if (read_select(text, &q)) {
         describe_select(s, &q, p);
+    } else if (starts(text, list_text)) {
+        describe_list(s, p);
     } else if (returns_text_row(text)) {
         size_t at = write_begin(&s->out, B_ROW_DESCRIPTION);
         buf_put_u16(&s->out, 1);
-        put_column(&s->out, "text", 0, 25, 0xffff, UINT32_MAX, p ? format_of(p, 0) : 0);
+        put_column(&s->out, "text", 0, 0, 25, 0xffff, UINT32_MAX, p ? format_of(p, 0) : 0);
         write_end(&s->out, at);
     } else {
         write_empty(&s->out, B_NO_DATA);
@@ -923,9 +1055,9 @@ void server_cancel(struct server *s) {
     s->cancelled = s->busy || s->stalled;
 }
 
-void server_notify(struct server *s, unsigned n) {
+void server_notify(struct server *s) {
     char payload[64];
-    snprintf(payload, sizeof payload, "news %u", n);
+    snprintf(payload, sizeof payload, "news %u", s->db->serial);
     size_t at = write_begin(&s->out, B_NOTIFICATION);
     buf_put_u32(&s->out, s->id);
     buf_put_str(&s->out, "channel");

@@ -19,10 +19,38 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-struct sim_database {     // what all sessions share
-    unsigned version;     // counts writes
-    unsigned definitions; // counts changes of definitions
-    unsigned announced;   // of those, how many a client was told of
+enum sim_table { SIM_ITEMS, SIM_BOOKS, SIM_TABLES };
+
+#define SIM_MAX_RUNS  (1u << 17)
+#define SIM_MAX_GIVEN (1u << 15)
+
+// A loop over the rows of a list, see client.c; one of several clients' is the database's.
+struct sim_loop {
+    bool on;
+    uint64_t framing;        // random numbers that every lookup of it is drawn from
+    unsigned list;           // the LIMIT of the list's statement
+    int row, step;           // the next one
+    unsigned column;         // of the list: its keys
+    unsigned statement;      // of the client's lookups
+    bool simple, plain;      // plain: no oddities in the framing
+    unsigned inner_n, inner; // of a loop inside it: its rows, and the next one
+};
+
+struct sim_database {              // what all sessions share
+    unsigned version[SIM_TABLES];  // counts writes
+    unsigned told[SIM_TABLES];     // the version that a writer was told of
+    unsigned definitions;          // counts changes of definitions
+    unsigned announced;            // of those, how many a client was told of
+    uint64_t now;                  // microseconds, the world's
+    unsigned serial;               // lookups run so far, folded ones as one
+    uint64_t ran[SIM_MAX_RUNS];    // when
+    uint64_t given[SIM_MAX_GIVEN]; // answers that were run before they were asked for: each at most once
+    struct sim_loop loop;
+    unsigned lookahead; // the proxy's limits: as enum lookahead_mode
+    uint64_t ahead_gap, ahead_age;
+    bool books_off;         // never loaded ahead
+    unsigned long n_held;   // answers that were run before they were asked for
+    unsigned long n_frozen; // of them: in a transaction that sees one snapshot
 };
 
 #define SERVER_MAX_STATEMENTS 96
@@ -41,6 +69,7 @@ struct session_state { // what ROLLBACK brings back
     bool temp;
     char level;   // default isolation: c, r, s
     unsigned own; // writes of this transaction
+    bool wrote[SIM_TABLES];
 };
 
 #define SERVER_MAX_SAVEPOINTS 24
@@ -63,6 +92,19 @@ struct portal {
     const char *error; // SQLSTATE of a parameter that cannot be read
 };
 
+// What a client could know when it asked.
+struct asking {
+    unsigned serial; // of what had run
+    unsigned floor;  // the same, when it last did more than read
+    unsigned told, announced;
+    enum sim_table table;
+    bool frozen; // sees one snapshot
+    bool serializable;
+    bool strict;           // nobody else's answers can have kept its loop going
+    uint64_t asked, heard; // when it asked, and when the proxy last told it something
+};
+#define SIM_ASKINGS 512
+
 struct server {
     struct sim_database *db;
     bool is_oracle; // changes no data
@@ -73,7 +115,10 @@ struct server {
     char txn;   // I, T or E
     char level; // of the transaction: as session_state's
     bool has_snapshot;
-    unsigned snapshot; // the version that a transaction of level r or s sees
+    unsigned snapshot[SIM_TABLES];  // the versions that a transaction of level r or s sees
+    unsigned committed[SIM_TABLES]; // the version after its last write
+    bool linked;                    // its catalogue says which columns supply keys
+    bool all_write;                 // it says that any write may change any answer
     struct savepoint savepoints[SERVER_MAX_SAVEPOINTS];
     unsigned n_savepoints;
     bool failed, skipping, copying, closed;
@@ -91,6 +136,12 @@ struct server {
     bool cancelled;     // a cancel request came while it was busy
     bool trace;         // tell what runs
     uint64_t random;
+    struct asking askings[SIM_ASKINGS]; // an oracle's
+    unsigned n_askings;
+    unsigned floor;                // an oracle's: see struct asking
+    unsigned announced;            //
+    bool strict;                   //
+    uint64_t heard;                //
     unsigned long n_folded, n_own; // folded statements and pgfold's own queries that it ran
 };
 
@@ -100,6 +151,13 @@ void server_finish(struct server *s);
 void server_receive(struct server *s, const uint8_t *bytes, size_t len);
 bool server_step(struct server *s);
 void server_cancel(struct server *s);
-void server_notify(struct server *s, unsigned n);
+void server_notify(struct server *s);
+
+// The lists that loops go over: rows of the one with this LIMIT, and the values of a row: its id, and a
+// reference, 0 for NULL. Its third column is the id's slug.
+int sim_list_id(unsigned list, unsigned row);
+int sim_list_reference(unsigned list, unsigned row);
+// Rows of a lookup.
+unsigned sim_rows(bool books, bool limited, int key);
 
 #endif

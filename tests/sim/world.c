@@ -45,6 +45,7 @@ static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) 
     static const char fatal[] = "VFATAL\0C0A000";
     c->lost_statement |= memmem(bytes, len, fatal, sizeof fatal - 1) != NULL;
     buf_put(&c->to_client, bytes, len);
+    c->client.heard = c->world->now;
 }
 
 static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
@@ -115,11 +116,16 @@ static void connection_open(struct world *w, struct connection *c) {
     if (w->options.moody)
         c->client.calmness = 25;
     c->client.focused = w->options.focused && dice(w, 8);
+    c->client.alone = w->options.connections == 1;
+    c->client.loops = w->options.loops && dice(w, 6);
+    c->client.pooled = w->options.pooled && dice(w, 6);
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
     c->server.stall = 60;
     c->server.locks = w->options.locks;
     c->server.wrong = w->options.wrong;
+    c->server.linked = w->options.linked;
+    c->server.all_write = w->options.all_write;
     c->server.trace = getenv("SIM_TRACE") != NULL;
     char params[32];
     int n = snprintf(params, sizeof params, "user%c%s%c", 0, user, 0);
@@ -246,6 +252,13 @@ static void step_to_server(struct world *w, struct connection *c) {
         ;
 }
 
+// Who has all its answers knows that its writes have ended.
+static void note_told(struct world *w, const struct connection *c) {
+    for (int table = 0; table < SIM_TABLES && client_is_answered(&c->client); table++)
+        if (w->db.told[table] < c->server.committed[table])
+            w->db.told[table] = c->server.committed[table];
+}
+
 static void step_to_client(struct world *w, struct connection *c) {
     bool was = is_backlogged(c);
     if (c->lending || (c->slow && !w->draining && dice(w, 8)))
@@ -255,14 +268,16 @@ static void step_to_client(struct world *w, struct connection *c) {
     if (!client_receive(&c->client, c->to_client.data, n))
         broken(w, "%s", c->client.failure);
     buf_consume(&c->to_client, n);
+    note_told(w, c);
     if (was && !is_backlogged(c))
         feed_server(w, c);
 }
 
 static void step_notify(struct world *w, struct connection *c) {
+    (void)w;
     if (c->server.txn == 'I' && !c->server.in_unit && !c->server.copying && !c->server.busy &&
         !c->server.closed)
-        server_notify(&c->server, dice(w, 1000));
+        server_notify(&c->server);
 }
 
 // All that its client has sent is where it can be cancelled.
@@ -351,6 +366,9 @@ static void settle(struct world *w, struct connection *c) {
 
 static void step_turn(struct world *w) {
     w->now += dice(w, 10) ? dice(w, 300) : dice(w, 10000);
+    w->db.now = w->now;
+    if (w->options.outsiders && dice(w, 20) == 0) // a write that does not pass through the proxy
+        w->db.version[dice(w, SIM_TABLES)]++;
     for (bool again = true; again;) {
         again = false;
         for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
@@ -405,6 +423,47 @@ static void step(struct world *w) {
 
 // ---- invariants
 
+static void check_ahead_lists(struct world *w, const struct ahead *a, unsigned long *loaded) {
+    size_t bytes = 0;
+    const struct batch *lists[] = {a->held, a->loading};
+    for (int i = 0; i < 2; i++) {
+        for (const struct batch *b = lists[i]; b; b = b->ahead.next) {
+            if (b->ahead.home != a || b->ahead.ended != (i == 0) || b->ahead.n_used > b->n_keys ||
+                !b->group->held)
+                broken(w, "a batch that was loaded ahead is in the wrong list");
+            *loaded += b->n_keys - b->ahead.n_used;
+            bytes += i == 0 ? b->ahead.bytes : 0;
+        }
+    }
+    if (bytes != a->held_bytes)
+        broken(w, "%zu bytes are held and %zu counted", bytes, a->held_bytes);
+}
+
+// Each key that was loaded ahead is held, or it has had its end, which is one of three.
+static void check_ahead(struct world *w) {
+    const struct engine *e = w->engine;
+    const struct engine_counters *n = &e->counters;
+    const struct ahead *newer = NULL;
+    unsigned long loaded = 0;
+    size_t bytes = 0;
+    for (const struct ahead *a = e->aheads.newest; a; newer = a, a = a->older) {
+        if (a->newer != newer || !a->session || a->session->ahead != a ||
+            (newer && newer->last_used < a->last_used))
+            broken(w, "what sessions have read and loaded is not linked in order");
+        check_ahead_lists(w, a, &loaded);
+        bytes += a->charged;
+    }
+    if (e->aheads.oldest != newer || bytes != e->aheads.bytes)
+        broken(w, "%zu bytes are kept for sessions and %zu counted", bytes, e->aheads.bytes);
+    for (const struct batch *b = e->batches; b; b = b->next)
+        if (b->ahead.home && !b->ahead.home->session)
+            loaded += b->n_keys - b->ahead.n_used; // under way for one that is gone
+    if (n->ahead_keys != n->ahead_answers + n->ahead_unused + n->ahead_stale + loaded)
+        broken(w, "%lu keys were loaded ahead: %lu given, %lu unused, %lu stale, %lu there",
+               (unsigned long)n->ahead_keys, (unsigned long)n->ahead_answers, (unsigned long)n->ahead_unused,
+               (unsigned long)n->ahead_stale, loaded);
+}
+
 static void check_group(struct world *w, const struct group *g) {
     unsigned n = 0;
     for (const struct lookup *l = g->first; l; l = l->next_waiting, n++) {
@@ -455,6 +514,7 @@ static void check_session(struct world *w, const struct session *s) {
 
 static void check(struct world *w) {
     const struct engine *e = w->engine;
+    check_ahead(w);
     for (const struct group *g = e->groups.newest; g; g = g->older)
         check_group(w, g);
     for (const struct session *s = e->sessions; s; s = s->next)
@@ -510,9 +570,11 @@ static void describe_stuck(struct world *w) {
 // ---- a run
 
 static void world_start(struct world *w, uint64_t seed) {
-    *w = (struct world){
-        .options = w->options, .seed = seed, .random = seed * 0x9e3779b97f4a7c15u + 1, .now = 1};
+    w->seed = seed; // the rest is zero
+    w->random = seed * 0x9e3779b97f4a7c15u + 1;
+    w->now = 1;
     const struct world_options *o = &w->options;
+    static const struct table_name off[] = {{"public", "books"}};
     struct engine_limits limits = {.observe = o->observe,
                                    .window = o->window,
                                    .max_keys = o->max_keys,
@@ -527,7 +589,20 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .vet_max_age = 1000000,
                                    .verify = o->verify,
                                    .never_slower = o->never_slower,
-                                   .check_one_in = o->check_one_in};
+                                   .check_one_in = o->check_one_in,
+                                   .lookahead = o->lookahead,
+                                   .ahead_gap = o->ahead_gap,
+                                   .ahead_age = o->ahead_age,
+                                   .ahead_keys = o->ahead_keys,
+                                   .ahead_session = o->ahead_session,
+                                   .ahead_memory = o->ahead_memory,
+                                   .ahead_off = off,
+                                   .n_ahead_off = o->books_off};
+    w->db.now = w->now;
+    w->db.lookahead = o->lookahead;
+    w->db.ahead_gap = o->ahead_gap;
+    w->db.ahead_age = o->ahead_age;
+    w->db.books_off = o->books_off;
     w->engine = engine_create(&limits, &effects, w);
 }
 
@@ -552,6 +627,10 @@ static void world_drain(struct world *w) {
 
 static void report(const struct world *w) {
     const struct engine_counters *c = &w->engine->counters;
+    printf(
+        "ahead: batches %lu, keys %lu, answers %lu, unused %lu, stale %lu; held rows seen %lu, frozen %lu\n",
+        (unsigned long)c->ahead_batches, (unsigned long)c->ahead_keys, (unsigned long)c->ahead_answers,
+        (unsigned long)c->ahead_unused, (unsigned long)c->ahead_stale, w->db.n_held, w->db.n_frozen);
     printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu\n",
            (unsigned long)c->lookups, (unsigned long)c->alone, (unsigned long)c->folded,
            (unsigned long)c->batches, (unsigned long)c->failed, (unsigned long)c->vets,
@@ -562,7 +641,8 @@ static void report(const struct world *w) {
 }
 
 static void world_end(struct world *w) {
-
+    w->held = w->db.n_held;
+    w->frozen = w->db.n_frozen;
     w->folded = (unsigned long)w->engine->counters.folded;
     w->checked = (unsigned long)w->engine->counters.checked;
     w->differences = (unsigned long)w->engine->counters.differences;
@@ -571,6 +651,9 @@ static void world_end(struct world *w) {
     for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
         if (w->connections[i].used)
             connection_close(&w->connections[i]);
+    check_ahead(w);
+    if (w->engine->aheads.newest || w->engine->aheads.bytes)
+        broken(w, "something is kept for a session that is gone");
     engine_destroy(w->engine);
 }
 

@@ -31,9 +31,11 @@ struct connection {
 struct world_options {
     unsigned connections;
     bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, focused, bursty,
-        calm, moody, transactional, never_slower, verify, wrong, locks;
+        calm, moody, transactional, never_slower, verify, wrong, locks, loops, pooled, outsiders, linked,
+        all_write, books_off;
     unsigned window, timeout, max_keys, max_in_flight, max_waiting, max_answer, max_groups, max_shapes,
-        check_one_in;
+        check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
+    enum lookahead_mode lookahead;
 };
 
 struct world {
@@ -43,8 +45,8 @@ struct world {
     struct connection connections[WORLD_MAX_CONNECTIONS];
     uint64_t random, seed, now;
     unsigned next_id;
-    unsigned long units, folded, steps, checked, differences; // for the report
-    bool draining;                                            // clients finish what they have begun
+    unsigned long units, folded, steps, checked, differences, held, frozen; // for the report
+    bool draining; // clients finish what they have begun
     char failure[640];
 };
 
