@@ -212,8 +212,10 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
             continue;
         b->ahead.n_used++;
         b->ahead.used[key] = true;
-        if (found || (a->session != s && b->started <= s->ahead_since) || !is_fresh(a, s, b))
+        if (found || (a->session != s && b->started <= s->ahead_since) || !is_fresh(a, s, b)) {
+            a->engine->counters.ahead_stale++;
             continue;
+        }
         *hit = (struct ahead_hit){.ahead = a, .batch = b, .key = key};
         found = true;
     }
@@ -234,9 +236,12 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, str
             hit->batch = at.batch;
             hit->key = at.key;
         }
+        s->engine->counters.ahead_stale += here && found;
         found |= here;
     }
-    return found && is_on(s) && !s->n_lookups && !engine_is_forgotten(s->engine, s);
+    bool may = is_on(s) && !s->n_lookups && !engine_is_forgotten(s->engine, s);
+    s->engine->counters.ahead_stale += found && !may;
+    return found && may;
 }
 
 #define APART_WORTH 16 // answers for which the catalogue may be asked

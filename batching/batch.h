@@ -46,6 +46,7 @@ struct lookup {
     enum lookup_company company; // LOOKUP_ALONE, LOOKUP_SENT
     uint64_t asked;              // microseconds: when it came; 0: not queued yet
     enum check_stage check;
+    bool cancelled;  // CHECK_ORIGINAL: its client has asked for that; it is not kept waiting for a comparison
     bool differs;    // CHECK_FOLDED, CHECK_AGAIN: from the answer that is kept
     size_t compared; // CHECK_AGAIN: bytes of that answer
     bool simple, has_parse, has_describe;

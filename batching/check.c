@@ -118,7 +118,7 @@ static void end_original(struct engine *e, struct lookup *l, const struct owed *
     }
     s->kept += l->answer.len;
     bool may_fold = l->group->state == GROUP_READY && !l->shape->wrong && l->has_key;
-    if (o->error || s->txn == 'E' || !may_fold) {
+    if (o->error || l->cancelled || s->txn == 'E' || !may_fold) {
         check_answer(e, l);
         return;
     }

@@ -34,6 +34,7 @@ struct feed {
     bool classified;
     bool learns, describes; // the Parse at `at`, and the Describe behind it, tell about all like them
     bool single;            // the unit at `at` is a lookup and nothing else
+    bool asks_no_more;      // it goes out now, inside a transaction: not behind a question of our own
 };
 
 // Sends the run.

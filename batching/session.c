@@ -114,18 +114,30 @@ void session_destroy(struct session *s) {
     free(s);
 }
 
+// What was loaded ahead for its client is of no use to others unless they have asked for it.
+static bool is_lending(const struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        if (o->kind == OWED_BATCH && (o->of.batch->n_left || !o->of.batch->ahead.home))
+            return true;
+    }
+    return false;
+}
+
 bool session_client_gone(struct session *s) {
     s->client_gone = s->terminating = true;
     session_drop_lookups(s);
+    bool lending = is_lending(s);
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
-        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
-            o->of.lookup = NULL;
+        if (o->kind != OWED_LOOKUP && o->kind != OWED_CHECK)
+            continue;
+        o->of.lookup = NULL;
+        o->unwanted = lending; // others wait behind it
     }
-    for (unsigned i = 0; i < s->owed.n; i++)
-        if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_BATCH)
-            return true;
-    return false;
+    if (lending && !s->server_gone)
+        session_relay_cancel(s);
+    return lending;
 }
 
 void session_server_gone(struct session *s) {

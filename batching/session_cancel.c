@@ -162,6 +162,7 @@ static void end_check(struct session *s, struct lookup *l) {
     }
     check_answer(s->engine, l);
     cancel_batch_if_left(b);
+    clear_the_way(s); // who cancels wants to go on
 }
 
 static void cancel_lookup(struct session *s, struct lookup *l) {
@@ -263,6 +264,8 @@ bool session_cancel(struct session *s) {
     }
     if (s->txn == 'I' && (!o || o->kind == OWED_FORWARD))
         return true; // without a statement it is late: the server ignores it
+    if (l && l->check == CHECK_ORIGINAL)
+        l->cancelled = true;
     // The end of the request is awaited: it must not hit what comes next, of ours.
     s->cancel_pending = s->n_forward || l;
     if (s->cancel_pending)

@@ -103,7 +103,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
 // ---- entry
 
 static bool step(struct feed *f) {
-    f->classified = f->learns = f->single = false;
+    f->classified = f->learns = f->single = f->asks_no_more = false;
     struct session *s = f->s;
     struct frame fr;
     size_t have = f->len - f->at, size = 0;
@@ -129,6 +129,7 @@ static bool step(struct feed *f) {
             return true;
         }
     }
+    f->asks_no_more = s->txn != 'I';
     if (!forward_message(f, &fr))
         return false;
     size_t now = fr.size < have ? fr.size : have;

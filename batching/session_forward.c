@@ -79,7 +79,7 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
     if (!g)
         return READ_DOUBTFUL;
     group_refresh(e, g);
-    if (g->state == GROUP_NEW) {
+    if (g->state == GROUP_NEW && !f->asks_no_more) {
         feed_flush(f, true);
         session_start_vet(s, g);
     }
@@ -371,8 +371,10 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
     if (old && !give(f, old))
         return;
-    if (old)
-        return session_expect(s, EXPECT_PARSE, NULL); // the server refuses it and keeps the old one
+    if (old) {
+        s->names_unknown |= !old->confirmed;          // is that one refused, then this one is not
+        return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
+    }
     put_parsed(s, m->name, shape);
     if (shape)
         learn_parse(f, shape);

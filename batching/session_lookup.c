@@ -264,8 +264,10 @@ static bool take_held(struct session *s, const struct candidate *c) {
     if (!ahead_find(s, c->group, raw, &hit))
         return false;
     struct lookup *l = take_lookup(s, c);
-    if (!l)
+    if (!l) {
+        s->engine->counters.ahead_stale++;
         return false;
+    }
     session_append(s, l);
     ahead_give(&hit, l);
     ahead_refill(s, &hit, c->bytes, c->unit->size);

@@ -382,7 +382,7 @@ static void send_list(struct client *c, unsigned list) {
 
 // The list, and what its loop will ask for. Now and then it goes backwards.
 static void begin_loop(struct client *c, struct sim_loop *l) {
-    static const unsigned lists[] = {2, 3, 9, 10, 25, 61, 121};
+    static const unsigned lists[] = {3, 9, 10, 25, 61, 121};
     bool simple = dice(c, 3) == 0;
     *l = (struct sim_loop){.on = true,
                            .framing = ((uint64_t)dice(c, 1u << 30) << 30) + dice(c, 1u << 30),
@@ -456,10 +456,10 @@ static bool send_next(struct client *c, struct sim_loop *l) {
 }
 
 static bool send_loop(struct client *c) {
-    if (!c->loops || dice(c, 40) == 0)
+    if (!c->loops || c->oracle.txn == 'E' || dice(c, 60) == 0)
         return false;
     if (!c->pooled && !c->own_loop.on) {
-        if (dice(c, 3))
+        if (dice(c, 2))
             return false;
         begin_loop(c, &c->own_loop);
         return true;
@@ -502,7 +502,7 @@ static bool send_transactional(struct client *c) {
     if (!c->transactional)
         return false;
     if (!in_transaction(c))
-        text = dice(c, 3) ? begins[dice(c, N(begins))] : NULL;
+        text = dice(c, 3) ? begins[c->loops && dice(c, 2) ? 6 : dice(c, N(begins))] : NULL;
     else if (dice(c, 8) == 0)
         text = ends[dice(c, N(ends))];
     else

@@ -367,10 +367,12 @@ static void run_proof(struct server *s, const char *text) {
     const char *schema[] = {"search_path", s->now.schema, "Sets the schema search order."};
     const char *isolation[] = {"transaction_isolation", s->txn == 'I' ? "read committed" : "?", NULL};
     const char *level[] = {"default_transaction_isolation", level_name(s->now.level), NULL};
+    const char *idle[] = {"idle_in_transaction_session_timeout", s->id % 8 ? "0" : "5s", NULL};
     const char *reset[] = {"search_path", s->now.schema, s->login.schema, "user"};
     put_text_row(s, users, 3);
     put_values(s, schema, 3);
     put_values(s, level, 3);
+    put_values(s, idle, 3);
     put_values(s, isolation, 3);
     reply_tag(s, "SHOW");
     if (strstr(text, "reset_val"))

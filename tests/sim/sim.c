@@ -24,13 +24,14 @@ static struct world_options options_of(uint64_t seed) {
     q ^= q >> 31;
     static const unsigned gaps[] = {500, 5000, 100000}, ages[] = {1000, 10000, 1000000};
     bool cancels = (r & 2) && (r >> 32) % 3, locks = cancels && (r >> 42) & 1;
+    bool loops = q & 3, quiet = loops && !locks && (q >> 26) % 3;
     return (struct world_options){
         .verify = verify,
         .check_one_in = checks_all      ? 1
                         : (r >> 40) & 1 ? 5
                                         : 0,
         .wrong = (verify || checks_all) && (r >> 41) & 1,
-        .connections = 1 + (unsigned)(r >> 8) % WORLD_MAX_CONNECTIONS,
+        .connections = quiet ? 1 + (unsigned)(r >> 8) % 3 : 1 + (unsigned)(r >> 8) % WORLD_MAX_CONNECTIONS,
         .disconnects = r & 1,
         .cancels = cancels, // a cancelled lookup of the moody ones may have run or not
         .slow_readers = r & 4,
@@ -46,14 +47,15 @@ static struct world_options options_of(uint64_t seed) {
         .never_slower = !verify && (r >> 35) & 1,
         .focused = verify || locks || (r >> 17) & 1,
         .window = (r >> 20) & 1 ? 2000 : 0,
-        .timeout = (r >> 21) & 1 ? 4000 : 0,
+        .timeout = (r >> 21) & 1 ? (quiet ? 40000 : 4000) : 0,
         .max_keys = (r >> 22) & 1 ? 500 : 3,
         .max_in_flight = 1 + (unsigned)(r >> 23) % 3,
         .max_waiting = (r >> 25) & 1 ? 1024 : 2,
         .max_answer = (r >> 26) & 3 ? 1u << 20 : 200,
         .max_groups = (r >> 28) & 3 ? 1000 : 6,
         .max_shapes = (r >> 30) & 3 ? 1000 : 4,
-        .loops = q & 3,
+        .loops = loops,
+        .quiet = quiet,
         .pooled = (q >> 2) % 4 == 0,
         .outsiders = (q >> 4) & 1,
         .linked = (q >> 5) % 4 != 0,

@@ -115,6 +115,8 @@ static void connection_open(struct world *w, struct connection *c) {
     c->client.transactional = w->options.transactional && dice(w, 4);
     if (w->options.moody)
         c->client.calmness = 25;
+    if (w->options.quiet && dice(w, 4))
+        c->client.calmness = 200;
     c->client.focused = w->options.focused && dice(w, 8);
     c->client.alone = w->options.connections == 1;
     c->client.loops = w->options.loops && dice(w, 6);
@@ -365,7 +367,7 @@ static void settle(struct world *w, struct connection *c) {
 }
 
 static void step_turn(struct world *w) {
-    w->now += dice(w, 10) ? dice(w, 300) : dice(w, 10000);
+    w->now += dice(w, w->options.quiet ? 200 : 10) ? dice(w, 300) : dice(w, 10000);
     w->db.now = w->now;
     if (w->options.outsiders && dice(w, 20) == 0) // a write that does not pass through the proxy
         w->db.version[dice(w, SIM_TABLES)]++;

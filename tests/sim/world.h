@@ -31,8 +31,8 @@ struct connection {
 struct world_options {
     unsigned connections;
     bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, focused, bursty,
-        calm, moody, transactional, never_slower, verify, wrong, locks, loops, pooled, outsiders, linked,
-        all_write, books_off;
+        calm, moody, transactional, never_slower, verify, wrong, locks, loops, quiet, pooled, outsiders,
+        linked, all_write, books_off;
     unsigned window, timeout, max_keys, max_in_flight, max_waiting, max_answer, max_groups, max_shapes,
         check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
     enum lookahead_mode lookahead;

@@ -464,6 +464,26 @@ Test(session, a_known_statement_is_prepared_without_the_server) {
     teardown(&f);
 }
 
+// The second Parse of a name is refused only if the first was not.
+Test(session, a_name_is_not_free_behind_a_parse_that_failed) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    write_parse(&f.message, text_slice("x"), text_slice("SET search_path = a"), NULL, 0);
+    sync(&f);
+    write_parse(&f.message, text_slice("x"), text_slice("SET search_path = b"), NULL, 0);
+    sync(&f);
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "PSPS");
+    reply(&f, "EZ1Z");
+    buf_reset(&f.to_client);
+    buf_reset(&f.to_server);
+    prepare(&f, "x", one);
+    cr_assert_str_eq(types_of(&f.to_client), "");
+    cr_assert_str_eq(types_of(&f.to_server), "PDS", "the server knows what it has");
+    teardown(&f);
+}
+
 Test(session, a_statement_that_the_server_refuses_fails_where_it_is_used) {
     struct fixture f;
     setup(&f, false);
