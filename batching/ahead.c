@@ -202,6 +202,19 @@ static struct ahead *next_ahead(struct session *s, struct ahead *a, unsigned *i)
     return NULL;
 }
 
+// Its reply comes behind one that is for another client, who may read slowly.
+static bool is_behind_another(const struct session *s, const struct batch *b) {
+    const struct session *lender = b->ahead.ended || b->lender == s ? NULL : b->lender;
+    for (unsigned i = 0; lender && i < lender->owed.n; i++) {
+        const struct owed *o = &lender->owed.ring[(lender->owed.head + i) & (lender->owed.cap - 1)];
+        if (o->kind < OWED_BATCH)
+            return true;
+        if (o->kind == OWED_BATCH && o->of.batch == b)
+            return false;
+    }
+    return false;
+}
+
 // Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
 static bool find_in(struct session *s, struct ahead *a, struct batch *list, const struct group *g,
                     const struct key *keys, struct ahead_hit *hit) {
@@ -212,7 +225,8 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
             continue;
         b->ahead.n_used++;
         b->ahead.used[key] = true;
-        if (found || (a->session != s && b->started <= s->ahead_since) || !is_fresh(a, s, b)) {
+        if (found || (a->session != s && b->started <= s->ahead_since) || is_behind_another(s, b) ||
+            !is_fresh(a, s, b)) {
             a->engine->counters.ahead_stale++;
             continue;
         }

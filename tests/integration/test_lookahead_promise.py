@@ -374,3 +374,27 @@ def test_hidden_write(direct, start_pgfold, opened, how):
         assert simple(c, key) == ["old"]
     other.sql(write)
     assert simple(c, 11) == ["new"]
+
+
+# ---- who waits for whom
+
+def test_a_client_that_reads_slowly_keeps_no_other_waiting(direct, start_pgfold, opened):
+    """Rows that are loaded behind its own answer come only when it has been read."""
+    direct.sql("CREATE TABLE heavy (id serial PRIMARY KEY, writer_id int, body text)")
+    direct.sql("INSERT INTO heavy (writer_id, body) SELECT i, 'light' FROM generate_series(2, 40) i")
+    direct.sql("INSERT INTO heavy (writer_id, body) SELECT 1, repeat('heavy', 200000) FROM generate_series(1, 64)")
+    direct.sql("GRANT ALL ON heavy TO PUBLIC")
+    body = "SELECT body FROM heavy WHERE writer_id = %s"
+    p = start_pgfold({**PATIENT, "batching.timeout": "0"})
+    slow, other = opened(p), opened(p)
+    for c in (other, slow):
+        listed(c)
+        for key in range(2, 41):
+            assert simple(c, key, body) == ["light"]
+    time.sleep(1.2)  # what the other one has read and loaded is given back
+    listed(slow)
+    slow.send(query(body % 1))
+    time.sleep(0.3)
+    other.sock.settimeout(5)
+    assert simple(other, 2, body) == ["light"]
+    assert len(proto.rows(slow.ready())) == 64
