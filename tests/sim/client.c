@@ -456,7 +456,7 @@ static bool send_next(struct client *c, struct sim_loop *l) {
 }
 
 static bool send_loop(struct client *c) {
-    if (!c->loops || c->oracle.txn == 'E' || dice(c, 60) == 0)
+    if (!c->loops || c->oracle.txn == 'E' || dice(c, c->restless ? 8 : 60) == 0)
         return false;
     if (!c->pooled && !c->own_loop.on) {
         if (dice(c, 2))
@@ -499,6 +499,10 @@ static void run_oracle(struct client *c, size_t from) {
 // A transaction's first and last statement, and what else stands in it. False: a lookup shall come.
 static bool send_transactional(struct client *c) {
     const char *text;
+    if (c->writes && dice(c, 3) == 0) {
+        send_query(c, dice(c, 2) ? "INSERT INTO items VALUES (1)" : "INSERT INTO books VALUES (1)");
+        return true;
+    }
     if (!c->transactional)
         return false;
     if (!in_transaction(c))

@@ -22,6 +22,8 @@ struct client {
     bool transactional; // most lookups come inside transactions
     bool focused;       // mostly the same lookup in the same framing
     bool loops;         // goes over lists
+    bool restless;      // does other things meanwhile
+    bool writes;        // often
     bool pooled;        // and shares one such loop with others
     bool alone;         // nobody else is there
     struct sim_loop own_loop;

@@ -120,6 +120,8 @@ static void connection_open(struct world *w, struct connection *c) {
     c->client.focused = w->options.focused && dice(w, 8);
     c->client.alone = w->options.connections == 1;
     c->client.loops = w->options.loops && dice(w, 6);
+    c->client.restless = dice(w, 3) == 0;
+    c->client.writes = dice(w, 4) == 0;
     c->client.pooled = w->options.pooled && dice(w, 6);
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
