@@ -464,12 +464,12 @@ static void expire_batches(struct engine *e) {
     }
 }
 
-// A pool that opens many connections at once must not make the server prove them all at once: those that wait
-// for their turn fold within themselves meanwhile.
 bool engine_may_prove(const struct engine *e) {
     return e->proving < MAX_PROVING;
 }
 
+// A pool that opens many connections at once must not make the server prove them all at once: those that wait
+// for their turn fold within themselves meanwhile.
 static void start_proofs(struct engine *e) {
     while (e->to_prove && engine_may_prove(e)) {
         struct session *s = e->to_prove;

@@ -59,9 +59,10 @@ struct owed {
     uint8_t isolation;                // enum identity_isolation
     bool returns;                     // FORWARD: it may go back to a savepoint
     bool local;                       // FORWARD: it may change settings until the transaction ends
-    bool portal;                      // FORWARD: it may leave its portal open
-    bool framed;                      // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
-    bool reads; // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
+    bool drops;  // FORWARD: it ends what is held for the session, when sent and when answered
+    bool portal; // FORWARD: it may leave its portal open
+    bool framed; // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
+    bool reads;  // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
     struct statement *bound; // FORWARD: of a unit of one read, what it runs: a reference
     bool binds, result_format,
         formats_differ;   // FORWARD: it has a Bind; the format of its rows, or not one for all

@@ -25,7 +25,7 @@ static void doubt(struct session *s) {
         o->effect = NULL;
     }
     if (s->owed.n)
-        owed_last(s)->spends = true;
+        owed_last(s)->spends = owed_last(s)->drops = true;
     ahead_drop(s);
     session_identity_doubt(&s->engine->identities, &s->identity);
 }
@@ -101,12 +101,19 @@ static bool prepares(const struct shape *shape) {
     return token_is(shape->text, t, "prepare");
 }
 
+// What is held now may be older than what it does, or reads; so may be what others load until it has ended,
+// since it may have to wait.
+static void drop_held(struct session *s, struct owed *o) {
+    o->drops = true;
+    ahead_drop(s);
+}
+
 static void note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
                            bool changes) {
     session_txn_note(o, kind, shape);
     bool plain = kind == STATEMENT_READ && !(shape && shape->parsed->reason == REASON_LOCKING);
     if (!plain && kind != STATEMENT_DEALLOCATE)
-        ahead_drop(s); // who waited for a lock reads what was written meanwhile
+        drop_held(s, o);
     switch (kind) {
     case STATEMENT_READ: // told before it was forwarded
     case STATEMENT_BEGIN:
@@ -426,7 +433,7 @@ static bool run_read(struct session *s, struct owed *o, struct shape *shape) {
     struct read_note n = bound_read(s, shape);
     o->reads = true;
     if (shape->parsed->reason == REASON_LOCKING)
-        ahead_drop(s); // as in note_statement
+        drop_held(s, o);
     note_read(s, o, &n);
     return n.effect == READ_PLAIN || (n.effect == READ_DOUBTFUL && !n.may_write);
 }

@@ -75,6 +75,8 @@ static void note_definitions(struct session *s, const struct owed *o) {
 
 static void end_forward(struct session *s, struct owed *o, char before) {
     session_txn_ended(s, o, before);
+    if (o->drops)
+        ahead_drop(s);
     if (o->effect && !o->error && s->txn == 'I')
         apply_setting(s, o->effect);
     else if (o->effect)
