@@ -66,6 +66,11 @@ static const struct engine_limits limits = {
     .max_text = 2048,
     .timeout = 20000,
     .vet_max_age = 1000000,
+    .ahead_gap = 5000,
+    .ahead_age = 20000,
+    .ahead_keys = 4,
+    .ahead_session = 16384,
+    .ahead_memory = 32768,
 };
 
 static void open_side(struct engine *e, struct side *s) {
@@ -124,8 +129,12 @@ static void put_statement(struct buf *b, unsigned which) {
                                         "SET x = 'y'",
                                         "BEGIN",
                                         "COMMIT",
-                                        "CREATE TABLE x (y int)"};
-    const char *text = texts[which % 7];
+                                        "CREATE TABLE x (y int)",
+                                        "SELECT a FROM lists",
+                                        "INSERT INTO items VALUES (1)",
+                                        "BEGIN ISOLATION LEVEL REPEATABLE READ",
+                                        "SELECT a FROM items WHERE id = 7"};
+    const char *text = texts[which % (sizeof texts / sizeof *texts)];
     if (which & 8) {
         write_query(b, text, strlen(text));
         return;
@@ -181,30 +190,29 @@ static void put_description(struct buf *b, unsigned n) {
     buf_put_u16(b, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         buf_put_str(b, "column");
-        for (int byte = 0; byte < 18; byte++)
-            buf_put_u8(b, 0);
+        buf_put(b, "\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 18); // int4
     }
     write_end(b, at);
 }
 
 static void reply_something(struct side *s, uint8_t which) {
-    static const char *const vet[] = {"f", "f", "f", "f", "f",  "f",  "f", "f",
-                                      "f", "f", "f", "f", NULL, "23", "t"};
+    static const char *const vet[] = {"f", "f", "f", "f",  "f",  "f", "f",         "f",       "f",
+                                      "f", "f", "f", NULL, "23", "t", "0:16384:1", "1\nitems"};
     static const char *const proof[] = {"role", "user", "0"}, *const plain[] = {"t"};
-    static const char *const five[] = {"5", "x"}, *const seven[] = {"7", "x"}, *const one[] = {"1", "x"};
+    static const char *const five[] = {"5", "5"}, *const seven[] = {"7", "x"}, *const one[] = {"1", "x"};
     static const char empty[] = {B_PARSE_COMPLETE, B_BIND_COMPLETE,    B_CLOSE_COMPLETE,       B_NO_DATA,
                                  B_EMPTY_QUERY,    B_PORTAL_SUSPENDED, B_PARAMETER_DESCRIPTION};
     static const struct {
         const char *const *values;
         unsigned n;
-    } rows[] = {{vet, 15}, {proof, 3}, {plain, 1}, {five, 2}, {seven, 2}, {one, 2}};
+    } rows[] = {{vet, 17}, {proof, 3}, {plain, 1}, {five, 2}, {seven, 2}, {one, 2}, {five, 1}, {seven, 1}};
     struct buf b = buf_make(1 << 16);
     switch (which / 8 % 6) {
     case 0:
         write_empty(&b, empty[which % 7]);
         break;
     case 1:
-        put_row(&b, rows[which % 6].values, rows[which % 6].n);
+        put_row(&b, rows[which % 8].values, rows[which % 8].n);
         break;
     case 2:
         put_description(&b, which % 4);
@@ -261,7 +269,10 @@ static void step(struct engine *e, struct side *s, uint8_t what, const uint8_t *
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct side sides[SESSIONS];
-    struct engine *e = engine_create(&limits, &effects, NULL);
+    struct engine_limits looking = limits; // ahead, in three of four inputs
+    if (size && data[size - 1] & 3)
+        looking.lookahead = data[size - 1] & 1 ? LOOKAHEAD_BOUNDED : LOOKAHEAD_SNAPSHOT;
+    struct engine *e = engine_create(&looking, &effects, NULL);
     if (!e)
         return 0;
     e->now = 1;
@@ -280,6 +291,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     for (int i = 0; i < SESSIONS; i++)
         close_side(&sides[i]);
+    const struct engine_counters *n = &e->counters;
+    if (n->ahead_keys != n->ahead_answers + n->ahead_unused + n->ahead_stale || e->aheads.newest)
+        abort();
     engine_destroy(e);
     return 0;
 }

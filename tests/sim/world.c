@@ -131,8 +131,8 @@ static void connection_open(struct world *w, struct connection *c) {
     c->server.linked = w->options.linked;
     c->server.all_write = w->options.all_write;
     c->server.trace = getenv("SIM_TRACE") != NULL;
-    char params[32];
-    int n = snprintf(params, sizeof params, "user%c%s%c", 0, user, 0);
+    char params[48];
+    int n = snprintf(params, sizeof params, "user%c%s%cdatabase%csim%c", 0, user, 0, 0, 0);
     c->session = session_create(w->engine, c, (struct slice){(const uint8_t *)address, sizeof address - 1},
                                 (struct slice){(const uint8_t *)params, (size_t)n}, false);
 }
