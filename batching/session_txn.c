@@ -21,10 +21,10 @@ void session_txn_lose_level(struct owed *o) {
     o->isolation = ISOLATION_UNKNOWN;
 }
 
-// SET LOCAL of one of these changes neither what a statement means nor whether it may be folded.
+// SET LOCAL of one of these changes neither what a statement means nor whether it may be folded; and no batch
+// fails for it, which would count against others' of its group.
 static bool is_harmless(const char *setting) {
-    return strchr(setting, '.') || strcmp(setting, "statement_timeout") == 0 ||
-           strcmp(setting, "lock_timeout") == 0;
+    return strchr(setting, '.') || strcmp(setting, "lock_timeout") == 0;
 }
 
 static void note_level(struct owed *o, const struct parsed *p) {

@@ -223,6 +223,22 @@ def test_set_local_time_zone(direct, start_pgfold, opened):
         assert at(c, key) == ["old"]
 
 
+@pytest.mark.parametrize("setting, title", [("app.tenant = '1'", "old"), ("lock_timeout = '9s'", "old"), ("statement_timeout = '9s'", "new"),
+                                            ("search_path = public, pg_catalog", "new"), ("role = app", "new")])
+def test_set_local(direct, start_pgfold, opened, setting, title):
+    """Behind a setting that matters nothing is loaded ahead."""
+    c = opened(start_pgfold(PATIENT))
+    prove(c, direct)
+    c.sql("BEGIN")
+    c.sql("SET LOCAL " + setting)
+    listed(c)
+    for key in range(1, 11):
+        assert simple(c, key) == ["old"]
+    direct.sql("UPDATE novel SET title = 'new'")
+    assert simple(c, 11) == [title]
+    c.sql("ROLLBACK")
+
+
 @pytest.mark.parametrize("back", ["ROLLBACK", "ROLLBACK TO a"])
 def test_set_time_zone_rolled_back(direct, start_pgfold, opened, back):
     c = opened(start_pgfold(PATIENT))
