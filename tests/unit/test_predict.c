@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// From a lookup's key to the coming ones: what is followed, which keys come, and how many.
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "batching/predict.h"
+#include "batching/shape.h"
+#include "tests/unit/bytes.h"
+#include "tests/unit/vetted.h"
+
+enum { OID_TEXT = 25 };
+
+struct fixture {
+    struct shape_cache shapes;
+    struct identity_table identities;
+    struct session_identity session;
+    struct group_table groups;
+    struct group *group;
+    struct trail trail;
+    uint64_t now;
+};
+
+// A READY group of the statement, all of whose candidates vary, with parameters of this type. The catalogue
+// says, when `linked`, that column 1 of table 1000 supplies its first key.
+static void setup(struct fixture *f, const char *text, uint32_t type, bool linked) {
+    enum reason why;
+    struct msg_bind m = {0};
+    struct vet_result r = {.answered = true, .ok = true, .writers = {.all = true}};
+    *f = (struct fixture){.now = 1000};
+    shape_cache_init(&f->shapes, 10, 1000);
+    identity_table_init(&f->identities);
+    session_identity_init(&f->session, text_slice("server"), BYTES(""));
+    group_table_init(&f->groups, 10);
+    struct shape *s = shape_extended(&f->shapes, text_slice(text), 0, NULL, &why);
+    uint32_t types[4] = {type, type, type, type};
+    for (int i = 0; i < 8; i++) {
+        for (int key = 0; key < s->parsed->n_keys; key++)
+            shape_watch(s, key, (struct slice){(const uint8_t *)"12345678" + i, 1});
+        (void)shape_keys(s);
+    }
+    f->group = group_for_extended(&f->groups, &f->identities, s,
+                                  session_identity_current(&f->identities, &f->session), &m);
+    cr_assert_eq(f->group->n_parts, (unsigned)s->parsed->n_keys);
+    if (linked) {
+        r.links = malloc(sizeof *r.links);
+        *r.links = (struct vet_link){0, 1, 1000};
+        r.n_links = 1;
+    }
+    put_vetting(f->group, &r, (unsigned)s->parsed->n_keys, types, 1);
+    cr_assert_null(group_vetted(&f->groups, f->group, 1, 1));
+    trail_init(&f->trail, 100000);
+}
+
+static void teardown(struct fixture *f) {
+    trail_clear(&f->trail);
+    group_table_finish(&f->groups, &f->identities);
+    session_identity_finish(&f->identities, &f->session);
+    identity_table_finish(&f->identities);
+    shape_cache_finish(&f->shapes);
+}
+
+static const char one[] = "SELECT a FROM t WHERE id = $1", two[] = "SELECT a FROM t WHERE b = $1 AND c = $2";
+
+// A result of two columns of this table, of this type.
+static void begin(struct fixture *f, uint32_t table, uint32_t type) {
+    struct trail_columns c = {.source = table, .n_row = 2, .n = 2};
+    for (uint16_t i = 0; i < 2; i++)
+        c.columns[i] = (struct trail_column){.at = i,
+                                             .attribute = (uint16_t)(i + 1),
+                                             .table = table,
+                                             .type = type,
+                                             .kind = trail_kind_of(type)};
+    trail_begin(&f->trail, &c);
+}
+
+static void row(struct fixture *f, const char *first, const char *second) {
+    struct buf b = buf_make(1000);
+    const char *values[] = {first, second};
+    put_text_row(&b, values, 2);
+    trail_row(&f->trail, b.data + 5, b.len - 5);
+    buf_free(&b);
+}
+
+// Ids from `first` on, and their hundredfold.
+static void record(struct fixture *f, uint32_t table, int first, int n) {
+    begin(f, table, OID_INT8);
+    for (int i = first; i < first + n; i++) {
+        char id[16], other[16];
+        snprintf(id, sizeof id, "%d", i);
+        snprintf(other, sizeof other, "%d", 100 * i);
+        row(f, id, other);
+    }
+    trail_end(&f->trail);
+}
+
+static struct key integer(long v) {
+    char text[32];
+    struct key k;
+    snprintf(text, sizeof text, "%ld", v);
+    cr_assert(key_read(OID_INT8, 0, text_slice(text), &k));
+    return k;
+}
+
+static bool nothing_held(void *arg, const struct key *keys) {
+    (void)arg;
+    (void)keys;
+    return false;
+}
+
+static void put_key(char *text, size_t room, const struct key *k) {
+    size_t n = strlen(text);
+    if (k->kind == KEY_PLAIN)
+        snprintf(text + n, room - n, "%ld", (long)get_u64(k->of.bytes));
+    else if (k->kind != KEY_NULL)
+        snprintf(text + n, room - n, "%.*s", (int)k->len, (const char *)k->of.raw);
+}
+
+// The keys that come behind this one, at most `max`: "3 4 5", of several parts "3/300 …"; "-": it is not
+// known from where it comes.
+static const char *behind_keys(struct fixture *f, const struct key *keys, unsigned max) {
+    static char text[400];
+    struct guess guess = {0};
+    f->now += 100;
+    text[0] = 0;
+    if (!predict_locate(&f->trail, f->group, keys, &guess) || !predict_follow(f->group, f->now, &guess))
+        return "-";
+    struct batch *b = batch_create_ahead(f->group, max, 10000);
+    predict_gather(&guess, f->group, keys, b, nothing_held, NULL);
+    for (uint32_t i = 0; i < b->n_keys; i++) {
+        for (uint32_t part = 0; part < b->n_parts; part++) {
+            size_t n = strlen(text);
+            snprintf(text + n, sizeof text - n, "%s", part ? "/" : i ? " " : "");
+            put_key(text, sizeof text, &b->keys[i * b->n_parts + part]);
+        }
+    }
+    batch_destroy(b);
+    return text;
+}
+
+static const char *behind(struct fixture *f, long key, unsigned max) {
+    struct key k = integer(key);
+    return behind_keys(f, &k, max);
+}
+
+// What makes `actual` runs once, which Criterion's own macros do not promise.
+static void expect(const char *actual, const char *expected) {
+    cr_assert_str_eq(actual, expected);
+}
+
+// ---- what is followed
+
+Test(predict, a_linked_column_is_followed_at_once) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 1000, 1, 6);
+    expect(behind(&f, 2, 10), "3 4 5 6");
+    cr_assert(f.group->shape->associations[0].linked);
+    expect(behind(&f, 99, 10), "-");
+    teardown(&f);
+}
+
+Test(predict, another_column_is_learnt_by_the_second_lookup) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, false);
+    record(&f, 1000, 1, 6);
+    expect(behind(&f, 200, 10), "-");
+    expect(behind(&f, 200, 10), "-"); // the same row is no second one
+    expect(behind(&f, 300, 10), "400 500 600");
+    record(&f, 1000, 11, 3);
+    expect(behind(&f, 1100, 2), "1200 1300"); // once learnt, the first one suffices
+    teardown(&f);
+}
+
+Test(predict, a_link_outweighs_chance) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 2000, 1, 4); // later, of a table that nothing links
+    record(&f, 1000, 1, 4);
+    record(&f, 2000, 3, 9);
+    expect(behind(&f, 3, 10), "4");
+    teardown(&f);
+}
+
+Test(predict, a_loop_that_goes_backwards) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, false);
+    record(&f, 1000, 1, 6);
+    expect(behind(&f, 6, 10), "-");
+    expect(behind(&f, 5, 10), "4 3 2 1");
+    teardown(&f);
+}
+
+Test(predict, what_was_asked_for_does_not_come_again) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 1000, 1, 6);
+    expect(behind(&f, 4, 10), "5 6");
+    expect(behind(&f, 2, 10), "1"); // backwards
+    teardown(&f);
+}
+
+Test(predict, the_second_part_comes_from_the_same_row_or_stays) {
+    struct fixture f;
+    setup(&f, two, OID_INT4, true);
+    record(&f, 1000, 1, 4);
+    struct key same_row[] = {integer(2), integer(200)}, constant[] = {integer(2), integer(7)};
+    expect(behind_keys(&f, same_row, 10), "3/300 4/400");
+    teardown(&f);
+    setup(&f, two, OID_INT4, true);
+    record(&f, 1000, 1, 4);
+    expect(behind_keys(&f, constant, 10), "3/7 4/7");
+    teardown(&f);
+}
+
+Test(predict, no_more_than_there_is_room_for) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 1000, 1, 60);
+    expect(behind(&f, 1, 3), "2 3 4");
+    teardown(&f);
+}
+
+// ---- values
+
+Test(predict, values_that_the_parameter_cannot_have) {
+    static const struct {
+        uint32_t type;
+        const char *keys;
+    } cases[] = {{OID_INT2, "2 32767 -32768"},
+                 {OID_INT4, "2 32767 -32768 32768 2147483647"},
+                 {OID_INT8, "2 32767 -32768 32768 2147483647 2147483648"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        setup(&f, one, cases[i].type, true);
+        begin(&f, 1000, OID_INT8);
+        row(&f, "1", NULL);
+        row(&f, "2", NULL);
+        row(&f, NULL, NULL);
+        row(&f, "32767", NULL);
+        row(&f, "-32768", NULL);
+        row(&f, "32768", NULL);
+        row(&f, "2147483647", NULL);
+        row(&f, "2147483648", NULL);
+        trail_end(&f.trail);
+        expect(behind(&f, 1, 10), cases[i].keys);
+        teardown(&f);
+    }
+}
+
+// A quote in a constant stands twice, and once in a result.
+Test(predict, texts_between_quotes) {
+    struct fixture f;
+    setup(&f, one, OID_TEXT, true);
+    f.group->parts[0].quoted = true;
+    begin(&f, 1000, OID_TEXT);
+    row(&f, "it's", "a");
+    row(&f, "''", "a");
+    row(&f, "plain", "a");
+    trail_end(&f.trail);
+    struct key k = {.kind = KEY_DOUBLED, .len = 5, .of.raw = (const uint8_t *)"it''s"};
+    expect(behind_keys(&f, &k, 10), "'''' plain");
+    teardown(&f);
+}
+
+Test(predict, what_a_value_may_be_before_its_type_is_known) {
+    static const struct {
+        struct slice value;
+        uint16_t format;
+        bool plausible;
+    } cases[] = {{LIT("3"), 0, true},
+                 {LIT("33"), 0, false},
+                 {LIT("\0\0\0\3"), 1, true},
+                 {LIT("\0\0\0\0\0\0\0\3"), 1, true},
+                 {LIT("\0\0\0\x21"), 1, false},
+                 {{NULL, 0}, 0, false},
+                 {LIT(""), 0, false}};
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    cr_assert_not(predict_is_plausible(&f.trail, f.group, &cases[0].value));
+    record(&f, 1000, 1, 6);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        f.group->parts[0].format = cases[i].format;
+        cr_expect_eq(predict_is_plausible(&f.trail, f.group, &cases[i].value), cases[i].plausible, "case %zu",
+                     i);
+    }
+    teardown(&f);
+}
+
+// ---- how many
+
+Test(predict, the_first_window) {
+    struct association linked = {.linked = true}, learnt = {0};
+    cr_assert_gt(association_window(&linked, 1, 0, 500), association_window(&learnt, 1, 0, 500));
+    cr_assert_eq(association_window(&linked, 1, 0, 7), 7);
+}
+
+Test(predict, windows_grow_up_to_the_limit) {
+    struct association a = {.window = 30};
+    association_grow(&a, 500);
+    cr_assert_eq(a.window, 60);
+    for (int i = 0; i < 10; i++)
+        association_grow(&a, 500);
+    cr_assert_eq(association_window(&a, 1, 0, 500), 500);
+    cr_assert_eq(association_window(&a, 1, 0, 100), 100);
+}
+
+// What would be too old before it is asked for is not loaded; nor what takes too long.
+Test(predict, windows_that_age_and_cost_limit) {
+    struct association a = {.window = 400};
+    for (uint64_t now = 1000; now < 20000; now += 1000)
+        association_asked(&a, now);
+    cr_assert_eq(a.gap, 1000);
+    cr_assert_eq(association_window(&a, 20000, 100000, 500), 80);
+    cr_assert_eq(association_window(&a, 20000, 0, 500), 400, "a fixed snapshot does not age");
+    association_asked(&a, 1000000); // another loop
+    cr_assert_eq(a.gap, 1000);
+    struct association slow = {.window = 400};
+    association_loaded(&slow, 100000, 0, 100); // a millisecond for a key
+    cr_assert_eq(association_window(&slow, 1, 0, 500), PREDICT_LATENCY / 1000);
+}
+
+Test(predict, waste_shrinks_the_window_and_ends_in_a_pause) {
+    struct association a = {.window = 400};
+    uint64_t now = 1000000;
+    association_ended(&a, now, 400, 100);
+    cr_assert_eq(a.window, 400, "a quarter is enough");
+    unsigned n = 0;
+    for (; association_window(&a, ++now, 0, 500) && n < 20; n++) {
+        uint32_t before = a.window;
+        association_ended(&a, now, before, 0);
+        cr_assert(a.window < before || a.off_until);
+    }
+    cr_assert_lt(n, 20);
+    uint64_t first = a.off_until - now;
+    now = a.off_until;
+    cr_assert_gt(association_window(&a, now, 0, 500), 0, "tried again");
+    association_ended(&a, now, 4, 0);
+    cr_assert_gt(a.off_until - now, first, "and given up for longer");
+    association_grow(&a, 500);
+    cr_assert_eq(a.pause, 0, "success ends it");
+}
+
+Test(predict, more_is_loaded_before_the_last_is_asked_for) {
+    struct association a = {.window = 100, .gap = 100, .latency = 1000};
+    cr_assert(association_is_low(&a, 21));
+    cr_assert_not(association_is_low(&a, 22));
+    a.latency = 1000000;
+    cr_assert_not(association_is_low(&a, 51), "half of the window at most");
+    cr_assert(association_is_low(&a, 50));
+}
