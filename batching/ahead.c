@@ -300,6 +300,10 @@ bool ahead_may_be_apart(const struct session *s) {
     return is_on(s) && session_is_apart(s);
 }
 
+bool ahead_has_list(const struct session *s) {
+    return s->ahead && s->ahead->trail.results;
+}
+
 // Lookups that a session of a state of its own must bring before the catalogue is asked for it alone; twice
 // as many each time, until the answers that this brings are worth its costs.
 #define APART_VETTED  4

@@ -100,6 +100,9 @@ void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t 
 
 // Are lookups of the transaction at hand accepted although they can be shared with none (session_is_apart)?
 bool ahead_may_be_apart(const struct session *s);
+// Has it read a list that lookups may follow? Without one there is nothing to gain, and each doubt would
+// leave groups behind that nobody uses again.
+bool ahead_has_list(const struct session *s);
 
 // A lookup that was accepted and waits in its group: if its key is found in a trail, it goes out, and the
 // coming keys behind it.

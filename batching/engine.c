@@ -387,7 +387,9 @@ static void note_failure(struct engine *e, struct batch *b) {
         guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
         return;
     }
-    if (g->state == GROUP_READY && ++g->errors >= 3) {
+    // One that was loaded ahead runs behind a lookup that may have failed, or been cancelled, and taken it
+    // along.
+    if (g->state == GROUP_READY && !b->ahead.home && ++g->errors >= 3) {
         g->errors = 0;
         g->state = GROUP_REFUSED;
         g->vetted_at = e->now;

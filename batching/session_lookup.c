@@ -176,7 +176,7 @@ static enum reason judge(struct candidate *c) {
     if (s->txn != 'I' && c->unit->max_rows)
         return REASON_ROW_LIMIT; // the portal may have more rows to give
     why = session_txn_reason(s);
-    c->apart = why != REASON_NONE && ahead_may_be_apart(s);
+    c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
     if (why != REASON_NONE && !c->apart)
         return why;
     if (s->n_forward)
