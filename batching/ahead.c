@@ -655,8 +655,8 @@ static void begin_bound(struct session *s, const struct owed *o) {
 }
 
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
-    return s->ahead && s->ahead->trail.recorder.on && f->type == B_DATA_ROW && f->size <= 8192 &&
-           is_recorded(s, o);
+    bool on = (s->ahead && s->ahead->trail.recorder.on) || (o && o->resumes);
+    return on && f->type == B_DATA_ROW && f->size <= 8192 && is_recorded(s, o);
 }
 
 void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
@@ -664,6 +664,9 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     if (!is_recorded(s, o))
         return;
     if (f->type == B_DATA_ROW) {
+        if (o->resumes)
+            begin_bound(s, o);
+        o->resumes = false;
         if (whole && s->ahead)
             trail_row(&s->ahead->trail, f->body, f->body_len);
         return;

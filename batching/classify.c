@@ -66,12 +66,18 @@ struct slice class_name(const struct statement_class *c) {
     return name ? (struct slice){(const uint8_t *)name, strlen(name)} : c->name;
 }
 
+void classify_verbatim(struct session *s, struct slice text, struct statement_class *c) {
+    c->shape = shape_verbatim(&s->engine->shapes, text, &c->reason);
+    *c = class_of_shape(*c);
+}
+
 // A Query message's text. Statements that are no SELECT and need no closer look are told by their first word.
 struct statement_class classify_query(struct session *s, struct slice text) {
     static const char *const reads[] = {"select", "with", "values", "table", NULL};
     static const char *const writes[] = {"insert", "update", "delete", "merge", "copy", NULL};
     static const char *const clearing[] = {"close", "unlisten", "reset",
                                            NULL}; // may begin a pool's clearing string
+    static const char *const cursors[] = {"declare", "fetch", "move", "close", NULL};
     static const char *const savepoints[] = {"savepoint", "release", NULL};
     struct statement_class c = {.kind = STATEMENT_OTHER, .reason = REASON_NOT_SELECT};
     if (s->no_scan) {
@@ -92,6 +98,10 @@ struct statement_class classify_query(struct session *s, struct slice text) {
         c.kind = STATEMENT_WRITE;
     } else if (token_is((const char *)text.data, t, "deallocate") && read_deallocate(text, t, &c.name)) {
         c.kind = STATEMENT_DEALLOCATE;
+    } else if (word_in(text, t, cursors) && !several) {
+        cursor_read((const char *)text.data, text.len, &c.cursor);
+        if (c.cursor.verb == CURSOR_NONE)
+            classify_verbatim(s, text, &c);
     } else if (word_in(text, t, savepoints)) {
         c.kind = STATEMENT_SAVEPOINT;
     } else if (is_plain_begin(text, t)) {
@@ -100,8 +110,7 @@ struct statement_class classify_query(struct session *s, struct slice text) {
         c.changes = true;
     } else {
         c.changes = several; // unless it proves to be harmless
-        c.shape = shape_verbatim(&s->engine->shapes, text, &c.reason);
-        return class_of_shape(c);
+        classify_verbatim(s, text, &c);
     }
     return c;
 }

@@ -6,6 +6,7 @@
 #ifndef PGFOLD_BATCHING_CLIENT_H
 #define PGFOLD_BATCHING_CLIENT_H
 
+#include "batching/cursor.h"
 #include "batching/session.h"
 #include "batching/unit.h"
 #include "protocol/frame.h"
@@ -15,14 +16,16 @@
 // What a Query message's text is.
 struct statement_class {
     enum statement_kind kind;
-    enum reason reason;       // why it is no lookup; NONE: it may be one
-    struct shape *shape;      // borrowed; NULL: the text alone says enough, or has no shape
-    struct shape_text values; // the constants taken out
-    struct slice name;        // DEALLOCATE without a shape: of this statement
-    bool changes;             // may change definitions
+    enum reason reason;             // why it is no lookup; NONE: it may be one
+    struct shape *shape;            // borrowed; NULL: the text alone says enough, or has no shape
+    struct shape_text values;       // the constants taken out
+    struct slice name;              // DEALLOCATE without a shape: of this statement
+    bool changes;                   // may change definitions
+    struct cursor_statement cursor; // when it is about one; no shape then
 };
 
 struct statement_class classify_query(struct session *s, struct slice text);
+void classify_verbatim(struct session *s, struct slice text, struct statement_class *c); // by the whole text
 struct slice class_name(const struct statement_class *c); // of DEALLOCATE; empty: ALL
 
 // The client's bytes at hand, and the run of them that is still to be forwarded: bytes[run] to bytes[at].
@@ -65,6 +68,14 @@ bool forward_vets_first(struct feed *f);
 void group_refresh(struct engine *e, struct group *g);
 
 enum take { TAKE_FORWARD, TAKE_TAKEN, TAKE_WAIT };
+
+// ---- session_cursor.c
+
+// What DECLARE, FETCH or MOVE runs, which does what it does; borrowed. NULL: it is not known, or no SELECT,
+// or cannot be followed. `extended`: the protocol.
+struct shape *session_cursor_select(struct session *s, const struct cursor_statement *c, bool extended);
+// It is forwarded as a plain read, as CLOSE always is.
+void session_note_cursor(struct session *s, const struct cursor_statement *c, struct shape *select);
 
 // ---- session_prepare.c: the unit at f->at is answered without the server, or forwarded
 

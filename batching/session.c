@@ -102,6 +102,7 @@ void session_destroy(struct session *s) {
     session_forget_statements(s, true);
     statement_unref(s->unnamed);
     statement_unref(s->portal);
+    session_forget_cursors(s, true);
     shape_unref(s->server_unnamed);
     session_identity_finish(&e->identities, &s->identity);
     database_unref(&e->databases, s->database);

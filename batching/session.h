@@ -66,6 +66,7 @@ struct owed {
     struct statement *bound; // FORWARD: of a unit of one read, what it runs: a reference
     bool binds, result_format,
         formats_differ;   // FORWARD: it has a Bind; the format of its rows, or not one for all
+    bool resumes;         // FORWARD: its rows are those of a portal bound before
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
         struct lookup *lookup;
@@ -200,12 +201,12 @@ struct session {
     struct learning learning;
     struct expected *expected; // ring, allocated when first needed
     unsigned expected_head, n_expected, expected_cap;
-    unsigned delayed_stage;   // of the EXPECT_DELAYED or OWED_PARSE whose replies come
-    bool portal_open;         // the unnamed portal was bound by a forwarded unit and not run yet
-    struct statement *portal; // a reference: the statement bound to the unnamed portal, when known
-    bool named_portals;       // in this transaction one was bound that is not known to be a plain read
-    struct group *observed;   // mode observe: group of the lookup that is being forwarded
-    XXH128_hash_t *prepared;  // our own statements on the server connection, most recently used last
+    unsigned delayed_stage;       // of the EXPECT_DELAYED or OWED_PARSE whose replies come
+    bool portal_open;             // the unnamed portal was bound by a forwarded unit and not run yet
+    struct statement *portal;     // a reference: the statement bound to the unnamed portal, when known
+    struct open_cursors *cursors; // and named portals; NULL: none that is known
+    struct group *observed;       // mode observe: group of the lookup that is being forwarded
+    XXH128_hash_t *prepared;      // our own statements on the server connection, most recently used last
     unsigned n_prepared;
     uint64_t last_used;      // engine time of the last batch lent to
     uint64_t answered_since; // engine time of the first answer from a batch since something was sent to the
@@ -381,6 +382,20 @@ void session_repair(struct session *s); // sends the repair that is due, if it m
 void session_repair_ended(struct session *s, char status);
 
 void session_settle(struct session *s); // after the queue changed: resume, finish
+
+// ---- session_cursor.c: cursors and named portals
+
+// Those that the client has open are not known any more. Not `all`: those that end with the transaction.
+void session_forget_cursors(struct session *s, bool all);
+void session_forget_cursor(struct session *s, struct slice name);
+// A named portal was bound in the unit at hand; st: NULL when it is not known.
+void session_note_portal(struct session *s, struct slice name, struct statement *st, bool result_format,
+                         bool formats_differ);
+// The statement of a named portal; NULL: not known.
+struct statement *session_portal(const struct session *s, struct slice name);
+// One that was bound before is run by o, its unit.
+void session_resume_portal(const struct session *s, struct slice name, struct owed *o);
+void session_end_portals(struct session *s); // the unit at hand has been sent
 
 // ---- session_cancel.c
 

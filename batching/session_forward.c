@@ -26,6 +26,7 @@ static void doubt(struct session *s) {
     }
     if (s->owed.n)
         owed_last(s)->spends = owed_last(s)->drops = true;
+    session_forget_cursors(s, true);
     ahead_drop(s);
     session_identity_doubt(&s->engine->identities, &s->identity);
 }
@@ -117,16 +118,21 @@ static void note_statement(struct session *s, struct owed *o, enum statement_kin
     switch (kind) {
     case STATEMENT_READ: // told before it was forwarded
     case STATEMENT_BEGIN:
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_HARMLESS:
+        return;
     case STATEMENT_COMMIT:
     case STATEMENT_ROLLBACK:
-    case STATEMENT_SAVEPOINT:
-    case STATEMENT_ROLLBACK_TO:
-    case STATEMENT_HARMLESS:
+        session_forget_cursors(s, false);
+        return;
+    case STATEMENT_ROLLBACK_TO: // closes those that were opened behind the savepoint
+        session_forget_cursors(s, true);
         return;
     case STATEMENT_SET_LOCAL:
         return; // outside a transaction it has no effect, inside one it ends with it
     case STATEMENT_DISCARD_ALL:
         forget_all(s, o);
+        session_forget_cursors(s, true);
         note_setting(s, o, shape);
         return;
     case STATEMENT_SET:
@@ -141,6 +147,7 @@ static void note_statement(struct session *s, struct owed *o, enum statement_kin
             forget_all(s, o);
         return;
     case STATEMENT_LOAD:
+        session_forget_cursors(s, true);
         session_identity_forever(&s->engine->identities, &s->identity);
         return;
     case STATEMENT_WRITE:
@@ -282,6 +289,22 @@ static void note_read(struct session *s, struct owed *o, const struct read_note 
         session_note_write(s, NULL);
 }
 
+// A statement about a cursor is a read where that can be proved; else it is what its text says.
+static struct read_note cursor_note(struct feed *f, struct slice text) {
+    struct statement_class *c = &f->query;
+    struct read_note n = {.effect = READ_PLAIN};
+    struct shape *select = session_cursor_select(f->s, &c->cursor, false);
+    if (select)
+        n.effect = forward_read_effect(f, select, &n.vetting);
+    if (c->cursor.verb == CURSOR_CLOSE || (select && n.effect != READ_DOUBTFUL)) {
+        c->kind = STATEMENT_READ;
+        session_note_cursor(f->s, &c->cursor, select);
+        return n;
+    }
+    classify_verbatim(f->s, text, c);
+    return (struct read_note){.effect = READ_PLAIN};
+}
+
 // EXECUTE, a function, a trigger: what it counts on is not known. A setting would change what is parsed
 // later.
 static bool may_see_prepared(enum statement_kind kind, enum read_effect effect) {
@@ -310,10 +333,11 @@ static void parse_all(struct feed *f) {
 #define PROOFS_AHEAD 3
 
 // A proof runs between transactions only. Of a session that was never proven, or not often, it runs in front
-// of BEGIN, so that the lookups in the transaction find the session proven.
-static void prove_ahead(struct feed *f, enum statement_kind kind) {
+// of BEGIN, so that the lookups in the transaction find the session proven, and of a DECLARE WITH HOLD, whose
+// pages would leave it in doubt. `hold`: it may be one.
+static void prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
     struct session *s = f->s;
-    bool wanted = kind == STATEMENT_BEGIN && s->identity.state == IDENTITY_UNPROVEN &&
+    bool wanted = (kind == STATEMENT_BEGIN || hold) && s->identity.state == IDENTITY_UNPROVEN &&
                   s->identity.n_proofs < PROOFS_AHEAD;
     if (!wanted || !engine_may_prove(s->engine))
         return;
@@ -324,8 +348,8 @@ static void prove_ahead(struct feed *f, enum statement_kind kind) {
 static bool forward_query(struct feed *f, struct slice text) {
     struct session *s = f->s;
     const struct statement_class *c = feed_classify(f, text);
-    prove_ahead(f, c->kind);
-    struct read_note n = read_note(f, c->kind, c->shape);
+    prove_ahead(f, c->kind, c->cursor.hold);
+    struct read_note n = c->cursor.verb ? cursor_note(f, text) : read_note(f, c->kind, c->shape);
     if (may_see_prepared(c->kind, n.effect))
         parse_all(f);
     struct owed *o = begin_unit(s, false);
@@ -428,46 +452,54 @@ static struct read_note bound_read(struct session *s, struct shape *shape) {
     return n;
 }
 
-// False: it may do more than read.
-static bool run_read(struct session *s, struct owed *o, struct shape *shape) {
+static void run_read(struct session *s, struct owed *o, struct shape *shape) {
     struct read_note n = bound_read(s, shape);
     o->reads = true;
     if (shape->parsed->reason == REASON_LOCKING)
         drop_held(s, o);
     note_read(s, o, &n);
-    return n.effect == READ_PLAIN || (n.effect == READ_DOUBTFUL && !n.may_write);
 }
 
-// An Execute's statement takes effect. NULL: it is not known which one it is. False: it may do more than
-// read.
-static bool run_shape(struct feed *f, struct shape *shape) {
+// True: it is a statement about a cursor, and a plain read.
+static bool run_cursor(struct session *s, struct owed *o, const struct shape *shape) {
+    struct cursor_statement c;
+    struct read_note n = {.effect = READ_PLAIN};
+    cursor_read(shape->text, shape->text_len, &c);
+    struct shape *select = o->begins ? NULL : session_cursor_select(s, &c, true);
+    if (select)
+        n = bound_read(s, select);
+    if (c.verb != CURSOR_CLOSE && (!select || n.effect == READ_DOUBTFUL))
+        return false;
+    o->reads = true;
+    session_note_cursor(s, &c, select);
+    note_read(s, o, &n);
+    return true;
+}
+
+// An Execute's statement takes effect. NULL: it is not known which one it is.
+static void run_shape(struct feed *f, struct shape *shape) {
     struct session *s = f->s;
     if (!shape) {
         note_unknown(s);
-        return false;
+        return;
     }
     struct owed *o = owed_last(s);
     enum statement_kind kind = shape->parsed->kind;
     const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
     if (name && !give(f, session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)})))
-        return false;
-    if (kind == STATEMENT_READ)
-        return run_read(s, o, shape);
+        return;
+    if (kind == STATEMENT_READ) {
+        run_read(s, o, shape);
+        return;
+    }
+    if ((kind == STATEMENT_OTHER || kind == STATEMENT_HARMLESS) && run_cursor(s, o, shape))
+        return;
     shape_ref(shape); // its statement may be one of those that it drops
     note_statement(s, o, kind, shape, shape->changes);
     note_writes(s, kind, shape->parsed);
     if (kind == STATEMENT_OTHER && may_set_level(shape, shape->reason))
         session_txn_lose_level(o);
     shape_unref(shape);
-    return false;
-}
-
-// It may be run at any time, and again; or never.
-static void run_named(struct feed *f, struct shape *shape) {
-    struct session *s = f->s;
-    s->named_portals |= !run_shape(f, shape);
-    if (owed_last(s)->level)
-        session_txn_lose_level(owed_last(s));
 }
 
 // The statement that a message names; NULL: none that is known.
@@ -485,6 +517,20 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
         return NULL;
     struct statement *st = session_statement(s, b.statement);
     return st ? st->shape : NULL;
+}
+
+// The same, but of a cursor's statement its SELECT, where it is known. `unknown`: it is not.
+static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unknown) {
+    struct cursor_statement c = {0};
+    struct shape *shape = shape_of(f, fr);
+    if (fr->type == F_QUERY)
+        c = f->query.cursor;
+    else if (shape && shape->parsed->kind == STATEMENT_OTHER)
+        cursor_read(shape->text, shape->text_len, &c);
+    if (c.verb != CURSOR_NONE)
+        shape = session_cursor_select(f->s, &c, fr->type != F_QUERY);
+    *unknown = c.verb != CURSOR_NONE && c.verb != CURSOR_CLOSE && !shape;
+    return shape;
 }
 
 // Inside a transaction the verdict that another session has asked for is waited for, too: without it the
@@ -508,11 +554,12 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
         if (fr.type == F_QUERY && i)
             return asked;
         struct group *g = NULL;
-        struct shape *shape = shape_of(f, &fr);
+        bool unknown;
+        struct shape *shape = read_of(f, &fr, &unknown);
         enum read_effect effect = READ_PLAIN;
         if (shape && shape->parsed->kind == STATEMENT_READ && may_be_proven(s))
             effect = forward_read_effect(f, shape, &g);
-        *sees_prepared |= shape && !i && may_see_prepared(shape->parsed->kind, effect);
+        *sees_prepared |= !i && (shape ? may_see_prepared(shape->parsed->kind, effect) : unknown);
         asked |= g && g->state == GROUP_VETTING && (session_vets(s, g) || (waits && may_await(s, shape, g)));
         if (fr.type == F_QUERY)
             return asked;
@@ -522,9 +569,12 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
 
 static void look_ahead(struct feed *f, const struct frame *fr) {
     bool sees_prepared = false;
+    struct cursor_statement c = {0};
     struct shape *first = shape_of(f, fr);
+    if (first && first->parsed->kind == STATEMENT_OTHER)
+        cursor_read(first->text, first->text_len, &c);
     if (first)
-        prove_ahead(f, first->parsed->kind);
+        prove_ahead(f, first->parsed->kind, c.hold);
     (void)ask_ahead(f, false, &sees_prepared);
     if (sees_prepared)
         parse_all(f);
@@ -560,11 +610,12 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     s->portal_open |= !m.portal.len;
     if (!give(f, st))
         return;
-    note_bound(owed_last(s), st, &m);
+    struct owed *o = owed_last(s);
+    note_bound(o, st, &m);
     if (!m.portal.len)
         bind_portal(s, st);
     else
-        run_named(f, st ? st->shape : NULL);
+        session_note_portal(s, m.portal, st, o->result_format, o->formats_differ);
 }
 
 static void forward_describe(struct feed *f, const struct frame *fr) {
@@ -572,7 +623,9 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
         return session_go_opaque(s);
-    struct statement *st = m.kind == 'S' ? session_statement(s, m.name) : m.name.len ? NULL : s->portal;
+    struct statement *st = m.kind == 'S' ? session_statement(s, m.name)
+                           : m.name.len  ? session_portal(s, m.name)
+                                         : s->portal;
     if (m.kind == 'S' && !give(f, st))
         return;
     session_expect(s, EXPECT_DESCRIBE, st);
@@ -595,6 +648,8 @@ static void forward_close(struct feed *f, const struct frame *fr) {
         return close_unnamed(f->s);
     if (m.kind == 'S')
         session_drop_statement(f->s, m.name);
+    else
+        session_forget_cursor(f->s, m.name);
     session_expect(f->s, EXPECT_CLOSE, NULL);
 }
 
@@ -603,10 +658,10 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
     struct msg_execute m;
     if (!msg_execute_read(fr->body, fr->body_len, &m))
         return session_go_opaque(s);
-    if (!m.portal.len)
-        (void)run_shape(f, s->portal ? s->portal->shape : NULL);
-    else if (s->named_portals) // it was noted when it was bound, and what it does happens now
-        note_unknown(s);
+    struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
+    if (m.portal.len && st)
+        session_resume_portal(s, m.portal, owed_last(s));
+    run_shape(f, st ? st->shape : NULL);
     // The client may go on with an unnamed portal that has more to give, inside a transaction also in a later
     // unit. Nothing of ours must take its place.
     if (!m.portal.len)
@@ -676,7 +731,7 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
         put_parsed(s, first, NULL);
     } else if (fr->type == F_BIND && head_string(f, &at, &first) && head_string(f, &at, &second)) {
         if (first.len)
-            run_named(f, NULL);
+            session_note_portal(s, first, session_statement(s, second), false, true);
         else
             bind_portal(s, session_statement(s, second));
     } else {
@@ -727,6 +782,7 @@ static bool forward_sync(struct session *s) {
     if (s->portal_open)
         owed_last(s)->spends = true;
     s->portal_open = false;
+    session_end_portals(s);
     return true;
 }
 

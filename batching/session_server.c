@@ -77,6 +77,8 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     session_txn_ended(s, o, before);
     if (o->drops)
         ahead_drop(s);
+    if (o->error)
+        session_forget_cursors(s, true);
     if (o->effect && !o->error && s->txn == 'I')
         apply_setting(s, o->effect);
     else if (o->effect)

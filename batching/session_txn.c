@@ -96,9 +96,9 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     bool back = o->returns || o->ends || s->txn == 'I';
     if (before != 'I' && back && (t->spent || o->spends))
         session_identity_moved(&s->engine->identities, &s->identity);
-    s->named_portals &= s->txn != 'I' || s->n_forward;
     if (s->txn == 'I') {
         *t = (struct transaction){0};
+        session_forget_cursors(s, false);
         return;
     }
     if (before == 'I')
@@ -164,6 +164,7 @@ bool session_snapshot_is_fixed(const struct session *s) {
 void session_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
     s->transaction.spent |= s->txn != 'I';
+    session_forget_cursors(s, true);
     ahead_drop(s);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/cursor.h"
 #include "batching/lexer.h"
 #include "batching/parse.h"
 #include "batching/rewrite.h"
@@ -224,6 +225,13 @@ static void parse_shape(const char *text, size_t size) {
     buf_free(&shape);
 }
 
+static void check_cursor(const char *text, size_t size) {
+    struct cursor_statement c;
+    cursor_read(text, size, &c);
+    if (c.verb == CURSOR_DECLARE && c.select.data + c.select.len != (const uint8_t *)text + size)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size > MAX_TEXT)
         return 0;
@@ -234,6 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_shape(exact, size);
     parse_shape(exact, size);
     check_parse(zero);
+    check_cursor(exact, size);
     rewrite_all(exact, size);
     free(exact);
     free(zero);

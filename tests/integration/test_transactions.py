@@ -20,6 +20,7 @@ BEGINS = {
     "read committed": "BEGIN ISOLATION LEVEL READ COMMITTED",
     "read uncommitted": "BEGIN TRANSACTION ISOLATION LEVEL READ UNCOMMITTED READ ONLY",
     "set": "BEGIN; SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "cursor": "BEGIN; DECLARE c CURSOR FOR SELECT id FROM thing; FETCH 2 FROM c",
 }
 SPENT = {
     "repeatable read": ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
@@ -28,7 +29,9 @@ SPENT = {
     "write": ["BEGIN", "INSERT INTO scratch VALUES (1)"],
     "set local": ["BEGIN", "SET LOCAL work_mem = '5MB'"],
     "set": ["BEGIN", "SET work_mem = '5MB'"],
-    "cursor": ["BEGIN", "DECLARE c CURSOR FOR SELECT 1"],
+    "unknown cursor": ["BEGIN", "DECLARE c CURSOR FOR SELECT pg_backend_pid(), nextval('child_id_seq')"],
+    "cursor to lock": ["BEGIN", "DECLARE c CURSOR FOR SELECT id FROM thing WHERE id = '%s' FOR UPDATE" % ("0" * 32)],
+    "cursor to hold": ["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT id FROM thing"],
     "lock": ["BEGIN", "LOCK TABLE scratch IN ROW SHARE MODE"],
     "for update": ["BEGIN", "SELECT id FROM thing WHERE id = '%s' FOR UPDATE" % ("0" * 32)],
     "function": ["BEGIN", "SELECT pg_advisory_xact_lock_shared(1)"],

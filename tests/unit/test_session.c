@@ -2,6 +2,7 @@
 //
 // Sessions, message by message: what the simulation found, told as the shortest conversation that shows it.
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "batching/engine.h"
 #include "batching/session.h"
@@ -800,5 +801,199 @@ Test(session, writes_of_one_session_are_known_to_others) {
     session_destroy(other.session);
     expect(noted(&f), "t");
     f.to_server = other.to_server;
+    teardown(&f);
+}
+
+// ---- cursors: what is not known to be a plain read may write to any table
+
+static void setup_proven(struct fixture *f) {
+    const char *users[] = {"alice", "alice", "0"};
+    setup(f, false);
+    session_start_proof(f->session);
+    put_text_row(&f->message, users, 3);
+    reply(f, "CCZ");
+    cr_assert_eq(f->session->identity.state, IDENTITY_PROVEN);
+}
+
+static void setup_in_transaction(struct fixture *f) {
+    setup_proven(f);
+    expect(noted_of(f, "BEGIN"), "");
+    expect(noted_at_end(f, 'T'), "");
+}
+
+// Says it, lets the server answer, and returns what was noted when it was sent.
+static const char *noted_in(struct fixture *f, const char *sql, bool extended, char status) {
+    static char text[40];
+    if (extended) {
+        parse(f, sql);
+        bind(f, NULL);
+        sync(f);
+    } else {
+        query(f, sql);
+    }
+    say(f);
+    strcpy(text, noted(f));
+    if (extended)
+        write_empty(&f->message, B_PARSE_COMPLETE);
+    if (extended)
+        write_empty(&f->message, B_BIND_COMPLETE);
+    (void)noted_at_end(f, status);
+    return text;
+}
+
+static const char declare[] = "DECLARE c CURSOR FOR SELECT 1";
+
+static const struct {
+    const char *statements[4]; // of one transaction
+    const char *noted;         // by the last one
+} cursors[] = {
+    {{declare}, ""},
+    {{declare, "FETCH 5 FROM C"}, ""},
+    {{declare, "MOVE c", "FETCH ALL IN c"}, ""},
+    {{declare, "SAVEPOINT a", "RELEASE a", "FETCH c"}, ""},
+    {{declare, "CLOSE c"}, ""},
+    {{declare, "CLOSE x", "FETCH c"}, ""},
+    {{declare, "SELECT 1", "SHOW x", "FETCH c"}, ""},
+    {{declare, "CLOSE c", "FETCH c"}, "*"},
+    {{declare, "CLOSE ALL", "FETCH c"}, "*"},
+    {{declare, "FETCH \"C\""}, "*"},
+    {{declare, "SAVEPOINT a", "ROLLBACK TO a", "FETCH c"}, "*"},
+    {{declare, "DELETE FROM t", "FETCH c"}, "*"},
+    {{declare, "DO ''", "FETCH c"}, "*"},
+    {{declare, "SELECT f(1)", "FETCH c"}, "*"},
+    {{declare, "COMMIT AND CHAIN", "FETCH c"}, "*"},
+    {{declare, "CREATE TABLE x (a int)", "FETCH c"}, "*"},
+    {{"FETCH c"}, "*"},
+    {{"DECLARE c CURSOR FOR SELECT a FROM t FOR UPDATE"}, "*"},
+    {{"DECLARE c CURSOR WITH HOLD FOR SELECT 1"}, "*"},
+    {{"DECLARE c CURSOR FOR DELETE FROM t"}, "*"},
+    {{"DECLARE c CURSOR FOR SELECT 1; DELETE FROM t"}, "*"},
+    {{"DECLARE c CURSOR FOR SELECT set_config('a', 'b', false)"}, "*"},
+    {{"DECLARE c CURSOR FOR WITH x AS (DELETE FROM t RETURNING a) SELECT 1"}, "*"},
+};
+
+Test(session, cursors_that_are_known_read) {
+    for (int extended = 0; extended < 2; extended++)
+        for (size_t i = 0; i < sizeof cursors / sizeof *cursors; i++) {
+            struct fixture f;
+            const char *got = "?", *last = "";
+            setup_in_transaction(&f);
+            for (int k = 0; k < 4 && cursors[i].statements[k]; k++)
+                got = noted_in(&f, last = cursors[i].statements[k], extended, 'T');
+            cr_expect_str_eq(got, cursors[i].noted, "%s (%zu, %d): %s", last, i, extended, got);
+            if (!*got)
+                cr_expect_not(f.session->transaction.spent, "%s", last);
+            teardown(&f);
+        }
+}
+
+// Of those on their way it is not known which will succeed.
+Test(session, a_cursor_is_known_when_its_declaration_has_ended) {
+    struct fixture f;
+    setup_in_transaction(&f);
+    query(&f, declare);
+    query(&f, "FETCH c");
+    say(&f);
+    expect(noted(&f), "*");
+    (void)noted_at_end(&f, 'T');
+    (void)noted_at_end(&f, 'T');
+    teardown(&f);
+    setup_in_transaction(&f);
+    expect(noted_of(&f, declare), "");
+    write_error(&f.message, "ERROR", "42P03", "no", NULL, NULL);
+    write_ready(&f.message, 'E');
+    reply(&f, "");
+    expect(noted_of(&f, "FETCH c"), "*");
+    teardown(&f);
+}
+
+// Outside transactions there are those alone that stay.
+Test(session, cursors_that_are_held_outlast_transactions) {
+    for (int extended = 0; extended < 2; extended++) {
+        struct fixture f;
+        setup_proven(&f);
+        expect(noted_in(&f, "DECLARE h CURSOR WITH HOLD FOR SELECT 1", extended, 'I'), "");
+        expect(noted_in(&f, "FETCH h", extended, 'I'), "");
+        expect(noted_in(&f, "BEGIN", extended, 'T'), "");
+        expect(noted_in(&f, declare, extended, 'T'), "");
+        expect(noted_in(&f, "FETCH h", extended, 'T'), "");
+        expect(noted_in(&f, "COMMIT", extended, 'I'), "");
+        expect(noted_in(&f, "FETCH h", extended, 'I'), "");
+        cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
+        expect(noted_in(&f, "FETCH c", extended, 'I'), "*");
+        expect(noted_in(&f, "FETCH h", extended, 'I'), "*");
+        teardown(&f);
+        setup_proven(&f);
+        expect(noted_in(&f, declare, extended, 'I'), "*");
+        teardown(&f);
+    }
+}
+
+// A named portal's statement runs with each Execute.
+static const char *bound(struct fixture *f, const char *text, const char *portal) {
+    (void)noted(f); // at the end of what came before
+    parse(f, text);
+    size_t at = write_begin(&f->message, F_BIND);
+    buf_put_str(&f->message, portal);
+    buf_put(&f->message, "\0\0\0\0\0\0\0", 7);
+    write_end(&f->message, at);
+    sync(f);
+    say(f);
+    const char *got = noted(f);
+    write_empty(&f->message, B_PARSE_COMPLETE);
+    write_empty(&f->message, B_BIND_COMPLETE);
+    write_ready(&f->message, f->session->txn);
+    reply(f, "");
+    return got;
+}
+
+static const char *executed(struct fixture *f, const char *portal) {
+    (void)noted(f);
+    write_execute_all(&f->message, text_slice(portal));
+    sync(f);
+    say(f);
+    const char *got = noted(f);
+    write_select_complete(&f->message, 0);
+    write_ready(&f->message, f->session->txn);
+    reply(f, "");
+    return got;
+}
+
+Test(session, a_named_portal_writes_when_it_runs) {
+    struct fixture f;
+    setup_in_transaction(&f);
+    expect(bound(&f, "SELECT 1", "r"), "");
+    expect(bound(&f, "INSERT INTO t (a) VALUES (1)", "w"), "");
+    expect(executed(&f, "r"), "");
+    cr_assert_not(f.session->transaction.spent);
+    expect(noted_of(&f, "FETCH r"), "*"); // which forgets both
+    (void)noted_at_end(&f, 'T');
+    expect(executed(&f, "w"), "*");
+    expect(bound(&f, "INSERT INTO t (a) VALUES (1)", "w"), "");
+    expect(executed(&f, "w"), "t");
+    expect(executed(&f, "w"), "*");
+    expect(bound(&f, "SELECT 1", "r"), "");
+    write_close(&f.message, 'P', text_slice("r"));
+    sync(&f);
+    say(&f);
+    write_empty(&f.message, B_CLOSE_COMPLETE);
+    write_ready(&f.message, 'T');
+    reply(&f, "");
+    expect(executed(&f, "r"), "*");
+    teardown(&f);
+}
+
+// More names than are remembered.
+Test(session, the_oldest_cursors_are_forgotten) {
+    struct fixture f;
+    char text[80];
+    setup_in_transaction(&f);
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "DECLARE c%d CURSOR FOR SELECT 1", i);
+        expect(noted_in(&f, text, false, 'T'), "");
+    }
+    expect(noted_in(&f, "FETCH c99", false, 'T'), "");
+    expect(noted_in(&f, "FETCH c90", false, 'T'), "");
+    expect(noted_in(&f, "FETCH c0", false, 'T'), "*");
     teardown(&f);
 }
