@@ -37,7 +37,8 @@ enum statement_kind {
                           // sees
     STATEMENT_WRITE,      // INSERT, UPDATE, DELETE, MERGE, COPY: data, not definitions
     STATEMENT_LOAD,       // LOAD: what it did cannot be seen or undone
-    STATEMENT_OTHER, // anything else: definitions, DO, CALL, cursors, EXPLAIN, PREPARE, several statements …
+    STATEMENT_OTHER, // anything else: definitions, DO, CALL, cursors (cursor.h), EXPLAIN, PREPARE, several
+                     // statements …
 };
 
 struct parsed_setting {

@@ -524,7 +524,8 @@ OWN = ["INSERT INTO scratch VALUES (1)", "UPDATE scratch SET b = 'x'", "DELETE F
        "CREATE TEMP TABLE t (a int)", "CREATE TABLE IF NOT EXISTS scratch (a int)", "PREPARE p AS SELECT 1", "EXPLAIN ANALYZE SELECT 1", "SELECT 1; SELECT 2",
        "LOCK scratch", "this is no SQL", "SELECT pg_advisory_lock(7)", "SELECT nextval('%s')", "DISCARD ALL", "ANALYZE scratch", "VACUUM scratch"]
 OWN_INSIDE = ["COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "SAVEPOINT s", "SAVEPOINT s; RELEASE s", "SAVEPOINT s; ROLLBACK TO s", "SET LOCAL work_mem = '5MB'",
-              "SELECT set_config('work_mem', '6MB', true)", "INSERT INTO scratch VALUES (1)", "DECLARE c CURSOR FOR SELECT 1", "LOCK TABLE scratch",
+              "SELECT set_config('work_mem', '6MB', true)", "INSERT INTO scratch VALUES (1)", "LOCK TABLE scratch",
+              "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE c CURSOR FOR SELECT a FROM scratch FOR SHARE",
               "SELECT a FROM scratch FOR SHARE", "PREPARE TRANSACTION 'ahead'"]
 
 
