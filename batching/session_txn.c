@@ -177,9 +177,9 @@ bool session_is_framed(const struct session *s) {
 // ReadyForQuery of a framed unit. A transaction that was aborted before it is the client's own affair.
 void session_frame_ended(struct session *s, char status) {
     s->n_framed--;
+    s->frame_prepared &= status == 'T'; // what was to prepare it may not have been reached
     if (status == s->txn || s->client_gone)
         return;
-    s->frame_prepared = false;
     if (s->txn == 'T' && status == 'E')
         s->repair_due = true;
     else

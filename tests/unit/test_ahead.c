@@ -548,6 +548,26 @@ Test(ahead, a_batch_that_fails_inside_a_transaction) {
     teardown(&f);
 }
 
+// Behind an error of the lookup's own nothing of the batch is reached, nor is what frames it prepared.
+Test(ahead, a_lookup_that_fails_inside_a_transaction) {
+    struct fixture f;
+    setup(&f);
+    begin(&f, 0);
+    query(&f, 0, "BEGIN");
+    reply(&f, 0, "Cz", NULL);
+    list(&f, 0, true, 'z');
+    lookup(&f, 0, 2);
+    expect(asked(&f, 0), "QCPBECPDBECPBES");
+    reply(&f, 0, "ExEx", NULL);
+    expect(told(&f, 0), "EZ");
+    query(&f, 0, "ROLLBACK");
+    reply(&f, 0, "CZ", NULL);
+    query(&f, 0, "BEGIN");
+    reply(&f, 0, "Cz", NULL);
+    cr_assert_not(f.clients[0].session->frame_prepared);
+    teardown(&f);
+}
+
 Test(ahead, a_client_that_leaves_takes_all_with_it) {
     struct fixture f;
     setup(&f);

@@ -195,8 +195,9 @@ Test(predict, what_was_asked_for_does_not_come_again) {
     struct fixture f;
     setup(&f, one, OID_INT4, true);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 4, 10), "5 6");
-    expect(behind(&f, 2, 10), "1"); // backwards
+    expect(behind(&f, 3, 10), "4 5 6");
+    expect(behind(&f, 5, 10), "6");
+    expect(behind(&f, 4, 10), "2 1"); // backwards, past 3
     teardown(&f);
 }
 
@@ -228,8 +229,8 @@ Test(predict, values_that_the_parameter_cannot_have) {
         uint32_t type;
         const char *keys;
     } cases[] = {{OID_INT2, "2 32767 -32768"},
-                 {OID_INT4, "2 32767 -32768 32768 2147483647"},
-                 {OID_INT8, "2 32767 -32768 32768 2147483647 2147483648"}};
+                 {OID_INT4, "2 32767 -32768 32768 -32769 2147483647"},
+                 {OID_INT8, "2 32767 -32768 32768 -32769 2147483647 2147483648"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
         setup(&f, one, cases[i].type, true);
@@ -240,6 +241,7 @@ Test(predict, values_that_the_parameter_cannot_have) {
         row(&f, "32767", NULL);
         row(&f, "-32768", NULL);
         row(&f, "32768", NULL);
+        row(&f, "-32769", NULL);
         row(&f, "2147483647", NULL);
         row(&f, "2147483648", NULL);
         trail_end(&f.trail);
