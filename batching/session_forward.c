@@ -513,9 +513,12 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
         return feed_classify(f, text)->shape;
     if (fr->type == F_PARSE && !s->no_scan && msg_parse_read(fr->body, fr->body_len, &p))
         return shape_extended(&s->engine->shapes, p.text, p.n_types, p.types, &why);
-    if (fr->type != F_BIND || !msg_bind_read(fr->body, fr->body_len, &b))
-        return NULL;
-    struct statement *st = session_statement(s, b.statement);
+    struct msg_execute e;
+    struct statement *st = NULL;
+    if (fr->type == F_BIND && msg_bind_read(fr->body, fr->body_len, &b))
+        st = session_statement(s, b.statement);
+    else if (fr->type == F_EXECUTE && msg_execute_read(fr->body, fr->body_len, &e) && e.portal.len)
+        st = session_portal(s, e.portal);
     return st ? st->shape : NULL;
 }
 

@@ -146,7 +146,27 @@ def yield_per(end, counter):
     return pages
 
 
+def asyncpg_cursor(end, counter):
+    asyncpg, asyncio = pytest.importorskip("asyncpg"), pytest.importorskip("asyncio")
+
+    async def read():
+        c = await asyncpg.connect(host="127.0.0.1", port=end.port, user="app", database=DATABASE, ssl=False)
+        for _ in range(2):
+            pages = []
+            async with c.transaction():
+                outer = await c.cursor(PARENT)
+                while rows := [tuple(r) for r in await outer.fetch(PAGE)]:
+                    before = counter()
+                    for key, _ in rows[:]:
+                        rows += [tuple(r) for r in await c.fetch(LEAF % "$1", key)]
+                    pages.append((rows, counter() - before))
+        await c.close()
+        return pages
+    return asyncio.run(read())
+
+
 DRIVERS = {
+    "asyncpg": asyncpg_cursor,
     "psycopg2": named_cursor,
     "psycopg2 with hold": lambda end, counter: named_cursor(end, counter, withhold=True),
     "psycopg": psycopg_cursor,
@@ -274,6 +294,14 @@ def test_pages_of_a_portal(db, proxy, admin, begin, describes):
             c.sql("BEGIN")
         return portal_pages(c, counted, first if begin == "before" else JDBC + first)
     counts = through_both(db, proxy, admin, script)
+    assert all(n <= PAGE // 10 for n in counts), counts
+
+
+@pytest.mark.pgfold
+def test_pages_of_a_portal_on_a_new_pgfold(db, start_pgfold, admin):
+    """Session and statement become known while the first page is read."""
+    p = start_pgfold({k.replace("__", "."): v for k, v in PATIENT.items()})
+    counts = through_both(db, p, admin, lambda c, counted: portal_pages(c, counted, JDBC + parse(PARENT) + bind(portal="C_1") + describe("P", "C_1")))
     assert all(n <= PAGE // 10 for n in counts), counts
 
 
