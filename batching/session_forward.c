@@ -455,8 +455,7 @@ static struct read_note bound_read(struct session *s, struct shape *shape) {
 static void run_read(struct session *s, struct owed *o, struct shape *shape) {
     struct read_note n = bound_read(s, shape);
     o->reads = true;
-    if (shape->parsed->reason == REASON_LOCKING)
-        drop_held(s, o);
+    note_statement(s, o, STATEMENT_READ, shape, false);
     note_read(s, o, &n);
 }
 

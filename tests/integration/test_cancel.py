@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 """A CancelRequest reaches the right server connection and only it, also when it comes late."""
+import re
 import time
 
 import proto
@@ -117,5 +118,7 @@ def test_cancel_during_copy(both, pg):
             cancel(end, c.pid, c.secret)
             c.send(proto.msg("d", b"1\n"))  # PostgreSQL looks at interrupts only when data arrives
             got = c.until("E")
+            # Whether the line has been read by then is chance: the error's context says so.
+            got[-1] = proto.Message("E", re.sub(rb"W[^\0]*\0", b"", got[-1].body))
             return got + c.ready() + c.ask(proto.msg("c"), query("SELECT 1"))
     assert proto.errors(both(action))[0]["C"] == "57014"
