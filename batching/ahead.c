@@ -8,8 +8,10 @@
 #include "batching/predict.h"
 #include "batching/session.h"
 
-#define IDLE   1000000 // microseconds until what is kept for a session is given back
-#define OTHERS 8       // sessions of the same identity whose trails are looked at
+// Microseconds until what is kept for a session is given back. Who has read a long list takes some time
+// before the loop.
+#define IDLE   10000000
+#define OTHERS 8 // sessions of the same identity whose trails are looked at
 
 // ---- life
 

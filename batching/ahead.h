@@ -23,8 +23,8 @@
 // Outside transactions, where a loop's lookups come over several connections of a pool, what another session
 // of the same identity has read and loaded serves as well.
 //
-// Bounded: limits.ahead_session for a session, limits.ahead_memory for all; what has not been used for a
-// second is given back.
+// Bounded: limits.ahead_session for a session, limits.ahead_memory for all; what has not been used for ten
+// seconds is given back.
 #ifndef PGFOLD_BATCHING_AHEAD_H
 #define PGFOLD_BATCHING_AHEAD_H
 
