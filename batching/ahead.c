@@ -208,7 +208,7 @@ static struct ahead *next_ahead(struct session *s, struct ahead *a, unsigned *i)
 static bool is_behind_another(const struct session *s, const struct batch *b) {
     const struct session *lender = b->ahead.ended || b->lender == s ? NULL : b->lender;
     for (unsigned i = 0; lender && i < lender->owed.n; i++) {
-        const struct owed *o = &lender->owed.ring[(lender->owed.head + i) & (lender->owed.cap - 1)];
+        const struct owed *o = owed_at(lender, i);
         if (o->kind < OWED_BATCH)
             return true;
         if (o->kind == OWED_BATCH && o->of.batch == b)

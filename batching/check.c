@@ -86,18 +86,9 @@ void check_feed(struct lookup *l, const struct frame *f, struct owed *o) {
 
 // Its answer is there, and others of its group wait for theirs: as soon as all are, a batch is made.
 static void queue_again(struct engine *e, struct lookup *l) {
-    struct group *g = l->group;
     l->check = CHECK_FOLDED;
-    if (ahead_join_checked(l))
-        return;
-    l->state = LOOKUP_WAITING;
-    l->next_waiting = NULL;
-    l->previous_waiting = g->last;
-    *(g->last ? &g->last->next_waiting : &g->first) = l;
-    g->last = l;
-    if (!g->n_waiting++)
-        g->waiting_since = e->now;
-    engine_list_group(e, g);
+    if (!ahead_join_checked(l))
+        lookup_wait(e, l);
 }
 
 void check_answer(struct engine *e, struct lookup *l) {

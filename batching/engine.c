@@ -332,9 +332,7 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
         return;
     }
     e->effects->to_client(s->owner, e->answer.data, e->answer.len, true);
-    s->first = l->next;
-    *(s->first ? &s->first->previous : &s->last) = NULL;
-    s->n_lookups--;
+    session_shift(s);
     l->session = NULL;
     lookup_free(e, l);
     session_pump(s);

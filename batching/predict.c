@@ -251,6 +251,20 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
     return true;
 }
 
+// Where the parts' columns are in a result of the association; false: one of them is missing.
+static bool columns_in(const struct association *a, const struct trail_result *r, unsigned n_parts,
+                       int *columns) {
+    bool all = true;
+    for (unsigned part = 0; part < n_parts; part++) {
+        columns[part] = -1;
+        for (unsigned i = 0; a->origin[part] && i < r->columns.n; i++)
+            if (trail_origin(r, i) == a->origin[part])
+                columns[part] = (int)i;
+        all &= !a->origin[part] || columns[part] >= 0;
+    }
+    return all;
+}
+
 // May the column supply the part's values, or has it?
 static bool is_supplier(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     return is_linked(g, part, &r->columns.columns[column]) || trail_target(r, g->id, column, false);
@@ -289,12 +303,7 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
     }
     if (!guess->result)
         return false;
-    for (unsigned part = 0; part < g->n_parts; part++) {
-        guess->columns[part] = -1;
-        for (unsigned i = 0; i < guess->result->columns.n; i++)
-            if (a->origin[part] && trail_origin(guess->result, i) == a->origin[part])
-                guess->columns[part] = (int)i;
-    }
+    (void)columns_in(a, guess->result, g->n_parts, guess->columns);
     return guess->columns[lead] >= 0;
 }
 
@@ -350,19 +359,6 @@ static void gather_rows(struct gathering *x, struct trail_result *r, const int *
     }
 }
 
-// Where the parts' columns are in another result of the same association.
-static bool columns_in(const struct guess *w, const struct trail_result *r, unsigned n_parts, int *columns) {
-    for (unsigned part = 0; part < n_parts; part++) {
-        columns[part] = -1;
-        for (unsigned i = 0; i < r->columns.n; i++)
-            if (w->association->origin[part] && trail_origin(r, i) == w->association->origin[part])
-                columns[part] = (int)i;
-        if (w->columns[part] >= 0 && columns[part] < 0)
-            return false;
-    }
-    return true;
-}
-
 // The result of the same statement that came next after this one.
 static struct trail_result *next_of_source(const struct trail *t, uint64_t source, uint64_t serial) {
     struct trail_result *next = NULL;
@@ -379,7 +375,7 @@ static void gather_later(struct gathering *x) {
     uint64_t source = r->columns.source;
     int columns[KEY_MAX_PARTS];
     while (x->b->n_keys < x->b->max_keys && (r = next_of_source(t, source, r->serial)))
-        if (trail_is_whole(t, r) && columns_in(x->guess, r, x->g->n_parts, columns))
+        if (trail_is_whole(t, r) && columns_in(x->guess->association, r, x->g->n_parts, columns))
             gather_rows(x, r, columns, 0, 1);
 }
 

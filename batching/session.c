@@ -118,7 +118,7 @@ void session_destroy(struct session *s) {
 // What was loaded ahead for its client is of no use to others unless they have asked for it.
 static bool is_lending(const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        const struct owed *o = owed_at(s, i);
         if (o->kind == OWED_BATCH && (o->of.batch->n_left || !o->of.batch->ahead.home))
             return true;
     }
@@ -130,7 +130,7 @@ bool session_client_gone(struct session *s) {
     session_drop_lookups(s);
     bool lending = is_lending(s);
     for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        struct owed *o = owed_at(s, i);
         if (o->kind != OWED_LOOKUP && o->kind != OWED_CHECK)
             continue;
         o->of.lookup = NULL;
@@ -158,7 +158,7 @@ void session_fail(struct session *s, const char *sqlstate, const char *message) 
 // The replies that are owed will not be told apart any more: what waits for them is let go.
 static void release_forwarded(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        struct owed *o = owed_at(s, i);
         if (o->kind == OWED_FORWARD)
             owed_release(s, o);
         if (o->kind == OWED_FORWARD)
@@ -442,7 +442,7 @@ static bool grow_expected(struct session *s) {
 
 // A reply to come in the last unit will tell about this statement (NULL: about none that is known).
 void session_expect(struct session *s, enum expected_kind kind, struct statement *st) {
-    struct owed *o = &s->owed.ring[(s->owed.head + s->owed.n - 1) & (s->owed.cap - 1)];
+    struct owed *o = owed_last(s);
     struct expected x = {kind, st};
     if (st)
         st->refs++;
@@ -522,6 +522,18 @@ void lookup_uncount(struct engine *e, struct lookup *l) {
         engine_list_group(e, l->group);
 }
 
+void lookup_wait(struct engine *e, struct lookup *l) {
+    struct group *g = l->group;
+    l->state = LOOKUP_WAITING;
+    l->next_waiting = NULL;
+    l->previous_waiting = g->last;
+    *(g->last ? &g->last->next_waiting : &g->first) = l;
+    g->last = l;
+    if (!g->n_waiting++)
+        g->waiting_since = e->now;
+    engine_list_group(e, g);
+}
+
 void lookup_detach_waiting(struct lookup *l) {
     struct group *g = l->group;
     *(l->previous_waiting ? &l->previous_waiting->next_waiting : &g->first) = l->next_waiting;
@@ -593,7 +605,7 @@ void session_append(struct session *s, struct lookup *l) {
     s->n_lookups++;
 }
 
-static void unlink_first(struct session *s) {
+void session_shift(struct session *s) {
     struct lookup *l = s->first;
     s->first = l->next;
     if (s->first)
@@ -630,7 +642,7 @@ void session_pump(struct session *s) {
         take_back_answers(s);
     while (s->first && s->first->state == LOOKUP_ANSWERED && pipeline_is_answered(s->first)) {
         struct lookup *l = s->first;
-        unlink_first(s);
+        session_shift(s);
         s->kept -= l->answer.len;
         if (l->answer.len)
             e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
@@ -694,7 +706,7 @@ void session_settle(struct session *s) {
         e->effects->resume_client(s->owner);
     bool lending = false;
     for (unsigned i = 0; s->client_gone && i < s->owed.n; i++)
-        lending |= s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_BATCH;
+        lending |= owed_at(s, i)->kind == OWED_BATCH;
     if (s->client_gone && !lending)
         e->effects->finished(s->owner);
 }
@@ -707,14 +719,14 @@ bool session_can_lend(const struct session *s) {
         s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
-        if (s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)].kind == OWED_LOOKUP)
+        if (owed_at(s, i)->kind == OWED_LOOKUP)
             return false; // its client may read slowly
     return true;
 }
 
 bool session_vets(const struct session *s, const struct group *g) {
     for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        const struct owed *o = owed_at(s, i);
         if ((o->kind == OWED_VET || o->kind == OWED_READ_VET) && o->of.group == g)
             return true;
     }

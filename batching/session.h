@@ -268,6 +268,8 @@ void session_run_batch(struct session *s, struct batch *b);
 void session_pump(struct session *s); // answers and sends what is due
 void session_run_alone(struct session *s, struct lookup *l);
 void session_append(struct session *s, struct lookup *l);       // the last in the order of answers
+void session_shift(struct session *s);                          // the first one leaves that order
+void lookup_wait(struct engine *e, struct lookup *l);           // in its group\'s queue
 void session_send_checked(struct session *s, struct lookup *l); // LOOKUP_CHECKING
 void session_start_vet(struct session *s, struct group *g);
 void session_start_proof(struct session *s);
@@ -277,6 +279,13 @@ void lookup_uncount(struct engine *e, struct lookup *l); // no longer under way
 
 struct owed *owed_push(struct session *s, enum owed_kind kind); // NULL: the queue is full or memory ran out
 struct owed *owed_head(struct session *s);
+// The i-th one, from 0; the last one, when there is any.
+static inline struct owed *owed_at(const struct session *s, unsigned i) {
+    return &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+}
+static inline struct owed *owed_last(const struct session *s) {
+    return owed_at(s, s->owed.n - 1);
+}
 bool owed_is_the_clients(const struct owed *o); // a cancel request of the client's is meant for it
 void owed_pop(struct session *s);
 void session_drop_if_listed(struct session *s, struct statement *st); // of the client's named statements
@@ -314,6 +323,8 @@ void session_parse_all(struct session *s);
 bool session_name_is_free(struct session *s, struct slice name);
 // An answer that needs no server goes out behind those of the lookups before it. False: out of memory.
 bool session_answer(struct session *s, const struct buf *answer);
+// The pseudo-group of a SELECT (group_for_read) for the session as it is now; NULL: none, or out of memory.
+struct group *session_read_group(struct session *s, struct shape *shape);
 void session_learn(struct session *s, struct group *read, bool describes);
 void session_feed_learning(struct session *s, const struct frame *f, bool whole);
 void session_end_learning(struct session *s);

@@ -21,10 +21,6 @@
 #define AGAIN         10000 // microseconds from the end of the first request to the second one
 #define MAX_DOUBLINGS 8     // of that, from one to the next
 
-static struct owed *owed_at(const struct session *s, unsigned i) {
-    return &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
-}
-
 // ---- requests
 
 // Ours, and asked again when it fails.
@@ -148,15 +144,21 @@ void cancel_batch_if_left(struct batch *b) {
 
 // ---- the client's request
 
-// The client's statement has been run: it is too late to cancel it, and what is left is to be compared with.
-static void end_check(struct session *s, struct lookup *l) {
+// Out of its queue, or of its batch, which is returned.
+static struct batch *take_out(struct lookup *l) {
     struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
     if (l->state == LOOKUP_WAITING)
         lookup_detach_waiting(l);
     if (b)
         lookup_leave_batch(l);
+    return b;
+}
+
+// The client's statement has been run: it is too late to cancel it, and what is left is to be compared with.
+static void end_check(struct session *s, struct lookup *l) {
+    struct batch *b = take_out(l);
     for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        struct owed *o = owed_at(s, i);
         if (o->kind == OWED_CHECK && o->of.lookup == l)
             o->of.lookup = NULL;
     }
@@ -174,13 +176,9 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
         session_fail(s, "53200", "out of memory");
         return;
     }
-    if (l->state == LOOKUP_WAITING)
-        lookup_detach_waiting(l);
+    struct batch *b = take_out(l);
     if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // nobody is told of its Parse
         session_drop_if_listed(s, l->statement);
-    struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
-    if (b)
-        lookup_leave_batch(l);
     l->state = LOOKUP_ANSWERED;
     l->answer = answer;
     s->kept += answer.len;
@@ -192,12 +190,8 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
 // Inside a transaction the cancelled statement aborts it: it runs on its own connection, for the server to
 // cancel.
 static void cancel_in_transaction(struct session *s, struct lookup *l) {
-    struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
+    struct batch *b = take_out(l);
     s->cancel_first = true;
-    if (l->state == LOOKUP_WAITING)
-        lookup_detach_waiting(l);
-    if (b)
-        lookup_leave_batch(l);
     session_run_alone(s, l);
     cancel_batch_if_left(b);
     clear_the_way(s);
@@ -224,7 +218,7 @@ void session_cancel_taken(struct session *s) {
 }
 
 void session_cancel_forwarded(struct session *s) {
-    struct owed *o = s->owed.n ? owed_at(s, s->owed.n - 1) : NULL;
+    struct owed *o = s->owed.n ? owed_last(s) : NULL;
     s->cancel_held = false;
     if (s->opaque || !o || o->kind != OWED_FORWARD)
         return;

@@ -11,16 +11,11 @@
 
 // ---- what a forwarded statement will do to the session
 
-static struct owed *owed_last(struct session *s) {
-    struct owed_queue *q = &s->owed;
-    return &q->ring[(q->head + q->n - 1) & (q->cap - 1)];
-}
-
 // The proof will tell what the settings are. Statements on their way that the doubt comes behind would
 // contradict it.
 static void doubt(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        struct owed *o = owed_at(s, i);
         shape_unref(o->effect);
         o->effect = NULL;
     }
@@ -75,8 +70,7 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
         return READ_PLAIN;
     if (!may_be_proven(s) || p->reason == REASON_CONSTRUCT)
         return READ_DOUBTFUL;
-    struct identity *i = session_identity_current(&e->identities, &s->identity);
-    struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
+    struct group *g = session_read_group(s, shape);
     if (!g)
         return READ_DOUBTFUL;
     group_refresh(e, g);
@@ -388,8 +382,7 @@ static void learn_parse(struct feed *f, struct shape *shape) {
     struct session *s = f->s;
     if (!f->learns || s->n_forward != 1 || s->identity.state != IDENTITY_PROVEN)
         return;
-    struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
-    struct group *g = i ? group_for_read(&s->engine->groups, &s->engine->identities, shape, i) : NULL;
+    struct group *g = session_read_group(s, shape);
     if (g)
         session_learn(s, g, f->describes);
 }
@@ -443,8 +436,7 @@ static struct read_note bound_read(struct session *s, struct shape *shape) {
         n.effect = READ_PLAIN;
     if (n.effect == READ_PLAIN || !may_be_proven(s))
         return n;
-    struct identity *i = session_identity_current(&e->identities, &s->identity);
-    struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
+    struct group *g = session_read_group(s, shape);
     if (g && group_is_current(e, g) && g->state == GROUP_READY)
         n.effect = READ_PLAIN;
     else if (g && g->state == GROUP_VETTING)

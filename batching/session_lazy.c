@@ -128,9 +128,7 @@ static enum stage_result take_stage(struct session *s, const struct statement *s
 
 // What was learnt is out of date.
 static void unlearn(struct session *s, struct shape *shape) {
-    struct engine *e = s->engine;
-    struct identity *i = session_identity_current(&e->identities, &s->identity);
-    struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
+    struct group *g = session_read_group(s, shape);
     if (g)
         g->parses = g->described = false;
 }
@@ -208,6 +206,12 @@ bool session_answer(struct session *s, const struct buf *answer) {
 }
 
 // ---- learning
+
+struct group *session_read_group(struct session *s, struct shape *shape) {
+    struct engine *e = s->engine;
+    struct identity *i = session_identity_current(&e->identities, &s->identity);
+    return i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
+}
 
 void session_end_learning(struct session *s) {
     if (s->learning.group)

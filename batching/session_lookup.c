@@ -128,16 +128,10 @@ static struct lookup *lookup_create(const struct candidate *c) {
 }
 
 static void queue_lookup(struct session *s, struct lookup *l) {
-    struct group *g = l->group;
     l->asked = s->engine->now ? s->engine->now : 1;
     guard_note_came(&l->shape->guard, s->engine->now);
     session_append(s, l);
-    l->previous_waiting = g->last;
-    *(g->last ? &g->last->next_waiting : &g->first) = l;
-    g->last = l;
-    if (!g->n_waiting++)
-        g->waiting_since = s->engine->now;
-    engine_list_group(s->engine, g);
+    lookup_wait(s->engine, l);
 }
 
 // The client's view of its statements after this unit, of which the server may never hear. The lookup knows
@@ -225,7 +219,7 @@ static bool accept(struct session *s, const struct candidate *c) {
 // A read before this one, of another shape, is still being vetted: it may prove to change what this one sees.
 static bool vets_another(const struct session *s, const struct group *g) {
     for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        const struct owed *o = owed_at(s, i);
         if (o->kind == OWED_READ_VET && o->of.group != g)
             return true;
     }

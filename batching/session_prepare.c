@@ -81,8 +81,7 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
         s->wants_proof = true;
     if (s->identity.state != IDENTITY_PROVEN)
         return TAKE_FORWARD;
-    struct identity *i = session_identity_current(&e->identities, &s->identity);
-    struct group *g = i ? group_for_read(&e->groups, &e->identities, shape, i) : NULL;
+    struct group *g = session_read_group(s, shape);
     if (!g)
         return TAKE_FORWARD;
     group_refresh(e, g);

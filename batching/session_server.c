@@ -114,12 +114,7 @@ static void end_lookup(struct session *s, struct owed *o) {
         l->loop->last_answer = s->engine->now;
     if (!o->error)
         engine_note_alone(s->engine, l);
-    s->first = l->next;
-    if (s->first)
-        s->first->previous = NULL;
-    else
-        s->last = NULL;
-    s->n_lookups--;
+    session_shift(s);
     l->session = NULL;
     lookup_free(s->engine, l);
 }
@@ -157,17 +152,35 @@ static void end_vet(struct session *s, struct owed *o) {
     await_verdict_given(e, g);
 }
 
+static void end_batch(struct session *s, struct batch *b) {
+    if (b->failed)
+        session_unprepare(s, b->statement);
+    b->lender = NULL;
+    engine_batch_ended(s->engine, b);
+}
+
+static void end_proof(struct session *s, const struct owed *o) {
+    s->engine->proving--;
+    identity_proof_end(&s->engine->identities, &s->identity, !o->error);
+    await_proof_ended(s);
+}
+
+// What of ours runs in the client's transaction does not change what the client knows of it.
+static void take_status(struct session *s, const struct owed *o, char status) {
+    if (o->framed)
+        session_frame_ended(s, status);
+    else if (o->kind == OWED_REPAIR)
+        session_repair_ended(s, status);
+    else
+        s->txn = status;
+}
+
 // ReadyForQuery came for the entry at the head.
 static void end_reply(struct session *s, char status) {
     struct owed o = *owed_head(s);
     char before = s->txn;
     owed_pop(s);
-    if (o.framed)
-        session_frame_ended(s, status);
-    else if (o.kind == OWED_REPAIR)
-        session_repair_ended(s, status);
-    else
-        s->txn = status;
+    take_status(s, &o, status);
     if (!s->owed.n)
         s->copying = false;
     if (!s->owed.n && s->in_unit)
@@ -180,15 +193,10 @@ static void end_reply(struct session *s, char status) {
         end_lookup(s, &o);
         break;
     case OWED_BATCH:
-        if (o.of.batch->failed)
-            session_unprepare(s, o.of.batch->statement);
-        o.of.batch->lender = NULL;
-        engine_batch_ended(s->engine, o.of.batch);
+        end_batch(s, o.of.batch);
         break;
     case OWED_PROOF:
-        s->engine->proving--;
-        identity_proof_end(&s->engine->identities, &s->identity, !o.error);
-        await_proof_ended(s);
+        end_proof(s, &o);
         break;
     case OWED_VET:
     case OWED_READ_VET:
@@ -468,7 +476,7 @@ static bool step(struct feed *f) {
 // Something of what the server still owes is not for the client.
 static bool owes_own(const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        const struct owed *o = owed_at(s, i);
         if (o->kind != OWED_FORWARD)
             return true;
     }
