@@ -249,7 +249,8 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
         table_remove(t, g, identities);
         return NULL;
     }
-    memcpy(g->formats, bind->result_formats, (size_t)g->n_formats * 2);
+    if (g->n_formats)
+        memcpy(g->formats, bind->result_formats, (size_t)g->n_formats * 2);
     return g;
 }
 

@@ -151,15 +151,16 @@ static void find_columns(struct guess *w, const struct group *g, const struct ke
     }
 }
 
-// The group's own column in its own answers: it holds what was asked for, and nothing else.
-static bool is_echo(const struct group *g, unsigned part, const struct trail_result *r, unsigned column) {
+// The group's own column where it holds what was asked for, and nothing else: in its own answers, and in
+// those to lookups of another shape by the same column.
+static bool is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     const struct trail_column *c = &r->columns.columns[column];
-    if (r->columns.group != g->id)
+    const struct vet_link *own = g->links;
+    while (own < g->links + g->n_links && own->key != g->parts[part].key)
+        own++; // of each key its own column comes first
+    if (own == g->links + g->n_links || own->table != c->table || own->attribute != c->attribute)
         return false;
-    for (unsigned i = 0; i < g->n_links; i++) // of each key its own column comes first
-        if (g->links[i].key == g->parts[part].key)
-            return g->links[i].table == c->table && g->links[i].attribute == c->attribute;
-    return false;
+    return r->columns.group == g->id || trail_distinct(r, column) == 1;
 }
 
 #define LINKED  2u

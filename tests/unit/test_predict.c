@@ -160,6 +160,24 @@ Test(predict, a_linked_column_is_followed_at_once) {
     teardown(&f);
 }
 
+// Each lookup by it answers with the value that it asked for: the other values are those of other lookups.
+Test(predict, its_own_column_with_one_value_supplies_nothing) {
+    struct fixture f;
+    setup(&f, one, OID_INT8, true);
+    for (int id = 1; id <= 3; id++) {
+        char text[8];
+        snprintf(text, sizeof text, "%d", id);
+        begin(&f, 1000, OID_INT8);
+        row(&f, text, "100");
+        row(&f, text, "200");
+        trail_end(&f.trail);
+    }
+    expect(behind(&f, 1, 10), "-");
+    record(&f, 1000, 1, 3);
+    expect(behind(&f, 1, 10), "2 3");
+    teardown(&f);
+}
+
 Test(predict, another_column_is_learnt_by_the_second_lookup) {
     struct fixture f;
     setup(&f, one, OID_INT4, false);
