@@ -371,15 +371,17 @@ static bool is_barren(const struct ahead *a, const struct group *g, bool both_wa
     return a->barren == g->id && a->barren_since == a->trail.serial && a->barren_both_ways >= both_ways;
 }
 
-// The key of the lookup in front, which compares its own answer with the batch's.
-static void add_checked(struct batch *b, const struct key *keys) {
+// The key of the lookup at hand; false: out of memory.
+static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
     uint32_t n = b->n_keys;
     b->max_keys++; // there is room for one more
     if (!batch_add_key(b, keys) || b->n_keys == n)
-        return;
+        return false;
     b->ahead.used[n] = true;
     b->ahead.n_used++;
-    b->ahead.checks = true;
+    b->ahead.asked = true;
+    *key = n;
+    return true;
 }
 
 bool ahead_join_checked(struct lookup *l) {
@@ -430,7 +432,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     b->ahead.next = a->loading;
     a->loading = b;
     e->counters.ahead_batches++;
-    e->counters.ahead_keys += b->n_keys - b->ahead.checks;
+    e->counters.ahead_keys += b->n_keys - b->ahead.asked;
     use(a);
     engine_start_batch(e, b);
     session_run_batch(s, b); // may end it
@@ -479,6 +481,33 @@ static bool is_plausible(struct session *s, const struct lookup *l) {
     return false;
 }
 
+// The lookup goes out as it was sent, in front of the batch; false: what has become of it needs none.
+static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, struct batch *b,
+                         bool checked) {
+    uint32_t key;
+    if (checked)
+        check_start(s->engine, l);
+    else
+        engine_run_lookup(l); // stays until its answer has come
+    if (s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
+        return false;
+    l->loop = a;
+    a->refs++;
+    if (checked)
+        (void)add_asked(b, l->keys, &key); // it compares its answer with the batch's
+    return true;
+}
+
+// A loop that has proved to be one is not worth a statement of its own each time that more is loaded: the
+// lookup becomes a member of the batch, whose other answers its client waits for anyway.
+static bool take_along(struct lookup *l, struct batch *b) {
+    uint32_t key;
+    if (!add_asked(b, l->keys, &key) || !batch_join(b, l, key))
+        return false;
+    lookup_detach_waiting(l);
+    return true;
+}
+
 void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct group *g = l->group;
     struct guess guess;
@@ -500,19 +529,10 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!b)
         return;
     bool checked = check_draw(s->engine, l);
-    if (checked)
-        check_start(s->engine, l);
+    if ((guess.association->useful && !checked && take_along(l, b)) || run_in_front(s, a, l, b, checked))
+        load(s, a, b, guess.association, l->bytes, l->len);
     else
-        engine_run_lookup(l); // stays until its answer has come
-    if (s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT)) {
         batch_destroy(b);
-        return;
-    }
-    l->loop = a;
-    a->refs++;
-    if (checked)
-        add_checked(b, l->keys);
-    load(s, a, b, guess.association, l->bytes, l->len);
 }
 
 static unsigned left_of(const struct ahead *a, const struct group *g) {
@@ -577,6 +597,8 @@ void ahead_ended(struct engine *e, struct batch *b) {
     struct ahead *a = b->ahead.home;
     struct association *association = association_of(b);
     unlink_loading(a, b);
+    if (association && b->failed)
+        association->useful = false;
     if (association && !b->failed && !b->parse)
         association_loaded(association, e->now - b->started, b->group->shape->guard.lone, b->n_keys);
     if (!a->session || !is_current(a, b)) {

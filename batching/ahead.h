@@ -6,7 +6,8 @@
 //   held answers
 //
 // The lookup that starts it goes out untouched, and the batch of coming keys behind it on the same connection
-// (framed, inside a transaction). A lookup whose key is in a batch that is still under way joins it. An
+// (framed, inside a transaction). Once the loop has proved to be one, the lookup that finds nothing held any
+// more is a member of the next batch. A lookup whose key is in a batch that is still under way joins it. An
 // answer is given once, and only if all of this holds:
 //   - the session has sent nothing but plain reads since the batch was sent: anything else, any transaction
 //     boundary among it, drops what is held (ahead_drop);
@@ -44,6 +45,7 @@ struct association {
     uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value for all
     bool sure;                      // the catalogue says so (linked), or lookups have
     bool linked;
+    bool useful;               // most of a batch was asked for, and none has been in vain since
     uint32_t window;           // keys to load at a time; 0: not begun
     uint32_t gap;              // microseconds between two lookups, moving average
     uint32_t latency;          // microseconds that a batch takes, moving average

@@ -77,10 +77,10 @@ struct batch_ahead {
     uint64_t seq;         // of the database's writes, up to which none has made it stale
     unsigned association; // index into the shape's
     unsigned n_used;
-    bool *used;  // by key: asked for
-    bool ended;  // held
-    bool checks; // its last key is that of the lookup in front, to compare the answers
-    bool grown;  // the association was told that it served
+    bool *used; // by key: asked for
+    bool ended; // held
+    bool asked; // the key of the lookup that it was loaded for is in it, too
+    bool grown; // the association was told that it served
     size_t bytes;
 };
 

@@ -436,6 +436,7 @@ void association_grow(struct association *a, unsigned max) {
     a->window = a->window >= max / 2 ? max : 2 * a->window;
     a->pause = 0;
     a->failures = 0;
+    a->useful = true;
 }
 
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
@@ -457,6 +458,7 @@ void association_ended(struct association *a, uint64_t now, unsigned n_keys, uns
     if (now == a->last_ended || now < a->off_until)
         return;
     a->last_ended = now;
+    a->useful = false;
     uint32_t half = a->window / 2 > LEAST ? a->window / 2 : LEAST;
     a->window = 2 * n_used > half ? 2 * n_used : half;
     if (++a->failures < FAILURES)

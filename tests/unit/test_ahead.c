@@ -482,6 +482,51 @@ Test(ahead, gaps_and_age) {
     teardown(&f);
 }
 
+// Most of a batch was asked for, and a pause has dropped the rest: key 8 is next.
+static void pause_a_proven_loop(struct fixture *f) {
+    load_and_hold(f, 0);
+    for (int key = 3; key <= 7; key++)
+        cr_assert(is_held(f, 0, key));
+    list(f, 0, true, 'Z');
+    f->engine->now += 5001;
+    (void)asked(f, 0), (void)told(f, 0);
+}
+
+// A loop that has proved to be one costs a statement for each batch, not two.
+Test(ahead, a_lookup_of_a_proven_loop_is_a_member_of_the_next_batch) {
+    struct fixture f;
+    setup(&f);
+    pause_a_proven_loop(&f);
+    cr_assert_not(is_held(&f, 0, 3));
+    expect(asked(&f, 0), "BES");
+    cr_assert_eq(counters(&f)->ahead_keys, 7 + 6);
+    answer_batch(&f, 0, 3, 9, false, false);
+    expect(told(&f, 0), "TDCZ");
+    cr_assert(is_held(&f, 0, 4));
+    expect(told(&f, 0), "TDCZ");
+    expect(asked(&f, 0), "");
+    teardown(&f);
+}
+
+// What is loaded next has the lookup in front of it again.
+Test(ahead, a_member_of_a_batch_that_fails_runs_alone) {
+    struct fixture f;
+    setup(&f);
+    pause_a_proven_loop(&f);
+    cr_assert_not(is_held(&f, 0, 3));
+    expect(asked(&f, 0), "BES");
+    reply(&f, 0, "EZ", NULL);
+    expect(told(&f, 0), "");
+    cr_assert_eq(asked(&f, 0)[0], 'Q');
+    answer(&f, 0, 3, 'Z');
+    expect(told(&f, 0), "TDCZ");
+    cr_assert_not(is_held(&f, 0, 4));
+    cr_assert_eq(asked(&f, 0)[0], 'Q');
+    answer(&f, 0, 4, 'Z');
+    expect(told(&f, 0), "TDCZ");
+    teardown(&f);
+}
+
 // One snapshot for all: neither time nor others make its answers any other. Its end drops them.
 Test(ahead, a_transaction_that_sees_one_snapshot) {
     struct fixture f;
