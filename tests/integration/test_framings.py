@@ -193,14 +193,18 @@ def lazy(pg, proxy, folding):
         until_folded(folding, proxy, pg, unsafe, sql, "item", KEYS, rounds=1)
         return proxy.connect()
 
+    def is_lazy(c, sql):
+        c.ask(*(s[0] for s in unsafe(sql, 1, 0)))
+        with folding.locked("item", settle=0):  # the server could not answer
+            c.send(parse(sql, "probe") + describe("S", "probe") + SYNC, close("S", "probe") + SYNC)
+            answered = c.readable(0.5)
+        c.ready(2)
+        return answered
+
     def connection(sql):
         c = learn(sql)
-        for _ in range(3):  # the identity is proven behind the first ones
-            c.ask(*(s[0] for s in unsafe(sql, 1, 0)))
-            time.sleep(0.1)
-        with folding.locked("item", settle=0):  # the server could not answer
-            if not folding.direct:
-                c.ask(parse(sql, "probe") + describe("S", "probe") + SYNC, close("S", "probe") + SYNC, count=2)
+        # The identity is proven behind the first ones.
+        assert folding.direct or any(is_lazy(c, sql) for _ in range(20)), "the server is asked for what is known"
         return c
     return connection
 
