@@ -204,17 +204,32 @@ static struct ahead *next_ahead(struct session *s, struct ahead *a, unsigned *i)
     return NULL;
 }
 
-// Its reply comes behind one that is for another client, who may read slowly.
-static bool is_behind_another(const struct session *s, const struct batch *b) {
+// Its reply comes behind another client's: that of a lookup, and as long as that client reads.
+static bool may_come_behind(const struct session *s, const struct batch *b) {
     const struct session *lender = b->ahead.ended || b->lender == s ? NULL : b->lender;
     for (unsigned i = 0; lender && i < lender->owed.n; i++) {
         const struct owed *o = owed_at(lender, i);
-        if (o->kind < OWED_BATCH)
-            return true;
-        if (o->kind == OWED_BATCH && o->of.batch == b)
+        if (o->kind < OWED_BATCH && (o->kind != OWED_LOOKUP || lender->backlogged))
             return false;
+        if (o->kind == OWED_BATCH && o->of.batch == b)
+            return true;
     }
-    return false;
+    return true;
+}
+
+void ahead_give_back_stalled(struct engine *e) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
+        next = b->next;
+        if (!b->ahead.home || !b->n_left || !b->lender || !b->lender->backlogged)
+            continue;
+        for (uint32_t i = 0; i < b->n_members; i++) {
+            struct lookup *l = b->members[i];
+            if (!l || may_come_behind(l->session, b))
+                continue;
+            lookup_leave_batch(l);
+            session_run_alone(l->session, l);
+        }
+    }
 }
 
 // Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
@@ -227,7 +242,7 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
             continue;
         b->ahead.n_used++;
         b->ahead.used[key] = true;
-        if (found || (a->session != s && b->started <= s->ahead_since) || is_behind_another(s, b) ||
+        if (found || (a->session != s && b->started <= s->ahead_since) || !may_come_behind(s, b) ||
             !is_fresh(a, s, b)) {
             a->engine->counters.ahead_stale++;
             continue;

@@ -136,6 +136,9 @@ bool ahead_wants(const struct session *s, const struct owed *o, const struct fra
 // The statement's columns, for replies that do not describe them.
 void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len);
 
+// Whose client does not read delays no others: those whose answers come behind its own run alone.
+void ahead_give_back_stalled(struct engine *e);
+
 void ahead_expire(struct engine *e);
 uint64_t ahead_deadline(const struct engine *e);
 void ahead_finish(struct engine *e);

@@ -482,6 +482,7 @@ static void start_proofs(struct engine *e) {
 void engine_turn(struct engine *e, uint64_t now) {
     e->now = now;
     expire_batches(e);
+    ahead_give_back_stalled(e);
     await_expire(e);
     cancel_repeat(e);
     ahead_expire(e);

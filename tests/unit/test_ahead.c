@@ -641,6 +641,46 @@ Test(ahead, a_lost_connection_runs_who_joined_elsewhere) {
 }
 
 // Others wait for what was loaded for it: the connection stays until they have it.
+// Key 2's answer and the batch behind it are under way for the first; the second asks for key 5.
+static void join_behind_another(struct fixture *f) {
+    setup(f);
+    prove(f, 1);
+    begin(f, 0);
+    lookup(f, 0, 2);
+    (void)asked(f, 0);
+    lookup(f, 1, 5);
+    expect(asked(f, 1), "");
+}
+
+// The lookups of a page that come together over a pool's connections.
+Test(ahead, a_lookup_joins_behind_anothers_answer) {
+    struct fixture f;
+    join_behind_another(&f);
+    answer(&f, 0, 2, 'Z');
+    answer_batch(&f, 0, 3, 9, true, false);
+    expect(told(&f, 0), "TDCZ");
+    expect(told(&f, 1), "TDCZ");
+    teardown(&f);
+}
+
+Test(ahead, a_client_that_does_not_read_holds_up_nobody) {
+    struct fixture f;
+    join_behind_another(&f);
+    f.clients[0].session->backlogged = true;
+    engine_turn(f.engine, f.engine->now);
+    expect(asked(&f, 1), "Q");
+    answer(&f, 1, 5, 'Z');
+    expect(told(&f, 1), "TDCZ");
+    cr_assert_not(is_held(&f, 1, 6), "not again");
+    engine_turn(f.engine, f.engine->now + 100000);
+    cr_assert_eq(asked(&f, 1)[0], 'Q');
+    answer(&f, 1, 6, 'Z');
+    answer(&f, 0, 2, 'Z');
+    answer_batch(&f, 0, 3, 9, true, false);
+    expect(told(&f, 1), "TDCZ");
+    teardown(&f);
+}
+
 Test(ahead, a_client_that_leaves_others_waiting) {
     struct fixture f;
     setup(&f);
