@@ -474,15 +474,18 @@ static void note_followed(struct engine *e, const struct guess *guess) {
     e->aheads.unfollowed[guess->result->columns.source % AHEAD_SOURCES] = 0;
 }
 
-// The one in whose trail the key is found.
-static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, struct guess *guess) {
+// The one in whose trail the key is found; noted in all of them. `company`: others ask for their keys right
+// now, which folds them; only a session that is seen to go through a list of its own is a loop then.
+static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, bool company,
+                            struct guess *guess) {
     unsigned i = 0;
     struct ahead *found = NULL;
     *guess = (struct guess){0};
     for (struct ahead *a = next_ahead(s, NULL, &i); a; a = next_ahead(s, a, &i))
         if (predict_locate(&a->trail, g, keys, guess))
             found = a;
-    if (!found || !predict_follow(g, s->engine->now, guess))
+    bool burst = company && (found != s->ahead || !guess->seconded);
+    if (!found || burst || !predict_follow(g, s->engine->now, guess))
         return NULL;
     note_followed(s->engine, guess);
     return found;
@@ -537,7 +540,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
         return;
     l->has_key = true;
-    struct ahead *a = locate(s, g, l->keys, &guess);
+    struct ahead *a = locate(s, g, l->keys, !apart && engine_has_company(g), &guess);
     if (!a)
         return;
     struct batch *b = gather(s, a, g, &guess, l->keys);

@@ -59,6 +59,7 @@ struct lookup {
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, into bytes; by the group's parts
     struct key keys[KEY_MAX_PARTS];  // when has_key
     bool has_key;
+    bool followed;          // ahead.h has looked at it
     struct ahead *loop;     // whose loop it belongs to; a reference, NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these

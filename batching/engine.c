@@ -107,12 +107,12 @@ void engine_unlist_proof(struct engine *e, struct session *s) {
 #define STALL                                                                                                \
     10000 // microseconds that lookups wait for what is under way before more of their group is started
 
-static bool has_company(const struct group *g) {
+bool engine_has_company(const struct group *g) {
     return g->n_waiting + g->in_flight > 1;
 }
 
 void engine_run_lookup(struct lookup *l) {
-    l->company = has_company(l->group) ? COMPANY_SOME : COMPANY_NONE;
+    l->company = engine_has_company(l->group) ? COMPANY_SOME : COMPANY_NONE;
     lookup_detach_waiting(l);
     l->counted = true;
     l->group->in_flight++;
@@ -242,7 +242,7 @@ static bool checks_all(const struct engine *e) {
 // Lookups that are to be checked run as they were sent before they join a batch. Where all are, no other way
 // leads into one.
 static void start_checks(struct engine *e, struct group *g) {
-    bool company = has_company(g);
+    bool company = engine_has_company(g);
     for (struct lookup *l = g->first, *next; l; l = next) {
         next = l->next_waiting;
         if (company && check_draw(e, l))
@@ -276,15 +276,28 @@ static bool window_is_open(const struct engine *e, const struct group *g) {
            e->now < g->waiting_since + e->limits.window;
 }
 
+// Once for each lookup, when all that came in this turn is there: those of a burst fold instead.
+static void follow_loops(struct group *g) {
+    for (struct lookup *l = g->first, *next; l; l = next) {
+        next = l->next_waiting;
+        if (l->followed)
+            continue;
+        l->followed = true;
+        ahead_follow(l->session, l, false);
+    }
+}
+
 void engine_dispatch_group(struct engine *e, struct group *g) {
     if (g->state == GROUP_READY && g->generation != e->generation)
         group_forget(g);
     bool off = g->shape->wrong && !e->limits.verify;
+    if (g->state == GROUP_READY && !off)
+        follow_loops(g);
     if (g->state == GROUP_READY && !off && engine_guard_state(e, g->shape) == GUARD_FOLDING) {
         if (!window_is_open(e, g))
             dispatch_ready(e, g);
     } else if (g->n_waiting) {
-        bool company = has_company(g);
+        bool company = engine_has_company(g);
         struct session *s = g->last->session;
         run_all_alone(g);
         if (company)

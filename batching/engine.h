@@ -117,6 +117,7 @@ uint64_t engine_deadline(const struct engine *e); // UINT64_MAX: none
 
 // ---- for batching/session*.c
 
+bool engine_has_company(const struct group *g);            // several lookups of it wait or are under way
 void engine_list_group(struct engine *e, struct group *g); // engine_turn shall look at it
 bool engine_may_prove(const struct engine *e);             // else one more has to wait for its turn
 void engine_list_proof(struct engine *e, struct session *s);

@@ -178,13 +178,13 @@ static struct guess weigh(struct trail *t, const struct group *g, const struct k
     w.association = find_association(g->shape, origins);
     w.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
     const struct trail_target *target = trail_target(p->result, g->id, p->column, false);
-    bool seconded = target && target->any && target->last_row != p->row;
-    w.backwards = seconded && target->last_row > p->row;
+    w.seconded = target && target->any && target->last_row != p->row;
+    w.backwards = w.seconded && target->last_row > p->row;
     if (is_linked(g, lead, &p->result->columns.columns[p->column]))
         w.rank = KNOWN | LINKED;
     else if (w.association && w.association->sure)
         w.rank = KNOWN;
-    w.rank |= seconded ? ALREADY : 0;
+    w.rank |= w.seconded ? ALREADY : 0;
     return w;
 }
 

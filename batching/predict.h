@@ -17,6 +17,7 @@ struct guess {
     uint32_t row;               // the first with its value
     int columns[KEY_MAX_PARTS]; // of the parts, indexes into the result's columns; -1: none, the value is the
                                 // same for all
+    bool seconded;              // another row's key was asked for before
     bool backwards;             // the loop goes to earlier rows
     bool turns;                 // it may: where none is left behind, look before
     struct association *association; // predict_follow, predict_relocate: never NULL

@@ -268,10 +268,10 @@ static bool take_held(struct session *s, const struct candidate *c) {
     return true;
 }
 
-// It goes out at once where nobody else's may join it, or where those behind it are known.
+// It goes out at once where nobody else's may join it, or where the catalogue is to be asked for its loop.
 static void send_on(struct session *s, bool apart) {
     struct lookup *l = s->last;
-    if (l && l->state == LOOKUP_WAITING && l == s->first)
+    if (l && l->state == LOOKUP_WAITING && l == s->first && (apart || l->group->state == GROUP_NEW))
         ahead_follow(s, l, apart);
     if (apart && s->last && s->last->state == LOOKUP_WAITING)
         engine_run_lookup(s->last);

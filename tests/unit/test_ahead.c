@@ -151,6 +151,7 @@ static void lookup_of(struct fixture *f, int who, const char *table, int key) {
     char text[64];
     snprintf(text, sizeof text, "SELECT id FROM %s WHERE id = %d", table, key);
     query(f, who, text);
+    engine_turn(f->engine, f->engine->now);
 }
 
 static void lookup(struct fixture *f, int who, int key) {
@@ -716,6 +717,45 @@ Test(ahead, a_loop_over_the_connections_of_a_pool) {
     cr_assert(is_held(&f, 2, 4));
     expect(told(&f, 2), "TDCZ");
     cr_assert_not(is_held(&f, 2, 3), "once, whoever asks");
+    teardown(&f);
+}
+
+// Those that come together fold; the first of them is no loop.
+Test(ahead, a_burst_over_the_connections_of_a_pool) {
+    struct fixture f;
+    setup(&f);
+    prove(&f, 1);
+    begin(&f, 0);
+    query(&f, 0, "SELECT id FROM t WHERE id = 2");
+    query(&f, 1, "SELECT id FROM t WHERE id = 3");
+    engine_turn(f.engine, f.engine->now);
+    cr_assert_eq(counters(&f)->ahead_batches, 0);
+    bool first = f.clients[0].to_server.len;
+    answer_batch(&f, first ? 0 : 1, 2, 3, true, false);
+    expect(told(&f, 0), "TDCZ");
+    expect(told(&f, 1), "TDCZ");
+    cr_assert_eq(counters(&f)->folded, 2);
+    teardown(&f);
+}
+
+// In company only a session that is seen to go through its own list looks ahead.
+Test(ahead, a_loop_in_company) {
+    struct fixture f;
+    setup(&f);
+    prove(&f, 1);
+    begin(&f, 0);
+    lookup(&f, 1, 77);
+    expect(asked(&f, 1), "Q");
+    lookup(&f, 0, 2);
+    expect(asked(&f, 0), "Q");
+    answer(&f, 0, 2, 'Z');
+    answer(&f, 1, 77, 'Z');
+    lookup(&f, 1, 78);
+    lookup(&f, 0, 3);
+    expect(asked(&f, 0), "QCPDBES");
+    answer(&f, 1, 78, 'Z');
+    answer(&f, 0, 3, 'Z');
+    answer_batch(&f, 0, 4, 9, true, false);
     teardown(&f);
 }
 
