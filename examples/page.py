@@ -11,7 +11,7 @@ DATABASE_URL says where PostgreSQL is, as a URI. To use pgfold, name its host an
 
 The resolvers know nothing of each other, as in GraphQL servers or serializers: each asks for one id, with a session of
 its own. They run concurrently, so their lookups come to pgfold together. Reads need no transaction of their own here,
-hence AUTOCOMMIT: inside a transaction pgfold forwards every statement.
+hence AUTOCOMMIT, which spares a BEGIN and a COMMIT for each.
 """
 import argparse
 import asyncio

@@ -566,8 +566,9 @@ REFUSED = [
     refused("for no key update", "SELECT id, bio FROM authors WHERE id = $1 FOR NO KEY UPDATE", LOCKS),
     refused("for key share", "SELECT email FROM authors WHERE id = $1 FOR KEY SHARE", LOCKS),
     refused("for update of", "SELECT a.id FROM authors a JOIN books b ON b.author_id = a.id WHERE b.id = $1 FOR UPDATE OF a", LOCKS),
-    refused("for update skip locked", "SELECT id, tenant_id FROM authors WHERE id = $1 FOR UPDATE SKIP LOCKED", LOCKS),
-    refused("for update nowait", "SELECT tenant_id FROM authors WHERE id = $1 FOR UPDATE NOWAIT", LOCKS),
+    # Other cases lock the row at the same time.
+    refused("for update skip locked", "SELECT id, tenant_id FROM authors WHERE id = $1 FOR UPDATE SKIP LOCKED", LOCKS, moving=True),
+    refused("for update nowait", "SELECT tenant_id FROM authors WHERE id = $1 FOR UPDATE NOWAIT", LOCKS, moving=True),
     refused("for update in derived table", "SELECT x.id FROM (SELECT id FROM authors WHERE id = $1 FOR UPDATE) x", LOCKS),
     refused("for update in cte", "WITH x AS (SELECT id FROM authors WHERE id = $1 FOR UPDATE) SELECT id FROM x", LOCKS),
     refused("for update in subselect", "SELECT id FROM books WHERE author_id IN (SELECT id FROM authors WHERE id = $1 FOR SHARE) ORDER BY id", LOCKS),
