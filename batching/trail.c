@@ -123,6 +123,8 @@ static struct trail_result *result_create(struct trail *t, const struct trail_co
     if (!r)
         return NULL;
     r->columns = *c;
+    for (unsigned i = 0; i < c->n; i++)
+        r->least[i] = 1; // above the most: there is none yet
     r->serial = ++t->serial;
     r->texts = buf_make(t->max_bytes / 2);
     r->next = t->results;
@@ -161,10 +163,28 @@ static void filter_add(struct trail_result *r, enum trail_kind kind, uint64_t ha
     r->filter[kind][hash >> 6 & 1] |= (uint64_t)1 << (hash & 63);
 }
 
+static int64_t integer_of(const struct key *k) {
+    return (int64_t)get_u64(k->of.bytes);
+}
+
+static void note_range(struct trail_result *r, unsigned column, int64_t v) {
+    bool first = r->least[column] > r->most[column];
+    r->least[column] = first || v < r->least[column] ? v : r->least[column];
+    r->most[column] = first || v > r->most[column] ? v : r->most[column];
+}
+
+static bool is_in_range(const struct trail_result *r, unsigned column, const struct key *k) {
+    if (r->columns.columns[column].kind != TRAIL_INTEGER)
+        return true;
+    return k->kind == KEY_PLAIN && integer_of(k) >= r->least[column] && integer_of(k) <= r->most[column];
+}
+
 static bool store(struct trail *t, struct trail_result *r, unsigned column, const struct key *k) {
     if (r->n_rows < SMALL)
         filter_add(r, r->columns.columns[column].kind, key_hash(k, 0));
     struct trail_cell *cell = &r->cells[(size_t)r->n_rows * r->columns.n + column];
+    if (r->columns.columns[column].kind == TRAIL_INTEGER)
+        note_range(r, column, integer_of(k));
     if (k->kind == KEY_PLAIN) {
         memcpy(cell->bytes, k->of.bytes, sizeof cell->bytes);
         return true;
@@ -303,6 +323,20 @@ static bool row_has(const struct trail_result *r, uint32_t row, unsigned column,
     return k.kind != KEY_NULL && key_equal(&k, value);
 }
 
+// A slot holds the row, counted from 1, and some bits of the hash that its place does not need.
+#define ROW_BITS 17
+_Static_assert(TRAIL_MAX_ROWS < 1 << ROW_BITS, "a slot has room for each row");
+
+static uint32_t slot_tag(uint64_t hash) {
+    return (uint32_t)(hash >> (32 + ROW_BITS)) << ROW_BITS;
+}
+
+static bool slot_has(const struct trail_result *r, uint32_t slot, uint32_t tag, unsigned column,
+                     const struct key *value, uint32_t *row) {
+    *row = (slot & ((1u << ROW_BITS) - 1)) - 1;
+    return (slot ^ tag) >> ROW_BITS == 0 && row_has(r, *row, column, value);
+}
+
 static bool make_index(struct trail_result *r, unsigned column) {
     uint32_t n = 8;
     while (n < 2 * r->n_rows)
@@ -314,12 +348,13 @@ static bool make_index(struct trail_result *r, unsigned column) {
         struct key k = trail_value(r, row, column);
         if (k.kind == KEY_NULL)
             continue;
-        uint32_t at = (uint32_t)key_hash(&k, 0) & (n - 1);
-        while (slots[at] && !row_has(r, slots[at] - 1, column, &k))
+        uint64_t hash = key_hash(&k, 0);
+        uint32_t at = (uint32_t)hash & (n - 1), first;
+        while (slots[at] && !slot_has(r, slots[at], slot_tag(hash), column, &k, &first))
             at = (at + 1) & (n - 1);
         if (slots[at])
             continue; // the first of equal ones stands for them
-        slots[at] = row + 1;
+        slots[at] = (row + 1) | slot_tag(hash);
         r->distinct[column]++;
     }
     r->index[column] = slots;
@@ -357,6 +392,8 @@ uint32_t trail_distinct(struct trail_result *r, unsigned column) {
 
 bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, const struct key *value,
                     uint32_t *row) {
+    if (!is_in_range(r, column, value))
+        return false;
     if (r->n_rows <= SMALL)
         return scan_column(r, column, value, row);
     if (!r->index[column]) {
@@ -364,12 +401,11 @@ bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, co
             return false;
         charge(t, r, r->n_slots * sizeof *r->index[column]);
     }
-    uint32_t at = (uint32_t)key_hash(value, 0) & (r->n_slots - 1);
-    for (; r->index[column][at]; at = (at + 1) & (r->n_slots - 1)) {
-        *row = r->index[column][at] - 1;
-        if (row_has(r, *row, column, value))
+    uint64_t hash = key_hash(value, 0);
+    uint32_t at = (uint32_t)hash & (r->n_slots - 1);
+    for (; r->index[column][at]; at = (at + 1) & (r->n_slots - 1))
+        if (slot_has(r, r->index[column][at], slot_tag(hash), column, value, row))
             return true;
-    }
     return false;
 }
 

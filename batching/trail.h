@@ -68,7 +68,9 @@ struct trail_result {
     struct trail_cell *cells; // n_rows times columns.n
     uint8_t *nulls;           // a bit for each column of a row: it is NULL, or was not kept
     struct buf texts;
-    uint32_t *index[TRAIL_MAX_COLUMNS];   // of n_slots slots: row + 1; made when first searched
+    int64_t least[TRAIL_MAX_COLUMNS], most[TRAIL_MAX_COLUMNS]; // of the integers among them
+    uint32_t
+        *index[TRAIL_MAX_COLUMNS]; // of n_slots slots: row + 1 and bits of the hash; made when first searched
     uint32_t distinct[TRAIL_MAX_COLUMNS]; // values; 0: not counted
     uint32_t n_slots;
     uint64_t filter[TRAIL_KINDS][2]; // of a small one: a bit for each value's hash, by kind

@@ -345,6 +345,28 @@ Test(trail, small_and_large_results_are_searched_alike) {
     }
 }
 
+// Integers are looked for between the least and the greatest only; NULLs are neither.
+Test(trail, values_at_the_ends_of_the_range) {
+    static const char *const ids[] = {NULL, "-2000000000", "5", "-7", NULL, "2000000000"};
+    for (unsigned times = 1; times <= 10; times += 9) { // without an index, and with one
+        struct trail t;
+        struct trail_columns c;
+        struct trail_place p;
+        trail_init(&t, 100000);
+        cr_assert(describe(&c, id_and_name, 2));
+        trail_begin(&t, &c);
+        for (unsigned i = 0; i < 6 * times; i++)
+            text_row(&t, ids[i % 6], "x");
+        trail_end(&t);
+        for (unsigned i = 0; i < 6; i++)
+            cr_expect(!ids[i] || (has(&t, TRAIL_INTEGER, integer(ids[i]), &p) && p.row == i), "%u", i);
+        cr_expect_not(has(&t, TRAIL_INTEGER, integer("-2000000001"), &p));
+        cr_expect_not(has(&t, TRAIL_INTEGER, integer("2000000001"), &p));
+        cr_expect_not(has(&t, TRAIL_INTEGER, integer("6"), &p));
+        trail_clear(&t);
+    }
+}
+
 // The first row stands for all with its value.
 Test(trail, equal_values_count_as_the_first) {
     static const unsigned sizes[] = {12, 300};
