@@ -259,13 +259,19 @@ static bool has_room(const struct engine *e, const struct group *g) {
            !(e->limits.verify && g->checking);
 }
 
+// The only one that waits runs as it was sent, if it need not wait for the answers to its session's own
+// before.
+static bool runs_alone(const struct group *g) {
+    const struct lookup *l = g->first;
+    return g->n_waiting == 1 && l->check != CHECK_FOLDED && (l->session->first == l || l->pipeline);
+}
+
 static void dispatch_ready(struct engine *e, struct group *g) {
     read_keys(e, g);
     start_checks(e, g);
     bool always = g->urgent || is_stalled(e, g);
     while (g->n_waiting && (always || has_room(e, g))) {
-        bool lone = g->n_waiting == 1 && g->first->check != CHECK_FOLDED;
-        if (lone || !run_batch(e, g))
+        if (runs_alone(g) || !run_batch(e, g))
             engine_run_lookup(g->first);
         g->waiting_since = e->now;
     }

@@ -239,6 +239,10 @@ void session_parameter(struct session *s, struct slice name, struct slice value)
 static inline bool session_takes_client(const struct session *s) {
     return !s->hold && !s->held_full && !s->failed;
 }
+// Does the client send statements without waiting for the answers to those before?
+static inline bool session_is_pipelining(const struct session *s) {
+    return s->n_lookups + s->n_forward > 1;
+}
 // May the server be read although the client does not read? Only what is not for this client.
 bool session_server_is_lending(const struct session *s);
 

@@ -487,6 +487,8 @@ static void side_read(struct link *l, struct side *s, take_function *take,
     } while (n > 0 && l->state != LINK_CLOSED && wants(l) && stream_has_buffered(&s->stream));
     if (l->state == LINK_CLOSED)
         return;
+    if (n > 0 && s == &l->client && l->session && session_is_pipelining(l->session))
+        stream_acknowledge(&s->stream);
     if (n == STREAM_EOF && s == &l->client && l->state == LINK_READY)
         l->half_closed = true;
     else if (n == STREAM_EOF || n == STREAM_ERROR)

@@ -10,6 +10,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -196,6 +198,15 @@ int stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server_side,
     s->ssl = ssl;
     s->ops = &tls_ops;
     return 0;
+}
+
+void stream_acknowledge(const struct stream *s) {
+#ifdef TCP_QUICKACK
+    int on = 1;
+    (void)setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on); // a Unix socket has none
+#else
+    (void)s;
+#endif
 }
 
 bool stream_has_buffered(const struct stream *s) {

@@ -52,6 +52,9 @@ static inline ssize_t stream_read(struct stream *s, void *to, size_t len) {
 static inline ssize_t stream_write(struct stream *s, const void *from, size_t len) {
     return s->ops->write(s, from, len);
 }
+// Acknowledges what was read now, not with the answer to it: a peer that has not set TCP_NODELAY keeps its
+// next statements back until then (RFC 896). tcp(7), TCP_QUICKACK; nothing where there is no such thing.
+void stream_acknowledge(const struct stream *s);
 bool stream_has_buffered(const struct stream *s); // decrypted bytes wait that poll() cannot see
 void stream_error(const struct stream *s, char *out, size_t size); // the last error as a phrase
 void stream_close(struct stream *s); // close_notify tried once, without waiting; idempotent

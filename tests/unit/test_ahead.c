@@ -738,6 +738,24 @@ Test(ahead, a_burst_over_the_connections_of_a_pool) {
     teardown(&f);
 }
 
+// What one client pipelines comes in several reads: the last one does not wait for the batch before.
+Test(ahead, a_straggler_of_a_pipeline) {
+    struct fixture f;
+    setup(&f);
+    begin(&f, 0);
+    query(&f, 0, "SELECT id FROM t WHERE id = 2");
+    query(&f, 0, "SELECT id FROM t WHERE id = 3");
+    engine_turn(f.engine, f.engine->now);
+    expect(asked(&f, 0), "CPDBES");
+    lookup(&f, 0, 4);
+    expect(asked(&f, 0), "BES");
+    answer_batch(&f, 0, 2, 3, true, false);
+    expect(told(&f, 0), "TDCZTDCZ");
+    answer_batch(&f, 0, 4, 4, false, false);
+    expect(told(&f, 0), "TDCZ");
+    teardown(&f);
+}
+
 // In company only a session that is seen to go through its own list looks ahead.
 Test(ahead, a_loop_in_company) {
     struct fixture f;
