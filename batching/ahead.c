@@ -76,7 +76,7 @@ static void give_up(struct ahead *a, struct batch *b, bool stale) {
     unsigned unused = b->n_keys - b->ahead.n_used;
     *(stale ? &e->counters.ahead_stale : &e->counters.ahead_unused) += unused;
     if (association)
-        association_ended(association, e->now, b->n_keys, b->ahead.n_used);
+        association_ended(association, e->now, b->n_keys, b->ahead.n_used, b->ahead.late);
     b->group->held--;
     batch_destroy(b);
     ahead_unref(a);
@@ -175,11 +175,16 @@ static bool is_fresh(const struct ahead *a, const struct session *s, struct batc
     return true;
 }
 
-static void drop_stale(struct ahead *a, const struct session *s) {
+// `g`, `keys`: what is asked for now.
+static void drop_stale(struct ahead *a, const struct session *s, const struct group *g,
+                       const struct key *keys) {
+    uint32_t key;
     for (struct batch *b = a->held, *next; b; b = next) {
         next = b->ahead.next;
-        if (!is_fresh(a, s, b))
-            drop_held(a, b, true);
+        if (is_fresh(a, s, b))
+            continue;
+        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && !b->ahead.used[key];
+        drop_held(a, b, true);
     }
 }
 
@@ -260,7 +265,7 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, str
         return false;
     for (struct ahead *a = next_ahead(s, NULL, &i); a; a = next_ahead(s, a, &i)) {
         struct ahead_hit at = {0};
-        drop_stale(a, s);
+        drop_stale(a, s, g, hit->keys);
         bool here = find_in(s, a, a->held, g, hit->keys, &at) || find_in(s, a, a->loading, g, hit->keys, &at);
         if (here && !found) {
             hit->ahead = at.ahead;

@@ -81,6 +81,7 @@ struct batch_ahead {
     bool *used; // by key: asked for
     bool ended; // held
     bool asked; // the key of the lookup that it was loaded for is in it, too
+    bool late;  // the loop came for more of it when it had become stale
     bool grown; // the association was told that it served
     size_t bytes;
 };

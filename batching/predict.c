@@ -424,11 +424,11 @@ bool association_is_low(const struct association *a, unsigned left) {
     return left <= (needed < half ? needed : half);
 }
 
-// A pause between two loops is none between two of its lookups.
+// A pause between two loops is none between two of its lookups, and one of the application's own is rare.
 void association_asked(struct association *a, uint64_t now) {
-    uint64_t gap = now - a->last_asked;
+    uint64_t gap = now - a->last_asked, most = a->gap ? UINT64_C(4) * a->gap + 100 : UINT64_MAX;
     if (a->last_asked && gap < 100000)
-        a->gap = average(a->gap, gap ? gap : 1);
+        a->gap = average(a->gap, !gap ? 1 : gap < most ? gap : most);
     a->last_asked = now;
 }
 
@@ -447,7 +447,7 @@ void association_loaded(struct association *a, uint64_t took, uint64_t lone, uns
 
 // What one pause in the loop has made stale counts once. A pause now and then is no reason to stop: only
 // where one batch after the other serves for nothing, nothing is loaded for a while.
-void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used) {
+void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used, bool late) {
     unsigned share = n_keys <= LEAST ? 2 : 4; // where little is loaded, more of it must be of use
     if (share * n_used >= n_keys) {
         a->failures = 0;
@@ -458,9 +458,11 @@ void association_ended(struct association *a, uint64_t now, unsigned n_keys, uns
     if (now == a->last_ended || now < a->off_until)
         return;
     a->last_ended = now;
-    a->useful = false;
     uint32_t half = a->window / 2 > LEAST ? a->window / 2 : LEAST;
     a->window = 2 * n_used > half ? 2 * n_used : half;
+    if (late && n_used)
+        return; // the guess was right
+    a->useful = false;
     if (++a->failures < FAILURES)
         return;
     a->window = LEAST;

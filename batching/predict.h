@@ -54,7 +54,7 @@ void association_asked(struct association *a, uint64_t now);
 void association_grow(struct association *a, unsigned max); // most of a batch was asked for
 // A batch has been answered: `took` microseconds, `lone` that one lookup takes.
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys);
-// A batch is given up.
-void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used);
+// A batch is given up. `late`: the loop goes on in it, after a pause.
+void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used, bool late);
 
 #endif

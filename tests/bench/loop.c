@@ -7,6 +7,7 @@
 //
 // FRAMING: simple (PQexec, the key in the text), params (PQexecParams) or prepared (PQexecPrepared). WHAT:
 //   list    SELECT the ids of the first N authors, then the books of each
+//   nested  the same, and the reviews of each book
 //   pauses  the same, and 20 ms of something else behind each 150 lookups, as when garbage is collected
 //   early   the same list, but the loop ends after its third author; N lists
 //   random  SELECT the ids of the first 1,000 authors, then the books of N others, at random
@@ -16,6 +17,7 @@
 // without pauses, the lookups, and a digest of all rows, which does not depend on their order within a
 // lookup. The n-th line draws the same numbers in each process.
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +26,14 @@
 
 enum { AUTHORS = 20000, LISTED = 1000, EARLY = 3, PAUSE_EVERY = 150, PAUSE_MS = 20 };
 
-#define BOOKS "SELECT id, title, author_id FROM demo_of_folding.book WHERE author_id = "
+struct kind {
+    const char *name, *text; // to be followed by the key
+};
+
+static const struct kind books = {"books",
+                                  "SELECT id, title, author_id FROM demo_of_folding.book WHERE author_id = "};
+static const struct kind reviews = {"reviews",
+                                    "SELECT id, stars FROM demo_of_folding.review WHERE book_id = "};
 
 struct loop {
     PGconn *conn;
@@ -60,14 +69,22 @@ static PGresult *checked(struct loop *l, PGresult *r) {
     return r;
 }
 
-static PGresult *look_up(struct loop *l, const char *key) {
-    if (strcmp(l->framing, "prepared") == 0)
-        return checked(l, PQexecPrepared(l->conn, "books", 1, &key, NULL, NULL, 0));
-    if (strcmp(l->framing, "params") == 0)
-        return checked(l, PQexecParams(l->conn, BOOKS "$1", 1, NULL, &key, NULL, NULL, 0));
+static void prepare(const struct loop *l, const struct kind *kind) {
     char text[256];
-    snprintf(text, sizeof text, BOOKS "%s", key);
-    return checked(l, PQexec(l->conn, text));
+    snprintf(text, sizeof text, "%s$1", kind->text);
+    if (strcmp(l->framing, "prepared") == 0)
+        PQclear(PQprepare(l->conn, kind->name, text, 1, NULL));
+}
+
+static PGresult *look_up(struct loop *l, const struct kind *kind, const char *key) {
+    char text[256];
+    bool simple = strcmp(l->framing, "simple") == 0;
+    if (strcmp(l->framing, "prepared") == 0)
+        return checked(l, PQexecPrepared(l->conn, kind->name, 1, &key, NULL, NULL, 0));
+    snprintf(text, sizeof text, "%s%s", kind->text, simple ? key : "$1");
+    if (simple)
+        return checked(l, PQexec(l->conn, text));
+    return checked(l, PQexecParams(l->conn, text, 1, NULL, &key, NULL, NULL, 0));
 }
 
 static void digest_rows(struct loop *l, const char *key, const PGresult *r) {
@@ -80,11 +97,15 @@ static void digest_rows(struct loop *l, const char *key, const PGresult *r) {
     }
 }
 
-static void ask_books(struct loop *l, const char *key) {
-    PGresult *r = look_up(l, key);
+static PGresult *ask(struct loop *l, const struct kind *kind, const char *key) {
+    PGresult *r = look_up(l, kind, key);
     digest_rows(l, key, r);
-    PQclear(r);
     l->lookups++;
+    return r;
+}
+
+static void ask_books(struct loop *l, const char *key) {
+    PQclear(ask(l, &books, key));
 }
 
 static PGresult *list_authors(struct loop *l, unsigned from, unsigned n) {
@@ -116,6 +137,17 @@ static void ask_listed(struct loop *l, unsigned from, unsigned n, int stop_after
 
 static void run_list(struct loop *l) {
     ask_listed(l, 0, l->n, (int)l->n);
+}
+
+static void run_nested(struct loop *l) {
+    PGresult *authors = list_authors(l, 0, l->n);
+    for (int i = 0; i < PQntuples(authors); i++) {
+        PGresult *r = ask(l, &books, PQgetvalue(authors, i, 0));
+        for (int j = 0; j < PQntuples(r); j++)
+            PQclear(ask(l, &reviews, PQgetvalue(r, j, 0)));
+        PQclear(r);
+    }
+    PQclear(authors);
 }
 
 static void run_pauses(struct loop *l) {
@@ -152,11 +184,8 @@ static void run_ping(struct loop *l) {
 static const struct {
     const char *name;
     void (*run)(struct loop *l);
-} whats[] = {{"list", run_list},
-             {"pauses", run_pauses},
-             {"early", run_early},
-             {"random", run_random},
-             {"ping", run_ping}};
+} whats[] = {{"list", run_list},   {"nested", run_nested}, {"pauses", run_pauses},
+             {"early", run_early}, {"random", run_random}, {"ping", run_ping}};
 
 static void answer_lines(struct loop *l, void (*run)(struct loop *l)) {
     uint64_t asked = 0;
@@ -176,7 +205,7 @@ static void answer_lines(struct loop *l, void (*run)(struct loop *l)) {
 
 int main(int argc, char **argv) {
     if (argc != 5)
-        die("usage", "loop CONNINFO simple|params|prepared list|pauses|early|random|ping N");
+        die("usage", "loop CONNINFO simple|params|prepared list|nested|pauses|early|random|ping N");
     struct loop l = {.conn = PQconnectdb(argv[1]), .framing = argv[2], .n = (unsigned)atoi(argv[4])};
     void (*run)(struct loop *) = NULL;
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++)
@@ -186,8 +215,8 @@ int main(int argc, char **argv) {
         die("usage", "no such loop");
     if (PQstatus(l.conn) != CONNECTION_OK)
         die("no connection", PQerrorMessage(l.conn));
-    if (strcmp(l.framing, "prepared") == 0)
-        PQclear(PQprepare(l.conn, "books", BOOKS "$1", 1, NULL));
+    prepare(&l, &books);
+    prepare(&l, &reviews);
     printf("{\"version\": \"libpq %d\"}\n", PQlibVersion());
     fflush(stdout);
     answer_lines(&l, run);

@@ -343,22 +343,37 @@ Test(predict, windows_that_age_and_cost_limit) {
 Test(predict, waste_shrinks_the_window_and_ends_in_a_pause) {
     struct association a = {.window = 400};
     uint64_t now = 1000000;
-    association_ended(&a, now, 400, 100);
+    association_ended(&a, now, 400, 100, false);
     cr_assert_eq(a.window, 400, "a quarter is enough");
     unsigned n = 0;
     for (; association_window(&a, ++now, 0, 500) && n < 20; n++) {
         uint32_t before = a.window;
-        association_ended(&a, now, before, 0);
+        association_ended(&a, now, before, 0, false);
         cr_assert(a.window < before || a.off_until);
     }
     cr_assert_lt(n, 20);
     uint64_t first = a.off_until - now;
     now = a.off_until;
     cr_assert_gt(association_window(&a, now, 0, 500), 0, "tried again");
-    association_ended(&a, now, 4, 0);
+    association_ended(&a, now, 4, 0, false);
     cr_assert_gt(a.off_until - now, first, "and given up for longer");
     association_grow(&a, 500);
     cr_assert_eq(a.pause, 0, "success ends it");
+}
+
+// The application does something else for a while, and goes on: the loop is one.
+Test(predict, pauses_within_a_loop_do_not_end_it) {
+    struct association a = {.window = 400, .gap = 100, .last_asked = 1000, .useful = true};
+    uint64_t now = 1000000;
+    for (unsigned i = 0; i < 20; i++)
+        association_ended(&a, ++now, a.window, 1, true);
+    cr_assert_gt(association_window(&a, now, 0, 500), 0);
+    cr_assert(a.useful);
+    for (unsigned i = 0; i < 20; i++)
+        association_ended(&a, ++now, a.window, 0, true);
+    cr_assert_eq(association_window(&a, now, 0, 500), 0, "nothing of it is ever in time");
+    association_asked(&a, 51000);
+    cr_assert_lt(a.gap, 200, "one pause says little of the pace");
 }
 
 Test(predict, more_is_loaded_before_the_last_is_asked_for) {
