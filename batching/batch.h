@@ -48,6 +48,7 @@ struct lookup {
     enum check_stage check;
     bool cancelled;  // CHECK_ORIGINAL: its client has asked for that; it is not kept waiting for a comparison
     bool differs;    // CHECK_FOLDED, CHECK_AGAIN: from the answer that is kept
+    bool outdated;   // CHECK_FOLDED: that answer has other columns than the statement had
     size_t compared; // CHECK_AGAIN: bytes of that answer
     bool simple, has_parse, has_describe;
     struct statement *statement;     // extended: a reference

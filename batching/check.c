@@ -159,6 +159,22 @@ void check_replied(struct engine *e, struct lookup *l, const struct owed *o) {
 
 // ---- the batch
 
+// The first RowDescription of an answer; false: there is none.
+static bool find_columns(const struct buf *answer, struct frame *f) {
+    for (size_t at = 0; frame_read(answer->data + at, answer->len - at, f) == FRAME_OK; at += f->size)
+        if (f->type == B_ROW_DESCRIPTION)
+            return true;
+    return false;
+}
+
+// The server describes other columns than it did when the statement was vetted: a change of definitions that
+// did not pass through here.
+static bool is_outdated(const struct buf *folded, const struct buf *original) {
+    struct frame f, o;
+    return find_columns(folded, &f) && find_columns(original, &o) &&
+           (f.size != o.size || memcmp(f.body, o.body, f.body_len) != 0);
+}
+
 bool check_batch(struct engine *e, const struct batch *b) {
     bool any = false;
     for (uint32_t i = 0; i < b->n_members; i++) {
@@ -170,6 +186,10 @@ bool check_batch(struct engine *e, const struct batch *b) {
         l->differs = !e->answer.failed && (e->answer.len != l->answer.len ||
                                            memcmp(e->answer.data, l->answer.data, l->answer.len) != 0);
         any |= l->differs;
+        if (l->differs && is_outdated(&e->answer, &l->answer)) {
+            engine_definitions_changed(e);
+            l->outdated = true;
+        }
     }
     return any;
 }
@@ -182,7 +202,7 @@ void check_member(struct engine *e, struct batch *b, uint32_t i) {
     } else if (!l->differs) {
         e->counters.checked++;
         check_answer(e, l);
-    } else if (s->txn != 'I' || session_is_cancelling(s) || s->failed) {
+    } else if (l->outdated || s->txn != 'I' || session_is_cancelling(s) || s->failed) {
         e->counters.check_changed++;
         check_answer(e, l);
     } else {
