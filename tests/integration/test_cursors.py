@@ -212,6 +212,14 @@ def through_both(db, proxy, admin, script):
     return counts
 
 
+def through_both_held(db, proxy, admin, script, never=False):
+    """The same, until the first 20 lookups have found something held: the end of an earlier test's transaction may drop it."""
+    for _ in range(3):
+        if through_both(db, proxy, admin, script)[0] < 20 or never:
+            return
+    pytest.fail("nothing was held")
+
+
 def warm(c):
     """The shapes are vetted, and the loop's way is known."""
     for _ in range(2):
@@ -366,8 +374,7 @@ def test_a_cursor_that_writes(db, proxy, admin, spoiler, isolation):
         out += [c.ask(query(fetch))] + [c.ask(leaf(k)) for k in ids[20:]]
         assert b"spoilt" in proto.wire(out[-1])
         return out + [c.ask(query("ROLLBACK"))]
-    counts = through_both(db, proxy, admin, script)
-    assert spoiler == "do" or counts[0] < 20, "nothing was held"  # DO may change definitions: all is vetted anew
+    through_both_held(db, proxy, admin, script, never=spoiler == "do")  # which may change definitions: all is vetted anew
 
 
 @pytest.mark.pgfold
@@ -384,8 +391,7 @@ def test_a_portal_that_writes(db, proxy, admin, isolation):
         out += [c.ask(execute(0, "w"), SYNC)] + [c.ask(leaf(k)) for k in ids[20:]]
         assert b"spoilt" in proto.wire(out[-1])
         return out + [c.ask(query("ROLLBACK"))]
-    counts = through_both(db, proxy, admin, script)
-    assert counts[0] < 20, "nothing was held"
+    through_both_held(db, proxy, admin, script)
 
 
 ERRORS = ["FETCH nothing", "DECLARE c CURSOR FOR SELECT * FROM nothing", "DECLARE c CURSOR FOR SELECT 1", "CLOSE nothing", "FETCH",
