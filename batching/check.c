@@ -168,9 +168,12 @@ static bool find_columns(const struct buf *answer, struct frame *f) {
 }
 
 // The server describes other columns than it did when the statement was vetted: a change of definitions that
-// did not pass through here.
-static bool is_outdated(const struct buf *folded, const struct buf *original) {
+// did not pass through here. Not if it has been vetted anew for that, and none has been right since.
+static bool is_outdated(const struct batch *b, const struct buf *folded, const struct buf *original) {
     struct frame f, o;
+    const struct group *g = b->group;
+    if (g->vettings == b->vettings && g->shape->outdated && g->generation >= g->shape->outdated)
+        return false;
     return find_columns(folded, &f) && find_columns(original, &o) &&
            (f.size != o.size || memcmp(f.body, o.body, f.body_len) != 0);
 }
@@ -186,8 +189,9 @@ bool check_batch(struct engine *e, const struct batch *b) {
         l->differs = !e->answer.failed && (e->answer.len != l->answer.len ||
                                            memcmp(e->answer.data, l->answer.data, l->answer.len) != 0);
         any |= l->differs;
-        if (l->differs && is_outdated(&e->answer, &l->answer)) {
+        if (l->differs && is_outdated(b, &e->answer, &l->answer)) {
             engine_definitions_changed(e);
+            l->shape->outdated = e->generation;
             l->outdated = true;
         }
     }
@@ -200,6 +204,7 @@ void check_member(struct engine *e, struct batch *b, uint32_t i) {
     if (b->failed) {
         check_answer(e, l);
     } else if (!l->differs) {
+        l->shape->outdated = 0;
         e->counters.checked++;
         check_answer(e, l);
     } else if (l->outdated || s->txn != 'I' || session_is_cancelling(s) || s->failed) {

@@ -14,9 +14,9 @@
 //
 // A difference counts only when the original, run before and after the batch, says the same both times, so
 // that what others write meanwhile is none. Nor is one where the original's columns are others than those
-// that the statement had when it was vetted: definitions have changed, and all is vetted anew. The other
-// members of a batch that differed run alone. In mode fold the shape is switched off: its batches under way
-// are given up, and its lookups are forwarded from then on.
+// that the statement had when it was vetted: definitions have changed, and all is vetted anew, once. The
+// other members of a batch that differed run alone. In mode fold the shape is switched off: its batches under
+// way are given up, and its lookups are forwarded from then on.
 //
 // Inside a transaction nothing runs a second time, since that could abort it: what differs there is not
 // decided.

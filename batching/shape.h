@@ -47,6 +47,7 @@ struct shape {
     enum reason reason;   // why a statement of this shape is no lookup; NONE: it may be one
     struct guard guard;   // what its lookups cost, folded and alone
     bool wrong;           // a folded answer differed from the original's, see check.h: never forgotten
+    uint64_t outdated;    // the engine's generation since a folded answer had other columns; 0: none lately
     uint32_t until_check; // folded lookups until the next one is checked
     struct association *associations; // see ahead.h; owned, NULL: none yet
 };

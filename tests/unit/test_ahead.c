@@ -9,6 +9,7 @@
 #include "batching/session.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/effects.h"
 
 #define SESSIONS 3
 
@@ -33,23 +34,7 @@ static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) 
     buf_put(&((struct client *)owner)->to_server, bytes, len);
 }
 
-static void nothing(void *owner) {
-    (void)owner;
-}
-
-static bool cancel(void *owner) {
-    (void)owner;
-    return true;
-}
-
-static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
-    (void)ctx;
-    (void)reason;
-    (void)session;
-    (void)message;
-}
-
-static const struct engine_effects effects = {to_client, to_server, nothing, cancel, nothing, no_log};
+static const struct engine_effects effects = {to_client, to_server, nothing, cancel_is_sent, nothing, no_log};
 
 static struct engine_limits limits_of(void) {
     return (struct engine_limits){.max_keys = 100,
@@ -298,9 +283,8 @@ static void answer_vetting(struct fixture *f, int who) {
 }
 
 // The list is known, the lookups are READY, and key 1 was asked for.
-static void begin(struct fixture *f, int who) {
+static void begin_proven(struct fixture *f, int who) {
     const char *yes[] = {"t"};
-    prove(f, who);
     list(f, who, false, 'Z');
     lookup(f, who, 1);
     expect(asked(f, who), "QQCPBECPDCS");
@@ -309,6 +293,11 @@ static void begin(struct fixture *f, int who) {
     answer(f, who, 1, 'Z');
     answer_vetting(f, who);
     expect(told(f, who), "TDCZ");
+}
+
+static void begin(struct fixture *f, int who) {
+    prove(f, who);
+    begin_proven(f, who);
 }
 
 // Key 2 is asked for, and the rest loaded behind it, which is under way.
@@ -861,5 +850,46 @@ Test(ahead, idle_sessions_keep_nothing) {
     cr_assert_null(f.clients[0].session->ahead);
     cr_assert_eq(f.engine->aheads.bytes, 0);
     cr_assert_eq(counters(&f)->ahead_unused, 7);
+    teardown(&f);
+}
+
+// Both lookups are compared, and the server describes the columns of another table.
+static void compare_with_another_table(struct fixture *f) {
+    query(f, 0, "SELECT id FROM t WHERE id = 2");
+    query(f, 1, "SELECT id FROM t WHERE id = 3");
+    engine_turn(f->engine, f->engine->now);
+    expect(asked(f, 0), "Q");
+    expect(asked(f, 1), "Q");
+    reply(f, 0, "LDCZ", (const char *const[]){"2"});
+    reply(f, 1, "LDCZ", (const char *const[]){"3"});
+    engine_turn(f->engine, f->engine->now);
+    int lender = f->clients[0].to_server.len ? 0 : 1;
+    expect(asked(f, lender), "CPDBES");
+    answer_batch(f, lender, 2, 3, true, false);
+}
+
+// Once that is a change of definitions. If they are the same when they have been asked for again, it is ours.
+Test(ahead, columns_that_differ_after_all_was_vetted_anew) {
+    struct fixture f;
+    setup(&f);
+    begin(&f, 0);
+    prove(&f, 1);
+    f.engine->limits.check_one_in = 1;
+    compare_with_another_table(&f);
+    cr_assert_eq(counters(&f)->check_changed, 2);
+    expect(told(&f, 0), "TDCZ");
+    expect(told(&f, 1), "TDCZ");
+    f.engine->limits.check_one_in = 0;
+    begin_proven(&f, 0);
+    f.engine->limits.check_one_in = 1;
+    compare_with_another_table(&f);
+    expect(asked(&f, 0), "Q");
+    expect(asked(&f, 1), "Q");
+    reply(&f, 0, "LDCZ", (const char *const[]){"2"});
+    reply(&f, 1, "LDCZ", (const char *const[]){"3"});
+    expect(told(&f, 0), "TDCZ");
+    expect(told(&f, 1), "TDCZ");
+    cr_assert_eq(counters(&f)->check_changed, 2);
+    cr_assert_eq(counters(&f)->differences, 2);
     teardown(&f);
 }

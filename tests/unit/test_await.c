@@ -7,6 +7,7 @@
 #include "batching/session.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/effects.h"
 
 #define N 3
 
@@ -35,23 +36,7 @@ static void resume(void *owner) {
     ((struct client *)owner)->resumed = true;
 }
 
-static bool cancel(void *owner) {
-    (void)owner;
-    return true;
-}
-
-static void nothing(void *owner) {
-    (void)owner;
-}
-
-static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
-    (void)ctx;
-    (void)reason;
-    (void)session;
-    (void)message;
-}
-
-static const struct engine_effects effects = {to_client, to_server, resume, cancel, nothing, no_log};
+static const struct engine_effects effects = {to_client, to_server, resume, cancel_is_sent, nothing, no_log};
 static const struct engine_limits limits = {.max_keys = 100,
                                             .max_in_flight = 2,
                                             .max_waiting = 100,

@@ -7,6 +7,7 @@
 #include "batching/session.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/effects.h"
 
 static const char lookup[] = "SELECT a FROM t WHERE id = 1";
 
@@ -36,17 +37,6 @@ static bool cancel(void *owner) {
     struct client *c = owner;
     c->requests += !c->refuses;
     return !c->refuses;
-}
-
-static void nothing(void *owner) {
-    (void)owner;
-}
-
-static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
-    (void)ctx;
-    (void)reason;
-    (void)session;
-    (void)message;
 }
 
 static const struct engine_effects effects = {to_client, to_server, nothing, cancel, nothing, no_log};

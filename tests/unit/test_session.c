@@ -8,6 +8,7 @@
 #include "batching/session.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/effects.h"
 
 struct fixture {
     struct engine *engine;
@@ -26,23 +27,7 @@ static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) 
     buf_put(&((struct fixture *)owner)->to_server, bytes, len);
 }
 
-static void nothing(void *owner) {
-    (void)owner;
-}
-
-static bool cancel(void *owner) {
-    (void)owner;
-    return true;
-}
-
-static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
-    (void)ctx;
-    (void)reason;
-    (void)session;
-    (void)message;
-}
-
-static const struct engine_effects effects = {to_client, to_server, nothing, cancel, nothing, no_log};
+static const struct engine_effects effects = {to_client, to_server, nothing, cancel_is_sent, nothing, no_log};
 
 static struct engine_limits limits_of(bool observe) {
     return (struct engine_limits){.observe = observe,
