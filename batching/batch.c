@@ -264,24 +264,14 @@ static bool put_parameters(const struct batch *b, struct buf *out) {
     return true;
 }
 
-void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes,
-                 struct buf *out) {
+static struct slice statement_name(XXH128_hash_t statement, char *name) {
+    group_statement_name(statement, name);
+    return (struct slice){(uint8_t *)name, strlen(name)};
+}
+
+static void write_statement(struct batch *b, struct buf *out) {
     char name[GROUP_NAME_SIZE];
-    b->open = b->release = b->framed ? savepoint_replies(b->frame_prepared) : "";
-    if (b->framed)
-        savepoint_write_open(out, b->frame_prepared);
-    for (unsigned i = 0; i < n_closes; i++) {
-        group_statement_name(closes[i], name);
-        write_close(out, 'S', (struct slice){(uint8_t *)name, strlen(name)});
-    }
-    group_statement_name(b->group->statement, name);
-    struct slice statement = {(uint8_t *)name, strlen(name)};
-    b->n_closes = n_closes;
-    b->form = b->group->form;
-    b->statement = b->group->statement;
-    b->vettings = b->group->vettings;
-    b->parse = !prepared;
-    b->describe = !prepared;
+    struct slice statement = statement_name(b->statement, name);
     if (b->parse)
         group_write_parse(b->group, out);
     if (b->describe)
@@ -296,6 +286,40 @@ void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, un
     put_result_formats(b->group, out);
     write_end(out, at);
     write_execute_all(out, (struct slice){0});
+}
+
+static void write_stamp(struct batch *b, struct buf *out) {
+    char name[GROUP_NAME_SIZE];
+    const struct buf *check = &b->group->stamp.check;
+    struct slice statement = statement_name(b->stamp, name);
+    if (b->stamp_parse)
+        write_parse(out, statement, (struct slice){check->data, check->len}, NULL, 0);
+    size_t at = write_begin(out, F_BIND);
+    buf_put_u8(out, 0); // the unnamed portal
+    buf_put_str(out, name);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    write_end(out, at);
+    write_execute_all(out, (struct slice){0});
+}
+
+void batch_write(struct batch *b, const struct batch_prepared *prepared, struct buf *out) {
+    char name[GROUP_NAME_SIZE];
+    b->open = b->release = b->framed ? savepoint_replies(b->frame_prepared) : "";
+    if (b->framed)
+        savepoint_write_open(out, b->frame_prepared);
+    for (unsigned i = 0; i < prepared->n_closes; i++)
+        write_close(out, 'S', statement_name(prepared->closes[i], name));
+    b->n_closes = prepared->n_closes;
+    b->form = b->group->form;
+    b->statement = b->group->statement;
+    b->stamp = b->group->stamp.digest;
+    b->vettings = b->group->vettings;
+    b->parse = b->describe = !prepared->statement;
+    b->stamp_parse = !prepared->stamp;
+    write_statement(b, out);
+    write_stamp(b, out);
     if (b->framed)
         savepoint_write_release(out, b->frame_prepared);
     write_empty(out, F_SYNC);
@@ -397,27 +421,53 @@ static bool takes_frame(struct batch *b, uint8_t type) {
     return true;
 }
 
-// The stages in order, each with the one message that leads out of it.
-static void advance(struct batch *b, const struct frame *f) {
-    if (takes_frame(b, f->type))
+// What the check says of the catalogue behind the statement was true before it, too.
+static void take_stamp(struct batch *b, const struct frame *f) {
+    switch (stamp_judge(&b->group->stamp, (struct slice){f->body, f->body_len}, &b->load)) {
+    case STAMP_SAME:
+        b->stamped = true;
         return;
+    case STAMP_SHADOWED:
+        b->shadowed = true;
+        break;
+    case STAMP_CHANGED:
+        break;
+    }
+    b->changed = true;
+    fail(b, "what it was vetted by has changed");
+}
+
+static bool takes_row(struct batch *b, const struct frame *f) {
+    if (f->type != B_DATA_ROW || (b->stage != STAGE_ROWS && b->stage != STAGE_STAMP))
+        return false;
+    if (b->stage == STAGE_ROWS)
+        take_row(b, f);
+    else
+        take_stamp(b, f);
+    return true;
+}
+
+static void skip_stages(struct batch *b) {
     if (b->stage == STAGE_CLOSE && !b->n_closes)
         b->stage = STAGE_PARSE;
     if (b->stage == STAGE_PARSE && !b->parse)
         b->stage = STAGE_DESCRIBE;
     if (b->stage == STAGE_DESCRIBE && !b->describe)
         b->stage = STAGE_BIND;
-    static const char wanted[] = {B_CLOSE_COMPLETE,
-                                  B_PARSE_COMPLETE,
-                                  B_PARAMETER_DESCRIPTION,
-                                  B_ROW_DESCRIPTION,
-                                  B_BIND_COMPLETE,
-                                  B_COMMAND_COMPLETE,
-                                  0};
-    if (b->stage == STAGE_ROWS && f->type == B_DATA_ROW) {
-        take_row(b, f);
+    if (b->stage == STAGE_STAMP_PARSE && !b->stamp_parse)
+        b->stage = STAGE_STAMP_BIND;
+}
+
+// The stages in order, each with the one message that leads out of it.
+static void advance(struct batch *b, const struct frame *f) {
+    static const char wanted[] = {
+        B_CLOSE_COMPLETE,   B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION, B_ROW_DESCRIPTION,  B_BIND_COMPLETE,
+        B_COMMAND_COMPLETE, B_PARSE_COMPLETE, B_BIND_COMPLETE,         B_COMMAND_COMPLETE, 0};
+    if (takes_frame(b, f->type))
         return;
-    }
+    skip_stages(b);
+    if (!*b->open && takes_row(b, f))
+        return;
     if (*b->open || f->type != (uint8_t)wanted[b->stage]) {
         fail(b, f->type == B_ERROR ? "the server reported an error" : "unexpected message");
         return;
@@ -440,10 +490,11 @@ bool batch_feed(struct batch *b, const struct frame *f) {
     if (!b->failed && !still_current(b))
         fail(b, "definitions changed");
     if (f->type == B_READY_FOR_QUERY) {
-        if (b->stage != STAGE_END || *b->release)
+        if (b->stage != STAGE_END || *b->release || !b->stamped)
             fail(b, "the answer is incomplete");
         return true;
     }
+    b->load = (struct slice){0};
     if (!b->failed)
         advance(b, f);
     return false;

@@ -6,7 +6,8 @@
 //
 // The replies that it expects, in this order, anything else being a failure:
 //   CloseComplete*  [ParseComplete]  [ParameterDescription RowDescription]  BindComplete  DataRow*
-//   CommandComplete  ReadyForQuery
+//   CommandComplete  [ParseComplete]  BindComplete  DataRow  CommandComplete  ReadyForQuery
+// The second statement is the stamp's check (stamp.h): its one row says whether the first may be believed.
 // Inside a transaction those of SAVEPOINT come first, and those of RELEASE before ReadyForQuery.
 #ifndef PGFOLD_BATCHING_BATCH_H
 #define PGFOLD_BATCHING_BATCH_H
@@ -104,6 +105,9 @@ enum batch_stage {
     STAGE_ROWS_OF,
     STAGE_BIND,
     STAGE_ROWS,
+    STAGE_STAMP_PARSE,
+    STAGE_STAMP_BIND,
+    STAGE_STAMP,
     STAGE_END
 };
 
@@ -128,11 +132,14 @@ struct batch {
     uint32_t n_rows, max_rows;
     struct buf data;
     enum batch_stage stage;
-    enum fold_form form; // as sent; the group may be vetted anew meanwhile
-    XXH128_hash_t statement;
-    uint64_t vettings; // the group's when it was sent: what was learnt since is not this batch's
+    enum fold_form form;            // as sent; the group may be vetted anew meanwhile
+    XXH128_hash_t statement, stamp; // what it runs, and is checked by
+    uint64_t vettings;              // the group's when it was sent: what was learnt since is not this batch's
     unsigned n_closes;
-    bool parse, describe;
+    bool parse, describe, stamp_parse;
+    bool stamped;               // the check has said that what was vetted is as it was
+    bool changed, shadowed;     // failed: it has said that it is not (STAMP_…)
+    struct slice load;          // its answer, as long as it is being fed
     bool framed;                // runs between SAVEPOINT and RELEASE (savepoint.h), `frame_prepared` or not;
     bool frame_prepared;        // set before batch_write
     const char *open, *release; // types of the messages still to come in answer to them
@@ -161,10 +168,17 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) __attribute__((
 size_t batch_bytes(const struct batch *b); // of memory, about
 void batch_destroy(struct batch *b);       // its members must have been taken out
 
-// The messages to send: Close of `closes` (names of prepared statements to give up), Parse and Describe as
-// needed, Bind, Execute, Sync. `member` supplies the other parameters of an extended lookup.
-void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes,
-                 struct buf *out);
+// What the connection has prepared of a batch's two statements, and the names of those that it gives up.
+#define BATCH_MAX_CLOSES 4
+struct batch_prepared {
+    bool statement, stamp;
+    XXH128_hash_t closes[BATCH_MAX_CLOSES];
+    unsigned n_closes;
+};
+
+// The messages to send: Close, Parse and Describe as needed, Bind, Execute, the same for the stamp's check,
+// Sync. A member supplies the other parameters of an extended lookup.
+void batch_write(struct batch *b, const struct batch_prepared *prepared, struct buf *out);
 
 // Takes one whole reply. True at ReadyForQuery: the batch has ended, `failed` says how.
 bool batch_feed(struct batch *b, const struct frame *f) __attribute__((warn_unused_result));

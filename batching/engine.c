@@ -72,6 +72,11 @@ void engine_definitions_changed(struct engine *e) {
     e->generation++;
 }
 
+void engine_names_shadowed(struct engine *e) {
+    engine_definitions_changed(e);
+    e->shadowed = e->generation;
+}
+
 void engine_list_group(struct engine *e, struct group *g) {
     if (g->listed)
         return;
@@ -402,6 +407,12 @@ static void note_failure(struct engine *e, struct batch *b) {
         return; // it says nothing about the statement
     if (b->oversized) {
         guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
+        return;
+    }
+    if (b->changed) { // it is no fault of the statement's
+        if (b->shadowed)
+            engine_names_shadowed(e);
+        group_forget(g);
         return;
     }
     // One that was loaded ahead runs behind a lookup that may have failed, or been cancelled, and taken it

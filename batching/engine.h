@@ -88,6 +88,8 @@ struct engine {
     void *ctx;           // for effects->log
     uint64_t now;        // microseconds
     uint64_t generation; // of the definitions: counts statements that may have changed one
+    uint64_t
+        shadowed; // the one with which a table's name came to mean another one, the old one being still there
     struct shape_cache shapes;
     struct identity_table identities;
     struct group_table groups;
@@ -137,5 +139,6 @@ void engine_note_alone(struct engine *e, const struct lookup *l); // its answer 
 void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery came, or its connection was lost
 void engine_abandon_batch(struct batch *b, const char *why); // its members run alone; why: static
 void engine_definitions_changed(struct engine *e);
+void engine_names_shadowed(struct engine *e); // the same, and what is prepared may go on with the old tables
 
 #endif

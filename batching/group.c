@@ -18,6 +18,7 @@ static void group_free(struct group *g, struct identity_table *identities) {
     shape_unref(g->shape);
     identity_unref(identities, g->identity);
     buf_free(&g->text);
+    stamp_free(&g->stamp);
     buf_free(&g->row_description);
     buf_free(&g->parameters);
     free(g->cache_key);
@@ -114,6 +115,7 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
         if (keys >> at & 1)
             g->parts[g->n_parts++].key = at;
     g->text = buf_make((size_t)1 << 20);
+    stamp_init(&g->stamp);
     g->row_description = buf_make((size_t)1 << 20);
     g->parameters = buf_make((size_t)1 << 10);
     HASH_ADD_KEYPTR(hh, t->table, g->cache_key, g->cache_key_len, g);
@@ -267,17 +269,15 @@ uint16_t group_array_format(const struct group_part *part) {
     return key_type_is_plain(part->type) ? 1 : part->format;
 }
 
-#define PREPARED_MAX_AGE 60000000 // microseconds
-
 // Equal statements of different groups (other result formats) share what is prepared, as long as the text
 // would mean the same if it were read again: constants are read as the session's settings say (TimeZone,
 // DateStyle), and a name finds its table when the statement is parsed. The server keeps both, even where a
-// table that was created since stands earlier in search_path. What was created past us is seen after a time.
+// table that was created since stands earlier in search_path: the stamp tells.
 static XXH128_hash_t statement_digest(struct group *g) {
     size_t text_len = g->text.len;
     buf_put_u64(&g->text, g->identity->id);
     buf_put_u64(&g->text, g->generation);
-    buf_put_u64(&g->text, g->vetted_at / PREPARED_MAX_AGE);
+    buf_put(&g->text, &g->stamp.digest, sizeof g->stamp.digest);
     for (unsigned i = 0; i < g->n_params; i++)
         buf_put_u32(&g->text, g->params[i]);
     XXH128_hash_t h = XXH3_128bits(g->text.data, g->text.len);
@@ -328,38 +328,50 @@ static void write_prepare(struct buf *out, struct slice name, const struct buf *
     write_parse(out, name, (struct slice){sql->data, sql->len}, types, n_types);
 }
 
-// One unit: the catalogue query is run, the statement only described.
-static void write_unit(struct group *g, const struct buf *query, const struct buf *original,
-                       struct buf *out) {
-    static const char name_text[] = "pgfold_vet";
-    struct slice name = name_slice(name_text);
-    uint32_t types[SHAPE_MAX_VALUES];
-    unsigned n = original_types(g, types);
-    write_prepare(out, name, query, NULL, 0);
+static void write_ask(struct buf *out, const char *name, const struct buf *sql) {
+    write_prepare(out, name_slice(name), sql, NULL, 0);
     size_t at = write_begin(out, F_BIND);
     buf_put_u8(out, 0);
-    buf_put_str(out, name_text);
+    buf_put_str(out, name);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     write_end(out, at);
     write_execute_all(out, (struct slice){0});
-    write_prepare(out, name, original, types, n);
-    write_describe(out, 'S', name);
-    write_close(out, 'S', name);
+}
+
+// What is asked about a group, and the statement as a member sends it.
+struct questions {
+    struct buf stamp, catalogue, original;
+};
+
+// One unit: the queries are run, the statement only described. The stamp first: what is found out behind it
+// is at least as new.
+static void write_unit(struct group *g, const struct questions *q, struct buf *out) {
+    static const char name_text[] = "pgfold_vet";
+    uint32_t types[SHAPE_MAX_VALUES];
+    unsigned n = original_types(g, types);
+    write_ask(out, name_text, &q->stamp);
+    write_ask(out, name_text, &q->catalogue);
+    write_prepare(out, name_slice(name_text), &q->original, types, n);
+    write_describe(out, 'S', name_slice(name_text));
+    write_close(out, 'S', name_slice(name_text));
     write_empty(out, F_SYNC);
 }
 
 bool group_write_vet(struct group *g, struct buf *out) {
-    struct buf query = buf_make((size_t)1 << 20), original = buf_make((size_t)1 << 20);
+    size_t limit = (size_t)1 << 20;
+    struct questions q = {buf_make(limit), buf_make(limit), buf_make(limit)};
     vetting_destroy(g->vetting);
     g->vetting = vetting_create();
-    bool ok = g->vetting && vet_query(g->shape, in_key(g), &query) &&
-              rewrite_original(g->shape, g->keys, g->values, &original);
+    bool ok = g->vetting && stamp_question(g->shape, &q.stamp) &&
+              vet_query(g->shape, in_key(g), &q.catalogue) &&
+              rewrite_original(g->shape, g->keys, g->values, &q.original);
     if (ok)
-        write_unit(g, &query, &original, out);
-    buf_free(&query);
-    buf_free(&original);
+        write_unit(g, &q, out);
+    buf_free(&q.stamp);
+    buf_free(&q.catalogue);
+    buf_free(&q.original);
     return ok && !out->failed;
 }
 
@@ -397,6 +409,13 @@ static bool in_form_fits(const struct group *g, const struct vet_result *r) {
            key_type_is_integer(type) == key_type_is_integer(r->key_type);
 }
 
+// What the folded statement will be checked by. An operator of a user's is not taken for that of a plain
+// type.
+static bool take_stamp(struct group *g, const struct vetting *v) {
+    bool plain = g->form == FORM_IN && g->shape->parsed->n_operators == 1;
+    return stamp_take(&g->stamp, g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain);
+}
+
 static const char *judge(struct group *g, const struct vetting *v) {
     static const char not_written[] = "the folded statement could not be written";
     if (!v->catalogue.answered)
@@ -413,6 +432,8 @@ static const char *judge(struct group *g, const struct vetting *v) {
         return "the number of result formats does not fit";
     g->form = in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
     g->column_type = v->catalogue.key_type;
+    if (!take_stamp(g, v))
+        return "the catalogue did not tell what its tables are";
     buf_reset(&g->text);
     if (!take_columns(g, v) || !rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text))
         return not_written;

@@ -754,43 +754,58 @@ void session_unprepare(struct session *s, XXH128_hash_t statement) {
         s->n_prepared--; // it has become the last one
 }
 
-// Notes a statement that is being prepared. Returns how many to close first, in `closes` (at most 2): the one
-// itself, since a name left over from a failed batch would make Parse fail, and the least recently used one
-// when there are too many.
-static unsigned note_prepared(struct session *s, XXH128_hash_t statement, XXH128_hash_t *closes) {
-    unsigned n = 0;
-    closes[n++] = statement;
+// Has the connection prepared the statement? If not it is noted as one that is being prepared, and what must
+// be closed first is added to p: the name itself, since one left over from a failed batch would make Parse
+// fail, and the least recently used one when there are too many.
+static bool prepare(struct session *s, XXH128_hash_t statement, struct batch_prepared *p) {
+    if (session_has_prepared(s, statement))
+        return true;
+    p->closes[p->n_closes++] = statement;
     if (!s->prepared)
         s->prepared = malloc(SESSION_MAX_PREPARED * sizeof *s->prepared);
     if (!s->prepared)
-        return n; // it will be prepared again each time
+        return false; // it will be prepared again each time
     if (s->n_prepared == SESSION_MAX_PREPARED) {
-        closes[n++] = s->prepared[0];
+        p->closes[p->n_closes++] = s->prepared[0];
         memmove(s->prepared, s->prepared + 1, --s->n_prepared * sizeof *s->prepared);
     }
     s->prepared[s->n_prepared++] = statement;
-    return n;
+    return false;
 }
 
-static void batch_not_sent(struct engine *e, struct batch *b, const char *why) {
+// Nothing of it has reached the server: those that were to make room are still there.
+static void take_back_prepared(struct session *s, const struct batch *b, const struct batch_prepared *p) {
+    if (!p->statement)
+        session_unprepare(s, b->group->statement);
+    if (!p->stamp)
+        session_unprepare(s, b->group->stamp.digest);
+    for (unsigned i = 0; s->prepared && i < p->n_closes && s->n_prepared < SESSION_MAX_PREPARED; i++) {
+        bool own = XXH128_isEqual(p->closes[i], b->group->statement) ||
+                   XXH128_isEqual(p->closes[i], b->group->stamp.digest);
+        if (!own)
+            s->prepared[s->n_prepared++] = p->closes[i];
+    }
+}
+
+static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p) {
+    take_back_prepared(s, b, p);
     b->failed = true;
-    b->why = why;
-    engine_batch_ended(e, b);
+    b->why = "the request is too large, or too many replies are owed";
+    engine_batch_ended(s->engine, b);
 }
 
 void session_run_batch(struct session *s, struct batch *b) {
     struct engine *e = s->engine;
-    XXH128_hash_t statement = b->group->statement, closes[2];
+    struct batch_prepared p = {0};
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame_prepared;
-    bool prepared = session_has_prepared(s, statement);
-    unsigned n_closes = prepared ? 0 : note_prepared(s, statement, closes);
+    p.statement = prepare(s, b->group->statement, &p);
+    p.stamp = prepare(s, b->group->stamp.digest, &p);
     buf_reset(&e->request);
-    batch_write(b, prepared, closes, n_closes, &e->request);
+    batch_write(b, &p, &e->request);
     struct owed *o = e->request.failed ? NULL : owed_push(s, OWED_BATCH);
     if (!o) {
-        s->n_prepared -= !prepared && s->prepared; // it was noted last
-        batch_not_sent(e, b, "the request is too large, or too many replies are owed");
+        batch_not_sent(s, b, &p);
         return;
     }
     o->of.batch = b;

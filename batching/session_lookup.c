@@ -52,6 +52,8 @@ static enum reason find_shape_extended(struct candidate *c) {
     c->shape = c->statement->shape;
     if (c->shape->reason != REASON_NONE)
         return c->shape->reason;
+    if (c->statement->generation < s->engine->shadowed)
+        return REASON_NAME_MOVED;
     bool tells = u->has_describe && c->statement->generation == s->engine->generation;
     return c->statement->described || tells ? REASON_NONE : REASON_NOT_DESCRIBED;
 }

@@ -153,8 +153,10 @@ static void end_vet(struct session *s, struct owed *o) {
 }
 
 static void end_batch(struct session *s, struct batch *b) {
-    if (b->failed)
+    if (b->failed) {
         session_unprepare(s, b->statement);
+        session_unprepare(s, b->stamp);
+    }
     b->lender = NULL;
     engine_batch_ended(s->engine, b);
 }

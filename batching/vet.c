@@ -9,63 +9,9 @@
 #include <string.h>
 
 #include "batching/key.h"
-
-// A string literal whose reading depends on no setting: quotes doubled, backslashes refused.
-static bool put_literal(struct buf *out, const char *text) {
-    if (strchr(text, '\\'))
-        return false;
-    buf_put_u8(out, '\'');
-    for (const char *p = text; *p; p++) {
-        if (*p == '\'')
-            buf_put_u8(out, '\'');
-        buf_put_u8(out, (uint8_t)*p);
-    }
-    buf_put_u8(out, '\'');
-    return true;
-}
-
-static void put_identifier(struct buf *out, const char *name) {
-    buf_put_u8(out, '"');
-    for (const char *p = name; *p; p++) {
-        if (*p == '"')
-            buf_put_u8(out, '"');
-        buf_put_u8(out, (uint8_t)*p);
-    }
-    buf_put_u8(out, '"');
-}
-
-// to_regclass reads its text as SQL reads a name.
-static bool put_relation(struct buf *out, const struct parsed_relation *r) {
-    struct buf name = buf_make(1024);
-    if (r->schema) {
-        put_identifier(&name, r->schema);
-        buf_put_u8(&name, '.');
-    }
-    put_identifier(&name, r->name);
-    buf_put_u8(&name, 0);
-    bool ok = !name.failed && put_literal(out, (const char *)name.data);
-    buf_free(&name);
-    return ok;
-}
+#include "batching/quote.h"
 
 // ---- lists
-
-// An array of names. next(list, i): the i-th one, NULL for a null.
-static bool put_names(struct buf *out, const void *list, int n,
-                      const char *(*next)(const void *list, int i)) {
-    buf_put_text(out, "ARRAY[");
-    for (int i = 0; i < n; i++) {
-        const char *name = next(list, i);
-        if (i)
-            buf_put_u8(out, ',');
-        if (!name)
-            buf_put_text(out, "NULL");
-        else if (!put_literal(out, name))
-            return false;
-    }
-    buf_put_text(out, "]::pg_catalog.name[]");
-    return true;
-}
 
 static const char *next_string(const void *list, int i) {
     return ((char *const *)list)[i];
@@ -88,7 +34,7 @@ static bool put_relation_names(struct buf *out, const struct parsed *p) {
     for (int i = 0; i < p->n_relations; i++) {
         if (i)
             buf_put_u8(out, ',');
-        if (!put_relation(out, &p->relations[i]))
+        if (!quote_relation(out, &p->relations[i]))
             return false;
     }
     buf_put_text(out, "]::pg_catalog.text[]");
@@ -335,10 +281,10 @@ static const char with_rest[] =
 // Names that are no columns; the statement's own are none of the catalogue's business.
 static bool put_column_facts(struct buf *out, const struct parsed *p) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM pg_catalog.unnest(");
-    if (!put_names(out, p->columns, p->n_columns, next_column))
+    if (!quote_names(out, p->columns, p->n_columns, next_column))
         return false;
     buf_put_text(out, ") AS u(x) WHERE u.x <> ALL (");
-    if (!put_names(out, p->labels, p->n_labels, next_string))
+    if (!quote_names(out, p->labels, p->n_labels, next_string))
         return false;
     buf_put_text(out, ") AND NOT EXISTS (SELECT 1 FROM b WHERE b.attname = u.x))");
     return true;
@@ -355,7 +301,7 @@ static bool put_column_function_facts(struct buf *out, const struct parsed *p) {
         buf_put_text(out, "(f.provariadic <> 0 OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.oid = "
                           "f.proargtypes[0] AND t.typtype IN ('c', 'p', 'd'))) AND ");
     buf_put_text(out, "f.proname = ANY (");
-    if (!put_names(out, p->columns, p->n_columns, next_column))
+    if (!quote_names(out, p->columns, p->n_columns, next_column))
         return false;
     buf_put_text(out, "))");
     return true;
@@ -367,10 +313,10 @@ static bool put_column_function_facts(struct buf *out, const struct parsed *p) {
 static bool put_function_facts(struct buf *out, const struct parsed *p,
                                bool (*flag)(const struct parsed *p, int i), const char *sets) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
-    if (!put_names(out, p->functions, p->n_functions, next_function_schema))
+    if (!quote_names(out, p->functions, p->n_functions, next_function_schema))
         return false;
     buf_put_text(out, "), pg_catalog.unnest(");
-    if (!put_names(out, p->functions, p->n_functions, next_function))
+    if (!quote_names(out, p->functions, p->n_functions, next_function))
         return false;
     buf_put_text(out, "), pg_catalog.unnest(");
     put_flags(out, p, flag, p->n_functions);
@@ -408,7 +354,7 @@ static bool put_operator_facts(struct buf *out, const struct parsed *p) {
         "EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
         "ON f.oid = o.oprcode JOIN pg_catalog.pg_type r ON r.oid = o.oprright LEFT JOIN pg_catalog.pg_type l "
         "ON l.oid = o.oprleft WHERE o.oprname = ANY (");
-    if (!put_names(out, p->operators, p->n_operators, next_string))
+    if (!quote_names(out, p->operators, p->n_operators, next_string))
         return false;
     buf_put_text(out, ") AND (f.provolatile = 'v' OR o.oprnamespace <> 11 AND (f.provolatile <> 'i' OR "
                       "r.typnamespace = 11 AND (l.oid IS NULL OR l.typnamespace = 11))))");
@@ -434,7 +380,7 @@ static bool put_key_facts(struct buf *out, const struct parsed *p, int key) {
         return true;
     }
     buf_put_text(out, "(SELECT b.atttypid FROM b WHERE b.attname = ");
-    if (!put_literal(out, p->keys[key].column))
+    if (!quote_literal(out, p->keys[key].column))
         return false;
     buf_put_text(
         out,
@@ -442,7 +388,7 @@ static bool put_key_facts(struct buf *out, const struct parsed *p, int key) {
         "r.oid WHERE (r.relkind = 'p' OR NOT r.relhassubclass) AND i.indisunique AND i.indimmediate "
         "AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1 AND "
         "i.indkey[0] = b.attnum AND b.attname = ");
-    if (!put_literal(out, p->keys[key].column))
+    if (!quote_literal(out, p->keys[key].column))
         return false;
     buf_put_text(out, ")");
     return true;
@@ -464,7 +410,7 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
         snprintf(number, sizeof number, any ? ",%d" : "%d", p->keys[i].relation + 1);
         buf_put_text(&relations, number);
         buf_put_text(&columns, any ? "," : "");
-        ok = put_literal(&columns, p->keys[i].column);
+        ok = quote_literal(&columns, p->keys[i].column);
         any = true;
     }
     buf_put_text(out, "]::pg_catalog.int4[]), pg_catalog.unnest(ARRAY[");
@@ -662,7 +608,8 @@ struct vetting *vetting_create(void) {
     struct vetting *v = calloc(1, sizeof *v);
     if (v)
         *v = (struct vetting){.catalogue = {.writers = {.all = true}},
-                              .row_description = buf_make((size_t)1 << 20)};
+                              .row_description = buf_make((size_t)1 << 20),
+                              .stamp = buf_make((size_t)1 << 17)};
     return v;
 }
 
@@ -670,6 +617,7 @@ void vetting_destroy(struct vetting *v) {
     if (v) {
         vet_result_free(&v->catalogue);
         buf_free(&v->row_description);
+        buf_free(&v->stamp);
     }
     free(v);
 }
@@ -695,11 +643,23 @@ static bool take_columns(struct vetting *v, const struct frame *f) {
     return v->described;
 }
 
+static void take_answer(struct vetting *v, struct slice row) {
+    if (v->n_answers) {
+        vet_row(row, &v->catalogue);
+        return;
+    }
+    buf_reset(&v->stamp);
+    buf_put(&v->stamp, row.data, row.len);
+}
+
 void vetting_feed(struct vetting *v, const struct frame *f) {
     bool ok = true;
     switch (f->type) {
     case B_DATA_ROW:
-        vet_row((struct slice){f->body, f->body_len}, &v->catalogue);
+        take_answer(v, (struct slice){f->body, f->body_len});
+        break;
+    case B_COMMAND_COMPLETE:
+        v->n_answers++;
         break;
     case B_PARAMETER_DESCRIPTION:
         ok = take_params(v, f);
@@ -740,7 +700,7 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
     buf_put_text(out, " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
                       "ON f.oid = o.oprcode "
                       "WHERE o.oprnamespace <> 11 AND f.provolatile <> 'i' AND o.oprname = ANY (");
-    if (!put_names(out, p->operators, p->n_operators, next_string))
+    if (!quote_names(out, p->operators, p->n_operators, next_string))
         return false;
     buf_put_text(out, "))");
     return !out->failed;

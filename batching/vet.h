@@ -45,6 +45,8 @@ struct vetting {
     unsigned n_params;
     uint32_t params[SHAPE_MAX_VALUES]; // OIDs of their types, as the server knows them
     struct buf row_description;        // RowDescription's body, format codes 0
+    unsigned n_answers;                // statements that have ended
+    struct buf stamp; // the answer to the stamp's question, which comes first: DataRow's body
 };
 
 struct vetting *vetting_create(void);    // NULL: out of memory

@@ -403,6 +403,30 @@ static void run_vet(struct server *s, const char *text) {
     put_text_row(s, items, 17);
 }
 
+// A stamp's question and check, of which copy_statement() has left the name, which of the two it is, the
+// table and whether operators are asked for. A table is another one in each schema, and changes with the
+// definitions.
+static const char own_stamp[] = "SELECT pg_catalog.quote_ident(CURRENT_USER)";
+
+static void run_stamp(struct server *s, const char *text) {
+    char user[16], table[16], xmin[24], both[48];
+    unsigned schema = 0;
+    for (const char *p = s->now.schema; *p; p++)
+        schema = schema * 31 + (unsigned char)*p;
+    snprintf(user, sizeof user, "%u", 100u + (unsigned char)s->now.role[0]);
+    snprintf(table, sizeof table, "%u",
+             16384u + schema % 5000 * 4 + 2 * s->now.temp + !strstr(text, "items"));
+    snprintf(xmin, sizeof xmin, "%u", 700 + s->db->definitions);
+    snprintf(both, sizeof both, "%s:%s", table, xmin);
+    if (strstr(text, " question")) {
+        const char *answer[] = {user, both, NULL, NULL, "0"};
+        put_text_row(s, answer, 5);
+    } else {
+        const char *check[] = {user, table, xmin, "0", "1"};
+        put_text_row(s, check, strstr(text, "pg_operator") ? 5 : 4);
+    }
+}
+
 static void run_read_vet(struct server *s, const char *text) {
     const char *plain = strstr(text, "changer") || s->now.temp ? "f" : "t";
     put_text_row(s, &plain, 1);
@@ -410,6 +434,10 @@ static void run_read_vet(struct server *s, const char *text) {
 
 static bool run_own(struct server *s, const char *text) {
     bool proof = starts(text, "SELECT CURRENT_USER"), vet = starts(text, own_vet);
+    if (starts(text, own_stamp)) {
+        run_stamp(s, text);
+        return true;
+    }
     if (!proof && !vet && !starts(text, "SELECT NOT EXISTS (SELECT 1 FROM ROWS FROM"))
         return false;
     s->n_own++;
@@ -742,6 +770,12 @@ static void copy_text(char *to, size_t room, struct slice s) {
 static void copy_statement(char *to, size_t room, struct slice s) {
     static const char *const names[] = {"author_id", "changer_view", "slug"};
     copy_text(to, room, s);
+    if (starts(to, own_stamp)) {
+        strcpy(to, own_stamp);
+        strcat(to, memmem(s.data, s.len, "WITH ORDINALITY", 15) ? " question" : " check");
+        strcat(to, memmem(s.data, s.len, "items", 5) ? " items" : " books");
+        strcat(to, memmem(s.data, s.len, "pg_operator", 11) ? " pg_operator" : "");
+    }
     if (!starts(to, own_vet))
         return;
     strcpy(to, own_vet);

@@ -192,6 +192,16 @@ static void put_folded_description(struct buf *b) {
     write_end(b, at);
 }
 
+// What the check of a statement of one table says, and the messages around it.
+static void put_check(struct buf *b, bool first_time) {
+    static const char *const row[] = {"10", "16384", "7", "5"};
+    if (first_time)
+        write_empty(b, B_PARSE_COMPLETE);
+    write_empty(b, B_BIND_COMPLETE);
+    put_text_row(b, row, 4);
+    write_select_complete(b, 1);
+}
+
 static void put_frame(struct buf *b) {
     write_empty(b, B_CLOSE_COMPLETE);
     write_empty(b, B_PARSE_COMPLETE);
@@ -201,12 +211,16 @@ static void put_frame(struct buf *b) {
 
 // A batch's answer in the IN form: one row for each of the keys first … last. `first_time`: it was prepared,
 // too. `framed`: inside a transaction.
-static void answer_batch(struct fixture *f, int who, int first, int last, bool first_time, bool framed) {
+#define ANEW 2 // as first_time: the statement was prepared once more, its check was not
+
+static void answer_batch(struct fixture *f, int who, int first, int last, int first_time, bool framed) {
     struct buf *b = &f->message;
     if (framed)
         put_frame(b);
-    if (first_time) {
+    if (first_time) { // its own name, and the check's
         write_empty(b, B_CLOSE_COMPLETE);
+        if (first_time != ANEW)
+            write_empty(b, B_CLOSE_COMPLETE);
         write_empty(b, B_PARSE_COMPLETE);
         buf_put(b, "t\0\0\0\x0a\0\1\0\0\3\xef", 11);
         put_folded_description(b);
@@ -224,6 +238,7 @@ static void answer_batch(struct fixture *f, int who, int first, int last, bool f
         write_end(b, at);
     }
     write_select_complete(b, (unsigned)(last - first + 1));
+    put_check(b, first_time == true);
     if (framed)
         put_frame(b);
     write_ready(b, framed ? 'T' : 'I');
@@ -268,9 +283,17 @@ static void answer_vetting(struct fixture *f, int who) {
     const char *row[] = {"f",   "f", "f", "f", "f",  "f",  "f", "f",
                          "f",   "f", "f", "f", NULL, "23", "t", "0:16384:1,0:16385:1",
                          "1\nt"};
+    static const char *const stamp[] = {"10", "16384:7", NULL, NULL, "0"};
     struct buf *b = &f->message;
-    write_empty(b, B_PARSE_COMPLETE);
-    write_empty(b, B_BIND_COMPLETE);
+    for (int i = 0; i < 2; i++) {
+        write_empty(b, B_CLOSE_COMPLETE);
+        write_empty(b, B_PARSE_COMPLETE);
+        write_empty(b, B_BIND_COMPLETE);
+        if (!i)
+            put_text_row(b, stamp, 5);
+        if (!i)
+            write_select_complete(b, 1);
+    }
     put_text_row(b, row, 17);
     write_select_complete(b, 1);
     write_empty(b, B_CLOSE_COMPLETE);
@@ -287,7 +310,7 @@ static void begin_proven(struct fixture *f, int who) {
     const char *yes[] = {"t"};
     list(f, who, false, 'Z');
     lookup(f, who, 1);
-    expect(asked(f, who), "QQCPBECPDCS");
+    expect(asked(f, who), "QQCPBECPBECPDCS");
     put_text_row(&f->message, yes, 1);
     reply(f, who, "CZ", NULL);
     answer(f, who, 1, 'Z');
@@ -304,7 +327,7 @@ static void begin(struct fixture *f, int who) {
 static void load(struct fixture *f, int who) {
     begin(f, who);
     lookup(f, who, 2);
-    expect(asked(f, who), "QCPDBES");
+    expect(asked(f, who), "QCCPDBEPBES");
     answer(f, who, 2, 'Z');
     expect(told(f, who), "TDCZ");
     cr_assert_eq(counters(f)->ahead_keys, 7);
@@ -488,7 +511,7 @@ Test(ahead, a_lookup_of_a_proven_loop_is_a_member_of_the_next_batch) {
     setup(&f);
     pause_a_proven_loop(&f);
     cr_assert_not(is_held(&f, 0, 3));
-    expect(asked(&f, 0), "BES");
+    expect(asked(&f, 0), "BEBES");
     cr_assert_eq(counters(&f)->ahead_keys, 7 + 6);
     answer_batch(&f, 0, 3, 9, false, false);
     expect(told(&f, 0), "TDCZ");
@@ -504,7 +527,7 @@ Test(ahead, a_member_of_a_batch_that_fails_runs_alone) {
     setup(&f);
     pause_a_proven_loop(&f);
     cr_assert_not(is_held(&f, 0, 3));
-    expect(asked(&f, 0), "BES");
+    expect(asked(&f, 0), "BEBES");
     reply(&f, 0, "EZ", NULL);
     expect(told(&f, 0), "");
     cr_assert_eq(asked(&f, 0)[0], 'Q');
@@ -527,7 +550,7 @@ Test(ahead, a_transaction_that_sees_one_snapshot) {
     (void)asked(&f, 0), (void)told(&f, 0);
     list(&f, 0, true, 'z');
     lookup(&f, 0, 2);
-    expect(asked(&f, 0), "QCPBECPDBECPBES");
+    expect(asked(&f, 0), "QCPBECCPDBEPBECPBES");
     answer(&f, 0, 2, 'z');
     answer_batch(&f, 0, 3, 9, true, true);
     expect(told(&f, 0), "TDCZ");
@@ -550,7 +573,7 @@ Test(ahead, a_transaction_that_sees_what_is_committed) {
     (void)asked(&f, 0), (void)told(&f, 0);
     list(&f, 0, true, 'z');
     lookup(&f, 0, 2);
-    expect(asked(&f, 0), "QCPBECPDBECPBES");
+    expect(asked(&f, 0), "QCPBECCPDBEPBECPBES");
     answer(&f, 0, 2, 'z');
     answer_batch(&f, 0, 3, 9, true, true);
     cr_assert(is_held(&f, 0, 3));
@@ -592,7 +615,7 @@ Test(ahead, a_lookup_that_fails_inside_a_transaction) {
     reply(&f, 0, "Cz", NULL);
     list(&f, 0, true, 'z');
     lookup(&f, 0, 2);
-    expect(asked(&f, 0), "QCPBECPDBECPBES");
+    expect(asked(&f, 0), "QCPBECCPDBEPBECPBES");
     reply(&f, 0, "ExEx", NULL);
     expect(told(&f, 0), "EZ");
     query(&f, 0, "ROLLBACK");
@@ -735,9 +758,9 @@ Test(ahead, a_straggler_of_a_pipeline) {
     query(&f, 0, "SELECT id FROM t WHERE id = 2");
     query(&f, 0, "SELECT id FROM t WHERE id = 3");
     engine_turn(f.engine, f.engine->now);
-    expect(asked(&f, 0), "CPDBES");
+    expect(asked(&f, 0), "CCPDBEPBES");
     lookup(&f, 0, 4);
-    expect(asked(&f, 0), "BES");
+    expect(asked(&f, 0), "BEBES");
     answer_batch(&f, 0, 2, 3, true, false);
     expect(told(&f, 0), "TDCZTDCZ");
     answer_batch(&f, 0, 4, 4, false, false);
@@ -759,7 +782,7 @@ Test(ahead, a_loop_in_company) {
     answer(&f, 1, 77, 'Z');
     lookup(&f, 1, 78);
     lookup(&f, 0, 3);
-    expect(asked(&f, 0), "QCPDBES");
+    expect(asked(&f, 0), "QCCPDBEPBES");
     answer(&f, 1, 78, 'Z');
     answer(&f, 0, 3, 'Z');
     answer_batch(&f, 0, 4, 9, true, false);
@@ -788,7 +811,7 @@ Test(ahead, pipelined_lookups_go_to_the_server_in_their_order) {
     write_query(&f.message, "SELECT id FROM t WHERE id = 4", 29);
     offer(&f, 0);
     engine_turn(f.engine, f.engine->now);
-    expect(asked(&f, 0), "BES"); // folded, as they came
+    expect(asked(&f, 0), "BEBES"); // folded, as they came
     cr_assert_eq(counters(&f)->ahead_answers, 0);
     teardown(&f);
 }
@@ -854,7 +877,7 @@ Test(ahead, idle_sessions_keep_nothing) {
 }
 
 // Both lookups are compared, and the server describes the columns of another table.
-static void compare_with_another_table(struct fixture *f) {
+static void compare_with_another_table(struct fixture *f, const char *batch, int first_time) {
     query(f, 0, "SELECT id FROM t WHERE id = 2");
     query(f, 1, "SELECT id FROM t WHERE id = 3");
     engine_turn(f->engine, f->engine->now);
@@ -864,8 +887,8 @@ static void compare_with_another_table(struct fixture *f) {
     reply(f, 1, "LDCZ", (const char *const[]){"3"});
     engine_turn(f->engine, f->engine->now);
     int lender = f->clients[0].to_server.len ? 0 : 1;
-    expect(asked(f, lender), "CPDBES");
-    answer_batch(f, lender, 2, 3, true, false);
+    expect(asked(f, lender), batch);
+    answer_batch(f, lender, 2, 3, first_time, false);
 }
 
 // Once that is a change of definitions. If they are the same when they have been asked for again, it is ours.
@@ -875,14 +898,14 @@ Test(ahead, columns_that_differ_after_all_was_vetted_anew) {
     begin(&f, 0);
     prove(&f, 1);
     f.engine->limits.check_one_in = 1;
-    compare_with_another_table(&f);
+    compare_with_another_table(&f, "CCPDBEPBES", true);
     cr_assert_eq(counters(&f)->check_changed, 2);
     expect(told(&f, 0), "TDCZ");
     expect(told(&f, 1), "TDCZ");
     f.engine->limits.check_one_in = 0;
     begin_proven(&f, 0);
     f.engine->limits.check_one_in = 1;
-    compare_with_another_table(&f);
+    compare_with_another_table(&f, "CPDBEBES", ANEW);
     expect(asked(&f, 0), "Q");
     expect(asked(&f, 1), "Q");
     reply(&f, 0, "LDCZ", (const char *const[]){"2"});

@@ -90,10 +90,13 @@ static struct lookup *add(struct fixture *f, const char *key) {
 
 static void start_with(struct fixture *f, bool prepared, unsigned n_closes, unsigned max_keys,
                        size_t max_answer) {
-    XXH128_hash_t closes[2] = {f->group->statement, {1, 2}};
+    struct batch_prepared p = {.statement = prepared,
+                               .stamp = prepared,
+                               .closes = {f->group->statement, {1, 2}},
+                               .n_closes = n_closes};
     f->batch = batch_create(f->group, max_keys, max_answer);
     buf_reset(&f->sent);
-    batch_write(f->batch, prepared, closes, n_closes, &f->sent);
+    batch_write(f->batch, &p, &f->sent);
     cr_assert_not(f->sent.failed);
 }
 
@@ -128,7 +131,7 @@ static bool describe(struct fixture *f, const char *added, unsigned n) {
     return feed_bytes(f, &b);
 }
 
-// The messages of a reply but rows and descriptions, by their types.
+// The messages of a reply but rows and descriptions, by their types; S is the check's row.
 static bool feed(struct fixture *f, const char *types) {
     bool ended = false;
     for (; *types; types++) {
@@ -139,6 +142,8 @@ static bool feed(struct fixture *f, const char *types) {
         }
         if (*types == 'Z')
             write_ready(&b, 'I');
+        else if (*types == 'S')
+            put_stamp_row(&b, &f->group->stamp);
         else if (*types == 'C')
             write_select_complete(&b, 0);
         else if (*types == 'E')
@@ -198,15 +203,15 @@ Test(batch, sends_what_the_lender_lacks) {
     setup(&f, FORM_IN, BYTES(""));
     add(&f, "1");
     start_with(&f, false, 2, 100, 10000);
-    cr_assert_str_eq(types_of(&f.sent), "CCPDBES");
-    cr_assert_not(feed(&f, "331tT2C"));
+    cr_assert_str_eq(types_of(&f.sent), "CCPDBEPBES");
+    cr_assert_not(feed(&f, "331tT2C12SC"));
     cr_assert(feed(&f, "Z"));
     cr_assert_not(f.batch->failed);
     batch_destroy(f.batch);
     add(&f, "2");
     start_with(&f, true, 0, 100, 10000);
-    cr_assert_str_eq(types_of(&f.sent), "BES", "prepared, and the columns are known");
-    cr_assert(feed(&f, "2CZ"));
+    cr_assert_str_eq(types_of(&f.sent), "BEBES", "prepared, and the columns are known");
+    cr_assert(feed(&f, "2C2SCZ"));
     cr_assert_not(f.batch->failed);
     teardown(&f);
 }
@@ -303,7 +308,7 @@ Test(batch, in_form_gives_each_its_row) {
     feed(&f, "31tT2");
     row(&f, "3", "three");
     row(&f, "1", "one");
-    cr_assert(feed(&f, "CZ"));
+    cr_assert(feed(&f, "C12SCZ"));
     cr_assert_not(f.batch->failed, "%s", f.batch->why);
     cr_assert_str_eq(answer(&f, 0), "2DoneC1Z");
     cr_assert_str_eq(answer(&f, 1), "2C0Z", "no row has its key");
@@ -327,7 +332,7 @@ Test(batch, lateral_form_keeps_the_order_of_rows) {
     row(&f, "1", "a");
     row(&f, "3", "b");
     row(&f, "1", "y");
-    cr_assert(feed(&f, "CZ"));
+    cr_assert(feed(&f, "C12SCZ"));
     cr_assert_not(f.batch->failed, "%s", f.batch->why);
     cr_assert_str_eq(answer(&f, 0), "2DxDaDyC3Z");
     cr_assert_str_eq(answer(&f, 1), "2C0Z");
@@ -348,7 +353,7 @@ Test(batch, each_gets_the_messages_that_it_asked_for) {
     f.lookups[2]->has_parse = f.lookups[3]->has_parse = true;
     feed(&f, "31tT2");
     row(&f, "1", "one");
-    cr_assert(feed(&f, "CZ"));
+    cr_assert(feed(&f, "C12SCZ"));
     for (unsigned i = 0; i < 5; i++)
         cr_assert_str_eq(answer(&f, i), wanted[i]);
     teardown(&f);
@@ -368,7 +373,7 @@ Test(batch, the_description_is_the_members_own) {
         start(&f);
         feed(&f, "31t");
         describe(&f, "n", 2);
-        feed(&f, "2CZ");
+        feed(&f, "2C12SCZ");
         cr_assert_not(f.batch->failed, "%s", f.batch->why);
         batch_answer(f.batch, f.batch->members[0], 0, 'I', &out);
         cr_assert_eq(frame_read(out.data + 5, out.len - 5, &fr), FRAME_OK);
@@ -400,7 +405,7 @@ Test(batch, binary_tags_are_read_in_their_width) {
         buf_put(&b, cases[i].row.data, cases[i].row.len);
         write_end(&b, at);
         feed_bytes(&f, &b);
-        cr_assert(feed(&f, "CZ"));
+        cr_assert(feed(&f, "C12SCZ"));
         cr_assert_not(f.batch->failed, "%s", f.batch->why);
         cr_assert_str_eq(answer(&f, 0), "2C0Z");
         cr_assert_str_eq(answer(&f, 1), "2DxC1Z");
@@ -412,9 +417,11 @@ Test(batch, binary_tags_are_read_in_their_width) {
 
 // Any message but the next expected one, and any end before the last.
 static const char *const broken[] = {
-    "Z",       "3Z",       "31Z",      "31tZ",    "31tTZ",  "31tT2Z",  "1Z",       "32Z",      "31TZ",
-    "3121Z",   "E",        "3EZ",      "31EZ",    "31tEZ",  "31tTEZ",  "31tT2EZ",  "31tT2CEZ", "31tT2CCZ",
-    "31tT2sZ", "31tT2NCZ", "N31tT2CZ", "33tT2CZ", "31tnCZ", "31tT2IZ", "31tTT2CZ", "31tT2CDZ", "31tT22CZ",
+    "Z",          "3Z",         "31Z",        "31tZ",        "31tTZ",      "31tT2Z",       "1Z",
+    "32Z",        "31TZ",       "3121Z",      "E",           "3EZ",        "31EZ",         "31tEZ",
+    "31tTEZ",     "31tT2EZ",    "31tT2CEZ",   "31tT2CCZ",    "31tT2sZ",    "31tT2NCZ",     "31tT2CZ",
+    "31tT2C12CZ", "31tT2C12SZ", "31tT2C2SCZ", "31tT2C12DCZ", "31tT2C1SCZ", "31tT2C12SECZ", "31tT2C12EZ",
+    "N31tT2CZ",   "33tT2CZ",    "31tnCZ",     "31tT2IZ",     "31tTT2CZ",   "31tT2CDZ",     "31tT22CZ",
 };
 
 Test(batch, any_other_reply_fails) {
@@ -459,7 +466,7 @@ Test(batch, a_row_that_belongs_to_nobody_fails) {
         feed(&f, "31tT2");
         for (int at = 0; at < 3 && tags[i].tags[at]; at++)
             row(&f, tags[i].tags[at], "x");
-        feed(&f, "CZ");
+        feed(&f, "C12SCZ");
         cr_assert_eq(f.batch->failed, tags[i].fails, "%s", tags[i].name);
         teardown(&f);
     }
@@ -524,7 +531,7 @@ Test(batch, columns_must_be_those_seen_before) {
     setup(&f, FORM_IN, BYTES(""));
     add(&f, "1");
     start(&f);
-    feed(&f, "31tT2CZ");
+    feed(&f, "31tT2C12SCZ");
     cr_assert_not(f.batch->failed);
     batch_destroy(f.batch);
     add(&f, "1");
@@ -533,6 +540,37 @@ Test(batch, columns_must_be_those_seen_before) {
     describe(&f, "id", 2);
     cr_assert(f.batch->failed);
     teardown(&f);
+}
+
+// A check that says anything else than the stamp fails the batch, whatever rows came before.
+Test(batch, what_was_vetted_must_be_as_it_was) {
+    static const struct {
+        const char *row[4]; // user, name, pg_class row, load
+        bool changed, shadowed;
+    } cases[] = {
+        {{"10", "16384", "7", "5"}, false, false}, {{"10", "16384", "7", "6"}, false, false},
+        {{"11", "16384", "7", "5"}, true, false},  {{"10", "16385", "7", "5"}, true, true},
+        {{"10", NULL, "7", "5"}, true, true},      {{"10", "16384", "8", "5"}, true, false},
+        {{"10", "16385", "8", "5"}, true, false},  {{"10", "16384", NULL, "5"}, true, false},
+        {{NULL, "16384", "7", "5"}, true, false},  {{"10", "16384", "", "5"}, true, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        struct buf b = buf_make(1000);
+        setup(&f, FORM_IN, BYTES(""));
+        add(&f, "1");
+        start(&f);
+        feed(&f, "31tT2");
+        row(&f, "1", "one");
+        feed(&f, "C12");
+        put_text_row(&b, cases[i].row, 4);
+        feed_bytes(&f, &b);
+        cr_assert(feed(&f, "CZ"));
+        cr_assert_eq(f.batch->failed, cases[i].changed, "case %zu", i);
+        cr_assert_eq(f.batch->changed, cases[i].changed, "case %zu", i);
+        cr_assert_eq(f.batch->shadowed, cases[i].shadowed, "case %zu", i);
+        teardown(&f);
+    }
 }
 
 Test(batch, an_answer_too_large_fails) {
@@ -545,7 +583,7 @@ Test(batch, an_answer_too_large_fails) {
     cr_assert_not(f.batch->failed);
     row(&f, "1", "0123456789012345678901234567890");
     cr_assert(f.batch->failed);
-    cr_assert(feed(&f, "CZ"));
+    cr_assert(feed(&f, "C12SCZ"));
     teardown(&f);
 }
 
@@ -595,7 +633,7 @@ Test(batch, a_member_that_left_changes_nothing_for_the_others) {
     feed(&f, "31tT2");
     row(&f, "1", "one");
     row(&f, "2", "two");
-    cr_assert(feed(&f, "CZ"));
+    cr_assert(feed(&f, "C12SCZ"));
     cr_assert_not(f.batch->failed);
     cr_assert_str_eq(answer(&f, 1), "2DtwoC1Z");
     teardown(&f);

@@ -4,10 +4,40 @@
 #ifndef PGFOLD_TESTS_VETTED_H
 #define PGFOLD_TESTS_VETTED_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "batching/group.h"
+#include "protocol/write.h"
+
+// The answer to the stamp's question: user 10, tables from 16384 on, which transaction 7 has made; no
+// function or operator of a user's.
+static inline void put_stamp_answer(struct buf *b, int n_relations) {
+    char tables[1000] = "";
+    size_t len = 0;
+    for (int i = 0; i < n_relations; i++)
+        len += (size_t)snprintf(tables + len, sizeof tables - len, i ? ",%d:7" : "%d:7", 16384 + i);
+    buf_reset(b);
+    buf_put_u16(b, 5);
+    buf_put_u32(b, 2);
+    buf_put_text(b, "10");
+    buf_put_u32(b, (uint32_t)len);
+    buf_put_text(b, tables);
+    buf_put_u32(b, UINT32_MAX);
+    buf_put_u32(b, UINT32_MAX);
+    buf_put_u32(b, 1);
+    buf_put_text(b, "0");
+}
+
+// The row of the check that says that all is as it was: a whole message.
+static inline void put_stamp_row(struct buf *b, const struct stamp *st) {
+    size_t at = write_begin(b, B_DATA_ROW);
+    buf_put(b, st->expected.data, st->expected.len);
+    buf_put_u32(b, 1);
+    buf_put_text(b, "5"); // when the configuration was read
+    write_end(b, at);
+}
 
 // What vetting has found about a group whose statement has int4 columns of one name: the catalogue's facts,
 // and the types that the server gives the parameters.
@@ -29,6 +59,7 @@ static inline void put_vetting(struct group *g, const struct vet_result *r, unsi
         buf_put_str(b, "a");
         buf_put(b, "\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 18);
     }
+    put_stamp_answer(&g->vetting->stamp, g->shape->parsed->n_relations);
 }
 
 #endif

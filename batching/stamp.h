@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// A stamp: what a verdict rests on, as the server's catalogue had it. It is taken while a shape is vetted, in
+// front of all else, and asked for again behind each folded statement, in the same implicit transaction:
+//
+//   the user's OID            the names of users move
+//   each relation's OID       as the session's search_path finds the name
+//   xmin of its pg_class row  another one after ALTER TABLE, ENABLE ROW LEVEL SECURITY, GRANT …
+//   xmin of pg_attribute      of the columns that keys are compared with: their types decide what is equal
+//   functions, operators      those of users' that bear the names which the statement calls
+//
+// A row's xmin never comes back once the row was changed, so what is still the same behind a statement was
+// the same when the statement began to run. If something differs, the folded rows are dropped and the members
+// run alone.
+//
+// Two queries: the question is asked once for each vetting and finds OIDs; the check is asked with each
+// batch, is made of these OIDs, and costs the server some microseconds: it has one row.
+#ifndef PGFOLD_BATCHING_STAMP_H
+#define PGFOLD_BATCHING_STAMP_H
+
+#include "batching/hash.h"
+#include "batching/shape.h"
+#include "protocol/message.h"
+
+struct stamp {
+    struct buf check;     // SQL
+    struct buf expected;  // DataRow body of its one row, in text, but for the last column
+    uint16_t n_relations; // columns 1 to n_relations are their OIDs
+    XXH128_hash_t digest; // of `check` and `expected`; names the prepared statement
+};
+
+enum stamp_verdict {
+    STAMP_SAME,
+    STAMP_CHANGED,
+    // The relations that were vetted are as they were, but a name of the statement's means another one now.
+    // Statements that were prepared before may go on with the old one.
+    STAMP_SHADOWED,
+};
+
+void stamp_init(struct stamp *st);
+void stamp_free(struct stamp *st); // leaves an empty one
+
+// Appends the question. False: a name cannot be quoted safely, or no memory.
+bool stamp_question(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
+
+// Makes the stamp of the answer (DataRow body, text). `plain`: the statement compares nothing but a key of a
+// plain type with =, which no operator of a user's can be taken for. False: the answer is none, or no memory;
+// `st` is empty then.
+bool stamp_take(struct stamp *st, const struct shape *s, struct slice answer, bool plain)
+    __attribute__((warn_unused_result));
+static inline bool stamp_is_taken(const struct stamp *st) {
+    return st->expected.len > 0;
+}
+
+// What the check's row (DataRow body, text) says. *load: when the server process has read its configuration,
+// as milliseconds in decimal; a slice of `row`, NULL data when it is not there.
+enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct slice *load);
+
+#endif

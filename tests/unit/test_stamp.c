@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Stamps: what is asked, what the check is made of, and what its answer says.
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "batching/stamp.h"
+#include "protocol/write.h"
+#include "tests/unit/bytes.h"
+
+struct fixture {
+    struct shape_cache shapes;
+    struct shape *shape;
+    struct stamp stamp;
+    struct buf row;
+};
+
+static void setup(struct fixture *f, const char *text) {
+    enum reason why;
+    *f = (struct fixture){.row = buf_make(10000)};
+    shape_cache_init(&f->shapes, 10, 10000);
+    f->shape = shape_extended(&f->shapes, text_slice(text), 0, NULL, &why);
+    cr_assert_not_null(f->shape);
+    stamp_init(&f->stamp);
+}
+
+static void teardown(struct fixture *f) {
+    stamp_free(&f->stamp);
+    buf_free(&f->row);
+    shape_cache_finish(&f->shapes);
+}
+
+static struct slice row(struct fixture *f, const char *const *values, unsigned n) {
+    buf_reset(&f->row);
+    put_text_row(&f->row, values, n);
+    return (struct slice){f->row.data + 5, f->row.len - 5};
+}
+
+static const char *text_of(const struct buf *b) {
+    static char text[20000];
+    snprintf(text, sizeof text, "%.*s", (int)b->len, (const char *)b->data);
+    return text;
+}
+
+#define LOOKUP "SELECT a FROM t WHERE id = $1"
+
+Test(stamp, the_question_names_what_the_statement_names) {
+    struct fixture f;
+    struct buf out = buf_make(100000);
+    setup(
+        &f,
+        "SELECT lower(x.a), count(*) FROM \"S\".\"T\" AS x JOIN u ON u.id = x.u WHERE x.id = $1 GROUP BY 1");
+    cr_assert(stamp_question(f.shape, &out));
+    static const char *const wanted[] = {
+        "'\"S\".\"T\"'", "to_regclass('\"u\"')", "'lower'", "'count'", "'id'", "'='"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        cr_assert(strstr(text_of(&out), wanted[i]), "%s", wanted[i]);
+    buf_free(&out);
+    teardown(&f);
+}
+
+Test(stamp, a_name_that_cannot_be_quoted_is_not_asked_for) {
+    struct fixture f;
+    struct buf out = buf_make(100000);
+    setup(&f, "SELECT a FROM \"a\\b\" WHERE id = $1");
+    cr_assert_not(stamp_question(f.shape, &out));
+    buf_free(&out);
+    teardown(&f);
+}
+
+static const struct {
+    const char *text;
+    const char *answer[5]; // user, relations, attributes, functions, operators
+    bool plain;
+    const char *expected[8];
+    const char *check; // a part of it
+} stamps[] = {
+    {LOOKUP,
+     {"10", "16384:7", "16384:1:6", NULL, "0"},
+     true,
+     {"10", "16384", "7", "6"},
+     "WHERE c.oid = 16384"},
+    {LOOKUP, {"10", "16384:7", "16384:1:6", NULL, "3"}, false, {"10", "16384", "7", "6", "3"}, "pg_operator"},
+    {"SELECT a FROM t, u WHERE t.id = $1 AND u.t = t.id",
+     {"10", "16384:7,16390:9", "16384:1:6,16390:1:9", NULL, "0"},
+     true,
+     {"10", "16384", "16390", "2", "2"},
+     "r.oid = ANY ('{16384,16390}'::pg_catalog.oid[]) AND r.xmin = ANY ('{7,9}'::pg_catalog.xid[])"},
+    {"SELECT a.x FROM t a, t b WHERE a.id = $1 AND b.y = a.y",
+     {"10", "16384:7,16384:7", "16384:1:6", NULL, "0"},
+     true,
+     {"10", "16384", "16384", "7", "6"},
+     "c.xmin"},
+    {"SELECT lower(a) FROM t WHERE id = $1",
+     {"10", "16384:7", NULL, "20000:5,20001:6", "0"},
+     true,
+     {"10", "16384", "7", "2", "2"},
+     "f.oid = ANY ('{20000,20001}'::pg_catalog.oid[])"},
+    {"SELECT lower(a) FROM t WHERE id = $1",
+     {"10", "16384:7", NULL, NULL, "0"},
+     true,
+     {"10", "16384", "7", "0"},
+     "'lower'"},
+    {"WITH w AS (SELECT a FROM t WHERE id = $1) SELECT a FROM w",
+     {"10", ":,16384:7", NULL, NULL, "0"},
+     true,
+     {"10", NULL, "16384", "7"},
+     "to_regclass"},
+};
+
+Test(stamp, the_check_expects_what_was_found) {
+    for (size_t i = 0; i < sizeof stamps / sizeof *stamps; i++) {
+        struct fixture f;
+        struct slice value, load;
+        setup(&f, stamps[i].text);
+        bool swapped = f.shape->parsed->n_relations == 2 &&
+                       strcmp(f.shape->parsed->relations[0].name, "t") == 0 && stamps[i].answer[1][0] == ':';
+        const char *answer[5];
+        memcpy(answer, stamps[i].answer, sizeof answer);
+        if (swapped) // the walk may come to the table first
+            answer[1] = "16384:7,:";
+        cr_assert(stamp_take(&f.stamp, f.shape, row(&f, answer, 5), stamps[i].plain), "%zu", i);
+        cr_assert(strstr(text_of(&f.stamp.check), stamps[i].check), "%zu: %s", i, text_of(&f.stamp.check));
+        unsigned n = get_u16(f.stamp.expected.data) - 1u;
+        for (unsigned at = 0; at < n && !swapped; at++) {
+            const char *wanted = stamps[i].expected[at];
+            cr_assert(msg_row_column(f.stamp.expected.data, f.stamp.expected.len, at, &value));
+            cr_assert_eq(!value.data, !wanted, "%zu, column %u", i, at);
+            cr_assert(!wanted || slice_is(value, wanted, strlen(wanted)), "%zu, column %u", i, at);
+        }
+        buf_reset(&f.row); // that row fits
+        buf_put(&f.row, f.stamp.expected.data, f.stamp.expected.len);
+        buf_put_u32(&f.row, 2);
+        buf_put_text(&f.row, "99");
+        cr_assert_eq(stamp_judge(&f.stamp, (struct slice){f.row.data, f.row.len}, &load), STAMP_SAME, "%zu",
+                     i);
+        cr_assert(slice_is(load, "99", 2));
+        teardown(&f);
+    }
+}
+
+static const char *const no_stamps[][5] = {
+    {NULL, "16384:7", NULL, NULL, "0"},
+    {"10", NULL, NULL, NULL, "0"},
+    {"10", "", NULL, NULL, "0"},
+    {"10", "16384:7,16385:7", NULL, NULL, "0"},
+    {"10", ":", NULL, NULL, "0"},
+    {"10", "x:7", NULL, NULL, "0"},
+    {"10", "16384;7", NULL, NULL, "0"},
+    {"10", "99999999999:7", NULL, NULL, "0"},
+    {"10", "16384:7", "16384:1", NULL, "x"},
+    {"10", "16384:7", "a:b:c", NULL, "0"},
+    {"10", "16384:7", NULL, "1:2:3", "0"},
+    {"10", "16384:7", NULL, NULL, NULL},
+};
+
+Test(stamp, without_an_answer_there_is_no_stamp) {
+    struct fixture f;
+    setup(&f, LOOKUP);
+    for (size_t i = 0; i < sizeof no_stamps / sizeof *no_stamps; i++) {
+        cr_assert_not(stamp_take(&f.stamp, f.shape, row(&f, no_stamps[i], 5), false), "%zu", i);
+        cr_assert_not(stamp_is_taken(&f.stamp));
+    }
+    cr_assert_not(stamp_take(&f.stamp, f.shape, BYTES(""), false));
+    cr_assert_not(stamp_take(&f.stamp, f.shape, row(&f, stamps[0].answer, 4), false));
+    teardown(&f);
+}
+
+// Every cut and every changed byte of the right row is another one.
+Test(stamp, anything_else_is_a_change) {
+    struct fixture f;
+    struct slice load;
+    uint8_t bytes[100];
+    setup(&f, LOOKUP);
+    cr_assert(stamp_take(&f.stamp, f.shape, row(&f, stamps[0].answer, 5), true));
+    size_t len = f.stamp.expected.len;
+    memcpy(bytes, f.stamp.expected.data, len);
+    memcpy(bytes + len,
+           "\0\0\0\1"
+           "5",
+           5);
+    for (size_t cut = 0; cut < len + 4; cut++)
+        cr_assert_neq(stamp_judge(&f.stamp, (struct slice){bytes, cut}, &load), STAMP_SAME, "cut at %zu",
+                      cut);
+    for (size_t at = 0; at < len; at++) {
+        bytes[at] ^= 1;
+        cr_assert_neq(stamp_judge(&f.stamp, (struct slice){bytes, len + 5}, &load), STAMP_SAME, "byte %zu",
+                      at);
+        bytes[at] ^= 1;
+    }
+    cr_assert_eq(stamp_judge(&f.stamp, (struct slice){bytes, len + 5}, &load), STAMP_SAME);
+    teardown(&f);
+}
