@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What a verdict rests on changes past pgfold, right behind lookups that fold: the next burst, without a pause, is answered as PostgreSQL
+answers it then. Every batch proves itself, so there is no time in which an old verdict is believed."""
+import re
+import signal
+
+import pytest
+
+import servers
+from proto import SYNC, bind, describe, execute, parse, query, rows, unit
+
+SESSIONS, EACH = 4, 8
+LONG = {"batching.vet_max_age": "3600s", "batching.check_one_in": "0", "lookahead.mode": "off"}
+
+# name: (set-up as superuser, statement with %d for the key, what happens past pgfold, settings of the sessions)
+PLANK = ("CREATE TABLE plank (id int PRIMARY KEY, tenant int, v text); "
+         "INSERT INTO plank SELECT i, i % 2, 'v' || i FROM generate_series(1, 200) i; CREATE INDEX ON plank (tenant)")
+BY_ID, BY_TEXT = "SELECT id, tenant, v FROM plank WHERE id = %d", "SELECT id, v FROM plank WHERE v = 'V%d'"
+POLICY = "CREATE POLICY p ON plank USING (tenant = current_setting('app.tenant', true)::int)"
+CASES = {
+    "row-level security": (PLANK + "; " + POLICY, BY_ID, ["ALTER TABLE plank ENABLE ROW LEVEL SECURITY"]),
+    "row-level security, by a function": (
+        PLANK + "; " + POLICY + "; CREATE FUNCTION secure() RETURNS void LANGUAGE plpgsql AS "
+        "$$BEGIN EXECUTE 'ALTER TABLE plank ENABLE ROW LEVEL SECURITY'; END$$", BY_ID, ["SELECT secure()"]),
+    "row-level security of the second table": (
+        PLANK + "; CREATE TABLE nail AS SELECT id, id AS plank FROM plank; CREATE POLICY p ON nail USING (id < 0)",
+        "SELECT p.id, n.id FROM plank p LEFT JOIN nail n ON n.plank = p.id WHERE p.id = %d", ["ALTER TABLE nail ENABLE ROW LEVEL SECURITY"]),
+    "a table in front": (PLANK + "; CREATE SCHEMA front", BY_ID, ["CREATE TABLE front.plank AS SELECT id, 7 AS tenant, 'front' AS v FROM public.plank"]),
+    "a table in front, by SELECT INTO": (PLANK + "; CREATE SCHEMA front", BY_ID, ["SELECT id, 7 AS tenant, 'front' AS v INTO front.plank FROM public.plank"]),
+    "a view in front": (PLANK + "; CREATE SCHEMA front", BY_ID, ["CREATE VIEW front.plank AS SELECT id, -tenant AS tenant, 'front' AS v FROM public.plank"]),
+    "a schema renamed to stand in front": (
+        PLANK + "; CREATE SCHEMA back; CREATE TABLE back.plank AS SELECT id, 7 AS tenant, 'back' AS v FROM public.plank",
+        BY_ID, ["ALTER SCHEMA back RENAME TO front"]),
+    "another table of the name": (PLANK, BY_ID, ["ALTER TABLE plank RENAME TO old", "CREATE TABLE plank AS SELECT id, 9 AS tenant, 'new' AS v FROM old"]),
+    "a view of the name": (PLANK, BY_ID, ["ALTER TABLE plank RENAME TO old", "CREATE VIEW plank AS SELECT id, 9 AS tenant, 'new' AS v FROM old"]),
+    "columns that swap names": (PLANK + "; UPDATE plank SET tenant = 500 - id", BY_ID, [
+        "BEGIN; ALTER TABLE plank RENAME id TO x; ALTER TABLE plank RENAME tenant TO id; ALTER TABLE plank RENAME x TO tenant; COMMIT"]),
+    "the key's type": (PLANK + "; CREATE EXTENSION citext", BY_TEXT, ["ALTER TABLE plank ALTER v TYPE citext"]),
+    "not unique any more": (PLANK, BY_ID, ["ALTER TABLE plank DROP CONSTRAINT plank_pkey", "INSERT INTO plank SELECT id, 5, 'again' FROM plank"]),
+    "no right to read": (PLANK, BY_ID, ["REVOKE ALL ON plank FROM PUBLIC"]),
+    "no right to a column": (PLANK, BY_ID, ["REVOKE ALL ON plank FROM PUBLIC", "GRANT SELECT (id, v) ON plank TO PUBLIC"]),
+    "a function of the name": (
+        PLANK + "; ALTER TABLE plank ALTER v TYPE varchar", "SELECT id, lower(v) FROM plank WHERE id = %d",
+        ["CREATE FUNCTION public.lower(varchar) RETURNS text LANGUAGE sql STABLE AS $$SELECT 'of ' || current_setting('app.tenant', true)$$"]),
+    "an operator of the name": (
+        PLANK + "; ALTER TABLE plank ALTER v TYPE varchar; CREATE FUNCTION public.mine(varchar, varchar) RETURNS bool LANGUAGE sql STABLE AS "
+        "$$SELECT current_setting('app.tenant', true) = '1'$$", "SELECT id, v FROM plank WHERE id = %d AND v <> 'v3'::varchar",
+        ["CREATE OPERATOR public.<> (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = public.mine)"]),
+}
+
+
+def name_of(case):
+    return case.replace(" ", "_").replace(",", "")
+
+
+def set_up(pg, statements):
+    with pg.connect(servers.SUPERUSER, "postgres") as c:
+        c.sql("DROP DATABASE IF EXISTS stamp WITH (FORCE)")
+        c.sql("CREATE DATABASE stamp")
+    with pg.admin("stamp") as c:
+        c.ask(query(statements))
+        c.sql("GRANT ALL ON SCHEMA public TO PUBLIC")
+        c.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
+        c.sql("ALTER DATABASE stamp SET search_path = front, public")
+        c.sql("ALTER DATABASE stamp SET pg_stat_statements.track = 'none'")
+
+
+def allow_front(pg):
+    with pg.admin("stamp") as c:
+        c.ask(query("GRANT ALL ON SCHEMA front TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA front TO PUBLIC"))
+        c.ask(query("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC"))
+
+
+def send(conns, text, way, first):
+    for i, c in enumerate(conns):
+        units = []
+        for k in range(EACH):
+            key = 1 + (first + i * EACH + k) % 190
+            if way == "query":
+                units.append(query(text % key))
+            else:
+                units.append(unit(text.replace("%d", "$1").replace("'V$1'", "$1"), [("V%d" if "'V%d'" in text else "%d") % key]))
+        c.send(*units)
+
+
+def burst(conns, text, way, first=0):
+    """All of them at once; the replies of each, as messages."""
+    send(conns, text, way, first)
+    return [[(m.type, m.body) for m in c.ready(EACH)] for c in conns]
+
+
+def folded(proxy):
+    """Lookups folded so far, as pgfold counts them."""
+    def counts():
+        return re.findall(r"folded (\d+) in \d+ batches", proxy.log())
+    before = len(counts())
+    proxy.signal(signal.SIGUSR1)
+    return int(servers.wait_for(lambda: counts()[before:], "pgfold's counters")[-1])
+
+
+def until_folding(proxy, conns, text, way):
+    """Bursts until some of their lookups fold."""
+    for attempt in range(30):
+        before = folded(proxy)
+        burst(conns, text, way, attempt)
+        burst(conns, text, way, attempt + 7)
+        if folded(proxy) > before + SESSIONS:
+            return True
+    return False
+
+
+def without_order(got):
+    """Replies as PostgreSQL gives them, but for table OIDs' order of rows, which no statement here asks for."""
+    return [sorted(x for x in one) for one in got]
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("way", ["query", "unit"])
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_what_changes_past_pgfold(pg, start_pgfold, case, way):
+    statements, text, changes = CASES[case]
+    set_up(pg, statements)
+    proxy = start_pgfold(LONG)
+    proxy.may_differ = True
+    conns = [proxy.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    direct = [pg.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    for i, c in enumerate(conns + direct):  # the tenant comes in a way that no proxy can follow
+        c.ask(query("DO $$BEGIN PERFORM set_config('app.tenant', '%d', false); END$$" % (i % 2)))
+    assert until_folding(proxy, conns, text, way), "nothing folds, so there is nothing to test\n" + proxy.log()[-2000:]
+    with pg.admin("stamp") as c:
+        for change in changes:
+            got = c.ask(query(change))
+            assert not any(m.type == "E" for m in got), got
+    if "right" not in case:
+        allow_front(pg)
+    for again in range(3):
+        wanted, got = burst(direct, text, way, again * 3), burst(conns, text, way, again * 3)
+        assert without_order(got) == without_order(wanted), "burst %d behind the change" % again
+    for c in conns + direct:
+        c.close()
+
+
+@pytest.mark.pgfold
+def test_a_table_in_front_of_what_was_prepared(pg, start_pgfold):
+    """PostgreSQL goes on with the table that a statement was prepared with as long as nothing makes it plan anew."""
+    set_up(pg, PLANK + "; CREATE SCHEMA front")
+    proxy = start_pgfold(LONG)
+    conns = [proxy.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    direct = [pg.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    for c in conns + direct:
+        c.ask(parse("SELECT id, tenant, v FROM plank WHERE id = $1", "s", [23]), describe("S", "s"), SYNC)
+
+    def ask(ends, first):
+        for i, c in enumerate(ends):
+            for k in range(EACH):
+                c.send(bind([str(1 + (first + i * EACH + k) % 190)], "s"), execute(), SYNC)
+        return [[row for row in rows(c.ready(EACH))] for c in ends]
+    ask(direct, 0)
+    for attempt in range(30):
+        before = folded(proxy)
+        ask(conns, attempt)
+        if folded(proxy) > before + SESSIONS:
+            break
+    else:
+        pytest.fail("nothing folds")
+    with pg.admin("stamp") as c:
+        c.sql("CREATE TABLE front.plank AS SELECT id, 7 AS tenant, 'front' AS v FROM public.plank")
+        c.sql("GRANT ALL ON SCHEMA front TO PUBLIC")
+        c.sql("GRANT ALL ON front.plank TO PUBLIC")
+    for again in range(3):
+        wanted, got = ask(direct, again), ask(conns, again)
+        assert got == wanted, "burst %d" % again
+    for c in conns + direct:
+        c.close()
+
+
+@pytest.mark.pgfold
+def test_roles_that_change_names(pg, start_pgfold):
+    """A role is renamed while its sessions live, and another one made under its name."""
+    set_up(pg, PLANK)
+    with pg.connect(servers.SUPERUSER, "postgres") as c:
+        for statement in ("DROP ROLE IF EXISTS mover", "DROP ROLE IF EXISTS moved", "CREATE ROLE mover LOGIN"):
+            c.sql(statement)
+    with pg.admin("stamp") as c:
+        c.sql("REVOKE ALL ON plank FROM PUBLIC")
+        c.sql("GRANT SELECT ON plank TO mover")
+    proxy = start_pgfold(LONG)
+    old = [proxy.connect("mover", "stamp", timeout=60) for _ in range(SESSIONS)]
+    assert until_folding(proxy, old, BY_ID, "query")
+    with pg.connect(servers.SUPERUSER, "postgres") as c:
+        c.sql("ALTER ROLE mover RENAME TO moved")
+        c.sql("CREATE ROLE mover LOGIN")
+    new = [proxy.connect("mover", "stamp", timeout=60) for _ in range(SESSIONS)]
+    for again in range(4):
+        send(old, BY_ID, "query", again)
+        send(new, BY_ID, "query", again)
+        assert all(sum(m.type == "D" for m in c.ready(EACH)) == EACH for c in old)
+        for c in new:
+            got = c.ready(EACH)
+            assert not [m for m in got if m.type == "D"] and sum(m.type == "E" for m in got) == EACH, "rows that it may not read"
+    for c in old + new:
+        c.close()
+    with pg.admin("stamp") as c:
+        c.sql("REVOKE ALL ON plank FROM moved")
+    with pg.connect(servers.SUPERUSER, "postgres") as c:
+        c.sql("DROP ROLE mover")
+        c.sql("DROP ROLE moved")
