@@ -373,6 +373,8 @@ static void step_turn(struct world *w) {
     w->db.now = w->now;
     if (w->options.outsiders && dice(w, 20) == 0) // a write that does not pass through the proxy
         w->db.version[dice(w, SIM_TABLES)]++;
+    if (w->options.outsiders && dice(w, 300) == 0) // nor does this change of definitions: only a batch's stamp tells
+        w->db.definitions++;
     for (bool again = true; again;) {
         again = false;
         for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
