@@ -39,12 +39,25 @@ static const char *next_string(const void *list, int i) {
     return ((char *const *)list)[i];
 }
 
-// The columns that keys are compared with. Where a parameter that is no key has no type of its own, its
-// column's type decides how it is read: then all columns count.
+// A parameter that is no key, and whose type the server takes from what it is compared with: from any column.
+static bool has_untyped_parameter(const struct shape *s) {
+    const struct parsed *p = s->parsed;
+    for (int n = 1; n <= p->n_params && s->protocol == SHAPE_EXTENDED; n++) {
+        bool key = false;
+        for (int i = 0; i < p->n_keys; i++)
+            key |= p->keys[i].param == n;
+        if (!key && ((unsigned)n > s->n_types || !s->types[n - 1]))
+            return true;
+    }
+    return false;
+}
+
+// The columns whose types decide what the folded statement's parameters are: those that keys are compared
+// with, or all.
 static int columns_of(const struct shape *s, const char **names) {
     const struct parsed *p = s->parsed;
     int n = 0;
-    bool all = p->n_params > p->n_keys;
+    bool all = has_untyped_parameter(s);
     for (int i = 0; i < p->n_keys && n < MAX_COLUMNS; i++) {
         all |= !p->keys[i].column;
         if (p->keys[i].column)
