@@ -11,8 +11,8 @@
 #include "batching/quote.h"
 
 #define MAX_CHECK   ((size_t)1 << 17)
-#define MAX_COLUMNS 64  // names of columns that are asked for
-#define MAX_OBJECTS 256 // of one kind that a stamp holds; more are not vetted
+#define MAX_COLUMNS 300 // names of columns that are asked for; more than a stamp may hold
+#define MAX_OBJECTS 256 // of one kind that a stamp holds; a statement of more is refused
 
 static const char user_sql[] =
     "SELECT pg_catalog.quote_ident(CURRENT_USER)::pg_catalog.regrole::pg_catalog.oid";
