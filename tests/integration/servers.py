@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 
+import embedded
 from proto import Conn
 
 SUPERUSER = "postgres"
@@ -37,7 +38,7 @@ def pg_bin(name):
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
         assert found, "no PostgreSQL server is installed; install the package postgresql"
         folder = found[-1]
-    return os.path.join(folder, name)
+    return os.path.join(embedded.prepared(folder), name)
 
 
 def as_postgres(*command):
@@ -45,7 +46,8 @@ def as_postgres(*command):
     prefix = ["setpriv", "--pdeathsig", "QUIT"]
     if os.geteuid() == 0:
         prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig", "QUIT"]
-    return [*prefix, *command]
+    own = embedded.libraries(os.path.dirname(command[0]))
+    return [*prefix, *(["env", "LD_LIBRARY_PATH=" + own] if own else []), *command]
 
 
 def die_with_parent():
