@@ -19,6 +19,8 @@ import embedded
 from proto import Conn
 
 SUPERUSER = "postgres"
+# What the tests run pgfold with unless they say otherwise: no pause and no age plays a part on a busy machine. A test of these sets its own.
+PATIENT = {"lookahead.max_gap": "1s", "lookahead.max_age": "60s"}
 START_SECONDS = 60
 STOP_SECONDS = 60
 # What a sanitizer or valgrind writes when it has found something.
@@ -39,6 +41,12 @@ def pg_bin(name):
         assert found, "no PostgreSQL server is installed; install the package postgresql"
         folder = found[-1]
     return os.path.join(embedded.prepared(folder), name)
+
+
+def client_program(name):
+    """A program of the server's clients: the server's own, or what is installed; None where there is none."""
+    own = pg_bin(name)
+    return own if os.path.exists(own) else shutil.which(name)
 
 
 def as_postgres(*command):
