@@ -112,7 +112,7 @@ VALUE = re.compile(r"\$\d+ = (NULL|'(?:[^']|'')*')")
 
 
 def parse_log(text):
-    """Statements in the order in which the server began them."""
+    """Statements in the order in which the server began them. Newer servers say "Parameters", older ones "parameters"."""
     out, entries = [], []
     for line in text.split("\n"):
         m = LINE.match(line)
@@ -126,7 +126,7 @@ def parse_log(text):
         if m:
             last[pid] = len(out)
             out.append(Seen(pid, m.group(1), ()))
-        elif level == "DETAIL" and said.startswith("parameters: ") and pid in last:
+        elif level == "DETAIL" and said.lower().startswith("parameters: ") and pid in last:
             out[last[pid]] = out[last[pid]]._replace(values=tuple(
                 None if v == "NULL" else v[1:-1].replace("''", "'") for v in VALUE.findall(said)))
     return out

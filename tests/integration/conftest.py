@@ -57,6 +57,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="a test of pgfold's own behaviour; PGFOLD_BIN is direct"))
 
 
+def program(name):
+    """A program of the server under test; without it the test is skipped."""
+    path = servers.pg_bin(name)
+    if not os.path.exists(path):
+        pytest.skip("PG_BIN has no %s" % name)
+    return path
+
+
+def arrived(conns):
+    """Waits until pgfold has read what these have sent: it reads its sockets in turn, so who comes later is answered later."""
+    for where in {c.where for c in conns}:
+        with contextlib.suppress(OSError, proto.Closed), proto.Conn(where, timeout=10) as c:
+            for _ in range(2 if c.login(servers.SUPERUSER, "postgres")[-1].type == "Z" else 0):
+                c.sql("SELECT 1")
+
+
 def make_schema(pg):
     with pg.connect(servers.SUPERUSER, "postgres") as c:
         for statement in servers.ROLES.split(";"):
@@ -89,7 +105,7 @@ def server_conninfo(pg):
 @pytest.fixture(scope="session")
 def shared_proxy(pg, server_conninfo):
     """Holds the one pgfold of the run; a new one takes the place of one that crashed."""
-    holder = [servers.Direct(pg) if DIRECT else servers.Pgfold(BINARY, server_conninfo)]
+    holder = [servers.Direct(pg) if DIRECT else servers.Pgfold(BINARY, server_conninfo, servers.PATIENT)]
     yield holder
     holder[0].stop()
 
@@ -98,7 +114,7 @@ def shared_proxy(pg, server_conninfo):
 def proxy(shared_proxy, server_conninfo):
     yield shared_proxy[0]
     if not DIRECT and shared_proxy[0].process.poll() is not None:  # the test that caused it is blamed, the next ones run
-        dead, shared_proxy[0] = shared_proxy[0], servers.Pgfold(BINARY, server_conninfo)
+        dead, shared_proxy[0] = shared_proxy[0], servers.Pgfold(BINARY, server_conninfo, servers.PATIENT)
         log = dead.log()
         dead.expect_exit = dead.process.returncode
         with contextlib.suppress(AssertionError):
@@ -116,7 +132,7 @@ def long_lived(pg, server_conninfo):
             key = (mode, tuple(sorted(settings.items())))
             if key not in cache:
                 cache[key] = servers.Direct(pg) if DIRECT else servers.Pgfold(
-                    BINARY, server_conninfo, {k.replace("__", "."): v for k, v in settings.items()}, mode)
+                    BINARY, server_conninfo, servers.PATIENT | {k.replace("__", "."): v for k, v in settings.items()}, mode)
                 stack.callback(cache[key].stop)
             return cache[key]
         yield get
@@ -127,7 +143,7 @@ def start_pgfold(pg, server_conninfo):
     """start_pgfold({"pgfold.login_timeout": "1s"}, server=…, mode=…): a pgfold for this test alone."""
     with contextlib.ExitStack() as stack:
         def start(settings=None, server=None, **kw):
-            p = servers.Pgfold(BINARY, server or server_conninfo, settings, **kw)
+            p = servers.Pgfold(BINARY, server or server_conninfo, servers.PATIENT | (settings or {}), **kw)
             stack.callback(p.stop)
             return p
         yield start
@@ -182,6 +198,8 @@ class Folding:
                                      "relpersistence <> 't'" % t):
                     c.sql("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE" % name)
             yield c
+            if not self.direct:
+                arrived(self.opened)
             time.sleep(settle)
             if c.status == "T":
                 c.sql("COMMIT")

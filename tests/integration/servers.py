@@ -15,9 +15,12 @@ import subprocess
 import tempfile
 import time
 
+import embedded
 from proto import Conn
 
 SUPERUSER = "postgres"
+# What the tests run pgfold with unless they say otherwise: no pause and no age plays a part on a busy machine. A test of these sets its own.
+PATIENT = {"lookahead.max_gap": "1s", "lookahead.max_age": "60s"}
 START_SECONDS = 60
 STOP_SECONDS = 60
 # What a sanitizer or valgrind writes when it has found something.
@@ -37,7 +40,13 @@ def pg_bin(name):
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
         assert found, "no PostgreSQL server is installed; install the package postgresql"
         folder = found[-1]
-    return os.path.join(folder, name)
+    return os.path.join(embedded.prepared(folder), name)
+
+
+def client_program(name):
+    """A program of the server's clients: the server's own, or what is installed; None where there is none."""
+    own = pg_bin(name)
+    return own if os.path.exists(own) else shutil.which(name)
 
 
 def as_postgres(*command):
@@ -45,7 +54,8 @@ def as_postgres(*command):
     prefix = ["setpriv", "--pdeathsig", "QUIT"]
     if os.geteuid() == 0:
         prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig", "QUIT"]
-    return [*prefix, *command]
+    own = embedded.libraries(os.path.dirname(command[0]))
+    return [*prefix, *(["env", "LD_LIBRARY_PATH=" + own] if own else []), *command]
 
 
 def die_with_parent():

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import os
+import re
 import shutil
 import subprocess
 
@@ -163,8 +164,11 @@ def test_sqlalchemy(pg, proxy):
 
 def test_pgbench(proxy):
     """Its own schema in the database `second`; every protocol mode; no failed transaction."""
+    if not servers.client_program("pgbench"):
+        pytest.skip("pgbench is not installed")
+
     def pgbench(*options):
-        done = subprocess.run([servers.pg_bin("pgbench"), "-h", "127.0.0.1", "-p", str(proxy.port), "-U", "app", *options, "second"],
+        done = subprocess.run([servers.client_program("pgbench"), "-h", "127.0.0.1", "-p", str(proxy.port), "-U", "app", *options, "second"],
                               capture_output=True, text=True, timeout=120)
         assert done.returncode == 0 and "aborted" not in done.stderr and "error" not in done.stderr.lower(), done.stderr
         return done.stdout
@@ -181,6 +185,9 @@ def test_pgbench(proxy):
 
 @pytest.mark.skipif(not shutil.which("pg_dump"), reason="pg_dump is not installed")
 def test_pg_dump(pg, proxy):
+    with pg.admin() as c:
+        if int(c.value("SHOW server_version_num")) // 10000 > int(re.search(r"\d+", servers.run("pg_dump", "--version")).group()):
+            pytest.skip("pg_dump is older than the server")
     def dump(end):
         done = subprocess.run([shutil.which("pg_dump"), "-h", "127.0.0.1", "-p", str(end.port), "-U", servers.SUPERUSER, "-t", "item",
                                "-t", "child", "app"], capture_output=True, timeout=120, env=dict(os.environ, LC_ALL="C"))

@@ -99,9 +99,7 @@ def test_lenders_are_terminated(folding, conns, lookup):
     """pg_terminate_backend in mid-batch: only the lender's own client loses its session."""
     with folding.locked("item") as locker:
         send_all(conns, lookup)
-        time.sleep(0.3)
-        lenders = waiting(folding.admin)
-        assert lenders
+        lenders = servers.wait_for(lambda: waiting(folding.admin), "the batch to wait")
         victim = lenders[-1]
         folding.admin.sql("SELECT pg_terminate_backend(%d)" % victim)
     for i, c in enumerate(conns):
@@ -160,7 +158,7 @@ def test_cancelled_member_is_answered_before_the_batch_ends(proxy, folding, conn
     """It need not wait for the batch that it has left."""
     with folding.locked("item"):
         send_all(conns, lookup)
-        time.sleep(0.3)
+        conftest.arrived(conns)
         with proxy.dial() as k:
             k.send(proto.cancel_request(conns[-1].pid, conns[-1].secret))
             k.drain_raw()
@@ -172,7 +170,7 @@ def test_cancelled_member_is_answered_before_the_batch_ends(proxy, folding, conn
 
 def test_statement_timeout(pg, proxy, folding, lookup):
     """The members' own limit, the same for all since it is part of the identity: every one gets 57014 or its rows."""
-    conns = folding.connections(proxy, N, statement_timeout="1500ms")
+    conns = folding.connections(proxy, N, statement_timeout="3s")
     folding.warm(conns, [lookup(k) for k in range(1, N + 1)], "item")
     with folding.locked("item", settle=0.2):
         send_all(conns, lookup)
@@ -182,7 +180,7 @@ def test_statement_timeout(pg, proxy, folding, lookup):
 
 
 def test_lock_timeout(pg, proxy, folding, lookup):
-    conns = folding.connections(proxy, N, lock_timeout="1200ms")
+    conns = folding.connections(proxy, N, lock_timeout="2500ms")
     folding.warm(conns, [lookup(k) for k in range(1, N + 1)], "item")
     with folding.locked("item", settle=0.2):
         send_all(conns, lookup)
@@ -247,7 +245,7 @@ def test_sigterm_with_lookups_waiting(start_pgfold, folding, lookup):
     folding.warm(conns, [lookup(k) for k in range(1, N + 1)], "item")
     with folding.locked("item"):
         send_all(conns, lookup)
-        time.sleep(0.3)
+        conftest.arrived(conns)
         p.signal(signal.SIGTERM)
         time.sleep(0.1)
     for i, c in enumerate(conns):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import ahead
 import conftest
 import proto
 import servers
@@ -95,7 +96,7 @@ def test_server_restart(start_pgfold):
 
 
 def test_login_timeout(start_pgfold):
-    p = start_pgfold({"pgfold.login_timeout": "300ms"})
+    p = start_pgfold({"pgfold.login_timeout": "2s"})
     with p.dial() as silent, p.dial() as halfway, p.connect() as logged_in:
         halfway.send(proto.startup({"user": "scram_user", "database": "app"}))
         for c in (silent, halfway):
@@ -123,18 +124,24 @@ def exits(p, seconds=servers.STOP_SECONDS):
     return p.process.wait(seconds)
 
 
+def started(pg, *conns):
+    with pg.admin() as a:
+        for c in conns:
+            ahead.wait_active(a, c.pid)
+
+
 def test_sigterm_without_clients(start_pgfold):
     p = start_pgfold()
     p.signal(signal.SIGTERM)
     assert exits(p) == 0
 
 
-def test_sigterm_drains(start_pgfold):
+def test_sigterm_drains(pg, start_pgfold):
     p = start_pgfold()
     idle, busy, extended = p.connect(), p.connect(), p.connect()
-    busy.send(proto.query("SELECT pg_sleep(1.5), 'done'"))
-    extended.send(proto.unit("SELECT pg_sleep(1), 'done'", []))
-    time.sleep(0.2)
+    busy.send(proto.query("SELECT pg_sleep(3), 'done'"))
+    extended.send(proto.unit("SELECT pg_sleep(3), 'done'", []))
+    started(pg, busy, extended)
     p.signal(signal.SIGTERM)
     assert proto.types(idle.to_end()) in ("E", "")
     with pytest.raises(OSError):  # no new clients
@@ -147,11 +154,11 @@ def test_sigterm_drains(start_pgfold):
     assert exits(p) == 0
 
 
-def test_second_sigterm_ends_at_once(start_pgfold):
+def test_second_sigterm_ends_at_once(pg, start_pgfold):
     p = start_pgfold()
     c = p.connect()
-    c.send(proto.query("SELECT pg_sleep(30)"))
-    time.sleep(0.2)
+    c.send(proto.query("SELECT pg_sleep(60)"))
+    started(pg, c)
     p.signal(signal.SIGTERM)
     time.sleep(0.3)
     assert p.process.poll() is None
@@ -160,11 +167,11 @@ def test_second_sigterm_ends_at_once(start_pgfold):
     c.to_end()
 
 
-def test_drain_timeout(start_pgfold):
+def test_drain_timeout(pg, start_pgfold):
     p = start_pgfold({"pgfold.drain_timeout": "500ms"})
     c = p.connect()
-    c.send(proto.query("SELECT pg_sleep(50)"))
-    time.sleep(0.2)
+    c.send(proto.query("SELECT pg_sleep(60)"))
+    started(pg, c)
     p.signal(signal.SIGTERM)
     p.expect_exit = exits(p, 20)
     c.to_end()

@@ -142,7 +142,7 @@ def test_one_session_has_a_timeout(proxy, folding, lookup, setting, code, how):
         send_all(conns[N // 2:], lambda k: lookup(k + N // 2))
         start = time.monotonic()
         assert proto.errors(hasty.ready())[0]["C"] == code
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 20
         assert not any(c.readable(0) for c in conns)
     for i, c in enumerate(conns):
         check(c, i)
@@ -155,10 +155,10 @@ def test_one_session_has_a_timeout(proxy, folding, lookup, setting, code, how):
 
 def test_idle_in_transaction_timeout_while_working(proxy, folding, lookup):
     """A session in a transaction that asks again and again is not idle, whoever's connection its lookups run on."""
-    conns = warm_sessions(folding, proxy, lookup, options="-c idle_in_transaction_session_timeout=700ms")
+    conns = warm_sessions(folding, proxy, lookup, options="-c idle_in_transaction_session_timeout=2s")
     for c in conns:
         c.sql("BEGIN")
-    end = time.monotonic() + 3
+    end = time.monotonic() + 5
     while time.monotonic() < end:
         still_fine(conns, lookup)
         time.sleep(0.05)
@@ -169,10 +169,10 @@ def test_idle_in_transaction_timeout_while_working(proxy, folding, lookup):
 
 def test_idle_in_transaction_timeout_in_a_long_batch(proxy, folding, lookup):
     """A session that waits for its answer is not idle in its transaction either."""
-    conns = warm_sessions(folding, proxy, lookup, options="-c idle_in_transaction_session_timeout=500ms")
+    conns = warm_sessions(folding, proxy, lookup, options="-c idle_in_transaction_session_timeout=2s")
     for c in conns:
         c.sql("BEGIN")
-    with folding.locked("item", settle=1.5):
+    with folding.locked("item", settle=3):
         send_all(conns, lookup)
     for i, c in enumerate(conns):
         check(c, i)
@@ -183,7 +183,7 @@ def test_idle_in_transaction_timeout_in_a_long_batch(proxy, folding, lookup):
 def test_idle_in_transaction_timeout_strikes(both):
     """Truly idle, it is told so by the server."""
     def action(end):
-        with end.connect(options="-c idle_in_transaction_session_timeout=300ms") as c:
+        with end.connect(options="-c idle_in_transaction_session_timeout=1s") as c:
             c.sql("BEGIN")
             c.ask(LOOKUPS["simple"](3))
             return c.to_end()

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import conftest
 import proto
 import servers
 from proto import SYNC, bind, execute, parse, query, unit
@@ -148,7 +149,8 @@ def test_cancel_frees_the_canceller(pg, proxy, folding):
     with folding.locked("spot", settle=0) as admin:
         for c, u in zip(conns, units):
             c.send(u)
-        time.sleep(0.5)
+        conftest.arrived(conns)
+        time.sleep(0.3)
         for c in conns:
             with proxy.dial() as k:
                 k.send(proto.cancel_request(c.pid, c.secret)).drain_raw()
@@ -156,12 +158,17 @@ def test_cancel_frees_the_canceller(pg, proxy, folding):
             got = c.ready()
             assert proto.errors(got)[0]["C"] == "57014"
         for c in conns:
-            c.sock.settimeout(5)
+            c.sock.settimeout(20)
             assert c.sql("SELECT 'free'") == [("free",)]
         admin.sql("COMMIT")
     replies, _ = folding.burst(conns, units, "spot")
     with pg.connect() as d:
         assert replies == folding.expect(d, units)
+
+
+def zone_of_new(pg):
+    with pg.connect() as c:
+        return c.value("SHOW timezone")
 
 
 def test_setting_changed_by_a_reload(pg, proxy, folding, lookup):
@@ -174,7 +181,8 @@ def test_setting_changed_by_a_reload(pg, proxy, folding, lookup):
         try:
             admin.sql("ALTER SYSTEM SET timezone = 'Asia/Tokyo'")
             admin.sql("SELECT pg_reload_conf()")
-            time.sleep(0.5)
+            servers.wait_for(lambda: zone_of_new(pg) == "Asia/Tokyo", "the reload")
+            time.sleep(0.5)  # for the other backends
             for c in conns:
                 c.send(units[0])
             for i in range(3):
@@ -187,18 +195,22 @@ def test_setting_changed_by_a_reload(pg, proxy, folding, lookup):
             admin.sql("SELECT pg_reload_conf()")
 
 
+def running(admin, pid):
+    return "".join(q for (q,) in admin.sql("SELECT query FROM pg_stat_activity WHERE pid = %d" % pid))
+
+
 @pytest.mark.pgfold
 def test_server_resets_behind_its_last_words(pg, proxy):
     """A server process that ends with unread queries resets the connection, while its answers still wait to be read."""
     with pg.admin() as admin:
-        c = proxy.connect(timeout=20)
-        c.send(query("SELECT 'first' FROM pg_sleep(0.5)"), query("SELECT pg_sleep(60)"), query("SELECT 'never'") * 4000)
-        time.sleep(0.2)
+        c = proxy.connect()
+        c.send(query("SELECT 'first' FROM pg_sleep(2)"), query("SELECT pg_sleep(60)"), query("SELECT 'never'") * 4000)
+        servers.wait_for(lambda: "'first'" in running(admin, c.pid), "the first statement")
         proxy.signal(signal.SIGSTOP)
         try:
-            time.sleep(1)
+            servers.wait_for(lambda: "(60)" in running(admin, c.pid), "the second statement")
             admin.sql("SELECT pg_terminate_backend(%d)" % c.pid)
-            time.sleep(0.5)
+            servers.wait_for(lambda: not running(admin, c.pid), "the server process to end")
         finally:
             proxy.signal(signal.SIGCONT)
         got = c.to_end()

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+import conftest
 import proto
 import servers
 from proto import query
@@ -13,6 +14,7 @@ SUPER = servers.SUPERUSER
 
 @pytest.fixture(scope="module")
 def standby(pg):
+    conftest.program("pg_basebackup")
     s = servers.Postgres(standby_of=pg)
     yield s
     s.remove()
@@ -138,7 +140,7 @@ def test_pg_basebackup(proxy, tmp_path):
     import shutil
     import subprocess
     target = tmp_path / "copy"
-    done = subprocess.run([servers.pg_bin("pg_basebackup"), "-h", "127.0.0.1", "-p", str(proxy.port), "-U", SUPER, "-D", str(target),
+    done = subprocess.run([conftest.program("pg_basebackup"), "-h", "127.0.0.1", "-p", str(proxy.port), "-U", SUPER, "-D", str(target),
                            "-c", "fast", "--no-sync", "-X", "stream"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert (target / "PG_VERSION").exists()

@@ -8,6 +8,7 @@ import time
 import psycopg2
 import pytest
 
+import conftest
 import proto
 import servers
 from proto import query, unit
@@ -230,7 +231,7 @@ def test_cancel_inside(proxy, folding):
     with folding.locked("item"):
         for c, u in zip(conns, units):
             c.send(u)
-        time.sleep(0.2)
+        conftest.arrived(conns)
         for i in (0, 5, N - 1):
             with proxy.dial() as k:
                 k.send(proto.cancel_request(conns[i].pid, conns[i].secret))
@@ -260,7 +261,7 @@ def test_cancel_of_a_shape_that_is_not_vetted(proxy, folding, form, inside):
     with folding.locked("item"):
         for i, c in enumerate(conns):
             c.send(query(text + "%d" % i) if form == "simple" else unit(text + "$1", [i]))
-        time.sleep(0.2)
+        conftest.arrived(conns)
         for c in conns:
             with proxy.dial() as k:
                 k.send(proto.cancel_request(c.pid, c.secret))
@@ -275,10 +276,10 @@ def test_statement_timeout_inside(proxy, folding):
     """The batch runs into it: then each of them does so by itself."""
     units = [simple(k) for k in range(1, N + 1)]
     conns = folding.connections(proxy, N)
-    tell(conns, "SET statement_timeout = '400ms'")
+    tell(conns, "SET statement_timeout = '2s'")
     prove(folding, conns, units)
     tell(conns, "BEGIN")
-    with folding.locked("item", settle=2):
+    with folding.locked("item", settle=0):
         for c, u in zip(conns, units):
             c.send(u)
         replies = [c.ready() for c in conns]

@@ -87,6 +87,31 @@ static void set(struct fixture *f, int i, const char *name, const char *value) {
     session_identity_set(&f->table, &f->s[i], &p, 1);
 }
 
+// Of the settings that begin with transaction_ this alone is no trait of the running transaction.
+static void prove_with_timeout(struct fixture *f, int i, const char *timeout, const char *isolation) {
+    struct session_identity *s = &f->s[i];
+    identity_proof_start(s);
+    put_row(s, "alice", "alice", "0");
+    proof_reader_next(&s->proof_reader);
+    put_row(s, "transaction_isolation", isolation, NULL);
+    put_row(s, "transaction_timeout", timeout, NULL);
+    proof_reader_next(&s->proof_reader);
+    identity_proof_end(&f->table, s, true);
+}
+
+Test(identity, transaction_timeout_counts) {
+    struct fixture f = setup();
+    prove_with_timeout(&f, 0, "0", "read committed");
+    prove_with_timeout(&f, 1, "0", "serializable");
+    cr_assert_eq(current(&f, 0), current(&f, 1));
+    teardown(&f);
+    f = setup();
+    prove_with_timeout(&f, 0, "0", "read committed");
+    prove_with_timeout(&f, 1, "2s", "read committed");
+    cr_assert_neq(current(&f, 0), current(&f, 1));
+    teardown(&f);
+}
+
 Test(identity, unproven_sessions_are_private) {
     struct fixture f = setup();
     cr_assert(current(&f, 0)->is_private);
