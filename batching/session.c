@@ -116,7 +116,7 @@ void session_destroy(struct session *s) {
 }
 
 // What was loaded ahead for its client is of no use to others unless they have asked for it.
-static bool is_lending(const struct session *s) {
+bool session_is_lending(const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         const struct owed *o = owed_at(s, i);
         if (o->kind == OWED_BATCH && (o->of.batch->n_left || !o->of.batch->ahead.home))
@@ -125,10 +125,32 @@ static bool is_lending(const struct session *s) {
     return false;
 }
 
+bool session_is_wanted(const struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_BATCH && o->of.batch->n_left && !o->of.batch->abandoned)
+            return true;
+    }
+    return false;
+}
+
+void session_client_ends(struct session *s) {
+    s->ending = s->terminating = true;
+    s->partial_since = 0;
+}
+
+bool session_end_is_due(struct session *s) {
+    if (!session_takes_client(s))
+        return false;
+    for (const struct lookup *l = s->first; l; l = l->next)
+        s->hold |= l->state != LOOKUP_SENT;
+    return !s->hold;
+}
+
 bool session_client_gone(struct session *s) {
-    s->client_gone = s->terminating = true;
+    s->client_gone = s->terminating = s->ending = true;
     session_drop_lookups(s);
-    bool lending = is_lending(s);
+    bool lending = session_is_lending(s);
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
         if (o->kind != OWED_LOOKUP && o->kind != OWED_CHECK)
@@ -138,6 +160,7 @@ bool session_client_gone(struct session *s) {
     }
     if (lending && !s->server_gone)
         session_relay_cancel(s);
+    session_settle(s);
     return lending;
 }
 
@@ -702,12 +725,9 @@ void session_settle(struct session *s) {
         s->held_full = false;
         resume = true;
     }
-    if (resume && !s->client_gone)
+    if (resume)
         e->effects->resume_client(s->owner);
-    bool lending = false;
-    for (unsigned i = 0; s->client_gone && i < s->owed.n; i++)
-        lending |= owed_at(s, i)->kind == OWED_BATCH;
-    if (s->client_gone && !lending)
+    if (s->client_gone && !session_is_lending(s))
         e->effects->finished(s->owner);
 }
 

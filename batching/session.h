@@ -162,7 +162,9 @@ struct session {
     bool in_unit;                          // a forwarded extended unit is open: no Sync yet
     bool force_forward;                    // the unit at the front waited long enough for its rest
     bool copying;                          // the client has sent CopyData since the last ReadyForQuery
-    bool terminating;                      // Terminate was forwarded, or the client is gone
+    bool terminating;                      // Terminate was forwarded, or the client's end has come
+    bool goodbye;                          // Terminate was forwarded
+    bool ending;                           // the client will send no more than is there
     bool client_gone, server_gone, failed; // failed: a malformed frame came, close
     bool backlogged;                       // set by the proxy: the client does not read; no lender, no member
     bool cancel_pending;                   // relay a cancel request when the client's own statement runs
@@ -246,9 +248,16 @@ static inline bool session_is_pipelining(const struct session *s) {
 // May the server be read although the client does not read? Only what is not for this client.
 bool session_server_is_lending(const struct session *s);
 
-// The client has closed. True: the server connection still owes others something; effects->finished tells
-// when it no longer does.
+// The client has closed its sending side: what waits for its rest is forwarded when it is next offered.
+void session_client_ends(struct session *s);
+// May the end be passed on now, when the session takes no more of the client's bytes? What came before it has
+// been sent, but for the beginning of a message. False: resume_client tells when to ask again.
+bool session_end_is_due(struct session *s);
+// The client has closed, and reads nothing either. True: the server connection still owes others something;
+// effects->finished tells when it no longer does.
 bool session_client_gone(struct session *s);
+bool session_is_lending(const struct session *s);
+bool session_is_wanted(const struct session *s); // it lends, and somebody still waits for it
 void session_server_gone(struct session *s);
 
 // A cancel request came. True: relay it to the server now.

@@ -755,7 +755,7 @@ static void note_other(struct feed *f, uint8_t type) {
             session_go_opaque(s);
         return;
     case F_TERMINATE:
-        s->terminating = true;
+        s->terminating = s->goodbye = true;
         return;
     case F_PASSWORD:
         return;

@@ -25,6 +25,7 @@ enum kind {
     KIND_INT,    // int
     KIND_TIME,   // uint64_t, microseconds
     KIND_SIZE,   // size_t, bytes
+    KIND_MODE,   // int: permissions of a file, in octal with a 0 in front
     KIND_CHOICE, // an enum: the position in words
     KIND_SWITCH  // a bool: the position in words, of two
 };
@@ -89,8 +90,10 @@ static const struct setting settings[] = {
      "PEM file of the certificate shown to clients"},
     {"pgfold.client_tls_key", TEXT(client_tls_key, "", 0, false, NULL),
      "PEM file of that certificate's private key"},
-    {"pgfold.drain_timeout", NUMBER(KIND_TIME, drain_timeout, "0", 0, DAY),
+    {"pgfold.drain_timeout", NUMBER(KIND_TIME, drain_timeout, "60s", 0, DAY),
      "how long running statements may take at shutdown; 0: no limit"},
+    {"pgfold.unix_socket_permissions", AT_START(KIND_MODE, unix_socket_permissions, "0777", 0, 0777),
+     "who may connect to a Unix socket, as chmod takes it"},
     {"batching.window", NUMBER(KIND_TIME, window, "0", 0, SECOND),
      "how long a lookup may wait for company; 0: to the end of the event loop's turn"},
     {"batching.max_keys", NUMBER(KIND_INT, max_keys, "500", 1, 10000), "keys in one batch"},
@@ -307,6 +310,23 @@ static bool set_number(struct loader *l, const struct setting *s, const char *te
     return true;
 }
 
+// As PostgreSQL reads an integer: decimal, unless it begins with 0 or 0x.
+static bool set_mode(struct loader *l, const struct setting *s, const char *text, struct place place) {
+    char *end = NULL;
+    unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 0) : 0;
+
+    if (!end || *end)
+        return fail(l, place,
+                    "%s: \"%.64s\" is not a file mode; write it as chmod takes it, octal with a 0 in front, "
+                    "for example 0770",
+                    s->name, text);
+    if (value > s->max)
+        return fail(l, place, "%s: %.64s is out of range; it can be 0000 to %04o, octal with a 0 in front",
+                    s->name, text, (unsigned)s->max);
+    *(int *)field_of(l->config, s) = (int)value;
+    return true;
+}
+
 static bool fail_for_word(struct loader *l, const struct setting *s, const char *text, struct place place) {
     char words[64] = "";
 
@@ -353,6 +373,9 @@ static bool set_value(struct loader *l, const struct setting *s, const char *tex
     case KIND_SIZE:
         ok = set_number(l, s, text, place);
         break;
+    case KIND_MODE:
+        ok = set_mode(l, s, text, place);
+        break;
     case KIND_CHOICE:
     case KIND_SWITCH:
         ok = set_word(l, s, text, place);
@@ -373,6 +396,9 @@ static const char *value_text(const struct config *c, const struct setting *s,
     case KIND_TIME:
     case KIND_SIZE:
         return units_write(units_of(s->kind), load_number(c, s), number);
+    case KIND_MODE:
+        snprintf(number, UNITS_TEXT_SIZE, "%04o", (unsigned)*(const int *)field_in(c, s));
+        return number;
     case KIND_CHOICE:
     case KIND_SWITCH:
         return load_word(c, s);

@@ -37,6 +37,7 @@ struct config {
     enum config_client_tls client_tls;
     char *client_tls_cert, *client_tls_key; // PEM files; "" when not set
     uint64_t drain_timeout;                 // SIGTERM: how long running units may take; 0 means no limit
+    int unix_socket_permissions;            // as chmod() takes them
     // [batching]
     uint64_t window;      // microseconds a lookup may wait for company; 0: until the loop turn's end
     int max_keys;         // keys in one batch

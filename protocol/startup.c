@@ -26,7 +26,7 @@ static bool params_well_formed(struct slice p) {
 static struct startup read_cancel(const struct frame *f) {
     // Protocol 3.2 allows secrets of 4 to 256 bytes; 3.0 has 4.
     if (f->body_len < 12 || f->body_len > 8 + 256)
-        return (struct startup){.kind = STARTUP_BAD};
+        return (struct startup){.kind = STARTUP_BAD, .silent = true};
     return (struct startup){
         .kind = STARTUP_CANCEL, .pid = get_u32(f->body + 4), .secret = {f->body + 8, f->body_len - 8}};
 }
@@ -36,9 +36,7 @@ struct startup startup_read(const struct frame *f) {
     if (code == CODE_CANCEL)
         return read_cancel(f);
     if (code == CODE_SSL || code == CODE_GSS)
-        return (struct startup){.kind = f->body_len != 4   ? STARTUP_BAD
-                                        : code == CODE_SSL ? STARTUP_SSL
-                                                           : STARTUP_GSS};
+        return (struct startup){.kind = code == CODE_SSL ? STARTUP_SSL : STARTUP_GSS}; // whatever its length
     // Only major version 3 has messages that we can read; minor versions are negotiated by the server.
     if (code >> 16 != 3 || f->body_len < 5 || f->body[f->body_len - 1] != 0)
         return (struct startup){.kind = STARTUP_BAD, .version = code};

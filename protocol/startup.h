@@ -13,6 +13,7 @@ enum startup_kind { STARTUP_SESSION, STARTUP_SSL, STARTUP_GSS, STARTUP_CANCEL, S
 
 struct startup {
     enum startup_kind kind;
+    bool silent;         // STARTUP_BAD: closed on without a word, as PostgreSQL does
     uint32_t version;    // STARTUP_SESSION: 196608 is 3.0
     struct slice params; // STARTUP_SESSION: name and value pairs, up to and without the last zero
     uint32_t pid;        // STARTUP_CANCEL

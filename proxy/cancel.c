@@ -53,8 +53,10 @@ static void cancel_end(struct cancel *c) {
     }
     if (client)
         link_close(client);
-    if (target && target->session)
+    if (target && target->session) {
+        proxy_tell_time(target->proxy);
         session_cancel_done(target->session);
+    }
 }
 
 // Writes the request, then reads until the server closes.
@@ -139,6 +141,7 @@ void cancel_from_client(struct link *l, uint32_t pid, struct slice secret) {
         HASH_FIND(hh, l->proxy->by_key, key.data, key.len, target);
     buf_free(&key);
     link_set_state(l, LINK_CANCEL);
+    proxy_tell_time(l->proxy);
     bool relay = target && target->session && target->state == LINK_READY && session_cancel(target->session);
     // A log-in that is under way has nothing to cancel; a key that is not known is dropped in silence, as
     // PostgreSQL does.

@@ -128,7 +128,7 @@ static void address_failed(struct connector *c, const char *why) {
 
 static const char *socket_reason(int error) {
     if (error == EMFILE || error == ENFILE)
-        return "too many open files: raise the limit on open files (ulimit -n, fs.file-max)";
+        return CONNECTOR_NO_DESCRIPTORS ": raise the limit on open files (ulimit -n, fs.file-max)";
     if (error == EAGAIN)
         return "the server's listen queue is full";
     return strerror(error);

@@ -18,6 +18,7 @@ struct connector;
 // connected (taken over by the callee, which copies the struct), `host_index` says which host and `address`
 // ("10.0.0.1:5432" or a socket's path) where; on failure stream is NULL and message says which hosts were
 // tried and why each failed.
+#define CONNECTOR_NO_DESCRIPTORS "too many open files" // in it: the fault is not the server's
 typedef void connector_done(void *arg, struct stream *stream, size_t host_index, const char *address,
                             const char *message);
 

@@ -13,6 +13,7 @@
 #include "proxy/link.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +23,7 @@
 
 #define KEEP_BUFFER 1024 // an empty buffer of at most this many bytes is kept
 
+static void side_flush(struct side *s);
 static void on_client(uv_poll_t *poll, int status, int events);
 static void on_server(uv_poll_t *poll, int status, int events);
 
@@ -96,7 +98,7 @@ static void on_poll_closed(uv_handle_t *handle) {
     free(handle);
 }
 
-static void side_close(struct side *s) {
+void side_close(struct side *s) {
     if (s->poll) {
         uv_poll_stop(s->poll);
         uv_close((uv_handle_t *)s->poll, on_poll_closed);
@@ -104,7 +106,7 @@ static void side_close(struct side *s) {
     }
     if (s->stream.fd >= 0)
         stream_close(&s->stream);
-    s->eof = true;
+    s->eof = s->broken = true;
 }
 
 static void unlist(struct link **list, struct link *l, size_t next_at) {
@@ -134,6 +136,7 @@ void link_close(struct link *l) {
     if (l->state == LINK_CLOSED)
         return;
     l->state = LINK_CLOSED;
+    proxy_tell_time(l->proxy);
     session_destroy(l->session);
     l->session = NULL;
     if (l->key) {
@@ -164,31 +167,56 @@ void link_close_server(struct link *l) {
     side_close(&l->server);
     buf_free(&l->server.in);
     buf_free(&l->server.out);
-    l->server.eof = l->server.read_wants_write = l->server.write_wants_read = false;
+    l->server.eof = l->server.broken = l->server.read_wants_write = l->server.write_wants_read = false;
+    l->end_passed = false;
 }
 
 void link_set_state(struct link *l, enum link_state state) {
     l->state = state;
 }
 
+// The server is not kept waiting for a client that reads slowly.
+static void end_server(struct link *l) {
+    proxy_tell_time(l->proxy);
+    if (l->session)
+        session_server_gone(l->session);
+    if (l->connector)
+        connector_cancel(l->connector);
+    l->connector = NULL;
+    side_flush(&l->server);
+    side_close(&l->server);
+    buf_free(&l->server.in);
+    buf_free(&l->server.out);
+}
+
 void link_close_when_sent(struct link *l) {
     if (l->state == LINK_CLOSED)
         return;
     l->state = LINK_CLOSING;
-    if (!l->client.out.len || l->client.eof)
+    l->since = proxy_now();
+    end_server(l);
+    if (!l->client.out.len || l->client.broken)
         link_close(l);
     else
         link_update(l);
 }
 
-void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint) {
+static void say_farewell(struct link *l, const char *sqlstate, const char *message, const char *hint) {
     struct buf b = buf_make(4096);
     write_error(&b, "FATAL", sqlstate, message, NULL, hint);
-    log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "client refused: %s", message);
-    l->proxy->refused++;
     link_to_client(l, b.data, b.len, false);
     buf_free(&b);
     link_close_when_sent(l);
+}
+
+void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint) {
+    log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "client refused: %s", message);
+    l->proxy->refused++;
+    say_farewell(l, sqlstate, message, hint);
+}
+
+void link_dismiss(struct link *l, const char *sqlstate, const char *message) {
+    say_farewell(l, sqlstate, message, NULL);
 }
 
 bool link_open_server(struct link *l, const struct stream *stream) {
@@ -206,39 +234,43 @@ static void mark_dirty(struct link *l) {
     l->proxy->dirty = l;
 }
 
-// Sends what it can; broken connections are noticed here and handled when the link is next looked at.
+// Sends what it can; broken connections are noticed here and handled when the link is next looked at. What
+// the peer said before is still there to be read, but for OpenSSL, which forbids it.
 static size_t side_send(struct side *s, const uint8_t *bytes, size_t len) {
     size_t sent = 0;
-    while (sent < len && !s->eof) {
+    while (sent < len && !s->broken) {
         ssize_t n = stream_write(&s->stream, bytes + sent, len - sent);
         if (n > 0) {
             sent += (size_t)n;
             continue;
         }
         s->write_wants_read = n == STREAM_WANT_READ;
-        if (n == STREAM_ERROR)
-            s->eof = true;
+        s->broken = n == STREAM_ERROR;
+        s->eof |= s->broken && s->stream.ssl;
         break;
     }
+    s->sent += sent;
     return sent;
 }
 
 static void side_flush(struct side *s) {
-    if (!s->out.len || s->eof)
+    if (!s->out.len)
         return;
     size_t sent = side_send(s, s->out.data, s->out.len);
     if (sent)
         buf_consume(&s->out, sent);
+    if (s->broken)
+        buf_reset(&s->out); // nobody will have it
     if (!s->out.len && s->out.cap > KEEP_BUFFER)
         buf_free(&s->out);
 }
 
-static bool is_backlogged(const struct link *l, const struct side *s) {
+bool link_is_backlogged(const struct link *l, const struct side *s) {
     return s->out.len > l->settings->config->session_buffer;
 }
 
 static void side_put(struct link *l, struct side *s, const uint8_t *bytes, size_t len, bool more) {
-    if (s->eof || l->state == LINK_CLOSED)
+    if (s->broken || !s->poll || l->state == LINK_CLOSED)
         return;
     if (!more && !s->out.len) {
         size_t sent = side_send(s, bytes, len);
@@ -248,9 +280,9 @@ static void side_put(struct link *l, struct side *s, const uint8_t *bytes, size_
             return;
     }
     buf_put(&s->out, bytes, len);
-    if (s->out.failed)
-        s->eof = true; // the ceiling, or no memory: a part of the stream is lost, so the connection is
-    if (is_backlogged(l, s))
+    if (s->out.failed) // the ceiling, or no memory: a part of the stream is lost, so the connection is
+        s->eof = s->broken = true;
+    if (link_is_backlogged(l, s))
         side_flush(s); // a peer that reads is not behind
     mark_dirty(l);
 }
@@ -258,17 +290,18 @@ static void side_put(struct link *l, struct side *s, const uint8_t *bytes, size_
 void link_to_client(struct link *l, const uint8_t *bytes, size_t len, bool more) {
     side_put(l, &l->client, bytes, len, more);
     if (l->session)
-        l->session->backlogged = is_backlogged(l, &l->client);
+        l->session->backlogged = link_is_backlogged(l, &l->client);
 }
 
 void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more) {
-    side_put(l, &l->server, bytes, len, more);
+    if (!l->end_passed) // else the server has read the last of this client
+        side_put(l, &l->server, bytes, len, more);
 }
 
 // ---- what is waited for
 
 static bool wants_client(const struct link *l) {
-    if (l->client.eof || l->half_closed || !l->client.poll)
+    if (l->client.eof || !l->client.poll)
         return false;
     switch (l->state) {
     case LINK_START:
@@ -276,13 +309,13 @@ static bool wants_client(const struct link *l) {
     case LINK_CANCEL:
         return true;
     case LINK_LOGIN:
-        return login_takes_client(l) && !is_backlogged(l, &l->server);
+        return login_takes_client(l) && !link_is_backlogged(l, &l->server);
     case LINK_READY:
         // A client that does not read its answers is not asked for more questions, as PostgreSQL does it.
-        return session_takes_client(l->session) && !is_backlogged(l, &l->server) &&
-               !is_backlogged(l, &l->client);
-    case LINK_CLOSING: // only to learn that it has closed
-        return !l->client.out.len;
+        return session_takes_client(l->session) && !link_is_backlogged(l, &l->server) &&
+               !link_is_backlogged(l, &l->client);
+    case LINK_LENDING: // what it sent before it left
+        return session_takes_client(l->session) && !link_is_backlogged(l, &l->server);
     default:
         return false;
     }
@@ -293,9 +326,9 @@ static bool wants_server(const struct link *l) {
         return false;
     switch (l->state) {
     case LINK_LOGIN:
-        return !is_backlogged(l, &l->client);
+        return !link_is_backlogged(l, &l->client);
     case LINK_READY:
-        return !is_backlogged(l, &l->client) || session_server_is_lending(l->session);
+        return !link_is_backlogged(l, &l->client) || session_server_is_lending(l->session);
     case LINK_LENDING:
         return true;
     default:
@@ -303,17 +336,20 @@ static bool wants_server(const struct link *l) {
     }
 }
 
-// `unsent`: bytes wait for the socket; those that wait for the end of the turn are sent there.
+// `unsent`: bytes wait for the socket; those that wait for the end of the turn are sent there. A side that is
+// waited for in neither direction still tells when it hangs up: epoll says that with any other event, and out
+// of band data, of which there are none, are one that does not come.
 static void side_wait(struct side *s, bool read, bool unsent, uv_poll_cb callback) {
     int events = 0;
     if (!s->poll)
         return;
+    unsent = unsent && !s->broken;
     if (read || (s->write_wants_read && unsent))
         events |= UV_READABLE;
     if ((unsent && !s->write_wants_read) || (read && s->read_wants_write))
         events |= UV_WRITABLE;
-    if (s->eof)
-        events = 0;
+    if (!events && !s->broken)
+        events = UV_PRIORITIZED;
     if (events == s->events)
         return;
     s->events = events;
@@ -327,82 +363,23 @@ void link_update(struct link *l) {
     if (l->state == LINK_CLOSED)
         return;
     if (l->session)
-        l->session->backlogged = is_backlogged(l, &l->client);
+        l->session->backlogged = link_is_backlogged(l, &l->client);
+    bool ends = l->client.eof && !l->end_passed && l->server.poll && !l->server.out.len;
     side_wait(&l->client, wants_client(l), l->client.out.len && !l->dirty, on_client);
-    side_wait(&l->server, wants_server(l), l->server.out.len && !l->dirty, on_server);
-}
-
-// ---- the end of a side
-
-// The client has gone. What it sent before is still owed to the server if it said goodbye, and what its
-// connection runs for others is still owed to them.
-static void client_ended(struct link *l) {
-    bool goodbye = l->session && l->session->terminating;
-    bool lending = l->session && !l->server.eof && session_client_gone(l->session);
-    if (!l->session || l->server.eof || (!goodbye && !lending)) {
-        link_close(l);
-        return;
-    }
-    l->goodbye = goodbye;
-    side_flush(&l->server);
-    if (!lending && !l->server.out.len && !l->server.stream.ssl)
-        shutdown(l->server.stream.fd, SHUT_WR);
-    l->state = LINK_LENDING;
-    buf_free(&l->client.in);
-    buf_free(&l->client.out);
-    side_close(&l->client);
-    link_update(l);
-}
-
-// The server has gone. The client gets what it has said, then the end.
-static void server_ended(struct link *l) {
-    if (l->state == LINK_LENDING || l->state == LINK_CLOSING) {
-        link_close(l);
-        return;
-    }
-    if (l->session)
-        session_server_gone(l->session);
-    if (l->state == LINK_LOGIN || l->state == LINK_READY)
-        link_close_when_sent(l);
-}
-
-// A client may close its sending side and read what it has asked for. (One that has crashed looks the same
-// until something is written to it.) After Terminate the server closes; otherwise the end is where nothing
-// more is owed, or can be understood.
-static bool half_close_is_over(const struct link *l) {
-    const struct session *s = l->session;
-    if (!l->half_closed || s->terminating)
-        return false;
-    bool owed = s->n_forward || s->n_lookups || s->hold || s->held_full;
-    return !owed || s->opaque || s->in_unit || s->copying;
-}
-
-// Broken connections are noticed while writing, where nothing may be closed; here is where it happens.
-static void link_settle(struct link *l) {
-    if (l->state == LINK_CLOSED)
-        return;
-    bool over = l->state == LINK_READY && half_close_is_over(l);
-    if ((l->client.eof || (over && !l->client.out.len)) && l->state != LINK_LENDING)
-        client_ended(l);
-    else if (l->server.poll && l->server.eof)
-        server_ended(l);
-    else if (l->session && l->session->failed && l->state == LINK_READY)
-        link_close_when_sent(l);
-    else if (l->state == LINK_CLOSING && !l->client.out.len)
-        link_close(l);
-    else
-        link_update(l);
+    side_wait(&l->server, wants_server(l), (l->server.out.len || (ends && l->end_waits)) && !l->dirty,
+              on_server);
 }
 
 // ---- reading
 
 static size_t take_from_client(struct link *l, const uint8_t *bytes, size_t len) {
-    l->proxy->engine->now = proxy_now();
+    proxy_tell_time(l->proxy);
     switch (l->state) {
     case LINK_START:
     case LINK_LOGIN:
         return login_from_client(l, bytes, len);
     case LINK_READY:
+    case LINK_LENDING:
         return session_from_client(l->session, bytes, len);
     case LINK_CONNECTING:
     case LINK_CLIENT_TLS:
@@ -413,7 +390,7 @@ static size_t take_from_client(struct link *l, const uint8_t *bytes, size_t len)
 }
 
 static size_t take_from_server(struct link *l, const uint8_t *bytes, size_t len) {
-    l->proxy->engine->now = proxy_now();
+    proxy_tell_time(l->proxy);
     switch (l->state) {
     case LINK_LOGIN:
         return login_from_server(l, bytes, len);
@@ -446,10 +423,8 @@ static ssize_t read_once(struct link *l, struct side *s, take_function *take) {
     struct proxy *p = l->proxy;
     bool fresh = !s->in.len;
     size_t room = login_needs_exact_read(l) ? 1024 : PROXY_READ_SIZE;
-    if (!fresh && !buf_reserve(&s->in, room)) {
-        s->eof = true;
-        return STREAM_EOF;
-    }
+    if (!fresh && !buf_reserve(&s->in, room))
+        return STREAM_ERROR;
     uint8_t *to = fresh ? p->read_buffer : s->in.data + s->in.len;
     ssize_t n = stream_read(&s->stream, to, room);
     s->read_wants_write = n == STREAM_WANT_WRITE;
@@ -464,7 +439,7 @@ static ssize_t read_once(struct link *l, struct side *s, take_function *take) {
     if (l->state != LINK_CLOSED && taken < (size_t)n) {
         buf_put(&s->in, to + taken, (size_t)n - taken);
         if (s->in.failed)
-            s->eof = true;
+            return STREAM_ERROR;
     }
     return n;
 }
@@ -489,11 +464,18 @@ static void side_read(struct link *l, struct side *s, take_function *take,
         return;
     if (n > 0 && s == &l->client && l->session && session_is_pipelining(l->session))
         stream_acknowledge(&s->stream);
-    if (n == STREAM_EOF && s == &l->client && l->state == LINK_READY)
-        l->half_closed = true;
-    else if (n == STREAM_EOF || n == STREAM_ERROR)
+    if (n == STREAM_EOF || n == STREAM_ERROR) {
         s->eof = true;
+        s->broken |= n == STREAM_ERROR;
+        if (s == &l->client)
+            link_note_end(l);
+    }
     note_partial(l);
+}
+
+bool link_feed_leftover(struct link *l) {
+    feed_leftover(l, &l->client, take_from_client);
+    return l->state != LINK_CLOSED;
 }
 
 void link_feed_client(struct link *l) {
@@ -519,22 +501,35 @@ void link_feed_server(struct link *l) {
 // read takes, and the error only comes behind them.
 static int after_poll_error(struct side *s) {
     s->events = 0;
+    s->broken = true;
     return UV_READABLE | UV_WRITABLE;
+}
+
+// Of a side that was waited for in neither direction.
+static void note_hang_up(struct side *s) {
+    struct pollfd p = {.fd = s->stream.fd};
+    uint8_t urgent;
+    if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
+        s->broken = true;
+    else if (recv(s->stream.fd, &urgent, 1, MSG_OOB) < 0) // of no meaning to anybody
+        return;
 }
 
 static void on_client(uv_poll_t *poll, int status, int events) {
     struct link *l = poll->data;
     if (status < 0)
         events = after_poll_error(&l->client);
+    if (events & UV_PRIORITIZED)
+        note_hang_up(&l->client);
     if (l->state == LINK_CLIENT_TLS) {
         login_client_tls(l);
         return;
     }
     if (events & UV_WRITABLE || l->client.write_wants_read) {
-        bool was_backlogged = is_backlogged(l, &l->client);
+        bool was_backlogged = link_is_backlogged(l, &l->client);
         side_flush(&l->client);
-        bool drained = was_backlogged && !is_backlogged(l, &l->client);
-        if (drained && l->server.poll)
+        bool drained = was_backlogged && !link_is_backlogged(l, &l->client);
+        if (drained && l->server.poll && l->state != LINK_CLOSED)
             link_feed_server(l);
         if (drained && l->state == LINK_READY)
             link_feed_client(l);
@@ -552,10 +547,12 @@ static void on_server(uv_poll_t *poll, int status, int events) {
     struct link *l = poll->data;
     if (status < 0)
         events = after_poll_error(&l->server);
+    if (events & UV_PRIORITIZED)
+        note_hang_up(&l->server);
     if (events & UV_WRITABLE || l->server.write_wants_read) {
-        bool was_backlogged = is_backlogged(l, &l->server);
+        bool was_backlogged = link_is_backlogged(l, &l->server);
         side_flush(&l->server);
-        if (was_backlogged && !is_backlogged(l, &l->server) && l->client.poll)
+        if (was_backlogged && !link_is_backlogged(l, &l->server))
             link_feed_client(l);
         if (l->state == LINK_CLOSED)
             return;
@@ -589,7 +586,8 @@ void link_check_partial(struct proxy *p) {
     while (l) {
         struct link *next = l->next_partial;
         l->partial = false;
-        if (l->session && session_partial_expired(l->session, proxy_now()))
+        proxy_tell_time(p);
+        if (l->session && session_partial_expired(l->session, p->engine->now))
             link_feed_client(l);
         else
             note_partial(l);

@@ -14,9 +14,11 @@
 //   LOGIN       the log-in is relayed
 //   READY       a session: bytes go through the engine
 //   CANCEL      a cancel request is on its way; the client waits for the end of the connection
-//   CLOSING     the client gets what is still buffered for it, then both sides close
-//   LENDING     the client is gone; the server connection still runs something, or takes what the client sent
-//   before it left
+//   CLOSING     the client gets what is still buffered for it, the server's side is closed already
+//   LENDING     the client is gone; the server connection still takes what the client sent before it left, or
+//   runs something for others
+//
+// A client's end is a byte of its stream, passed on in its place: ending.c.
 #ifndef PGFOLD_PROXY_LINK_H
 #define PGFOLD_PROXY_LINK_H
 
@@ -42,7 +44,9 @@ enum link_state {
 struct side {
     struct stream stream;
     uv_poll_t *poll;                         // NULL when not open; freed by its close callback
-    bool eof;                                // the peer has closed or the connection is broken
+    bool eof;                                // nothing more comes: all that the peer said has been read
+    bool broken;                             // nothing that is written arrives: what is put here is dropped
+    uint64_t sent;                           // bytes
     bool read_wants_write, write_wants_read; // TLS
     int events;                              // what poll waits for
     struct buf in;                           // bytes read and not yet taken
@@ -69,8 +73,11 @@ struct link {
     bool counted;        // in n_sessions
     bool dirty, partial; // stands in the proxy's list of that name
     bool resume;         // the client's left-over bytes shall be looked at again
-    bool goodbye;        // LENDING: the client has sent Terminate, so the server will close
-    bool half_closed;    // the client will send no more, but may still read
+    bool end_passed;     // the server knows that the client will send no more
+    bool end_waits;      // it is told when its socket takes more
+    bool aborted;        // the client has reset its connection
+    uint64_t since;      // microseconds: when something last went on of what the link's end waits for
+    uint64_t seen;       // bytes sent then
     struct link *next, *previous, *next_dirty, *next_partial; // CLOSED: `next` in the graveyard
 };
 
@@ -84,24 +91,36 @@ void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more)
 
 // Ends the link with a message for the client (an ErrorResponse; hint may be NULL).
 void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint);
-void link_close(struct link *l);           // both sides, now
+void link_dismiss(struct link *l, const char *sqlstate, const char *message); // not the client's fault
+void link_close(struct link *l);                                              // both sides, now
 void link_close_when_sent(struct link *l); // once the client has what is buffered for it
 
 bool link_open_server(struct link *l, const struct stream *stream); // takes the stream over
 void link_close_server(struct link *l);                             // to try another one
 void link_feed_client(struct link *l); // bytes that were left over are looked at again
 void link_feed_server(struct link *l);
-void link_update(struct link *l); // what is waited for, after anything changed
+void link_update(struct link *l);        // what is waited for, after anything changed
+bool link_feed_leftover(struct link *l); // the client's, without a look at what follows; false: closed
+bool link_is_backlogged(const struct link *l, const struct side *s);
+void side_close(struct side *s);
 void link_flush_dirty(struct proxy *p);
 void link_check_partial(struct proxy *p);
 void link_bury(struct proxy *p); // frees closed links; no callback of theirs may be running
+
+// ---- ending.c
+void link_settle(struct link *l);               // after anything happened to it: is it to end?
+void link_note_end(struct link *l);             // the client has said all that it will say
+void link_expire(struct link *l, uint64_t now); // once a second
+// pgfold has been stopping for so many microseconds: is there something that may end first?
+bool link_is_busy(const struct link *l, uint64_t drained_for);
 
 // ---- login.c
 void login_start(struct link *l);
 size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len);
 size_t login_from_server(struct link *l, const uint8_t *bytes, size_t len);
 bool login_takes_client(const struct link *l);
-void login_client_tls(struct link *l); // the client's socket is ready during its handshake
+bool login_end_is_due(const struct link *l); // may the client's end be passed on?
+void login_client_tls(struct link *l);       // the client's socket is ready during its handshake
 bool login_direct_tls(
     struct link *l); // first byte of a connection: direct TLS? True when it was taken care of
 void login_free(struct link *l);

@@ -115,8 +115,14 @@ static bool open_unix(struct proxy *p, const char *dir, const char *port, char *
             close(fd);
         return false;
     }
-    chmod(addr.sun_path,
-          0777); // as PostgreSQL's unix_socket_permissions: who may log in is the server's decision
+    // Nobody can connect before listen().
+    if (chmod(addr.sun_path, (mode_t)p->settings->config->unix_socket_permissions) != 0) {
+        snprintf(err, err_size, "could not set permissions of Unix socket \"%s\": %s", addr.sun_path,
+                 strerror(errno));
+        close(fd);
+        unlink(addr.sun_path);
+        return false;
+    }
     return listener_add(p, fd, addr.sun_path, err, err_size);
 }
 

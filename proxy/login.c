@@ -134,12 +134,17 @@ static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
 static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address,
                          const char *message);
 
+static void refuse_for_descriptors(struct link *l) {
+    link_refuse(l, "53300", "pgfold has no file descriptors left",
+                "Raise the limit on open files (ulimit -n, LimitNOFILE).");
+}
+
 static void connect_server(struct link *l, size_t first_host) {
     link_set_state(l, LINK_CONNECTING);
     l->connector =
         connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
     if (!l->connector)
-        link_refuse(l, "53000", "could not connect to the server: out of memory or file descriptors", NULL);
+        refuse_for_descriptors(l); // or memory, which nobody runs out of first
     else
         link_update(l);
 }
@@ -148,6 +153,10 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
                          const char *message) {
     struct link *l = arg;
     l->connector = NULL;
+    if (!stream && message && strstr(message, CONNECTOR_NO_DESCRIPTORS)) {
+        refuse_for_descriptors(l);
+        return;
+    }
     if (!stream) {
         char text[1024];
         snprintf(text, sizeof text, "could not connect to the server: %s",
@@ -206,14 +215,23 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
     connect_server(l, 0);
 }
 
+// "ereport(FATAL) stuff is sent to the client, so only use it if that's what you want": what cannot be a
+// packet of PostgreSQL's is logged and closed on without a word (ProcessStartupPacket).
+static void close_on_packet(struct link *l, const char *why) {
+    log_event(&l->proxy->log, LOG_LEVEL_INFO, l->id, "client closed on: %s", why);
+    link_close(l);
+}
+
 static void refuse_packet(struct link *l, const struct startup *s) {
     char text[128];
-    if (s->version && s->version >> 16 != 3) {
+    if (s->silent) {
+        close_on_packet(l, "invalid length of startup packet"); // of a cancel request
+    } else if (s->version >> 16 != 3) {
         snprintf(text, sizeof text, "unsupported frontend protocol %u.%u: pgfold supports 3.0 to 3.2",
                  s->version >> 16, s->version & 0xffff);
         link_refuse(l, "0A000", text, NULL);
     } else {
-        link_refuse(l, "08P01", "invalid startup packet layout", NULL);
+        link_refuse(l, "08P01", "invalid startup packet layout: expected terminator as last byte", NULL);
     }
 }
 
@@ -227,7 +245,7 @@ static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t l
     case FRAME_INCOMPLETE:
         return 0;
     case FRAME_MALFORMED:
-        link_refuse(l, "08P01", "invalid length of startup packet", NULL);
+        close_on_packet(l, "invalid length of startup packet");
         return len;
     case FRAME_OK:
         break;
@@ -261,6 +279,14 @@ static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t l
 
 bool login_takes_client(const struct link *l) {
     return l->client.in.len < MAX_LOGIN_MESSAGE;
+}
+
+// Its next message can only be the one that the server asks for, and not all of it will come. What else it
+// has sent waits for the end of the log-in.
+bool login_end_is_due(const struct link *l) {
+    struct frame f;
+    const struct buf *in = &l->client.in;
+    return !in->len || frame_read(in->data, in->len, &f) == FRAME_INCOMPLETE;
 }
 
 static bool binding_is_denied(struct link *l, const struct frame *f) {

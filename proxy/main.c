@@ -210,7 +210,8 @@ static void on_tick(uv_timer_t *timer) {
     cancel_tick(p, now);
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
-        if (login_is_late(l, now))
+        link_expire(l, now);
+        if (l->state != LINK_CLOSED && login_is_late(l, now))
             link_refuse(l, "57014", "canceling authentication due to timeout",
                         "Raise login_timeout in pgfold's configuration if the log-in needs longer.");
     }
@@ -277,31 +278,22 @@ static void stop(struct proxy *p, const char *why) {
     uv_stop(p->loop);
 }
 
-static bool link_is_busy(const struct link *l) {
-    if (l->state == LINK_READY)
-        return l->session->owed.n || l->session->n_lookups || l->session->in_unit || l->session->txn != 'I' ||
-               l->client.out.len || l->server.out.len || l->session->opaque;
-    return l->state == LINK_CLOSING || l->state == LINK_LENDING || l->state == LINK_CANCEL;
-}
-
 // Idle clients are told to go, as PostgreSQL does at a fast shutdown; busy ones may end what they are at.
 static void stop_if_drained(struct proxy *p) {
     const struct application *a = (const struct application *)p;
-    uint64_t limit = p->settings->config->drain_timeout;
-    bool busy = false, late = limit && proxy_now() > a->drain_started + limit;
+    uint64_t limit = p->settings->config->drain_timeout, lasts = proxy_now() - a->drain_started;
+    bool busy = false, late = limit && lasts > limit;
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
-        if (!late && link_is_busy(l)) {
+        if (!late && link_is_busy(l, lasts))
             busy = true;
-            continue;
-        }
-        if (l->state == LINK_READY)
-            link_refuse(l, "57P01", "terminating connection because pgfold is shutting down", NULL);
+        else if (l->state == LINK_READY && !l->session->server_skip) // not into the middle of a message
+            link_dismiss(l, "57P01", "terminating connection because pgfold is shutting down");
         else
             link_close(l);
     }
     link_bury(p);
-    if (!busy && !p->n_cancels)
+    if (late || (!busy && !p->n_cancels))
         stop(p, "stopped");
 }
 

@@ -33,11 +33,7 @@ static bool relay_cancel(void *owner) {
 }
 
 static void finished(void *owner) {
-    struct link *l = owner;
-    if (l->goodbye)
-        return;           // the server closes when it has done what the client sent before
-    l->server.eof = true; // nothing more is wanted from it
-    list_dirty(l);
+    list_dirty(owner); // nothing of ours keeps the connection any more: ending.c
 }
 
 // What the engine says is a sentence, or the text of a shape without its constants.
@@ -67,6 +63,7 @@ const struct engine_effects relay_effects = {
 
 void relay_start(struct link *l, struct slice startup_params, bool opaque) {
     struct slice address = {(const uint8_t *)l->address, strlen(l->address)};
+    proxy_tell_time(l->proxy);
     l->session = session_create(l->proxy->engine, l, address, startup_params, opaque);
     if (l->session)
         link_set_state(l, LINK_READY);

@@ -49,7 +49,14 @@ static int plain_handshake(struct stream *s) {
     return 1;
 }
 
-static const struct stream_ops plain_ops = {plain_read, plain_write, plain_handshake};
+static int plain_finish(struct stream *s) {
+    if (shutdown(s->fd, SHUT_WR) == 0)
+        return 1;
+    s->saved_errno = errno;
+    return STREAM_ERROR;
+}
+
+static const struct stream_ops plain_ops = {plain_read, plain_write, plain_handshake, plain_finish};
 
 static void tls_prepare(void) {
     ERR_clear_error();
@@ -125,7 +132,17 @@ static int tls_handshake(struct stream *s) {
     return result;
 }
 
-static const struct stream_ops tls_ops = {tls_read, tls_write, tls_handshake};
+// A close_notify ends our direction alone: SSL_read() goes on working behind it.
+static int tls_finish(struct stream *s) {
+    tls_prepare();
+    int rc = SSL_shutdown(s->ssl);
+    if (rc >= 0)
+        return plain_finish(s);
+    int result = tls_result(s, rc);
+    return result == STREAM_EOF ? plain_finish(s) : result;
+}
+
+static const struct stream_ops tls_ops = {tls_read, tls_write, tls_handshake, tls_finish};
 
 void stream_init_plain(struct stream *s, int fd) {
     *s = (struct stream){.ops = &plain_ops, .fd = fd};
@@ -246,6 +263,11 @@ void stream_error(const struct stream *s, char *out, size_t size) {
 // close.
 static bool may_say_goodbye(const struct stream *s) {
     return s->saved_errno == 0 && s->saved_tls_error == 0 && SSL_is_init_finished(s->ssl);
+}
+
+void stream_abort(const struct stream *s) {
+    struct linger reset = {.l_onoff = 1};
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
 void stream_close(struct stream *s) {

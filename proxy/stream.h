@@ -26,6 +26,7 @@ struct stream_ops {
     ssize_t (*read)(struct stream *s, void *to, size_t len);
     ssize_t (*write)(struct stream *s, const void *from, size_t len);
     int (*handshake)(struct stream *s); // 1: done; STREAM_WANT_READ, STREAM_WANT_WRITE or STREAM_ERROR
+    int (*finish)(struct stream *s);    // the same
 };
 
 struct stream {
@@ -52,11 +53,17 @@ static inline ssize_t stream_read(struct stream *s, void *to, size_t len) {
 static inline ssize_t stream_write(struct stream *s, const void *from, size_t len) {
     return s->ops->write(s, from, len);
 }
+// Tells the peer that nothing more will be written, behind all that was; it can still be read from. The same
+// results as those of a handshake.
+static inline int stream_finish(struct stream *s) {
+    return s->ops->finish(s);
+}
 // Acknowledges what was read now, not with the answer to it: a peer that has not set TCP_NODELAY keeps its
 // next statements back until then (RFC 896). tcp(7), TCP_QUICKACK; nothing where there is no such thing.
 void stream_acknowledge(const struct stream *s);
 bool stream_has_buffered(const struct stream *s); // decrypted bytes wait that poll() cannot see
 void stream_error(const struct stream *s, char *out, size_t size); // the last error as a phrase
-void stream_close(struct stream *s); // close_notify tried once, without waiting; idempotent
+void stream_abort(const struct stream *s); // closing it will look like the end of a crashed peer
+void stream_close(struct stream *s);       // close_notify tried once, without waiting; idempotent
 
 #endif

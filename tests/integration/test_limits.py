@@ -2,7 +2,9 @@
 """Limits, and the life of the process: who is turned away and how, draining, reloading."""
 import os
 import re
+import resource
 import signal
+import stat
 import subprocess
 import time
 
@@ -270,3 +272,48 @@ def test_nothing_secret_is_logged(start_pgfold):
         c.ask(proto.query("SELECT name FROM item WHERE name = 'a very private value'"))
         c.ask(proto.unit("SELECT name FROM item WHERE name = $1", ["another private value"]))
     assert "sesame" not in p.log() and "private value" not in p.log()
+
+
+def test_drain_refuses_nobody(start_pgfold):
+    """An idle client that is told to go has done nothing wrong."""
+    p = start_pgfold()
+    conns = [p.connect() for _ in range(5)]
+    p.signal(signal.SIGTERM)
+    for c in conns:
+        assert [e["C"] for e in proto.errors(c.to_end())] == ["57P01"]
+    assert exits(p) == 0
+    assert "client refused" not in p.log() and "refused 0," in p.log()
+
+
+def limit_files(p, n):
+    hard = resource.prlimit(p.process.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(p.process.pid, resource.RLIMIT_NOFILE, (n, hard))
+
+
+def test_no_descriptors_for_the_server(start_pgfold):
+    """The hint is about pgfold's own limit, not about the server."""
+    p = start_pgfold()
+    with p.connect() as c:
+        limit_files(p, max(int(n) for n in os.listdir("/proc/%d/fd" % p.process.pid)) + 2)  # one more
+        e = refused(p, "53300")
+        assert "descriptors" in e["M"] and "ulimit" in e["H"] and "server" not in e["H"], e
+        assert c.value("SELECT 1") == "1"
+        limit_files(p, 1000)
+    with p.connect() as c:
+        assert c.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("text,mode", [(None, 0o777), ("0770", 0o770), ("0700", 0o700), ("448", 0o700), ("0", 0)])
+def test_unix_socket_permissions(start_pgfold, text, mode):
+    old = os.umask(0o077)
+    try:
+        p = start_pgfold({"pgfold.unix_socket_permissions": text} if text else None)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(os.stat(p.unix).st_mode) == mode
+
+
+@pytest.mark.parametrize("text,says", [("777", "0000 to 0777"), ("0999", "not a file mode"), ("rwx", "not a file mode"), ("-1", "not a file mode")])
+def test_bad_unix_socket_permissions(text, says):
+    done = command("--check-config", "--set", "pgfold.unix_socket_permissions=" + text)
+    assert done.returncode != 0 and says in done.stderr and text in done.stderr

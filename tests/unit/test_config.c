@@ -102,7 +102,8 @@ Test(config, defaults) {
     cr_assert_eq(c->client_tls, CLIENT_TLS_DISABLE);
     cr_assert_str_eq(c->client_tls_cert, "");
     cr_assert_str_eq(c->client_tls_key, "");
-    cr_assert_eq(c->drain_timeout, 0);
+    cr_assert_eq(c->drain_timeout, 60000000);
+    cr_assert_eq(c->unix_socket_permissions, 0777);
     cr_assert_eq(c->window, 0);
     cr_assert_eq(c->max_keys, 500);
     cr_assert_eq(c->max_in_flight, 2);
@@ -139,7 +140,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 33);
+    cr_assert_eq(i, 34);
     config_destroy(defaults);
 }
 
@@ -199,7 +200,7 @@ Test(config, each_kind_of_value) {
                                "mode = observe\nlog_level = debug\nlog_format = json\nmax_clients = 1000000\n"
                                "login_timeout = 2min\nmax_startup_packet = 20000\nsession_buffer = 1GB\n"
                                "client_tls = require\nclient_tls_cert = /c.pem\nclient_tls_key = /k.pem\n"
-                               "drain_timeout = 30 s\n"
+                               "drain_timeout = 30 s\nunix_socket_permissions = 0770\n"
                                "[batching]\n"
                                "window = 500us\nmax_keys = 1\nmax_in_flight = 64\nmax_answer = 1kB\n"
                                "timeout = 0\nvet_max_age = 5ms\n"
@@ -220,6 +221,7 @@ Test(config, each_kind_of_value) {
     cr_assert_str_eq(c->client_tls_cert, "/c.pem");
     cr_assert_str_eq(c->client_tls_key, "/k.pem");
     cr_assert_eq(c->drain_timeout, 30000000);
+    cr_assert_eq(c->unix_socket_permissions, 0770);
     cr_assert_eq(c->window, 500);
     cr_assert_eq(c->max_keys, 1);
     cr_assert_eq(c->max_in_flight, 64);
@@ -233,6 +235,18 @@ Test(config, each_kind_of_value) {
     cr_assert_eq(c->ahead_session, 1024 * 1024);
     cr_assert_eq(c->ahead_memory, 1024 * 1024 * 1024);
     config_destroy(c);
+}
+
+// As PostgreSQL reads an integer.
+Test(config, permissions_in_any_base) {
+    static const char *const texts[] = {"0700", "448", "0x1c0"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "[pgfold]\nunix_socket_permissions = %s\n", texts[i]);
+        struct config *c = create(text);
+        cr_expect_eq(c->unix_socket_permissions, 0700, "%s", texts[i]);
+        config_destroy(c);
+    }
 }
 
 Test(config, units) {
@@ -432,6 +446,23 @@ Test(config, refused_files) {
                                              "example 64kB"},
         {"[pgfold]\nsession_buffer = 100\n",
          "f.ini:2: pgfold.session_buffer: 100 is out of range; it can be 16kB to 1GB"},
+        {"[pgfold]\nunix_socket_permissions = 777\n", "f.ini:2: pgfold.unix_socket_permissions: 777 is out "
+                                                      "of range; it can be 0000 to 0777, octal with a 0 "
+                                                      "in front"},
+        {"[pgfold]\nunix_socket_permissions = 01777\n",
+         "f.ini:2: pgfold.unix_socket_permissions: 01777 is out of range; it can be 0000 to 0777, octal with "
+         "a 0 "
+         "in front"},
+        {"[pgfold]\nunix_socket_permissions = 0778\n", "f.ini:2: pgfold.unix_socket_permissions: \"0778\" is "
+                                                       "not a file mode; write it as chmod takes it, octal "
+                                                       "with a 0 in front, for example 0770"},
+        {"[pgfold]\nunix_socket_permissions = rwxrwx---\n",
+         "f.ini:2: pgfold.unix_socket_permissions: \"rwxrwx---\" is not a file mode; write it as chmod takes "
+         "it, "
+         "octal with a 0 in front, for example 0770"},
+        {"[pgfold]\nunix_socket_permissions = -1\n", "f.ini:2: pgfold.unix_socket_permissions: \"-1\" is not "
+                                                     "a file mode; write it as chmod takes it, octal with "
+                                                     "a 0 in front, for example 0770"},
         {"[batching]\nmax_keys = 0\n", "f.ini:2: batching.max_keys: 0 is out of range; it can be 1 to 10000"},
         {"[batching]\nmax_keys = 10001\n",
          "f.ini:2: batching.max_keys: 10001 is out of range; it can be 1 to 10000"},

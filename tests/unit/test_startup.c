@@ -31,7 +31,7 @@ static const struct {
     {"an empty name", LIT("\0\3\0\0\0a\0\0"), STARTUP_BAD},
     {"nothing behind the version", LIT("\0\3\0\0"), STARTUP_BAD},
     {"SSLRequest", LIT("\x04\xd2\x16\x2f"), STARTUP_SSL},
-    {"SSLRequest with more", LIT("\x04\xd2\x16\x2f\0"), STARTUP_BAD},
+    {"SSLRequest with more", LIT("\x04\xd2\x16\x2f\0"), STARTUP_SSL},
     {"GSSENCRequest", LIT("\x04\xd2\x16\x30"), STARTUP_GSS},
     {"CancelRequest", LIT("\x04\xd2\x16\x2e\0\0\0\1\1\2\3\4"), STARTUP_CANCEL},
     {"CancelRequest without a key", LIT("\x04\xd2\x16\x2e\0\0\0\1"), STARTUP_BAD},
