@@ -363,12 +363,14 @@ static bool columns_fit(const struct batch *b, const struct lookup *l) {
     return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
 }
 
-void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
+void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key) {
     bool fits = columns_fit(b, l);
     // A client that does not read must not make us keep its answers: alone, they wait in the server.
     // In an aborted transaction it fails.
     if (fits && !l->session->backlogged && l->session->txn != 'E') {
         e->counters.folded++;
+        if (b->ahead.home)
+            ahead_served(b, key);
         if (!l->session->answered_since)
             l->session->answered_since = e->now ? e->now : 1;
         answer(e, b, l, key);
@@ -386,7 +388,7 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trust
     l->batch = NULL;
     if (l->check == CHECK_FOLDED)
         check_member(e, b, i);
-    else if (b->failed || !trusted)
+    else if (b->failed || !trusted || (b->ahead.home && !ahead_may_end(b, l)))
         session_run_alone(l->session, l);
     else
         engine_answer(e, b, l, b->member_key[i]);

@@ -129,7 +129,7 @@ bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
 void engine_run_lookup(struct lookup *l);                   // as it was sent, now; may free it
 void engine_start_batch(struct engine *e, struct batch *b); // of no member: counted, not sent yet
 // Answers it from an ended batch, or has it run alone. It is a member of none.
-void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key);
+void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key);
 // Others' connections have answered for the session for so long that its own must have a turn.
 bool engine_is_forgotten(const struct engine *e, const struct session *s);
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
