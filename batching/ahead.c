@@ -160,6 +160,7 @@ static uint32_t key_cost(const struct group *g, const struct association *a) {
 // A lookup of a loop, however it is answered: `a` is where its key was found.
 static void earn(struct ahead *a, struct shape *s, uint32_t value) {
     budget_earn(&s->budget, value);
+    budget_earn(&a->engine->aheads.vets, value);
     if (a->session)
         budget_earn(&a->session->ahead_budget, value);
 }
@@ -227,13 +228,13 @@ static bool is_current(const struct ahead *a, const struct batch *b) {
 // What no write has made stale is not looked at again for those writes.
 static bool is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {
     const struct engine_limits *l = &a->engine->limits;
-    uint64_t now = a->engine->now;
     if (!is_current(a, b))
         return false;
     if (session_snapshot_is_fixed(s))
         return true;
-    uint64_t since = a->last_answer > b->started ? a->last_answer : b->started; // no pause before it matters
-    if (now > since + l->ahead_gap || now > b->started + l->ahead_age ||
+    uint64_t since = a->last_answer > s->last_answer ? a->last_answer : s->last_answer;
+    since = since > b->started ? since : b->started; // no pause before it matters
+    if (engine_waited(a->engine, since) > l->ahead_gap || a->engine->now > b->started + l->ahead_age ||
         database_has_changed(s->database, b->ahead.seq, &b->group->writers))
         return false;
     b->ahead.seq = s->database->seq;
@@ -379,7 +380,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     }
     use(a);
     note_given(l->session);
-    a->last_answer = e->now;
+    a->last_answer = e->aheads.last_answer = e->now;
     if (!b->ahead.ended) {
         l->joined = true;
         if (!batch_join(b, l, hit->key))
@@ -415,12 +416,18 @@ bool ahead_has_list(const struct session *s) {
 // It is worth a question whose answer others can use, too, or many lookups.
 static bool may_vet(struct session *s) {
     unsigned doubled = s->apart_vets < APART_DOUBLED ? s->apart_vets : APART_DOUBLED;
-    if (s->identity.state == IDENTITY_PROVEN)
+    struct budget *vets = &s->engine->aheads.vets;
+    if (!budget_keys(vets, BUDGET_VETS, 0, BUDGET_VET))
+        return false;
+    if (s->identity.state == IDENTITY_PROVEN) {
+        budget_spend(vets, BUDGET_VET);
         return true;
+    }
     if (++s->apart < (unsigned)APART_VETTED << doubled)
         return false;
     s->apart_vets++;
     s->apart_costs = false;
+    budget_spend(vets, BUDGET_VET);
     return true;
 }
 
@@ -620,6 +627,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!s->engine->aheads.newest || !is_on(s) || s->first != l || l->next || l->pipeline || !may_load(s) ||
         (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
+    budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
@@ -717,7 +725,7 @@ void ahead_ended(struct engine *e, struct batch *b) {
         return;
     }
     if (b->ahead.n_used) // who waited for it was answered now
-        a->last_answer = e->now;
+        a->last_answer = e->aheads.last_answer = e->now;
     b->ahead.ended = true;
     b->ahead.bytes = batch_bytes(b);
     b->ahead.next = a->held;
@@ -729,8 +737,9 @@ void ahead_ended(struct engine *e, struct batch *b) {
 }
 
 void ahead_answered(struct session *s) {
+    s->last_answer = s->engine->now;
     if (s->ahead)
-        s->ahead->last_answer = s->engine->now;
+        s->ahead->last_answer = s->engine->aheads.last_answer = s->engine->now;
 }
 
 // ---- recording what the client is told
@@ -814,7 +823,6 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     } else if (s->ahead) {
         trail_end(&s->ahead->trail);
         if (f->type == B_READY_FOR_QUERY) {
-            s->ahead->last_answer = s->engine->now;
             use(s->ahead);
             charge(s->ahead);
             trim(s->ahead, s->engine->limits.ahead_memory);
@@ -829,6 +837,11 @@ void ahead_expire(struct engine *e) {
         forget(e->aheads.oldest);
 }
 
+// At the end of a loop's longest pause there is nothing to do; but only who asks to be woken then can tell
+// how late that was.
 uint64_t ahead_deadline(const struct engine *e) {
-    return e->aheads.oldest ? e->aheads.oldest->last_used + IDLE + 1 : UINT64_MAX;
+    uint64_t gap = e->aheads.last_answer + e->limits.ahead_gap;
+    if (!e->aheads.oldest)
+        return UINT64_MAX;
+    return gap > e->now ? gap : e->aheads.oldest->last_used + IDLE + 1;
 }

@@ -30,6 +30,7 @@
 #define PGFOLD_BATCHING_AHEAD_H
 
 #include "batching/batch.h"
+#include "batching/budget.h"
 #include "batching/trail.h"
 
 struct engine;
@@ -71,7 +72,7 @@ struct ahead {
     uint64_t barren;       // id of the group for which nothing was left to load,
     uint64_t barren_since; // as long as the trail's last result is this one
     bool barren_both_ways; // also among the rows before
-    uint64_t last_answer;  // microseconds: of the loop's
+    uint64_t last_answer;  // microseconds: of the loop's, over whatever connection
     uint64_t last_used;    // microseconds
     size_t held_bytes, charged;
 };
@@ -79,6 +80,8 @@ struct ahead {
 struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
+    uint64_t last_answer; // microseconds: of any session that something may be held for
+    struct budget vets;   // questions about statements that may be loops', and what they brought
     uint8_t
         unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many
 };
@@ -127,7 +130,7 @@ void ahead_served(struct batch *b, uint32_t key);
 // A batch that was loaded ahead has ended and its members are answered; takes it.
 void ahead_ended(struct engine *e, struct batch *b);
 
-// Another lookup than one of the loop's own is answered, or one of them by another batch: the loop goes on.
+// The client has been answered, whatever it had asked: what it waited for is no pause of its own.
 void ahead_answered(struct session *s);
 void ahead_unref(struct ahead *a); // takes NULL
 

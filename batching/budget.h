@@ -17,6 +17,8 @@
 #define BUDGET_SHARE   6u  // of that, earned by each of them
 #define BUDGET_SHAPE   (32 * BUDGET_LOOKUP)
 #define BUDGET_SESSION (64 * BUDGET_LOOKUP)
+#define BUDGET_VET     (16 * BUDGET_LOOKUP) // what a question about a statement costs
+#define BUDGET_VETS    (32 * BUDGET_VET)
 
 struct budget {
     uint32_t spent;

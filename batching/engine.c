@@ -500,8 +500,29 @@ static void start_proofs(struct engine *e) {
     }
 }
 
-void engine_turn(struct engine *e, uint64_t now) {
+void engine_sleeps(struct engine *e, uint64_t now, uint64_t due) {
+    struct vigil *v = &e->vigil;
+    *v = (struct vigil){.asleep = true, .woke_before = v->woke, .slept = now, .due = due > now ? due : now};
+}
+
+void engine_wakes(struct engine *e, uint64_t now) {
     e->now = now;
+    if (e->vigil.asleep)
+        e->vigil.woke = now;
+    e->vigil.asleep = false;
+}
+
+uint64_t engine_waited(const struct engine *e, uint64_t since) {
+    const struct vigil *v = &e->vigil;
+    if (!v->slept)
+        return e->now > since ? e->now - since : 0;
+    uint64_t before = v->woke_before > since ? v->woke_before - since : 0;
+    uint64_t from = v->slept > since ? v->slept : since, until = v->woke < v->due ? v->woke : v->due;
+    return before + (until > from ? until - from : 0);
+}
+
+void engine_turn(struct engine *e, uint64_t now) {
+    engine_wakes(e, now);
     expire_batches(e);
     ahead_give_back_stalled(e);
     await_expire(e);

@@ -62,6 +62,15 @@ struct engine_effects {
     void (*log)(void *ctx, enum reason reason, uint64_t session, const char *message);
 };
 
+// The loop's last waits for events, for telling a pause of a client's from pgfold's own. All zero where
+// nobody says when it waits.
+struct vigil {
+    bool asleep;
+    uint64_t woke_before; // of the wait before: what had not come by then came later
+    uint64_t slept, due;  // the last one began, and was to end at the latest
+    uint64_t woke;        // and has ended: what comes in this turn had come by then
+};
+
 struct engine_counters {
     uint64_t forwarded[REASON_COUNT]; // units forwarded, by reason
     uint64_t lookups;                 // units recognised as lookups
@@ -87,6 +96,7 @@ struct engine {
     const struct engine_effects *effects;
     void *ctx;           // for effects->log
     uint64_t now;        // microseconds
+    struct vigil vigil;  // when the loop has waited for events
     uint64_t generation; // of the definitions: counts statements that may have changed one
     struct shape_cache shapes;
     struct identity_table identities;
@@ -114,6 +124,9 @@ void engine_set_limits(struct engine *e,
 
 void engine_turn(struct engine *e, uint64_t now);
 uint64_t engine_deadline(const struct engine *e); // UINT64_MAX: none
+// The loop waits for events from now on, until `due` at the latest; and it goes on.
+void engine_sleeps(struct engine *e, uint64_t now, uint64_t due);
+void engine_wakes(struct engine *e, uint64_t now);
 
 // ---- for batching/session*.c
 
@@ -137,5 +150,8 @@ void engine_note_alone(struct engine *e, const struct lookup *l); // its answer 
 void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery came, or its connection was lost
 void engine_abandon_batch(struct batch *b, const char *why); // its members run alone; why: static
 void engine_definitions_changed(struct engine *e);
+// Microseconds from `since` to the arrival of what is at hand, as far as they are none of pgfold's own: of a
+// turn in which it was busy, or woken later than it wanted, it cannot be known when something came.
+uint64_t engine_waited(const struct engine *e, uint64_t since);
 
 #endif

@@ -191,7 +191,8 @@ struct session {
     unsigned apart;                         // lookups that were accepted apart since then
     bool apart_costs;                       // since then one that nobody has vetted dropped what was held
     unsigned apart_vets, apart_given;       // the catalogue asked for it alone, and answers that this brought
-    uint64_t ahead_since;                   // engine time: when it last did more than read
+    uint64_t ahead_since;                   // engine time: when it last did more than read,
+    uint64_t last_answer;                   // and when its client was last answered
     struct database *database;              // that it is logged in to; a reference
     struct pending_writes writes;           // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them

@@ -397,7 +397,7 @@ static void link_settle(struct link *l) {
 // ---- reading
 
 static size_t take_from_client(struct link *l, const uint8_t *bytes, size_t len) {
-    l->proxy->engine->now = proxy_now();
+    engine_wakes(l->proxy->engine, proxy_now());
     switch (l->state) {
     case LINK_START:
     case LINK_LOGIN:
@@ -413,7 +413,7 @@ static size_t take_from_client(struct link *l, const uint8_t *bytes, size_t len)
 }
 
 static size_t take_from_server(struct link *l, const uint8_t *bytes, size_t len) {
-    l->proxy->engine->now = proxy_now();
+    engine_wakes(l->proxy->engine, proxy_now());
     switch (l->state) {
     case LINK_LOGIN:
         return login_from_server(l, bytes, len);
