@@ -57,6 +57,7 @@ static struct ahead *ahead_of(struct session *s) {
     a->engine = s->engine;
     a->session = s;
     trail_init(&a->trail, s->engine->limits.ahead_session / 2);
+    a->trail.serial = s->lists;
     list_push(&s->engine->aheads, a);
     use(a);
     charge(a);
@@ -76,7 +77,7 @@ static void give_up(struct ahead *a, struct batch *b, bool stale) {
     unsigned unused = b->n_keys - b->ahead.n_used;
     *(stale ? &e->counters.ahead_stale : &e->counters.ahead_unused) += unused;
     if (association)
-        association_ended(association, e->now, b->n_keys, b->ahead.n_used, b->ahead.late);
+        association_ended(association, e->now, b->n_keys - b->ahead.asked, b->ahead.n_served, b->ahead.late);
     b->group->held--;
     batch_destroy(b);
     ahead_unref(a);
@@ -106,6 +107,7 @@ static void forget(struct ahead *a) {
     drop_all(a, false);
     trail_clear(&a->trail);
     list_remove(&a->engine->aheads, a);
+    a->session->lists = a->trail.serial;
     a->session->ahead = NULL;
     a->session = NULL;
     charge(a);
@@ -143,13 +145,77 @@ void ahead_session_gone(struct session *s) {
         forget(s->ahead);
 }
 
+// ---- what it may cost
+
+// What the batch's statement and its keys cost the server. In a transaction a SAVEPOINT and its RELEASE come
+// with it.
+static uint32_t statement_cost(const struct session *s) {
+    return (s->txn == 'I' ? 1 : 2) * BUDGET_LOOKUP;
+}
+
+static uint32_t key_cost(const struct group *g, const struct association *a) {
+    return budget_key_cost(g->shape->guard.lone, a->cost);
+}
+
+// A lookup of a loop, however it is answered: `a` is where its key was found.
+static void earn(struct ahead *a, struct shape *s, uint32_t value) {
+    budget_earn(&s->budget, value);
+    budget_earn(&a->engine->aheads.vets, value);
+    if (a->session)
+        budget_earn(&a->session->ahead_budget, value);
+}
+
+static unsigned affordable(const struct session *s, const struct ahead *a, const struct group *g,
+                           const struct association *association) {
+    uint32_t statement = statement_cost(s), key = key_cost(g, association);
+    unsigned shape = budget_keys(&g->shape->budget, BUDGET_SHAPE, statement, key);
+    unsigned session = budget_keys(&a->session->ahead_budget, BUDGET_SESSION, statement, key);
+    return shape < session ? shape : session;
+}
+
+static void spend(const struct session *s, struct ahead *a, struct batch *b,
+                  struct association *association) {
+    b->ahead.key_cost = key_cost(b->group, association);
+    uint64_t cost = statement_cost(s) + (uint64_t)(b->n_keys - b->ahead.asked) * b->ahead.key_cost;
+    budget_spend(&b->group->shape->budget, cost);
+    budget_spend(&a->session->ahead_budget, cost);
+    association_sent(association, s->engine->now);
+}
+
+void ahead_served(struct batch *b, uint32_t key) {
+    struct association *association = association_of(b);
+    if (b->ahead.asked && key == b->n_keys - 1)
+        return; // it would have been a statement in any case
+    b->ahead.n_served++;
+    earn(b->ahead.home, b->group->shape, BUDGET_LOOKUP + b->ahead.key_cost);
+    if (association)
+        association_served(association);
+}
+
 // ---- what may be given
 
-static bool is_on(const struct session *s) {
+// Are its statements outside transactions SERIALIZABLE? The server must see each of them then.
+static bool is_serializable(struct session *s) {
+    struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
+    if (!i || s->identity.state != IDENTITY_PROVEN)
+        return true;
+    if (s->serial_of != i->id) {
+        enum identity_isolation level = session_identity_isolation(&s->identity);
+        s->serial = level == ISOLATION_SERIALIZABLE || level == ISOLATION_UNKNOWN;
+        s->serial_of = i->id;
+    }
+    return s->serial;
+}
+
+static bool is_allowed(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
     if (l->lookahead == LOOKAHEAD_OFF || l->observe || l->verify || l->check_one_in == 1)
         return false;
     return l->lookahead == LOOKAHEAD_BOUNDED || session_snapshot_is_fixed(s);
+}
+
+static bool is_on(struct session *s) {
+    return is_allowed(s) && (s->txn != 'I' || !is_serializable(s));
 }
 
 // Loaded in the same state of the session, by what is known of the statement now.
@@ -162,13 +228,13 @@ static bool is_current(const struct ahead *a, const struct batch *b) {
 // What no write has made stale is not looked at again for those writes.
 static bool is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {
     const struct engine_limits *l = &a->engine->limits;
-    uint64_t now = a->engine->now;
     if (!is_current(a, b))
         return false;
     if (session_snapshot_is_fixed(s))
         return true;
-    uint64_t since = a->last_answer > b->started ? a->last_answer : b->started; // no pause before it matters
-    if (now > since + l->ahead_gap || now > b->started + l->ahead_age ||
+    uint64_t since = a->last_answer > s->last_answer ? a->last_answer : s->last_answer;
+    since = since > b->started ? since : b->started; // no pause before it matters
+    if (engine_waited(a->engine, since) > l->ahead_gap || a->engine->now > b->started + l->ahead_age ||
         database_has_changed(s->database, b->ahead.seq, &b->group->writers))
         return false;
     b->ahead.seq = s->database->seq;
@@ -258,7 +324,18 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
     return found;
 }
 
-bool ahead_find(struct session *s, struct group *g, const struct slice *raw, struct ahead_hit *hit) {
+// Who asks again without having read a list with the key since wants to know what has changed.
+static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit, uint32_t lists) {
+    const struct association *association = association_of(hit->batch);
+    return s->ahead && association && predict_has_read(&s->ahead->trail, g, hit->keys, association, lists);
+}
+
+bool ahead_may_end(struct batch *b, const struct lookup *l) {
+    return !l->joined || is_fresh(b->ahead.home, l->session, b);
+}
+
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
+                struct ahead_hit *hit) {
     unsigned i = 0;
     bool found = false;
     if (!g->held || g->state != GROUP_READY || !group_read_key(g, raw, hit->keys))
@@ -275,7 +352,8 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, str
         s->engine->counters.ahead_stale += here && found;
         found |= here;
     }
-    bool may = is_on(s) && !s->n_lookups && !engine_is_forgotten(s->engine, s);
+    bool may = found && is_on(s) && !s->n_lookups && !engine_is_forgotten(s->engine, s) &&
+               (!asked || may_again(s, g, hit, *asked));
     s->engine->counters.ahead_stale += found && !may;
     return found && may;
 }
@@ -293,14 +371,18 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct engine *e = a->engine;
     struct association *association = association_of(b);
     e->counters.ahead_answers++;
+    if (b->ahead.recorded)
+        trail_note_read(&a->trail, b->ahead.recorded);
+    b->ahead.recorded = 0;
     if (association && !b->ahead.grown && 2 * b->ahead.n_used >= b->n_keys) {
         association_grow(association, e->limits.ahead_keys);
         b->ahead.grown = true;
     }
     use(a);
     note_given(l->session);
-    a->last_answer = e->now;
+    a->last_answer = e->aheads.last_answer = e->now;
     if (!b->ahead.ended) {
+        l->joined = true;
         if (!batch_join(b, l, hit->key))
             session_run_alone(l->session, l);
         return;
@@ -319,7 +401,7 @@ static bool may_load(const struct session *s) {
 }
 
 bool ahead_may_be_apart(const struct session *s) {
-    return is_on(s) && session_is_apart(s);
+    return is_allowed(s) && session_is_apart(s);
 }
 
 bool ahead_has_list(const struct session *s) {
@@ -334,12 +416,18 @@ bool ahead_has_list(const struct session *s) {
 // It is worth a question whose answer others can use, too, or many lookups.
 static bool may_vet(struct session *s) {
     unsigned doubled = s->apart_vets < APART_DOUBLED ? s->apart_vets : APART_DOUBLED;
-    if (s->identity.state == IDENTITY_PROVEN)
+    struct budget *vets = &s->engine->aheads.vets;
+    if (!budget_keys(vets, BUDGET_VETS, 0, BUDGET_VET))
+        return false;
+    if (s->identity.state == IDENTITY_PROVEN) {
+        budget_spend(vets, BUDGET_VET);
         return true;
+    }
     if (++s->apart < (unsigned)APART_VETTED << doubled)
         return false;
     s->apart_vets++;
     s->apart_costs = false;
+    budget_spend(vets, BUDGET_VET);
     return true;
 }
 
@@ -418,7 +506,8 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
                             const struct key *keys) {
     const struct engine *e = s->engine;
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
-    unsigned max = association_window(guess->association, e->now, age_limit(s), most);
+    unsigned paid = affordable(s, a, g, guess->association);
+    unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || is_loading(a, g) || is_barren(a, g, guess->turns) ||
         !engine_may_look_ahead(e, g->shape->parsed))
@@ -453,6 +542,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     a->loading = b;
     e->counters.ahead_batches++;
     e->counters.ahead_keys += b->n_keys - b->ahead.asked;
+    spend(s, a, b, association);
     use(a);
     engine_start_batch(e, b);
     session_run_batch(s, b); // may end it
@@ -537,6 +627,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!s->engine->aheads.newest || !is_on(s) || s->first != l || l->next || l->pipeline || !may_load(s) ||
         (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
+    budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
@@ -548,6 +639,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct ahead *a = locate(s, g, l->keys, !apart && engine_has_company(g), &guess);
     if (!a)
         return;
+    earn(a, g->shape, BUDGET_SHARE);
     struct batch *b = gather(s, a, g, &guess, l->keys);
     if (!b)
         return;
@@ -591,8 +683,9 @@ void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t 
 
 // ---- what has come
 
-// The rows are a result from which keys may be predicted, as if they had come one after the other.
-static void record(struct ahead *a, const struct batch *b) {
+// The rows are a result from which keys may be predicted, as if they had come one after the other. The client
+// has read it when it was given some of it.
+static void record(struct ahead *a, struct batch *b) {
     const struct group *g = b->group;
     struct trail_columns c;
     if (a->trail.recorder.on || a->trail.recorder.result ||
@@ -601,12 +694,15 @@ static void record(struct ahead *a, const struct batch *b) {
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
     c.group = g->id;
+    c.unread = !b->ahead.n_served;
+    uint64_t before = a->trail.serial;
     trail_begin(&a->trail, &c);
     for (uint32_t key = 0; key < b->n_keys; key++)
         for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
             trail_row(&a->trail, b->data.data + b->rows[row - 1].at + FRAME_HEADER,
                       b->rows[row - 1].len - FRAME_HEADER);
     trail_end(&a->trail);
+    b->ahead.recorded = c.unread && a->trail.serial != before ? a->trail.serial : 0;
 }
 
 static void unlink_loading(struct ahead *a, struct batch *b) {
@@ -629,7 +725,7 @@ void ahead_ended(struct engine *e, struct batch *b) {
         return;
     }
     if (b->ahead.n_used) // who waited for it was answered now
-        a->last_answer = e->now;
+        a->last_answer = e->aheads.last_answer = e->now;
     b->ahead.ended = true;
     b->ahead.bytes = batch_bytes(b);
     b->ahead.next = a->held;
@@ -641,8 +737,9 @@ void ahead_ended(struct engine *e, struct batch *b) {
 }
 
 void ahead_answered(struct session *s) {
+    s->last_answer = s->engine->now;
     if (s->ahead)
-        s->ahead->last_answer = s->engine->now;
+        s->ahead->last_answer = s->engine->aheads.last_answer = s->engine->now;
 }
 
 // ---- recording what the client is told
@@ -726,7 +823,6 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     } else if (s->ahead) {
         trail_end(&s->ahead->trail);
         if (f->type == B_READY_FOR_QUERY) {
-            s->ahead->last_answer = s->engine->now;
             use(s->ahead);
             charge(s->ahead);
             trim(s->ahead, s->engine->limits.ahead_memory);
@@ -741,6 +837,11 @@ void ahead_expire(struct engine *e) {
         forget(e->aheads.oldest);
 }
 
+// At the end of a loop's longest pause there is nothing to do; but only who asks to be woken then can tell
+// how late that was.
 uint64_t ahead_deadline(const struct engine *e) {
-    return e->aheads.oldest ? e->aheads.oldest->last_used + IDLE + 1 : UINT64_MAX;
+    uint64_t gap = e->aheads.last_answer + e->limits.ahead_gap;
+    if (!e->aheads.oldest)
+        return UINT64_MAX;
+    return gap > e->now ? gap : e->aheads.oldest->last_used + IDLE + 1;
 }

@@ -15,7 +15,7 @@
 //   - the loop has not paused for longer than limits.ahead_gap, and the batch was sent at most
 //   limits.ahead_age ago.
 //     In a transaction whose snapshot stays the same, neither matters, nor do others' writes;
-//   - its key was not asked for, since the result that predicted it had come.
+//   - its session has not asked for it since it has read a list with its key (asked.h).
 //
 // Two ways lead from a lookup to its coming keys: the catalogue says that the column that held the key is one
 // that supplies it (group->links), or two lookups of the shape have followed the same column. Each such
@@ -30,6 +30,7 @@
 #define PGFOLD_BATCHING_AHEAD_H
 
 #include "batching/batch.h"
+#include "batching/budget.h"
 #include "batching/trail.h"
 
 struct engine;
@@ -52,6 +53,8 @@ struct association {
     uint32_t cost;             // nanoseconds for one key, moving average
     uint64_t last_asked;       // microseconds
     unsigned failures;         // batches in a row of which hardly any key was asked for
+    unsigned unserved;         // batches sent since one of them has answered a lookup
+    uint64_t last_sent;        // microseconds: of the last batch
     uint64_t last_ended;       // microseconds: of the last of them
     uint64_t off_until, pause; // nothing is loaded before; the next pause
 };
@@ -69,7 +72,7 @@ struct ahead {
     uint64_t barren;       // id of the group for which nothing was left to load,
     uint64_t barren_since; // as long as the trail's last result is this one
     bool barren_both_ways; // also among the rows before
-    uint64_t last_answer;  // microseconds: of the loop's
+    uint64_t last_answer;  // microseconds: of the loop's, over whatever connection
     uint64_t last_used;    // microseconds
     size_t held_bytes, charged;
 };
@@ -77,6 +80,8 @@ struct ahead {
 struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
+    uint64_t last_answer; // microseconds: of any session that something may be held for
+    struct budget vets;   // questions about statements that may be loops', and what they brought
     uint8_t
         unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many
 };
@@ -90,9 +95,10 @@ struct ahead_hit {
 };
 
 // Is the lookup with these key values (as sent, by the group's parts) loaded, or being loaded? The answer
-// counts as used then.
-bool ahead_find(struct session *s, struct group *g, const struct slice *raw, struct ahead_hit *hit)
-    __attribute__((warn_unused_result));
+// counts as used then. `asked`: it was asked for before, when the session had read so many lists (see
+// asked.h); NULL: it was not.
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
+                struct ahead_hit *hit) __attribute__((warn_unused_result));
 // The lookup is answered by it, now or when its batch ends. The lookup is in its session's order, and in no
 // queue.
 void ahead_give(const struct ahead_hit *hit, struct lookup *l);
@@ -115,10 +121,16 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart); // may free 
 // there is none.
 bool ahead_join_checked(struct lookup *l) __attribute__((warn_unused_result));
 
+// The batch has ended: may its member be answered with it? One that joined it while it was under way may only
+// with what is fresh now.
+bool ahead_may_end(struct batch *b, const struct lookup *l);
+// A lookup was answered with what a batch has loaded for this key.
+void ahead_served(struct batch *b, uint32_t key);
+
 // A batch that was loaded ahead has ended and its members are answered; takes it.
 void ahead_ended(struct engine *e, struct batch *b);
 
-// Another lookup than one of the loop's own is answered, or one of them by another batch: the loop goes on.
+// The client has been answered, whatever it had asked: what it waited for is no pause of its own.
 void ahead_answered(struct session *s);
 void ahead_unref(struct ahead *a); // takes NULL
 

@@ -62,6 +62,7 @@ struct lookup {
     struct key keys[KEY_MAX_PARTS];  // when has_key
     bool has_key;
     bool followed;          // ahead.h has looked at it
+    bool joined;            // a batch that was loaded ahead, while it was under way
     struct ahead *loop;     // whose loop it belongs to; a reference, NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these
@@ -80,11 +81,14 @@ struct batch_ahead {
     uint64_t seq;         // of the database's writes, up to which none has made it stale
     unsigned association; // index into the shape's
     unsigned n_used;
-    bool *used; // by key: asked for
-    bool ended; // held
-    bool asked; // the key of the lookup that it was loaded for is in it, too
-    bool late;  // the loop came for more of it when it had become stale
-    bool grown; // the association was told that it served
+    unsigned n_served; // lookups that were answered with what was loaded for them
+    bool *used;        // by key: asked for
+    bool ended;        // held
+    bool asked;        // the key of the lookup that it was loaded for is in it, too
+    bool late;         // the loop came for more of it when it had become stale
+    bool grown;        // the association was told that it served
+    uint32_t key_cost; // of each of them, see budget.h
+    uint64_t recorded; // serial of the result in home's trail that nothing was given of yet; 0: none
     size_t bytes;
 };
 

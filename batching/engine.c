@@ -368,12 +368,14 @@ static bool columns_fit(const struct batch *b, const struct lookup *l) {
     return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
 }
 
-void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
+void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key) {
     bool fits = columns_fit(b, l);
     // A client that does not read must not make us keep its answers: alone, they wait in the server.
     // In an aborted transaction it fails.
     if (fits && !l->session->backlogged && l->session->txn != 'E') {
         e->counters.folded++;
+        if (b->ahead.home)
+            ahead_served(b, key);
         if (!l->session->answered_since)
             l->session->answered_since = e->now ? e->now : 1;
         answer(e, b, l, key);
@@ -391,7 +393,7 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trust
     l->batch = NULL;
     if (l->check == CHECK_FOLDED)
         check_member(e, b, i);
-    else if (b->failed || !trusted)
+    else if (b->failed || !trusted || (b->ahead.home && !ahead_may_end(b, l)))
         session_run_alone(l->session, l);
     else
         engine_answer(e, b, l, b->member_key[i]);
@@ -509,8 +511,29 @@ static void start_proofs(struct engine *e) {
     }
 }
 
-void engine_turn(struct engine *e, uint64_t now) {
+void engine_sleeps(struct engine *e, uint64_t now, uint64_t due) {
+    struct vigil *v = &e->vigil;
+    *v = (struct vigil){.asleep = true, .woke_before = v->woke, .slept = now, .due = due > now ? due : now};
+}
+
+void engine_wakes(struct engine *e, uint64_t now) {
     e->now = now;
+    if (e->vigil.asleep)
+        e->vigil.woke = now;
+    e->vigil.asleep = false;
+}
+
+uint64_t engine_waited(const struct engine *e, uint64_t since) {
+    const struct vigil *v = &e->vigil;
+    if (!v->slept)
+        return e->now > since ? e->now - since : 0;
+    uint64_t before = v->woke_before > since ? v->woke_before - since : 0;
+    uint64_t from = v->slept > since ? v->slept : since, until = v->woke < v->due ? v->woke : v->due;
+    return before + (until > from ? until - from : 0);
+}
+
+void engine_turn(struct engine *e, uint64_t now) {
+    engine_wakes(e, now);
     expire_batches(e);
     ahead_give_back_stalled(e);
     await_expire(e);

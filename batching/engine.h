@@ -62,6 +62,15 @@ struct engine_effects {
     void (*log)(void *ctx, enum reason reason, uint64_t session, const char *message);
 };
 
+// The loop's last waits for events, for telling a pause of a client's from pgfold's own. All zero where
+// nobody says when it waits.
+struct vigil {
+    bool asleep;
+    uint64_t woke_before; // of the wait before: what had not come by then came later
+    uint64_t slept, due;  // the last one began, and was to end at the latest
+    uint64_t woke;        // and has ended: what comes in this turn had come by then
+};
+
 struct engine_counters {
     uint64_t forwarded[REASON_COUNT]; // units forwarded, by reason
     uint64_t lookups;                 // units recognised as lookups
@@ -87,6 +96,7 @@ struct engine {
     const struct engine_effects *effects;
     void *ctx;           // for effects->log
     uint64_t now;        // microseconds
+    struct vigil vigil;  // when the loop has waited for events
     uint64_t generation; // of the definitions: counts statements that may have changed one
     uint64_t
         shadowed; // the one with which a table's name came to mean another one, the old one being still there
@@ -116,6 +126,9 @@ void engine_set_limits(struct engine *e,
 
 void engine_turn(struct engine *e, uint64_t now);
 uint64_t engine_deadline(const struct engine *e); // UINT64_MAX: none
+// The loop waits for events from now on, until `due` at the latest; and it goes on.
+void engine_sleeps(struct engine *e, uint64_t now, uint64_t due);
+void engine_wakes(struct engine *e, uint64_t now);
 
 // ---- for batching/session*.c
 
@@ -131,7 +144,7 @@ bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
 void engine_run_lookup(struct lookup *l);                   // as it was sent, now; may free it
 void engine_start_batch(struct engine *e, struct batch *b); // of no member: counted, not sent yet
 // Answers it from an ended batch, or has it run alone. It is a member of none.
-void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key);
+void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key);
 // Others' connections have answered for the session for so long that its own must have a turn.
 bool engine_is_forgotten(const struct engine *e, const struct session *s);
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
@@ -140,5 +153,8 @@ void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery ca
 void engine_abandon_batch(struct batch *b, const char *why); // its members run alone; why: static
 void engine_definitions_changed(struct engine *e);
 void engine_names_shadowed(struct engine *e); // the same, and what is prepared may go on with the old tables
+// Microseconds from `since` to the arrival of what is at hand, as far as they are none of pgfold's own: of a
+// turn in which it was busy, or woken later than it wanted, it cannot be known when something came.
+uint64_t engine_waited(const struct engine *e, uint64_t since);
 
 #endif

@@ -271,16 +271,43 @@ static bool is_supplier(const struct group *g, unsigned part, struct trail_resul
     return is_linked(g, part, &r->columns.columns[column]) || trail_target(r, g->id, column, false);
 }
 
+// The first part that comes from a column.
+static unsigned lead_of(const struct group *g, const struct association *a) {
+    unsigned lead = 0;
+    while (lead + 1 < g->n_parts && !a->origin[lead])
+        lead++;
+    return lead;
+}
+
+bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys,
+                      const struct association *a, uint64_t lists) {
+    uint8_t scratch[2 * TRAIL_MAX_TEXT];
+    struct key value;
+    uint32_t row;
+    unsigned lead = lead_of(g, a);
+    enum trail_kind kind = trail_kind_of(g->parts[lead].type);
+    if (!plain_value(&keys[lead], scratch, &value))
+        return false;
+    for (struct trail_result *r = t->results; r; r = r->next) {
+        if (r->serial <= lists || r->columns.unread || !trail_is_whole(t, r))
+            continue;
+        for (unsigned i = 0; i < r->columns.n; i++)
+            if (r->columns.columns[i].kind == kind && !is_echo(g, lead, r, i) &&
+                (trail_origin(r, i) == a->origin[lead] || is_supplier(g, lead, r, i)) &&
+                trail_find_row(t, r, i, &value, &row))
+                return true;
+    }
+    return false;
+}
+
 // Noted in every result that may predict it again.
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) {
     struct association *a = &g->shape->associations[association];
     uint8_t scratch[2 * TRAIL_MAX_TEXT];
     struct key value;
-    unsigned lead = 0;
+    unsigned lead = lead_of(g, a);
     *guess = (struct guess){.trail = t, .association = a};
-    while (lead + 1 < g->n_parts && !a->origin[lead])
-        lead++;
     if (!plain_value(&keys[lead], scratch, &value))
         return false;
     guess->lead = lead;
@@ -406,10 +433,36 @@ static uint32_t average(uint32_t old, uint64_t value) {
     return old ? (uint32_t)((old * 7u + v) / 8) : v;
 }
 
+static uint64_t next_pause(uint64_t pause) {
+    return !pause ? FIRST_PAUSE : 2 * pause < LAST_PAUSE ? 2 * pause : LAST_PAUSE;
+}
+
+static bool is_in_vain(const struct association *a) {
+    return a->unserved >= FAILURES;
+}
+
+// Counted when they go out: what becomes of them, and when, makes no difference.
+static bool is_resting(const struct association *a, uint64_t now) {
+    return is_in_vain(a) && now < a->last_sent + (a->pause ? a->pause : FIRST_PAUSE);
+}
+
+void association_sent(struct association *a, uint64_t now) {
+    if (is_in_vain(a))
+        a->pause = next_pause(a->pause ? a->pause : FIRST_PAUSE);
+    else
+        a->unserved++;
+    a->last_sent = now;
+}
+
+void association_served(struct association *a) {
+    a->unserved = 0;
+}
+
 unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max) {
     uint64_t n = a->window ? a->window : a->linked ? FIRST_LINKED : FIRST_LEARNT;
-    if (now < a->off_until)
+    if (now < a->off_until || is_resting(a, now))
         return 0;
+    n = is_in_vain(a) ? LEAST : n;
     if (age && a->gap && n * a->gap > age / 10 * 8)
         n = age / 10 * 8 / a->gap; // more would be too old before they are asked for
     if (a->cost && n * a->cost > PREDICT_LATENCY * UINT64_C(1000))
@@ -447,9 +500,9 @@ void association_loaded(struct association *a, uint64_t took, uint64_t lone, uns
 
 // What one pause in the loop has made stale counts once. A pause now and then is no reason to stop: only
 // where one batch after the other serves for nothing, nothing is loaded for a while.
-void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used, bool late) {
+void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_served, bool late) {
     unsigned share = n_keys <= LEAST ? 2 : 4; // where little is loaded, more of it must be of use
-    if (share * n_used >= n_keys) {
+    if (share * n_served >= n_keys) {
         a->failures = 0;
         if (a->window < FIRST_LINKED) // a loop that skips rows gets back what a pause has cost it
             a->window *= 2;
@@ -459,13 +512,13 @@ void association_ended(struct association *a, uint64_t now, unsigned n_keys, uns
         return;
     a->last_ended = now;
     uint32_t half = a->window / 2 > LEAST ? a->window / 2 : LEAST;
-    a->window = 2 * n_used > half ? 2 * n_used : half;
-    if (late && n_used)
+    a->window = 2 * n_served > half ? 2 * n_served : half;
+    if (late && n_served)
         return; // the guess was right
     a->useful = false;
     if (++a->failures < FAILURES)
         return;
     a->window = LEAST;
-    a->pause = !a->pause ? FIRST_PAUSE : 2 * a->pause < LAST_PAUSE ? 2 * a->pause : LAST_PAUSE;
+    a->pause = next_pause(a->pause);
     a->off_until = now + a->pause;
 }

@@ -36,6 +36,10 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attrib
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) __attribute__((warn_unused_result));
 
+// Has the client read one with the key, behind the first `lists` of its results?
+bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys,
+                      const struct association *a, uint64_t lists) __attribute__((warn_unused_result));
+
 // Adds the keys that are expected behind it to the batch, as many as it has room for; not those that `skip`
 // says are held.
 void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
@@ -46,15 +50,17 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
 #define PREDICT_LATENCY 20000 // microseconds that a batch may be expected to take
 
 // Keys worth loading now; 0: none for a while. `age`: microseconds that answers may be held, 0: without
-// limit.
+// limit. After four batches in a row that served nobody there is one more now and then.
 unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max);
 // Are so few keys left that more should be loaded?
 bool association_is_low(const struct association *a, unsigned left);
 void association_asked(struct association *a, uint64_t now);
 void association_grow(struct association *a, unsigned max); // most of a batch was asked for
+void association_sent(struct association *a, uint64_t now); // a batch has gone out
+void association_served(struct association *a);             // a lookup was answered from one
 // A batch has been answered: `took` microseconds, `lone` that one lookup takes.
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys);
-// A batch is given up. `late`: the loop goes on in it, after a pause.
-void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_used, bool late);
+// A batch is given up, of whose keys so many served. `late`: the loop goes on in it, after a pause.
+void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_served, bool late);
 
 #endif

@@ -99,6 +99,7 @@ void session_destroy(struct session *s) {
     session_end_learning(s);
     session_drop_expected(s);
     ahead_session_gone(s);
+    asked_free(&s->asked);
     session_forget_statements(s, true);
     statement_unref(s->unnamed);
     statement_unref(s->portal);

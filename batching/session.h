@@ -29,6 +29,7 @@
 #ifndef PGFOLD_BATCHING_SESSION_H
 #define PGFOLD_BATCHING_SESSION_H
 
+#include "batching/asked.h"
 #include "batching/await.h"
 #include "batching/engine.h"
 
@@ -184,10 +185,16 @@ struct session {
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
     struct ahead *ahead;                    // what it has read and loaded; a reference, NULL: nothing
+    struct budget ahead_budget;             // of what is loaded for it
+    struct asked asked;                     // its lookups,
+    uint64_t lists;                         // and the lists that it had read when `ahead` was given back
+    uint64_t serial_of;                     // id of the identity of which this is known, 0: none:
+    bool serial;                            // its statements outside transactions are SERIALIZABLE, or may be
     unsigned apart;                         // lookups that were accepted apart since then
     bool apart_costs;                       // since then one that nobody has vetted dropped what was held
     unsigned apart_vets, apart_given;       // the catalogue asked for it alone, and answers that this brought
-    uint64_t ahead_since;                   // engine time: when it last did more than read
+    uint64_t ahead_since;                   // engine time: when it last did more than read,
+    uint64_t last_answer;                   // and when its client was last answered
     struct database *database;              // that it is logged in to; a reference
     struct pending_writes writes;           // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them

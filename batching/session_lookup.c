@@ -19,6 +19,8 @@ struct candidate {
     const struct shape_text *values; // simple
     struct statement *statement;     // extended, parsed in an earlier unit, or part of this one
     struct group *group;
+    bool again;     // the session has asked for it before,
+    uint32_t lists; // when it had read so many lists; see asked.h
     bool apart; // of a transaction that shares nothing: it runs on its own connection, or was loaded ahead
                 // there
 };
@@ -257,7 +259,7 @@ static bool take_held(struct session *s, const struct candidate *c) {
     if (!c->group->held)
         return false;
     candidate_raw(c, raw);
-    if (!ahead_find(s, c->group, raw, &hit))
+    if (!ahead_find(s, c->group, raw, c->again ? &c->lists : NULL, &hit))
         return false;
     struct lookup *l = take_lookup(s, c);
     if (!l) {
@@ -279,16 +281,32 @@ static void send_on(struct session *s, bool apart) {
         engine_run_lookup(s->last);
 }
 
-enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
-    struct session *s = f->s;
-    struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
-    s->observed = NULL;
-    *why = judge(&c);
-    if (*why == REASON_OBSERVE) {
-        s->engine->counters.lookups++;
-        s->engine->counters.would_fold += c.group->in_flight > 0;
-        s->observed = c.group;
+// The statement and all its values.
+static uint64_t hash_lookup(const struct candidate *c) {
+    uint64_t hash = (uintptr_t)c->shape;
+    struct slice value;
+    size_t walk = 0;
+    if (!c->simple) {
+        while (msg_bind_next_param(&c->unit->bind, &walk, &value))
+            hash = XXH3_64bits_withSeed(value.data ? value.data : (const uint8_t *)"", value.len,
+                                        hash + !value.data);
+        return hash;
     }
+    for (int i = 0; i < c->values->n_values; i++) {
+        const struct shape_value *v = &c->values->values[i];
+        hash = XXH3_64bits_withSeed(c->unit->query.data + v->at, v->len, hash);
+    }
+    return hash;
+}
+
+// However it is answered.
+static void note_asked(struct session *s, uint64_t hash) {
+    if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
+        asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists));
+}
+
+static enum take take(struct candidate *c, enum reason *why) {
+    struct session *s = c->s;
     // Inside a transaction that nothing is known of: those to come shall find the session proven.
     if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
         session_identity_wants_proof(&s->identity))
@@ -297,14 +315,14 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         ahead_drop(s); // its answer will be newer than what is held
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
-    if (!s->cancel_held && take_held(s, &c))
+    if (!s->cancel_held && take_held(s, c))
         return TAKE_TAKEN;
-    if (!s->cancel_held && await_begin(s, c.shape, c.group))
+    if (!s->cancel_held && await_begin(s, c->shape, c->group))
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
     bool never = s->cancel_held && s->txn == 'I'; // it is answered at once
-    bool may = never || may_run_alone(f, &c, &elsewhere);
-    if (!may && elsewhere && !s->cancel_held && await_read(s, c.shape, elsewhere))
+    bool may = never || may_run_alone(c->f, c, &elsewhere);
+    if (!may && elsewhere && !s->cancel_held && await_read(s, c->shape, elsewhere))
         return TAKE_WAIT;
     s->await.spent = s->await.spent_read = false;
     if (!may) {
@@ -315,12 +333,31 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         s->held_full = true;
         return TAKE_WAIT;
     }
-    if (!accept(s, &c)) {
+    if (!accept(s, c)) {
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
-    send_on(s, c.apart);
+    send_on(s, c->apart);
     return TAKE_TAKEN;
+}
+
+enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
+    struct session *s = f->s;
+    struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
+    s->observed = NULL;
+    *why = judge(&c);
+    if (*why == REASON_OBSERVE) {
+        s->engine->counters.lookups++;
+        s->engine->counters.would_fold += c.group->in_flight > 0;
+        s->observed = c.group;
+    }
+    bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
+    uint64_t hash = reads ? hash_lookup(&c) : 0;
+    c.again = reads && asked_find(&s->asked, hash, &c.lists);
+    enum take taken = take(&c, why);
+    if (reads && taken != TAKE_WAIT)
+        note_asked(s, hash);
+    return taken;
 }
 
 // ---- several in one unit
@@ -361,6 +398,8 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
     struct group *elsewhere = NULL;
     // Inside a transaction one that fails would have to take back the answers to those behind it.
     *why = c->s->txn == 'I' ? judge(c) : REASON_TRANSACTION;
+    if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
+        note_asked(c->s, hash_lookup(c));
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
         *why = REASON_FRAMING;
     if (*why == REASON_NONE && !may_run_alone(f, c, &elsewhere))

@@ -74,6 +74,7 @@ static void note_definitions(struct session *s, const struct owed *o) {
 }
 
 static void end_forward(struct session *s, struct owed *o, char before) {
+    ahead_answered(s);
     session_txn_ended(s, o, before);
     if (o->drops)
         ahead_drop(s);
@@ -112,6 +113,7 @@ static void end_lookup(struct session *s, struct owed *o) {
         return; // the client is gone
     if (l->loop)
         l->loop->last_answer = s->engine->now;
+    ahead_answered(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
     session_shift(s);

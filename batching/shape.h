@@ -10,6 +10,7 @@
 #ifndef PGFOLD_BATCHING_SHAPE_H
 #define PGFOLD_BATCHING_SHAPE_H
 
+#include "batching/budget.h"
 #include "batching/guard.h"
 #include "batching/hash.h"
 #include "batching/lexer.h"
@@ -50,6 +51,7 @@ struct shape {
     uint64_t outdated;    // the engine's generation since a folded answer had other columns; 0: none lately
     uint32_t until_check; // folded lookups until the next one is checked
     struct association *associations; // see ahead.h; owned, NULL: none yet
+    struct budget budget;             // of what is loaded ahead for them
 };
 
 struct shape_cache {

@@ -41,6 +41,7 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
     size_t at = 2, at_start;
     c->n = 0;
     c->source = c->group = 0;
+    c->unread = false;
     c->n_row = len >= 2 ? get_u16(body) : 0;
     for (unsigned i = 0; i < c->n_row; i++) {
         const uint8_t *zero = at < len ? memchr(body + at, 0, len - at) : NULL;
@@ -463,6 +464,12 @@ void trail_note_asked(struct trail_target *t, uint32_t row) {
     t->asked[row / 64] |= (uint64_t)1 << (row % 64);
     t->last_row = row;
     t->any = true;
+}
+
+void trail_note_read(struct trail *t, uint64_t serial) {
+    for (struct trail_result *r = t->results; r; r = r->next)
+        if (r->serial == serial)
+            r->columns.unread = false;
 }
 
 void trail_touch(struct trail *t, struct trail_result *r) {

@@ -35,6 +35,7 @@ struct trail_column {
 struct trail_columns {
     uint64_t source; // digest of the description: results with the same one come from the same statement
     uint64_t group;  // id of the group of lookups whose answers they are; 0: of none
+    bool unread;     // loaded ahead, and nothing of it was given to the client
     unsigned n_row;  // columns of the row, of which n are kept
     unsigned n;
     struct trail_column columns[TRAIL_MAX_COLUMNS];
@@ -139,6 +140,9 @@ static inline bool trail_was_asked(const struct trail_target *t, uint32_t row) {
     return t->asked[row / 64] >> (row % 64) & 1;
 }
 void trail_note_asked(struct trail_target *t, uint32_t row);
+
+// Something of the result with this serial was given to the client.
+void trail_note_read(struct trail *t, uint64_t serial);
 
 // The result was of use: it stays longest.
 void trail_touch(struct trail *t, struct trail_result *r);

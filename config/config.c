@@ -121,7 +121,7 @@ static const struct setting settings[] = {
      "run the lookups of a shape as they come while folding them is slower"},
     {"lookahead.mode", CHOICE(KIND_CHOICE, lookahead, "bounded", "off", "snapshot", "bounded"),
      "loading rows ahead of a loop: never, only where that is exact, or within max_gap and max_age"},
-    {"lookahead.max_gap", NUMBER(KIND_TIME, ahead_gap, "5ms", 1, SECOND),
+    {"lookahead.max_gap", NUMBER(KIND_TIME, ahead_gap, "20ms", 1, SECOND),
      "pause of a loop after which what was loaded ahead for it is dropped"},
     {"lookahead.max_age", NUMBER(KIND_TIME, ahead_age, "100ms", 1, 60 * SECOND),
      "age at which an answer loaded ahead is dropped"},

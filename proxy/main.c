@@ -195,6 +195,7 @@ static void on_turn(uv_prepare_t *prepare) {
     } while (p->dirty);
     link_bury(p);
     arm_alarm(p);
+    engine_sleeps(p->engine, proxy_now(), p->alarm_at);
     if (p->draining)
         stop_if_drained(p);
 }

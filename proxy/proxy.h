@@ -63,7 +63,7 @@ static inline uint64_t proxy_now(void) {
 
 // In front of every call into the engine: it has no clock.
 static inline void proxy_tell_time(struct proxy *p) {
-    p->engine->now = proxy_now();
+    engine_wakes(p->engine, proxy_now());
 }
 
 #endif

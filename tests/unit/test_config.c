@@ -118,7 +118,7 @@ Test(config, defaults) {
     cr_assert(c->never_slower);
     cr_assert_eq(c->check_one_in, 1000);
     cr_assert_eq(c->lookahead, LOOKAHEAD_MODE_BOUNDED);
-    cr_assert_eq(c->ahead_gap, 5000);
+    cr_assert_eq(c->ahead_gap, 20000);
     cr_assert_eq(c->ahead_age, 100000);
     cr_assert_eq(c->ahead_keys, 500);
     cr_assert_eq(c->ahead_session, 4 * 1024 * 1024);

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What is loaded ahead for nothing. Whatever drops it or keeps it from being asked for, no loop may cost the server more statements than
+1.2 times what it costs directly, and eight. Black box: statements are read from the server's log, those that frame a batch
+in a transaction included. Catalogue queries are none of a loop's: a statement is asked about once."""
+import re
+
+import pytest
+
+import ahead
+import conftest
+import servers
+from ahead import DATABASE, PATIENT, Reader, Watch
+
+TABLES = """
+DROP SCHEMA IF EXISTS waste CASCADE;
+CREATE SCHEMA waste;
+CREATE TABLE waste.topic (id int PRIMARY KEY, title text, seen timestamptz, day date, seq int, most int, score numeric, tag uuid);
+CREATE TABLE waste.post (id int PRIMARY KEY, topic_id int REFERENCES waste.topic, created timestamptz, day date, body text);
+CREATE TABLE waste.other (n int);
+INSERT INTO waste.topic SELECT i, 'topic ' || i, timestamptz '2024-01-01' + i * interval '17 min', date '2024-01-01' + i, i * 7, 1 + i % 7, i * 1.5,
+       md5(i::text)::uuid FROM generate_series(1, 100) i;
+INSERT INTO waste.post SELECT (t - 1) * 10 + b, t, timestamptz '2024-01-01' + (t + b) * interval '16 min', date '2024-01-01' + t + b - 5, 'post ' || b
+       FROM generate_series(1, 100) t, generate_series(1, 10) b;
+CREATE INDEX ON waste.post (topic_id, created);
+GRANT ALL ON SCHEMA waste TO PUBLIC;
+GRANT ALL ON ALL TABLES IN SCHEMA waste TO PUBLIC;
+ANALYZE waste.topic, waste.post
+"""
+LIST = "SELECT id, title, seen, day, seq, most, score, tag FROM waste.topic ORDER BY id"
+ID, TITLE, SEEN, DAY, SEQ, MOST, SCORE = range(7)
+KINDS = ["int4", "text", "timestamptz", "date", "int4", "int8", "numeric"]
+
+# The loop's statement, and which columns of its list supply $1, $2 …
+LOOPS = {
+    "plain": ("SELECT id, body FROM waste.post WHERE topic_id = $1", [ID]),
+    "count since": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND created > $2", [ID, SEEN]),
+    "rows since": ("SELECT id, body FROM waste.post WHERE topic_id = $1 AND created > $2 ORDER BY id", [ID, SEEN]),
+    "rows until": ("SELECT id, body FROM waste.post WHERE created <= $1 AND topic_id = $2 ORDER BY id", [SEEN, ID]),
+    "by day": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND day <> $2", [ID, DAY]),
+    "limit": ("SELECT id, body FROM waste.post WHERE topic_id = $1 ORDER BY id LIMIT $2", [ID, MOST]),
+    "key in the select list": ("SELECT id, body, $2::int AS t FROM waste.post WHERE topic_id = $1 ORDER BY id", [ID, ID]),
+    "text in the select list": ("SELECT id, body, $2::text AS t FROM waste.post WHERE topic_id = $1 ORDER BY id", [ID, TITLE]),
+    "order": ("SELECT id FROM waste.post WHERE topic_id = $1 ORDER BY id <> $2, id", [ID, SEQ]),
+    "from an id on": ("SELECT id FROM waste.post WHERE topic_id = $1 AND id > $2 ORDER BY id LIMIT 5", [ID, SEQ]),
+    "but one": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND id <> $2", [ID, SEQ]),
+    "having": ("SELECT topic_id, count(*) FROM waste.post WHERE topic_id = $1 GROUP BY topic_id HAVING count(*) > $2", [ID, MOST]),
+    "computed": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND length(body) * 2 > $2", [ID, SEQ]),
+    "a numeric": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND id::numeric < $2", [ID, SCORE]),
+    "between": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND id BETWEEN $2 AND $3", [ID, SEQ, SEQ]),
+    "three": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND created > $2 AND body <> $3", [ID, SEEN, TITLE]),
+}
+# Those whose second value stands where one of the list's row may be put in: they are loaded ahead.
+WORKS = ["plain"]
+
+# What else happens in each turn, before the lookup and behind it; None: it is asked again.
+NOTHING = ([], [])
+TURNS = {
+    "own write": ([], ["INSERT INTO waste.other VALUES (1)"]),
+    "own setting": ([], ["SET extra_float_digits = 1"]),
+    "own lock": ([], ["SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock(1)"]),
+    "transaction": (["BEGIN"], ["COMMIT"]),
+    "snapshot": (["BEGIN ISOLATION LEVEL REPEATABLE READ"], ["COMMIT"]),
+    "savepoint": (["SAVEPOINT s"], ["RELEASE s"]),
+    "definitions": ([], ["CREATE TEMP TABLE IF NOT EXISTS t (a int)"]),
+    "asks twice": ([], [None]),
+    "list again": ([], [LIST]),
+}
+LEVELS = {"autocommit": None, "read committed": "BEGIN", "repeatable read": "BEGIN ISOLATION LEVEL REPEATABLE READ"}
+EVENTS = {"too old": {"lookahead.max_age": "1us"}, "paused": {"lookahead.max_gap": "1us"}, "no memory": {"lookahead.max_session_memory": "16kB"}}
+
+
+@pytest.fixture(scope="module")
+def db(pg):
+    ahead.make_database(pg)
+    with pg.admin(DATABASE) as c:
+        for statement in TABLES.strip().split(";\n"):
+            c.sql(statement)
+    return pg
+
+
+@pytest.fixture(scope="module")
+def made(db, long_lived):
+    def get(**settings):
+        return long_lived(**{k.replace(".", "__"): v for k, v in (PATIENT | settings).items()})
+    return get
+
+
+def page(reader, sql, columns, turn=NOTHING, begin=None):
+    """A list and a loop over it; returns what the loop was answered."""
+    out = []
+    if begin:
+        reader.say(begin)
+    for row in reader.conn.sql(LIST):
+        values = [(KINDS[c], row[c]) for c in columns]
+        for s in turn[0]:
+            reader.say(s)
+        out.append(reader.ask(sql, *values))
+        assert reader.failure is None, reader.failure
+        for s in turn[1]:
+            out.append(reader.ask(sql, *values)) if s is None else reader.say(s)
+    if begin:
+        reader.say("COMMIT")
+    return out
+
+
+def cost(watch, conn):
+    """Statements that the server was sent over the connection, but for questions about it and about a statement."""
+    return sum(not re.search(r"pg_catalog\.pg_(class|roles|proc|settings)|pg_my_temp_schema|SHOW ALL|FROM pg_class", s.text)
+               for s in watch.seen(conn))
+
+
+def check(db, proxy, framing, sql, columns, pages=4, **kw):
+    """Returns the statements of each page, directly and through pgfold."""
+    counts, got = [], []
+    for end in (db, proxy):
+        reader, n = Reader(end, framing), []
+        for _ in range(pages):
+            watch = Watch(db)
+            got.append(page(reader, sql, columns, **kw))
+            reader.conn.sql("SELECT 'the end'")
+            n.append(cost(watch, reader.conn))
+        reader.close()
+        counts.append(n)
+    assert all(g == got[0] for g in got)
+    for n in zip(*counts):
+        assert n[1] <= 1.2 * n[0] + 8, "statements of each page, directly and through pgfold: %s" % counts
+    return counts
+
+
+@pytest.mark.parametrize("framing", ["simple", "pgx", "psycopg"])
+@pytest.mark.parametrize("name", LOOPS)
+def test_second_values(db, made, name, framing):
+    direct, through = check(db, made(), framing, *LOOPS[name])
+    if name in WORKS and not conftest.DIRECT:
+        assert through[-1] <= direct[-1] / 4, (direct, through)
+
+
+@pytest.mark.parametrize("level", ["read committed", "repeatable read"])
+@pytest.mark.parametrize("name", ["count since", "order", "limit"])
+def test_second_values_in_a_transaction(db, made, name, level):
+    check(db, made(), "pgx", *LOOPS[name], begin=LEVELS[level])
+
+
+@pytest.mark.parametrize("framing", ["simple", "pgx"])
+@pytest.mark.parametrize("what", TURNS)
+def test_turns_that_drop(db, made, what, framing):
+    check(db, made(), framing, *LOOPS["plain"], turn=TURNS[what], begin="BEGIN" if what == "savepoint" else None)
+
+
+@pytest.mark.parametrize("what", EVENTS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_events_that_drop(db, made, what, level):
+    check(db, made(**EVENTS[what]), "pgx", *LOOPS["plain"], begin=LEVELS[level])
+
+
+@pytest.mark.parametrize("where", ["past", "through"])
+def test_somebody_writes_in_each_turn(db, made, where):
+    """Through pgfold each write drops what is held."""
+    proxy = made()
+    with (db if where == "past" else proxy).connect(database=DATABASE) as writer:
+        counts = []
+        for end in (db, proxy):
+            reader, n = Reader(end, "pgx"), []
+            for _ in range(3):
+                watch = Watch(db)
+                for row in reader.conn.sql(LIST):
+                    writer.sql("UPDATE waste.post SET body = body WHERE id = 1")
+                    assert len(reader.ask(LOOPS["plain"][0], ("int4", row[0]))) == 10
+                n.append(cost(watch, reader.conn))
+            reader.close()
+            counts.append(n)
+    assert all(b <= 1.2 * a + 8 for a, b in zip(*counts)), counts
+
+
+@pytest.mark.parametrize("framing", ["pgx", "psycopg"])
+def test_a_text_of_its_own_in_each_turn(db, made, framing):
+    """A constant in the text of a statement with parameters: a shape that is asked for once."""
+    counts = []
+    for end in (db, made()):
+        reader, n = Reader(end, framing), 0
+        for page_of in range(3):
+            watch = Watch(db)
+            for row in reader.conn.sql(LIST):
+                got = reader.ask("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND created > '%s' AND id <> -%d" % (row[SEEN], page_of),
+                                 ("int4", row[ID]))
+                assert len(got) == 1
+            n += len(watch.seen(reader.conn))  # questions about statements, too
+        reader.close()
+        counts.append(n)
+    assert counts[1] <= 1.2 * counts[0] + 2 * 32 + 8, counts
+
+
+@pytest.mark.pgfold
+def test_what_stopped_works_again(db, made):
+    """A loop that could not be guessed leaves no mark on one of the same statement that can."""
+    sql, columns = LOOPS["limit"]
+    sql = sql.replace("body", "topic_id")
+    reader = Reader(made(), "pgx")
+    try:
+        for _ in range(3):
+            page(reader, sql, columns)
+
+        def works():
+            watch = Watch(db)
+            for row in reader.conn.sql(LIST):
+                reader.ask(sql, ("int4", row[ID]), ("int8", "3"))
+            reader.conn.sql("SELECT 'the end'")
+            return cost(watch, reader.conn) < 50
+        servers.wait_for(works, "a loop that is answered ahead")
+    finally:
+        reader.close()
