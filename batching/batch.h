@@ -43,6 +43,8 @@ struct lookup {
     struct batch *batch; // LOOKUP_BATCHED
     uint32_t member;     // LOOKUP_BATCHED: its index there
     bool counted;        // LOOKUP_ALONE, LOOKUP_SENT: counts in group->in_flight (LOOKUP_CHECKING, too)
+    bool listed_alone;   // the same, and stands in the group's list of those (late.h), linked as in its queue
+    bool joined;         // LOOKUP_BATCHED: a batch that was under way
     enum lookup_company company; // LOOKUP_ALONE, LOOKUP_SENT
     uint64_t asked;              // microseconds: when it came; 0: not queued yet
     enum check_stage check;
@@ -112,6 +114,8 @@ struct batch {
     struct batch *next, *previous;      // engine's list
     struct session *lender;             // NULL: gone
     uint64_t started;                   // microseconds
+    uint64_t patience;                  // microseconds from then on, see late.h
+    uint64_t noticed;                   // microseconds: when a turn found that they have passed; 0: none
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     uint32_t max_members;
     struct lookup **members; // NULL where a member left
@@ -143,6 +147,8 @@ struct batch {
     bool sent;       // to its lender
     bool failed;     // members run alone; the rest of the replies is read and dropped
     bool abandoned;  // failed, and its members have been given back already
+    bool left;       // only its lender's own members wait for it any longer
+    bool late;       // it was not waited for to the end; that says nothing about the statement
     bool oversized;  // failed: its answer was larger than max_answer
     const char *why; // static: what failed
 };

@@ -112,6 +112,7 @@ Test(config, defaults) {
     cr_assert_eq(c->max_shapes, 10000);
     cr_assert_eq(c->max_groups, 10000);
     cr_assert_eq(c->max_statements, 2000);
+    cr_assert_eq(c->patience, 20000);
     cr_assert_eq(c->timeout, 30000000);
     cr_assert_eq(c->vet_max_age, 60000000);
     cr_assert(c->never_slower);
