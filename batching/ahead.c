@@ -313,7 +313,8 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
             continue;
         b->ahead.n_used++;
         b->ahead.used[key] = true;
-        if (found || (a->session != s && b->started <= s->ahead_since) || !may_come_behind(s, b) ||
+        bool over = !b->ahead.ended && late_is_over(s->engine, b);
+        if (found || over || (a->session != s && b->started <= s->ahead_since) || !may_come_behind(s, b) ||
             !is_fresh(a, s, b)) {
             a->engine->counters.ahead_stale++;
             continue;
@@ -382,7 +383,6 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     note_given(l->session);
     a->last_answer = e->aheads.last_answer = e->now;
     if (!b->ahead.ended) {
-        l->joined = true;
         if (!batch_join(b, l, hit->key))
             session_run_alone(l->session, l);
         return;
@@ -509,8 +509,8 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned paid = affordable(s, a, g, guess->association);
     unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
     size_t bytes = room(a);
-    if (!max || bytes < 4096 || is_loading(a, g) || is_barren(a, g, guess->turns) ||
-        !engine_may_look_ahead(e, g->shape->parsed))
+    if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
+        is_barren(a, g, guess->turns) || !engine_may_look_ahead(e, g->shape->parsed))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
@@ -536,6 +536,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     b->ahead.association = (unsigned)(association - g->shape->associations);
     b->ahead.epoch = a->epoch;
     b->ahead.seq = s->database->seq;
+    b->patience = association->latency;
     a->refs++;
     g->held++;
     b->ahead.next = a->loading;

@@ -178,6 +178,7 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
     }
     l->state = LOOKUP_BATCHED;
     l->batch = b;
+    l->joined = b->sent;
     l->member = b->n_members;
     b->members[b->n_members] = l;
     b->member_key[b->n_members++] = key;

@@ -44,6 +44,8 @@ struct lookup {
     struct batch *batch; // LOOKUP_BATCHED
     uint32_t member;     // LOOKUP_BATCHED: its index there
     bool counted;        // LOOKUP_ALONE, LOOKUP_SENT: counts in group->in_flight (LOOKUP_CHECKING, too)
+    bool listed_alone;   // the same, and stands in the group's list of those (late.h), linked as in its queue
+    bool joined;         // LOOKUP_BATCHED: a batch that was under way
     enum lookup_company company; // LOOKUP_ALONE, LOOKUP_SENT
     uint64_t asked;              // microseconds: when it came; 0: not queued yet
     enum check_stage check;
@@ -62,7 +64,6 @@ struct lookup {
     struct key keys[KEY_MAX_PARTS];  // when has_key
     bool has_key;
     bool followed;          // ahead.h has looked at it
-    bool joined;            // a batch that was loaded ahead, while it was under way
     struct ahead *loop;     // whose loop it belongs to; a reference, NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these
@@ -120,6 +121,8 @@ struct batch {
     struct batch *next, *previous;      // engine's list
     struct session *lender;             // NULL: gone
     uint64_t started;                   // microseconds
+    uint64_t patience;                  // microseconds from then on, see late.h
+    uint64_t noticed;                   // microseconds: when a turn found that they have passed; 0: none
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     uint32_t max_members;
     struct lookup **members; // NULL where a member left
@@ -154,6 +157,8 @@ struct batch {
     bool sent;       // to its lender
     bool failed;     // members run alone; the rest of the replies is read and dropped
     bool abandoned;  // failed, and its members have been given back already
+    bool left;       // only its lender's own members wait for it any longer
+    bool late;       // it was not waited for to the end; that says nothing about the statement
     bool oversized;  // failed: its answer was larger than max_answer
     const char *why; // static: what failed
 };

@@ -29,7 +29,7 @@ bool check_draw(struct engine *e, struct lookup *l) {
         return false;
     l->check = CHECK_NO;
     // Inside a transaction the original could abort it, and what is kept back would come too late.
-    if (prepares(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s))
+    if (prepares(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s) || late_must_wait(s))
         return false;
     if (e->limits.verify)
         return true;
@@ -51,6 +51,7 @@ static void run_original(struct lookup *l, enum check_stage stage) {
     l->counted = true;
     l->group->in_flight++;
     l->group->checking++;
+    late_query_sent(l->session);
     session_send_checked(l->session, l);
 }
 
@@ -207,7 +208,7 @@ void check_member(struct engine *e, struct batch *b, uint32_t i) {
         l->shape->outdated = 0;
         e->counters.checked++;
         check_answer(e, l);
-    } else if (l->outdated || s->txn != 'I' || session_is_cancelling(s) || s->failed) {
+    } else if (l->outdated || s->txn != 'I' || session_is_cancelling(s) || late_must_wait(s) || s->failed) {
         e->counters.check_changed++;
         check_answer(e, l);
     } else {

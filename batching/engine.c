@@ -121,6 +121,7 @@ void engine_run_lookup(struct lookup *l) {
     lookup_detach_waiting(l);
     l->counted = true;
     l->group->in_flight++;
+    late_list_alone(l);
     session_run_alone(l->session, l);
 }
 
@@ -135,6 +136,16 @@ static struct lookup *run_alone_of(struct group *g, struct lookup *l, struct loo
 static void run_all_alone(struct group *g) {
     while (g->first)
         engine_run_lookup(g->first);
+}
+
+// Its batches are late, for whatever reason: nothing of it waits for another.
+static void run_apart(struct group *g) {
+    while (g->first) {
+        struct lookup *l = g->first;
+        l->company = COMPANY_UNKNOWN;
+        lookup_detach_waiting(l);
+        session_run_alone(l->session, l);
+    }
 }
 
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s) {
@@ -274,6 +285,7 @@ static bool runs_alone(const struct group *g) {
 static void dispatch_ready(struct engine *e, struct group *g) {
     read_keys(e, g);
     start_checks(e, g);
+    late_uncount(e, g);
     bool always = g->urgent || is_stalled(e, g);
     while (g->n_waiting && (always || has_room(e, g))) {
         if (runs_alone(g) || !run_batch(e, g))
@@ -304,7 +316,9 @@ void engine_dispatch_group(struct engine *e, struct group *g) {
     bool off = g->shape->wrong && !e->limits.verify;
     if (g->state == GROUP_READY && !off)
         follow_loops(g);
-    if (g->state == GROUP_READY && !off && engine_guard_state(e, g->shape) == GUARD_FOLDING) {
+    if (guard_is_late(&g->shape->guard, e->now)) {
+        run_apart(g);
+    } else if (g->state == GROUP_READY && !off && engine_guard_state(e, g->shape) == GUARD_FOLDING) {
         if (!window_is_open(e, g))
             dispatch_ready(e, g);
     } else if (g->n_waiting) {
@@ -405,7 +419,7 @@ static void note_failure(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     e->counters.failed++;
     e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
-    if (!b->sent)
+    if (!b->sent || b->late)
         return; // it says nothing about the statement
     if (b->oversized) {
         guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
@@ -535,6 +549,7 @@ uint64_t engine_waited(const struct engine *e, uint64_t since) {
 void engine_turn(struct engine *e, uint64_t now) {
     engine_wakes(e, now);
     expire_batches(e);
+    late_expire(e);
     ahead_give_back_stalled(e);
     await_expire(e);
     cancel_repeat(e);
@@ -554,6 +569,8 @@ uint64_t engine_deadline(const struct engine *e) {
     uint64_t at = await_deadline(e), cancel = cancel_deadline(e), ahead = ahead_deadline(e);
     at = cancel < at ? cancel : at;
     at = ahead < at ? ahead : at;
+    uint64_t late = late_deadline(e);
+    at = late < at ? late : at;
     for (const struct group *g = e->listed; g; g = g->next_listed) {
         uint64_t until = g->waiting_since + (window_is_open(e, g) ? e->limits.window : STALL);
         at = until < at ? until : at;

@@ -17,6 +17,7 @@
 #include "batching/ahead.h"
 #include "batching/await.h"
 #include "batching/batch.h"
+#include "batching/late.h"
 #include "batching/reason.h"
 
 struct session;
@@ -37,7 +38,8 @@ struct engine_limits {
     uint64_t window; // microseconds
     unsigned max_keys, max_in_flight, max_waiting, max_shapes, max_groups, max_statements;
     size_t max_answer, max_text;
-    uint64_t timeout; // microseconds, 0: none
+    uint64_t timeout;  // microseconds, 0: none
+    uint64_t patience; // microseconds, at least, with what is not one's own (late.h); 0: no end
     uint64_t vet_max_age;
     bool never_slower;     // what loses by being folded is not folded
     unsigned check_one_in; // of so many folded lookups one is checked; 0: none
@@ -80,6 +82,7 @@ struct engine_counters {
     uint64_t failed;                  // batches whose members were run alone
     uint64_t would_fold;              // observe: lookups that came while one of their group was under way
     uint64_t vets, proofs;            // queries of our own
+    uint64_t late;                    // lookups that ran as sent since their batch was late
     uint64_t checked;                 // lookups whose folded answer was the original's
     uint64_t differences;             // those whose was not
     uint64_t check_changed;           // neither can be said: the data changed meanwhile
@@ -110,6 +113,7 @@ struct engine {
     struct ahead_list aheads;
     struct session *to_prove;  // sessions whose identity shall be proven at the end of the turn
     unsigned proving;          // identity queries under way
+    struct session *late;      // on whose connection something of ours may be under way (late.h)
     struct session *cancelled; // those whose cancel request may have to be repeated
     struct group *listed;      // groups that engine_turn looks at
     uint64_t next_session;

@@ -77,12 +77,15 @@ struct group {
     struct write_set writers;    // READY: whose writes may change its answers
     struct lookup *first, *last; // waiting
     unsigned n_waiting;
-    uint64_t waiting_since; // microseconds, of the first
-    unsigned in_flight;     // batches and lone lookups under way
-    unsigned checking;      // those of them whose answer is for check.h
-    unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
-    bool urgent;            // dispatch without regard to window and max_in_flight
-    bool listed;            // stands in the engine's list of groups with something to dispatch
+    uint64_t waiting_since;                  // microseconds, of the first
+    struct lookup *first_alone, *last_alone; // those under way that run as sent
+    uint64_t ask_from;                       // the catalogue, not before: it has not answered
+    unsigned asked_in_vain;                  // so many times in a row
+    unsigned in_flight;                      // batches and lone lookups under way
+    unsigned checking;                       // those of them whose answer is for check.h
+    unsigned held;                           // batches that were loaded ahead, under way or held (ahead.h)
+    bool urgent;                             // dispatch without regard to window and max_in_flight
+    bool listed; // stands in the engine's list of groups with something to dispatch
     struct group *next_listed;
 };
 

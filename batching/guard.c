@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/guard.h"
 
-#define FIRST_PAUSE UINT64_C(1000000) // microseconds, as all here
-#define LAST_PAUSE  UINT64_C(300000000)
-#define QUIET       10   // pauses without a doubt until there is a trial all the same
-#define SLACK       50   // a difference that is not worth a change
-#define NOISE       1000 // nor, in one batch, a doubt: a trial costs a statement on each of many connections
-#define SHORT_GAP   500  // without a lookup pending
-#define FORGET      4096 // answers after which older ones count half
-#define MAX_WIDER   3    // doublings of the batches under way at once
-#define MIN_SAMPLES 8    // fewer than that decide nothing
-#define TRIAL_MIN   32   // samples of a trial
-#define TRIAL_MAX   512
-#define TRIAL_TIME  50000 // of a trial, and beyond that
-#define TRIAL_LEAST 20000
-#define CONFIRM     100000
-#define TRIAL_TURNS 16 // times what a folded lookup takes, but not longer than
-#define TRIAL_LAST  5000000
+#define FIRST_PAUSE    UINT64_C(1000000) // microseconds, as all here
+#define LAST_PAUSE     UINT64_C(300000000)
+#define QUIET          10   // pauses without a doubt until there is a trial all the same
+#define SLACK          50   // a difference that is not worth a change
+#define NOISE          1000 // nor, in one batch, a doubt: a trial costs a statement on each of many connections
+#define SHORT_GAP      500  // without a lookup pending
+#define FORGET         4096 // answers after which older ones count half
+#define MAX_WIDER      3    // doublings of the batches under way at once
+#define MIN_SAMPLES    8    // fewer than that decide nothing
+#define TRIAL_MIN      32   // samples of a trial
+#define TRIAL_MAX      512
+#define TRIAL_TIME     50000 // of a trial, and beyond that
+#define TRIAL_LEAST    20000
+#define CONFIRM        100000
+#define PATIENCE       4      // times what a batch takes
+#define PATIENCE_FIRST 250000 // where nothing is known of it
+#define PATIENCE_MOST  400000
+#define LATE_FIRST     100000 // pause
+#define LATE_LAST      6400000
+#define TRIAL_TURNS    16 // times what a folded lookup takes, but not longer than
+#define TRIAL_LAST     5000000
 
 // The average of about the last 16 values. One that is far off counts as eight times the average: a lock that
 // somebody else holds says nothing about either way.
@@ -193,6 +198,9 @@ void guard_note_batch(struct guard *g, uint64_t now, uint32_t n_keys, uint32_t n
         return;
     g->n_folded += n_members;
     g->members = average(g->members, n_members);
+    g->took = average(g->took, took);
+    if (now >= g->late_until && (g->late_pause /= 2) < LATE_FIRST)
+        g->late_pause = 0;
     if (!g->pause) {
         g->pause = FIRST_PAUSE;
         g->until = now;
@@ -205,6 +213,35 @@ void guard_note_batch(struct guard *g, uint64_t now, uint32_t n_keys, uint32_t n
     // One after the other on a single connection they would hardly have taken longer.
     g->doubt |= n_keys > 1 && g->lone && took > (uint64_t)n_keys * g->lone / 2 + NOISE;
     g->doubt |= is_slower(g->folded, g->tried);
+}
+
+uint64_t guard_patience_of(uint64_t took, uint64_t least) {
+    uint64_t patience = took * PATIENCE < PATIENCE_MOST ? took * PATIENCE : PATIENCE_MOST;
+    return patience > least ? patience : least;
+}
+
+// What a batch takes is that of one of average size; a larger one may take longer.
+uint64_t guard_patience(const struct guard *g, uint32_t n_keys, uint64_t least) {
+    if (!g->took)
+        return least > PATIENCE_FIRST ? least : PATIENCE_FIRST;
+    uint32_t average_keys = g->members ? g->members : 1;
+    uint32_t times = n_keys > average_keys ? n_keys / average_keys : 1;
+    return guard_patience_of((uint64_t)g->took * times, least);
+}
+
+// Where batches take longer from now on, some of these make the patience long enough.
+void guard_note_late(struct guard *g, uint64_t now, uint64_t patience) {
+    uint64_t took = ((uint64_t)g->took * 3 + patience) / 4;
+    g->took = took < PATIENCE_MOST ? (uint32_t)took : PATIENCE_MOST;
+    if (now < g->late_until)
+        return; // sent before the pause began
+    g->late_pause = g->late_pause ? g->late_pause * 2 : LATE_FIRST;
+    g->late_pause = g->late_pause < LATE_LAST ? g->late_pause : LATE_LAST;
+    g->late_until = now + g->late_pause;
+}
+
+bool guard_is_late(const struct guard *g, uint64_t now) {
+    return now < g->late_until;
 }
 
 void guard_note_first_batch(struct guard *g, uint32_t n_members) {

@@ -45,10 +45,12 @@ struct guard {
     uint64_t until; // FOLDING: no trial before; TRIAL: its end at the latest; ALONE: its end
     uint64_t pause; // the next one; 0: not begun
     uint32_t tried; // as alone, in the last trial; what was before it says nothing of the load of now
-    uint32_t lone, alone, folded; // moving averages in microseconds; 0: none yet
-    uint32_t batch;               // what a batch takes, from its sending to its answer
-    unsigned wider;               // so many times doubled: the batches that may be under way at once
-    uint32_t members;             // of a batch, moving average
+    uint32_t lone, alone, folded;    // moving averages in microseconds; 0: none yet
+    uint32_t batch;                  // what a batch takes, from its sending to its answer
+    uint32_t took;                   // the same, whatever the state; one that was given up counts as late
+    uint64_t late_until, late_pause; // batches were late: lookups run as sent until then; the last pause
+    unsigned wider;                  // so many times doubled: the batches that may be under way at once
+    uint32_t members;                // of a batch, moving average
     uint32_t n;           // samples since the state began: FOLDING: folded ones; TRIAL: alone in company
     unsigned pending;     // lookups of the shape that wait for their answers
     uint64_t clock;       // until when the time is accounted for
@@ -77,6 +79,15 @@ void guard_note_alone(struct guard *g, uint64_t now, uint64_t took);
 // each arrived.
 void guard_note_batch(struct guard *g, uint64_t now, uint32_t n_keys, uint32_t n_members, uint64_t took,
                       uint64_t waited);
+
+// How long others than its lender's client wait for a batch of so many keys; `least`: at least that. Of one
+// that is known to take so long.
+uint64_t guard_patience(const struct guard *g, uint32_t n_keys, uint64_t least);
+uint64_t guard_patience_of(uint64_t took, uint64_t least);
+// One was not answered in that time. For a while there are none: the next one would meet the same lock. Each
+// time that happens the pause is doubled.
+void guard_note_late(struct guard *g, uint64_t now, uint64_t patience);
+bool guard_is_late(const struct guard *g, uint64_t now);
 
 // One that prepared its statement on the connection, in a backend whose caches may be empty: it says nothing
 // about the next one.

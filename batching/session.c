@@ -94,6 +94,7 @@ void session_destroy(struct session *s) {
     s->server_gone = s->client_gone = true;
     engine_unlist_proof(e, s);
     cancel_unlist(s);
+    late_session_gone(s);
     await_end(s);
     session_lose_server(s);
     session_end_learning(s);
@@ -258,12 +259,19 @@ static bool owed_grow(struct owed_queue *q) {
     return true;
 }
 
+static void note_head(struct session *s) {
+    s->head_since = s->engine->now;
+    s->late_noticed = 0;
+}
+
 struct owed *owed_push(struct session *s, enum owed_kind kind) {
     struct owed_queue *q = &s->owed;
     // Batches and our own queries find room beyond the limit that holds the client back.
     if (q->n == q->cap && (q->cap >= 2 * SESSION_MAX_OWED || !owed_grow(q)))
         return NULL;
     struct owed *o = &q->ring[(q->head + q->n++) & (q->cap - 1)];
+    if (q->n == 1)
+        note_head(s);
     *o = (struct owed){.kind = (uint8_t)kind};
     s->answered_since = 0;
     s->n_forward += kind == OWED_FORWARD;
@@ -274,6 +282,7 @@ void owed_pop(struct session *s) {
     struct owed_queue *q = &s->owed;
     s->n_forward -= q->ring[q->head].kind == OWED_FORWARD;
     s->cancel_at = 0;
+    note_head(s);
     q->head = (q->head + 1) & (q->cap - 1);
     q->n--;
     if (!q->n && q->cap > 8) { // an idle session keeps little
@@ -540,6 +549,7 @@ void lookup_uncount(struct engine *e, struct lookup *l) {
     if (!l->counted)
         return;
     l->counted = false;
+    late_unlist_alone(l);
     l->group->in_flight--;
     l->group->checking -= l->check == CHECK_ORIGINAL || l->check == CHECK_AGAIN;
     if (l->group->n_waiting)
@@ -653,9 +663,9 @@ static void take_back_answers(struct session *s) {
 }
 
 // Nothing of the client's may be sent that a cancel request under way could hit, or into a transaction that a
-// unit of ours may abort.
+// unit of ours may abort, or behind what may have to be cancelled for it.
 static bool may_send(const struct session *s) {
-    return !session_is_cancelling(s) && !session_is_framed(s);
+    return !session_is_cancelling(s) && !session_is_framed(s) && !late_must_wait(s);
 }
 
 // Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent
@@ -835,6 +845,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     s->frame_prepared |= b->framed;
     b->lender = s;
     b->sent = true;
+    late_batch_sent(s, b);
     s->last_used = e->now;
     e->effects->to_server(s->owner, e->request.data, e->request.len, false);
 }
@@ -867,6 +878,7 @@ static struct owed *send_own(struct session *s, enum owed_kind kind, const struc
         return NULL;
     o->framed = s->txn != 'I';
     s->n_framed += o->framed;
+    late_query_sent(s);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
     return o;
 }
@@ -919,6 +931,8 @@ static void refuse_group(struct session *s, struct group *g) {
 
 void session_start_vet(struct session *s, struct group *g) {
     if (s->n_forward || session_is_cancelling(s) || !can_query(s)) // a cancel request could hit it
+        return;
+    if (!late_may_ask(s->engine, g))
         return;
     struct buf sql = buf_make((size_t)1 << 20);
     bool read = group_is_read(g);

@@ -179,7 +179,11 @@ struct session {
     bool server_skip_drop;
     uint64_t partial_since; // microseconds; 0: no partial unit waits
     struct owed_queue owed;
-    unsigned n_forward; // FORWARD entries in it
+    uint64_t head_since; // engine time since which the server is at the first of them
+    bool late_listed;    // late.h: in the engine's list
+    struct session *next_late;
+    uint64_t late_noticed; // engine time: when a turn found the first of them late; 0: none
+    unsigned n_forward;    // FORWARD entries in it
     struct lookup *first, *last;
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
@@ -439,7 +443,9 @@ void session_cancel_sent(struct session *s);      // the first lookup, which sha
 void session_cancel_taken(struct session *s);     // cancel_held: the unit has been accepted
 void session_cancel_forwarded(struct session *s); // cancel_held: the unit has been forwarded
 void session_end_batch(struct session *s, const struct batch *b); // nobody waits for it any more
-void cancel_batch_if_left(struct batch *b);                       // takes NULL
+// A lookup whose original has been answered is compared no further, and its client gets that answer.
+void session_end_check(struct session *s, struct lookup *l);
+void cancel_batch_if_left(struct batch *b); // takes NULL
 void cancel_unlist(struct session *s);
 void cancel_repeat(struct engine *e);             // those that are due
 uint64_t cancel_deadline(const struct engine *e); // UINT64_MAX: none

@@ -155,7 +155,7 @@ static struct batch *take_out(struct lookup *l) {
 }
 
 // The client's statement has been run: it is too late to cancel it, and what is left is to be compared with.
-static void end_check(struct session *s, struct lookup *l) {
+void session_end_check(struct session *s, struct lookup *l) {
     struct batch *b = take_out(l);
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
@@ -241,7 +241,7 @@ bool session_cancel(struct session *s) {
         return false;
     }
     if (l && (l->check == CHECK_FOLDED || l->check == CHECK_AGAIN)) {
-        end_check(s, l);
+        session_end_check(s, l);
         return false;
     }
     if (l && l->pipeline && l->state != LOOKUP_SENT) {

@@ -130,9 +130,12 @@ static void end_vet(struct session *s, struct owed *o) {
     struct engine *e = s->engine;
     struct group *g = o->of.group;
     uint64_t generation = g->generation; // as it was when the query was sent
+    g->asked_in_vain = o->unwanted ? g->asked_in_vain : 0;
     if ((o->framed && s->txn == 'E') || (o->unwanted && o->error)) {
         // The client's transaction was aborted before it, or its client has cancelled: nobody was asked.
         g->state = GROUP_NEW;
+        if (o->unwanted && o->error)
+            late_verdict(e, g);
     } else if (o->kind == OWED_VET) {
         g->vetting->failed |= o->error;
         const char *refusal = group_vetted(&e->groups, g, verdict_time(s), generation);
@@ -166,6 +169,8 @@ static void end_batch(struct session *s, struct batch *b) {
 static void end_proof(struct session *s, const struct owed *o) {
     s->engine->proving--;
     identity_proof_end(&s->engine->identities, &s->identity, !o->error);
+    if (o->unwanted && o->error && s->identity.state == IDENTITY_REFUSED)
+        s->identity.state = IDENTITY_UNPROVEN; // it was cancelled; it is asked again, less eagerly each time
     await_proof_ended(s);
 }
 

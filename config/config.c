@@ -111,6 +111,8 @@ static const struct setting settings[] = {
      "groups of lookups remembered"},
     {"batching.max_statements", NUMBER(KIND_INT, max_statements, "2000", 1, 1000000),
      "prepared statements remembered for each session"},
+    {"batching.patience", NUMBER(KIND_TIME, patience, "20ms", 0, DAY),
+     "how long a lookup waits, at least, for a batch on another's connection; 0: no limit but timeout"},
     {"batching.timeout", NUMBER(KIND_TIME, timeout, "30s", 0, DAY),
      "age at which a batch is cancelled and its lookups are run alone; 0: no limit"},
     {"batching.vet_max_age", NUMBER(KIND_TIME, vet_max_age, "60s", 1000, DAY),

@@ -48,6 +48,7 @@ struct config {
     int max_shapes;       // shapes remembered
     int max_groups;       // groups remembered
     int max_statements;   // prepared statements remembered for each session
+    uint64_t patience;    // how long a lookup waits for another session's connection, at least; 0: no limit
     uint64_t timeout;     // a batch older than this is cancelled and its members run alone; 0: no limit
     uint64_t vet_max_age; // a shape's vetting is repeated after this time
     int check_one_in;     // of so many folded lookups one is compared with its original; 0: none

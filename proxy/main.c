@@ -143,6 +143,7 @@ static struct engine_limits engine_limits_of(const struct settings *s) {
         .max_answer = c->max_answer,
         .max_text = c->max_text,
         .timeout = c->timeout,
+        .patience = c->patience,
         .vet_max_age = c->vet_max_age,
         .verify = c->mode == MODE_VERIFY,
         .never_slower = c->never_slower,

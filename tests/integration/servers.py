@@ -237,7 +237,8 @@ class Pgfold(Endpoint):
         mode = mode or os.environ.get("PGFOLD_TEST_MODE")  # verify: everything that is folded is compared
         command += ["--mode", mode] if mode else []
         # Tables that are locked so that lookups pile up would make folding look slow.
-        for key, value in ({"batching.never_slower": "off"} | (settings or {})).items():
+        # Likewise, nobody would wait for them in a batch.
+        for key, value in ({"batching.never_slower": "off", "batching.patience": "60s"} | (settings or {})).items():
             command += ["--set", "%s=%s" % (key, value)]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PGFOLD_", "PG"))}
         env.setdefault("ASAN_OPTIONS", "detect_leaks=1:halt_on_error=1:quarantine_size_mb=8")

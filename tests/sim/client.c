@@ -644,7 +644,7 @@ static const char *held_fault(const struct client *c, const struct asking *a, co
         return "loaded before the session did more than read";
     if (a->frozen)
         return NULL;
-    if (a->asked > ran + db->ahead_age)
+    if (a->asked > ran + db->ahead_age || (!c->pipelines && c->given > ran + db->ahead_age))
         return "held for too long";
     if (got->version < a->told)
         return "older than a write whose writer has been told";

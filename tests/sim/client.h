@@ -28,6 +28,7 @@ struct client {
     bool alone;         // nobody else is there
     struct sim_loop own_loop;
     uint64_t heard;                 // when the proxy last told it something
+    uint64_t given;                 // the same, but notifications
     const struct sim_loop *looping; // whose lookup is being sent; NULL: none's
     int loop_key;                   // its key
     unsigned checked;               // number of the asking whose answer was looked at last, and one more

@@ -265,6 +265,7 @@ static void run_select(struct server *s, const struct select *q, const struct po
     char tag[32];
     take_snapshot(s);
     note_run(s, table_of(q));
+    s->holds |= s->txn == 'T' && !q->books;
     if (q->form == PLAIN) {
         if (p->has_key && !p->is_null && !put_key_rows(s, q, p, p->key, 0, &total))
             return;
@@ -498,6 +499,7 @@ static void end_transaction(struct server *s, bool keep, bool chain) {
     s->txn = 'I';
     s->has_snapshot = false;
     s->n_savepoints = 0;
+    s->holds = false;
     if (chain)
         start_transaction(s, s->level);
 }
@@ -1033,6 +1035,52 @@ static bool is_busy(struct server *s, const struct frame *f) {
     return true;
 }
 
+// The statement that a message runs is a lookup, folded or not, or the catalogue query.
+static bool runs(const struct server *s, const struct frame *f, struct select *q, bool *ours) {
+    struct slice text;
+    if (s->skipping || s->copying || s->failed || s->txn == 'E')
+        return false;
+    if (f->type == F_QUERY && msg_query_read(f->body, f->body_len, &text))
+        return read_select((const char *)text.data, q);
+    if (f->type != F_EXECUTE || !s->portal.used)
+        return false;
+    *ours = starts(s->portal.text, own_vet);
+    if (*ours)
+        return true;
+    bool lookup = read_select(s->portal.text, q);
+    *ours = lookup && q->form != PLAIN;
+    return lookup;
+}
+
+#define HANGS 5000000 // microseconds
+
+static void begin_hanging(struct server *s, const struct frame *f) {
+    struct select q = {.books = true};
+    bool ours = false;
+    if (s->hung || s->is_oracle || !runs(s, f, &q, &ours))
+        return;
+    bool waits = s->db->queued && !q.books && !s->holds;
+    if (!waits && (!ours || !s->may_hang || server_random(s, s->may_hang)))
+        return;
+    s->hanging = true;
+    s->hangs_for_us = ours;
+    s->hangs_until = waits ? 0 : s->db->now + HANGS;
+}
+
+// Hangs behind a lock, or for another reason, until that is over or a cancel request comes.
+static bool is_hanging(struct server *s, const struct frame *f) {
+    if (!s->hanging)
+        begin_hanging(s, f);
+    if (!s->hanging)
+        return false;
+    bool over = s->hangs_until ? s->db->now >= s->hangs_until : !s->db->queued;
+    if (!over && !s->cancelled)
+        return true;
+    s->hanging = false;
+    s->hung = true;
+    return false;
+}
+
 static bool run_cancelled(struct server *s, const struct frame *f) {
     if (!s->cancelled)
         return false;
@@ -1075,11 +1123,12 @@ bool server_step(struct server *s) {
     struct frame f;
     if (s->closed || frame_read(s->in.data, s->in.len, &f) != FRAME_OK)
         return false;
-    if (is_busy(s, &f))
+    if (is_busy(s, &f) || is_hanging(s, &f))
         return true;
     if (!run_cancelled(s, &f))
         run_message(s, &f);
     buf_consume(&s->in, f.size);
+    s->hung = false;
     return true;
 }
 
@@ -1088,7 +1137,7 @@ void server_receive(struct server *s, const uint8_t *bytes, size_t len) {
 }
 
 void server_cancel(struct server *s) {
-    s->cancelled = s->busy || s->stalled;
+    s->cancelled = s->busy || s->stalled || s->hanging;
 }
 
 void server_notify(struct server *s) {

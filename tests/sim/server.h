@@ -48,6 +48,7 @@ struct sim_database {              // what all sessions share
     struct sim_loop loop;
     unsigned lookahead; // the proxy's limits: as enum lookahead_mode
     uint64_t ahead_gap, ahead_age;
+    bool queued;            // a change of items waits for those who hold it, and all others for the change
     bool books_off;         // never loaded ahead
     unsigned long n_held;   // answers that were run before they were asked for
     unsigned long n_frozen; // of them: in a transaction that sees one snapshot
@@ -126,15 +127,20 @@ struct server {
     struct prepared prepared[SERVER_MAX_STATEMENTS]; // [0] is the unnamed one
     struct portal portal;                            // the unnamed one
     struct buf in, out;
-    unsigned busy;      // steps until the statement at hand goes on
-    unsigned may_stall; // one in so many lookups takes long; 0: none
-    unsigned stall;     // how long
-    bool locks;         // every other one as long as it is not cancelled
-    bool locked;        // the statement at hand does
-    bool stalled;       // the statement at the front has had its pause
-    bool wrong;         // folded statements of several keys give the last one another's rows, or none
-    bool cancelled;     // a cancel request came while it was busy
-    bool trace;         // tell what runs
+    unsigned busy;        // steps until the statement at hand goes on
+    unsigned may_stall;   // one in so many lookups takes long; 0: none
+    unsigned stall;       // how long
+    bool locks;           // every other one as long as it is not cancelled
+    bool locked;          // the statement at hand does
+    bool stalled;         // the statement at the front has had its pause
+    unsigned may_hang;    // one in so many of pgfold's own statements hangs for long; 0: none
+    bool holds;           // its transaction has read items
+    bool hanging, hung;   // the statement at the front does, or has
+    bool hangs_for_us;    // it is pgfold's own
+    uint64_t hangs_until; // 0: until nothing is queued
+    bool wrong;           // folded statements of several keys give the last one another's rows, or none
+    bool cancelled;       // a cancel request came while it was busy
+    bool trace;           // tell what runs
     uint64_t random;
     struct asking askings[SIM_ASKINGS]; // an oracle's
     unsigned n_askings;

@@ -24,7 +24,8 @@ static struct world_options options_of(uint64_t seed) {
     q ^= q >> 31;
     static const unsigned gaps[] = {500, 5000, 100000}, ages[] = {1000, 10000, 1000000};
     bool cancels = (r & 2) && (r >> 32) % 3, locks = cancels && (r >> 42) & 1;
-    bool loops = q & 3, quiet = loops && !locks && (q >> 26) % 3;
+    bool hangs = (q >> 28) % 4 == 0 && !cancels && !(r & 4); // on and on, but for patience
+    bool loops = q & 3, quiet = loops && !locks && !hangs && (q >> 26) % 3;
     return (struct world_options){
         .verify = verify,
         .check_one_in = checks_all      ? 1
@@ -35,7 +36,9 @@ static struct world_options options_of(uint64_t seed) {
         .disconnects = r & 1,
         .cancels = cancels, // a cancelled lookup of the moody ones may have run or not
         .slow_readers = r & 4,
-        .failing_malloc = (r & 0x38) == 0x38,
+        .hangs = hangs,
+        .patience = hangs || (q >> 32) & 1 ? 20000 : 0,
+        .failing_malloc = (r & 0x38) == 0x38 && !hangs,
         .pipelines = !locks && r & 0x40, // who pipelines may not always cancel
         .stalls = locks || r & 0x80,
         .locks = locks,
@@ -43,11 +46,11 @@ static struct world_options options_of(uint64_t seed) {
         .moody = (r >> 32) % 3 == 0,
         .calm = (r >> 19) & 1,
         .transactional = locks || (r >> 34) & 1,
-        .bursty = (r >> 18) & 1,
+        .bursty = hangs || (r >> 18) & 1,
         .never_slower = !verify && (r >> 35) & 1,
-        .focused = verify || locks || (r >> 17) & 1,
+        .focused = verify || locks || hangs || (r >> 17) & 1,
         .window = (r >> 20) & 1 ? 2000 : 0,
-        .timeout = (r >> 21) & 1 ? (quiet ? 40000 : 4000) : 0,
+        .timeout = (r >> 21) & 1 && !hangs ? (quiet ? 40000 : 4000) : 0,
         .max_keys = (r >> 22) & 1 ? 500 : 3,
         .max_in_flight = 1 + (unsigned)(r >> 23) % 3,
         .max_waiting = (r >> 25) & 1 ? 1024 : 2,

@@ -46,6 +46,8 @@ static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) 
     c->lost_statement |= memmem(bytes, len, fatal, sizeof fatal - 1) != NULL;
     buf_put(&c->to_client, bytes, len);
     c->client.heard = c->world->now;
+    if (len && bytes[0] != B_NOTIFICATION)
+        c->client.given = c->world->now;
 }
 
 static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
@@ -105,7 +107,7 @@ static const char *const users[] = {"alice", "alice", "bob"};
 static void connection_open(struct world *w, struct connection *c) {
     static const char address[] = "127.0.0.1:5432";
     const char *user = users[w->options.moody ? 0 : dice(w, 3)];
-    *c = (struct connection){.world = w, .used = true, .id = w->next_id++};
+    *c = (struct connection){.world = w, .used = true, .id = w->next_id++, .waits_since = w->now};
     c->from_client = c->from_server = c->to_client = c->to_server = buf_make((size_t)1 << 26);
     c->slow = w->options.slow_readers && dice(w, 3) == 0;
     client_init(&c->client, &w->db, c->id, w->random >> 16, user, w->options.pipelines && dice(w, 2));
@@ -127,6 +129,7 @@ static void connection_open(struct world *w, struct connection *c) {
     c->server.may_stall = w->options.stalls ? 4 : 0;
     c->server.stall = 60;
     c->server.locks = w->options.locks;
+    c->server.may_hang = w->options.hangs ? 20 : 0;
     c->server.wrong = w->options.wrong;
     c->server.linked = w->options.linked;
     c->server.all_write = w->options.all_write;
@@ -368,12 +371,58 @@ static void settle(struct world *w, struct connection *c) {
     }
 }
 
+// Somebody past the proxy changes a table that a transaction has read: he waits for it, and all others for
+// him.
+static void step_queue(struct world *w) {
+    bool held = false;
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
+        held |= w->connections[i].used && w->connections[i].server.holds;
+    w->db.queued = held && (w->db.queued || dice(w, 40) == 0);
+}
+
+#define LONGEST 1500000 // microseconds
+
+// Nobody waits long unless it is its own statement that hangs.
+static void check_waits(struct world *w) {
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+        struct connection *c = &w->connections[i];
+        const struct server *s = &c->server;
+        if (!c->used)
+            continue;
+        bool own = s->hanging && !s->hangs_for_us;
+        if (c->lending || client_is_answered(&c->client) || own || c->answered != c->client.answered)
+            c->waits_since = w->now;
+        c->answered = c->client.answered;
+        if (w->now > c->waits_since + LONGEST)
+            broken(w,
+                   "the client of connection %u waits long for what is not its own: lookups %u (state %d), "
+                   "owed %u "
+                   "(kind %d, last %d), hold %d, await %d, hanging %d, for us %d, bytes %zu %zu %zu %zu",
+                   c->id, c->session->n_lookups, c->session->first ? (int)c->session->first->state : -1,
+                   c->session->owed.n, c->session->owed.n ? (int)owed_head(c->session)->kind : -1,
+                   c->session->owed.n ? (int)owed_last(c->session)->kind : -1, c->session->hold,
+                   (int)c->session->await.kind, s->hanging, s->hangs_for_us, c->from_client.len,
+                   c->to_server.len, c->from_server.len, c->to_client.len);
+    }
+}
+
+static uint64_t pass_time(struct world *w) {
+    if (w->options.hangs)
+        return dice(w, 4000);
+    return dice(w, w->options.quiet ? 200 : 10) ? dice(w, 300) : dice(w, 10000);
+}
+
 static void step_turn(struct world *w) {
-    w->now += dice(w, w->options.quiet ? 200 : 10) ? dice(w, 300) : dice(w, 10000);
+    w->now += pass_time(w);
     w->db.now = w->now;
+    if (w->options.hangs) {
+        step_queue(w);
+        check_waits(w);
+    }
     if (w->options.outsiders && dice(w, 20) == 0) // a write that does not pass through the proxy
         w->db.version[dice(w, SIM_TABLES)]++;
-    if (w->options.outsiders && dice(w, 300) == 0) // nor does this change of definitions: only a batch's stamp tells
+    if (w->options.outsiders &&
+        dice(w, 300) == 0) // nor does this change of definitions: only a batch's stamp tells
         w->db.definitions++;
     for (bool again = true; again;) {
         again = false;
@@ -592,6 +641,7 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .max_answer = o->max_answer,
                                    .max_text = 4096,
                                    .timeout = o->timeout,
+                                   .patience = o->patience,
                                    .vet_max_age = 1000000,
                                    .verify = o->verify,
                                    .never_slower = o->never_slower,
@@ -621,6 +671,8 @@ static void world_drain(struct world *w) {
         if (i % 64 == 0 && is_idle(w))
             break;
     }
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
+        w->connections[i].server.hangs_until = w->connections[i].server.hangs_until ? 1 : 0;
     // What is only for ourselves; a request to end it may have to be sent several times.
     for (unsigned i = 0; i < (w->options.locks ? 100000 : 3000) && !w->failure[0]; i++)
         step(w);

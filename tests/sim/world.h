@@ -25,16 +25,18 @@ struct connection {
     struct buf to_client, to_server;     // left pgfold, not arrived yet
     bool resume, finished, lending;      // lending: the client is gone, others are still served
     bool slow;                           // its client reads seldom
-    unsigned signals; // that the engine's cancel requests still send: two each, the second one ends it
+    unsigned long answered;              // when its client was last looked at,
+    uint64_t waits_since; // and since when it waits for the next answer for no reason of its own
+    unsigned signals;     // that the engine's cancel requests still send: two each, the second one ends it
 };
 
 struct world_options {
     unsigned connections;
     bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, focused, bursty,
         calm, moody, transactional, never_slower, verify, wrong, locks, loops, quiet, pooled, outsiders,
-        linked, all_write, books_off;
-    unsigned window, timeout, max_keys, max_in_flight, max_waiting, max_answer, max_groups, max_shapes,
-        check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
+        linked, all_write, books_off, hangs;
+    unsigned window, timeout, patience, max_keys, max_in_flight, max_waiting, max_answer, max_groups,
+        max_shapes, check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
     enum lookahead_mode lookahead;
 };
 

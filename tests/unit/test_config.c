@@ -113,6 +113,7 @@ Test(config, defaults) {
     cr_assert_eq(c->max_shapes, 10000);
     cr_assert_eq(c->max_groups, 10000);
     cr_assert_eq(c->max_statements, 2000);
+    cr_assert_eq(c->patience, 20000);
     cr_assert_eq(c->timeout, 30000000);
     cr_assert_eq(c->vet_max_age, 60000000);
     cr_assert(c->never_slower);
@@ -140,7 +141,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 34);
+    cr_assert_eq(i, 35);
     config_destroy(defaults);
 }
 
