@@ -109,9 +109,11 @@ enum batch_stage {
 
 struct batch {
     struct group *group;
-    struct batch *next, *previous;      // engine's list
-    struct session *lender;             // NULL: gone
-    uint64_t started;                   // microseconds
+    struct batch *next, *previous; // engine's list
+    struct session *lender;        // NULL: gone
+    uint64_t started;              // microseconds
+    uint64_t
+        loaded; // when the lender's process has read its configuration, by the server's clock; 0: not known
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     uint32_t max_members;
     struct lookup **members; // NULL where a member left

@@ -155,6 +155,7 @@ static void end_vet(struct session *s, struct owed *o) {
 static void end_batch(struct session *s, struct batch *b) {
     if (b->failed)
         session_unprepare(s, b->statement);
+    session_check_members(s, b);
     b->lender = NULL;
     engine_batch_ended(s->engine, b);
 }

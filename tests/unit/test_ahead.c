@@ -231,11 +231,10 @@ static void answer_batch(struct fixture *f, int who, int first, int last, bool f
 }
 
 static void prove(struct fixture *f, int who) {
-    const char *users[] = {"alice", "alice", "0"},
-               *idle[] = {"idle_in_transaction_session_timeout", "0", NULL},
+    const char *idle[] = {"idle_in_transaction_session_timeout", "0", NULL},
                *level[] = {"default_transaction_isolation", "read committed", NULL};
     session_start_proof(f->clients[who].session);
-    put_text_row(&f->message, users, 3);
+    put_proof_users(&f->message);
     write_empty(&f->message, 'C');
     put_text_row(&f->message, idle, 3);
     put_text_row(&f->message, level, 3);
