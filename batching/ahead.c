@@ -303,6 +303,14 @@ void ahead_give_back_stalled(struct engine *e) {
     }
 }
 
+// What another session has loaded must have been read under a configuration that this one was proven under,
+// too.
+static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
+    return a->session != s &&
+           (b->started <= s->ahead_since || !session_identity_may_take(&s->engine->identities, &s->identity,
+                                                                       b->group->identity, b->loaded, false));
+}
+
 // Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
 static bool find_in(struct session *s, struct ahead *a, struct batch *list, const struct group *g,
                     const struct key *keys, struct ahead_hit *hit) {
@@ -314,8 +322,7 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
         b->ahead.n_used++;
         b->ahead.used[key] = true;
         bool over = !b->ahead.ended && late_is_over(s->engine, b);
-        if (found || over || (a->session != s && b->started <= s->ahead_since) || !may_come_behind(s, b) ||
-            !is_fresh(a, s, b)) {
+        if (found || over || is_of_others(s, a, b) || !may_come_behind(s, b) || !is_fresh(a, s, b)) {
             a->engine->counters.ahead_stale++;
             continue;
         }

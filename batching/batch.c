@@ -424,7 +424,7 @@ static bool takes_frame(struct batch *b, uint8_t type) {
 
 // What the check says of the catalogue behind the statement was true before it, too.
 static void take_stamp(struct batch *b, const struct frame *f) {
-    switch (stamp_judge(&b->group->stamp, (struct slice){f->body, f->body_len}, &b->load)) {
+    switch (stamp_judge(&b->group->stamp, (struct slice){f->body, f->body_len}, &b->loaded)) {
     case STAMP_SAME:
         b->stamped = true;
         return;
@@ -495,7 +495,6 @@ bool batch_feed(struct batch *b, const struct frame *f) {
             fail(b, "the answer is incomplete");
         return true;
     }
-    b->load = (struct slice){0};
     if (!b->failed)
         advance(b, f);
     return false;

@@ -123,6 +123,7 @@ struct batch {
     uint64_t started;                   // microseconds
     uint64_t patience;                  // microseconds from then on, see late.h
     uint64_t noticed;                   // microseconds: when a turn found that they have passed; 0: none
+    uint64_t loaded;                    // pg_conf_load_time() of the lender's process; 0: not known
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     uint32_t max_members;
     struct lookup **members; // NULL where a member left
@@ -146,7 +147,6 @@ struct batch {
     bool parse, describe, stamp_parse;
     bool stamped;               // the check has said that what was vetted is as it was
     bool changed, shadowed;     // failed: it has said that it is not (STAMP_…)
-    struct slice load;          // its answer, as long as it is being fed
     bool framed;                // runs between SAVEPOINT and RELEASE (savepoint.h), `frame_prepared` or not;
     bool frame_prepared;        // set before batch_write
     const char *open, *release; // types of the messages still to come in answer to them

@@ -80,7 +80,7 @@ struct statement_class classify_query(struct session *s, struct slice text) {
     static const char *const cursors[] = {"declare", "fetch", "move", "close", NULL};
     static const char *const savepoints[] = {"savepoint", "release", NULL};
     struct statement_class c = {.kind = STATEMENT_OTHER, .reason = REASON_NOT_SELECT};
-    if (s->no_scan) {
+    if (s->no_scan || session_text_is_pending(s)) {
         c.reason = REASON_ENCODING;
         c.changes = true;
         return c;

@@ -137,6 +137,10 @@ static bool is_listed(const void *ctx, struct slice name) {
     return found;
 }
 
+bool setting_is_custom(const char *name) {
+    return strchr(name, '.') != NULL;
+}
+
 static void put_settings(struct buf *b, const struct session_identity *s) {
     buf_put_u32(b, s->n_settings);
     for (unsigned i = 0; i < s->n_settings; i++) {
@@ -152,6 +156,7 @@ static struct identity *proven_identity(struct identity_table *t, const struct s
     if (p) {
         buf_put(&b, s->login.data, s->login.len);
         buf_put_u64(&b, p->id);
+        buf_put_u8(&b, (uint8_t)s->customs);
         put_settings(&b, s);
         i = b.failed ? NULL : identity_shared(t, &b, p);
     }
@@ -187,12 +192,13 @@ static void unprove(struct identity_table *t, struct session_identity *s) {
 void session_identity_doubt(struct identity_table *t, struct session_identity *s) {
     unprove(t, s);
     s->origin = ORIGIN_UNKNOWN;
+    s->customs = CUSTOMS_UNKNOWN;
     s->touched = true;
     // The next proof reports the settings that the server shows; of the others the list stays the best that
     // is known.
     unsigned kept = 0;
     for (unsigned i = 0; i < s->n_settings; i++) {
-        if (strchr(s->settings[i].name, '.'))
+        if (setting_is_custom(s->settings[i].name))
             s->settings[kept++] = s->settings[i];
         else
             setting_free(&s->settings[i]);
@@ -207,13 +213,42 @@ void session_identity_moved(struct identity_table *t, struct session_identity *s
 
 void session_identity_touched(struct session_identity *s, bool plain) {
     s->touched = true;
-    if (!plain)
-        s->origin = ORIGIN_UNKNOWN;
+    if (plain)
+        return;
+    s->origin = ORIGIN_UNKNOWN;
+    s->customs = CUSTOMS_UNKNOWN;
 }
 
 void session_identity_reloaded(struct identity_table *t, struct session_identity *s) {
     session_identity_doubt(t, s);
     set_proof(t, &s->home, NULL);
+}
+
+// The process that a session talks to is told of a new configuration by a signal, some time after the
+// server's first process has read it, which is the time that a process started then has. A session that was
+// proven within this time may not have been told yet.
+#define SIGNAL_SLACK 20000 // microseconds
+
+bool session_identity_may_take(struct identity_table *t, struct session_identity *s,
+                               const struct identity *of, uint64_t loaded, bool own) {
+    bool proven = s->state == IDENTITY_PROVEN && s->proof;
+    if (proven && s->proved_at < loaded + (own || !loaded ? 0 : SIGNAL_SLACK)) {
+        unprove(t, s);
+        set_proof(t, &s->home, NULL);
+        proven = false;
+    }
+    return own || (proven && session_identity_current(t, s) == of);
+}
+
+static void customs_at_least(struct session_identity *s, enum identity_customs customs) {
+    s->customs = s->customs > customs ? s->customs : customs;
+}
+
+void session_identity_set_local(struct identity_table *t, struct session_identity *s) {
+    if (s->customs != CUSTOMS_NONE)
+        return;
+    drop_current(t, s);
+    s->customs = CUSTOMS_RESET;
 }
 
 void session_identity_forever(struct identity_table *t, struct session_identity *s) {
@@ -269,6 +304,8 @@ static void set_otherwise(struct identity_table *t, struct session_identity *s,
     setting_remove(s, p->name);
     unprove(t, s);
     s->touched = true;
+    if (setting_is_custom(p->name))
+        customs_at_least(s, CUSTOMS_RESET);
     if (p->value && strcmp(p->name, "role") != 0)
         s->origin = ORIGIN_UNKNOWN;
     else if (p->value && s->origin == ORIGIN_DISCARD)
@@ -291,14 +328,24 @@ void session_identity_set(struct identity_table *t, struct session_identity *s,
 // Every setting is now what `home` says, if it was made under the users of now.
 static void go_home(struct identity_table *t, struct session_identity *s) {
     set_proof(t, &s->proof, s->home);
+    s->proved_at = s->home_proved_at;
     s->state = IDENTITY_PROVEN;
+}
+
+// Custom settings are reset, too, but stay.
+static void reset_settings(struct session_identity *s) {
+    bool any = s->customs != CUSTOMS_NONE;
+    for (unsigned i = 0; i < s->n_settings; i++)
+        any |= setting_is_custom(s->settings[i].name);
+    settings_clear(s);
+    s->customs = any ? CUSTOMS_RESET : CUSTOMS_NONE;
 }
 
 // The role and the session's user are none of the settings that RESET ALL resets, and temporary tables stay.
 void session_identity_reset_all(struct identity_table *t, struct session_identity *s) {
     if (s->state == IDENTITY_FOREVER)
         return;
-    settings_clear(s);
+    reset_settings(s);
     drop_current(t, s);
     if (s->state == IDENTITY_PROVEN && s->home && s->proof && proof_same_users(s->home, s->proof))
         go_home(t, s);
@@ -314,7 +361,7 @@ void session_identity_reset_all(struct identity_table *t, struct session_identit
 void session_identity_discard_all(struct identity_table *t, struct session_identity *s) {
     if (s->state == IDENTITY_FOREVER)
         return;
-    settings_clear(s);
+    reset_settings(s);
     drop_current(t, s);
     if (s->home && s->home_origin == ORIGIN_DISCARD)
         go_home(t, s);
@@ -396,11 +443,13 @@ void identity_proof_end(struct identity_table *t, struct session_identity *s, bo
         drop_current(t, s);
         s->n_proofs++;
         s->asked = 0;
+        s->proved_at = s->proof_reader.asked;
         set_proof(t, &s->proof, p);
         s->state = p ? IDENTITY_PROVEN : IDENTITY_REFUSED;
         if (p && is_home(s)) {
             set_proof(t, &s->home, p);
             s->home_origin = s->origin;
+            s->home_proved_at = s->proved_at;
         }
     }
     proof_unref(&t->proofs, p);

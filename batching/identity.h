@@ -12,14 +12,21 @@
 // A setting that a confirmed statement has given a value is known by that statement; what the proof says of
 // it is left out, so that it makes no difference whether it was set before the proof or after it.
 //
-// What settings would be after a RESET matters, too: a value that the configuration file gave changes when
-// the server reads it anew, one that the session was given does not. As long as nothing but known statements
-// has touched the session, values that none of them has set are those of a RESET. Otherwise (ORIGIN_UNKNOWN)
-// the server is asked, which takes it three times as long.
+// What settings would be after a RESET matters, too, and who has set them: a value of the configuration file
+// changes when the server reads it anew, one that the session was given does not. As long as nothing but
+// known statements has touched the session, values that none of them has set are those of a RESET. Otherwise
+// (ORIGIN_UNKNOWN) the server is asked, which takes it three times as long.
 //
-// Settings that the server does not show (custom ones such as app.tenant_id) are tracked by the list alone.
-// They cannot reach the rows of a vetted shape: its tables have no row-level security, and it calls no
-// function that reads settings.
+// A proof tells of the configuration that the session's server process has read. Each process reads a new one
+// when its client's next message comes, and pg_conf_load_time() is when it did. So rows of a session whose
+// process has read it later than the proof of another was asked for are not for that other one, nor is what
+// is known of it still true: session_identity_may_take().
+//
+// Settings that the server does not show (custom ones such as app.tenant_id) are tracked by the list alone,
+// and where more than known statements may have set them, nothing is known of them (CUSTOMS_UNKNOWN).
+// Sessions of which that much is known are kept apart from those of which it is not. Nor can a custom setting
+// reach the rows of a vetted shape: its tables have no row-level security, and it calls no function that
+// reads settings.
 #ifndef PGFOLD_BATCHING_IDENTITY_H
 #define PGFOLD_BATCHING_IDENTITY_H
 
@@ -70,6 +77,14 @@ enum identity_origin {
     ORIGIN_UNKNOWN, // any statement
 };
 
+// What is known of the custom settings that no statement of the list has set.
+enum identity_customs {
+    CUSTOMS_NONE,    // they are those of the log-in, or there are none
+    CUSTOMS_RESET,   // the same, but some are there: behind RESET, RESET ALL, DISCARD ALL or a SET LOCAL one
+                     // that was never set reads as '', not as NULL
+    CUSTOMS_UNKNOWN, // any statement may have set any
+};
+
 enum identity_isolation { // of a transaction that does not say which
     ISOLATION_UNKNOWN,
     ISOLATION_READ_COMMITTED, // also READ UNCOMMITTED, which is the same
@@ -81,13 +96,16 @@ enum identity_isolation { // of a transaction that does not say which
 struct session_identity {
     enum identity_state state;
     enum identity_origin origin;
+    enum identity_customs customs;
     bool touched;                     // something ran since the origin that nobody has vetted
     struct buf login;                 // server address and start-up parameters
     struct proof_reader proof_reader; // PROVING
     struct proof *proof;              // a reference; PROVEN: what the server said
+    uint64_t proved_at;               // when it was asked for, by the server's clock
     // A reference to what it said just behind a RESET ALL or DISCARD ALL: what the next one leads back to.
     struct proof *home;
     enum identity_origin home_origin;
+    uint64_t home_proved_at;
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
     unsigned n_proofs;        // how often it was proven
@@ -121,6 +139,18 @@ void session_identity_discard_all(struct identity_table *t,
 void session_identity_touched(struct session_identity *s, bool plain);
 // The server has read its configuration anew.
 void session_identity_reloaded(struct identity_table *t, struct session_identity *s);
+// A transaction has ended in which custom settings had values of its own: they are there from now on.
+void session_identity_set_local(struct identity_table *t, struct session_identity *s);
+
+// The server does not show a setting of this name, unless an extension has defined it.
+bool setting_is_custom(const char *name);
+
+// Rows that were read under the identity `of`, by a server process whose pg_conf_load_time() was `loaded`
+// then (microseconds since 2000; 0: not known): may this session have them? `own`: it is the session's own
+// process. If the process has read the configuration later than the session was proven, then what is known of
+// it is no longer so: UNPROVEN.
+bool session_identity_may_take(struct identity_table *t, struct session_identity *s,
+                               const struct identity *of, uint64_t loaded, bool own);
 
 // The level that a setting's value names, as the server shows it or as a constant of a statement.
 enum identity_isolation identity_isolation_of(const char *value);

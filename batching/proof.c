@@ -50,9 +50,10 @@ static struct proof *proof_of(struct proof_table *t, const struct buf *b) {
     return p;
 }
 
-// ---- the bytes: two users, then items of a kind, a name and a value; all with their lengths in front
+// ---- the bytes: users and server, then items of a kind, a name and a value; all with their lengths in front
 
-enum item_kind { ITEM_VALUE = 'v', ITEM_RESET_VALUE = 'r' };
+// OWN: its value is one that the session was given, not one of its log-in or of the configuration.
+enum item_kind { ITEM_VALUE = 'v', ITEM_RESET_VALUE = 'r', ITEM_OWN = 'o' };
 
 static void put_sized(struct buf *b, struct slice s) {
     buf_put_u32(b, s.data ? (uint32_t)s.len : UINT32_MAX); // NULL is not empty
@@ -96,23 +97,36 @@ static bool next_item(const struct proof *p, size_t *at, struct item *item) {
     return true;
 }
 
+#define N_USER_FIELDS 5 // name and OID of either user; when the server was started
+
 static size_t users_end(const struct proof *p) {
     size_t at = 0;
-    take_sized(p, &at);
-    take_sized(p, &at);
+    for (int i = 0; i < N_USER_FIELDS; i++)
+        take_sized(p, &at);
     return at;
 }
 
 // ---- reading
 
 // Everything is qualified: the session's search_path must not choose what is called. What is compared is
-// compared here, for the same reason: there is no operator in it.
-#define USERS_AND_SETTINGS "SELECT CURRENT_USER, SESSION_USER, pg_catalog.pg_my_temp_schema(); SHOW ALL"
+// compared here, for the same reason: there is no operator in it. The names are asked for before and behind
+// the OIDs, in case that a role is renamed between them. Times are written so that no setting changes how.
+#define ROLE_OID(user) "pg_catalog.quote_ident(" user ")::pg_catalog.regrole::pg_catalog.oid"
+#define TIME(time)     "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog." time "()), 'hex')"
+// clang-format off
+#define USERS                                                                                                \
+    "SELECT CURRENT_USER, SESSION_USER, pg_catalog.pg_my_temp_schema(), "                                    \
+    ROLE_OID("CURRENT_USER") ", " ROLE_OID("SESSION_USER") ", "                                              \
+    TIME("pg_postmaster_start_time") ", " TIME("statement_timestamp") ", CURRENT_USER, SESSION_USER"
+// clang-format on
+#define USERS_AND_SETTINGS USERS "; SHOW ALL"
 
-const char *proof_query(bool with_reset_values) {
-    return with_reset_values ? USERS_AND_SETTINGS
-               "; SELECT name, setting, reset_val, context FROM pg_catalog.pg_show_all_settings()"
-                             : USERS_AND_SETTINGS;
+enum { N_USERS = 9, N_SHOWN = 3, N_SOURCES = 5 }; // columns
+
+const char *proof_query(bool with_sources) {
+    return with_sources ? USERS_AND_SETTINGS
+               "; SELECT name, setting, reset_val, context, source FROM pg_catalog.pg_show_all_settings()"
+                        : USERS_AND_SETTINGS;
 }
 
 void proof_reader_start(struct proof_reader *r) {
@@ -136,19 +150,48 @@ static bool is_fixed(struct slice context) {
            slice_is(context, "sighup", 6);
 }
 
-static void take_users(struct proof_reader *r, const struct slice *column) {
-    put_sized(&r->bytes, column[0]);
-    put_sized(&r->bytes, column[1]);
-    r->refused |= !slice_is(column[2], "0", 1);
-}
-
 static bool same_value(struct slice a, struct slice b) {
     return !a.data == !b.data && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
 }
 
+bool proof_read_time(struct slice text, uint64_t *time) {
+    *time = 0;
+    for (size_t i = 0; i < text.len && i < 16; i++) {
+        uint8_t c = text.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        *time = *time << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return text.len == 16;
+}
+
+static bool are_oids(struct slice a, struct slice b) {
+    return a.len && b.len && !slice_is(a, "0", 1) && !slice_is(b, "0", 1);
+}
+
+static void take_users(struct proof_reader *r, const struct slice *column) {
+    uint64_t started;
+    put_sized(&r->bytes, column[0]);
+    put_sized(&r->bytes, column[1]);
+    put_sized(&r->bytes, column[3]);
+    put_sized(&r->bytes, column[4]);
+    put_sized(&r->bytes, column[5]);
+    r->refused |= !slice_is(column[2], "0", 1) || !are_oids(column[3], column[4]) ||
+                  !proof_read_time(column[5], &started) || !proof_read_time(column[6], &r->asked) ||
+                  !same_value(column[0], column[7]) || !same_value(column[1], column[8]);
+}
+
+static void take_sources(struct proof_reader *r, const struct slice *column) {
+    if (!is_fixed(column[3]) && !same_value(column[1], column[2]))
+        put_item(&r->bytes, ITEM_RESET_VALUE, column[0], column[2]);
+    if (slice_is(column[4], "session", 7))
+        put_item(&r->bytes, ITEM_OWN, column[0], column[4]);
+}
+
 void proof_reader_row(struct proof_reader *r, struct slice row) {
-    struct slice column[4];
-    for (unsigned i = 0; i < (r->result < 2 ? 3 : 4); i++) {
+    static const unsigned n_columns[] = {N_USERS, N_SHOWN, N_SOURCES};
+    struct slice column[N_USERS];
+    for (unsigned i = 0; i < n_columns[r->result < 2 ? r->result : 2]; i++) {
         if (!msg_row_column(row.data, row.len, i, &column[i])) {
             r->refused = true;
             return;
@@ -162,8 +205,8 @@ void proof_reader_row(struct proof_reader *r, struct slice row) {
         return;
     else if (r->result == 1)
         put_item(&r->bytes, ITEM_VALUE, column[0], column[1]);
-    else if (!is_fixed(column[3]) && !same_value(column[1], column[2]))
-        put_item(&r->bytes, ITEM_RESET_VALUE, column[0], column[2]);
+    else
+        take_sources(r, column);
 }
 
 void proof_reader_next(struct proof_reader *r) {

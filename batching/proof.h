@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a server says about a session: its user, its role, and every setting that it shows. One Query message
+// What a server says about a session: its users, its role, and every setting that it shows. One Query message
 // of two or three statements, cheap enough to be asked once on each new connection:
 //
-//   SELECT CURRENT_USER, SESSION_USER, pg_my_temp_schema()   it must have no temporary schema
-//   SHOW ALL                                                 every setting and its value
-//   SELECT name, setting, reset_val FROM …                   only when asked for: what RESET would make of
-//   those
-//                                                            that differ from it
+//   SELECT CURRENT_USER, SESSION_USER, …   who it is, by OID: a role keeps its sessions when it gets another
+//                                          name, and another role may get its name; it must have no temporary
+//                                          schema; which server this is, and what its clock says
+//   SHOW ALL                               every setting and its value
+//   SELECT name, setting, reset_val, …     only when asked for: what RESET would make of those that differ
+//   from
+//                                          it, and which have their value from the session itself: such a
+//                                          value survives when the server reads its configuration anew
 //
 // Kept whole, and byte-equal ones once, so that comparing two sessions is comparing two pointers. What
 // differs between equal sessions stays out: transaction_isolation, transaction_read_only and
 // transaction_deferrable are the transaction's; tcp_keepalives_… tell of the socket; plpgsql's appear when a
 // function of its is first called, and hold for such functions only.
+//
+// Custom settings (app.tenant) that no extension has defined are not shown (GUC_NO_SHOW_ALL, in all
+// versions).
 #ifndef PGFOLD_BATCHING_PROOF_H
 #define PGFOLD_BATCHING_PROOF_H
 
@@ -27,7 +33,7 @@ struct proof {
     uint64_t id; // never used twice
     unsigned refs;
     size_t len;
-    uint8_t bytes[]; // the two users, then the settings in the server's order
+    uint8_t bytes[]; // the users and the server, then the settings in the server's order
 };
 
 struct proof_table {
@@ -42,13 +48,18 @@ void proof_unref(struct proof_table *t, struct proof *p); // takes NULL
 
 // ---- reading one
 
+// A time that the server has written so that no setting changes how: timestamptz_send() in 16 hexadecimal
+// digits, microseconds since 2000. False: it is none.
+bool proof_read_time(struct slice text, uint64_t *time) __attribute__((warn_unused_result));
+
 struct proof_reader {
     struct buf bytes;
     unsigned result; // of the statements' results, the one under way
     bool refused;    // a temporary schema, or rows that are not as asked for
+    uint64_t asked;  // the server's clock when it began: microseconds since 2000
 };
 
-const char *proof_query(bool with_reset_values);
+const char *proof_query(bool with_sources);
 void proof_reader_start(struct proof_reader *r);
 void proof_reader_row(struct proof_reader *r, struct slice row); // DataRow's body
 void proof_reader_next(struct proof_reader *r);                  // CommandComplete

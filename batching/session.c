@@ -281,6 +281,7 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
 void owed_pop(struct session *s) {
     struct owed_queue *q = &s->owed;
     s->n_forward -= q->ring[q->head].kind == OWED_FORWARD;
+    s->n_replies++;
     s->cancel_at = 0;
     note_head(s);
     q->head = (q->head + 1) & (q->cap - 1);
@@ -727,7 +728,8 @@ unsigned session_max_lookups(const struct session *s) {
 void session_settle(struct session *s) {
     struct engine *e = s->engine;
     bool resume = false;
-    if (s->hold && s->await.kind == AWAIT_NOTHING && session_order_is_safe(s)) {
+    if (s->hold && s->await.kind == AWAIT_NOTHING && session_order_is_safe(s) &&
+        !session_effect_is_pending(s)) {
         s->hold = false;
         resume = true;
     }

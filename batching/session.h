@@ -25,13 +25,14 @@
 //   makes no sense)
 //
 // Files: session.c life, lookups; session_client.c what the client says; session_server.c what the server
-// says; session_cancel.c cancel requests.
+// says; session_change.c changes of what statements mean; session_cancel.c cancel requests.
 #ifndef PGFOLD_BATCHING_SESSION_H
 #define PGFOLD_BATCHING_SESSION_H
 
 #include "batching/asked.h"
 #include "batching/await.h"
 #include "batching/engine.h"
+#include "batching/session_change.h"
 
 enum owed_kind {
     OWED_FORWARD,
@@ -60,6 +61,8 @@ struct owed {
     uint8_t isolation;                // enum identity_isolation
     bool returns;                     // FORWARD: it may go back to a savepoint
     bool local;                       // FORWARD: it may change settings until the transaction ends
+    bool renames;                     // FORWARD: and with them what names mean
+    bool customs;                     // FORWARD: and custom ones
     bool drops;  // FORWARD: it ends what is held for the session, when sent and when answered
     bool portal; // FORWARD: it may leave its portal open
     bool framed; // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
@@ -136,6 +139,8 @@ struct transaction {
     bool level; // its statements have said which isolation it has; else it has the session's default
     enum identity_isolation isolation;
     bool local;                       // settings may have other values than outside of it
+    bool renamed;                     // and names may mean something else
+    bool customs;                     // and custom ones
     bool known;                       // the session's identity has been asked for these:
     bool may_idle;                    // its server connection
     enum identity_isolation standard; // of one whose statements do not say
@@ -184,6 +189,8 @@ struct session {
     struct session *next_late;
     uint64_t late_noticed; // engine time: when a turn found the first of them late; 0: none
     unsigned n_forward;    // FORWARD entries in it
+    uint64_t n_replies;    // entries that have left it
+    struct pending_changes changes;
     struct lookup *first, *last;
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer

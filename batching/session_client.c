@@ -73,6 +73,10 @@ static enum take take_unit(struct feed *f, size_t *size) {
     struct unit u = {0};
     enum reason why = REASON_FRAMING;
     enum take take = TAKE_FORWARD;
+    if (session_effect_is_pending(s)) {
+        s->hold = true;
+        return TAKE_WAIT;
+    }
     if (!s->force_forward && !s->client_gone && may_begin_unit(type)) {
         enum unit_result r =
             unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);

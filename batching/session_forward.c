@@ -33,6 +33,7 @@ static void note_setting(struct session *s, struct owed *o, struct shape *shape)
         doubt(s);
     else
         o->effect = shape_ref(shape);
+    session_note_change(s, o, shape ? shape->parsed->kind : STATEMENT_RESET_ALL, shape);
 }
 
 static void pin_group(struct owed *o, struct group *g) {
@@ -68,7 +69,7 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
     const struct parsed *p = shape->parsed;
     if (e->limits.observe || reads_constants(p))
         return READ_PLAIN;
-    if (!may_be_proven(s) || p->reason == REASON_CONSTRUCT)
+    if (!may_be_proven(s) || p->reason == REASON_CONSTRUCT || session_meaning_is_pending(s))
         return READ_DOUBTFUL;
     struct group *g = session_read_group(s, shape);
     if (!g)
@@ -122,8 +123,9 @@ static void note_statement(struct session *s, struct owed *o, enum statement_kin
     case STATEMENT_ROLLBACK_TO: // closes those that were opened behind the savepoint
         session_forget_cursors(s, true);
         return;
-    case STATEMENT_SET_LOCAL:
-        return; // outside a transaction it has no effect, inside one it ends with it
+    case STATEMENT_SET_LOCAL: // outside a transaction it has no effect, inside one it ends with it
+        session_note_change(s, o, kind, shape);
+        return;
     case STATEMENT_DISCARD_ALL:
         forget_all(s, o);
         session_forget_cursors(s, true);
@@ -390,8 +392,9 @@ static void learn_parse(struct feed *f, struct shape *shape) {
 static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct session *s = f->s;
     enum reason why = REASON_NONE;
-    struct shape *shape =
-        s->no_scan ? NULL : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
+    struct shape *shape = s->no_scan || session_text_is_pending(s)
+                              ? NULL
+                              : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
     if (old && !give(f, old))
         return;
@@ -434,7 +437,7 @@ static struct read_note bound_read(struct session *s, struct shape *shape) {
     struct read_note n = {.effect = READ_DOUBTFUL, .may_write = read_may_write(s, shape->parsed)};
     if (e->limits.observe || reads_constants(shape->parsed))
         n.effect = READ_PLAIN;
-    if (n.effect == READ_PLAIN || !may_be_proven(s))
+    if (n.effect == READ_PLAIN || !may_be_proven(s) || session_meaning_is_pending(s))
         return n;
     struct group *g = session_read_group(s, shape);
     if (g && group_is_current(e, g) && g->state == GROUP_READY)
@@ -502,7 +505,8 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     struct slice text;
     if (fr->type == F_QUERY && msg_query_read(fr->body, fr->body_len, &text))
         return feed_classify(f, text)->shape;
-    if (fr->type == F_PARSE && !s->no_scan && msg_parse_read(fr->body, fr->body_len, &p))
+    if (fr->type == F_PARSE && !s->no_scan && !session_text_is_pending(s) &&
+        msg_parse_read(fr->body, fr->body_len, &p))
         return shape_extended(&s->engine->shapes, p.text, p.n_types, p.types, &why);
     struct msg_execute e;
     struct statement *st = NULL;

@@ -162,6 +162,7 @@ static void end_batch(struct session *s, struct batch *b) {
         session_unprepare(s, b->statement);
         session_unprepare(s, b->stamp);
     }
+    session_check_members(s, b);
     b->lender = NULL;
     engine_batch_ended(s->engine, b);
 }

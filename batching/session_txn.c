@@ -97,6 +97,8 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     if (before != 'I' && back && (t->spent || o->spends))
         session_identity_moved(&s->engine->identities, &s->identity);
     if (s->txn == 'I') {
+        if (t->customs || o->customs)
+            session_identity_set_local(&s->engine->identities, &s->identity);
         *t = (struct transaction){0};
         session_forget_cursors(s, false);
         return;
@@ -110,6 +112,8 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     bool lost = (o->ends && o->begins) || (o->error && (o->begins || o->level));
     t->spent |= o->spends || lost;
     t->local |= o->local;
+    t->renamed |= o->renames;
+    t->customs |= o->customs;
     if (lost || o->level)
         t->isolation = lost ? ISOLATION_UNKNOWN : (enum identity_isolation)o->isolation;
     t->level |= lost || o->level;

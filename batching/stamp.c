@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/proof.h"
 #include "batching/quote.h"
 
 #define MAX_CHECK   ((size_t)1 << 17)
@@ -16,8 +17,8 @@
 
 static const char user_sql[] =
     "SELECT pg_catalog.quote_ident(CURRENT_USER)::pg_catalog.regrole::pg_catalog.oid";
-static const char load_sql[] = ", (pg_catalog.date_part('epoch', pg_catalog.pg_conf_load_time()) "
-                               "OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8";
+static const char load_sql[] =
+    ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_conf_load_time()), 'hex')";
 
 void stamp_init(struct stamp *st) {
     *st = (struct stamp){.check = buf_make(MAX_CHECK), .expected = buf_make(MAX_CHECK)};
@@ -384,11 +385,11 @@ static bool same_value(struct slice a, struct slice b) {
     return !a.data == !b.data && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
 }
 
-enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct slice *load) {
+enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, uint64_t *loaded) {
     struct slice got, wanted;
     bool shadowed = false;
     unsigned n = get_u16(st->expected.data);
-    *load = (struct slice){0};
+    *loaded = 0;
     if (row.len < 2 || get_u16(row.data) != n)
         return STAMP_CHANGED;
     for (unsigned i = 0; i + 1 < n; i++) {
@@ -401,7 +402,7 @@ enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct 
             return STAMP_CHANGED;
         shadowed = true;
     }
-    if (!msg_row_column(row.data, row.len, n - 1, load))
+    if (!msg_row_column(row.data, row.len, n - 1, &got) || !proof_read_time(got, loaded))
         return STAMP_CHANGED;
     return shadowed ? STAMP_SHADOWED : STAMP_SAME;
 }

@@ -52,8 +52,8 @@ static inline bool stamp_is_taken(const struct stamp *st) {
     return st->expected.len > 0;
 }
 
-// What the check's row (DataRow body, text) says. *load: when the server process has read its configuration,
-// as milliseconds in decimal; a slice of `row`, NULL data when it is not there.
-enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct slice *load);
+// What the check's row (DataRow body, text) says. *loaded: when the server process has read its
+// configuration, as proof_read_time() has it; 0 where the verdict is not STAMP_SAME, maybe.
+enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, uint64_t *loaded);
 
 #endif

@@ -188,14 +188,16 @@ static void put_description(struct buf *b, unsigned n) {
 static void reply_something(struct side *s, uint8_t which) {
     static const char *const vet[] = {"f", "f", "f", "f",  "f",  "f", "f",         "f",       "f",
                                       "f", "f", "f", NULL, "23", "t", "0:16384:1", "1\nitems"};
-    static const char *const proof[] = {"role", "user", "0"}, *const plain[] = {"t"};
+    static const char *const proof[] =
+        {"role", "user", "0", "10", "11", "0002f00000000000", "0003000000000000", "role", "user"},
+                             *const plain[] = {"t"};
     static const char *const five[] = {"5", "5"}, *const seven[] = {"7", "x"}, *const one[] = {"1", "x"};
     static const char empty[] = {B_PARSE_COMPLETE, B_BIND_COMPLETE,    B_CLOSE_COMPLETE,       B_NO_DATA,
                                  B_EMPTY_QUERY,    B_PORTAL_SUSPENDED, B_PARAMETER_DESCRIPTION};
     static const struct {
         const char *const *values;
         unsigned n;
-    } rows[] = {{vet, 17}, {proof, 3}, {plain, 1}, {five, 2}, {seven, 2}, {one, 2}, {five, 1}, {seven, 1}};
+    } rows[] = {{vet, 17}, {proof, 9}, {plain, 1}, {five, 2}, {seven, 2}, {one, 2}, {five, 1}, {seven, 1}};
     struct buf b = buf_make(1 << 16);
     switch (which / 8 % 6) {
     case 0:

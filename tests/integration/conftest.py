@@ -212,11 +212,11 @@ class Folding:
         return int(self.admin.value("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE "
                                     "query ~* E'from\\\\s+(only\\\\s+)?([a-z0-9_\"]+\\\\.)?\"?%s\\\\M'" % table))
 
-    def burst(self, conns, units, table, lock=True):
+    def burst(self, conns, units, table, lock=True, settle=0.3):
         """Each connection sends its unit while the table is locked; replies by connection and the server's count."""
         self.reset()
         if lock:
-            with self.locked(table):
+            with self.locked(table, settle=settle):
                 for c, u in zip(conns, units):
                     c.send(u)
         else:

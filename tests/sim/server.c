@@ -364,20 +364,23 @@ static const char *level_name(char level) {
 }
 
 static void run_proof(struct server *s, const char *text) {
-    const char *users[] = {s->now.role, s->user, s->now.temp ? "99" : "0"};
+    const char *users[] = {
+        s->now.role, s->user, s->now.temp ? "99" : "0", "10", "10", "0002f00000000000", "0003000000000000",
+        s->now.role, s->user};
     const char *schema[] = {"search_path", s->now.schema, "Sets the schema search order."};
     const char *isolation[] = {"transaction_isolation", s->txn == 'I' ? "read committed" : "?", NULL};
     const char *level[] = {"default_transaction_isolation", level_name(s->now.level), NULL};
     const char *idle[] = {"idle_in_transaction_session_timeout", s->id % 8 ? "0" : "5s", NULL};
-    const char *reset[] = {"search_path", s->now.schema, s->login.schema, "user"};
-    put_text_row(s, users, 3);
+    const char *reset[] = {"search_path", s->now.schema, s->login.schema, "user",
+                           strcmp(s->now.schema, s->login.schema) == 0 ? "client" : "session"};
+    put_text_row(s, users, 9);
     put_values(s, schema, 3);
     put_values(s, level, 3);
     put_values(s, idle, 3);
     put_values(s, isolation, 3);
     reply_tag(s, "SHOW");
     if (strstr(text, "reset_val"))
-        put_text_row(s, reset, 4);
+        put_text_row(s, reset, 5);
 }
 
 // Twelve facts that may speak against it, types, the key column's type, whether it is unique, what supplies
@@ -423,8 +426,10 @@ static void run_stamp(struct server *s, const char *text) {
         const char *answer[] = {user, both, NULL, NULL, "0"};
         put_text_row(s, answer, 5);
     } else {
-        const char *check[] = {user, table, xmin, "0", "1"};
-        put_text_row(s, check, strstr(text, "pg_operator") ? 5 : 4);
+        const char *load = "0000000000000001";
+        bool operators = strstr(text, "pg_operator");
+        const char *check[] = {user, table, xmin, operators ? "0" : load, load};
+        put_text_row(s, check, operators ? 5 : 4);
     }
 }
 

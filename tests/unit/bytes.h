@@ -43,4 +43,15 @@ static inline void put_text_row(struct buf *b, const char *const *values, unsign
     write_end(b, at);
 }
 
+// The first row of a proof's answer: who the session is. `at`: the server's clock, 16 hexadecimal digits.
+static inline void put_proof_users_at(struct buf *b, const char *role, const char *user, const char *temp,
+                                      const char *oid, const char *at) {
+    const char *row[] = {role, user, temp, oid, "10", "0002f00000000000", at, role, user};
+    put_text_row(b, row, 9);
+}
+
+static inline void put_proof_users(struct buf *b) {
+    put_proof_users_at(b, "alice", "alice", "0", "10", "0003000000000000");
+}
+
 #endif

@@ -194,7 +194,7 @@ static void put_folded_description(struct buf *b) {
 
 // What the check of a statement of one table says, and the messages around it.
 static void put_check(struct buf *b, bool first_time) {
-    static const char *const row[] = {"10", "16384", "7", "5"};
+    static const char *const row[] = {"10", "16384", "7", "0000000000000005"};
     if (first_time)
         write_empty(b, B_PARSE_COMPLETE);
     write_empty(b, B_BIND_COMPLETE);
@@ -246,11 +246,10 @@ static void answer_batch(struct fixture *f, int who, int first, int last, int fi
 }
 
 static void prove(struct fixture *f, int who) {
-    const char *users[] = {"alice", "alice", "0"},
-               *idle[] = {"idle_in_transaction_session_timeout", "0", NULL},
+    const char *idle[] = {"idle_in_transaction_session_timeout", "0", NULL},
                *level[] = {"default_transaction_isolation", "read committed", NULL};
     session_start_proof(f->clients[who].session);
-    put_text_row(&f->message, users, 3);
+    put_proof_users(&f->message);
     write_empty(&f->message, 'C');
     put_text_row(&f->message, idle, 3);
     put_text_row(&f->message, level, 3);

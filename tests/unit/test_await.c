@@ -108,8 +108,8 @@ static void answer(struct client *c, bool error) {
 
 static void answer_proof(struct client *c) {
     struct buf b = buf_make(1000);
-    const char *users[] = {"alice", "alice", "0"}, *setting[] = {"search_path", "public", NULL};
-    put_text_row(&b, users, 3);
+    const char *setting[] = {"search_path", "public", NULL};
+    put_proof_users(&b);
     write_select_complete(&b, 1);
     put_text_row(&b, setting, 3);
     write_select_complete(&b, 1);

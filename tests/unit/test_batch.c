@@ -548,11 +548,16 @@ Test(batch, what_was_vetted_must_be_as_it_was) {
         const char *row[4]; // user, name, pg_class row, load
         bool changed, shadowed;
     } cases[] = {
-        {{"10", "16384", "7", "5"}, false, false}, {{"10", "16384", "7", "6"}, false, false},
-        {{"11", "16384", "7", "5"}, true, false},  {{"10", "16385", "7", "5"}, true, true},
-        {{"10", NULL, "7", "5"}, true, true},      {{"10", "16384", "8", "5"}, true, false},
-        {{"10", "16385", "8", "5"}, true, false},  {{"10", "16384", NULL, "5"}, true, false},
-        {{NULL, "16384", "7", "5"}, true, false},  {{"10", "16384", "", "5"}, true, false},
+        {{"10", "16384", "7", "0000000000000005"}, false, false},
+        {{"10", "16384", "7", "0000000000000006"}, false, false},
+        {{"11", "16384", "7", "0000000000000005"}, true, false},
+        {{"10", "16385", "7", "0000000000000005"}, true, true},
+        {{"10", NULL, "7", "0000000000000005"}, true, true},
+        {{"10", "16384", "8", "0000000000000005"}, true, false},
+        {{"10", "16385", "8", "0000000000000005"}, true, false},
+        {{"10", "16384", NULL, "0000000000000005"}, true, false},
+        {{NULL, "16384", "7", "0000000000000005"}, true, false},
+        {{"10", "16384", "", "0000000000000005"}, true, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;

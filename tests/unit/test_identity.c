@@ -40,22 +40,35 @@ static void put_row(struct session_identity *s, const char *first, const char *s
 }
 
 static void put_reset(struct session_identity *s, const char *name, const char *value, const char *reset,
-                      const char *context) {
+                      const char *context, const char *source) {
     struct buf b = buf_make(1000);
-    const char *row[] = {name, value, reset, context};
-    put_text_row(&b, row, 4);
+    const char *row[] = {name, value, reset, context, source};
+    put_text_row(&b, row, 5);
     proof_reader_row(&s->proof_reader, (struct slice){b.data + 5, b.len - 5});
     buf_free(&b);
 }
 
 struct answer {
-    const char *role, *search_path, *search_path_at_reset, *work_mem, *temp;
+    const char *role, *search_path, *search_path_at_reset, *work_mem, *temp, *oid, *at, *source, *later_role;
 };
-static const struct answer plain = {"alice", "public", "public", "4MB", "0"};
+#define AT "0003000000000000"
+static const struct answer plain = {"alice", "public", "public", "4MB", "0", "10", AT, "user", "alice"};
+
+static void put_users(struct session_identity *s, const struct answer *a) {
+    struct buf b = buf_make(1000);
+    const char *row[] = {a->role, "alice",
+                         a->temp, a->oid,
+                         "10",    "0002f00000000000",
+                         a->at,   strcmp(a->later_role, "alice") == 0 ? a->role : a->later_role,
+                         "alice"};
+    put_text_row(&b, row, 9);
+    proof_reader_row(&s->proof_reader, (struct slice){b.data + 5, b.len - 5});
+    buf_free(&b);
+}
 
 static void answer_proof(struct fixture *f, int i, const struct answer *a, bool ok) {
     struct session_identity *s = &f->s[i];
-    put_row(s, a->role, "alice", a->temp);
+    put_users(s, a);
     proof_reader_next(&s->proof_reader);
     put_row(s, "DateStyle", "ISO, MDY", "Sets the display format for date and time values.");
     put_row(s, "default_transaction_isolation", "read committed", NULL);
@@ -64,10 +77,10 @@ static void answer_proof(struct fixture *f, int i, const struct answer *a, bool 
     put_row(s, "work_mem", a->work_mem, NULL);
     proof_reader_next(&s->proof_reader);
     if (s->origin == ORIGIN_UNKNOWN) {
-        put_reset(s, "search_path", a->search_path, a->search_path_at_reset, "user");
-        put_reset(s, "work_mem", "4096", "4096", "user");
-        put_reset(s, "log_file_mode", "0600", "384", "sighup"); // so the server shows it
-        put_reset(s, "tcp_keepalives_idle", "7200", "0", "user");
+        put_reset(s, "search_path", a->search_path, a->search_path_at_reset, "user", a->source);
+        put_reset(s, "work_mem", "4096", "4096", "user", "default");
+        put_reset(s, "log_file_mode", "0600", "384", "sighup", "default"); // so the server shows it
+        put_reset(s, "tcp_keepalives_idle", "7200", "0", "user", "session");
         proof_reader_next(&s->proof_reader);
     }
     identity_proof_end(&f->table, s, ok);
@@ -91,7 +104,7 @@ static void set(struct fixture *f, int i, const char *name, const char *value) {
 static void prove_with_timeout(struct fixture *f, int i, const char *timeout, const char *isolation) {
     struct session_identity *s = &f->s[i];
     identity_proof_start(s);
-    put_row(s, "alice", "alice", "0");
+    put_users(s, &plain);
     proof_reader_next(&s->proof_reader);
     put_row(s, "transaction_isolation", isolation, NULL);
     put_row(s, "transaction_timeout", timeout, NULL);
@@ -204,7 +217,7 @@ Test(identity, a_value_of_the_configuration_is_not_one_of_the_session) {
     struct fixture f = setup();
     struct answer own = plain;
     own.search_path_at_reset = "changed";
-    for (int i = 1; i < 3; i++)
+    for (int i = 0; i < 3; i++)
         session_identity_doubt(&f.table, &f.s[i]);
     prove(&f, 0);
     prove(&f, 1);
@@ -474,5 +487,161 @@ Test(identity, ids_are_never_used_twice) {
         else
             session_identity_doubt(&f.table, &f.s[0]);
     }
+    teardown(&f);
+}
+
+// A role may be renamed, and another one made under its name.
+Test(identity, roles_are_told_by_their_oids) {
+    struct fixture f = setup();
+    struct answer other = plain;
+    other.oid = "4711";
+    prove(&f, 0);
+    prove(&f, 1);
+    prove_with(&f, 2, &other);
+    cr_assert_eq(current(&f, 0), current(&f, 1));
+    cr_assert_neq(current(&f, 0), current(&f, 2));
+    teardown(&f);
+}
+
+static const struct answer odd_users[] = {
+    {"alice", "public", "public", "4MB", "0", NULL, AT, "user", "alice"},
+    {"alice", "public", "public", "4MB", "0", "0", AT, "user", "alice"},
+    {"alice", "public", "public", "4MB", "0", "10", "then", "user", "alice"},
+    {"alice", "public", "public", "4MB", "0", "10", "0003", "user", "alice"},
+    {"alice", "public", "public", "4MB", "0", "10", "00030000000000000", "user", "alice"},
+    {"alice", "public", "public", "4MB", "0", "10", NULL, "user", "alice"},
+    {"alice", "public", "public", "4MB", "0", "10", AT, "user", "bob"}, // renamed meanwhile
+};
+
+Test(identity, a_proof_that_does_not_tell_who_it_is_is_refused) {
+    for (size_t i = 0; i < sizeof odd_users / sizeof *odd_users; i++) {
+        struct fixture f = setup();
+        prove_with(&f, 0, &odd_users[i]);
+        cr_assert_eq(f.s[0].state, IDENTITY_REFUSED, "row %zu", i);
+        teardown(&f);
+    }
+}
+
+// It has the value that others have by default, and will have it when theirs has changed.
+Test(identity, a_value_of_the_sessions_own_is_not_the_same_by_default) {
+    struct fixture f = setup();
+    struct answer own = plain;
+    own.source = "session";
+    for (int i = 0; i < 3; i++) {
+        session_identity_doubt(&f.table, &f.s[i]);
+        prove_with(&f, i, i ? &own : &plain);
+    }
+    cr_assert_neq(current(&f, 0), current(&f, 1));
+    cr_assert_eq(current(&f, 1), current(&f, 2));
+    set(&f, 0, "search_path", "public");
+    set(&f, 1, "search_path", "public");
+    cr_assert_eq(current(&f, 0), current(&f, 1), "what a statement has set is told by it");
+    teardown(&f);
+}
+
+// ---- custom settings, which the server does not show
+
+Test(identity, who_may_have_set_custom_settings_is_apart) {
+    struct fixture f = setup();
+    session_identity_doubt(&f.table, &f.s[0]);
+    session_identity_doubt(&f.table, &f.s[1]);
+    prove(&f, 0);
+    prove(&f, 1);
+    cr_assert_eq(current(&f, 0), current(&f, 1));
+    session_identity_doubt(&f.table, &f.s[1]);
+    session_identity_discard_all(&f.table, &f.s[1]);
+    prove(&f, 1);
+    cr_assert_neq(current(&f, 0), current(&f, 1), "they are reset, but may be there");
+    session_identity_discard_all(&f.table, &f.s[2]);
+    prove(&f, 2);
+    cr_assert_neq(current(&f, 1), current(&f, 2));
+    session_identity_doubt(&f.table, &f.s[2]);
+    session_identity_discard_all(&f.table, &f.s[2]);
+    cr_assert_eq(current(&f, 1), current(&f, 2));
+    teardown(&f);
+}
+
+static void lose_custom(struct fixture *f, int i, int way) {
+    if (way == 3) {
+        session_identity_set_local(&f->table, &f->s[i]);
+        return;
+    }
+    set(f, i, "app.tenant", "'x'");
+    if (way == 0)
+        set(f, i, "app.tenant", NULL);
+    else if (way == 1)
+        session_identity_reset_all(&f->table, &f->s[i]);
+    else
+        session_identity_discard_all(&f->table, &f->s[i]);
+}
+
+Test(identity, a_custom_setting_that_is_reset_is_still_there) {
+    for (int way = 0; way < 4; way++) {
+        struct fixture f = setup();
+        prove(&f, 0);
+        prove(&f, 1);
+        lose_custom(&f, 1, way);
+        if (way < 3)
+            prove(&f, 1);
+        cr_assert_neq(current(&f, 0), current(&f, 1), "%d", way);
+        cr_assert_not(current(&f, 1)->is_private);
+        teardown(&f);
+    }
+}
+
+// ---- a configuration that is read anew
+
+static bool takes(struct fixture *f, int i, const struct identity *of, uint64_t loaded, bool own) {
+    return session_identity_may_take(&f->table, &f->s[i], of, loaded, own);
+}
+
+Test(identity, a_proof_is_no_older_than_the_configuration) {
+    struct fixture f = setup();
+    const uint64_t at = 0x0003000000000000;
+    prove(&f, 0);
+    prove(&f, 1);
+    struct identity *of = current(&f, 0);
+    cr_assert(takes(&f, 1, of, 0, false), "nothing is known of it");
+    cr_assert(takes(&f, 1, of, at - 1000000, false));
+    cr_assert(takes(&f, 0, of, at, true));
+    cr_assert_not(takes(&f, 1, of, at, false), "it may not have been told yet");
+    cr_assert_eq(f.s[1].state, IDENTITY_UNPROVEN);
+    cr_assert_not(takes(&f, 1, of, 0, false), "until it is proven again");
+    cr_assert(takes(&f, 0, of, at + 1, true), "its own rows");
+    cr_assert_eq(f.s[0].state, IDENTITY_UNPROVEN);
+    struct answer later = plain;
+    later.at = "0003000000100000";
+    prove_with(&f, 1, &later);
+    cr_assert(takes(&f, 1, current(&f, 1), at, false));
+    teardown(&f);
+}
+
+Test(identity, what_discard_all_leads_back_to_is_as_old_as_its_proof) {
+    struct fixture f = setup();
+    struct answer later = plain;
+    later.at = "0003000000100000";
+    session_identity_discard_all(&f.table, &f.s[0]);
+    prove(&f, 0);
+    session_identity_doubt(&f.table, &f.s[0]);
+    prove_with(&f, 0, &later);
+    session_identity_discard_all(&f.table, &f.s[0]);
+    cr_assert_eq(f.s[0].state, IDENTITY_PROVEN);
+    cr_assert_not(takes(&f, 0, current(&f, 0), 0x0003000000000001, false));
+    session_identity_discard_all(&f.table, &f.s[0]);
+    cr_assert_eq(f.s[0].state, IDENTITY_UNPROVEN, "nor does it lead back there");
+    teardown(&f);
+}
+
+Test(identity, rows_of_what_it_was_are_not_for_a_session) {
+    struct fixture f = setup();
+    prove(&f, 0);
+    prove(&f, 1);
+    struct identity *of = identity_ref(current(&f, 0));
+    set(&f, 1, "search_path", "a");
+    cr_assert_not(takes(&f, 1, of, 0, false));
+    cr_assert(takes(&f, 1, of, 0, true));
+    session_identity_doubt(&f.table, &f.s[0]);
+    cr_assert_not(takes(&f, 0, of, 0, false));
+    identity_unref(&f.table, of);
     teardown(&f);
 }

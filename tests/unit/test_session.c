@@ -147,7 +147,7 @@ Test(session, a_doubt_outlasts_the_settings_before_it) {
     reply(&f, "12C12CZ");
     cr_assert_eq(f.session->identity.n_settings, 0);
     cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
-    query(&f, "SET search_path = a"); // and one of the next unit, on its way at the same time
+    query(&f, "SET work_mem = 100"); // and one of the next unit, on its way at the same time
     query(&f, "DO $$ BEGIN END $$");
     say(&f);
     reply(&f, "CZCZ");
@@ -157,6 +157,52 @@ Test(session, a_doubt_outlasts_the_settings_before_it) {
     reply(&f, "CZ");
     cr_assert_eq(f.session->identity.n_settings, 1);
     teardown(&f);
+}
+
+static const struct {
+    const char *sql;
+    bool waits; // what comes behind it
+} changes[] = {
+    {"SET search_path = a", true},
+    {"SET SCHEMA 'a'", true},
+    {"SELECT set_config('search_path', 'a', false)", true},
+    {"SELECT set_config('Search_Path', 'a', false)", true},
+    {"RESET search_path", true},
+    {"SET ROLE a", true},
+    {"RESET ROLE", true},
+    {"SET standard_conforming_strings = off", true},
+    {"SET NAMES 'SJIS'", true},
+    {"RESET ALL", true},
+    {"DISCARD ALL", true},
+    {"SET work_mem = 100", false},
+    {"SET app.tenant = 'a'", false},
+    {"SET LOCAL search_path = a", false},   // not in a unit of its own
+    {"SET SESSION AUTHORIZATION a", false}, // leaves the session in doubt at once
+    {"BEGIN", false},
+    {"SELECT 1", false},
+};
+
+// What names mean, and where a constant ends, is not known before.
+Test(session, what_comes_behind_a_change_of_meaning_waits_for_its_answer) {
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct fixture f;
+        setup(&f, false);
+        query(&f, changes[i].sql);
+        size_t first = f.message.len;
+        query(&f, "SELECT a FROM t WHERE id = 1");
+        size_t taken = session_from_client(f.session, f.message.data, f.message.len);
+        cr_assert_eq(taken, changes[i].waits ? first : f.message.len, "%s", changes[i].sql);
+        cr_assert_eq(f.session->hold, changes[i].waits, "%s", changes[i].sql);
+        buf_reset(&f.message);
+        reply(&f, "CZ");
+        cr_assert_not(f.session->hold);
+        if (changes[i].waits) {
+            query(&f, "SELECT a FROM t WHERE id = 1");
+            say(&f);
+        }
+        cr_assert_eq(f.session->n_lookups, changes[i].waits, "%s", changes[i].sql);
+        teardown(&f);
+    }
 }
 
 static const char one[] = "SELECT a FROM t WHERE id = $1", two[] = "SELECT a FROM t WHERE id = $1 LIMIT 1";
@@ -232,8 +278,8 @@ Test(session, a_lookup_behind_the_proof_is_vetted) {
     cr_assert_eq(strncmp(sent(&f, 'Q', 2), "SELECT NOT EXISTS", 17), 0, "%s", sent(&f, 'Q', 2));
     cr_assert_str_eq(sent(&f, 'Q', 3), "SELECT a FROM v WHERE id = 1");
     reply(&f, "TCZ");
-    const char *users[] = {"alice", "alice", "0"}, *no[] = {"f"};
-    put_text_row(&f.message, users, 3);
+    const char *no[] = {"f"};
+    put_proof_users(&f.message);
     reply(&f, "CCZ");
     cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
     put_text_row(&f.message, no, 1);
@@ -736,10 +782,10 @@ Test(session, messages_that_run_unknown_things_may_write) {
 // The verdict comes behind the read that it is about.
 Test(session, a_read_that_proves_to_be_none_counts_at_its_end) {
     struct fixture f;
-    const char *users[] = {"alice", "alice", "0"}, *no[] = {"f"};
+    const char *no[] = {"f"};
     setup(&f, false);
     session_start_proof(f.session);
-    put_text_row(&f.message, users, 3);
+    put_proof_users(&f.message);
     reply(&f, "CCZ");
     cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
     expect(noted_of(&f, "SELECT a FROM v"), "");
@@ -792,12 +838,45 @@ Test(session, writes_of_one_session_are_known_to_others) {
 // ---- cursors: what is not known to be a plain read may write to any table
 
 static void setup_proven(struct fixture *f) {
-    const char *users[] = {"alice", "alice", "0"};
     setup(f, false);
     session_start_proof(f->session);
-    put_text_row(&f->message, users, 3);
+    put_proof_users(&f->message);
     reply(f, "CCZ");
     cr_assert_eq(f->session->identity.state, IDENTITY_PROVEN);
+}
+
+static void put_verdict(struct fixture *f, const char *plain) {
+    put_text_row(&f->message, &plain, 1);
+}
+
+// Proven, and one SELECT is known as a plain read.
+static void setup_vetted(struct fixture *f, const char *sql) {
+    setup_proven(f);
+    query(f, sql);
+    say(f);
+    put_verdict(f, "t");
+    reply(f, "CZCZ");
+    query(f, sql);
+    say(f);
+    reply(f, "CZ");
+    cr_assert_eq(f->session->identity.state, IDENTITY_PROVEN);
+}
+
+// Its names may mean something else, in the rest of the unit and in the rest of the transaction.
+Test(session, a_verdict_is_not_for_what_comes_behind_a_change_of_meaning) {
+    static const char sql[] = "SELECT a FROM v";
+    struct fixture f;
+    setup_vetted(&f, sql);
+    parse(&f, "SET search_path = a");
+    bind(&f, NULL);
+    parse(&f, sql);
+    bind(&f, NULL);
+    sync(&f);
+    say(&f);
+    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
+    reply(&f, "12C12CZ");
+    cr_assert_eq(f.session->identity.n_settings, 0);
+    teardown(&f);
 }
 
 static void setup_in_transaction(struct fixture *f) {
@@ -824,6 +903,41 @@ static const char *noted_in(struct fixture *f, const char *sql, bool extended, c
         write_empty(&f->message, B_BIND_COMPLETE);
     (void)noted_at_end(f, status);
     return text;
+}
+
+static const struct {
+    const char *set;
+    enum identity_state state; // behind a read that is plain outside
+} locals[] = {
+    {"SET LOCAL search_path = a", IDENTITY_UNPROVEN},
+    {"SELECT set_config('search_path', 'a', true)", IDENTITY_UNPROVEN},
+    {"SET LOCAL ROLE a", IDENTITY_UNPROVEN},
+    {"SET LOCAL statement_timeout = 100", IDENTITY_PROVEN},
+    {"SET LOCAL app.tenant = 'a'", IDENTITY_PROVEN},
+};
+
+Test(session, a_verdict_is_not_for_a_transaction_of_another_meaning) {
+    static const char sql[] = "SELECT a FROM v";
+    for (size_t i = 0; i < sizeof locals / sizeof *locals * 2; i++) {
+        struct fixture f;
+        bool pipelined = i % 2;
+        setup_vetted(&f, sql);
+        query(&f, "BEGIN");
+        say(&f);
+        (void)noted_at_end(&f, 'T');
+        query(&f, locals[i / 2].set);
+        say(&f);
+        if (!pipelined)
+            (void)noted_at_end(&f, 'T');
+        query(&f, sql);
+        say(&f);
+        cr_assert_eq(f.session->identity.state, locals[i / 2].state, "%zu", i);
+        if (pipelined)
+            (void)noted_at_end(&f, 'T');
+        (void)noted_at_end(&f, 'T');
+        (void)noted_in(&f, "COMMIT", false, 'I');
+        teardown(&f);
+    }
 }
 
 static const char declare[] = "DECLARE c CURSOR FOR SELECT 1";

@@ -34,8 +34,8 @@ static inline void put_stamp_answer(struct buf *b, int n_relations) {
 static inline void put_stamp_row(struct buf *b, const struct stamp *st) {
     size_t at = write_begin(b, B_DATA_ROW);
     buf_put(b, st->expected.data, st->expected.len);
-    buf_put_u32(b, 1);
-    buf_put_text(b, "5"); // when the configuration was read
+    buf_put_u32(b, 16);
+    buf_put_text(b, "0000000000000005"); // when the configuration was read
     write_end(b, at);
 }
 
