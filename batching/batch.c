@@ -267,7 +267,9 @@ static bool put_parameters(const struct batch *b, struct buf *out) {
 void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, unsigned n_closes,
                  struct buf *out) {
     char name[GROUP_NAME_SIZE];
-    b->open = b->release = b->framed ? savepoint_replies(b->frame_prepared) : "";
+    b->open = b->framed ? savepoint_open_replies(b->frame_prepared) : "";
+    b->release = b->framed ? savepoint_release_replies(b->frame_prepared) : "";
+    const char *portal = b->framed ? SAVEPOINT_PORTAL : "";
     if (b->framed)
         savepoint_write_open(out, b->frame_prepared);
     for (unsigned i = 0; i < n_closes; i++) {
@@ -287,7 +289,7 @@ void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, un
     if (b->describe)
         write_describe(out, 'S', statement);
     size_t at = write_begin(out, F_BIND);
-    buf_put_u8(out, 0); // the unnamed portal
+    buf_put_str(out, portal); // outside a transaction the unnamed one, which ends with the unit
     buf_put_str(out, name);
     if (b->group->values)
         put_arrays(b, out);
@@ -295,7 +297,9 @@ void batch_write(struct batch *b, bool prepared, const XXH128_hash_t *closes, un
         out->failed = true;
     put_result_formats(b->group, out);
     write_end(out, at);
-    write_execute_all(out, (struct slice){0});
+    write_execute_all(out, (struct slice){(const uint8_t *)portal, strlen(portal)});
+    if (b->framed)
+        write_close(out, 'P', (struct slice){(const uint8_t *)portal, strlen(portal)});
     if (b->framed)
         savepoint_write_release(out, b->frame_prepared);
     write_empty(out, F_SYNC);

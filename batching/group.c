@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/savepoint.h"
 #include "protocol/write.h"
 
 #define MAX_FINDINGS 2000
@@ -329,35 +330,36 @@ static void write_prepare(struct buf *out, struct slice name, const struct buf *
 }
 
 // One unit: the catalogue query is run, the statement only described.
-static void write_unit(struct group *g, const struct buf *query, const struct buf *original,
+static void write_unit(struct group *g, bool named, const struct buf *query, const struct buf *original,
                        struct buf *out) {
-    static const char name_text[] = "pgfold_vet";
-    struct slice name = name_slice(name_text);
+    const char *name_text = named ? SAVEPOINT_VET : "";
+    struct slice name = name_slice(name_text), portal = name_slice(SAVEPOINT_PORTAL);
     uint32_t types[SHAPE_MAX_VALUES];
     unsigned n = original_types(g, types);
     write_prepare(out, name, query, NULL, 0);
     size_t at = write_begin(out, F_BIND);
-    buf_put_u8(out, 0);
+    buf_put_str(out, SAVEPOINT_PORTAL);
     buf_put_str(out, name_text);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     write_end(out, at);
-    write_execute_all(out, (struct slice){0});
+    write_execute_all(out, portal);
+    write_close(out, 'P', portal);
     write_prepare(out, name, original, types, n);
     write_describe(out, 'S', name);
     write_close(out, 'S', name);
     write_empty(out, F_SYNC);
 }
 
-bool group_write_vet(struct group *g, struct buf *out) {
+bool group_write_vet(struct group *g, bool named, struct buf *out) {
     struct buf query = buf_make((size_t)1 << 20), original = buf_make((size_t)1 << 20);
     vetting_destroy(g->vetting);
     g->vetting = vetting_create();
     bool ok = g->vetting && vet_query(g->shape, in_key(g), &query) &&
               rewrite_original(g->shape, g->keys, g->values, &original);
     if (ok)
-        write_unit(g, &query, &original, out);
+        write_unit(g, named, &query, &original, out);
     buf_free(&query);
     buf_free(&original);
     return ok && !out->failed;
