@@ -610,7 +610,7 @@ static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, s
         check_start(s->engine, l);
     else
         engine_run_lookup(l); // stays until its answer has come
-    if (s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
+    if (s->gives || s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
         return false;
     l->loop = a;
     a->refs++;

@@ -270,6 +270,18 @@ static struct slice statement_name(XXH128_hash_t statement, char *name) {
     return (struct slice){(uint8_t *)name, strlen(name)};
 }
 
+// Outside a transaction the unnamed one, which ends with the unit.
+static const char *portal_of(const struct batch *b) {
+    return b->framed ? SAVEPOINT_PORTAL : "";
+}
+
+static void write_run(const struct batch *b, struct buf *out) {
+    struct slice portal = {(const uint8_t *)portal_of(b), strlen(portal_of(b))};
+    write_execute_all(out, portal);
+    if (b->framed)
+        write_close(out, 'P', portal);
+}
+
 static void write_statement(struct batch *b, struct buf *out) {
     char name[GROUP_NAME_SIZE];
     struct slice statement = statement_name(b->statement, name);
@@ -278,7 +290,7 @@ static void write_statement(struct batch *b, struct buf *out) {
     if (b->describe)
         write_describe(out, 'S', statement);
     size_t at = write_begin(out, F_BIND);
-    buf_put_u8(out, 0); // the unnamed portal
+    buf_put_str(out, portal_of(b));
     buf_put_str(out, name);
     if (b->group->values)
         put_arrays(b, out);
@@ -286,7 +298,7 @@ static void write_statement(struct batch *b, struct buf *out) {
         out->failed = true;
     put_result_formats(b->group, out);
     write_end(out, at);
-    write_execute_all(out, (struct slice){0});
+    write_run(b, out);
 }
 
 static void write_stamp(struct batch *b, struct buf *out) {
@@ -296,18 +308,19 @@ static void write_stamp(struct batch *b, struct buf *out) {
     if (b->stamp_parse)
         write_parse(out, statement, (struct slice){check->data, check->len}, NULL, 0);
     size_t at = write_begin(out, F_BIND);
-    buf_put_u8(out, 0); // the unnamed portal
+    buf_put_str(out, portal_of(b));
     buf_put_str(out, name);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     write_end(out, at);
-    write_execute_all(out, (struct slice){0});
+    write_run(b, out);
 }
 
 void batch_write(struct batch *b, const struct batch_prepared *prepared, struct buf *out) {
     char name[GROUP_NAME_SIZE];
-    b->open = b->release = b->framed ? savepoint_replies(b->frame_prepared) : "";
+    b->open = b->framed ? savepoint_open_replies(b->frame_prepared) : "";
+    b->release = b->framed ? savepoint_release_replies(b->frame_prepared) : "";
     if (b->framed)
         savepoint_write_open(out, b->frame_prepared);
     for (unsigned i = 0; i < prepared->n_closes; i++)
@@ -455,15 +468,25 @@ static void skip_stages(struct batch *b) {
         b->stage = STAGE_DESCRIBE;
     if (b->stage == STAGE_DESCRIBE && !b->describe)
         b->stage = STAGE_BIND;
+    if (b->stage == STAGE_ROWS_CLOSE && !b->framed)
+        b->stage = STAGE_STAMP_PARSE;
     if (b->stage == STAGE_STAMP_PARSE && !b->stamp_parse)
         b->stage = STAGE_STAMP_BIND;
 }
 
 // The stages in order, each with the one message that leads out of it.
 static void advance(struct batch *b, const struct frame *f) {
-    static const char wanted[] = {
-        B_CLOSE_COMPLETE,   B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION, B_ROW_DESCRIPTION,  B_BIND_COMPLETE,
-        B_COMMAND_COMPLETE, B_PARSE_COMPLETE, B_BIND_COMPLETE,         B_COMMAND_COMPLETE, 0};
+    static const char wanted[] = {B_CLOSE_COMPLETE,
+                                  B_PARSE_COMPLETE,
+                                  B_PARAMETER_DESCRIPTION,
+                                  B_ROW_DESCRIPTION,
+                                  B_BIND_COMPLETE,
+                                  B_COMMAND_COMPLETE,
+                                  B_CLOSE_COMPLETE,
+                                  B_PARSE_COMPLETE,
+                                  B_BIND_COMPLETE,
+                                  B_COMMAND_COMPLETE,
+                                  0};
     if (takes_frame(b, f->type))
         return;
     skip_stages(b);

@@ -8,7 +8,8 @@
 //   CloseComplete*  [ParseComplete]  [ParameterDescription RowDescription]  BindComplete  DataRow*
 //   CommandComplete  [ParseComplete]  BindComplete  DataRow  CommandComplete  ReadyForQuery
 // The second statement is the stamp's check (stamp.h): its one row says whether the first may be believed.
-// Inside a transaction those of SAVEPOINT come first, and those of RELEASE before ReadyForQuery.
+// Inside a transaction those of SAVEPOINT come first, and those of RELEASE before ReadyForQuery; and portals
+// are closed: a CloseComplete comes behind each of the two statements.
 #ifndef PGFOLD_BATCHING_BATCH_H
 #define PGFOLD_BATCHING_BATCH_H
 
@@ -110,6 +111,7 @@ enum batch_stage {
     STAGE_ROWS_OF,
     STAGE_BIND,
     STAGE_ROWS,
+    STAGE_ROWS_CLOSE, // framed
     STAGE_STAMP_PARSE,
     STAGE_STAMP_BIND,
     STAGE_STAMP,

@@ -38,6 +38,8 @@ struct feed {
     bool learns, describes; // the Parse at `at`, and the Describe behind it, tell about all like them
     bool single;            // the unit at `at` is a lookup and nothing else
     bool asks_no_more;      // it goes out now, inside a transaction: not behind a question of our own
+    bool prepares;          // the unit at `at` prepares a statement and runs none
+    bool drop;              // the message at `at` is not for the server
 };
 
 // Sends the run.
@@ -49,6 +51,9 @@ const struct statement_class *feed_classify(struct feed *f, struct slice text);
 // Forwards the message at f->at. False: more of its bytes are needed first, or the queue of owed replies is
 // full.
 bool forward_message(struct feed *f, const struct frame *fr);
+// The replies to an open unit may wait in the server for its end, which the client may not say before it is
+// read again.
+void forward_ask_for_replies(struct feed *f);
 
 // What is known of a SELECT's effects on the session that runs it.
 enum read_effect {
@@ -68,6 +73,18 @@ bool forward_vets_first(struct feed *f);
 void group_refresh(struct engine *e, struct group *g);
 
 enum take { TAKE_FORWARD, TAKE_TAKEN, TAKE_WAIT };
+
+// ---- session_inside.c: what depends on how the unit before it has ended
+
+// The unit must be answered first: the client waits. Returns false.
+bool inside_wait(struct feed *f);
+// PASS: go on; WAIT: until more is known; SKIPPED: the server does not look at it.
+enum inside { INSIDE_PASS, INSIDE_WAIT, INSIDE_SKIPPED };
+// A Query or a function call, which end an extended unit that is open unless it has failed.
+enum inside inside_end(struct feed *f);
+// CopyData and its like, and Sync.
+enum inside inside_copy(struct feed *f, uint8_t type);
+enum inside inside_sync(struct feed *f);
 
 // ---- session_cursor.c
 

@@ -101,7 +101,7 @@ void explain_statement(struct explainer *x, struct slice text, struct explanatio
 }
 
 bool explain_write_vet(struct explanation *e, struct buf *out) {
-    return group_write_vet(e->group, out);
+    return group_write_vet(e->group, true, out);
 }
 
 void explain_vetted(struct explainer *x, struct explanation *e) {

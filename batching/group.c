@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/savepoint.h"
 #include "protocol/write.h"
 
 #define MAX_FINDINGS 2000
@@ -328,16 +329,19 @@ static void write_prepare(struct buf *out, struct slice name, const struct buf *
     write_parse(out, name, (struct slice){sql->data, sql->len}, types, n_types);
 }
 
-static void write_ask(struct buf *out, const char *name, const struct buf *sql) {
-    write_prepare(out, name_slice(name), sql, NULL, 0);
+static void write_ask(struct buf *out, struct slice name, const struct buf *sql) {
+    struct slice portal = name_slice(SAVEPOINT_PORTAL);
+    write_prepare(out, name, sql, NULL, 0);
     size_t at = write_begin(out, F_BIND);
+    buf_put_str(out, SAVEPOINT_PORTAL);
+    buf_put(out, name.data, name.len);
     buf_put_u8(out, 0);
-    buf_put_str(out, name);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     write_end(out, at);
-    write_execute_all(out, (struct slice){0});
+    write_execute_all(out, portal);
+    write_close(out, 'P', portal);
 }
 
 // What is asked about a group, and the statement as a member sends it.
@@ -347,19 +351,19 @@ struct questions {
 
 // One unit: the queries are run, the statement only described. The stamp first: what is found out behind it
 // is at least as new.
-static void write_unit(struct group *g, const struct questions *q, struct buf *out) {
-    static const char name_text[] = "pgfold_vet";
+static void write_unit(struct group *g, bool named, const struct questions *q, struct buf *out) {
+    struct slice name = name_slice(named ? SAVEPOINT_VET : "");
     uint32_t types[SHAPE_MAX_VALUES];
     unsigned n = original_types(g, types);
-    write_ask(out, name_text, &q->stamp);
-    write_ask(out, name_text, &q->catalogue);
-    write_prepare(out, name_slice(name_text), &q->original, types, n);
-    write_describe(out, 'S', name_slice(name_text));
-    write_close(out, 'S', name_slice(name_text));
+    write_ask(out, name, &q->stamp);
+    write_ask(out, name, &q->catalogue);
+    write_prepare(out, name, &q->original, types, n);
+    write_describe(out, 'S', name);
+    write_close(out, 'S', name);
     write_empty(out, F_SYNC);
 }
 
-bool group_write_vet(struct group *g, struct buf *out) {
+bool group_write_vet(struct group *g, bool named, struct buf *out) {
     size_t limit = (size_t)1 << 20;
     struct questions q = {buf_make(limit), buf_make(limit), buf_make(limit)};
     vetting_destroy(g->vetting);
@@ -368,7 +372,7 @@ bool group_write_vet(struct group *g, struct buf *out) {
               vet_query(g->shape, in_key(g), &q.catalogue) &&
               rewrite_original(g->shape, g->keys, g->values, &q.original);
     if (ok)
-        write_unit(g, &q, out);
+        write_unit(g, named, &q, out);
     buf_free(&q.stamp);
     buf_free(&q.catalogue);
     buf_free(&q.original);

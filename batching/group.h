@@ -116,9 +116,10 @@ static inline bool group_is_read(const struct group *g) {
     return !g->keys;
 }
 
-// Appends the messages that vet the group, up to Sync, and makes room for the answer. False: a name cannot be
+// Appends the messages that vet the group, up to Sync, and makes room for the answer. `named`: the unnamed
+// statement stays what it is; else it is closed in the end. False: a name cannot be
 // quoted safely, or no memory. vetting_feed() takes the replies.
-bool group_write_vet(struct group *g, struct buf *out) __attribute__((warn_unused_result));
+bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__((warn_unused_result));
 
 // Judges what the vetting has found. READY with its text, or REFUSED with a reason in words (static), which
 // is returned; NULL when READY.

@@ -9,50 +9,89 @@ static struct slice slice_of(const char *text) {
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
+bool savepoint_is_own_name(struct slice name) {
+    size_t n = strlen(SAVEPOINT_OWN);
+    return name.len >= n && memcmp(name.data, SAVEPOINT_OWN, n) == 0;
+}
+
+static void close_portal(struct buf *out) {
+    write_close(out, 'P', slice_of(SAVEPOINT_PORTAL));
+}
+
+static void close_statement(struct buf *out, const char *name) {
+    write_close(out, 'S', slice_of(name));
+}
+
 static void write_run(struct buf *out, const char *name, struct slice sql, bool prepared) {
     if (!prepared) {
-        write_close(out, 'S', slice_of(name));
+        close_statement(out, name);
         write_parse(out, slice_of(name), sql, NULL, 0);
     }
     size_t at = write_begin(out, F_BIND);
-    buf_put_u8(out, 0); // the unnamed portal
+    buf_put_str(out, SAVEPOINT_PORTAL);
     buf_put_str(out, name);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     write_end(out, at);
-    write_execute_all(out, (struct slice){0});
+    write_execute_all(out, slice_of(SAVEPOINT_PORTAL));
+    close_portal(out);
 }
 
 void savepoint_write_open(struct buf *out, bool prepared) {
-    write_run(out, "pgfold_savepoint", slice_of("SAVEPOINT pgfold_guard"), prepared);
+    write_run(out, SAVEPOINT_OPEN, slice_of("SAVEPOINT pgfold_guard"), prepared);
 }
 
 void savepoint_write_release(struct buf *out, bool prepared) {
-    write_run(out, "pgfold_release", slice_of("RELEASE SAVEPOINT pgfold_guard"), prepared);
+    write_run(out, SAVEPOINT_RELEASE, slice_of("RELEASE SAVEPOINT pgfold_guard"), prepared);
 }
 
-const char *savepoint_replies(bool prepared) {
-    static const char run[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_BIND_COMPLETE, B_COMMAND_COMPLETE, 0};
-    return prepared ? run + 2 : run;
+static const char replies[] = {B_CLOSE_COMPLETE, // of what ran before it
+                               B_CLOSE_COMPLETE,   B_PARSE_COMPLETE, B_BIND_COMPLETE,
+                               B_COMMAND_COMPLETE, B_CLOSE_COMPLETE, 0};
+
+const char *savepoint_open_replies(bool prepared) {
+    return replies + (prepared ? 3 : 1);
 }
 
-void savepoint_write_query(struct buf *out, struct slice sql) {
-    savepoint_write_open(out, false);
-    write_run(out, "pgfold_query", sql, false);
-    savepoint_write_release(out, false);
+const char *savepoint_release_replies(bool prepared) {
+    static const char short_replies[] = {B_CLOSE_COMPLETE, B_BIND_COMPLETE, B_COMMAND_COMPLETE,
+                                         B_CLOSE_COMPLETE, 0};
+    return prepared ? short_replies : replies;
+}
+
+void savepoint_write_forget(struct buf *out) {
+    close_statement(out, SAVEPOINT_OPEN);
+    close_statement(out, SAVEPOINT_RELEASE);
+}
+
+static void end(struct buf *out, bool prepared) {
+    savepoint_write_release(out, prepared);
+    if (!prepared)
+        savepoint_write_forget(out);
     write_empty(out, F_SYNC);
 }
 
-void savepoint_write_unit(struct buf *out, struct slice unit) {
-    savepoint_write_open(out, false);
+void savepoint_write_query(struct buf *out, struct slice sql, bool prepared) {
+    savepoint_write_open(out, prepared);
+    write_run(out, SAVEPOINT_QUERY, sql, false);
+    close_statement(out, SAVEPOINT_QUERY);
+    end(out, prepared);
+}
+
+void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared) {
+    savepoint_write_open(out, prepared);
     buf_put(out, unit.data, unit.len - FRAME_HEADER);
-    savepoint_write_release(out, false);
-    write_empty(out, F_SYNC);
+    end(out, prepared);
 }
 
 void savepoint_write_repair(struct buf *out) {
-    write_run(out, "pgfold_repair", slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
+    close_portal(out); // else its name would be taken
+    write_run(out, SAVEPOINT_REPAIR, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
     savepoint_write_release(out, false);
+    savepoint_write_forget(out);
+    close_statement(out, SAVEPOINT_REPAIR);
+    close_statement(out, SAVEPOINT_QUERY);
+    close_statement(out, SAVEPOINT_VET);
     write_empty(out, F_SYNC);
 }

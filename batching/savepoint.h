@@ -3,10 +3,11 @@
 // What of ours runs inside a client's transaction runs between SAVEPOINT and RELEASE, sent in the same write:
 // it may fail, the transaction must not.
 //
-//   [Parse] Bind Execute of SAVEPOINT, the unit's own messages, the same of RELEASE, Sync
+//   [Parse] Bind Execute Close of SAVEPOINT, the unit's own messages, the same of RELEASE, Sync
 //
-// If it fails, ReadyForQuery says E, and the repair is sent. One name does for all: an inner savepoint hides
-// the outer one of its name until it is released, also one of the client's.
+// Each runs in a portal of our own that is closed behind it: the client's unnamed one stays, and none of ours
+// is seen. If it fails, ReadyForQuery says E, and the repair is sent. One name does for all savepoints: an
+// inner one hides the outer one of its name until it is released, also one of the client's.
 #ifndef PGFOLD_BATCHING_SAVEPOINT_H
 #define PGFOLD_BATCHING_SAVEPOINT_H
 
@@ -17,13 +18,29 @@
 void savepoint_write_open(struct buf *out, bool prepared);
 void savepoint_write_release(struct buf *out, bool prepared);
 
-// The types of the messages that answer each of the two, in order; static.
-const char *savepoint_replies(bool prepared);
+// The types of the messages that answer each of the two, in order; static. With what is run between them the
+// second begins: it is closed there.
+const char *savepoint_open_replies(bool prepared);
+const char *savepoint_release_replies(bool prepared);
+
+// What all of ours are called by. A client that uses such a name has the connection for itself.
+#define SAVEPOINT_OWN     "pgfold_"
+#define SAVEPOINT_PORTAL  SAVEPOINT_OWN "portal" // that what is run between them is bound to
+#define SAVEPOINT_OPEN    SAVEPOINT_OWN "savepoint"
+#define SAVEPOINT_RELEASE SAVEPOINT_OWN "release"
+#define SAVEPOINT_REPAIR  SAVEPOINT_OWN "repair"
+#define SAVEPOINT_QUERY   SAVEPOINT_OWN "query"
+#define SAVEPOINT_VET     SAVEPOINT_OWN "vet"
+#define SAVEPOINT_NOTHING SAVEPOINT_OWN "nothing" // there is no statement of this name
+
+bool savepoint_is_own_name(struct slice name); // it may be one of these
 
 // Whole units. A query comes in the extended protocol, too: the client's unnamed statement stays. `unit` is
-// one that ends with Sync.
-void savepoint_write_query(struct buf *out, struct slice sql);
-void savepoint_write_unit(struct buf *out, struct slice unit);
+// one that ends with Sync, and closes what it opens. Not `prepared`: nothing that they prepare is left.
+void savepoint_write_query(struct buf *out, struct slice sql, bool prepared);
+void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared);
+// Brings the transaction back. Nothing of ours is left but the statements of batches.
 void savepoint_write_repair(struct buf *out);
-
+// Gives up what is prepared for them.
+void savepoint_write_forget(struct buf *out);
 #endif

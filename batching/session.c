@@ -60,6 +60,11 @@ static void owed_release(struct session *s, struct owed *o) {
 }
 
 static void session_drop_lookups(struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+            o->of.lookup = NULL; // it will be freed
+    }
     while (s->first) {
         struct lookup *l = s->first;
         s->first = l->next;
@@ -155,10 +160,8 @@ bool session_client_gone(struct session *s) {
     bool lending = session_is_lending(s);
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
-        if (o->kind != OWED_LOOKUP && o->kind != OWED_CHECK)
-            continue;
-        o->of.lookup = NULL;
-        o->unwanted = lending; // others wait behind it
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+            o->unwanted = lending; // others wait behind it
     }
     if (lending && !s->server_gone)
         session_relay_cancel(s);
@@ -208,9 +211,9 @@ void session_go_opaque(struct session *s) {
     session_end_learning(s);
     if (awaits_delayed(s)) // its replies would be relayed, too
         session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
-    if (s->hold || s->held_full)
+    if (s->hold || s->held_full || s->held_unit)
         s->engine->effects->resume_client(s->owner);
-    s->hold = s->held_full = false;
+    s->hold = s->held_full = s->held_unit = false;
     await_end(s);
     session_identity_forever(&s->engine->identities, &s->identity);
     session_drop_expected(s);
@@ -267,7 +270,7 @@ static void note_head(struct session *s) {
 struct owed *owed_push(struct session *s, enum owed_kind kind) {
     struct owed_queue *q = &s->owed;
     // Batches and our own queries find room beyond the limit that holds the client back.
-    if (q->n == q->cap && (q->cap >= 2 * SESSION_MAX_OWED || !owed_grow(q)))
+    if (q->n == q->cap && (q->cap >= 4 * SESSION_MAX_OWED || !owed_grow(q)))
         return NULL;
     struct owed *o = &q->ring[(q->head + q->n++) & (q->cap - 1)];
     if (q->n == 1)
@@ -474,23 +477,30 @@ static bool grow_expected(struct session *s) {
     return true;
 }
 
-// A reply to come in the last unit will tell about this statement (NULL: about none that is known).
-void session_expect(struct session *s, enum expected_kind kind, struct statement *st) {
+static void expect(struct session *s, struct expected x) {
     struct owed *o = owed_last(s);
-    struct expected x = {kind, st};
-    if (st)
-        st->refs++;
+    if (x.statement)
+        x.statement->refs++;
     if (o->error) { // "ignores messages until a Sync is reached"
         expected_not_said(s, x);
         return;
     }
     if (s->n_expected == s->expected_cap && !grow_expected(s)) {
-        statement_unref(st);
+        statement_unref(x.statement);
         session_fail(s, "53200", "out of memory");
         return;
     }
     s->expected[(s->expected_head + s->n_expected++) & (s->expected_cap - 1)] = x;
     o->n_expected++;
+}
+
+// A reply to come in the last unit will tell about this statement (NULL: about none that is known).
+void session_expect(struct session *s, enum expected_kind kind, struct statement *st) {
+    expect(s, (struct expected){.kind = kind, .statement = st});
+}
+
+void session_expect_delayed(struct session *s, struct statement *st, bool waited) {
+    expect(s, (struct expected){.kind = EXPECT_DELAYED, .statement = st, .waited = waited});
 }
 
 // ---- the unnamed statement
@@ -616,8 +626,9 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     if (kind == OWED_LOOKUP)
         l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
-    if (lacks && !checked && !session_send_delayed(s, l->statement))
+    if (lacks && !checked && !session_send_delayed(s, l->statement, false))
         return false;
+    s->gives |= lacks && !checked && s->txn != 'I';
     if (l->pipeline && !pipeline_expect(s, l->pipeline))
         return false;
     if (!l->simple && !checked && !l->pipeline)
@@ -664,9 +675,10 @@ static void take_back_answers(struct session *s) {
 }
 
 // Nothing of the client's may be sent that a cancel request under way could hit, or into a transaction that a
-// unit of ours may abort, or behind what may have to be cancelled for it.
+// unit of ours may abort, behind what may have to be cancelled for it, or behind a lookup that may have to be
+// refused.
 static bool may_send(const struct session *s) {
-    return !session_is_cancelling(s) && !session_is_framed(s) && !late_must_wait(s);
+    return !session_is_cancelling(s) && !session_is_framed(s) && !late_must_wait(s) && !s->gives;
 }
 
 // Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent
@@ -725,6 +737,14 @@ unsigned session_max_lookups(const struct session *s) {
     return max < SESSION_MAX_OWED ? max : SESSION_MAX_OWED;
 }
 
+// Answered, or COPY waits for data.
+static bool unit_is_known(const struct session *s) {
+    if (session_unit_is_answered(s))
+        return true;
+    const struct owed *o = owed_at(s, 0);
+    return s->owed.n == 1 && o->n_copies > o->n_copied;
+}
+
 void session_settle(struct session *s) {
     struct engine *e = s->engine;
     bool resume = false;
@@ -738,6 +758,10 @@ void session_settle(struct session *s) {
         s->held_full = false;
         resume = true;
     }
+    if (s->held_unit && unit_is_known(s)) {
+        s->held_unit = false;
+        resume = true;
+    }
     if (resume)
         e->effects->resume_client(s->owner);
     if (s->client_gone && !session_is_lending(s))
@@ -747,7 +771,7 @@ void session_settle(struct session *s) {
 // ---- lending
 
 bool session_can_lend(const struct session *s) {
-    if (s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque ||
+    if (s->keeps_out || s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque ||
         session_is_cancelling(s) || s->in_unit || session_txn_reason(s) != REASON_NONE || s->repair_due ||
         s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
         return false;
@@ -820,16 +844,46 @@ static void take_back_prepared(struct session *s, const struct batch *b, const s
     }
 }
 
-static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p) {
+static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
+                           const char *why) {
     take_back_prepared(s, b, p);
     b->failed = true;
-    b->why = "the request is too large, or too many replies are owed";
+    b->why = why;
     engine_batch_ended(s->engine, b);
+}
+
+// A unit of its own. Inside one of the client's nothing can be given up: then the server says what it says of
+// a name that is taken.
+void session_keep_out(struct session *s) {
+    struct buf *b = &s->engine->request;
+    char name[GROUP_NAME_SIZE];
+    bool any = s->n_prepared || s->frame_prepared;
+    if (s->keeps_out)
+        return;
+    s->keeps_out = true;
+    if (!any || s->in_unit)
+        return;
+    buf_reset(b);
+    savepoint_write_forget(b);
+    for (unsigned i = 0; i < s->n_prepared; i++) {
+        group_statement_name(s->prepared[i], name);
+        write_close(b, 'S', (struct slice){(const uint8_t *)name, strlen(name)});
+    }
+    write_empty(b, F_SYNC);
+    if (b->failed || !owed_push(s, OWED_UNNAMED))
+        return;
+    session_forget_statements(s, false);
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
 void session_run_batch(struct session *s, struct batch *b) {
     struct engine *e = s->engine;
     struct batch_prepared p = {0};
+    if (s->keeps_out) {
+        p.statement = p.stamp = true;
+        batch_not_sent(s, b, &p, "its client uses names that begin with pgfold_");
+        return;
+    }
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame_prepared;
     p.statement = prepare(s, b->group->statement, &p);
@@ -838,7 +892,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     batch_write(b, &p, &e->request);
     struct owed *o = e->request.failed ? NULL : owed_push(s, OWED_BATCH);
     if (!o) {
-        batch_not_sent(s, b, &p);
+        batch_not_sent(s, b, &p, "the request is too large, or too many replies are owed");
         return;
     }
     o->of.batch = b;
@@ -862,6 +916,8 @@ static bool snapshot_is_young(const struct session *s) {
 }
 
 bool session_may_ask(const struct session *s) {
+    if (s->keeps_out && s->txn != 'I')
+        return false;
     if (session_txn_reason(s) == REASON_NONE)
         return true;
     return ahead_may_be_apart(s) && (!session_snapshot_is_fixed(s) || snapshot_is_young(s));
@@ -871,7 +927,7 @@ bool session_may_ask(const struct session *s) {
 // needed, for which its text must be known.
 static bool can_query(const struct session *s) {
     return session_may_ask(s) && !s->repair_due && !s->terminating && !s->server_gone && !s->in_unit &&
-           !s->failed && (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
+           !s->failed && !s->gives && (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
 }
 
 static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {
@@ -889,7 +945,7 @@ static struct owed *send_query(struct session *s, enum owed_kind kind, const cha
     struct buf *b = &s->engine->request;
     buf_reset(b);
     if (s->txn != 'I')
-        savepoint_write_query(b, (struct slice){(const uint8_t *)sql, len});
+        savepoint_write_query(b, (struct slice){(const uint8_t *)sql, len}, s->frame_prepared);
     else
         write_query(b, sql, len);
     struct owed *o = send_own(s, kind, b);
@@ -900,10 +956,14 @@ static struct owed *send_query(struct session *s, enum owed_kind kind, const cha
 
 static struct owed *send_unit(struct session *s, enum owed_kind kind, const struct buf *unit) {
     struct buf *b = &s->engine->request;
-    if (s->txn == 'I')
-        return send_own(s, kind, unit);
+    if (s->txn == 'I') {
+        struct owed *o = send_own(s, kind, unit);
+        if (o)
+            session_note_unnamed(s, false, NULL); // which it uses, and closes
+        return o;
+    }
     buf_reset(b);
-    savepoint_write_unit(b, (struct slice){unit->data, unit->len});
+    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame_prepared);
     return send_own(s, kind, b);
 }
 
@@ -938,7 +998,7 @@ void session_start_vet(struct session *s, struct group *g) {
         return;
     struct buf sql = buf_make((size_t)1 << 20);
     bool read = group_is_read(g);
-    bool written = read ? vet_read_query(g->shape, &sql) : group_write_vet(g, &sql);
+    bool written = read ? vet_read_query(g->shape, &sql) : group_write_vet(g, s->txn != 'I', &sql);
     if (!written)
         refuse_group(s, g);
     struct owed *o = !written ? NULL

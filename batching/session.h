@@ -24,8 +24,9 @@
 //   opaque      bytes are relayed unread, for good (replication, COPY in the extended protocol, framing that
 //   makes no sense)
 //
-// Files: session.c life, lookups; session_client.c what the client says; session_server.c what the server
-// says; session_change.c changes of what statements mean; session_cancel.c cancel requests.
+// Files: session.c life, lookups; session_client.c what the client says; session_inside.c what of it depends
+// on how the unit before it has ended; session_server.c what the server says; session_change.c changes of
+// what statements mean; session_cancel.c cancel requests.
 #ifndef PGFOLD_BATCHING_SESSION_H
 #define PGFOLD_BATCHING_SESSION_H
 
@@ -60,6 +61,7 @@ struct owed {
     bool begins, ends, spends, level; // `level`: it says which isolation:
     uint8_t isolation;                // enum identity_isolation
     bool returns;                     // FORWARD: it may go back to a savepoint
+    bool selects;                     // FORWARD: a SELECT is run in it
     bool local;                       // FORWARD: it may change settings until the transaction ends
     bool renames;                     // FORWARD: and with them what names mean
     bool customs;                     // FORWARD: and custom ones
@@ -69,8 +71,12 @@ struct owed {
     bool reads;  // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
     struct statement *bound; // FORWARD: of a unit of one read, what it runs: a reference
     bool binds, result_format,
-        formats_differ;   // FORWARD: it has a Bind; the format of its rows, or not one for all
-    bool resumes;         // FORWARD: its rows are those of a portal bound before
+        formats_differ;          // FORWARD: it has a Bind; the format of its rows, or not one for all
+    bool refused;                // FORWARD: its next error is our own refusal, see session_lazy.c
+    bool aborts;                 // LOOKUP: its client was told of an error, its transaction must fail
+    unsigned n_asked;            // FORWARD, extended: messages that the server has not answered
+    unsigned n_copies, n_copied; // COPY FROM STDIN: how often the server said so, and the client ended it
+    bool resumes;                // FORWARD: its rows are those of a portal bound before
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
         struct lookup *lookup;
@@ -95,6 +101,7 @@ struct statement {
     struct shape *shape; // a reference; NULL: its text is not known
     bool confirmed;      // the client was told that it is accepted
     bool on_server;      // named: the server has it, or its Parse is on the way; see session_lazy.c
+    bool changed;        // it was given, and is not what the client was told: what needs it is refused
     bool described, parameters_described;
     XXH128_hash_t row_hash;        // described: of its RowDescription
     XXH128_hash_t types_hash;      // described, and not from the server: of the types in it
@@ -116,6 +123,7 @@ enum expected_kind {
 struct expected {
     enum expected_kind kind;
     struct statement *statement; // a reference, may be NULL
+    bool waited;                 // DELAYED: what needs it has not been sent yet
 };
 
 // What the reply to a Parse, and a Describe behind it, tells about all statements like it.
@@ -145,6 +153,7 @@ struct transaction {
     bool may_idle;                    // its server connection
     enum identity_isolation standard; // of one whose statements do not say
     bool portal;                      // a portal of the client's may be open in it, unnamed
+    bool snapshot;                    // a SELECT of its own has run in it
     uint64_t began;                   // microseconds
     uint64_t generation;              // of the definitions then
 };
@@ -159,15 +168,18 @@ struct session {
     unsigned n_framed;   // framed entries in `owed`, and repairs
     bool repair_due;     // a framed unit has failed: the connection is in an aborted transaction
     bool frame_prepared; // the server connection has our SAVEPOINT and RELEASE prepared
+    bool keeps_out;      // its client uses names like ours: nothing of ours is prepared on its connection
     bool cancel_first;   // a cancel request is for the first lookup, which shall run alone for it
     bool opaque;
     bool hold;                             // bytes from the client wait until the lookups are answered
     bool held_full;                        // the same, until there is room
+    bool held_unit;                        // the same, until the unit at hand is answered; session_inside.c
+    bool gives;                            // a lookup inside a transaction brings its statement along
     struct await await;                    // hold: for an answer to a query of our own
     bool cancel_held;                      // hold: the client has cancelled what is held
     bool in_unit;                          // a forwarded extended unit is open: no Sync yet
     bool force_forward;                    // the unit at the front waited long enough for its rest
-    bool copying;                          // the client has sent CopyData since the last ReadyForQuery
+    bool copying;                          // the client has sent CopyData behind a Query that is not answered
     bool terminating;                      // Terminate was forwarded, or the client's end has come
     bool goodbye;                          // Terminate was forwarded
     bool ending;                           // the client will send no more than is there
@@ -257,7 +269,7 @@ void session_parameter(struct session *s, struct slice name, struct slice value)
 
 // Does the session want bytes from the client now? (False while it holds.)
 static inline bool session_takes_client(const struct session *s) {
-    return !s->hold && !s->held_full && !s->failed;
+    return !s->hold && !s->held_full && !s->held_unit && !s->failed;
 }
 // Does the client send statements without waiting for the answers to those before?
 static inline bool session_is_pipelining(const struct session *s) {
@@ -294,6 +306,8 @@ bool session_may_ask(const struct session *s);
 bool session_vets(const struct session *s, const struct group *g); // the group's catalogue query runs here
 bool session_can_lend(const struct session *s);
 bool session_has_prepared(struct session *s, XXH128_hash_t statement);
+// Its client uses a name like ours: what we have prepared is given up, and nothing is prepared any more.
+void session_keep_out(struct session *s);
 void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed: its state is not known
 void session_run_batch(struct session *s, struct batch *b);
 void session_pump(struct session *s); // answers and sends what is due
@@ -331,6 +345,7 @@ void session_drop_unnamed(struct session *s); // the client's
 void session_forget_statements(struct session *s, bool names_too);
 bool session_order_is_safe(const struct session *s); // nothing under way but on the own connection
 void session_expect(struct session *s, enum expected_kind kind, struct statement *st);
+void session_expect_delayed(struct session *s, struct statement *st, bool waited);
 void session_drop_expected(struct session *s);
 struct statement *session_shift_expected(struct session *s, struct owed *o); // the first one's; yours now
 void session_end_expected(struct session *s,
@@ -341,8 +356,17 @@ void session_end_expected(struct session *s,
 // Does the server lack the statement (of a lookup: the unnamed one's shape may differ from the session's)?
 bool session_lacks(const struct session *s, const struct statement *st);
 // Writes what gives it the statement, in front of what needs it; the last entry of the owed queue is that
-// of the unit. False: the session failed.
-bool session_send_delayed(struct session *s, struct statement *st);
+// of the unit. `waited`: what needs it is sent when the server has answered. False: the session failed.
+bool session_send_delayed(struct session *s, struct statement *st, bool waited);
+// All that it lacks, inside the unit that is open, to be waited for.
+bool session_give_all(struct session *s);
+// In place of what needs a statement that has changed: the server refuses it, and its error is made ours.
+bool session_refuse(struct session *s);
+// A lookup that was refused inside a transaction has been answered: makes the transaction fail. False: there
+// is nothing to do, or no more.
+bool session_abort_refused(struct session *s, struct owed *o, char status);
+// An error that stands for our refusal. True: the client was told of that instead.
+bool session_take_refusal(struct session *s, struct owed *o, const struct frame *f);
 // Takes a reply's message for an EXPECT_DELAYED at the head. False: it is none of it.
 bool session_take_delayed(struct session *s, struct owed *o, const struct frame *f);
 // The same for an OWED_PARSE, and its end.
@@ -359,6 +383,14 @@ struct group *session_read_group(struct session *s, struct shape *shape);
 void session_learn(struct session *s, struct group *read, bool describes);
 void session_feed_learning(struct session *s, const struct frame *f, bool whole);
 void session_end_learning(struct session *s);
+
+// ---- session_inside.c
+
+// Has the server answered all that was sent of the last unit? Then it is known whether it has failed, and
+// whether COPY wants data.
+bool session_unit_is_answered(const struct session *s);
+// A message of the reply to a unit that was forwarded.
+void session_note_answer(struct session *s, struct owed *o, uint8_t type);
 
 // ---- session_pipeline.c: the lookups of one unit that holds several statements
 //

@@ -56,6 +56,7 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     case UNIT_PIPELINE:
         return pipeline_take(f, u, why);
     case UNIT_PREPARE:
+        f->prepares = true;
         return prepare_take(f, u, why);
     case UNIT_CLOSE:
         return close_take(f, u);
@@ -107,7 +108,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
 // ---- entry
 
 static bool step(struct feed *f) {
-    f->classified = f->learns = f->single = f->asks_no_more = false;
+    f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
     struct session *s = f->s;
     struct frame fr;
     size_t have = f->len - f->at, size = 0;
@@ -139,6 +140,7 @@ static bool step(struct feed *f) {
     size_t now = fr.size < have ? fr.size : have;
     s->client_skip = fr.size - now;
     f->at += now;
+    f->run = f->drop ? f->at : f->run;
     if (s->cancel_held) {
         feed_flush(f, false);
         session_cancel_forwarded(s);

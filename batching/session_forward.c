@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/client.h"
+#include "batching/savepoint.h"
 #include "protocol/write.h"
 
 // ---- what a forwarded statement will do to the session
@@ -218,6 +219,14 @@ static void bind_portal(struct session *s, struct statement *st) {
     s->portal = st;
 }
 
+// The server refuses it, and skips what follows up to the Sync. What it might have done if it does not is not
+// known.
+static void note_unreadable(struct session *s) {
+    note_unknown(s);
+    s->names_unknown = true;
+    bind_portal(s, NULL);
+}
+
 static struct owed *begin_unit(struct session *s, bool extended) {
     struct owed *o = owed_push(s, OWED_FORWARD);
     if (!o) {
@@ -228,6 +237,24 @@ static struct owed *begin_unit(struct session *s, bool extended) {
     s->in_unit = extended;
     s->lazy_unit = false;
     return o;
+}
+
+static void end_unit(struct session *s) {
+    struct owed *o = owed_last(s);
+    s->in_unit = false;
+    o->portal |= s->portal_open;
+    o->spends |= s->portal_open;
+    s->portal_open = false;
+    session_end_portals(s);
+}
+
+// Inside an extended unit, all of which is answered, it is the unit's last statement.
+static struct owed *begin_query(struct session *s) {
+    if (!s->in_unit)
+        return begin_unit(s, false);
+    end_unit(s);
+    owed_last(s)->extended = owed_last(s)->single = false;
+    return owed_last(s);
 }
 
 // "a simple Query message also destroys the unnamed statement" and the unnamed portal
@@ -249,6 +276,7 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     if (c->kind == STATEMENT_OTHER && may_set_level(c->shape, c->reason))
         session_txn_lose_level(o);
     // FETCH and RETURNING list, too.
+    o->selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
     o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;
 }
 
@@ -319,11 +347,23 @@ static bool may_see_prepared(enum statement_kind kind, enum read_effect effect) 
     }
 }
 
-static void parse_all(struct feed *f) {
-    if (!f->s->n_lazy)
-        return;
+// Nothing of ours runs in front of the first statement of a transaction that takes a snapshot: it would take
+// it too early where the statement waits for a lock first, and too early for one that says which isolation
+// the transaction is to have. A SELECT takes one by itself, at once.
+static bool has_snapshot(const struct session *s) {
+    return s->txn == 'I' || s->transaction.snapshot;
+}
+
+// Gives the server what it lacks, in front of a unit. Inside of one that is waited for: false.
+static bool parse_all(struct feed *f) {
+    struct session *s = f->s;
+    if (!s->n_lazy || s->txn == 'E' || !has_snapshot(s))
+        return true;
     feed_flush(f, true);
-    session_parse_all(f->s);
+    if (s->in_unit)
+        return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
+    session_parse_all(s);
+    return true;
 }
 
 #define PROOFS_AHEAD 3
@@ -346,14 +386,17 @@ static bool forward_query(struct feed *f, struct slice text) {
     const struct statement_class *c = feed_classify(f, text);
     prove_ahead(f, c->kind, c->cursor.hold);
     struct read_note n = c->cursor.verb ? cursor_note(f, text) : read_note(f, c->kind, c->shape);
-    if (may_see_prepared(c->kind, n.effect))
-        parse_all(f);
-    struct owed *o = begin_unit(s, false);
+    // Behind BEGIN it would take the transaction's snapshot.
+    if ((c->kind == STATEMENT_BEGIN || may_see_prepared(c->kind, n.effect)) && !parse_all(f))
+        return false;
+    bool inside = s->in_unit;
+    struct owed *o = begin_query(s);
     if (!o)
         return false;
     note_query(s, o, c);
     note_query_writes(s, c, text);
     note_read(s, o, &n);
+    o->reads &= !inside;
     return true;
 }
 
@@ -371,12 +414,28 @@ static void put_parsed(struct session *s, struct slice name, struct shape *shape
     statement_unref(st);
 }
 
-// Behind the messages before this one, what gives the server a statement that this one names.
+// Behind the messages before this one, what gives the server a statement that this one names. Where a refusal
+// could not take back what comes behind it, it is waited for: false.
 static bool give(struct feed *f, struct statement *st) {
-    if (!st || !session_lacks(f->s, st))
+    struct session *s = f->s;
+    const struct owed *o = owed_last(s);
+    if (!st || o->error || !session_lacks(s, st))
+        return true;
+    bool waits = !o->single || s->txn != 'I' || s->n_forward > 1;
+    feed_flush(f, true);
+    return session_send_delayed(s, st, waits) && (!waits || inside_wait(f));
+}
+
+// The message at hand needs the statement. False: not yet, or it is refused in place of the server.
+static bool may_use(struct feed *f, struct statement *st) {
+    if (!st || !st->changed)
+        return give(f, st);
+    st->changed = false;
+    if (owed_last(f->s)->error)
         return true;
     feed_flush(f, true);
-    return session_send_delayed(f->s, st);
+    f->drop = session_refuse(f->s);
+    return false;
 }
 
 // Of all statements like it, unless something before it in the connection could make it another one.
@@ -398,6 +457,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
     if (old && !give(f, old))
         return;
+    if (old)
+        old->changed = false; // it is there, whatever it is
     if (old) {
         s->names_unknown |= !old->confirmed;          // is that one refused, then this one is not
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
@@ -449,7 +510,7 @@ static struct read_note bound_read(struct session *s, struct shape *shape) {
 
 static void run_read(struct session *s, struct owed *o, struct shape *shape) {
     struct read_note n = bound_read(s, shape);
-    o->reads = true;
+    o->reads = o->selects = true;
     note_statement(s, o, STATEMENT_READ, shape, false);
     note_read(s, o, &n);
 }
@@ -480,8 +541,12 @@ static void run_shape(struct feed *f, struct shape *shape) {
     struct owed *o = owed_last(s);
     enum statement_kind kind = shape->parsed->kind;
     const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
-    if (name && !give(f, session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)})))
+    struct statement *named =
+        name ? session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)}) : NULL;
+    if (!give(f, named))
         return;
+    if (named)
+        named->changed = false;
     if (kind == STATEMENT_READ) {
         run_read(s, o, shape);
         return;
@@ -539,12 +604,23 @@ static bool may_await(struct session *s, struct shape *shape, struct group *g) {
 
 #define ASK_AHEAD 12 // messages of a unit that are looked at before it is opened: BEGIN and a SELECT, say
 
+// Names like ours, in the protocol or in what no SELECT is: a statement that is prepared, a cursor.
+static bool names_ours(struct feed *f, const struct frame *fr) {
+    struct msg_parse p;
+    struct msg_bind b;
+    if (fr->type == F_QUERY)
+        return f->query.kind == STATEMENT_OTHER && memmem(fr->body, fr->body_len, SAVEPOINT_OWN, 7);
+    if (fr->type == F_PARSE && msg_parse_read(fr->body, fr->body_len, &p))
+        return savepoint_is_own_name(p.name) || memmem(p.text.data, p.text.len, SAVEPOINT_OWN, 7);
+    return fr->type == F_BIND && msg_bind_read(fr->body, fr->body_len, &b) && savepoint_is_own_name(b.portal);
+}
+
 // At the first message of a unit: if it names SELECTs that are not known to be plain reads, ask now. True:
 // one of them is being vetted on this connection, or `waits` for the verdict.
 static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
     struct session *s = f->s;
     struct frame fr;
-    bool asked = false;
+    bool asked = false, taken = has_snapshot(s);
     size_t at = f->at;
     for (int i = 0; i < ASK_AHEAD; i++, at += fr.size) {
         if (frame_read(f->bytes + at, f->len - at, &fr) != FRAME_OK || fr.type == F_SYNC)
@@ -555,7 +631,11 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
         bool unknown;
         struct shape *shape = read_of(f, &fr, &unknown);
         enum read_effect effect = READ_PLAIN;
-        if (shape && shape->parsed->kind == STATEMENT_READ && may_be_proven(s))
+        bool reads = shape && shape->parsed->kind == STATEMENT_READ;
+        if (!reads && !taken)
+            return asked;
+        taken = true; // by itself, if not before
+        if (reads && may_be_proven(s))
             effect = forward_read_effect(f, shape, &g);
         *sees_prepared |= !i && (shape ? may_see_prepared(shape->parsed->kind, effect) : unknown);
         asked |= g && g->state == GROUP_VETTING && (session_vets(s, g) || (waits && may_await(s, shape, g)));
@@ -563,6 +643,13 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
             return asked;
     }
     return asked;
+}
+
+static void keep_out(struct feed *f, const struct frame *fr) {
+    if (!names_ours(f, fr))
+        return;
+    feed_flush(f, true);
+    session_keep_out(f->s);
 }
 
 static void look_ahead(struct feed *f, const struct frame *fr) {
@@ -574,8 +661,10 @@ static void look_ahead(struct feed *f, const struct frame *fr) {
     if (first)
         prove_ahead(f, first->parsed->kind, c.hold);
     (void)ask_ahead(f, false, &sees_prepared);
-    if (sees_prepared)
-        parse_all(f);
+    // In the middle of a unit that is a transaction it would take its snapshot.
+    bool late = f->s->txn == 'I' && !f->single && !f->prepares;
+    if (sees_prepared || late)
+        (void)parse_all(f); // the unit is not open
 }
 
 // In front of it in the same write the query could fail, and the client's statement with it.
@@ -603,11 +692,11 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_bind m;
     if (!msg_bind_read(fr->body, fr->body_len, &m))
-        return session_go_opaque(s);
+        return note_unreadable(s);
     struct statement *st = session_statement(s, m.statement);
-    s->portal_open |= !m.portal.len;
-    if (!give(f, st))
+    if (!may_use(f, st))
         return;
+    s->portal_open |= !m.portal.len;
     struct owed *o = owed_last(s);
     note_bound(o, st, &m);
     if (!m.portal.len)
@@ -620,11 +709,11 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
-        return session_go_opaque(s);
+        return note_unreadable(s);
     struct statement *st = m.kind == 'S' ? session_statement(s, m.name)
                            : m.name.len  ? session_portal(s, m.name)
                                          : s->portal;
-    if (m.kind == 'S' && !give(f, st))
+    if (m.kind == 'S' && !may_use(f, st))
         return;
     session_expect(s, EXPECT_DESCRIBE, st);
 }
@@ -641,7 +730,7 @@ static void close_unnamed(struct session *s) {
 static void forward_close(struct feed *f, const struct frame *fr) {
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
-        return session_go_opaque(f->s);
+        return note_unreadable(f->s);
     if (m.kind == 'S' && !m.name.len)
         return close_unnamed(f->s);
     if (m.kind == 'S')
@@ -655,7 +744,7 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_execute m;
     if (!msg_execute_read(fr->body, fr->body_len, &m))
-        return session_go_opaque(s);
+        return note_unreadable(s);
     struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
     if (m.portal.len && st)
         session_resume_portal(s, m.portal, owed_last(s));
@@ -673,7 +762,7 @@ static void note_extended(struct feed *f, const struct frame *fr) {
         if (msg_parse_read(fr->body, fr->body_len, &p))
             forward_parse(f, &p);
         else
-            session_go_opaque(f->s);
+            note_unreadable(f->s);
         return;
     case F_BIND:
         return forward_bind(f, fr);
@@ -733,7 +822,7 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
         else
             bind_portal(s, session_statement(s, second));
     } else {
-        session_go_opaque(s);
+        note_unreadable(s);
     }
 }
 
@@ -746,18 +835,8 @@ static bool lacks_names(const struct feed *f, const struct frame *fr) {
     return !head_string(f, &at, &name) || (fr->type == F_BIND && !head_string(f, &at, &name));
 }
 
-// COPY in the extended protocol: "the backend ignores Flush and Sync messages received during copy-in mode",
-// so the number of replies can no longer be told from the messages. Everything else is as it looks.
-static void note_other(struct feed *f, uint8_t type) {
-    struct session *s = f->s;
+static void note_other(struct session *s, uint8_t type) {
     switch (type) {
-    case F_COPY_DATA:
-    case F_COPY_DONE:
-    case F_COPY_FAIL:
-        s->copying = true;
-        if (s->in_unit || (s->owed.n && owed_last(s)->extended))
-            session_go_opaque(s);
-        return;
     case F_TERMINATE:
         s->terminating = s->goodbye = true;
         return;
@@ -769,24 +848,13 @@ static void note_other(struct feed *f, uint8_t type) {
 }
 
 static bool forward_sync(struct session *s) {
-    if (s->copying) {
-        session_go_opaque(s);
-        return true;
-    }
     if (!s->in_unit && !begin_unit(s, true))
         return false;
-    s->in_unit = false;
-    owed_last(s)->portal = s->portal_open;
-    if (s->portal_open)
-        owed_last(s)->spends = true;
-    s->portal_open = false;
-    session_end_portals(s);
+    end_unit(s);
     return true;
 }
 
-// The replies to an open unit may wait in the server for its end, which the client may not say before it is
-// read again.
-static void ask_for_replies(struct feed *f) {
+void forward_ask_for_replies(struct feed *f) {
     struct session *s = f->s;
     struct buf *b = &s->engine->request;
     feed_flush(f, true);
@@ -798,51 +866,88 @@ static void ask_for_replies(struct feed *f) {
         s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
+// Something runs that cannot be looked at: a function, or a Query that is too large.
+static bool forward_blindly(struct feed *f, const struct frame *fr) {
+    struct session *s = f->s;
+    if (!parse_all(f) || !begin_query(s))
+        return false;
+    if (fr->type == F_QUERY)
+        note_large_query(s);
+    else
+        note_unknown(s);
+    return true;
+}
+
+static bool forward_extended(struct feed *f, const struct frame *fr, bool readable) {
+    struct session *s = f->s;
+    if (readable)
+        keep_out(f, fr);
+    if (!s->in_unit && readable)
+        look_ahead(f, fr);
+    if (!s->in_unit && (!restore_unnamed(f, fr) || !begin_unit(s, true)))
+        return false;
+    owed_last(s)->single |= f->single;
+    if (readable || fr->type == F_FLUSH)
+        note_extended(f, fr);
+    else
+        note_large_extended(f, fr);
+    if (s->held_unit)
+        return false;
+    owed_last(s)->n_asked += fr->type != F_FLUSH;
+    return true;
+}
+
+// What of it depends on how the unit before it ends.
+static enum inside inside_of(struct feed *f, uint8_t type) {
+    switch (type) {
+    case F_QUERY:
+    case F_FUNCTION_CALL:
+        return inside_end(f);
+    case F_COPY_DATA:
+    case F_COPY_DONE:
+    case F_COPY_FAIL:
+        return inside_copy(f, type);
+    case F_SYNC:
+        return inside_sync(f);
+    default:
+        return INSIDE_PASS;
+    }
+}
+
+static bool has_room(struct feed *f) {
+    struct session *s = f->s;
+    if (s->owed.n < SESSION_MAX_OWED && s->n_expected < SESSION_MAX_EXPECTED)
+        return true;
+    forward_ask_for_replies(f);
+    s->held_full = true;
+    return false;
+}
+
 static bool forward_one(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    size_t have = f->len - f->at;
-    bool whole = fr->size <= have;
+    bool whole = fr->size <= f->len - f->at;
     bool readable = fr->size <= s->engine->limits.max_text + UNIT_SLACK;
     struct slice text;
     if (!whole && ((readable && is_read_whole(fr->type)) || lacks_names(f, fr)))
         return false;
-    if (s->owed.n >= SESSION_MAX_OWED || s->n_expected >= SESSION_MAX_EXPECTED) {
-        ask_for_replies(f);
-        s->held_full = true;
+    if (!has_room(f))
         return false;
+    enum inside inside = inside_of(f, fr->type);
+    if (inside != INSIDE_PASS)
+        return inside == INSIDE_SKIPPED;
+    if (fr->type == F_SYNC)
+        return forward_sync(s);
+    if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
+        (void)feed_classify(f, text);
+        keep_out(f, fr);
+        return forward_query(f, text);
     }
-    if (fr->type == F_SYNC) {
-        if (!forward_sync(s))
-            return false;
-    } else if (fr->type == F_FUNCTION_CALL) {
-        if (!begin_unit(s, false))
-            return false;
-        note_unknown(s);
-    } else if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
-        if (s->in_unit) {
-            session_go_opaque(s); // a Query inside an extended unit
-            return true;
-        }
-        if (!forward_query(f, text))
-            return false;
-    } else if (fr->type == F_QUERY) {
-        struct owed *o = begin_unit(s, false);
-        if (!o)
-            return false;
-        note_large_query(s);
-    } else if (is_extended(fr->type)) {
-        if (!s->in_unit && whole && readable)
-            look_ahead(f, fr);
-        if (!s->in_unit && (!restore_unnamed(f, fr) || !begin_unit(s, true)))
-            return false;
-        owed_last(s)->single |= f->single;
-        if ((whole && readable) || fr->type == F_FLUSH)
-            note_extended(f, fr);
-        else
-            note_large_extended(f, fr);
-    } else {
-        note_other(f, fr->type);
-    }
+    if (fr->type == F_FUNCTION_CALL || fr->type == F_QUERY)
+        return forward_blindly(f, fr);
+    if (is_extended(fr->type))
+        return forward_extended(f, fr, whole && readable);
+    if (fr->type != F_COPY_DATA && fr->type != F_COPY_DONE && fr->type != F_COPY_FAIL)
+        note_other(s, fr->type);
     return true;
 }
 

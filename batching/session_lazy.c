@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/savepoint.h"
 #include "batching/session.h"
 #include "protocol/write.h"
 
@@ -40,6 +41,8 @@ static void count_lazy(struct session *s) {
 bool session_name_is_free(struct session *s, struct slice name) {
     if (!name.len)
         return true;
+    if (savepoint_is_own_name(name))
+        return false;
     if (s->n_lazy >= SESSION_MAX_LAZY)
         count_lazy(s);
     return !s->names_unknown && name.len <= SESSION_MAX_LAZY_NAME && s->n_lazy < SESSION_MAX_LAZY &&
@@ -58,14 +61,14 @@ static void write_delayed(struct buf *b, const struct statement *st) {
     write_describe(b, 'S', name_of(st));
 }
 
-bool session_send_delayed(struct session *s, struct statement *st) {
+bool session_send_delayed(struct session *s, struct statement *st, bool waited) {
     struct buf *b = &s->engine->request;
     write_delayed(b, st);
     if (b->failed) {
         session_fail(s, "53200", "out of memory");
         return false;
     }
-    session_expect(s, EXPECT_DELAYED, st);
+    session_expect_delayed(s, st, waited);
     if (!st->name[0])
         session_note_unnamed(s, true, st->shape);
     if (!s->failed)
@@ -95,6 +98,16 @@ void session_parse_all(struct session *s) {
         if (session_lacks(s, st) && !send_parse(s, st))
             s->n_lazy++;
     }
+}
+
+bool session_give_all(struct session *s) {
+    struct statement *st, *next;
+    s->n_lazy = 0; // those that are refused count again
+    HASH_ITER(hh, s->statements, st, next) {
+        if (session_lacks(s, st) && !session_send_delayed(s, st, true))
+            return false;
+    }
+    return true;
 }
 
 // ---- what the server says to it
@@ -133,38 +146,105 @@ static void unlearn(struct session *s, struct shape *shape) {
         g->parses = g->described = false;
 }
 
-// The client is told, and the rest of the reply is dropped; unless that would hide that the rest of its unit,
-// or its transaction, goes on.
-static void refuse_reply(struct session *s, struct owed *o, struct statement *st) {
-    static const char message[] = "cached plan must not change result type";
-    unlearn(s, st->shape);
-    session_end_expected(s, o);
-    if (!o->single || s->txn != 'I') {
-        session_fail(s, "0A000", message);
-        return;
-    }
+static const char changed_text[] = "cached plan must not change result type";
+
+static void tell_changed(struct session *s) {
     struct buf *b = &s->engine->answer;
     buf_reset(b);
-    write_error(b, "ERROR", "0A000", message, NULL, NULL);
+    write_error(b, "ERROR", "0A000", changed_text, NULL, NULL);
     if (!s->client_gone && !b->failed)
         s->engine->effects->to_client(s->owner, b->data, b->len, true);
+}
+
+// What needs it was sent behind it, and nothing else: the client is told, and the rest of the reply is
+// dropped. Inside a transaction that must fail, too, as it would have done.
+static void refuse_reply(struct session *s, struct owed *o, struct statement *st) {
+    unlearn(s, st->shape);
+    session_end_expected(s, o);
+    if (!o->single || (s->txn != 'I' && s->owed.n > 1)) {
+        session_fail(s, "0A000", changed_text);
+        return;
+    }
+    tell_changed(s);
     o->poisoned = o->error = true;
+    o->aborts = s->txn == 'T';
+}
+
+// A statement that never was: the server's error stands where the refusal shall.
+static bool send_nothing(struct session *s, bool sync) {
+    struct buf *b = &s->engine->request;
+    buf_reset(b);
+    size_t at = write_begin(b, F_BIND);
+    buf_put_str(b, SAVEPOINT_PORTAL);
+    buf_put_str(b, SAVEPOINT_NOTHING);
+    buf_put(b, "\0\0\0\0\0\0", 6);
+    write_end(b, at);
+    if (sync)
+        write_empty(b, F_SYNC);
+    if (b->failed)
+        session_fail(s, "53200", "out of memory");
+    else
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return !b->failed;
+}
+
+bool session_refuse(struct session *s) {
+    owed_last(s)->refused = true;
+    return send_nothing(s, false);
+}
+
+bool session_take_refusal(struct session *s, struct owed *o, const struct frame *f) {
+    struct slice code;
+    if (!o->refused || f->type != B_ERROR)
+        return false;
+    o->refused = false;
+    if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "26000", 5))
+        return false; // the connection ends, for one
+    o->error = true;
+    session_end_expected(s, o);
+    tell_changed(s);
+    if (s->held_unit)
+        session_settle(s);
+    return true;
+}
+
+bool session_abort_refused(struct session *s, struct owed *o, char status) {
+    if (!o->aborts || status != 'T')
+        return false;
+    o->aborts = false;
+    return send_nothing(s, true);
+}
+
+// What has changed counts as lacking: it is given again each time, since it may have changed back.
+static void end_delayed(struct session *s, struct owed *o) {
+    struct statement *st = session_shift_expected(s, o);
+    s->delayed_stage = 0;
+    if (st->changed)
+        unlearn(s, st->shape);
+    st->on_server = !st->changed;
+    s->n_lazy += st->changed && st->name[0];
+    if (st->changed && !st->name[0])
+        session_note_unnamed(s, true, NULL);
+    statement_unref(st);
+    if (s->held_unit)
+        session_settle(s);
 }
 
 bool session_take_delayed(struct session *s, struct owed *o, const struct frame *f) {
     if (!o->n_expected || !s->n_expected || s->expected[s->expected_head].kind != EXPECT_DELAYED)
         return false;
-    struct statement *st = s->expected[s->expected_head].statement;
+    struct expected x = s->expected[s->expected_head];
+    struct statement *st = x.statement;
     enum stage_result r = take_stage(s, st, f);
     if (r == STAGE_NO)
         return false;
-    if (r == STAGE_DIFFERS) {
+    if (r == STAGE_DIFFERS && !x.waited) {
         refuse_reply(s, o, st);
-    } else if (s->delayed_stage == 4) {
-        s->delayed_stage = 0;
-        st->on_server = true;
-        statement_unref(session_shift_expected(s, o));
+        return true;
     }
+    st->changed |= r == STAGE_DIFFERS;
+    if (s->delayed_stage == 4)
+        end_delayed(s, o);
     return true;
 }
 

@@ -82,7 +82,7 @@ static bool give_all(struct session *s, const struct pipeline *p) {
     for (unsigned i = 0; i < p->n; i++) {
         struct statement *st = p->parts[i].statement;
         bool own = p->parts[i].has_parse || is_given_before(p, i);
-        if (!own && session_lacks(s, st) && !session_send_delayed(s, st))
+        if (!own && session_lacks(s, st) && !session_send_delayed(s, st, false))
             return false;
     }
     return true;

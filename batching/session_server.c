@@ -108,6 +108,7 @@ static void end_forward(struct session *s, struct owed *o, char before) {
 
 static void end_lookup(struct session *s, struct owed *o) {
     struct lookup *l = o->of.lookup;
+    s->gives = false; // nothing was sent behind it
     session_end_expected(s, o);
     if (!l)
         return; // the client is gone
@@ -131,6 +132,8 @@ static void end_vet(struct session *s, struct owed *o) {
     struct group *g = o->of.group;
     uint64_t generation = g->generation; // as it was when the query was sent
     g->asked_in_vain = o->unwanted ? g->asked_in_vain : 0;
+    if (o->kind == OWED_VET && !o->framed && o->error)
+        session_note_unnamed(s, true, NULL); // it may not have come to closing it
     if ((o->framed && s->txn == 'E') || (o->unwanted && o->error)) {
         // The client's transaction was aborted before it, or its client has cancelled: nobody was asked.
         g->state = GROUP_NEW;
@@ -282,8 +285,11 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
         take_expected(s, o, f);
     else if ((tells && o->extended) || f->type == B_ERROR)
         session_end_expected(s, o);
+    session_note_answer(s, o, f->type);
     if (o->reads)
         ahead_reply(s, o, f, whole);
+    if (s->held_unit)
+        session_settle(s);
     // Behind an error the server says nothing before the Sync, which the client may still have to say.
     if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)
         session_settle(s);
@@ -293,6 +299,10 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
 static bool is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     if (!o || !o->extended)
         return false;
+    if (whole && session_take_refusal(s, o, f))
+        return true;
+    if (o->poisoned && f->type == B_READY_FOR_QUERY && whole && f->body_len == 1)
+        return session_abort_refused(s, o, (char)f->body[0]);
     if (o->poisoned)
         return f->type != B_READY_FOR_QUERY && f->type != B_PARAMETER_STATUS && f->type != B_NOTIFICATION;
     return whole && session_take_delayed(s, o, f);
@@ -440,10 +450,11 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     size_t have = f->len - f->at;
     bool whole = fr->size <= have;
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
-    if (!whole &&
-        (is_read_whole(s, fr) || ahead_wants(s, o, fr) || (!o && fr->size <= session_largest_message(s))))
+    bool refusal = o && o->refused && fr->type == B_ERROR;
+    if (!whole && (refusal || is_read_whole(s, fr) || ahead_wants(s, o, fr) ||
+                   (!o && fr->size <= session_largest_message(s))))
         return false;
-    if (o && (o->n_expected || o->poisoned)) {
+    if (o && (o->n_expected || o->poisoned || o->refused)) {
         flush_run(f, true); // an error may have to come behind it
         if (is_dropped(s, o, fr, whole)) {
             drop_message(f, fr);

@@ -107,6 +107,7 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
         *t = (struct transaction){
             .spent = !o->begins, .began = s->engine->now, .generation = s->engine->generation};
     t->portal |= o->portal;
+    t->snapshot |= o->selects && !o->error;
     ask_identity(s);
     // A statement that failed has set nothing; which of a unit's did is not known.
     bool lost = (o->ends && o->begins) || (o->error && (o->begins || o->level));

@@ -723,7 +723,7 @@ static void end_implicit(struct server *s) {
 static void reply_ready(struct server *s) {
     end_implicit(s);
     if (s->txn == 'I')
-        s->portal.used = false;
+        s->portal.used = s->own.used = false;
     write_ready(&s->out, s->txn);
     s->stalled = false;
 }
@@ -899,12 +899,18 @@ static void read_key(struct portal *p, struct slice v, uint16_t format) {
     p->key = atoi(digits);
 }
 
+static struct portal *find_portal(struct server *s, struct slice name) {
+    return name.len ? &s->own : &s->portal;
+}
+
 static void run_bind(struct server *s, const struct msg_bind *m) {
     struct prepared *st = find_prepared(s, m->statement);
-    struct portal *p = &s->portal;
+    struct portal *p = find_portal(s, m->portal);
     struct select q;
     size_t walk = 0;
     struct slice value;
+    if (m->portal.len && p->used)
+        return reply_error(s, "42P03", "portal already exists");
     *p = (struct portal){0};
     if (!st)
         return reply_error(s, "26000",
@@ -977,16 +983,16 @@ static void run_close(struct server *s, const struct msg_target *m) {
     struct prepared *st = m->kind == 'S' ? find_prepared(s, m->name) : NULL;
     if (st)
         st->used = false;
-    if (m->kind == 'P' && !m->name.len)
-        s->portal.used = false;
+    if (m->kind == 'P')
+        find_portal(s, m->name)->used = false;
     write_empty(&s->out, B_CLOSE_COMPLETE);
 }
 
-static void run_execute(struct server *s, uint32_t max_rows) {
-    if (!s->portal.used)
+static void run_execute(struct server *s, const struct msg_execute *m) {
+    struct portal p = *find_portal(s, m->portal);
+    if (!p.used)
         return reply_error(s, "34000", "portal does not exist");
-    struct portal p = s->portal;
-    p.max_rows = max_rows;
+    p.max_rows = m->max_rows;
     run_statement(s, p.text, &p, false);
 }
 
@@ -1008,7 +1014,7 @@ static void run_extended(struct server *s, const struct frame *f) {
     else if (f->type == F_CLOSE && (ok = msg_target_read(f->body, f->body_len, &target)))
         run_close(s, &target);
     else if (f->type == F_EXECUTE && (ok = msg_execute_read(f->body, f->body_len, &execute)))
-        run_execute(s, execute.max_rows);
+        run_execute(s, &execute);
     if (!ok)
         reply_error(s, "08P01", "malformed message");
     s->skipping = s->failed;

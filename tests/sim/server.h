@@ -126,6 +126,7 @@ struct server {
     bool in_unit;                                    // an extended unit is open: `saved` is from its start
     struct prepared prepared[SERVER_MAX_STATEMENTS]; // [0] is the unnamed one
     struct portal portal;                            // the unnamed one
+    struct portal own;                               // pgfold's own: the only one with a name
     struct buf in, out;
     unsigned busy;        // steps until the statement at hand goes on
     unsigned may_stall;   // one in so many lookups takes long; 0: none

@@ -207,6 +207,7 @@ static void put_frame(struct buf *b) {
     write_empty(b, B_PARSE_COMPLETE);
     write_empty(b, B_BIND_COMPLETE);
     write_select_complete(b, 0);
+    write_empty(b, B_CLOSE_COMPLETE);
 }
 
 // A batch's answer in the IN form: one row for each of the keys first … last. `first_time`: it was prepared,
@@ -238,7 +239,11 @@ static void answer_batch(struct fixture *f, int who, int first, int last, int fi
         write_end(b, at);
     }
     write_select_complete(b, (unsigned)(last - first + 1));
+    if (framed)
+        write_empty(b, B_CLOSE_COMPLETE);
     put_check(b, first_time == true);
+    if (framed)
+        write_empty(b, B_CLOSE_COMPLETE);
     if (framed)
         put_frame(b);
     write_ready(b, framed ? 'T' : 'I');
@@ -309,7 +314,7 @@ static void begin_proven(struct fixture *f, int who) {
     const char *yes[] = {"t"};
     list(f, who, false, 'Z');
     lookup(f, who, 1);
-    expect(asked(f, who), "QQCPBECPBECPDCS");
+    expect(asked(f, who), "QQCPBECCPBECCPDCS");
     put_text_row(&f->message, yes, 1);
     reply(f, who, "CZ", NULL);
     answer(f, who, 1, 'Z');
@@ -549,7 +554,7 @@ Test(ahead, a_transaction_that_sees_one_snapshot) {
     (void)asked(&f, 0), (void)told(&f, 0);
     list(&f, 0, true, 'z');
     lookup(&f, 0, 2);
-    expect(asked(&f, 0), "QCPBECCPDBEPBECPBES");
+    expect(asked(&f, 0), "QCPBECCCPDBECPBECCPBECS");
     answer(&f, 0, 2, 'z');
     answer_batch(&f, 0, 3, 9, true, true);
     expect(told(&f, 0), "TDCZ");
@@ -572,7 +577,7 @@ Test(ahead, a_transaction_that_sees_what_is_committed) {
     (void)asked(&f, 0), (void)told(&f, 0);
     list(&f, 0, true, 'z');
     lookup(&f, 0, 2);
-    expect(asked(&f, 0), "QCPBECCPDBEPBECPBES");
+    expect(asked(&f, 0), "QCPBECCCPDBECPBECCPBECS");
     answer(&f, 0, 2, 'z');
     answer_batch(&f, 0, 3, 9, true, true);
     cr_assert(is_held(&f, 0, 3));
@@ -595,7 +600,7 @@ Test(ahead, a_batch_that_fails_inside_a_transaction) {
     (void)asked(&f, 0), (void)told(&f, 0);
     reply(&f, 0, "312C3Ex", NULL);
     expect(told(&f, 0), "");
-    expect(asked(&f, 0), "CPBECPBES"); // ROLLBACK TO and RELEASE
+    expect(asked(&f, 0), "CCPBECCPBECCCCCCS"); // ROLLBACK TO and RELEASE
     put_frame(&f.message);
     put_frame(&f.message);
     reply(&f, 0, "z", NULL);
@@ -614,7 +619,7 @@ Test(ahead, a_lookup_that_fails_inside_a_transaction) {
     reply(&f, 0, "Cz", NULL);
     list(&f, 0, true, 'z');
     lookup(&f, 0, 2);
-    expect(asked(&f, 0), "QCPBECCPDBEPBECPBES");
+    expect(asked(&f, 0), "QCPBECCCPDBECPBECCPBECS");
     reply(&f, 0, "ExEx", NULL);
     expect(told(&f, 0), "EZ");
     query(&f, 0, "ROLLBACK");

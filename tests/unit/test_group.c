@@ -311,14 +311,15 @@ Test(group, reads_keys_by_their_type) {
 // The messages that ask: the catalogue query runs, the original is only described, with the types that its
 // constants have.
 Test(group, vetting_asks_in_one_unit) {
-    static const char wanted[] = {'C', 'P', 'B', 'E', 'C', 'P', 'B', 'E', 'C', 'P', 'D', 'C', 'S', 0};
+    static const char wanted[] = {'C', 'P', 'B', 'E', 'C', 'C', 'P', 'B',
+                                  'E', 'C', 'C', 'P', 'D', 'C', 'S', 0};
     struct fixture f;
     struct buf out = buf_make(100000);
     struct frame fr;
     struct msg_parse m = {0};
     setup(&f, 100);
     struct group *g = simple(&f, 0, "SELECT a FROM t WHERE id = 5 AND b = 'x' LIMIT 3");
-    cr_assert(group_write_vet(g, &out));
+    cr_assert(group_write_vet(g, true, &out));
     cr_assert_not_null(g->vetting);
     size_t at = 0, n = 0;
     for (; at < out.len; at += fr.size, n++) {
