@@ -158,6 +158,7 @@ CREATE ROLE app LOGIN;
 CREATE ROLE other LOGIN;
 CREATE ROLE tls_user LOGIN;
 CREATE ROLE password_user LOGIN PASSWORD 'open sesame';
+SET password_encryption = 'scram-sha-256';
 CREATE ROLE scram_user LOGIN PASSWORD 'open sesame';
 SET password_encryption = md5;
 CREATE ROLE md5_user LOGIN PASSWORD 'open sesame';
