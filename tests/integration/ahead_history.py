@@ -42,8 +42,9 @@ SEEN_LATE = {None: False, "read committed": False, "repeatable read": True, "ser
 # A write that was committed. began: before its COMMIT was sent; confirmed: after its answer; proxied: it went through pgfold
 Write = namedtuple("Write", "amount began confirmed proxied")
 # session; level; txn: number of the transaction, None in autocommit; rows: [(side, version, amount)]; asked, answered: times;
-# started: when the transaction's first statement was sent; own: (version, amount) that it wrote itself before, and not yet committed
-Answer = namedtuple("Answer", "session level txn owner rows asked answered started own")
+# started: when the transaction's first statement was sent; own: (version, amount) that it wrote itself before, and not yet committed;
+# late: how long pgfold had to wait for a processor meanwhile, so that its clock may have stood still
+Answer = namedtuple("Answer", "session level txn owner rows asked answered started own late", defaults=(0,))
 
 
 # ---- the judge
@@ -94,7 +95,7 @@ def judge_age(writes, a, version, max_age, say):
         if w.proxied and w.confirmed < a.asked:
             say(a, "misses a write through pgfold, confirmed %.1f ms before" % ((a.asked - w.confirmed) * 1e3))
             return
-        if w.confirmed < a.asked - max_age:
+        if w.confirmed < a.asked - max_age - a.late:
             say(a, "misses a write confirmed %.1f ms before" % ((a.asked - w.confirmed) * 1e3))
             return
 
@@ -127,6 +128,7 @@ class History:
         self.lock, self.amounts, self.numbers = threading.Lock(), itertools.count(1), itertools.count(1)
         self.writes = {(o, 0): Write(0, 0.0, 0.0, True) for o in range(OWNERS)}
         self.answers, self.failures, self.stop = [], [], False
+        self.process, self.waited = getattr(proxy, "process", None), {}
         with pg.admin(ahead.DATABASE) as c:
             for statement in TABLES.strip().split(";\n"):
                 c.sql(statement)
@@ -228,6 +230,16 @@ class History:
         if level:
             self.end(r.conn, rng, own)
 
+    def lateness(self, number):
+        """How long pgfold was ready to run and did not, since this reader's last answer."""
+        try:
+            with open("/proc/%d/schedstat" % self.process.pid) as f:
+                now = int(f.read().split()[1]) / 1e9
+        except (AttributeError, OSError, IndexError):  # no pgfold, or a kernel that does not tell
+            return 0
+        before, self.waited[number] = self.waited.get(number, now), now
+        return now - before
+
     def look(self, r, number, level, txn, owner, started, own):
         asked = time.monotonic()
         rows = [(s.decode(), int(v), int(a)) for s, v, a in r.ask(SQL, ("int4", str(owner)))]
@@ -235,7 +247,7 @@ class History:
             assert r.failure == "40001" and level == "serializable", r.failure
             return False
         mine = own.get(owner)
-        self.answers.append(Answer(number, level, txn, owner, rows, asked, time.monotonic(), started, mine and mine[1:]))
+        self.answers.append(Answer(number, level, txn, owner, rows, asked, time.monotonic(), started, mine and mine[1:], self.lateness(number)))
         return True
 
     def end(self, conn, rng, own):

@@ -46,7 +46,7 @@ def prepared(folder):
     """The folder with its links made; a copy, when the user that PostgreSQL runs under may not read it."""
     root = os.path.dirname(os.path.abspath(folder))
     make_links(root)
-    if os.geteuid() != 0 or os.access(root, os.W_OK) and not unreadable(root):
+    if os.geteuid() != 0 or not unreadable(root):
         return folder
     copy = tempfile.mkdtemp(prefix="pgfold-server-", dir="/tmp")
     atexit.register(shutil.rmtree, copy, ignore_errors=True)

@@ -158,6 +158,7 @@ CREATE ROLE app LOGIN;
 CREATE ROLE other LOGIN;
 CREATE ROLE tls_user LOGIN;
 CREATE ROLE password_user LOGIN PASSWORD 'open sesame';
+SET password_encryption = 'scram-sha-256';
 CREATE ROLE scram_user LOGIN PASSWORD 'open sesame';
 SET password_encryption = md5;
 CREATE ROLE md5_user LOGIN PASSWORD 'open sesame';
@@ -241,6 +242,8 @@ class Pgfold(Endpoint):
         for key, value in ({"batching.never_slower": "off", "batching.patience": "60s"} | (settings or {})).items():
             command += ["--set", "%s=%s" % (key, value)]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PGFOLD_", "PG"))}
+        if embedded.libraries(os.path.dirname(pg_bin("postgres"))):  # the server's libraries are not pgfold's
+            env.pop("LD_LIBRARY_PATH", None)
         env.setdefault("ASAN_OPTIONS", "detect_leaks=1:halt_on_error=1:quarantine_size_mb=8")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         with open(self.log_file, "wb") as log:

@@ -734,6 +734,8 @@ def test_others_writes_are_seen_at_once(undone, db, direct, proxy, looping, open
     actions, relation = OTHERS[what]
     if what in ("alter", "another column", "revoke", "row security", "partition detached", "refresh", "truncate", "truncate cascade") and begin:
         pytest.skip("waits for the transaction of the reader")
+    if what == "merge" and int(direct.value("SHOW server_version_num")) < 150000:
+        pytest.skip("needs PostgreSQL 15")
     with opened(proxy.connect(servers.SUPERUSER, DATABASE)) as writer:
         writer.sql("SELECT 1")
         loop = looping(relation=relation, framing=framing, begin=begin)
@@ -810,17 +812,17 @@ def test_sent_and_blocked_while_rows_are_loaded(db, proxy, direct, looping, open
 
 @pytest.mark.parametrize("framing", TWO)
 def test_a_pause_drops(made, direct, looping, framing):
-    loop = looping(made(lookahead__max_gap="300ms"), framing=framing)
+    loop = looping(made(lookahead__max_gap="500ms"), framing=framing)
     change(direct, loop)
-    time.sleep(0.5)
+    time.sleep(0.7)
     assert titles(loop.next()) == {NEW.encode()}
 
 
 @pytest.mark.parametrize("framing", TWO)
 def test_age_drops(made, direct, looping, framing):
-    loop = looping(made(lookahead__max_age="500ms"), framing=framing)
+    loop = looping(made(lookahead__max_age="800ms"), framing=framing)
     change(direct, loop)
-    for _ in range(8):  # there is no pause
+    for _ in range(11):  # there is no pause
         time.sleep(0.1)
         loop.reader.say("SELECT 1")
     assert titles(loop.next()) == {NEW.encode()}
@@ -828,9 +830,9 @@ def test_age_drops(made, direct, looping, framing):
 
 def test_a_snapshot_does_not_age(made, direct, looping):
     """Neither do its answers change."""
-    loop = looping(made(lookahead__max_gap="200ms", lookahead__max_age="200ms"), begin=RR)
+    loop = looping(made(lookahead__max_gap="400ms", lookahead__max_age="400ms"), begin=RR)
     direct.sql("UPDATE book SET title = '%s'" % NEW)
-    time.sleep(0.4)
+    time.sleep(0.6)
     for _ in range(5):
         assert NEW.encode() not in titles(loop.next())
 
@@ -894,7 +896,7 @@ HEAP = Relation(AUTHORS, "SELECT count(*) FROM heap WHERE id = $1", ["int4"], "h
 def test_statement_timeout(db, proxy, opened, begin):
     """Each scan is far below the limit, those of a batch together are above it."""
     reader = opened(Reader(proxy, "pg"))
-    reader.say("SET statement_timeout = '400ms'")
+    reader.say("SET statement_timeout = '800ms'")
     if begin:
         reader.say(begin)
     reader.ask(AUTHORS)
@@ -908,7 +910,7 @@ def test_statement_timeout(db, proxy, opened, begin):
 @pytest.mark.parametrize("through", ["proxy", "direct"])
 def test_table_dropped_in_mid_loop(db, proxy, made, direct, opened, framing, through):
     """By a session through the proxy: an error at once. Past it: an error when what is held has aged."""
-    p = proxy if through == "proxy" else made(lookahead__max_age="300ms")
+    p = proxy if through == "proxy" else made(lookahead__max_age="800ms")
     relation = Relation(AUTHORS, "SELECT author_id, author_id, title FROM leaving WHERE author_id = $1", ["int4"], "leaving")
     direct.sql("CREATE TABLE leaving AS SELECT author_id, title FROM book")
     direct.sql("GRANT ALL ON leaving TO PUBLIC")
@@ -917,7 +919,7 @@ def test_table_dropped_in_mid_loop(db, proxy, made, direct, opened, framing, thr
         dropper = opened((p if through == "proxy" else db).connect(servers.SUPERUSER, DATABASE))
         dropper.sql("DROP TABLE leaving")
         if through == "direct":
-            time.sleep(0.5)
+            time.sleep(1)
         assert (loop.next(), loop.reader.failure) == ([], "42P01")
         assert loop.reader.ask(AUTHORS)
     finally:
@@ -1181,7 +1183,7 @@ def test_random_ids_load_nothing(db, proxy, opened, framing, listed):
 
 SECONDS = float(os.environ.get("PGFOLD_HISTORY", "10"))
 SEED = int(os.environ.get("PGFOLD_SEED", "1"))
-AGE, SLACK = 0.15, 0.05  # SLACK: how late a busy machine may let pgfold look at its clock
+AGE, SLACK = 0.15, 0.05  # SLACK: for what is not counted as lateness of pgfold's clock
 
 
 @pytest.mark.parametrize("limits", [{"lookahead__max_gap": "1s", "lookahead__max_age": "150ms"}, {"lookahead__max_gap": "5ms", "lookahead__max_age": "150ms"}],

@@ -112,13 +112,15 @@ def test_refusals(pg, schema, start_pgfold, case):
     with pg.connect("postgres", "vetting") as d, proxy.connect("postgres", "vetting") as c:
         units = lookups(statement, 3)
         expected = [d.ask(u) for u in units]
-        for _ in range(6):
+        for turn in range(6 if words else 40):
             c.send(b"".join(units))
             replies = [c.ready() for _ in units]
             assert replies == expected or case in CHANGING
+            folded = int(schema.value("SELECT count(*) FROM pg_stat_statements WHERE query ~ '^SELECT (pgfold_k|\"id\",)'"))
+            if turn >= 5 and (folded or case in REFUSED_BEFORE):
+                break
             time.sleep(0.02)
     log = proxy.log()
-    folded = int(schema.value("SELECT count(*) FROM pg_stat_statements WHERE query ~ '^SELECT (pgfold_k|\"id\",)'"))
     assert bool(folded) == (words is None and case not in REFUSED_BEFORE), folded
     if words:
         assert words in log, log[-3000:]
