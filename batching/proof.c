@@ -107,7 +107,9 @@ static size_t users_end(const struct proof *p) {
 
 // Everything is qualified: the session's search_path must not choose what is called. What is compared is
 // compared here, for the same reason: there is no operator in it.
-#define USERS_AND_SETTINGS "SELECT CURRENT_USER, SESSION_USER, pg_catalog.pg_my_temp_schema(); SHOW ALL"
+#define USERS_AND_SETTINGS                                                                                   \
+    "SELECT CURRENT_USER, SESSION_USER, pg_catalog.pg_my_temp_schema(), pg_catalog.pg_backend_pid(); SHOW "  \
+    "ALL"
 
 const char *proof_query(bool with_reset_values) {
     return with_reset_values ? USERS_AND_SETTINGS
@@ -140,6 +142,14 @@ static void take_users(struct proof_reader *r, const struct slice *column) {
     r->refused |= !slice_is(column[2], "0", 1);
 }
 
+static void take_process(struct proof_reader *r, struct slice row) {
+    struct slice pid;
+    if (!msg_row_column(row.data, row.len, 3, &pid))
+        return;
+    for (size_t i = 0; i < pid.len && i < 9 && pid.data[i] >= '0' && pid.data[i] <= '9'; i++)
+        r->process = r->process * 10 + (uint32_t)(pid.data[i] - '0');
+}
+
 static bool same_value(struct slice a, struct slice b) {
     return !a.data == !b.data && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
 }
@@ -152,9 +162,10 @@ void proof_reader_row(struct proof_reader *r, struct slice row) {
             return;
         }
     }
-    if (r->result == 0 && !r->bytes.len)
+    if (r->result == 0 && !r->bytes.len) {
         take_users(r, column);
-    else if (r->result == 0 || !column[0].data)
+        take_process(r, row);
+    } else if (r->result == 0 || !column[0].data)
         r->refused = true;
     else if (is_left_out(column[0]))
         return;

@@ -4,6 +4,7 @@
 // of two or three statements, cheap enough to be asked once on each new connection:
 //
 //   SELECT CURRENT_USER, SESSION_USER, pg_my_temp_schema()   it must have no temporary schema
+//        , pg_backend_pid()                                  for pooler.h, no part of the proof
 //   SHOW ALL                                                 every setting and its value
 //   SELECT name, setting, reset_val FROM …                   only when asked for: what RESET would make of
 //   those
@@ -44,8 +45,9 @@ void proof_unref(struct proof_table *t, struct proof *p); // takes NULL
 
 struct proof_reader {
     struct buf bytes;
-    unsigned result; // of the statements' results, the one under way
-    bool refused;    // a temporary schema, or rows that are not as asked for
+    unsigned result;  // of the statements' results, the one under way
+    bool refused;     // a temporary schema, or rows that are not as asked for
+    uint32_t process; // of the server's that has answered; 0: it does not say. No part of the proof
 };
 
 const char *proof_query(bool with_reset_values);
