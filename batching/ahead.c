@@ -402,8 +402,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
 // A batch of our own may go out on the session's connection now, behind a lookup of its client's at most.
 static bool may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
-           !s->cancelling && !s->cancel_pending && !s->in_unit && !s->n_forward && !s->repair_due &&
-           !s->server_skip && s->owed.n < SESSION_MAX_OWED / 2 &&
+           !session_only_forwards(s) && !s->cancelling && !s->cancel_pending && !s->in_unit &&
+           !s->n_forward && !s->repair_due && !s->server_skip && s->owed.n < SESSION_MAX_OWED / 2 &&
            (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
 }
 

@@ -35,6 +35,7 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
 void engine_destroy(struct engine *e) {
     if (!e)
         return;
+    pooler_finish(e);
     group_table_finish(&e->groups, &e->identities);
     shape_cache_finish(&e->shapes);
     identity_table_finish(&e->identities);
@@ -503,10 +504,14 @@ void engine_abandon_batch(struct batch *b, const char *why) {
 }
 
 static void expire_batches(struct engine *e) {
-    for (struct batch *b = e->batches, *next; b && e->limits.timeout; b = next) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
         next = b->next;
-        if (!b->abandoned && e->now >= b->started + e->limits.timeout)
+        if (b->abandoned)
+            continue;
+        if (e->limits.timeout && e->now >= b->started + e->limits.timeout)
             engine_abandon_batch(b, "the batch took longer than batching.timeout");
+        else if (b->lender && session_only_forwards(b->lender))
+            engine_abandon_batch(b, "the server connection is shared by a pooler");
     }
 }
 

@@ -18,6 +18,7 @@
 #include "batching/await.h"
 #include "batching/batch.h"
 #include "batching/late.h"
+#include "batching/pooler.h"
 #include "batching/reason.h"
 
 struct session;
@@ -108,6 +109,7 @@ struct engine {
     struct group_table groups;
     struct session *sessions;   // list
     struct database *databases; // that sessions are logged in to, with the writes that passed through
+    struct endpoint *servers;   // list: that sessions are connected to
     struct batch *batches;      // list, oldest last
     struct await_list awaiting;
     struct ahead_list aheads;

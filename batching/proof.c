@@ -117,7 +117,8 @@ static size_t users_end(const struct proof *p) {
 #define USERS                                                                                                \
     "SELECT CURRENT_USER, SESSION_USER, pg_catalog.pg_my_temp_schema(), "                                    \
     ROLE_OID("CURRENT_USER") ", " ROLE_OID("SESSION_USER") ", "                                              \
-    TIME("pg_postmaster_start_time") ", " TIME("statement_timestamp") ", CURRENT_USER, SESSION_USER"
+    TIME("pg_postmaster_start_time") ", " TIME("statement_timestamp") ", CURRENT_USER, SESSION_USER, "                                        \
+    "pg_catalog.pg_backend_pid()"
 // clang-format on
 #define USERS_AND_SETTINGS USERS "; SHOW ALL"
 
@@ -148,6 +149,14 @@ static bool is_left_out(struct slice name) {
 static bool is_fixed(struct slice context) {
     return slice_is(context, "internal", 8) || slice_is(context, "postmaster", 10) ||
            slice_is(context, "sighup", 6);
+}
+
+static void take_process(struct proof_reader *r, struct slice row) {
+    struct slice pid;
+    if (!msg_row_column(row.data, row.len, N_USERS, &pid))
+        return;
+    for (size_t i = 0; i < pid.len && i < 9 && pid.data[i] >= '0' && pid.data[i] <= '9'; i++)
+        r->process = r->process * 10 + (uint32_t)(pid.data[i] - '0');
 }
 
 static bool same_value(struct slice a, struct slice b) {
@@ -197,9 +206,10 @@ void proof_reader_row(struct proof_reader *r, struct slice row) {
             return;
         }
     }
-    if (r->result == 0 && !r->bytes.len)
+    if (r->result == 0 && !r->bytes.len) {
         take_users(r, column);
-    else if (r->result == 0 || !column[0].data)
+        take_process(r, row);
+    } else if (r->result == 0 || !column[0].data)
         r->refused = true;
     else if (is_left_out(column[0]))
         return;

@@ -5,7 +5,8 @@
 //
 //   SELECT CURRENT_USER, SESSION_USER, …   who it is, by OID: a role keeps its sessions when it gets another
 //                                          name, and another role may get its name; it must have no temporary
-//                                          schema; which server this is, and what its clock says
+//                                          schema; which server this is, and what its clock says;
+//                                          pg_backend_pid() for pooler.h, which is no part of the proof
 //   SHOW ALL                               every setting and its value
 //   SELECT name, setting, reset_val, …     only when asked for: what RESET would make of those that differ
 //   from
@@ -54,9 +55,10 @@ bool proof_read_time(struct slice text, uint64_t *time) __attribute__((warn_unus
 
 struct proof_reader {
     struct buf bytes;
-    unsigned result; // of the statements' results, the one under way
-    bool refused;    // a temporary schema, or rows that are not as asked for
-    uint64_t asked;  // the server's clock when it began: microseconds since 2000
+    unsigned result;  // of the statements' results, the one under way
+    bool refused;     // a temporary schema, or rows that are not as asked for
+    uint64_t asked;   // the server's clock when it began: microseconds since 2000
+    uint32_t process; // of the server's that has answered; 0: it does not say. No part of the proof
 };
 
 const char *proof_query(bool with_sources);

@@ -42,6 +42,8 @@
     X(TOO_MANY_SHAPES, "too_many_shapes", "no room for another shape or group")                              \
     X(OBSERVE, "observe", "mode is observe")                                                                 \
     X(VERIFY, "verify", "mode is verify: a folded answer differed, the original's was given")                \
+    X(POOLER, "pooler", "a pooler in front of the server shares its connections (transaction mode)")         \
+    X(POOLER_SEEN, "pooler_seen", "there is a pooler in front of the server")                                \
     X(ENCODING, "encoding", "client_encoding or standard_conforming_strings makes quotes hard to tell")      \
     X(MEMORY, "memory", "out of memory")
 

@@ -723,7 +723,7 @@ void session_run_alone(struct session *s, struct lookup *l) {
 // Only lookups that run on the own connection are under way: what is sent behind them is answered behind
 // them.
 bool session_order_is_safe(const struct session *s) {
-    if (!may_send(s))
+    if (!may_send(s) || (session_is_careful(s) && session_runs_own(s)))
         return false;
     for (const struct lookup *l = s->first; l; l = l->next)
         if (l->state != LOOKUP_SENT)
@@ -772,8 +772,9 @@ void session_settle(struct session *s) {
 
 bool session_can_lend(const struct session *s) {
     if (s->keeps_out || s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque ||
-        session_is_cancelling(s) || s->in_unit || session_txn_reason(s) != REASON_NONE || s->repair_due ||
-        s->n_forward || s->server_skip || s->owed.n >= SESSION_MAX_OWED)
+        session_only_forwards(s) || session_is_cancelling(s) || s->in_unit ||
+        session_txn_reason(s) != REASON_NONE || s->repair_due || s->n_forward || s->server_skip ||
+        s->owed.n >= SESSION_MAX_OWED)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (owed_at(s, i)->kind == OWED_LOOKUP)
@@ -926,8 +927,9 @@ bool session_may_ask(const struct session *s) {
 // A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is
 // needed, for which its text must be known.
 static bool can_query(const struct session *s) {
-    return session_may_ask(s) && !s->repair_due && !s->terminating && !s->server_gone && !s->in_unit &&
-           !s->failed && !s->gives && (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
+    return session_may_ask(s) && !session_only_forwards(s) && !s->repair_due && !s->terminating &&
+           !s->server_gone && !s->in_unit && !s->failed && !s->gives &&
+           (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
 }
 
 static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {

@@ -175,6 +175,7 @@ struct session {
     bool held_full;                        // the same, until there is room
     bool held_unit;                        // the same, until the unit at hand is answered; session_inside.c
     bool gives;                            // a lookup inside a transaction brings its statement along
+    bool held_for_own;                     // hold: what is at hand waits for what is ours
     struct await await;                    // hold: for an answer to a query of our own
     bool cancel_held;                      // hold: the client has cancelled what is held
     bool in_unit;                          // a forwarded extended unit is open: no Sync yet
@@ -207,19 +208,21 @@ struct session {
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
-    struct ahead *ahead;                    // what it has read and loaded; a reference, NULL: nothing
-    struct budget ahead_budget;             // of what is loaded for it
-    struct asked asked;                     // its lookups,
-    uint64_t lists;                         // and the lists that it had read when `ahead` was given back
-    uint64_t serial_of;                     // id of the identity of which this is known, 0: none:
-    bool serial;                            // its statements outside transactions are SERIALIZABLE, or may be
-    unsigned apart;                         // lookups that were accepted apart since then
-    bool apart_costs;                       // since then one that nobody has vetted dropped what was held
-    unsigned apart_vets, apart_given;       // the catalogue asked for it alone, and answers that this brought
-    uint64_t ahead_since;                   // engine time: when it last did more than read,
-    uint64_t last_answer;                   // and when its client was last answered
-    struct database *database;              // that it is logged in to; a reference
-    struct pending_writes writes;           // of the transaction that has not ended
+    struct ahead *ahead;              // what it has read and loaded; a reference, NULL: nothing
+    struct budget ahead_budget;       // of what is loaded for it
+    struct asked asked;               // its lookups,
+    uint64_t lists;                   // and the lists that it had read when `ahead` was given back
+    uint64_t serial_of;               // id of the identity of which this is known, 0: none:
+    bool serial;                      // its statements outside transactions are SERIALIZABLE, or may be
+    unsigned apart;                   // lookups that were accepted apart since then
+    bool apart_costs;                 // since then one that nobody has vetted dropped what was held
+    unsigned apart_vets, apart_given; // the catalogue asked for it alone, and answers that this brought
+    uint64_t ahead_since;             // engine time: when it last did more than read,
+    uint64_t last_answer;             // and when its client was last answered
+    struct endpoint *server;          // that it is connected to; NULL: not told
+    uint32_t login_process, process;  // of the server's: as the log-in, as the last proof says; 0: unknown
+    struct database *database;        // that it is logged in to; a reference
+    struct pending_writes writes;     // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them
     const struct statement
         *closing;            // the unnamed one that a Close on its way ends; an EXPECT_CLOSE refers to it

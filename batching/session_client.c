@@ -78,7 +78,9 @@ static enum take take_unit(struct feed *f, size_t *size) {
         s->hold = true;
         return TAKE_WAIT;
     }
-    if (!s->force_forward && !s->client_gone && may_begin_unit(type)) {
+    if (session_only_forwards(s)) {
+        why = REASON_POOLER;
+    } else if (!s->force_forward && !s->client_gone && may_begin_unit(type)) {
         enum unit_result r =
             unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);
         why = u.why;

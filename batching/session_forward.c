@@ -486,7 +486,8 @@ static bool needs_unnamed(const struct frame *fr, size_t have) {
 static bool restore_unnamed(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];
-    if (parses || session_unnamed_fits(s) || (s->unnamed && needs_unnamed(fr, f->len - f->at)))
+    bool needs = needs_unnamed(fr, f->len - f->at);
+    if (parses || session_unnamed_fits(s) || (s->unnamed && needs) || (session_is_pooled(s) && !needs))
         return true;
     feed_flush(f, true);
     return session_restore_unnamed(s, s->unnamed ? s->unnamed->shape : NULL);
@@ -866,6 +867,13 @@ void forward_ask_for_replies(struct feed *f) {
         s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
+// What has just been asked in front of the unit is answered first where a pooler may be; see pooler.h.
+static bool waits_for_own(struct session *s) {
+    s->held_for_own = !s->held_for_own && session_is_careful(s) && session_runs_own(s);
+    s->hold |= s->held_for_own;
+    return s->held_for_own;
+}
+
 // Something runs that cannot be looked at: a function, or a Query that is too large.
 static bool forward_blindly(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
@@ -884,7 +892,7 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
         keep_out(f, fr);
     if (!s->in_unit && readable)
         look_ahead(f, fr);
-    if (!s->in_unit && (!restore_unnamed(f, fr) || !begin_unit(s, true)))
+    if (!s->in_unit && (!restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
         return false;
     owed_last(s)->single |= f->single;
     if (readable || fr->type == F_FLUSH)

@@ -172,6 +172,7 @@ static void end_batch(struct session *s, struct batch *b) {
 
 static void end_proof(struct session *s, const struct owed *o) {
     s->engine->proving--;
+    pooler_note(s, o->error ? 0 : s->identity.proof_reader.process);
     identity_proof_end(&s->engine->identities, &s->identity, !o->error);
     if (o->unwanted && o->error && s->identity.state == IDENTITY_REFUSED)
         s->identity.state = IDENTITY_UNPROVEN; // it was cancelled; it is asked again, less eagerly each time
@@ -230,6 +231,8 @@ static void end_reply(struct session *s, char status) {
     }
     if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP)
         session_note_written(s, &o);
+    if (session_is_pooled(s) && s->txn == 'I' && s->unnamed && s->unnamed->confirmed)
+        session_note_unnamed(s, true, NULL); // the next unit may run in another process
     session_relay_cancel(s);
     if (s->wants_proof && s->txn == 'I' && !s->n_forward && !s->in_unit)
         engine_list_proof(s->engine, s);

@@ -18,11 +18,11 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#define SECOND      1000000     // microseconds
-#define LAST_WORDS  60 * SECOND // a client that takes nothing of what is left for it
-#define SERVER_END  5 * SECOND  // a server that does not close for a client that has gone
-#define DRAIN_END   5 * SECOND  // either, while pgfold stops
-#define PROBE_AFTER 10          // seconds; the same between two probes
+#define SECOND      1000000       // microseconds
+#define LAST_WORDS  (60 * SECOND) // a client that takes nothing of what is left for it
+#define SERVER_END  (5 * SECOND)  // a server that does not close for a client that has gone
+#define DRAIN_END   (5 * SECOND)  // either, while pgfold stops
+#define PROBE_AFTER 10            // seconds; the same between two probes
 
 // ---- the client's end
 

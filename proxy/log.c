@@ -37,17 +37,11 @@ static size_t timestamp(char *out, size_t room) {
     return n + (size_t)snprintf(out + n, room - n, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-void log_event(const struct log *log, enum config_log_level level, uint64_t session, const char *format,
-               ...) {
-    if (level > log->level)
-        return;
-    char message[1024], when[64], line[2600];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
+static size_t format_line(const struct log *log, enum config_log_level level, uint64_t session,
+                          char line[static LOG_LINE], const char *message) {
+    char when[64];
     timestamp(when, sizeof when);
-    size_t n = 0, room = sizeof line - 8;
+    size_t n = 0, room = LOG_LINE - 8;
     if (log->json) {
         n += (size_t)snprintf(line, room, "{\"time\":\"%s\",\"level\":\"%s\",", when, level_names[level]);
         if (session)
@@ -65,6 +59,33 @@ void log_event(const struct log *log, enum config_log_level level, uint64_t sess
         line[n++] = '}';
     }
     line[n++] = '\n';
+    return n;
+}
+
+size_t log_format(const struct log *log, enum config_log_level level, uint64_t session,
+                  char line[static LOG_LINE], const char *format, ...) {
+    char message[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return format_line(log, level, session, line, message);
+}
+
+void log_event(const struct log *log, enum config_log_level level, uint64_t session, const char *format,
+               ...) {
+    if (level > log->level)
+        return;
+    char message[1024], line[LOG_LINE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    size_t n = format_line(log, level, session, line, message);
+    if (log->writer) {
+        log_writer_put(log->writer, line, n, log->json);
+        return;
+    }
     ssize_t ignored = write(STDERR_FILENO, line, n);
     (void)ignored;
 }

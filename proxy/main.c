@@ -338,7 +338,8 @@ static void on_reload(uv_signal_t *signal, int number) {
     engine_set_limits(p->engine, &limits); // before the old settings go: it points into them
     settings_unref(p->settings);
     p->settings = s;
-    p->log = (struct log){.level = s->config->log_level, .json = s->config->log_json};
+    p->log.level = s->config->log_level;
+    p->log.json = s->config->log_json;
     for (struct link *l = p->links; l; l = l->next)
         link_adopt_limits(l, s->config);
 }
@@ -429,10 +430,12 @@ static int run(struct application *a) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
     signal(SIGPIPE, SIG_IGN);
+    p->log.writer = log_writer_create();
     raise_descriptor_limit(p);
     uv_loop_init(&a->loop);
     if (!proxy_init(a)) {
         fprintf(stderr, "pgfold: out of memory or file descriptors\n");
+        log_writer_destroy(p->log.writer);
         return 1;
     }
     if (!listeners_open(p, p->settings->config->listen, err, sizeof err)) {
@@ -444,6 +447,7 @@ static int run(struct application *a) {
         uv_run(&a->loop, UV_RUN_DEFAULT);
     }
     proxy_finish(a);
+    log_writer_destroy(p->log.writer);
     return a->exit_code;
 }
 

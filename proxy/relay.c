@@ -46,6 +46,19 @@ static void engine_log(void *ctx, enum reason reason, uint64_t session, const ch
     else if (reason == REASON_VERIFY)
         log_event(&p->log, LOG_LEVEL_WARNING, session,
                   "a folded answer differs from the original's, which the client was given: %s", message);
+    else if (reason == REASON_POOLER)
+        log_event(
+            &p->log, LOG_LEVEL_ERROR, session,
+            "between pgfold and the server at %s is a pooler that shares server connections between clients "
+            "(PgBouncer in transaction mode, RDS Proxy, Supavisor): pgfold cannot work behind it and only "
+            "forwards from now on. Put the pooler in front of pgfold, or set its pool_mode to session, and "
+            "start pgfold anew",
+            message);
+    else if (reason == REASON_POOLER_SEEN)
+        log_event(&p->log, LOG_LEVEL_INFO, session,
+                  "between pgfold and the server at %s is a pooler (the process that the log-in names is not "
+                  "pg_backend_pid()): it must not share server connections (pool_mode = session)",
+                  message);
     else if (reason == REASON_VET_REFUSED)
         log_event(&p->log, LOG_LEVEL_DEBUG, session, "a shape is not folded: %s", message);
     else
@@ -65,6 +78,8 @@ void relay_start(struct link *l, struct slice startup_params, bool opaque) {
     struct slice address = {(const uint8_t *)l->address, strlen(l->address)};
     proxy_tell_time(l->proxy);
     l->session = session_create(l->proxy->engine, l, address, startup_params, opaque);
+    if (l->session)
+        session_server(l->session, address, l->key ? get_u32(l->key) : 0);
     if (l->session)
         link_set_state(l, LINK_READY);
     else

@@ -297,3 +297,33 @@ def test_client_that_does_not_read_its_last_words(pg, start_pgfold):
     p.signal(signal.SIGTERM)
     assert p.process.wait(servers.STOP_SECONDS) == 0
     c.close()
+
+
+# ---- TLS, on both sides
+
+@pytest.fixture(scope="module")
+def encrypted(pg):
+    p = servers.Pgfold(conftest.BINARY, "host=127.0.0.1 port=%d sslmode=require" % pg.port, {
+        "pgfold.client_tls": "require", "pgfold.client_tls_cert": pg.folder + "/server.crt",
+        "pgfold.client_tls_key": pg.folder + "/server.key"})
+    yield p
+    p.stop()
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("how", ["close", "reset", "close_notify"])
+@pytest.mark.parametrize("words", ["copy in a transaction", "half a large query in a transaction", "flush", "no sync", "terminate with a body"])
+def test_ends_in_tls(pg, encrypted, words, how):
+    """close_notify is an end, too: the client may still read, and the server, which is told the same way, closes."""
+    with pg.admin() as a, encrypted.dial() as c:
+        assert c.request_tls() == b"S"
+        c.start_tls()
+        c.login("app", "app")
+        say(c, LAST_WORDS[words])
+        if how == "close_notify":
+            c.sock.settimeout(servers.STOP_SECONDS)
+            with contextlib.suppress(OSError):
+                c.sock.unwrap()  # says it, and waits for the other side's
+        else:
+            leave(c, how)
+        servers.wait_for(lambda: is_gone(a, c.pid), "the backend of a client that has gone to end")

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "proxy/log_writer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/log.h"
+
+#define QUEUE    262144 // bytes
+#define PATIENCE 1      // seconds, at the end
+
+struct log_writer {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake, idle; // there is something to do; there is nothing left
+    bool stop, stopped, json;
+    uint64_t dropped;
+    size_t head, used;
+    char queue[QUEUE];
+};
+
+// ---- the thread
+
+// Until all of it is written, however long the reader takes; a closed stderr or a full disk loses it.
+static void write_line(const char *line, size_t len) {
+    while (len) {
+        ssize_t n = write(STDERR_FILENO, line, len);
+        if (n >= 0) {
+            line += n;
+            len -= (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) { // somebody else has made it non-blocking
+            struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+            poll(&p, 1, -1);
+        } else if (errno != EINTR) {
+            return;
+        }
+    }
+}
+
+// The first one of the queue; its bytes, 0: there is none.
+static size_t take_line(struct log_writer *w, char line[static LOG_LINE]) {
+    size_t n = 0;
+    while (n < w->used && n < LOG_LINE) {
+        line[n] = w->queue[(w->head + n) % QUEUE];
+        if (line[n++] == '\n')
+            break;
+    }
+    w->head = (w->head + n) % QUEUE;
+    w->used -= n;
+    return n;
+}
+
+// What was dropped is told once there is room again, in front of what came since.
+static size_t take(struct log_writer *w, char line[static LOG_LINE]) {
+    if (!w->dropped || w->used > QUEUE / 2)
+        return take_line(w, line);
+    struct log as = {.level = LOG_LEVEL_WARNING, .json = w->json};
+    size_t n = log_format(&as, LOG_LEVEL_WARNING, 0, line,
+                          "%llu log lines were dropped, because stderr was not read fast enough",
+                          (unsigned long long)w->dropped);
+    w->dropped = 0;
+    return n;
+}
+
+static void *run(void *arg) {
+    struct log_writer *w = arg;
+    char line[LOG_LINE];
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        size_t n = take(w, line);
+        if (!n && w->stop)
+            break;
+        if (!n) {
+            pthread_cond_wait(&w->wake, &w->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&w->mutex);
+        write_line(line, n);
+        pthread_mutex_lock(&w->mutex);
+    }
+    w->stopped = true;
+    pthread_cond_signal(&w->idle);
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+// ---- the loop's side
+
+// A file never keeps its writer waiting for somebody, nor does /dev/null.
+static bool may_block(void) {
+    struct stat st;
+    return fstat(STDERR_FILENO, &st) == 0 && !S_ISREG(st.st_mode) &&
+           !(S_ISCHR(st.st_mode) && !isatty(STDERR_FILENO));
+}
+
+static bool start(struct log_writer *w) {
+    sigset_t all, old;
+    sigfillset(&all); // signals are the loop's
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    bool started = pthread_create(&w->thread, NULL, run, w) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return started;
+}
+
+struct log_writer *log_writer_create(void) {
+    struct log_writer *w = may_block() ? calloc(1, sizeof *w) : NULL;
+    if (!w)
+        return NULL;
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    pthread_cond_init(&w->idle, NULL);
+    if (start(w))
+        return w;
+    free(w);
+    return NULL;
+}
+
+void log_writer_destroy(struct log_writer *w) {
+    if (!w)
+        return;
+    struct timespec until;
+    int waited = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE;
+    pthread_mutex_lock(&w->mutex);
+    w->stop = true;
+    pthread_cond_signal(&w->wake);
+    while (!w->stopped && waited == 0)
+        waited = pthread_cond_timedwait(&w->idle, &w->mutex, &until);
+    bool stopped = w->stopped;
+    pthread_mutex_unlock(&w->mutex);
+    if (!stopped) { // it hangs in write(), and ends with the process
+        pthread_detach(w->thread);
+        return;
+    }
+    pthread_join(w->thread, NULL);
+    pthread_cond_destroy(&w->idle);
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->mutex);
+    free(w);
+}
+
+void log_writer_put(struct log_writer *w, const char *line, size_t len, bool json) {
+    pthread_mutex_lock(&w->mutex);
+    w->json = json;
+    // Behind a line that was dropped none is kept before that is told: the order of the log says when it
+    // happened.
+    if (w->dropped || len > QUEUE - w->used) {
+        w->dropped++;
+    } else {
+        for (size_t i = 0; i < len; i++)
+            w->queue[(w->head + w->used + i) % QUEUE] = line[i];
+        w->used += len;
+    }
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->mutex);
+}
