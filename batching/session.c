@@ -237,7 +237,7 @@ static bool owed_grow(struct owed_queue *q) {
 
 static void note_head(struct session *s) {
     s->head_since = s->engine->now;
-    s->late_noticed = 0;
+    s->late_due = 0;
 }
 
 struct owed *owed_push(struct session *s, enum owed_kind kind) {

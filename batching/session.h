@@ -179,8 +179,8 @@ struct session {
     uint64_t head_since; // engine time since which the server is at the first of them
     bool late_listed;    // late.h: in the engine's list
     struct session *next_late;
-    uint64_t late_noticed; // engine time: when a turn found the first of them late; 0: none
-    unsigned n_forward;    // FORWARD entries in it
+    uint64_t late_due;  // engine time: the first of them is late, and this is when it counts; 0: none
+    unsigned n_forward; // FORWARD entries in it
     struct lookup *first, *last;
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
@@ -429,7 +429,7 @@ void session_cancel_forwarded(struct session *s); // cancel_held: the unit has b
 void session_end_batch(struct session *s, const struct batch *b); // nobody waits for it any more
 // A lookup whose original has been answered is compared no further, and its client gets that answer.
 void session_end_check(struct session *s, struct lookup *l);
-void cancel_batch_if_left(struct batch *b);                       // takes NULL
+void cancel_batch_if_left(struct batch *b); // takes NULL
 void cancel_unlist(struct session *s);
 void cancel_repeat(struct engine *e);             // those that are due
 uint64_t cancel_deadline(const struct engine *e); // UINT64_MAX: none
