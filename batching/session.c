@@ -909,6 +909,7 @@ void session_start_vet(struct session *s, struct group *g) {
     if (o) {
         o->of.group = g;
         g->state = GROUP_VETTING;
+        g->asked_at = s->engine->now;
         g->generation = s->engine->generation; // definitions may change before the answer comes
         s->engine->counters.vets++;
     }

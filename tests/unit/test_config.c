@@ -140,7 +140,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 33);
+    cr_assert_eq(i, 34);
     config_destroy(defaults);
 }
 
