@@ -51,12 +51,17 @@ static bool begin_proof(struct session *s, const struct shape *shape) {
     return s->identity.state == IDENTITY_PROVING;
 }
 
+// One that has been under way for long may hang: not every lookup waits for it in vain.
+static bool may_come_soon(const struct session *s, const struct group *g) {
+    return g->state == GROUP_VETTING && (session_vets(s, g) || s->engine->now < g->asked_at + AWAIT_PATIENCE);
+}
+
 static bool begin_verdict(struct session *s, const struct shape *shape, struct group *g) {
     if (s->identity.state != IDENTITY_PROVEN || s->await.spent)
         return false;
     if (g->state == GROUP_NEW && shape->n_lookups)
         session_start_vet(s, g);
-    return g->state == GROUP_VETTING;
+    return may_come_soon(s, g);
 }
 
 bool await_begin(struct session *s, struct shape *shape, struct group *g) {
@@ -74,7 +79,7 @@ bool await_begin(struct session *s, struct shape *shape, struct group *g) {
 }
 
 bool await_read(struct session *s, struct shape *shape, struct group *read) {
-    if (s->await.kind != AWAIT_NOTHING || s->await.spent_read || read->state != GROUP_VETTING)
+    if (s->await.kind != AWAIT_NOTHING || s->await.spent_read || !may_come_soon(s, read))
         return false;
     hold_for(s, shape, read);
     return true;

@@ -124,7 +124,7 @@ struct batch {
     struct session *lender;             // NULL: gone
     uint64_t started;                   // microseconds
     uint64_t patience;                  // microseconds from then on, see late.h
-    uint64_t noticed;                   // microseconds: when a turn found that they have passed; 0: none
+    uint64_t due;                       // they have passed, and this is when it counts; 0: none
     uint64_t loaded;                    // pg_conf_load_time() of the lender's process; 0: not known
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     uint32_t max_members;

@@ -79,6 +79,7 @@ struct group {
     unsigned n_waiting;
     uint64_t waiting_since;                  // microseconds, of the first
     struct lookup *first_alone, *last_alone; // those under way that run as sent
+    uint64_t asked_at;                       // VETTING: microseconds
     uint64_t ask_from;                       // the catalogue, not before: it has not answered
     unsigned asked_in_vain;                  // so many times in a row
     unsigned in_flight;                      // batches and lone lookups under way

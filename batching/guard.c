@@ -18,7 +18,7 @@
 #define PATIENCE       4      // times what a batch takes
 #define PATIENCE_FIRST 250000 // where nothing is known of it
 #define PATIENCE_MOST  400000
-#define LATE_FIRST     100000 // pause
+#define LATE_FIRST     50000 // pause
 #define LATE_LAST      6400000
 #define TRIAL_TURNS    16 // times what a folded lookup takes, but not longer than
 #define TRIAL_LAST     5000000
@@ -192,13 +192,22 @@ void guard_note_alone(struct guard *g, uint64_t now, uint64_t took) {
         end_trial(g, now);
 }
 
+// The longest one is forgotten after some dozens: on a busy machine one in many is late for no reason of its
+// own.
+static void note_took(struct guard *g, uint64_t took) {
+    g->took = average(g->took, took);
+    g->worst -= g->worst / 64;
+    if (took > g->worst)
+        g->worst = took < PATIENCE_MOST ? (uint32_t)took : PATIENCE_MOST;
+}
+
 void guard_note_batch(struct guard *g, uint64_t now, uint32_t n_keys, uint32_t n_members, uint64_t took,
                       uint64_t waited) {
     if (!n_members)
         return;
     g->n_folded += n_members;
     g->members = average(g->members, n_members);
-    g->took = average(g->took, took);
+    note_took(g, took);
     if (now >= g->late_until && (g->late_pause /= 2) < LATE_FIRST)
         g->late_pause = 0;
     if (!g->pause) {
@@ -225,14 +234,16 @@ uint64_t guard_patience(const struct guard *g, uint32_t n_keys, uint64_t least) 
     if (!g->took)
         return least > PATIENCE_FIRST ? least : PATIENCE_FIRST;
     uint32_t average_keys = g->members ? g->members : 1;
-    uint32_t times = n_keys > average_keys ? n_keys / average_keys : 1;
-    return guard_patience_of((uint64_t)g->took * times, least);
+    uint64_t times = n_keys > average_keys ? n_keys / average_keys : 1;
+    uint64_t worst = g->worst / (PATIENCE / 2);
+    return guard_patience_of(times * (worst > g->took ? worst : g->took), least);
 }
 
-// Where batches take longer from now on, some of these make the patience long enough.
+// Where batches take longer from now on, a few of these make the patience long enough.
 void guard_note_late(struct guard *g, uint64_t now, uint64_t patience) {
-    uint64_t took = ((uint64_t)g->took * 3 + patience) / 4;
-    g->took = took < PATIENCE_MOST ? (uint32_t)took : PATIENCE_MOST;
+    uint64_t worst = patience / 4 * 3;
+    if (worst > g->worst)
+        g->worst = worst < PATIENCE_MOST ? (uint32_t)worst : PATIENCE_MOST;
     if (now < g->late_until)
         return; // sent before the pause began
     g->late_pause = g->late_pause ? g->late_pause * 2 : LATE_FIRST;

@@ -47,7 +47,7 @@ struct guard {
     uint32_t tried; // as alone, in the last trial; what was before it says nothing of the load of now
     uint32_t lone, alone, folded;    // moving averages in microseconds; 0: none yet
     uint32_t batch;                  // what a batch takes, from its sending to its answer
-    uint32_t took;                   // the same, whatever the state; one that was given up counts as late
+    uint32_t took, worst;            // the same, whatever the state; the longest one of late
     uint64_t late_until, late_pause; // batches were late: lookups run as sent until then; the last pause
     unsigned wider;                  // so many times doubled: the batches that may be under way at once
     uint32_t members;                // of a batch, moving average

@@ -3,7 +3,8 @@
 
 #include "batching/session.h"
 
-#define GRACE          1000 // microseconds from the turn that finds something late to the one that acts
+#define GRACE          1000 // microseconds, at least, from the turn that finds something late to the one that acts
+#define MOST_GRACE     100000
 #define QUERY_PATIENCE 300000
 #define LEAST_PARSED   100000 // of a batch whose statement is prepared, perhaps in a backend just started
 #define LONGER         100000 // at most, for a lender's own client
@@ -114,17 +115,19 @@ void late_uncount(struct engine *e, struct group *g) {
 
 // ---- a batch's members
 
-// Found so twice, with what had come meanwhile read in between.
-static bool is_past(struct engine *e, uint64_t *noticed, uint64_t deadline) {
+// Found so twice, with what had come meanwhile read in between. How late the loop was says how late others
+// may be.
+static bool is_past(const struct engine *e, uint64_t *due, uint64_t deadline) {
     if (e->now < deadline)
         return false;
-    if (!*noticed)
-        *noticed = e->now ? e->now : 1;
-    return e->now >= *noticed + GRACE;
+    uint64_t late = e->now - deadline < MOST_GRACE ? e->now - deadline : MOST_GRACE;
+    if (!*due)
+        *due = e->now + (late > GRACE ? late : GRACE);
+    return e->now >= *due;
 }
 
-static uint64_t past_at(uint64_t noticed, uint64_t deadline) {
-    return noticed ? noticed + GRACE : deadline;
+static uint64_t past_at(uint64_t due, uint64_t deadline) {
+    return due ? due : deadline;
 }
 
 static bool may_be_left(const struct batch *b) {
@@ -155,7 +158,7 @@ static void leave(struct engine *e, struct batch *b) {
 static void expire_members(struct engine *e) {
     for (struct batch *b = e->batches, *next; b; b = next) {
         next = b->next;
-        if (may_be_left(b) && is_past(e, &b->noticed, b->started + b->patience))
+        if (may_be_left(b) && is_past(e, &b->due, b->started + b->patience))
             leave(e, b);
     }
 }
@@ -218,8 +221,7 @@ static void expire_own(struct engine *e) {
         next = s->next_late;
         if (!has_ours(s))
             unlist(e, s);
-        else if (may_be_cleared(s) &&
-                 is_past(e, &s->late_noticed, s->head_since + patience_of(e, owed_head(s))))
+        else if (may_be_cleared(s) && is_past(e, &s->late_due, s->head_since + patience_of(e, owed_head(s))))
             clear(e, s);
     }
 }
@@ -238,13 +240,13 @@ uint64_t late_deadline(const struct engine *e) {
     if (!e->limits.patience)
         return least;
     for (const struct batch *b = e->batches; b; b = b->next) {
-        uint64_t at = past_at(b->noticed, b->started + b->patience);
+        uint64_t at = past_at(b->due, b->started + b->patience);
         least = may_be_left(b) && at < least ? at : least;
     }
     for (const struct session *s = e->late; s; s = s->next_late) {
         if (!may_be_cleared(s))
             continue;
-        uint64_t at = past_at(s->late_noticed, s->head_since + patience_of(e, owed_at(s, 0)));
+        uint64_t at = past_at(s->late_due, s->head_since + patience_of(e, owed_at(s, 0)));
         least = at < least ? at : least;
     }
     return least;

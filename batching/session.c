@@ -264,7 +264,7 @@ static bool owed_grow(struct owed_queue *q) {
 
 static void note_head(struct session *s) {
     s->head_since = s->engine->now;
-    s->late_noticed = 0;
+    s->late_due = 0;
 }
 
 struct owed *owed_push(struct session *s, enum owed_kind kind) {
@@ -1009,6 +1009,7 @@ void session_start_vet(struct session *s, struct group *g) {
     if (o) {
         o->of.group = g;
         g->state = GROUP_VETTING;
+        g->asked_at = s->engine->now;
         g->generation = s->engine->generation; // definitions may change before the answer comes
         s->engine->counters.vets++;
     }

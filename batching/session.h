@@ -200,9 +200,9 @@ struct session {
     uint64_t head_since; // engine time since which the server is at the first of them
     bool late_listed;    // late.h: in the engine's list
     struct session *next_late;
-    uint64_t late_noticed; // engine time: when a turn found the first of them late; 0: none
-    unsigned n_forward;    // FORWARD entries in it
-    uint64_t n_replies;    // entries that have left it
+    uint64_t late_due;  // engine time: the first of them is late, and this is when it counts; 0: none
+    unsigned n_forward; // FORWARD entries in it
+    uint64_t n_replies; // entries that have left it
     struct pending_changes changes;
     struct lookup *first, *last;
     unsigned n_lookups;

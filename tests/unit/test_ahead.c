@@ -920,3 +920,40 @@ Test(ahead, columns_that_differ_after_all_was_vetted_anew) {
     cr_assert_eq(counters(&f)->differences, 2);
     teardown(&f);
 }
+
+// Its age is judged when it is given: the state that it shows is that of the time at which it was sent.
+Test(ahead, what_is_joined_and_comes_late_is_not_given) {
+    struct fixture f;
+    setup(&f);
+    load(&f, 0);
+    lookup(&f, 0, 3);
+    expect(asked(&f, 0), "");
+    f.engine->now += 100001;
+    answer_batch(&f, 0, 3, 9, true, false);
+    expect(told(&f, 0), "");
+    expect(asked(&f, 0), "Q");
+    answer(&f, 0, 3, 'Z');
+    expect(told(&f, 0), "TDCZ");
+    teardown(&f);
+}
+
+// A snapshot that stays the same shows the same, however late.
+Test(ahead, what_is_joined_in_one_snapshot_is_given_late) {
+    struct fixture f;
+    setup(&f);
+    begin(&f, 0);
+    query(&f, 0, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    reply(&f, 0, "Cz", NULL);
+    (void)told(&f, 0);
+    (void)asked(&f, 0);
+    list(&f, 0, true, 'z');
+    lookup(&f, 0, 2);
+    expect(asked(&f, 0), "QCPBECCCPDBECPBECCPBECS");
+    answer(&f, 0, 2, 'z');
+    (void)told(&f, 0);
+    lookup(&f, 0, 3);
+    f.engine->now += 100001;
+    answer_batch(&f, 0, 3, 9, true, true);
+    expect(told(&f, 0), "TDCZ");
+    teardown(&f);
+}

@@ -202,6 +202,20 @@ Test(await, patience_ends) {
     teardown(f);
 }
 
+// Where it hangs, one wait is enough.
+Test(await, a_verdict_that_takes_long_is_not_awaited_again) {
+    struct fixture *f = both_await_the_verdict();
+    uint64_t until = engine_deadline(f->engine);
+    turn(f, until);
+    (void)sent(&f->clients[2]);
+    answer(&f->clients[2], false);
+    ask(&f->clients[2]);
+    turn(f, until + 1);
+    cr_assert_eq(f->clients[2].session->await.kind, AWAIT_NOTHING);
+    cr_assert_not_null(strchr(sent(&f->clients[2]), 'L'));
+    teardown(f);
+}
+
 Test(await, what_waits_can_be_cancelled) {
     struct fixture *f = setup();
     ask(&f->clients[0]);
