@@ -226,19 +226,27 @@ static bool is_current(const struct ahead *a, const struct batch *b) {
 }
 
 // What no write has made stale is not looked at again for those writes.
-static bool is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {
-    const struct engine_limits *l = &a->engine->limits;
+static bool is_young(const struct ahead *a, const struct session *s, struct batch *b) {
     if (!is_current(a, b))
         return false;
     if (session_snapshot_is_fixed(s))
         return true;
-    uint64_t since = a->last_answer > s->last_answer ? a->last_answer : s->last_answer;
-    since = since > b->started ? since : b->started; // no pause before it matters
-    if (engine_waited(a->engine, since) > l->ahead_gap || a->engine->now > b->started + l->ahead_age ||
+    if (a->engine->now > b->started + a->engine->limits.ahead_age ||
         database_has_changed(s->database, b->ahead.seq, &b->group->writers))
         return false;
     b->ahead.seq = s->database->seq;
     return true;
+}
+
+// Has the loop gone on without a pause since what is held for it was loaded?
+static bool is_running(const struct ahead *a, const struct session *s, const struct batch *b) {
+    uint64_t since = a->last_answer > s->last_answer ? a->last_answer : s->last_answer;
+    since = since > b->started ? since : b->started; // no pause before it matters
+    return session_snapshot_is_fixed(s) || engine_waited(a->engine, since) <= a->engine->limits.ahead_gap;
+}
+
+static bool is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {
+    return is_young(a, s, b) && is_running(a, s, b);
 }
 
 // `g`, `keys`: what is asked for now.
@@ -331,7 +339,7 @@ static bool may_again(struct session *s, const struct group *g, const struct ahe
 }
 
 bool ahead_may_end(struct batch *b, const struct lookup *l) {
-    return !l->joined || is_fresh(b->ahead.home, l->session, b);
+    return !l->joined || is_young(b->ahead.home, l->session, b);
 }
 
 bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
