@@ -421,21 +421,31 @@ bool ahead_has_list(const struct session *s) {
 #define APART_VETTED  4
 #define APART_DOUBLED 8
 
+#define LOOKUPS_PER_VET 5
+
+// At first on the budget of all. Where that is spent, on what the shape's lookups cost as they are: a text
+// that is used once is asked about in vain.
+static bool may_pay_vet(struct engine *e, struct shape *s) {
+    bool paid = budget_keys(&e->aheads.vets, BUDGET_VETS, 0, BUDGET_VET) > 0;
+    uint64_t lookups = s->guard.n_alone + s->guard.n_folded;
+    if (!paid && lookups < LOOKUPS_PER_VET * (UINT64_C(1) + s->ahead_vets))
+        return false;
+    if (paid)
+        budget_spend(&e->aheads.vets, BUDGET_VET);
+    s->ahead_vets++;
+    return true;
+}
+
 // It is worth a question whose answer others can use, too, or many lookups.
-static bool may_vet(struct session *s) {
+static bool may_vet(struct session *s, struct shape *shape) {
     unsigned doubled = s->apart_vets < APART_DOUBLED ? s->apart_vets : APART_DOUBLED;
-    struct budget *vets = &s->engine->aheads.vets;
-    if (!budget_keys(vets, BUDGET_VETS, 0, BUDGET_VET))
+    bool proven = s->identity.state == IDENTITY_PROVEN;
+    if (!proven && ++s->apart < (unsigned)APART_VETTED << doubled)
         return false;
-    if (s->identity.state == IDENTITY_PROVEN) {
-        budget_spend(vets, BUDGET_VET);
-        return true;
-    }
-    if (++s->apart < (unsigned)APART_VETTED << doubled)
+    if (!may_pay_vet(s->engine, shape))
         return false;
-    s->apart_vets++;
-    s->apart_costs = false;
-    budget_spend(vets, BUDGET_VET);
+    s->apart_vets += !proven;
+    s->apart_costs &= proven;
     return true;
 }
 
@@ -636,7 +646,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
         (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
-    if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s)) {
+    if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s, g->shape)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;
