@@ -226,19 +226,27 @@ static bool is_current(const struct ahead *a, const struct batch *b) {
 }
 
 // What no write has made stale is not looked at again for those writes.
-static bool is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {
-    const struct engine_limits *l = &a->engine->limits;
+static bool is_young(const struct ahead *a, const struct session *s, struct batch *b) {
     if (!is_current(a, b))
         return false;
     if (session_snapshot_is_fixed(s))
         return true;
-    uint64_t since = a->last_answer > s->last_answer ? a->last_answer : s->last_answer;
-    since = since > b->started ? since : b->started; // no pause before it matters
-    if (engine_waited(a->engine, since) > l->ahead_gap || a->engine->now > b->started + l->ahead_age ||
+    if (a->engine->now > b->started + a->engine->limits.ahead_age ||
         database_has_changed(s->database, b->ahead.seq, &b->group->writers))
         return false;
     b->ahead.seq = s->database->seq;
     return true;
+}
+
+// Has the loop gone on without a pause since what is held for it was loaded?
+static bool is_running(const struct ahead *a, const struct session *s, const struct batch *b) {
+    uint64_t since = a->last_answer > s->last_answer ? a->last_answer : s->last_answer;
+    since = since > b->started ? since : b->started; // no pause before it matters
+    return session_snapshot_is_fixed(s) || engine_waited(a->engine, since) <= a->engine->limits.ahead_gap;
+}
+
+static bool is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {
+    return is_young(a, s, b) && is_running(a, s, b);
 }
 
 // `g`, `keys`: what is asked for now.
@@ -339,7 +347,7 @@ static bool may_again(struct session *s, const struct group *g, const struct ahe
 }
 
 bool ahead_may_end(struct batch *b, const struct lookup *l) {
-    return !l->joined || is_fresh(b->ahead.home, l->session, b);
+    return !l->joined || is_young(b->ahead.home, l->session, b);
 }
 
 bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
@@ -420,21 +428,31 @@ bool ahead_has_list(const struct session *s) {
 #define APART_VETTED  4
 #define APART_DOUBLED 8
 
+#define LOOKUPS_PER_VET 5
+
+// At first on the budget of all. Where that is spent, on what the shape's lookups cost as they are: a text
+// that is used once is asked about in vain.
+static bool may_pay_vet(struct engine *e, struct shape *s) {
+    bool paid = budget_keys(&e->aheads.vets, BUDGET_VETS, 0, BUDGET_VET) > 0;
+    uint64_t lookups = s->guard.n_alone + s->guard.n_folded;
+    if (!paid && lookups < LOOKUPS_PER_VET * (UINT64_C(1) + s->ahead_vets))
+        return false;
+    if (paid)
+        budget_spend(&e->aheads.vets, BUDGET_VET);
+    s->ahead_vets++;
+    return true;
+}
+
 // It is worth a question whose answer others can use, too, or many lookups.
-static bool may_vet(struct session *s) {
+static bool may_vet(struct session *s, struct shape *shape) {
     unsigned doubled = s->apart_vets < APART_DOUBLED ? s->apart_vets : APART_DOUBLED;
-    struct budget *vets = &s->engine->aheads.vets;
-    if (!budget_keys(vets, BUDGET_VETS, 0, BUDGET_VET))
+    bool proven = s->identity.state == IDENTITY_PROVEN;
+    if (!proven && ++s->apart < (unsigned)APART_VETTED << doubled)
         return false;
-    if (s->identity.state == IDENTITY_PROVEN) {
-        budget_spend(vets, BUDGET_VET);
-        return true;
-    }
-    if (++s->apart < (unsigned)APART_VETTED << doubled)
+    if (!may_pay_vet(s->engine, shape))
         return false;
-    s->apart_vets++;
-    s->apart_costs = false;
-    budget_spend(vets, BUDGET_VET);
+    s->apart_vets += !proven;
+    s->apart_costs &= proven;
     return true;
 }
 
@@ -636,7 +654,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
         (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
-    if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s)) {
+    if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s, g->shape)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;

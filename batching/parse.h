@@ -68,7 +68,8 @@ struct parsed_function {
 // A parameter whose value may be replaced with a column: each of its uses is one side of an equality, in a
 // WHERE or ON at any level: `x = $n` or `$n = x`, with or without a cast around the parameter, `x IN ($n)`,
 // `x = ANY (ARRAY[$n::type])` or `x = ANY ($n)`, or `x = f($n)`, computed from it. The other fields tell of
-// its first use.
+// its first use. Where the result has one row in any case, a side of a comparison may be one, too, beside the
+// others and behind them in the list.
 struct parsed_key {
     int param;        // n of $n
     int relation;     // index into relations, -1 when not known which
@@ -77,6 +78,7 @@ struct parsed_key {
     char *cast; // type name of an explicit cast around the parameter, canonical ("int4"), NULL when none
     bool plain_right; // exactly `column = $n`: no cast, the parameter at the right
     bool top;         // stands on the top-level AND of the outermost WHERE
+    bool range;       // a side of <, <=, >, >= or <>: of no column
     bool array; // `= ANY ($n)`, `= ANY ($n::type[])`: the parameter is an array; `cast`: of its elements
     int uses;   // how often $n occurs in the statement
 };

@@ -28,6 +28,7 @@ enum place {
 struct lookup {
     struct builder *b;
     int *equalities; // how often $n is an equality's side where a key may stand, at n
+    int *ranges;     // how often a comparison's
     bool subselects;
 };
 
@@ -287,10 +288,32 @@ static void see_any(struct lookup *l, const Node *left, const Node *right, enum 
         see_side(l, left, array->a_array_expr->elements[0], false, at);
 }
 
-static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
-    if (strcmp(tree_string(e->name[0]), "=") != 0 || !e->lexpr || !e->rexpr)
+static void see_range(struct lookup *l, const Node *other, const Node *value, enum place at) {
+    const char *cast;
+    const PgQuery__ParamRef *param = key_param(value, 0, &cast);
+    if (!param || !is_searched(other))
         return;
+    struct parsed_key *key = count_use(l, param, at);
+    l->equalities[param->number]--;
+    l->ranges[param->number]++;
+    if (!key)
+        return;
+    key->cast = cast ? builder_text(l->b, cast) : NULL;
+    key->range = true;
+}
+
+static const char *const comparisons[] = {"<", "<=", ">", ">=", "<>", NULL};
+
+static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
     const Node *r = e->rexpr;
+    if (!e->lexpr || !r)
+        return;
+    if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && tree_name_in(tree_string(e->name[0]), comparisons)) {
+        see_range(l, e->lexpr, r, at);
+        see_range(l, r, e->lexpr, at);
+    }
+    if (strcmp(tree_string(e->name[0]), "=") != 0)
+        return;
     if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP)
         see_sides(l, e->lexpr, r, true, at);
     else if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY)
@@ -301,13 +324,16 @@ static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
 }
 
 // Those that stand nowhere else.
-static void keep_keys(struct lookup *l) {
-    struct parsed *p = &l->b->p;
-    int kept = 0;
-    for (int i = 0; i < p->n_keys; i++)
-        if (l->equalities[p->keys[i].param] == p->keys[i].uses)
-            p->keys[kept++] = p->keys[i];
-    p->n_keys = kept;
+static int keep_keys(const struct lookup *l, bool range, bool may_range, struct parsed_key *kept) {
+    const struct parsed *p = &l->b->p;
+    int n = 0;
+    for (int i = 0; i < p->n_keys; i++) {
+        const struct parsed_key *k = &p->keys[i];
+        int uses = l->equalities[k->param] + (may_range ? l->ranges[k->param] : 0);
+        if (k->range == range && uses == k->uses)
+            kept[n++] = *k;
+    }
+    return n;
 }
 
 // ---- expressions
@@ -678,11 +704,47 @@ static bool in_form(const struct lookup *l, const PgQuery__SelectStmt *s) {
            !s->n_window_clause && !s->n_sort_clause && !s->limit_count && !s->limit_offset;
 }
 
+static const char *const plain_aggregates[] = {"count", "min", "max", "bool_and", "bool_or", "every", NULL};
+
+static bool is_plain_aggregate(const Node *target) {
+    const Node *n = target->node_case == PG_QUERY__NODE__NODE_RES_TARGET ? target->res_target->val : NULL;
+    if (!n || n->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || n->func_call->over)
+        return false;
+    const char *schema, *name = tree_name(n->func_call->n_funcname, n->func_call->funcname, &schema);
+    return name && !schema && tree_name_in(name, plain_aggregates);
+}
+
+// One row, and the same whichever way the server comes to it. What a comparison's value is decides its plan,
+// and with it the order of rows that no ORDER BY tells apart.
+static bool is_one_row(const struct lookup *l, const PgQuery__SelectStmt *s) {
+    if (s->op != PG_QUERY__SET_OPERATION__SETOP_NONE || l->subselects || l->b->n_sources || s->with_clause ||
+        s->n_group_clause || s->having_clause || s->n_distinct_clause || s->n_window_clause ||
+        s->limit_count || s->limit_offset || !s->n_target_list)
+        return false;
+    for (size_t i = 0; i < s->n_target_list; i++)
+        if (!is_plain_aggregate(s->target_list[i]))
+            return false;
+    return true;
+}
+
+// Comparisons' values come last, and only beside others.
+static void settle_keys(struct lookup *l, const PgQuery__SelectStmt *s) {
+    struct parsed *p = &l->b->p;
+    struct parsed_key kept[PARSED_MAX_KEYS];
+    bool may_range = is_one_row(l, s);
+    int n = keep_keys(l, false, may_range, kept);
+    n += n && may_range ? keep_keys(l, true, true, kept + n) : 0;
+    if (n)
+        memcpy(p->keys, kept, (size_t)n * sizeof *kept);
+    p->n_keys = n;
+}
+
 enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s) {
     struct lookup l = {.b = b};
     if (!b->p.n_relations)
         return REASON_NO_TABLE;
     l.equalities = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.equalities);
+    l.ranges = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.ranges);
     if (b->overflow || b->no_memory)
         return REASON_CONSTRUCT; // builder_finish knows better
     enum reason r = select_reason(&l, s, PLACE_TOP);
@@ -690,7 +752,7 @@ enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s) {
     if (r == REASON_NONE && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !s->n_target_list &&
         !s->n_values_lists)
         r = REASON_CONSTRUCT;
-    keep_keys(&l);
+    settle_keys(&l, s);
     if (r == REASON_NONE && !b->p.n_keys)
         r = REASON_NO_KEY;
     if (r != REASON_NONE)

@@ -134,20 +134,40 @@ static bool is_linked(const struct group *g, unsigned part, const struct trail_c
 
 // ---- where a key comes from
 
+static bool is_other(const struct group_part *part) {
+    return trail_kind_of(part->type) == TRAIL_OTHER;
+}
+
+// Is the part's value that of the column, as the client writes it?
+static bool is_spelled(struct guess *w, const struct group_part *part, unsigned index, unsigned column,
+                       const struct key *value) {
+    const struct trail_column *c = &w->result->columns.columns[column];
+    struct key k = trail_value(w->result, w->row, column);
+    struct slice read = {k.of.raw, k.len}, sent = {value->of.raw, value->len};
+    return c->type == part->type && c->format <= part->format && k.kind == KEY_RAW &&
+           value->kind == KEY_RAW &&
+           spelling_find(read, sent, c->format < part->format, &w->spellings[index]);
+}
+
+static bool is_in_row(struct guess *w, const struct group *g, unsigned part, unsigned column,
+                      const struct key *value) {
+    if (w->result->columns.columns[column].kind != trail_kind_of(g->parts[part].type))
+        return false;
+    if (is_other(&g->parts[part]))
+        return is_spelled(w, &g->parts[part], part, column, value);
+    struct key k = trail_value(w->result, w->row, column);
+    return k.kind != KEY_NULL && key_equal(&k, value);
+}
+
 // The values of the other parts in the same row.
 static void find_columns(struct guess *w, const struct group *g, const struct key *values) {
     for (unsigned part = 0; part < g->n_parts; part++) {
         if (part == w->lead)
             continue;
-        enum trail_kind kind = trail_kind_of(g->parts[part].type);
         w->columns[part] = -1;
-        for (unsigned i = 0; i < w->result->columns.n && w->columns[part] < 0; i++) {
-            if (w->result->columns.columns[i].kind != kind || (int)i == w->columns[w->lead])
-                continue;
-            struct key k = trail_value(w->result, w->row, i);
-            if (k.kind != KEY_NULL && key_equal(&k, &values[part]))
+        for (unsigned i = 0; i < w->result->columns.n && w->columns[part] < 0; i++)
+            if ((int)i != w->columns[w->lead] && is_in_row(w, g, part, i, &values[part]))
                 w->columns[part] = (int)i;
-        }
     }
 }
 
@@ -211,7 +231,7 @@ static void weigh_part(struct trail *t, const struct group *g, const struct key 
                        struct guess *best) {
     enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     struct trail_place p = {0};
-    if (kind == TRAIL_NOTHING)
+    if (kind == TRAIL_NOTHING || kind == TRAIL_OTHER)
         return;
     for (unsigned n = 0; n < MAX_PLACES && trail_find(t, kind, &values[lead], &p); n++) {
         if (is_echo(g, lead, p.result, p.column))
@@ -274,7 +294,7 @@ static bool is_supplier(const struct group *g, unsigned part, struct trail_resul
 // The first part that comes from a column.
 static unsigned lead_of(const struct group *g, const struct association *a) {
     unsigned lead = 0;
-    while (lead + 1 < g->n_parts && !a->origin[lead])
+    while (lead + 1 < g->n_parts && (!a->origin[lead] || is_other(&g->parts[lead])))
         lead++;
     return lead;
 }
@@ -298,6 +318,18 @@ bool predict_has_read(struct trail *t, const struct group *g, const struct key *
                 return true;
     }
     return false;
+}
+
+// False: the lookup at hand has another value than its row of the list.
+static bool learn_spellings(struct guess *w, const struct group *g, const struct key *keys) {
+    uint8_t scratch[2 * TRAIL_MAX_TEXT];
+    struct key value;
+    for (unsigned part = 0; part < g->n_parts; part++)
+        if (w->columns[part] >= 0 && is_other(&g->parts[part]) &&
+            (!plain_value(&keys[part], scratch, &value) ||
+             !is_spelled(w, &g->parts[part], part, (unsigned)w->columns[part], &value)))
+            return false;
+    return true;
 }
 
 // Noted in every result that may predict it again.
@@ -332,7 +364,7 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
     if (!guess->result)
         return false;
     (void)columns_in(a, guess->result, g->n_parts, guess->columns);
-    return guess->columns[lead] >= 0;
+    return guess->columns[lead] >= 0 && learn_spellings(guess, g, keys);
 }
 
 // ---- the coming keys
@@ -346,15 +378,30 @@ struct gathering {
     void *arg;
 };
 
+// What a row's key is made of, until the batch has copied it.
+struct scratch {
+    uint8_t spelled[KEY_MAX_PARTS][SPELLING_MAX], doubled[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
+};
+
+static bool respell(const struct gathering *x, unsigned part, struct key *value, uint8_t *out) {
+    if (value->kind != KEY_RAW)
+        return false;
+    size_t n = spelling_write(&x->guess->spellings[part], (struct slice){value->of.raw, value->len}, out);
+    *value = (struct key){.kind = KEY_RAW, .len = (uint32_t)n, .of.raw = out};
+    return n > 0;
+}
+
 // The row's key; false: it is none that a lookup of the group would send.
 static bool key_of_row(const struct gathering *x, const struct trail_result *r, uint32_t row,
-                       const int *columns, uint8_t (*scratch)[2 * TRAIL_MAX_TEXT], struct key *keys) {
+                       const int *columns, struct scratch *scratch, struct key *keys) {
     for (unsigned i = 0; i < x->g->n_parts; i++) {
         keys[i] = x->asked[i];
         if (columns[i] < 0)
             continue;
         struct key value = trail_value(r, row, (unsigned)columns[i]);
-        if (!key_of_value(&x->g->parts[i], x->g->values != NULL, &value, scratch[i], &keys[i]))
+        if (is_other(&x->g->parts[i]) && !respell(x, i, &value, scratch->spelled[i]))
+            return false;
+        if (!key_of_value(&x->g->parts[i], x->g->values != NULL, &value, scratch->doubled[i], &keys[i]))
             return false;
     }
     return true;
@@ -373,13 +420,13 @@ static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t 
 
 static void gather_rows(struct gathering *x, struct trail_result *r, const int *columns, int64_t from,
                         int step) {
-    uint8_t scratch[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
+    struct scratch scratch;
     struct key keys[KEY_MAX_PARTS];
     unsigned lead = (unsigned)columns[x->guess->lead];
     const struct trail_target *target = trail_target(r, x->g->id, lead, true);
     for (int64_t at = from; target && at >= 0 && at < r->n_rows; at += step) {
         uint32_t row = (uint32_t)at;
-        if (is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, scratch, keys) ||
+        if (is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, &scratch, keys) ||
             x->skip(x->arg, keys))
             continue;
         if (!batch_add_key(x->b, keys))

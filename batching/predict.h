@@ -6,6 +6,7 @@
 #define PGFOLD_BATCHING_PREDICT_H
 
 #include "batching/ahead.h"
+#include "batching/spelling.h"
 
 // Where a lookup's key comes from.
 struct guess {
@@ -17,10 +18,11 @@ struct guess {
     uint32_t row;               // the first with its value
     int columns[KEY_MAX_PARTS]; // of the parts, indexes into the result's columns; -1: none, the value is the
                                 // same for all
-    bool seconded;              // another row's key was asked for before
-    bool backwards;             // the loop goes to earlier rows
-    bool turns;                 // it may: where none is left behind, look before
-    struct association *association; // predict_follow, predict_relocate: never NULL
+    struct spelling spellings[KEY_MAX_PARTS]; // of values of other types than keys
+    bool seconded;                            // another row's key was asked for before
+    bool backwards;                           // the loop goes to earlier rows
+    bool turns;                               // it may: where none is left behind, look before
+    struct association *association;          // predict_follow, predict_relocate: never NULL
 };
 
 // Might the values, of whose types nothing is known yet, come from the trail?

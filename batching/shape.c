@@ -301,9 +301,16 @@ static void drop_rarest(const struct shape *s, uint32_t *mask) {
 static uint32_t first_guess(const struct parsed *p) {
     int key = 0;
     for (int i = 0; i < p->n_keys && i < SHAPE_MAX_KEYS; i++)
-        if (p->keys[i].top || !p->keys[key].top)
+        if (!p->keys[i].range && (p->keys[i].top || !p->keys[key].top))
             key = i;
     return 1u << key;
+}
+
+static uint32_t ranges(const struct parsed *p) {
+    uint32_t mask = 0;
+    for (int i = 0; i < p->n_keys && i < SHAPE_MAX_KEYS; i++)
+        mask |= p->keys[i].range ? 1u << i : 0;
+    return mask;
 }
 
 uint32_t shape_keys(struct shape *s) {
@@ -315,6 +322,8 @@ uint32_t shape_keys(struct shape *s) {
     }
     for (int i = 0; i < n_watched(s); i++)
         mask |= varies(s, i) ? 1u << i : 0;
+    if (mask && !(mask & ~ranges(s->parsed)))
+        mask |= first_guess(s->parsed);
     while (__builtin_popcount(mask) > KEY_MAX_PARTS)
         drop_rarest(s, &mask);
     if (mask)

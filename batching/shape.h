@@ -52,6 +52,7 @@ struct shape {
     uint32_t until_check; // folded lookups until the next one is checked
     struct association *associations; // see ahead.h; owned, NULL: none yet
     struct budget budget;             // of what is loaded ahead for them
+    unsigned ahead_vets;              // questions about it that were asked for that
 };
 
 struct shape_cache {

@@ -7,19 +7,30 @@
 #include "batching/hash.h"
 
 // Type OIDs of pg_type.dat.
-enum { OID_TEXT = 25, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
+enum {
+    OID_TEXT = 25,
+    OID_BPCHAR = 1042,
+    OID_VARCHAR = 1043,
+    OID_DATE = 1082,
+    OID_TIMESTAMP = 1114,
+    OID_TIMESTAMPTZ = 1184
+};
 
 enum trail_kind trail_kind_of(uint32_t type) {
     if (type == OID_UUID)
         return TRAIL_UUID;
     if (key_type_is_integer(type))
         return TRAIL_INTEGER;
-    return type == OID_TEXT || type == OID_BPCHAR || type == OID_VARCHAR ? TRAIL_TEXT : TRAIL_NOTHING;
+    if (type == OID_TEXT || type == OID_BPCHAR || type == OID_VARCHAR)
+        return TRAIL_TEXT;
+    bool other = type == OID_DATE || type == OID_TIMESTAMP || type == OID_TIMESTAMPTZ || type == OID_NUMERIC;
+    return other ? TRAIL_OTHER : TRAIL_NOTHING;
 }
 
 // ---- columns
 
-#define FIELD 18 // bytes of a field's description behind its name
+#define FIELD     18 // bytes of a field's description behind its name
+#define MAX_OTHER 2
 
 static void take_column(struct trail_columns *c, unsigned at, const uint8_t *field) {
     struct trail_column column = {
@@ -30,16 +41,19 @@ static void take_column(struct trail_columns *c, unsigned at, const uint8_t *fie
         .format = get_u16(field + 16),
     };
     column.kind = trail_kind_of(column.type);
-    unsigned room = TRAIL_MAX_COLUMNS;
+    unsigned room = TRAIL_MAX_COLUMNS - MAX_OTHER, n = c->n - c->n_other;
     if (column.kind == TRAIL_TEXT)
         room -= 4; // ids come behind names at times
-    if (column.kind != TRAIL_NOTHING && c->n < room)
+    if (column.kind == TRAIL_OTHER)
+        room = MAX_OTHER, n = c->n_other++;
+    if (column.kind != TRAIL_NOTHING && n < room)
         c->columns[c->n++] = column;
+    c->n_other = c->n_other < MAX_OTHER ? c->n_other : MAX_OTHER;
 }
 
 bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len) {
     size_t at = 2, at_start;
-    c->n = 0;
+    c->n = c->n_other = 0;
     c->source = c->group = 0;
     c->unread = false;
     c->n_row = len >= 2 ? get_u16(body) : 0;
@@ -53,7 +67,7 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
         at = field + FIELD;
         c->source = XXH3_64bits_withSeed(body + at_start, at - at_start - 2, c->source); // without the format
     }
-    return c->n > 0;
+    return c->n > c->n_other;
 }
 
 void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats) {
@@ -137,7 +151,7 @@ static struct trail_result *result_create(struct trail *t, const struct trail_co
 
 static bool result_grow(struct trail *t, struct trail_result *r) {
     uint32_t max = r->max_rows ? r->max_rows * 2 : 16;
-    size_t row = r->columns.n * sizeof *r->cells + 1, more = (max - r->max_rows) * row;
+    size_t row = r->columns.n * sizeof *r->cells + sizeof *r->nulls, more = (max - r->max_rows) * row;
     while (t->bytes + more > t->max_bytes && make_room(t))
         ;
     if (max > TRAIL_MAX_ROWS || t->bytes + more > t->max_bytes)
@@ -145,7 +159,7 @@ static bool result_grow(struct trail *t, struct trail_result *r) {
     struct trail_cell *cells = realloc(r->cells, max * r->columns.n * sizeof *cells);
     if (cells)
         r->cells = cells;
-    uint8_t *nulls = cells ? realloc(r->nulls, max) : NULL;
+    uint16_t *nulls = cells ? realloc(r->nulls, max * sizeof *nulls) : NULL;
     if (!nulls)
         return false;
     r->nulls = nulls;
@@ -206,7 +220,7 @@ static void add_row(struct trail *t, struct trail_result *r, const struct key *k
     r->nulls[r->n_rows] = 0;
     for (unsigned i = 0; i < r->columns.n; i++)
         if (keys[i].kind == KEY_NULL || !store(t, r, i, &keys[i]))
-            r->nulls[r->n_rows] |= (uint8_t)(1u << i);
+            r->nulls[r->n_rows] |= (uint16_t)(1u << i);
     r->full = t->bytes > t->max_bytes;
     r->n_rows++;
 }
@@ -236,7 +250,7 @@ static void read_value(const struct trail_column *c, struct slice value, struct 
     *k = (struct key){.kind = KEY_NULL};
     if (!value.data)
         return;
-    if (c->kind != TRAIL_TEXT) {
+    if (c->kind == TRAIL_INTEGER || c->kind == TRAIL_UUID) {
         if (!key_read(c->type, c->format, value, k))
             k->kind = KEY_NULL;
     } else if (value.len && value.len <= TRAIL_MAX_TEXT) {
@@ -304,12 +318,16 @@ void trail_end(struct trail *t) {
 
 // ---- finding
 
+static bool is_plain(enum trail_kind kind) {
+    return kind == TRAIL_INTEGER || kind == TRAIL_UUID;
+}
+
 struct key trail_value(const struct trail_result *r, uint32_t row, unsigned column) {
     struct key k = {.kind = KEY_NULL};
     if (r->nulls[row] >> column & 1)
         return k;
     const struct trail_cell *cell = &r->cells[(size_t)row * r->columns.n + column];
-    if (r->columns.columns[column].kind != TRAIL_TEXT) {
+    if (is_plain(r->columns.columns[column].kind)) {
         k.kind = KEY_PLAIN;
         memcpy(k.of.bytes, cell->bytes, sizeof k.of.bytes);
         return k;
@@ -369,7 +387,7 @@ bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
 
 static bool scan_column(const struct trail_result *r, unsigned column, const struct key *value,
                         uint32_t *row) {
-    bool text = r->columns.columns[column].kind == TRAIL_TEXT;
+    bool text = !is_plain(r->columns.columns[column].kind);
     const struct trail_cell *cell = r->cells + column;
     for (*row = 0; *row < r->n_rows; ++*row, cell += r->columns.n) {
         bool maybe = text || memcmp(cell->bytes, value->of.bytes, sizeof cell->bytes) == 0;

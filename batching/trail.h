@@ -12,13 +12,14 @@
 
 #include "batching/key.h"
 
-#define TRAIL_MAX_COLUMNS 8
+#define TRAIL_MAX_COLUMNS 10 // eight, and two of other types
 #define TRAIL_MAX_RESULTS 16
 #define TRAIL_MAX_TARGETS 8
 #define TRAIL_MAX_TEXT    64 // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
 
-enum trail_kind { TRAIL_NOTHING, TRAIL_INTEGER, TRAIL_UUID, TRAIL_TEXT, TRAIL_KINDS };
+// OTHER: dates, times and numbers, as they came. They are no keys, but may come beside one.
+enum trail_kind { TRAIL_NOTHING, TRAIL_INTEGER, TRAIL_UUID, TRAIL_TEXT, TRAIL_OTHER, TRAIL_KINDS };
 
 // The kind of a type, TRAIL_NOTHING for those that are not kept.
 enum trail_kind trail_kind_of(uint32_t type);
@@ -37,7 +38,7 @@ struct trail_columns {
     uint64_t group;  // id of the group of lookups whose answers they are; 0: of none
     bool unread;     // loaded ahead, and nothing of it was given to the client
     unsigned n_row;  // columns of the row, of which n are kept
-    unsigned n;
+    unsigned n, n_other;
     struct trail_column columns[TRAIL_MAX_COLUMNS];
 };
 
@@ -67,7 +68,7 @@ struct trail_result {
     struct trail_columns columns;
     uint32_t n_rows, max_rows;
     struct trail_cell *cells; // n_rows times columns.n
-    uint8_t *nulls;           // a bit for each column of a row: it is NULL, or was not kept
+    uint16_t *nulls;          // a bit for each column of a row: it is NULL, or was not kept
     struct buf texts;
     int64_t least[TRAIL_MAX_COLUMNS], most[TRAIL_MAX_COLUMNS]; // of the integers among them
     uint32_t
@@ -128,7 +129,8 @@ bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, co
 uint32_t trail_distinct(struct trail_result *r, unsigned column); // values of a column that was searched
 bool trail_is_whole(const struct trail *t, const struct trail_result *r);
 
-// The value of a cell: KEY_NULL, KEY_PLAIN of an integer or uuid, KEY_RAW of a text, which is borrowed.
+// The value of a cell: KEY_NULL, KEY_PLAIN of an integer or uuid, KEY_RAW of a text or another, which is
+// borrowed.
 struct key trail_value(const struct trail_result *r, uint32_t row, unsigned column);
 
 // Digest of a column: of its table and attribute, or of its place in its statement's result.

@@ -14,6 +14,7 @@ judge() takes the recorded writes and answers and returns what is wrong with the
 - REPEATABLE READ and SERIALIZABLE: all answers of a transaction, but those of what it wrote itself, fit one snapshot, which is not
   older than its first statement; twins are equal
 - in a transaction that has written, its own version is seen
+- who asks again without having read the list meanwhile, and who is SERIALIZABLE by default, gets no answer that is older than the question
 """
 import itertools
 import random
@@ -26,13 +27,15 @@ import proto
 
 OWNERS = 40
 SQL = "SELECT side, version, amount FROM ledger WHERE owner = $1 ORDER BY side"
-LIST = "SELECT id FROM owner ORDER BY id"
+# The same with a second value that varies, of the list's row: one row of what is the same for both, and it must be.
+SECOND = "SELECT min(version), max(version), max(amount), min(amount) FROM ledger WHERE owner = $1 AND amount <> $2"
+LIST = "SELECT id, odd FROM owner ORDER BY id"
 WRITE = "UPDATE ledger SET version = version + 1, amount = CASE side WHEN 'l' THEN {n} ELSE -{n} END WHERE owner IN ({a}, {b}) RETURNING version"
 TABLES = """
 DROP TABLE IF EXISTS ledger, owner;
-CREATE TABLE owner (id int PRIMARY KEY);
+CREATE TABLE owner (id int PRIMARY KEY, odd int);
 CREATE TABLE ledger (owner int REFERENCES owner, side char(1), version int, amount int, PRIMARY KEY (owner, side));
-INSERT INTO owner SELECT i FROM generate_series(0, %d) i;
+INSERT INTO owner SELECT i, 2000000000 - 7 * i FROM generate_series(0, %d) i;
 INSERT INTO ledger SELECT i, s, 0, 0 FROM generate_series(0, %d) i, unnest('{l,r}'::char[]) s;
 GRANT ALL ON owner, ledger TO PUBLIC;
 ANALYZE owner, ledger
@@ -43,8 +46,8 @@ SEEN_LATE = {None: False, "read committed": False, "repeatable read": True, "ser
 Write = namedtuple("Write", "amount began confirmed proxied")
 # session; level; txn: number of the transaction, None in autocommit; rows: [(side, version, amount)]; asked, answered: times;
 # started: when the transaction's first statement was sent; own: (version, amount) that it wrote itself before, and not yet committed;
-# late: how long pgfold had to wait for a processor meanwhile, so that its clock may have stood still
-Answer = namedtuple("Answer", "session level txn owner rows asked answered started own late", defaults=(0,))
+# late: how long pgfold had to wait for a processor meanwhile, so that its clock may have stood still; exact: nothing may have been loaded ahead for it
+Answer = namedtuple("Answer", "session level txn owner rows asked answered started own late exact", defaults=(0, False))
 
 
 # ---- the judge
@@ -76,7 +79,7 @@ def judge(writes, answers, max_age):
         if last.get((a.session, a.owner), 0) > version:
             say(a, "went back")
         last[a.session, a.owner] = version
-        judge_age(writes, a, version, max_age, say)
+        judge_age(writes, a, version, 0 if a.exact else max_age, say)
     for seen in transactions.values():
         judge_snapshot(writes, seen, say)
     return wrong
@@ -133,8 +136,9 @@ class History:
             for statement in TABLES.strip().split(";\n"):
                 c.sql(statement)
 
-    def run(self, seconds, readers, writers):
-        threads = [threading.Thread(target=self.guarded, args=(self.reader, i)) for i in range(readers)]
+    def run(self, seconds, readers, writers, pollers):
+        threads = [threading.Thread(target=self.guarded, args=(self.poller, readers + i)) for i in range(pollers)]
+        threads += [threading.Thread(target=self.guarded, args=(self.reader, i)) for i in range(readers)]
         threads += [threading.Thread(target=self.guarded, args=(self.writer, i)) for i in range(writers)]
         for t in threads:
             t.start()
@@ -199,6 +203,24 @@ class History:
         finally:
             r.close()
 
+    def poller(self, number, rng):
+        """Asks for a few keys again and again, and reads no list."""
+        r = ahead.Reader(self.proxy, rng.choice(["simple", "psycopg", "pg", "postgres.js"]))
+        owners, asked, serial = rng.sample(range(OWNERS), 3), set(), number % 2
+        try:
+            if serial:
+                r.say("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            while not self.stop:
+                time.sleep(rng.choice([0, 0.001, 0.02]))
+                if serial and rng.random() < 0.05:
+                    r.ask(LIST)
+                owner = rng.choice(owners if not serial else range(OWNERS))
+                self.look(r, number, None, None, owner, time.monotonic(), {}, exact=serial or owner in asked)
+                asked.add(owner)
+                r.got.clear()
+        finally:
+            r.close()
+
     def loop(self, r, number, rng, level, writes):
         """One page: a list, a loop over some of it, perhaps a write in its middle and once more what was seen before."""
         txn = next(self.numbers) if level else None
@@ -206,11 +228,11 @@ class History:
         if level:
             r.conn.sql("BEGIN ISOLATION LEVEL " + level)
         r.ask(LIST)
-        owners = list(range(OWNERS))
+        owners, asked, second = list(range(OWNERS)), set(), rng.random() < 0.3
         if rng.random() < 0.3:
             owners = owners[::rng.choice([-1, 2, 3])]
         owners = owners[:rng.choice([5, OWNERS, OWNERS])]
-        write_at = rng.randrange(len(owners)) if writes else -1
+        write_at, broken = rng.randrange(len(owners)) if writes else -1, False
         for i, owner in enumerate(owners):
             if rng.random() < 0.02:
                 time.sleep(0.02)
@@ -224,8 +246,11 @@ class History:
                     self.note_write(*done, began, time.monotonic(), True)
                 else:
                     own = {o: done for o in done[0]}
-            if not self.look(r, number, level, txn, owner, started, own) or rng.random() < 0.03 and not self.look(
-                    r, number, level, txn, rng.choice(owners), started, own):
+            for o in [owner] if rng.random() > 0.03 else [owner, rng.choice(owners)]:
+                if not self.look(r, number, level, txn, o, started, own, o in asked, second):
+                    broken = True
+                asked.add(o)
+            if broken:
                 break
         if level:
             self.end(r.conn, rng, own)
@@ -240,14 +265,19 @@ class History:
         before, self.waited[number] = self.waited.get(number, now), now
         return now - before
 
-    def look(self, r, number, level, txn, owner, started, own):
+    def look(self, r, number, level, txn, owner, started, own, exact=False, second=False):
         asked = time.monotonic()
-        rows = [(s.decode(), int(v), int(a)) for s, v, a in r.ask(SQL, ("int4", str(owner)))]
+        if second:
+            rows = [(side, int(row[i]), int(row[2 + i])) for row in r.ask(SECOND, ("int4", str(owner)), ("int4", str(2000000000 - 7 * owner)))
+                    for i, side in enumerate("lr")]
+        else:
+            rows = [(s.decode(), int(v), int(a)) for s, v, a in r.ask(SQL, ("int4", str(owner)))]
         if r.failure:
             assert r.failure == "40001" and level == "serializable", r.failure
             return False
         mine = own.get(owner)
-        self.answers.append(Answer(number, level, txn, owner, rows, asked, time.monotonic(), started, mine and mine[1:], self.lateness(number)))
+        self.answers.append(Answer(number, level, txn, owner, rows, asked, time.monotonic(), started, mine and mine[1:], self.lateness(number),
+                                   exact))
         return True
 
     def end(self, conn, rng, own):
@@ -264,12 +294,12 @@ class History:
                                "WHERE datname = '%s' AND query ~ 'FROM ledger'" % ahead.DATABASE))
 
 
-def run(pg, proxy, seed, seconds, max_age, readers=4, writers=4):
+def run(pg, proxy, seed, seconds, max_age, readers=4, writers=4, pollers=2):
     """Returns (lookups asked, statements at the server that read for them); asserts that nothing was wrong."""
     h = History(pg, proxy, seed)
     with pg.admin() as admin:  # the extension is in its database
         before = h.lookups_at_server(admin)
-        h.run(seconds, readers, writers)
+        h.run(seconds, readers, writers, pollers)
         after = h.lookups_at_server(admin)
     wrong = judge(h.writes, h.answers, max_age)
     assert not wrong, "seed %d: %d of %d answers are wrong:\n%s" % (seed, len(wrong), len(h.answers), "\n".join(wrong[:5]))

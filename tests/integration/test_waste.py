@@ -49,8 +49,9 @@ LOOPS = {
     "between": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND id BETWEEN $2 AND $3", [ID, SEQ, SEQ]),
     "three": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND created > $2 AND body <> $3", [ID, SEEN, TITLE]),
 }
-# Those whose second value stands where one of the list's row may be put in: they are loaded ahead.
-WORKS = ["plain"]
+# Those that have one row, and whose second value is of the list's row: it is part of the key. In which way a client writes a time does not
+# matter, as long as it writes all in the same way.
+WORKS = ["plain", "count since", "by day", "but one", "three"]
 
 # What else happens in each turn, before the lookup and behind it; None: it is asked again.
 NOTHING = ([], [])
@@ -187,7 +188,8 @@ def test_a_text_of_its_own_in_each_turn(db, made, framing):
             n += len(watch.seen(reader.conn))  # questions about statements, too
         reader.close()
         counts.append(n)
-    assert counts[1] <= 1.2 * counts[0] + 2 * 32 + 8, counts
+    # What each may do is asked when it runs; and whether it folds of the first ones, until that has proved to be in vain.
+    assert counts[1] <= 2.2 * counts[0] + 2 * 32 + 8, counts
 
 
 @pytest.mark.pgfold

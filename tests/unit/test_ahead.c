@@ -389,6 +389,30 @@ Test(ahead, a_lookup_joins_what_is_under_way) {
     teardown(&f);
 }
 
+// It waits for longer than a pause may be; what it gets is judged by its age when it comes.
+Test(ahead, who_has_joined_gets_what_is_fresh_then) {
+    static const struct {
+        uint64_t takes;
+        const char *write, *told, *asked;
+    } cases[] = {{99000, NULL, "TDCZ", ""},
+                 {100001, NULL, "", "Q"},
+                 {1000, "INSERT INTO u VALUES (1)", "TDCZ", ""},
+                 {1000, "INSERT INTO t VALUES (1)", "", "Q"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        setup(&f);
+        load(&f, 0);
+        lookup(&f, 0, 5);
+        f.engine->now += cases[i].takes;
+        if (cases[i].write)
+            query(&f, 1, cases[i].write);
+        answer_batch(&f, 0, 3, 9, true, false);
+        expect(told(&f, 0), cases[i].told);
+        expect(asked(&f, 0), cases[i].asked);
+        teardown(&f);
+    }
+}
+
 // What runs alone is answered by the server, and nobody learns that anything was loaded.
 Test(ahead, a_batch_that_fails_is_nobodys_business) {
     struct fixture f;
@@ -496,6 +520,94 @@ Test(ahead, gaps_and_age) {
     f.engine->limits.ahead_age = f.engine->now - loaded + 99;
     f.engine->now += 100;
     cr_assert_not(is_held(&f, 0, 7), "too old");
+    teardown(&f);
+}
+
+// The loop of the proxy sleeps from `slept` on and is to be woken at `due`; key 3 is asked for at `woke`.
+static bool is_held_after(uint64_t slept, uint64_t due, uint64_t woke) {
+    struct fixture f;
+    setup(&f);
+    load_and_hold(&f, 0);
+    uint64_t answered = f.engine->now;
+    engine_sleeps(f.engine, answered + slept, answered + due);
+    engine_wakes(f.engine, answered + woke);
+    bool held = is_held(&f, 0, 3);
+    teardown(&f);
+    return held;
+}
+
+Test(ahead, the_time_by_which_pgfold_is_late_is_no_pause) {
+    cr_assert(is_held_after(10, 5000, 4000));
+    cr_assert(is_held_after(10, 5000, 40000), "woken too late");
+    cr_assert_not(is_held_after(10, 6000, 5500), "in time");
+    cr_assert(is_held_after(40000, 45000, 44000), "busy before it slept");
+    cr_assert_not(is_held_after(40000, 50000, 46000));
+}
+
+// Nothing had come when it last woke.
+Test(ahead, a_pause_over_several_turns) {
+    struct fixture f;
+    setup(&f);
+    load_and_hold(&f, 0);
+    for (uint64_t at = f.engine->now, i = 1; i <= 3; i++) {
+        engine_sleeps(f.engine, at + 2000 * (i - 1) + 10, at + 2000 * i);
+        engine_wakes(f.engine, at + 2000 * i);
+    }
+    cr_assert_not(is_held(&f, 0, 3));
+    teardown(&f);
+}
+
+// The client has waited for an answer, of whatever it had asked.
+Test(ahead, waiting_for_the_server_is_no_pause) {
+    struct fixture f;
+    setup(&f);
+    load_and_hold(&f, 0);
+    query(&f, 0, "SELECT id FROM list");
+    f.engine->now += 90000;
+    reply(&f, 0, "LDCZ", keys_1_to_9);
+    f.engine->now += 4000;
+    cr_assert(is_held(&f, 0, 3));
+    teardown(&f);
+}
+
+// Who has asked for a key, and has read no list since, is answered by the server.
+Test(ahead, a_poller_beside_a_loop) {
+    struct fixture f;
+    setup(&f);
+    prove(&f, 1);
+    begin(&f, 0);
+    lookup(&f, 1, 9);
+    expect(asked(&f, 1), "QCPDBES"); // and those before, since it comes from the neighbour's list
+    answer(&f, 1, 9, 'Z');
+    answer_batch(&f, 1, 2, 8, true, false);
+    list(&f, 0, true, 'Z');
+    f.engine->now += 5001;
+    lookup(&f, 0, 1);
+    expect(asked(&f, 0), "QCPDBES"); // with all from 2 to 9
+    answer(&f, 0, 1, 'Z');
+    answer_batch(&f, 0, 2, 9, true, false);
+    cr_assert_not(is_held(&f, 1, 9));
+    cr_assert_eq(asked(&f, 1)[0], 'Q');
+    answer(&f, 1, 9, 'Z');
+    cr_assert(is_held(&f, 1, 8), "not asked for yet");
+    teardown(&f);
+}
+
+// Four batches that serve nobody, whatever drops them, and no more for a while.
+Test(ahead, what_serves_nobody_ends) {
+    struct fixture f;
+    setup(&f);
+    begin(&f, 0);
+    for (int i = 0; i < 20; i++) {
+        list(&f, 0, true, 'Z');
+        f.engine->now += 5001;
+        lookup(&f, 0, 2);
+        answer(&f, 0, 2, 'Z');
+        if (f.engine->batches)
+            answer_batch(&f, 0, 3, 9, i == 0, false);
+        (void)asked(&f, 0), (void)told(&f, 0);
+    }
+    cr_assert_eq(counters(&f)->ahead_batches, 4);
     teardown(&f);
 }
 

@@ -104,7 +104,7 @@ Test(trail, kinds_of_types) {
                  {OID_INT8, TRAIL_INTEGER},   {OID_UUID, TRAIL_UUID},
                  {OID_TEXT, TRAIL_TEXT},      {OID_BPCHAR, TRAIL_TEXT},
                  {OID_VARCHAR, TRAIL_TEXT},   {OID_BOOL, TRAIL_NOTHING},
-                 {OID_FLOAT8, TRAIL_NOTHING}, {OID_NUMERIC, TRAIL_NOTHING},
+                 {OID_FLOAT8, TRAIL_NOTHING}, {OID_NUMERIC, TRAIL_OTHER},
                  {0, TRAIL_NOTHING},          {16400, TRAIL_NOTHING},
                  {705, TRAIL_NOTHING},        {OID_INT4_ARRAY, TRAIL_NOTHING}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -141,10 +141,22 @@ Test(trail, keeps_ids_behind_many_texts) {
     for (unsigned i = 0; i < 20; i++)
         fields[i] = (struct field){1, (uint16_t)i, i < 10 ? OID_TEXT : OID_INT4, 0};
     cr_assert(describe(&c, fields, 20));
-    cr_assert_eq(c.n, TRAIL_MAX_COLUMNS);
+    cr_assert_eq(c.n, TRAIL_MAX_COLUMNS - 2);
     cr_expect_eq(c.columns[3].at, 3);
     cr_expect_eq(c.columns[4].at, 10);
     cr_expect_eq(c.columns[7].at, 13);
+}
+
+// Two of them, and they take no room from keys. Alone they are no list.
+Test(trail, keeps_values_that_may_come_beside_a_key) {
+    static const struct field fields[] = {
+        {1, 1, OID_NUMERIC, 0}, {1, 2, 1184, 0}, {1, 3, 1082, 0}, {1, 4, OID_INT4, 0}};
+    struct trail_columns c;
+    cr_assert(describe(&c, fields, 4));
+    cr_assert_eq(c.n, 3);
+    cr_expect(c.columns[0].kind == TRAIL_OTHER && c.columns[1].kind == TRAIL_OTHER);
+    cr_expect_eq(c.columns[2].at, 3);
+    cr_assert_not(describe(&c, fields, 3));
 }
 
 Test(trail, formats_of_a_bind_message) {

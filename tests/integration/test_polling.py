@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Who asks for a key again without having read a list with it since wants to know what has changed: the server answers, whatever others'
+loops have loaded meanwhile. And sessions whose default is SERIALIZABLE. Rows are changed past pgfold, and time plays no part."""
+import threading
+
+import pytest
+
+import ahead
+import conftest
+import servers
+from ahead import AUTHORS, BOOKS, DATABASE, PATIENT, Loop, Reader, Watch
+from proto import query
+
+KEY = ("int4", "40")
+TWO = ["simple", "pgx"]
+
+
+@pytest.fixture(scope="module")
+def db(pg):
+    ahead.make_database(pg)
+    return pg
+
+
+@pytest.fixture(scope="module")
+def proxy(db, long_lived):
+    return long_lived(**{k.replace(".", "__"): v for k, v in PATIENT.items()})
+
+
+@pytest.fixture
+def direct(db):
+    with db.admin(DATABASE) as c:
+        c.sql("SELECT fill_ahead()")
+        yield c
+
+
+@pytest.fixture
+def opened():
+    out = []
+    yield lambda x: out.append(x) or x
+    for x in out:
+        x.close()
+
+
+class Poller:
+    """Asks for one key; `changed` says that the answer is the server's of this moment."""
+
+    serial = 0
+
+    def __init__(self, reader, relation, direct):
+        self.reader, self.relation, self.direct = reader, relation, direct
+
+    def poll(self):
+        return {r[2] for r in self.reader.ask(self.relation.sql, KEY)}
+
+    def sees(self):
+        Poller.serial += 1
+        self.direct.sql("UPDATE book SET title = 'state %d' WHERE author_id = %s" % (Poller.serial, KEY[1]))
+        assert self.poll() == {b"state %d" % Poller.serial}
+
+
+def loop_on(loop, keys=20):
+    """It goes on, short of the key that is polled, which is loaded again and again."""
+    loop.reader.ask(AUTHORS)
+    for values in loop.keys[:keys]:
+        loop.reader.ask(loop.relation.sql, *values)
+
+
+@pytest.fixture
+def scene(db, direct, proxy, opened):
+    """A loop of a neighbour's that holds the key, and a poller of the same statement and identity."""
+    def make(framing):
+        loop = opened(Loop(db, Watch(db), proxy, BOOKS, framing, direct=conftest.DIRECT))
+        poller = Poller(opened(Reader(proxy, framing)), loop.relation, direct)
+        for _ in range(3):
+            poller.reader.ask(AUTHORS)  # it is proved, and its trail is old
+            poller.poll()
+        loop.hold()
+        return loop, poller
+    return make
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_beside_a_loop(scene, framing):
+    loop, poller = scene(framing)
+    for _ in range(4):
+        poller.sees()
+        loop_on(loop)
+        poller.sees()
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_among_other_keys(scene, framing):
+    """It asks for others, too, and for the same by other statements."""
+    loop, poller = scene(framing)
+    for i in range(3):
+        loop_on(loop)
+        poller.sees()
+        for key in range(41, 46):
+            poller.reader.ask(loop.relation.sql, ("int4", str(key)))
+        poller.reader.ask("SELECT id, author_id, title, %d AS n FROM book WHERE author_id = $1" % i, KEY)
+        loop_on(loop)
+        poller.sees()
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_answers_are_no_lists(scene, framing):
+    """Each of its answers has the key in several rows; so has another list, which the loop does not follow."""
+    loop, poller = scene(framing)
+    for _ in range(3):
+        loop_on(loop)
+        poller.reader.ask("SELECT title, author_id AS a, position + %s - position AS b FROM book WHERE author_id = %s" % (KEY[1], KEY[1]))
+        poller.sees()
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_a_list_before_the_last_time(scene, framing):
+    """It has read the list, and asked since."""
+    loop, poller = scene(framing)
+    poller.reader.ask(AUTHORS)
+    poller.poll()
+    for _ in range(3):
+        loop_on(loop)
+        poller.sees()
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_its_own_loop(scene, framing):
+    """Between two turns of its own loop, which loads the key, too."""
+    loop, poller = scene(framing)
+    poller.reader.ask(AUTHORS)
+    poller.poll()
+    for values in loop.keys[:30]:
+        poller.reader.ask(loop.relation.sql, *values)
+        if values[0][1] in ("5", "15", "25"):
+            poller.sees()
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN; UPDATE note SET title = title"])
+def test_first_inside_a_transaction(scene, begin):
+    loop, poller = scene("pgx")
+    for _ in range(3):
+        for s in begin.split("; "):
+            poller.reader.say(s)
+        poller.sees()
+        loop_on(loop)
+        poller.sees()
+        poller.reader.say("COMMIT")
+        loop_on(loop)
+        poller.sees()
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_two_pollers(scene, proxy, opened, framing):
+    """What the one has asked for is not held for the other; each sees each change."""
+    loop, poller = scene(framing)
+    other = Poller(opened(Reader(proxy, framing)), poller.relation, poller.direct)
+    other.poll()
+    for _ in range(4):
+        loop_on(loop)
+        poller.sees()
+        other.sees()
+
+
+def test_pipelined_before(scene, db):
+    """Several lookups with one Sync, or one behind the other."""
+    loop, poller = scene("pgx")
+    conn = poller.reader.conn
+    text = loop.relation.sql.replace("$1", "%s")
+    for way in range(3):
+        loop_on(loop)
+        for key in (KEY[1], "41", "42"):
+            conn.send(query(text % key))
+        for _ in range(3):
+            conn.ready()
+        again = Poller(poller.reader, poller.relation, poller.direct)
+        again.poll = lambda: {r[2] for r in conn.sql_bytes(text % KEY[1])} if hasattr(conn, "sql_bytes") else {
+            r[2].encode() for r in conn.sql(text % KEY[1])}
+        loop_on(loop)
+        again.sees()
+
+
+@pytest.mark.pgfold
+def test_after_it_was_forgotten(scene, direct):
+    """Ten seconds without a lookup, and pgfold gives back what it holds for it: not what it has asked for."""
+    loop, poller = scene("pgx")
+    poller.sees()
+    stop, failed = threading.Event(), []
+
+    def go_on():
+        try:
+            while not stop.wait(0.2):
+                loop_on(loop, 5)
+        except Exception as e:  # noqa: BLE001
+            failed.append(e)
+    t = threading.Thread(target=go_on)
+    t.start()
+    stop.wait(11)
+    stop.set()
+    t.join()
+    assert not failed
+    loop_on(loop)
+    poller.sees()
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("framing", TWO)
+def test_pages_are_no_polls(scene, db, framing):
+    """Who reads the list again may be answered ahead again, for each key once."""
+    loop, _ = scene(framing)
+    for _ in range(3):
+        watch = Watch(db)
+        loop_on(loop, 60)
+        sent = len(watch.reads("book", loop.conn))
+        assert sent <= 20, sent
+
+
+# ---- SERIALIZABLE by default
+
+DEFAULTS = {
+    "SET": ({}, ["SET default_transaction_isolation = 'serializable'"]),
+    "SET TO": ({}, ["SET SESSION default_transaction_isolation TO serializable"]),
+    "characteristics": ({}, ["SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE"]),
+    "set_config": ({}, ["SELECT set_config('default_transaction_isolation', 'serializable', false)"]),
+    "by a function": ({}, ["DO $$BEGIN SET default_transaction_isolation = 'serializable'; END$$"]),
+    "options": ({"options": "-c default_transaction_isolation=serializable"}, []),
+    "start-up": ({"default_transaction_isolation": "serializable"}, []),
+    "role": ({}, []), "database": ({}, []), "file": ({}, []),
+}
+BEFORE = {"role": "ALTER ROLE app SET default_transaction_isolation = 'serializable'",
+          "database": "ALTER DATABASE ahead SET default_transaction_isolation = 'serializable'",
+          "file": "ALTER SYSTEM SET default_transaction_isolation = 'serializable'"}
+AFTER = {"role": "ALTER ROLE app RESET default_transaction_isolation", "database": "ALTER DATABASE ahead RESET default_transaction_isolation",
+         "file": "ALTER SYSTEM RESET default_transaction_isolation"}
+
+
+def reload_conf(admin, level):
+    admin.sql("SELECT pg_reload_conf()")
+    servers.wait_for(lambda: admin.value("SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_isolation'") == level, "the reload")
+
+
+@pytest.mark.parametrize("way", DEFAULTS)
+@pytest.mark.parametrize("framing", TWO)
+def test_serializable_by_default(db, proxy, direct, opened, way, framing):
+    """Each lookup is the server's; but not in transactions that say otherwise."""
+    login, statements = DEFAULTS[way]
+    relation = BOOKS.fresh()
+    try:
+        if way in BEFORE:
+            direct.sql(BEFORE[way])
+        if way == "file":
+            reload_conf(direct, "serializable")
+        reader = opened(Reader(proxy, framing, **login))
+        for s in statements:
+            reader.say(s)
+        keys = relation.keys(db)
+        for _ in range(3):
+            watch = Watch(db)
+            reader.ask(AUTHORS)
+            for i, values in enumerate(keys):
+                if i % 10 == 5:
+                    direct.sql("UPDATE book SET title = 'round %d' WHERE author_id = %s" % (i, keys[i][0][1]))
+                    assert {r[2] for r in reader.ask(relation.sql, *values)} <= {b"round %d" % i}
+                else:
+                    reader.ask(relation.sql, *values)
+            assert sum(watch.sent(relation.sql, values, reader.conn) for values in keys) == len(keys)
+        assert reader.conn.sql("SHOW transaction_isolation") in ([["serializable"]], [("serializable",)])
+    finally:
+        if way in AFTER:
+            direct.sql(AFTER[way])
+        if way == "file":
+            reload_conf(direct, "read committed")
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("level", ["repeatable read", "read uncommitted", "read committed"])
+def test_other_defaults(db, proxy, opened, level):
+    """Each statement has a snapshot of its own outside transactions."""
+    reader, relation = opened(Reader(proxy, "pgx")), BOOKS.fresh()
+    reader.say("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL " + level)
+    keys = relation.keys(db)
+    for _ in range(3):
+        watch = Watch(db)
+        reader.ask(AUTHORS)
+        for values in keys:
+            reader.ask(relation.sql, *values)
+    assert len(watch.reads("book", reader.conn)) <= 15

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What a session has asked for, and what guesses may cost.
+#include <criterion/criterion.h>
+
+#include "batching/asked.h"
+#include "batching/budget.h"
+#include "batching/hash.h"
+
+static uint64_t hash_of(uint32_t i) {
+    return XXH3_64bits(&i, sizeof i);
+}
+
+Test(asked, what_was_asked_for_is_known_with_the_lists_read_by_then) {
+    struct asked a = {0};
+    uint32_t lists;
+    cr_assert_not(asked_find(&a, hash_of(1), &lists));
+    asked_note(&a, hash_of(1), 3);
+    asked_note(&a, hash_of(2), 4);
+    cr_assert(asked_find(&a, hash_of(1), &lists));
+    cr_assert_eq(lists, 3);
+    asked_note(&a, hash_of(1), 5);
+    cr_assert(asked_find(&a, hash_of(1), &lists));
+    cr_assert_eq(lists, 5);
+    cr_assert_not(asked_find(&a, hash_of(3), &lists));
+    asked_free(&a);
+}
+
+// A poller among many other lookups stays known, and memory has an end.
+Test(asked, those_asked_for_longest_ago_are_forgotten) {
+    struct asked a = {0};
+    uint32_t lists, known = 0;
+    for (uint32_t i = 1; i <= 100 * ASKED_MAX; i++) {
+        asked_note(&a, hash_of(i), i);
+        if (i % 100 == 0)
+            asked_note(&a, hash_of(0), i);
+        cr_assert(i < 100 || asked_find(&a, hash_of(0), &lists));
+    }
+    cr_assert_leq(a.n_sets * ASKED_WAYS, ASKED_MAX);
+    for (uint32_t i = 100 * ASKED_MAX; i > 99 * ASKED_MAX; i--)
+        known += asked_find(&a, hash_of(i), &lists) && lists == i;
+    cr_assert_gt(known, ASKED_MAX / 2);
+    asked_free(&a);
+}
+
+Test(budget, what_is_not_earned_back_ends) {
+    struct budget b = {0};
+    unsigned n = 0;
+    for (unsigned keys = 100; n < 1000 && (keys = budget_keys(&b, BUDGET_SHAPE, BUDGET_LOOKUP, 8)) > 0; n++)
+        budget_spend(&b, BUDGET_LOOKUP + 8 * (keys < 4 ? keys : 4));
+    cr_assert_leq(n, BUDGET_SHAPE / BUDGET_LOOKUP);
+    budget_earn(&b, UINT32_MAX);
+    cr_assert_eq(b.spent, 0);
+    budget_spend(&b, UINT64_MAX);
+    cr_assert_eq(budget_keys(&b, BUDGET_SHAPE, 0, 1), 0);
+}
+
+// Lookups that run as they were sent, with a batch in front of those that can be paid: never a tenth more.
+Test(budget, no_loop_costs_more_than_a_tenth) {
+    struct budget b = {0};
+    uint64_t batches = 0, lookups = 100000;
+    for (uint64_t i = 0; i < lookups; i++) {
+        budget_earn(&b, BUDGET_SHARE);
+        if (budget_keys(&b, BUDGET_SHAPE, BUDGET_LOOKUP, 8) < 4)
+            continue;
+        budget_spend(&b, BUDGET_LOOKUP + 4 * 8);
+        batches++;
+    }
+    cr_assert_leq(batches, lookups / 10 + BUDGET_SHAPE / BUDGET_LOOKUP);
+}
+
+Test(budget, what_a_key_costs) {
+    cr_assert_eq(budget_key_cost(0, 0), budget_key_cost(100, 0));
+    cr_assert_eq(budget_key_cost(1000, 1000000), BUDGET_LOOKUP, "as much as a lookup");
+    cr_assert_eq(budget_key_cost(1000, 9000000), BUDGET_LOOKUP, "never more");
+    cr_assert_lt(budget_key_cost(1000, 10000), budget_key_cost(100, 10000));
+    cr_assert_gt(budget_key_cost(1000000, 1), 0);
+}
