@@ -340,7 +340,7 @@ class World:
         self.admin = pg.admin(DATABASE)
         self.admin.sql("SET lock_timeout = '50ms'")
         self.admin.sql("SET search_path = s1, public")
-        self.sessions = []
+        self.sessions, self.configuration = [], {}
         for name, values in CONFIGURATION:
             self.configure(name, values[0])
         self.tell()
@@ -356,6 +356,7 @@ class World:
 
     def configure(self, name, value):
         self.admin.sql("ALTER SYSTEM SET %s = %s" % (name, value) if value else "ALTER SYSTEM RESET %s" % name)
+        self.configuration[name] = value
         self.history.append("turn %d: the configuration gets %s = %s" % (self.turn, name, value))
 
     def tell(self):
@@ -372,13 +373,39 @@ class World:
         for s in self.sessions:
             s.told = True
 
-    def change_configuration(self):
-        name, values = self.rng.choice(CONFIGURATION)
-        self.configure(name, self.rng.choice(values))
+    def change_configuration(self, name=None):
+        """To another value, if it has one, when the name is given."""
+        name, values = self.rng.choice([c for c in CONFIGURATION if name in (None, c[0])])
+        now = self.configuration[name]
+        self.configure(name, self.rng.choice([v for v in values if v != now or len(values) == 1]))
         self.tell()
 
-    def change_database(self):
-        statement = self.rng.choice(GLOBAL_CHANGES)
+    def begin_theme(self):
+        """Roles that will swap their names, with sessions of before and behind; or sessions of which half have been given what the others
+        have by default, which will be something else."""
+        rng, self.quiet = self.rng, 14
+        if self.theme == "roles":
+            self.lookups = ["SELECT body FROM of_a WHERE id = {k}", "SELECT body FROM of_group WHERE id = {k}"]
+            for s in self.sessions:
+                s.log_in(True)
+            return
+        self.lookups = ["SELECT id, at, d, f, b, iv FROM fact WHERE id = {k}", COMPUTED]
+        self.changing = rng.choice([name for name, values in CONFIGURATION if len(values) > 1])
+        for i, s in enumerate(self.sessions):
+            s.log_in(True)
+            if i % 2:
+                s.change(["SELECT public.run_it($$SET %s = %s$$)" % (self.changing, self.configuration[self.changing])])
+
+    def go_on_with_theme(self):
+        if self.theme == "configuration":
+            self.change_configuration(self.changing)
+            return
+        self.change_database(swapped("leak_a", self.rng.choice(["leak_b", "leak_group", "leak_c"])))
+        for s in self.rng.sample(self.sessions, len(self.sessions) // 2):
+            s.log_in(True)
+
+    def change_database(self, statement=None):
+        statement = statement or self.rng.choice(GLOBAL_CHANGES)
         try:
             self.admin.sql("BEGIN; %s; COMMIT" % statement)
             self.history.append("turn %d: %s" % (self.turn, statement))
@@ -424,11 +451,16 @@ class World:
             alike = rng.random() < 0.3  # sessions that differ in a setting and in nothing else
             if alike:
                 self.lookups, self.quiet, family = [COMPUTED], 14, FAMILIES[0]
-            for s in self.sessions:  # a session that has changed often is rarely proven; new ones are at once
+            self.theme = rng.choice(["roles", "configuration"] + 5 * [None])
+            if self.theme:
+                self.begin_theme()
+            for s in self.sessions if not self.theme else ():  # a session that has changed often is rarely proven; new ones are at once
                 if alike or (s.changed and rng.random() < 0.85):
                     s.log_in(alike)
                 if family and rng.random() < 0.6:  # as pools do with a new connection
                     s.change(["SET " + rng.choice(family)])
+        elif self.theme and self.turn % EPOCH == self.quiet // 2:
+            self.go_on_with_theme()
         elif self.turn % EPOCH >= self.quiet and rng.random() < 0.3:
             if rng.random() < 0.8:
                 self.change_database()
