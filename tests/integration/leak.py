@@ -3,10 +3,14 @@
 
 Many sessions go through pgfold; each has a twin that is connected to PostgreSQL itself and sends the same bytes. Between
 bursts of lookups, which pgfold would like to fold, sessions change what they are and what they see in every way that we know of:
-roles, settings, search paths, temporary tables, transactions, log-ins; and the database changes under all of them while nobody
-has anything under way. Every row says who may see it; every reply, error or row, must be the twin's byte for byte.
+roles, settings, search paths, temporary tables, transactions, log-ins; and the database and the server's configuration change under all
+of them while nobody has anything under way: roles change their names, too. Every row says who may see it; every reply, error or row,
+must be the twin's byte for byte.
 
-    python3 leak.py --seed N --seconds S --sessions K [--binary build/pgfold]
+    python3 leak.py --seed N --seconds S --sessions K [--storm] [--binary build/pgfold]
+
+--storm: definitions change while lookups are under way, so that there is no twin: the answer before the change or the one behind it,
+and never another tenant's row.
 
 starts its own PostgreSQL. A failure prints the seed, the turn and the whole history of the session.
 """
@@ -55,11 +59,17 @@ CREATE FUNCTION sneak_role(text) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN
 CREATE FUNCTION with_set() RETURNS int LANGUAGE plpgsql SET search_path = s2 AS 'BEGIN PERFORM set_config(''app.tenant'', ''t2'', false); RETURN 1; END';
 CREATE FUNCTION sneak_temp() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN CREATE TEMP TABLE IF NOT EXISTS place AS SELECT id, ''temp place '' || id AS body FROM s1.place; RETURN 1; END';
 CREATE PROCEDURE call_it(text) LANGUAGE plpgsql AS 'BEGIN PERFORM set_config(''search_path'', $1, false); END';
+CREATE FUNCTION run_it(text) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN EXECUTE $1; RETURN 1; END';
+CREATE TABLE s1.peek AS SELECT id, body FROM s1.place; CREATE VIEW s2.peek AS SELECT id, body FROM s2.place WHERE public.sneak('s1, public') = 1;
 GRANT USAGE ON SCHEMA s1, s2 TO PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA s1, s2 TO PUBLIC; GRANT SELECT ON doc, fact, moving, invoker, definer TO PUBLIC;
-GRANT INSERT ON trap TO PUBLIC; GRANT SELECT ON of_a TO leak_a; GRANT SELECT ON of_group TO leak_group; GRANT CREATE ON SCHEMA public TO PUBLIC;
-ALTER DATABASE leak SET search_path = s1, public
+GRANT INSERT ON trap TO PUBLIC; GRANT SELECT ON of_a TO leak_a; GRANT SELECT ON of_group TO leak_group; GRANT CREATE ON SCHEMA public TO PUBLIC
 """
-ROLES = ["leak_a", "leak_b", "leak_group"]
+ROLES = ["leak_a", "leak_b", "leak_group", "leak_c"]
+# Values of the configuration, the first one when it begins. The path of a role or database may be what the configuration says by
+# chance, and no more when it is read anew: only a batch that knows when its lender has read it can tell.
+STAMPED = False  # batches know that, and whether what they read is what was vetted
+CONFIGURATION = [("search_path", ["s1, public", "s2, public"] if STAMPED else ["s1, public"]), ("bytea_output", ["hex", "escape"]), ("DateStyle", ["'ISO, MDY'", "'German'"]),
+                 ("TimeZone", ["'UTC'", "'Asia/Tokyo'"]), ("extra_float_digits", ["1", "-5"])]
 
 # What sessions ask, {k} being the key. The same words mean different rows for different sessions. Half of all are of the first ones.
 N_COMMON = 13
@@ -76,7 +86,7 @@ LOOKUPS = [
     "SELECT id, body FROM definer WHERE id = {k}", "SELECT at::text, f::text, d::text FROM fact WHERE id = {k}",
     "SELECT id, body, 'x\\y' AS s FROM place WHERE id = {k}", "WITH p AS (SELECT * FROM place WHERE id = {k}) SELECT body FROM p",
     "SELECT id, body FROM fact_or_place WHERE id = {k}", "SELECT id FROM fact WHERE at = '2024-03-01 13:00'::timestamptz AND id = {k}",
-    "SELECT body FROM place WHERE body = 's1 place {k}'", "SELECT t FROM fact WHERE d = '02/01/2024' AND id = {k}",
+    "SELECT body FROM place WHERE body = 's1 place {k}'", "SELECT t FROM fact WHERE d = '02/01/2024' AND id = {k}", "SELECT body FROM peek WHERE id = {k}",
 ]
 SETTINGS = ["search_path = s1", "search_path = s2", "search_path = s2, s1, public", "search_path TO DEFAULT", "search_path = s1, public", "app.tenant = 't1'", "app.tenant = 't2'",
             "app.tenant TO ''", "DateStyle = 'German'", "DateStyle = 'SQL, DMY'", "TimeZone = 'Asia/Tokyo'", "TIME ZONE 'America/New_York'", "TIME ZONE INTERVAL '3' HOUR TO MINUTE",
@@ -106,14 +116,25 @@ OTHER_CHANGES = [
     "EXECUTE q(3)", "EXECUTE q(4)", "LISTEN x", "UNLISTEN *", "LOAD 'auto_explain'", "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT 1 WHERE public.sneak('s2') = 0", "SHOW search_path", "SELECT current_schemas(true)",
     "SELECT current_user, session_user", "COPY (SELECT public.sneak('s2')) TO STDOUT", "VALUES (public.sneak('s1'))", "SELECT pg_advisory_unlock_all()", "SELECT 1/0", "SELEC 1",
     "DECLARE c CURSOR WITH HOLD FOR SELECT public.sneak('s2')", "FETCH ALL FROM c", "CLOSE c", "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'place'",
-    "CREATE TEMP TABLE unrelated (id int)", "SELECT nextval('pg_temp.nothing')", "ANALYZE trap",
+    "SELECT count(*) FROM peek", "SELECT count(*) FROM peek", "SELECT public.run_it('SET search_path = s2')", "SELECT public.run_it('SET search_path = s1, public')", "SELECT public.run_it('RESET ALL')",
+    "SELECT public.run_it('SET app.tenant = ''t1''')", "SELECT public.run_it('SET ROLE leak_group')", "SELECT public.run_it('SET bytea_output = hex')", "SELECT public.run_it('SET TimeZone = ''UTC''')",
+    "SELECT public.run_it('SET SESSION AUTHORIZATION DEFAULT')", "DO $$ BEGIN EXECUTE 'SET search_path = s2'; END $$", "DO $$ BEGIN EXECUTE 'SET DateStyle = ''ISO, MDY'''; END $$",
+    "SET ROLE leak_c", "SET SESSION AUTHORIZATION leak_c", "CREATE TEMP TABLE unrelated (id int)", "SELECT nextval('pg_temp.nothing')", "ANALYZE trap",
 ]
 TRANSACTIONS = ["BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY", "BEGIN ISOLATION LEVEL SERIALIZABLE", "COMMIT", "COMMIT", "ROLLBACK", "ROLLBACK", "SAVEPOINT a",
                 "SAVEPOINT b", "ROLLBACK TO a", "RELEASE a", "ROLLBACK TO b", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "END", "ABORT", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                 "SET LOCAL search_path = s2", "SET LOCAL ROLE leak_group", "SET LOCAL app.tenant = 't2'", "SET LOCAL TimeZone = 'Asia/Tokyo'"]
 
+
+
+def swapped(a, b):
+    return "ALTER ROLE {0} RENAME TO leak_swap; ALTER ROLE {1} RENAME TO {0}; ALTER ROLE leak_swap RENAME TO {1}".format(a, b)
+
+
 # What the database does to everybody, while nobody has anything under way.
 GLOBAL_CHANGES = [
+    swapped("leak_a", "leak_b"), swapped("leak_a", "leak_group"), swapped("leak_b", "leak_c"), swapped("leak_c", "leak_group"), swapped("leak_a", "leak_c"),
+    "DROP OWNED BY leak_c; DROP ROLE leak_c; CREATE ROLE leak_c LOGIN; GRANT leak_c TO leak_super", "GRANT SELECT ON of_a TO leak_c", "REVOKE SELECT ON of_a FROM leak_c",
     "UPDATE fact SET n = n + 1, t = 'changed ' || n || ' ' || id", "UPDATE s1.place SET body = body || '.' WHERE length(body) < 200", "UPDATE of_a SET body = body || '!' WHERE length(body) < 200",
     "ALTER ROLE leak_a SET search_path = s2", "ALTER ROLE leak_a SET search_path = s1, public", "ALTER ROLE leak_a RESET ALL", "ALTER ROLE leak_b IN DATABASE leak SET app.tenant = 't1'",
     "ALTER ROLE leak_b IN DATABASE leak RESET ALL", "ALTER DATABASE leak SET app.tenant = 't2'", "ALTER DATABASE leak RESET app.tenant", "ALTER ROLE leak_b SET role = leak_group",
@@ -143,7 +164,7 @@ def make_database(pg):
             c.sql("CREATE ROLE %s LOGIN" % role)
         c.sql("CREATE ROLE leak_super LOGIN SUPERUSER")
         c.sql("GRANT leak_group TO leak_a")
-        c.sql("GRANT leak_a, leak_b TO leak_super")
+        c.sql("GRANT leak_a, leak_b, leak_c TO leak_super")
         c.sql("CREATE DATABASE %s" % DATABASE)
     with pg.admin(DATABASE) as c:
         for statement in SETUP.replace("\\u00fc", "\u00fc").replace("\\u00df", "\u00df").split(";\n"):
@@ -154,10 +175,13 @@ class Failure(AssertionError):
     pass
 
 
-def mask(messages, temporary):
-    """Table oids of temporary tables differ between the twins, and with them the messages that name their schema's number."""
+def mask(messages, temporary, told):
+    """Table oids of temporary tables differ between the twins, and with them the messages that name their schema's number. `told`: when
+    a process of the server tells of a new configuration depends on when it was spoken to."""
     out = []
     for m in messages:
+        if told and m.type == "S" and m.body.startswith((b"DateStyle", b"TimeZone")):
+            continue
         if temporary and m.type == "T":
             m = Message("T", columns_without_tables(m.body))
         elif m.type in "EN":
@@ -187,7 +211,7 @@ class Session:
 
     def log_in(self, alike=False):
         rng = self.rng
-        user = rng.choice(["leak_a", "leak_a", "leak_a", "leak_b", "leak_b", "leak_super"] if rng.random() < 0.95 else ["leak_group"])
+        user = rng.choice(["leak_a", "leak_a", "leak_a", "leak_b", "leak_b", "leak_super"] if rng.random() < 0.9 else ["leak_group", "leak_c"])
         more = {} if rng.random() < 0.75 else rng.choice([
             {"search_path": "s2"}, {"search_path": "s2"}, {"options": "-c search_path=s2"}, {"options": "-c app.tenant=t1"}, {"application_name": "x"}, {"TimeZone": "Asia/Tokyo"},
             {"client_encoding": "LATIN1"}, {"options": "-c role=leak_group"}, {"DateStyle": "German"}])
@@ -195,7 +219,7 @@ class Session:
             user, more = "leak_a", {}
         self.close()
         self.history = ["-- log in as %s %r" % (user, more)]
-        self.temporary = self.prepared = self.changed = False
+        self.temporary = self.prepared = self.changed = self.told = False
         opened = []
         for end in (self.world.proxy, self.world.pg):
             c = end.dial(timeout=60)
@@ -228,7 +252,7 @@ class Session:
         self.compare("reply", got, self.ends[1].ready(n))
 
     def compare(self, what, got, want):
-        got, want = mask(got, self.temporary), mask(want, self.temporary)
+        got, want = [mask(m, self.temporary, self.told) for m in (got, want)]
         if got != want:
             i = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
             raise Failure(self.report("%s differs at message %d\n  pgfold:     %r\n  PostgreSQL: %r\n  before: %r" % (
@@ -275,6 +299,8 @@ class Session:
         for sql in statements:
             if isinstance(sql, list):  # values as parameters
                 self.send(unit("SELECT set_config($1, $2, $3)", sql), 1, "set_config by parameters %r" % sql)
+            elif isinstance(sql, tuple):
+                self.send(b"".join(parse(s) + bind() + describe() + execute() for s in sql) + proto.SYNC, 1, "in one unit: %s" % "; ".join(sql))
             else:
                 self.statement(sql)
 
@@ -297,11 +323,15 @@ def a_change(rng, gentle):
     if kind < 0.8:
         return [rng.choice(TRANSACTIONS)]
     if kind < 0.85:
-        return [rng.choice([["search_path", "s2", "f"], ["app.tenant", "t1", "t"], ["role", "leak_group", "f"]])]
+        return [rng.choice([["search_path", "s2", "f"], ["app.tenant", "t1", "t"], ["role", "leak_group", "f"], ["app.tenant", "t1", "f"], ["app.tenant", "t2", "f"], ["search_path", "s1, public", "f"],
+                            ["DateStyle", "ISO, MDY", "f"], ["search_path", "s2", "t"]])]
     return rng.choice([["BEGIN", "SET search_path = s2", "ROLLBACK"], ["BEGIN", "SAVEPOINT a", "SET ROLE leak_group", "ROLLBACK TO a", "COMMIT"],
                        ["BEGIN", "SET LOCAL search_path = s2", "COMMIT"], ["BEGIN", "SET app.tenant = 't1'", "COMMIT"], ["SET ROLE leak_forbidden", "SET search_path = s2"],
                        ["BEGIN", "SET search_path = s2", "SELECT 1/0", "COMMIT"], ["BEGIN", "SET TimeZone = 'Asia/Tokyo'", "SAVEPOINT a", "ROLLBACK TO a", "COMMIT"],
-                       ["BEGIN", "SET LOCAL ROLE leak_group"], ["BEGIN", "SET search_path = s2"], ["BEGIN", "SELECT 1/0"]])
+                       ["BEGIN", "SET LOCAL ROLE leak_group"], ["BEGIN", "SET search_path = s2"], ["BEGIN", "SELECT 1/0"],
+                       ["SET search_path = s2", "SELECT count(*) FROM peek"], [("SET search_path = s2", "SELECT count(*) FROM peek")], ["RESET search_path", "SELECT count(*) FROM peek"],
+                       ["BEGIN", "SET LOCAL search_path = s2", "SELECT count(*) FROM peek", "COMMIT"], [("SET ROLE leak_group", "SELECT public.sneak('s2')")],
+                       ["DISCARD ALL", "SELECT count(*) FROM peek"], [("RESET ALL", "SELECT count(*) FROM peek")]])
 
 
 class World:
@@ -309,15 +339,73 @@ class World:
         self.pg, self.proxy, self.seed, self.rng, self.turn, self.history = pg, proxy, seed, random.Random(seed), 0, []
         self.admin = pg.admin(DATABASE)
         self.admin.sql("SET lock_timeout = '50ms'")
+        self.admin.sql("SET search_path = s1, public")
+        self.sessions, self.configuration = [], {}
+        for name, values in CONFIGURATION:
+            self.configure(name, values[0])
+        self.tell()
         self.sessions = [Session(self, i) for i in range(sessions)]
 
     def close(self):
         for s in self.sessions:
             s.close()
+        for name, _ in CONFIGURATION:
+            self.configure(name, None)
+        self.tell()
         self.admin.close()
 
-    def change_database(self):
-        statement = self.rng.choice(GLOBAL_CHANGES)
+    def configure(self, name, value):
+        self.admin.sql("ALTER SYSTEM SET %s = %s" % (name, value) if value else "ALTER SYSTEM RESET %s" % name)
+        self.configuration[name] = value
+        self.history.append("turn %d: the configuration gets %s = %s" % (self.turn, name, value))
+
+    def tell(self):
+        """The configuration is read anew; every process of the server has been told when this returns."""
+        when = "SELECT extract(epoch FROM pg_conf_load_time())"
+        with self.pg.admin(DATABASE) as c:
+            before = float(c.value(when))
+            c.sql("SELECT pg_reload_conf()")
+
+        def is_read():  # the first process takes new connections when it has told the others
+            with self.pg.admin(DATABASE) as c:
+                return float(c.value(when)) > before
+        servers.wait_for(is_read, "the configuration")
+        for s in self.sessions:
+            s.told = True
+
+    def change_configuration(self, name=None):
+        """To another value, if it has one, when the name is given."""
+        name, values = self.rng.choice([c for c in CONFIGURATION if name in (None, c[0])])
+        now = self.configuration[name]
+        self.configure(name, self.rng.choice([v for v in values if v != now or len(values) == 1]))
+        self.tell()
+
+    def begin_theme(self):
+        """Roles that will swap their names, with sessions of before and behind; or sessions of which half have been given what the others
+        have by default, which will be something else."""
+        rng, self.quiet = self.rng, 14
+        if self.theme == "roles":
+            self.lookups = ["SELECT body FROM of_a WHERE id = {k}", "SELECT body FROM of_group WHERE id = {k}"]
+            for s in self.sessions:
+                s.log_in(True)
+            return
+        self.lookups = ["SELECT id, at, d, f, b, iv FROM fact WHERE id = {k}", COMPUTED]
+        self.changing = rng.choice([name for name, values in CONFIGURATION if len(values) > 1])
+        for i, s in enumerate(self.sessions):
+            s.log_in(True)
+            if i % 2:
+                s.change(["SELECT public.run_it($$SET %s = %s$$)" % (self.changing, self.configuration[self.changing])])
+
+    def go_on_with_theme(self):
+        if self.theme == "configuration":
+            self.change_configuration(self.changing)
+            return
+        self.change_database(swapped("leak_a", self.rng.choice(["leak_b", "leak_group", "leak_c"])))
+        for s in self.rng.sample(self.sessions, len(self.sessions) // 2):
+            s.log_in(True)
+
+    def change_database(self, statement=None):
+        statement = statement or self.rng.choice(GLOBAL_CHANGES)
         try:
             self.admin.sql("BEGIN; %s; COMMIT" % statement)
             self.history.append("turn %d: %s" % (self.turn, statement))
@@ -334,6 +422,8 @@ class World:
             s.receive()
         for _ in range(self.rng.randint(0, 4)):
             self.change_database()
+        if self.rng.random() < 0.5:
+            self.change_configuration()
 
     @contextlib.contextmanager
     def tables_locked(self):
@@ -361,13 +451,21 @@ class World:
             alike = rng.random() < 0.3  # sessions that differ in a setting and in nothing else
             if alike:
                 self.lookups, self.quiet, family = [COMPUTED], 14, FAMILIES[0]
-            for s in self.sessions:  # a session that has changed often is rarely proven; new ones are at once
+            self.theme = rng.choice(["roles", "configuration"] + 5 * [None])
+            if self.theme:
+                self.begin_theme()
+            for s in self.sessions if not self.theme else ():  # a session that has changed often is rarely proven; new ones are at once
                 if alike or (s.changed and rng.random() < 0.85):
                     s.log_in(alike)
                 if family and rng.random() < 0.6:  # as pools do with a new connection
                     s.change(["SET " + rng.choice(family)])
+        elif self.theme and self.turn % EPOCH == self.quiet // 2:
+            self.go_on_with_theme()
         elif self.turn % EPOCH >= self.quiet and rng.random() < 0.3:
-            self.change_database()
+            if rng.random() < 0.8:
+                self.change_database()
+            else:
+                self.change_configuration()
         self.turn += 1
         for s in self.sessions:
             for sql in self.lookups:
@@ -432,11 +530,154 @@ def run(pg, proxy, seed, seconds, sessions, turns=None):
     return world.turn
 
 
+# ---- what happens while lookups are under way
+
+STORM_SETUP = """
+CREATE TABLE own (id int, tenant text, body text, PRIMARY KEY (id, tenant)); CREATE POLICY mine ON own USING (tenant IN ('*', current_setting('app.tenant', true)));
+CREATE TABLE kept (id int PRIMARY KEY, tenant text, body text); CREATE TABLE shelf (id int, tenant text, body text, PRIMARY KEY (id, tenant)); CREATE TABLE shelf_of_roles (id int, tenant text, body text, PRIMARY KEY (id, tenant));
+INSERT INTO own SELECT i, '*', '* ' || i FROM generate_series(1, 12) i; INSERT INTO kept SELECT * FROM own; INSERT INTO shelf SELECT * FROM own;
+INSERT INTO shelf_of_roles SELECT i, t, t || ' ' || i FROM generate_series(1, 12) i, unnest(ARRAY['leak_a', 'leak_b', 'leak_group']) t;
+CREATE POLICY mine ON shelf_of_roles USING (tenant = current_user); ALTER TABLE shelf_of_roles ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON own, shelf, shelf_of_roles TO PUBLIC; GRANT SELECT ON kept TO leak_a, leak_b, leak_group
+"""
+# Two states of each table, and what leads from one to the other: rows that are for somebody are there while they are guarded.
+TOGGLES = {
+    "own": ["ALTER TABLE own ENABLE ROW LEVEL SECURITY; DELETE FROM own; INSERT INTO own SELECT i, t, t || ' ' || i FROM generate_series(1, 12) i, unnest(ARRAY['t1', 't2', 't3']) t",
+            "DELETE FROM own; INSERT INTO own SELECT i, '*', '* ' || i FROM generate_series(1, 12) i; ALTER TABLE own DISABLE ROW LEVEL SECURITY"],
+    "kept": ["REVOKE SELECT ON kept FROM leak_b, leak_group; UPDATE kept SET tenant = 'leak_a', body = 'leak_a ' || id", "UPDATE kept SET tenant = '*', body = '* ' || id; GRANT SELECT ON kept TO leak_b, leak_group"],
+    "shelf": ["ALTER TABLE shelf RENAME TO shelf_open; ALTER TABLE shelf_of_roles RENAME TO shelf", "ALTER TABLE shelf RENAME TO shelf_of_roles; ALTER TABLE shelf_open RENAME TO shelf"],
+}
+# What changes nothing of who may see what.
+STIRS = ["ALTER POLICY mine ON own USING (tenant IN ('*', current_setting('app.tenant', true)))", "DROP POLICY mine ON own; CREATE POLICY mine ON own USING (tenant = '*' OR tenant = current_setting('app.tenant', true))",
+         "CREATE POLICY more ON own AS RESTRICTIVE USING (true)", "DROP POLICY IF EXISTS more ON own", "ALTER TABLE own FORCE ROW LEVEL SECURITY", "GRANT SELECT ON own TO leak_c", "REVOKE SELECT ON own FROM leak_c"]
+WAYS = {"plainly": lambda sql: "BEGIN; %s; COMMIT" % sql, "in a function": lambda sql: "SELECT public.run_it($_$%s$_$)" % sql, "by EXECUTE": lambda sql: "DO $do$ BEGIN EXECUTE $_$%s$_$; END $do$" % sql}
+TENANTS = {"SET": lambda t: query("SET app.tenant = '%s'" % t), "set_config": lambda t: query("SELECT set_config('app.tenant', '%s', false)" % t),
+           "parameters": lambda t: unit("SELECT set_config('app.tenant', $1, false)", [t]), "all by parameters": lambda t: unit("SELECT set_config($1, $2, $3)", ["app.tenant", t, "f"]),
+           "function": lambda t: query("SELECT public.sneak_stable('%s')" % t), "EXECUTE": lambda t: query("SELECT public.run_it('SET app.tenant = ''%s''')" % t),
+           "DO": lambda t: query("DO $$ BEGIN PERFORM set_config('app.tenant', '%s', false); END $$" % t)}
+ROLE_WAYS = {"SET": "SET ROLE %s", "set_config": "SELECT set_config('role', '%s', false)", "function": "SELECT public.sneak_role('%s')", "DO": "DO $$ BEGIN SET ROLE %s; END $$"}
+
+
+class Tenant:
+    """A connection through pgfold, without a twin; who it is is known."""
+
+    def __init__(self, world, number):
+        self.world, self.number, self.asked = world, number, []
+        self.user = ["leak_a", "leak_a", "leak_b"][number % 3]
+        self.conn = world.proxy.connect(self.user, DATABASE, timeout=60)
+        self.role, self.tenant, self.history = self.user, None, []
+        self.become()
+
+    def become(self):
+        rng = self.world.rng
+        if rng.random() < 0.8:
+            way, self.tenant = self.world.way if rng.random() < 0.8 else rng.choice(list(TENANTS)), rng.choice(["t1", "t2", "t3"])
+            self.history.append("%s by %s" % (self.tenant, way))
+            self.conn.ask(TENANTS[way](self.tenant))
+        if self.user == "leak_a" and rng.random() < 0.5:
+            way, self.role = rng.choice(list(ROLE_WAYS)), rng.choice(["leak_a", "leak_group"])
+            self.history.append("role %s by %s" % (self.role, way))
+            self.conn.ask(query(ROLE_WAYS[way] % self.role))
+
+    def ask(self, table, extended):
+        k = self.world.rng.randint(1, 12)
+        sql = "SELECT tenant, body FROM public.%s WHERE id = " % table
+        self.conn.send(unit(sql + "$1", [k], (23,)) if extended else query(sql + str(k)))
+        self.asked.append((table, k))
+
+    def check(self):
+        """The rows before the change, those behind it, or that they may not be read."""
+        asked, self.asked = self.asked, []
+        for table, k in asked:
+            got = self.conn.ready()
+            rows, codes = proto.rows(got), [e["C"] for e in proto.errors(got)]
+            own = self.tenant if table == "own" else self.role
+            allowed = [["*"], [own] if own else []]
+            if table == "kept" and self.role != "leak_a":
+                allowed = [["*"]]
+            refused = table == "kept" and codes == ["42501"]
+            if not refused and (codes or [r[0].decode() for r in rows] not in allowed or any(r[1] != b"%s %d" % (r[0], k) for r in rows)):
+                raise Failure("seed %d, turn %d: session %d of %s, role %s, tenant %s, asks %s for %d and gets %r %r\n  %s\n  %s" % (
+                    self.world.seed, self.world.turn, self.number, self.user, self.role, self.tenant, table, k, rows, codes, "; ".join(self.history[-6:]), "\n  ".join(self.world.history[-12:])))
+
+
+class Storm:
+    def __init__(self, pg, proxy, seed, sessions):
+        self.pg, self.proxy, self.seed, self.rng, self.turn, self.history, self.state = pg, proxy, seed, random.Random(seed), 0, [], dict.fromkeys(TOGGLES, 0)
+        self.past, self.through = pg.connect(servers.SUPERUSER, DATABASE, timeout=60), proxy.connect(servers.SUPERUSER, DATABASE, timeout=60)
+        self.way = self.rng.choice(list(TENANTS))
+        self.sessions = [Tenant(self, i) for i in range(sessions)]
+
+    def close(self):
+        for c in [self.past, self.through] + [s.conn for s in self.sessions]:
+            c.close()
+
+    def change(self):
+        """Returns the connection that now owes a reply."""
+        rng = self.rng
+        end, way, table = rng.choice(["past pgfold", "past pgfold", "through it"]), rng.choice(list(WAYS)), rng.choice(list(TOGGLES))
+        self.stirs = rng.random() < 0.2
+        sql = rng.choice(STIRS) if self.stirs else TOGGLES[table][self.state[table]]
+        if not self.stirs:
+            self.state[table] ^= 1
+        self.history.append("turn %d: %s, %s: %s" % (self.turn, end, way, sql))
+        conn = self.past if end == "past pgfold" else self.through
+        conn.send(query(WAYS[way](sql)))
+        return conn
+
+    def end_change(self, conn):
+        got = []
+        while not (got and got[-1].type == "Z"):
+            got += conn.ready()
+        if proto.errors(got) and conn.status != "I":
+            conn.ask(query("ROLLBACK"))
+        assert self.stirs or not proto.errors(got), (self.history[-1], proto.errors(got))
+
+    def one_turn(self):
+        rng = self.rng
+        self.turn += 1
+        if self.turn % 40 == 0:
+            self.way = rng.choice(list(TENANTS))
+        for s in self.sessions:
+            if rng.random() < 0.03:
+                s.become()
+        table, extended, changing = rng.choice(list(TOGGLES)), rng.random() < 0.5, None
+        when = rng.randrange(len(self.sessions)) if rng.random() < 0.2 else -1
+        with held(self.proxy if rng.random() < 0.7 else None):
+            for i, s in enumerate(rng.sample(self.sessions, len(self.sessions))):
+                s.ask(table if rng.random() < 0.9 else rng.choice(list(TOGGLES)), extended)
+                if i == when:
+                    changing = self.change()
+            if changing is self.past and rng.random() < 0.5:
+                self.end_change(changing)
+                changing = None
+        for s in self.sessions:
+            s.check()
+        if changing:
+            self.end_change(changing)
+
+
+def storm(pg, proxy, seed, seconds, sessions, turns=None):
+    """In a database of its own. Raises Failure. Returns the number of turns."""
+    with pg.admin(DATABASE) as c:
+        for statement in ["DROP TABLE IF EXISTS own, kept, shelf, shelf_of_roles, shelf_open"] + STORM_SETUP.strip().split(";\n"):
+            c.sql(statement)
+    world = Storm(pg, proxy, seed, sessions)
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end and (not turns or world.turn < turns):
+            world.one_turn()
+    finally:
+        world.close()
+    return world.turn
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--sessions", type=int, default=32)
+    parser.add_argument("--storm", action="store_true")
     parser.add_argument("--binary", default=os.environ.get("PGFOLD_BIN", os.path.join(os.path.dirname(__file__), "../../build/pgfold")))
     args = parser.parse_args()
     pg = servers.Postgres(ssl=False)
@@ -445,7 +686,7 @@ def main():
         proxy = servers.Direct(pg) if args.binary == "direct" else servers.Pgfold(args.binary, "host=127.0.0.1 port=%d sslmode=disable" % pg.port, SETTINGS_OF_PGFOLD)
         print("seed %d, %d sessions, %d s" % (args.seed, args.sessions, args.seconds), flush=True)
         try:
-            print("%d turns, no difference" % run(pg, proxy, args.seed, args.seconds, args.sessions))
+            print("%d turns, no difference" % (storm if args.storm else run)(pg, proxy, args.seed, args.seconds, args.sessions))
         except Failure as e:
             print(e)
             sys.exit(1)

@@ -26,3 +26,14 @@ def test_nothing_leaks(pg, database, long_lived, seed):
     n = leak.folded(proxy) - before
     print("%d turns, %d lookups were folded" % (turns, n))
     assert conftest.DIRECT or n > turns // 4, "too little was folded for this to prove anything"
+
+
+@pytest.mark.skipif(not leak.STAMPED and not conftest.DIRECT, reason="batches do not check yet that what they read is what was vetted")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_leaks_in_a_storm(pg, database, long_lived, seed):
+    proxy = long_lived(**{k.replace(".", "__"): v for k, v in leak.SETTINGS_OF_PGFOLD.items()})
+    before = leak.folded(proxy)
+    turns = leak.storm(pg, proxy, seed, SECONDS, 24)
+    n = leak.folded(proxy) - before
+    print("%d turns, %d lookups were folded" % (turns, n))
+    assert conftest.DIRECT or n > turns // 4, "too little was folded for this to prove anything"

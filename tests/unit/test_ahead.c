@@ -577,13 +577,13 @@ Test(ahead, a_poller_beside_a_loop) {
     prove(&f, 1);
     begin(&f, 0);
     lookup(&f, 1, 9);
-    expect(asked(&f, 1), "QCPDBES"); // and those before, since it comes from the neighbour's list
+    expect(asked(&f, 1), "QCCPDBEPBES"); // and those before, since it comes from the neighbour's list
     answer(&f, 1, 9, 'Z');
     answer_batch(&f, 1, 2, 8, true, false);
     list(&f, 0, true, 'Z');
     f.engine->now += 5001;
     lookup(&f, 0, 1);
-    expect(asked(&f, 0), "QCPDBES"); // with all from 2 to 9
+    expect(asked(&f, 0), "QCCPDBEPBES"); // with all from 2 to 9
     answer(&f, 0, 1, 'Z');
     answer_batch(&f, 0, 2, 9, true, false);
     cr_assert_not(is_held(&f, 1, 9));
