@@ -367,7 +367,8 @@ void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, ui
     bool fits = columns_fit(b, l);
     // A client that does not read must not make us keep its answers: alone, they wait in the server.
     // In an aborted transaction it fails.
-    if (fits && !l->session->backlogged && l->session->txn != 'E') {
+    bool certain = batch_is_certain(b, key);
+    if (fits && certain && !l->session->backlogged && l->session->txn != 'E') {
         e->counters.folded++;
         if (!l->session->answered_since)
             l->session->answered_since = e->now ? e->now : 1;
@@ -376,6 +377,8 @@ void engine_answer(struct engine *e, const struct batch *b, struct lookup *l, ui
     }
     if (!fits)
         e->counters.forwarded[REASON_CHANGED_RESULT]++;
+    else if (!certain)
+        e->counters.forwarded[REASON_MAY_FAIL]++;
     session_run_alone(l->session, l);
 }
 
