@@ -194,6 +194,12 @@ void batch_write(struct batch *b, const struct batch_prepared *prepared, struct 
 // Takes one whole reply. True at ReadyForQuery: the batch has ended, `failed` says how.
 bool batch_feed(struct batch *b, const struct frame *f) __attribute__((warn_unused_result));
 
+// May the key's answer be given? Where it has no row, what is computed from the key may not have been, and be
+// an error: see risk.h.
+static inline bool batch_is_certain(const struct batch *b, uint32_t key) {
+    return b->group->risk == RISK_NONE || b->key_rows[key].n_rows;
+}
+
 // Appends what a lookup for the key of this index gets, ReadyForQuery with the given status included.
 void batch_answer(const struct batch *b, const struct lookup *l, uint32_t key, char status, struct buf *out);
 

@@ -387,7 +387,8 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
     bool fits = columns_fit(b, l);
     // A client that does not read must not make us keep its answers: alone, they wait in the server.
     // In an aborted transaction it fails.
-    if (fits && !l->session->backlogged && l->session->txn != 'E') {
+    bool certain = batch_is_certain(b, key);
+    if (fits && certain && !l->session->backlogged && l->session->txn != 'E') {
         e->counters.folded++;
         if (b->ahead.home)
             ahead_served(b, key);
@@ -398,6 +399,8 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
     }
     if (!fits)
         e->counters.forwarded[REASON_CHANGED_RESULT]++;
+    else if (!certain)
+        e->counters.forwarded[REASON_MAY_FAIL]++;
     session_run_alone(l->session, l);
 }
 

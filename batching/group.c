@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/risk.h"
 #include "batching/savepoint.h"
 #include "protocol/write.h"
 
@@ -176,6 +177,25 @@ static bool is_moving_time(struct slice value, uint16_t format) {
     return format == 0 && value.data && text_is_moving_time((const char *)value.data, value.len);
 }
 
+static uint32_t declared_type(const struct shape *s, unsigned param) {
+    return param < s->n_types ? s->types[param] : 0;
+}
+
+// In the simple protocol the values that are no key stay constants.
+static void take_risks(struct group *g) {
+    const struct parsed *p = g->shape->parsed;
+    for (int i = 0; i < p->n_params; i++) {
+        const struct group_part *part = g->values ? NULL : group_part_of(g, (unsigned)i);
+        for (unsigned at = 0; g->values && at < g->n_parts; at++)
+            if (p->keys[g->parts[at].key].param == i + 1)
+                part = &g->parts[at];
+        if (g->values && !part)
+            continue;
+        enum risk r = risk_of_param(p, i + 1, part ? part->declared : declared_type(g->shape, (unsigned)i));
+        g->risk = r > g->risk ? r : g->risk;
+    }
+}
+
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
                                struct identity *i, struct slice text, const struct shape_text *v) {
     uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
@@ -203,6 +223,8 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
         g->parts[at].quoted = v->values[value].type == TOKEN_STRING;
         g->parts[at].declared = constant_type(constant_at(text, v, value));
     }
+    if (g)
+        take_risks(g);
     return g;
 }
 
@@ -211,10 +233,6 @@ struct group *group_for_read(struct group_table *t, struct identity_table *ident
     scratch_start(t, s, i, 0);
     struct group *g = table_find(t);
     return g ? g : table_add(t, identities, s, i, 0);
-}
-
-static uint32_t declared_type(const struct shape *s, unsigned param) {
-    return param < s->n_types ? s->types[param] : 0;
 }
 
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
@@ -246,6 +264,7 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
         g->parts[at].format = msg_bind_param_format(bind, param);
         g->parts[at].declared = declared_type(s, param);
     }
+    take_risks(g);
     g->n_formats = bind->n_result_formats;
     g->formats = malloc((size_t)g->n_formats * 2 + 1);
     if (!g->formats) {
@@ -518,7 +537,8 @@ bool group_read_key(const struct group *g, const struct slice *raw, struct key *
             return false;
         bool ok = key_type_is_plain(part->type) ? key_read(part->type, part->format, value, &keys[i])
                                                 : key_read_raw(value, part->quoted, &keys[i]);
-        if (!ok || (!key_type_is_plain(part->type) && is_moving_time(value, part->format)))
+        if (!ok || (!key_type_is_plain(part->type) && is_moving_time(value, part->format)) ||
+            risk_of_value(part->type, part->format, value))
             return false;
     }
     return true;

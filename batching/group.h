@@ -51,6 +51,7 @@ struct group {
     uint16_t n_formats;                     // result formats as in Bind
     uint8_t *formats;                       // owned, network order
     struct slice *values; // simple protocol: the constants as written; owned with their bytes
+    enum risk risk;       // of what is computed from values without a row, see risk.h
     bool moving;          // a value that is no key may mean the current time: 'now'
     enum group_state state;
     uint64_t vetted_at;      // microseconds

@@ -83,6 +83,17 @@ struct parsed_key {
     int uses;   // how often $n occurs in the statement
 };
 
+// What a value may do without a row: see risk.h. EMPTY: a row in the answer shows that it did not.
+enum risk { RISK_NONE, RISK_EMPTY, RISK_ALWAYS };
+
+// What is made of a parameter's value before any row is read. Only where the statement may be a lookup.
+struct parsed_param {
+    enum risk computed; // something that may fail
+    enum risk cast;     // the same, unless its type goes well with this one:
+    char *cast_name;
+    bool cast_array;
+};
+
 struct parsed {
     enum statement_kind kind;
     // Kind READ: REASON_NONE when it may be a lookup, else why not; REASON_LOCKING before all others,
@@ -91,6 +102,7 @@ struct parsed {
     bool setting_dependent; // holds a string whose end depends on standard_conforming_strings; never with
                             // REASON_NONE
     int n_params;           // highest n of $n
+    struct parsed_param *params; // REASON_NONE: of $n, at n - 1
     struct parsed_setting *settings;
     int n_settings;
     char *name; // DEALLOCATE

@@ -30,6 +30,8 @@ struct lookup {
     int *equalities; // how often $n is an equality's side where a key may stand, at n
     int *ranges;     // how often a comparison's
     bool subselects;
+    bool each_row;     // the expression at hand is computed for every row of the answer
+    bool rows_are_own; // and each row of the answer has passed the outermost WHERE
 };
 
 static enum place below(enum place at) {
@@ -496,10 +498,8 @@ static enum reason function_reason(struct lookup *l, const PgQuery__FuncCall *f)
     return r == REASON_NONE && f->over ? window_reason(l, f->over) : r;
 }
 
-static enum reason expr_reason(struct lookup *l, const Node *n, enum place at) {
+static enum reason known_expr_reason(struct lookup *l, const Node *n, enum place at) {
     enum place in = below(at);
-    if (!n)
-        return REASON_NONE;
     switch (n->node_case) {
     case PG_QUERY__NODE__NODE_PARAM_REF:
         return REASON_NONE;
@@ -542,6 +542,29 @@ static enum reason expr_reason(struct lookup *l, const Node *n, enum place at) {
     default:
         return REASON_CONSTRUCT;
     }
+}
+
+// Not all of its parts need be looked at to know what it is.
+static bool may_stop_early(const Node *n) {
+    const PgQuery__AExpr *e = n->node_case == PG_QUERY__NODE__NODE_A_EXPR ? n->a_expr : NULL;
+    bool list = e && e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_IN && e->rexpr &&
+                e->rexpr->node_case == PG_QUERY__NODE__NODE_LIST && e->rexpr->list->n_items > 1;
+    return list || (e && e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF) ||
+           n->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR || n->node_case == PG_QUERY__NODE__NODE_CASE_EXPR ||
+           n->node_case == PG_QUERY__NODE__NODE_COALESCE_EXPR ||
+           n->node_case == PG_QUERY__NODE__NODE_SUB_LINK;
+}
+
+static enum reason expr_reason(struct lookup *l, const Node *n, enum place at) {
+    if (!n)
+        return REASON_NONE;
+    bool before = l->each_row;
+    l->each_row |= at == PLACE_TOP && l->rows_are_own;
+    l->each_row &= !may_stop_early(n);
+    risk_note(l->b, n, l->each_row ? RISK_EMPTY : RISK_ALWAYS);
+    enum reason r = known_expr_reason(l, n, at);
+    l->each_row = before;
+    return r;
 }
 
 // ---- FROM
@@ -739,10 +762,25 @@ static void settle_keys(struct lookup *l, const PgQuery__SelectStmt *s) {
     p->n_keys = n;
 }
 
+// Every row of the answer is one that has passed its WHERE: there is no aggregate, for one.
+static bool rows_are_own(const PgQuery__SelectStmt *s) {
+    if (s->op != PG_QUERY__SET_OPERATION__SETOP_NONE || s->n_group_clause || s->having_clause)
+        return false;
+    for (size_t i = 0; i < s->n_target_list; i++) {
+        const Node *n = s->target_list[i];
+        const Node *v = n->node_case == PG_QUERY__NODE__NODE_RES_TARGET ? n->res_target->val : NULL;
+        if (!v || v->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
+            return false;
+    }
+    return true;
+}
+
 enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s) {
     struct lookup l = {.b = b};
     if (!b->p.n_relations)
         return REASON_NO_TABLE;
+    l.rows_are_own = rows_are_own(s);
+    b->p.params = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *b->p.params);
     l.equalities = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.equalities);
     l.ranges = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.ranges);
     if (b->overflow || b->no_memory)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What parse.c, parse_walk.c and parse_lookup.c share: the parse tree, and what is found in it. For these
-// three alone, which are the only ones that name libpg_query.
+// What parse.c and its like share: the parse tree, and what is found in it. For these alone, which are the
+// only ones that name libpg_query.
 #ifndef PGFOLD_BATCHING_PARSE_TREE_H
 #define PGFOLD_BATCHING_PARSE_TREE_H
 
@@ -42,5 +42,10 @@ void tree_walk(struct walk *w, const Node *n);
 
 // After the walk. Fills in the keys and what else only a lookup has. REASON_NONE, or why not.
 enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s);
+
+// ---- parse_risk.c
+
+// One expression, of a lookup: what in it is computed without a row, and may fail.
+void risk_note(struct builder *b, const Node *n, enum risk risk);
 
 #endif

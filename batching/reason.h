@@ -23,6 +23,7 @@
     X(SYSTEM_SCHEMA, "system_schema", "a table belongs to a system schema")                                  \
     X(PARAMETERS, "parameters", "the parameters do not fit the statement or have no plain form")             \
     X(KEY_VALUE, "key_value", "the key's value is null, out of range or not in plain form")                  \
+    X(MAY_FAIL, "may_fail", "something computed from a value may be an error even where no row is read")     \
     X(FRAMING, "framing", "the messages are not one Bind, one Execute and one Sync")                         \
     X(ROW_LIMIT, "row_limit", "Execute limits the number of rows, in a transaction")                         \
     X(UNKNOWN_STATEMENT, "unknown_statement", "the prepared statement is not known")                         \

@@ -855,21 +855,22 @@ static void batch_not_sent(struct session *s, struct batch *b, const struct batc
 
 // A unit of its own. Inside one of the client's nothing can be given up: then the server says what it says of
 // a name that is taken.
-void session_keep_out(struct session *s) {
+void session_keep_out(struct session *s, struct slice name) {
     struct buf *b = &s->engine->request;
-    char name[GROUP_NAME_SIZE];
-    bool any = s->n_prepared || s->frame_prepared;
-    if (s->keeps_out)
-        return;
+    char own[GROUP_NAME_SIZE];
+    bool any = s->n_prepared || s->frame_prepared || name.len;
     s->keeps_out = true;
     if (!any || s->in_unit)
         return;
     buf_reset(b);
-    savepoint_write_forget(b);
+    if (s->frame_prepared)
+        savepoint_write_forget(b);
     for (unsigned i = 0; i < s->n_prepared; i++) {
-        group_statement_name(s->prepared[i], name);
-        write_close(b, 'S', (struct slice){(const uint8_t *)name, strlen(name)});
+        group_statement_name(s->prepared[i], own);
+        write_close(b, 'S', (struct slice){(const uint8_t *)own, strlen(own)});
     }
+    if (name.len)
+        write_close(b, 'S', name);
     write_empty(b, F_SYNC);
     if (b->failed || !owed_push(s, OWED_UNNAMED))
         return;

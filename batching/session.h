@@ -174,6 +174,7 @@ struct session {
     bool hold;                             // bytes from the client wait until the lookups are answered
     bool held_full;                        // the same, until there is room
     bool held_unit;                        // the same, until the unit at hand is answered; session_inside.c
+    bool gave;                             // the server was given all that it lacks for the unit to come
     bool gives;                            // a lookup inside a transaction brings its statement along
     bool held_for_own;                     // hold: what is at hand waits for what is ours
     struct await await;                    // hold: for an answer to a query of our own
@@ -310,7 +311,8 @@ bool session_vets(const struct session *s, const struct group *g); // the group'
 bool session_can_lend(const struct session *s);
 bool session_has_prepared(struct session *s, XXH128_hash_t statement);
 // Its client uses a name like ours: what we have prepared is given up, and nothing is prepared any more.
-void session_keep_out(struct session *s);
+// `name`: of a statement that is to be its own now, and may be left from a batch that failed; or empty.
+void session_keep_out(struct session *s, struct slice name);
 void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed: its state is not known
 void session_run_batch(struct session *s, struct batch *b);
 void session_pump(struct session *s); // answers and sends what is due

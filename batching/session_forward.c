@@ -235,7 +235,7 @@ static struct owed *begin_unit(struct session *s, bool extended) {
     }
     o->extended = extended;
     s->in_unit = extended;
-    s->lazy_unit = false;
+    s->lazy_unit = s->gave = false;
     return o;
 }
 
@@ -649,11 +649,15 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
 static void keep_out(struct feed *f, const struct frame *fr) {
     if (!names_ours(f, fr))
         return;
+    struct msg_parse p = {0};
+    bool names = fr->type == F_PARSE && msg_parse_read(fr->body, fr->body_len, &p) &&
+                 savepoint_is_own_name(p.name) && !session_statement(f->s, p.name);
     feed_flush(f, true);
-    session_keep_out(f->s);
+    session_keep_out(f->s, names ? p.name : (struct slice){0});
 }
 
-static void look_ahead(struct feed *f, const struct frame *fr) {
+// False: what it may need is given first.
+static bool look_ahead(struct feed *f, const struct frame *fr) {
     bool sees_prepared = false;
     struct cursor_statement c = {0};
     struct shape *first = shape_of(f, fr);
@@ -662,10 +666,16 @@ static void look_ahead(struct feed *f, const struct frame *fr) {
     if (first)
         prove_ahead(f, first->parsed->kind, c.hold);
     (void)ask_ahead(f, false, &sees_prepared);
-    // In the middle of a unit that is a transaction it would take its snapshot.
-    bool late = f->s->txn == 'I' && !f->single && !f->prepares;
-    if (sees_prepared || late)
+    if (sees_prepared)
         (void)parse_all(f); // the unit is not open
+    // In the middle of a unit, which is a transaction, it would take its snapshot. Once: what is refused
+    // stays.
+    bool late = f->s->txn == 'I' && !f->single && !f->prepares && !f->s->gave;
+    if (!late || !f->s->n_lazy)
+        return true;
+    f->s->gave = true;
+    (void)parse_all(f);
+    return session_unit_is_answered(f->s) || inside_wait(f); // there may have been none
 }
 
 // In front of it in the same write the query could fail, and the client's statement with it.
@@ -890,8 +900,8 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
     struct session *s = f->s;
     if (readable)
         keep_out(f, fr);
-    if (!s->in_unit && readable)
-        look_ahead(f, fr);
+    if (!s->in_unit && readable && !look_ahead(f, fr))
+        return false;
     if (!s->in_unit && (!restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
         return false;
     owed_last(s)->single |= f->single;

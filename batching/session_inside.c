@@ -78,6 +78,7 @@ enum inside inside_sync(struct feed *f) {
     if (!s->copying || s->in_unit)
         return INSIDE_PASS;
     if (s->owed.n == 1 && o->n_copies > o->n_copied) {
+        feed_flush(f, true);
         f->drop = true;
         return INSIDE_SKIPPED;
     }

@@ -94,7 +94,7 @@ static enum reason find_group(struct candidate *c) {
                    : group_for_extended(&e->groups, &e->identities, c->shape, id, &c->unit->bind);
     if (!c->group)
         return REASON_TOO_MANY_SHAPES;
-    return REASON_NONE;
+    return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
 }
 
 // The key's values as sent, by the group's parts.

@@ -158,6 +158,14 @@ static void say_something(struct side *s, uint8_t which) {
         write_query(&b, "DEALLOCATE s_1", 14);
     } else if (which == 5) {
         write_empty(&b, F_FLUSH);
+    } else if (which == 6) { // a unit without an end, which a Query ends
+        put_bind(&b, "s");
+        write_execute_all(&b, text_of(""));
+        write_query(&b, "SELECT 1", 8);
+    } else if (which == 7) {
+        static const char copies[] = {F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL, F_SYNC, F_FUNCTION_CALL};
+        for (size_t i = 0; i < sizeof copies; i++)
+            write_empty(&b, copies[i]);
     } else {
         put_statement(&b, which);
     }
@@ -193,8 +201,8 @@ static void reply_something(struct side *s, uint8_t which) {
         {"role", "user", "0", "10", "11", "0002f00000000000", "0003000000000000", "role", "user"},
                              *const plain[] = {"t"};
     static const char *const five[] = {"5", "5"}, *const seven[] = {"7", "x"}, *const one[] = {"1", "x"};
-    static const char empty[] = {B_PARSE_COMPLETE, B_BIND_COMPLETE,    B_CLOSE_COMPLETE,       B_NO_DATA,
-                                 B_EMPTY_QUERY,    B_PORTAL_SUSPENDED, B_PARAMETER_DESCRIPTION};
+    static const char empty[] = {B_PARSE_COMPLETE, B_BIND_COMPLETE,    B_CLOSE_COMPLETE,        B_NO_DATA,
+                                 B_EMPTY_QUERY,    B_PORTAL_SUSPENDED, B_PARAMETER_DESCRIPTION, B_COPY_IN};
     static const struct {
         const char *const *values;
         unsigned n;
@@ -202,7 +210,7 @@ static void reply_something(struct side *s, uint8_t which) {
     struct buf b = buf_make(1 << 16);
     switch (which / 8 % 6) {
     case 0:
-        write_empty(&b, empty[which % 7]);
+        write_empty(&b, empty[which % 8]);
         break;
     case 1:
         put_row(&b, rows[which % 8].values, rows[which % 8].n);

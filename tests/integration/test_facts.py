@@ -49,7 +49,7 @@ def facts():
         subprocess.run([conftest.BINARY, "explain", "--server", where], input=text, text=True, check=True, timeout=60,
                        stdout=subprocess.DEVNULL)
         with open(pg.folder + "/log") as f:
-            query = re.findall(r"LOG:  execute pgfold_vet: (WITH RECURSIVE .*)", f.read())[-1]
+            query = re.findall(r"LOG:  execute pgfold_vet[^ ]*: (WITH RECURSIVE .*)", f.read())[-1]
         with pg.admin("postgres") as c:
             row = c.sql(query)[0]
             columns = {(o, n): name for o, n, name in c.sql(

@@ -9,6 +9,7 @@
 
 #include "batching/depth.h"
 #include "batching/parse.h"
+#include "batching/risk.h"
 #include "protocol/buf.h"
 #include "tests/unit/statements.h"
 
@@ -957,4 +958,42 @@ Test(parse, long_lists) {
     cr_expect_eq(p->reason, REASON_CONSTRUCT);
     parsed_destroy(p);
     buf_free(&b);
+}
+
+// ---- what may fail without a row
+
+static const struct {
+    const char *text;
+    enum risk untyped, int4, varchar; // of $1, by its declared type
+} risky[] = {
+    {"SELECT a FROM t WHERE n = $1", RISK_NONE, RISK_NONE, RISK_NONE},
+    {"SELECT a FROM t WHERE n = $1::int", RISK_NONE, RISK_NONE, RISK_EMPTY},
+    {"SELECT a FROM t WHERE n = $1::int8", RISK_NONE, RISK_NONE, RISK_EMPTY},
+    {"SELECT a FROM t WHERE n = $1::int2", RISK_NONE, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE n = $1::text", RISK_NONE, RISK_NONE, RISK_NONE},
+    {"SELECT a FROM t WHERE n = $1::text::int", RISK_EMPTY, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE n = 10 / $1", RISK_EMPTY, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE n = abs($1)", RISK_EMPTY, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE lower(n) = lower($1)", RISK_NONE, RISK_NONE, RISK_NONE},
+    {"SELECT a FROM t WHERE n = ANY (ARRAY[$1]::int2[])", RISK_NONE, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE n = ANY ($1::int[])", RISK_NONE, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE (n, m) = ($1::text::int, 5)", RISK_EMPTY, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE (n = $1::text::int OR n = 1)", RISK_ALWAYS, RISK_ALWAYS, RISK_ALWAYS},
+    {"SELECT count(*) FROM t WHERE n = $1::text::int", RISK_ALWAYS, RISK_ALWAYS, RISK_ALWAYS},
+    {"SELECT count(*) FROM t WHERE n = $1", RISK_NONE, RISK_NONE, RISK_NONE},
+    {"SELECT a FROM t WHERE m = $2 AND n = $1 AND x ~ $2", RISK_NONE, RISK_NONE, RISK_NONE},
+    {"SELECT a FROM t WHERE m = $2 AND x ~ $1", RISK_EMPTY, RISK_EMPTY, RISK_EMPTY},
+    {"SELECT a FROM t WHERE m IN (SELECT m FROM s WHERE n = $1::text::int)", RISK_ALWAYS, RISK_ALWAYS,
+     RISK_ALWAYS},
+};
+
+Test(parse, what_may_fail_without_a_row) {
+    for (size_t i = 0; i < sizeof risky / sizeof *risky; i++) {
+        struct parsed *p = parse_statement(risky[i].text, 1000, 100);
+        cr_assert_eq(p->reason, REASON_NONE, "%s", risky[i].text);
+        cr_expect_eq(risk_of_param(p, 1, 0), risky[i].untyped, "%s", risky[i].text);
+        cr_expect_eq(risk_of_param(p, 1, 23), risky[i].int4, "%s, int4", risky[i].text);
+        cr_expect_eq(risk_of_param(p, 1, 1043), risky[i].varchar, "%s, varchar", risky[i].text);
+        parsed_destroy(p);
+    }
 }

@@ -1096,3 +1096,104 @@ Test(session, the_oldest_cursors_are_forgotten) {
     expect(noted_in(&f, "FETCH c0", false, 'T'), "*");
     teardown(&f);
 }
+
+// ---- inside an open unit
+
+// A Query ends it, with one ReadyForQuery for both, unless it has failed.
+Test(session, a_query_inside_a_unit_waits_for_what_is_before_it) {
+    struct fixture f;
+    setup(&f, false);
+    parse(&f, "SET search_path = a");
+    bind(&f, NULL);
+    query(&f, "SELECT 1");
+    size_t taken = session_from_client(f.session, f.message.data, f.message.len);
+    cr_assert_lt(taken, f.message.len);
+    cr_assert_str_eq(types_of(&f.to_server), "PBEH");
+    buf_reset(&f.message);
+    reply(&f, "12");
+    cr_assert_not(session_takes_client(f.session));
+    reply(&f, "C");
+    cr_assert(session_takes_client(f.session));
+    query(&f, "SELECT 1");
+    say(&f);
+    reply(&f, "TCZ");
+    cr_assert_eq(f.session->owed.n, 0);
+    cr_assert_not(f.session->opaque);
+    cr_assert_not(f.session->in_unit);
+    teardown(&f);
+}
+
+Test(session, a_query_behind_an_error_is_skipped) {
+    struct fixture f;
+    setup(&f, false);
+    parse(&f, "SELEC");
+    write_empty(&f.message, F_FLUSH);
+    say(&f);
+    reply(&f, "E");
+    query(&f, "SET search_path = a");
+    say(&f);
+    cr_assert_eq(f.session->owed.n, 1);
+    sync(&f);
+    say(&f);
+    reply(&f, "Z");
+    cr_assert_eq(f.session->identity.n_settings, 0);
+    cr_assert_eq(f.session->owed.n, 0);
+    teardown(&f);
+}
+
+// COPY waits for data and ignores it.
+Test(session, a_sync_inside_copy_has_no_reply) {
+    struct fixture f;
+    setup(&f, false);
+    query(&f, "COPY t FROM STDIN");
+    say(&f);
+    reply(&f, "G");
+    write_empty(&f.message, F_COPY_DATA);
+    sync(&f);
+    write_empty(&f.message, F_COPY_DONE);
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "Qdc");
+    reply(&f, "CZ");
+    cr_assert_eq(f.session->owed.n, 0);
+    cr_assert_not(f.session->opaque);
+    sync(&f);
+    say(&f);
+    cr_assert_eq(f.session->owed.n, 1);
+    teardown(&f);
+}
+
+// Behind it in a unit of several could be what cannot be taken back: it is known first.
+Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    buf_reset(&f.to_client);
+    write_describe(&f.message, 'S', text_slice("x"));
+    write_empty(&f.message, F_FLUSH);
+    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), 0);
+    cr_assert_str_eq(types_of(&f.to_server), "CPDS", "in front of it");
+    buf_reset(&f.message);
+    reply(&f, "31tnZ");
+    cr_assert(session_takes_client(f.session));
+    buf_reset(&f.to_server);
+    write_describe(&f.message, 'S', text_slice("x"));
+    write_empty(&f.message, F_FLUSH);
+    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), 0);
+    cr_assert_str_eq(types_of(&f.to_server), "CPDH", "and again, to be known before it is used");
+    buf_reset(&f.message);
+    reply(&f, "31tn");
+    cr_assert(session_takes_client(f.session));
+    buf_reset(&f.to_server);
+    write_describe(&f.message, 'S', text_slice("x"));
+    sync(&f);
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "BS", "something that the server refuses");
+    write_error(&f.message, "ERROR", "26000", "no such statement", NULL, NULL);
+    reply(&f, "Z");
+    cr_assert_str_eq(types_of(&f.to_client), "EZ");
+    cr_assert_not_null(memmem(f.to_client.data, f.to_client.len, "0A000", 5));
+    cr_assert_eq(f.session->owed.n, 0);
+    cr_assert_not(f.session->failed);
+    teardown(&f);
+}
