@@ -328,6 +328,18 @@ static void write_prepare(struct buf *out, struct slice name, const struct buf *
     write_parse(out, name, (struct slice){sql->data, sql->len}, types, n_types);
 }
 
+static void write_run(struct buf *out, const char *name, const struct buf *sql) {
+    write_prepare(out, name_slice(name), sql, NULL, 0);
+    size_t at = write_begin(out, F_BIND);
+    buf_put_u8(out, 0);
+    buf_put_str(out, name);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    write_end(out, at);
+    write_execute_all(out, (struct slice){0});
+}
+
 // One unit: the catalogue query is run, the statement only described.
 static void write_unit(struct group *g, const struct buf *query, const struct buf *original,
                        struct buf *out) {
@@ -335,15 +347,11 @@ static void write_unit(struct group *g, const struct buf *query, const struct bu
     struct slice name = name_slice(name_text);
     uint32_t types[SHAPE_MAX_VALUES];
     unsigned n = original_types(g, types);
-    write_prepare(out, name, query, NULL, 0);
-    size_t at = write_begin(out, F_BIND);
-    buf_put_u8(out, 0);
-    buf_put_str(out, name_text);
-    buf_put_u16(out, 0);
-    buf_put_u16(out, 0);
-    buf_put_u16(out, 0);
-    write_end(out, at);
-    write_execute_all(out, (struct slice){0});
+    struct buf settings = buf_make(1024);
+    buf_put_text(&settings, vet_settings());
+    write_run(out, name_text, &settings);
+    buf_free(&settings);
+    write_run(out, name_text, query);
     write_prepare(out, name, original, types, n);
     write_describe(out, 'S', name);
     write_close(out, 'S', name);

@@ -281,6 +281,10 @@ bool tree_is_server_type(const char *name) {
     return tree_name_in(name, server_types);
 }
 
+bool parse_is_server_type(const char *name) {
+    return tree_is_server_type(name);
+}
+
 static bool visit_type(struct walk *w, const ProtobufCMessage *m) {
     const PgQuery__TypeName *t = (const PgQuery__TypeName *)m;
     const char *schema, *name = tree_name(t->n_names, t->names, &schema);

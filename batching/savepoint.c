@@ -37,9 +37,15 @@ const char *savepoint_replies(bool prepared) {
     return prepared ? run + 2 : run;
 }
 
-void savepoint_write_query(struct buf *out, struct slice sql) {
+static void write_undo(struct buf *out) {
+    write_run(out, "pgfold_query", slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
+}
+
+void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql) {
     savepoint_write_open(out, false);
+    write_run(out, "pgfold_query", settings, false);
     write_run(out, "pgfold_query", sql, false);
+    write_undo(out);
     savepoint_write_release(out, false);
     write_empty(out, F_SYNC);
 }
@@ -47,6 +53,7 @@ void savepoint_write_query(struct buf *out, struct slice sql) {
 void savepoint_write_unit(struct buf *out, struct slice unit) {
     savepoint_write_open(out, false);
     buf_put(out, unit.data, unit.len - FRAME_HEADER);
+    write_undo(out);
     savepoint_write_release(out, false);
     write_empty(out, F_SYNC);
 }

@@ -5,6 +5,8 @@
 //
 //   [Parse] Bind Execute of SAVEPOINT, the unit's own messages, the same of RELEASE, Sync
 //
+// Where the unit makes settings that shall end with it, ROLLBACK TO stands before RELEASE.
+//
 // If it fails, ReadyForQuery says E, and the repair is sent. One name does for all: an inner savepoint hides
 // the outer one of its name until it is released, also one of the client's.
 #ifndef PGFOLD_BATCHING_SAVEPOINT_H
@@ -20,9 +22,10 @@ void savepoint_write_release(struct buf *out, bool prepared);
 // The types of the messages that answer each of the two, in order; static.
 const char *savepoint_replies(bool prepared);
 
-// Whole units. A query comes in the extended protocol, too: the client's unnamed statement stays. `unit` is
-// one that ends with Sync.
-void savepoint_write_query(struct buf *out, struct slice sql);
+// Whole units. These leave nothing behind, neither settings nor locks. A question and the settings in front
+// of it are statements; they come in the extended protocol, so that the client's unnamed statement stays.
+// `unit` is one that ends with Sync.
+void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql);
 void savepoint_write_unit(struct buf *out, struct slice unit);
 void savepoint_write_repair(struct buf *out);
 
