@@ -100,6 +100,8 @@ struct parsed {
     int n_columns;
     struct parsed_function *functions; // every function called, without repetition
     int n_functions;
+    bool
+        rare_types; // a type of the server's is named that values of common columns and constants do not have
     char **operators; // every operator's name without its schema, without repetition ("~~" for LIKE)
     int n_operators;
     // Names that the statement itself gives to columns: labels, column aliases, and those that the server

@@ -454,11 +454,67 @@ static bool put_operator_facts(struct buf *out, const struct parsed *p) {
     return true;
 }
 
-// Casts and output functions that could run code of a user's; composite types hide the types of their parts.
+// A cast that runs a user's function concerns a statement that can have a value of its source: of a column's
+// type, or one that columns' types are made of; of a whole row; of a constant or parameter; of what the
+// functions and operators of these names take and give; of a type that the statement names. Its target is
+// wanted by the server's own code, or by something of these.
+static const char common_types[] =
+    "16,17,18,19,20,21,23,25,26,114,700,701,705,790,1042,1043,1082,1083,1114,1184,1186,1266,1700,2950,3802";
+
+static void put_declared_types(struct buf *out, const struct shape *s) {
+    char number[16];
+    for (unsigned i = 0; i < s->n_types && i < SHAPE_MAX_VALUES; i++) {
+        snprintf(number, sizeof number, ",%u", (unsigned)s->types[i]);
+        buf_put_text(out, number);
+    }
+}
+
+// An array of them.
+static bool put_types_at_hand(struct buf *out, const struct shape *s) {
+    const struct parsed *p = s->parsed;
+    buf_put_text(out, "ARRAY(SELECT pg_catalog.unnest('{");
+    buf_put_text(out, common_types);
+    put_declared_types(out, s);
+    buf_put_text(
+        out, "}'::pg_catalog.oid[]) UNION ALL SELECT v.id FROM pg_catalog.pg_type t CROSS JOIN LATERAL "
+             "(VALUES (t.oid), (t.typarray)) AS v(id) WHERE t.oid = ANY ((SELECT y.ids FROM "
+             "y)::pg_catalog.oid[]) UNION ALL SELECT c.reltype FROM r JOIN pg_catalog.pg_class c ON c.oid = "
+             "r.oid UNION ALL SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typname = ANY (");
+    if (!put_names(out, p->functions, p->n_functions, next_function))
+        return false;
+    buf_put_text(out,
+                 ") UNION ALL SELECT v.id FROM pg_catalog.pg_proc f CROSS JOIN LATERAL "
+                 "(SELECT f.prorettype UNION ALL SELECT pg_catalog.unnest(f.proargtypes)) AS v(id) WHERE "
+                 "f.proname = ANY (");
+    if (!put_names(out, p->functions, p->n_functions, next_function))
+        return false;
+    buf_put_text(out, ") UNION ALL SELECT v.id FROM pg_catalog.pg_operator o CROSS JOIN LATERAL (VALUES "
+                      "(o.oprresult), (CASE WHEN o.oid >= 16384 THEN o.oprleft END), (CASE WHEN o.oid >= "
+                      "16384 THEN o.oprright END)) AS v(id) WHERE o.oprname = ANY (");
+    if (!put_names(out, p->operators, p->n_operators, next_string))
+        return false;
+    buf_put_text(out, "))");
+    return true;
+}
+
+static bool put_cast_facts(struct buf *out, const struct shape *s) {
+    buf_put_text(out, ", EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid = "
+                      "x.castfunc WHERE x.oid >= 16384 AND f.pronamespace <> 11 AND f.provolatile <> 'i' AND "
+                      "(x.castsource = ANY (");
+    if (!put_types_at_hand(out, s))
+        return false;
+    buf_put_text(out, s->parsed->rare_types ? ") OR x.castsource < 16384" : ")");
+    buf_put_text(out, ") AND (x.casttarget < 16384 OR x.casttarget = ANY (");
+    if (!put_types_at_hand(out, s))
+        return false;
+    buf_put_text(out, ")))");
+    return true;
+}
+
+// Output functions that could run code of a user's; composite types hide the types of their parts.
 static const char type_facts[] =
-    ", EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid = x.castfunc "
-    "WHERE x.oid >= 16384 AND f.pronamespace <> 11 AND f.provolatile <> 'i'), "
-    "EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.oid = ANY ((SELECT y.ids FROM y)::pg_catalog.oid[]) "
+    ", EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.oid = ANY ((SELECT y.ids FROM "
+    "y)::pg_catalog.oid[]) "
     "AND (t.typtype = 'c' OR t.typnamespace <> 11 AND t.oid NOT IN (SELECT g.oid FROM g))), "
     "(SELECT pg_catalog.string_agg(pg_catalog.concat(g.oid, ':', g.typarray), ',') FROM g JOIN "
     "pg_catalog.pg_type t "
@@ -535,10 +591,11 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
 // Their number, and behind it their names; none when there are too many. A write to a table whose name is not
 // plain counts for all tables, see writes.c.
 static const char writer_facts[] =
-    ", (SELECT CASE WHEN pg_catalog.count(*) <= 512 THEN pg_catalog.concat(pg_catalog.count(z.x), "
-    "pg_catalog.chr(10), pg_catalog.string_agg(z.x, pg_catalog.chr(10))) END FROM (SELECT "
+    ", CASE WHEN (SELECT pg_catalog.cardinality(w.ids) FROM w) <= 512 THEN (SELECT "
+    "pg_catalog.concat(pg_catalog.count(z.x), pg_catalog.chr(10), pg_catalog.string_agg(z.x, "
+    "pg_catalog.chr(10))) FROM (SELECT "
     "CASE WHEN c.relname ~ '^[ -~]+$' THEN c.relname::pg_catalog.text END "
-    "FROM pg_catalog.pg_class c WHERE c.oid = ANY ((SELECT w.ids FROM w)::pg_catalog.oid[])) AS z(x))";
+    "FROM pg_catalog.pg_class c WHERE c.oid = ANY ((SELECT w.ids FROM w)::pg_catalog.oid[])) AS z(x)) END";
 
 // For the unit of a query of ours alone: none is worth being compiled, and indexes find what it looks for.
 static const char settings[] =
@@ -569,7 +626,7 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_function_facts(out, p, is_foldable, "f.proretset"))
         return false;
     buf_put_text(out, ", ");
-    if (!put_operator_facts(out, p))
+    if (!put_operator_facts(out, p) || !put_cast_facts(out, s))
         return false;
     buf_put_text(out, type_facts);
     if (!put_key_facts(out, p, key) || !put_link_facts(out, p))

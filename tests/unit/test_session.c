@@ -812,6 +812,41 @@ Test(session, a_query_is_acknowledged_by_its_command) {
     teardown(&f);
 }
 
+// What a timeout has ended says nothing about the statement: it is asked again, only not at once.
+Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
+    static const struct {
+        const char *code;
+        bool again;
+    } errors[] = {{"57014", true}, {"55P03", true}, {"40P01", true}, {"53200", true}, {"42501", false}};
+    const char *users[] = {"alice", "alice", "0"};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        struct fixture f;
+        setup(&f, false);
+        f.engine->limits.vet_max_age = 60000000;
+        engine_turn(f.engine, 100000000);
+        session_start_proof(f.session);
+        put_text_row(&f.message, users, 3);
+        reply(&f, "CCZ");
+        query(&f, "SELECT a FROM v");
+        say(&f);
+        cr_assert_str_eq(types_of(&f.to_server), "QQQ");
+        write_error(&f.message, "ERROR", errors[i].code, "no", NULL, NULL);
+        reply(&f, "ZCZ");
+        for (int n = 0; n < 2; n++) {
+            engine_turn(f.engine, 100000001 + (uint64_t)n * 2000000);
+            session_start_proof(f.session);
+            put_text_row(&f.message, users, 3);
+            reply(&f, "CCCZ");
+            buf_reset(&f.to_server);
+            query(&f, "SELECT a FROM v");
+            say(&f);
+            cr_expect_str_eq(types_of(&f.to_server), n && errors[i].again ? "QQ" : "Q", "%s", errors[i].code);
+            reply(&f, n && errors[i].again ? "CZCZ" : "CZ");
+        }
+        teardown(&f);
+    }
+}
+
 Test(session, a_lost_connection_ends_its_writes) {
     struct fixture f;
     setup(&f, false);
