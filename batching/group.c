@@ -368,12 +368,16 @@ struct questions {
     struct buf stamp, catalogue, original;
 };
 
-// One unit: the queries are run, the statement only described. The stamp first: what is found out behind it
-// is at least as new.
+// One unit: the queries are run, under settings of their own, the statement only described. The stamp comes
+// before the catalogue: what is found out behind it is at least as new.
 static void write_unit(struct group *g, bool named, const struct questions *q, struct buf *out) {
     struct slice name = name_slice(named ? SAVEPOINT_VET : "");
     uint32_t types[SHAPE_MAX_VALUES];
     unsigned n = original_types(g, types);
+    struct buf settings = buf_make(1024);
+    buf_put_text(&settings, vet_settings());
+    write_ask(out, name, &settings);
+    buf_free(&settings);
     write_ask(out, name, &q->stamp);
     write_ask(out, name, &q->catalogue);
     write_prepare(out, name, &q->original, types, n);

@@ -114,6 +114,8 @@ struct parsed {
     int n_columns;
     struct parsed_function *functions; // every function called, without repetition
     int n_functions;
+    bool
+        rare_types; // a type of the server's is named that values of common columns and constants do not have
     char **operators; // every operator's name without its schema, without repetition ("~~" for LIKE)
     int n_operators;
     // Names that the statement itself gives to columns: labels, column aliases, and those that the server
@@ -140,6 +142,9 @@ struct parsed *parse_statement(const char *text, size_t max_len, int max_depth);
 // memory.
 struct parsed *parse_write(const char *text, size_t len);
 void parsed_destroy(struct parsed *p); // takes NULL
+
+// Is it the name of a type whose input and casts are the server's own code, and which no list has for that?
+bool parse_is_server_type(const char *name);
 
 // True when the text, read as a date or time, may mean another instant later on: 'now', 'today', 'tomorrow',
 // 'yesterday' as a word in it. A constant like that in the statement makes it no lookup; the caller asks

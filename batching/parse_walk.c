@@ -281,6 +281,19 @@ bool tree_is_server_type(const char *name) {
     return tree_name_in(name, server_types);
 }
 
+// Those that vetting takes for granted (common_types in vet.c).
+static bool is_common_type(const char *name) {
+    static const char *const common[] = {
+        "int2",     "int4", "int8",  "float4", "float8", "numeric", "text",   "varchar",   "bpchar",
+        "char",     "name", "bool",  "uuid",   "date",   "time",    "timetz", "timestamp", "timestamptz",
+        "interval", "json", "jsonb", "bytea",  "money",  "oid",     NULL};
+    return tree_name_in(name, common);
+}
+
+bool parse_is_server_type(const char *name) {
+    return tree_is_server_type(name);
+}
+
 static bool visit_type(struct walk *w, const ProtobufCMessage *m) {
     const PgQuery__TypeName *t = (const PgQuery__TypeName *)m;
     const char *schema, *name = tree_name(t->n_names, t->names, &schema);
@@ -288,6 +301,8 @@ static bool visit_type(struct walk *w, const ProtobufCMessage *m) {
         w->unknown = true;
     else if (schema ? strcmp(schema, "pg_catalog") != 0 : !tree_is_server_type(name))
         builder_function(w->b, schema, name);
+    else
+        w->b->p.rare_types |= !is_common_type(name) || t->n_array_bounds;
     return true;
 }
 

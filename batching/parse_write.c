@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // What a write says in its tokens: "INSERT INTO name", "UPDATE name", "DELETE FROM name", "MERGE INTO name",
-// and the words that stand in front of a bracket. A positive list: where a word could begin another statement
-// inside this one, or anything is not as expected, nothing is said.
+// the words that stand in front of a bracket, and, as columns, all words that there are, since each may be
+// the name of a table, a type, or a function of a user's (keywords, too). A positive list: where a word could
+// begin another statement inside this one, or anything is not as expected, nothing is said.
 #include <string.h>
 
 #include "batching/lexer.h"
@@ -41,8 +42,8 @@ static bool skip_word(struct reader *r, const char *word) {
     return is;
 }
 
-// An identifier as PostgreSQL knows it. False: it is none, too long, or holds escapes or other than ASCII.
-static bool read_name(const struct reader *r, struct token t, char *name) {
+// An identifier as PostgreSQL knows it. False: it is none, too long, or holds escapes.
+static bool read_any_name(const struct reader *r, struct token t, char *name) {
     const char *p = r->lx.text + t.at;
     size_t n = 0;
     bool quoted = t.type == TOKEN_QUOTED && *p == '"';
@@ -50,12 +51,21 @@ static bool read_name(const struct reader *r, struct token t, char *name) {
         return false;
     for (size_t i = quoted; i < t.len - quoted; i++) {
         i += quoted && p[i] == '"';
-        if (p[i] & 0x80 || !p[i])
+        if (!p[i])
             return false;
         name[n++] = (char)(!quoted && p[i] >= 'A' && p[i] <= 'Z' ? p[i] | 0x20 : p[i]);
     }
     name[n] = 0;
     return n;
+}
+
+// The same for one that is to be known by its bytes: not one that holds other than ASCII.
+static bool read_name(const struct reader *r, struct token t, char *name) {
+    if (!read_any_name(r, t, name))
+        return false;
+    while (*name && !(*name & 0x80))
+        name++;
+    return !*name;
 }
 
 // The name at hand, with a schema or without; behind it afterwards.
@@ -130,13 +140,33 @@ static bool note_call(struct reader *r, struct token schema) {
     return true;
 }
 
+static bool note_word(struct reader *r) {
+    char name[MAX_NAME];
+    if (!read_any_name(r, r->at, name))
+        return false;
+    builder_column(r->b, NULL, name);
+    return true;
+}
+
+static bool note_operator(struct reader *r) {
+    char name[64];
+    if (r->at.len >= sizeof name)
+        return false;
+    memcpy(name, r->lx.text + r->at.at, r->at.len);
+    name[r->at.len] = 0;
+    builder_operator(r->b, name);
+    return true;
+}
+
 static bool read_rest(struct reader *r) {
     struct token schema = {0};
     for (; r->at.type != TOKEN_END; step(r)) {
         bool name = r->at.type == TOKEN_IDENT || r->at.type == TOKEN_QUOTED;
         if (r->at.type == TOKEN_ERROR || (r->at.type == TOKEN_SEMICOLON && r->next.type != TOKEN_END))
             return false;
-        if (name && (may_begin_another(r) || !note_call(r, schema)))
+        if (r->at.type == TOKEN_OPERATOR && !note_operator(r))
+            return false;
+        if (name && (may_begin_another(r) || !note_call(r, schema) || !note_word(r)))
             return false;
         if (name)
             schema = r->at;

@@ -72,16 +72,24 @@ static void end(struct buf *out, bool prepared) {
     write_empty(out, F_SYNC);
 }
 
-void savepoint_write_query(struct buf *out, struct slice sql, bool prepared) {
-    savepoint_write_open(out, prepared);
-    write_run(out, SAVEPOINT_QUERY, sql, false);
+// What has been set and locked since the savepoint is given up.
+static void write_undo(struct buf *out) {
+    write_run(out, SAVEPOINT_QUERY, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
     close_statement(out, SAVEPOINT_QUERY);
+}
+
+void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared) {
+    savepoint_write_open(out, prepared);
+    write_run(out, SAVEPOINT_QUERY, settings, false);
+    write_run(out, SAVEPOINT_QUERY, sql, false);
+    write_undo(out);
     end(out, prepared);
 }
 
 void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared) {
     savepoint_write_open(out, prepared);
     buf_put(out, unit.data, unit.len - FRAME_HEADER);
+    write_undo(out);
     end(out, prepared);
 }
 

@@ -5,6 +5,8 @@
 //
 //   [Parse] Bind Execute Close of SAVEPOINT, the unit's own messages, the same of RELEASE, Sync
 //
+// Where the unit makes settings that shall end with it, ROLLBACK TO stands before RELEASE.
+//
 // Each runs in a portal of our own that is closed behind it: the client's unnamed one stays, and none of ours
 // is seen. If it fails, ReadyForQuery says E, and the repair is sent. One name does for all savepoints: an
 // inner one hides the outer one of its name until it is released, also one of the client's.
@@ -35,9 +37,11 @@ const char *savepoint_release_replies(bool prepared);
 
 bool savepoint_is_own_name(struct slice name); // it may be one of these
 
-// Whole units. A query comes in the extended protocol, too: the client's unnamed statement stays. `unit` is
-// one that ends with Sync, and closes what it opens. Not `prepared`: nothing that they prepare is left.
-void savepoint_write_query(struct buf *out, struct slice sql, bool prepared);
+// Whole units. These leave nothing behind, neither settings nor locks. A question and the settings in front
+// of it are statements; they come in the extended protocol, so that the client's unnamed statement stays.
+// `unit` is one that ends with Sync, and closes what it opens. Not `prepared`: nothing that they prepare is
+// left.
+void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared);
 void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared);
 // Brings the transaction back. Nothing of ours is left but the statements of batches.
 void savepoint_write_repair(struct buf *out);

@@ -49,6 +49,8 @@ static void owed_release(struct session *s, struct owed *o) {
         engine_batch_ended(s->engine, b);
     }
     s->engine->proving -= o->kind == OWED_PROOF;
+    if (o->kind == OWED_FACTS)
+        facts_answered(&s->database->facts, s->engine->now, false);
     if (o->kind == OWED_VET || o->kind == OWED_READ_VET) {
         o->of.group->state = GROUP_NEW;
         await_verdict_given(s->engine, o->of.group);
@@ -947,13 +949,30 @@ static struct owed *send_own(struct session *s, enum owed_kind kind, const struc
 static struct owed *send_query(struct session *s, enum owed_kind kind, const char *sql, size_t len) {
     struct buf *b = &s->engine->request;
     buf_reset(b);
-    if (s->txn != 'I')
-        savepoint_write_query(b, (struct slice){(const uint8_t *)sql, len}, s->frame_prepared);
-    else
-        write_query(b, sql, len);
+    write_query(b, sql, len);
     struct owed *o = send_own(s, kind, b);
-    if (o && !o->framed)
+    if (o)
         session_note_unnamed(s, false, NULL);
+    return o;
+}
+
+// The same with settings of its own in front, inside a transaction, too.
+static struct owed *send_question(struct session *s, enum owed_kind kind, struct buf *sql) {
+    const char *settings = vet_settings();
+    struct slice first = {(const uint8_t *)settings, strlen(settings)};
+    struct buf *b = &s->engine->request, both = buf_make(sql->limit);
+    struct owed *o = NULL;
+    if (s->txn != 'I') {
+        buf_reset(b);
+        savepoint_write_question(b, first, (struct slice){sql->data, sql->len}, s->frame_prepared);
+        return send_own(s, kind, b);
+    }
+    buf_put(&both, first.data, first.len);
+    buf_put_text(&both, "; ");
+    buf_put(&both, sql->data, sql->len);
+    if (!both.failed)
+        o = send_query(s, kind, (const char *)both.data, both.len);
+    buf_free(&both);
     return o;
 }
 
@@ -983,9 +1002,29 @@ void session_start_proof(struct session *s) {
     if (send_query(s, OWED_PROOF, sql, strlen(sql))) {
         s->engine->proving++;
         s->engine->counters.proofs++;
+        session_ask_facts(s, true);
     } else {
         s->identity.state = IDENTITY_UNPROVEN;
     }
+}
+
+bool session_lacks_facts(const struct session *s) {
+    const struct engine *e = s->engine;
+    const struct facts *f = &s->database->facts;
+    return f->named && facts_are_due(f, e->now, e->generation, false);
+}
+
+void session_ask_facts(struct session *s, bool again) {
+    struct engine *e = s->engine;
+    struct facts *f = &s->database->facts;
+    if (e->limits.lookahead == LOOKAHEAD_OFF || e->limits.observe || s->txn != 'I' || s->n_forward ||
+        session_is_cancelling(s) || !can_query(s) || !facts_are_due(f, e->now, e->generation, again))
+        return;
+    struct buf sql = buf_make(1 << 16);
+    if (facts_ask(f, e->now, e->generation, e->limits.vet_max_age, &sql) &&
+        !send_query(s, OWED_FACTS, (const char *)sql.data, sql.len))
+        facts_answered(f, e->now, false);
+    buf_free(&sql);
 }
 
 static void refuse_group(struct session *s, struct group *g) {
@@ -1005,7 +1044,7 @@ void session_start_vet(struct session *s, struct group *g) {
     if (!written)
         refuse_group(s, g);
     struct owed *o = !written ? NULL
-                     : read   ? send_query(s, OWED_READ_VET, (const char *)sql.data, sql.len)
+                     : read   ? send_question(s, OWED_READ_VET, &sql)
                               : send_unit(s, OWED_VET, &sql);
     if (o) {
         o->of.group = g;
@@ -1014,6 +1053,8 @@ void session_start_vet(struct session *s, struct group *g) {
         g->generation = s->engine->generation; // definitions may change before the answer comes
         s->engine->counters.vets++;
     }
+    if (o && !o->framed)
+        session_ask_facts(s, true);
     buf_free(&sql);
 }
 

@@ -7,7 +7,7 @@
 //   FORWARD  a unit forwarded as it came: its reply goes to the client
 //   LOOKUP   a lookup that runs alone: the same, and its group is told
 //   BATCH    a batch that this session lends its connection to: fed to the batch
-//   PROOF, VET, READ_VET  queries of our own: fed to identity.c and vet.c
+//   PROOF, VET, READ_VET, FACTS  queries of our own: fed to identity.c, vet.c and facts.c
 //   CHECK    a lookup that runs alone, its answer kept or compared: fed to check.c
 //   REPAIR   brings a transaction back that one of ours has aborted (session_txn.c)
 //   UNNAMED  a unit of our own that gives the server the client's unnamed statement
@@ -40,6 +40,7 @@ enum owed_kind {
     OWED_LOOKUP,
     OWED_BATCH,
     OWED_PROOF,
+    OWED_FACTS,
     OWED_VET,
     OWED_READ_VET,
     OWED_UNNAMED,
@@ -52,6 +53,7 @@ struct owed {
     uint8_t kind;
     bool extended;       // FORWARD, LOOKUP: of the extended protocol
     bool error;          // an ErrorResponse came
+    bool interrupted;    // VET, READ_VET: it says nothing about the query: a timeout, a cancel request
     bool changes;        // FORWARD: may change definitions
     bool single;         // FORWARD, LOOKUP: one lookup is all that its unit holds
     bool poisoned;       // the client was told of an error, the rest of the reply is dropped
@@ -323,6 +325,10 @@ void lookup_wait(struct engine *e, struct lookup *l);           // in its group\
 void session_send_checked(struct session *s, struct lookup *l); // LOOKUP_CHECKING
 void session_start_vet(struct session *s, struct group *g);
 void session_start_proof(struct session *s);
+// Asks what is the same for the whole database (facts.h) when that is due, behind what else was sent.
+// `again`: see facts_are_due.
+void session_ask_facts(struct session *s, bool again);
+bool session_lacks_facts(const struct session *s); // those that there were are not believed any more
 void lookup_free(struct engine *e, struct lookup *l);
 void lookup_detach_waiting(struct lookup *l);
 void lookup_uncount(struct engine *e, struct lookup *l); // no longer under way
@@ -453,6 +459,10 @@ void session_doubt(struct session *s);
 // What is sent may write, p: what is known of it; else NULL. Counts again when its transaction has ended,
 // which the end of a reply to the client's own may say.
 void session_note_write(struct session *s, const struct parsed *p);
+// May a SELECT that nobody has vetted write, by a view or a function of a user's?
+bool session_read_may_write(const struct session *s, const struct parsed *p);
+// The client is told that one of its commands has ended; `last`: ReadyForQuery is behind it.
+void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last);
 void session_note_written(struct session *s, const struct owed *o);
 // Something of ours runs inside the client's transaction, or has broken it: nothing of the client's is sent.
 bool session_is_framed(const struct session *s);

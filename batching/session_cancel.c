@@ -26,7 +26,7 @@
 // Ours, and asked again when it fails.
 static bool may_be_hit(const struct owed *o) {
     return o->kind == OWED_BATCH || o->kind == OWED_VET || o->kind == OWED_READ_VET ||
-           o->kind == OWED_PROOF || (o->kind == OWED_CHECK && !o->of.lookup);
+           o->kind == OWED_PROOF || o->kind == OWED_FACTS || (o->kind == OWED_CHECK && !o->of.lookup);
 }
 
 // Nothing of the client's comes behind what the server runs now.

@@ -287,19 +287,12 @@ struct read_note {
     bool may_write; // DOUBTFUL
 };
 
-// A read that is not known to be plain. A session in doubt, as each is behind a write of its own, has none
-// that is: the names of its functions must do, and do where it reads no table.
-static bool read_may_write(const struct session *s, const struct parsed *p) {
-    bool refused = may_be_proven(s) && p->n_relations;
-    return refused || p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p);
-}
-
 static struct read_note read_note(struct feed *f, enum statement_kind kind, struct shape *shape) {
     struct read_note n = {.effect = READ_PLAIN};
     if (kind != STATEMENT_READ || !shape)
         return n;
     n.effect = forward_read_effect(f, shape, &n.vetting);
-    n.may_write = read_may_write(f->s, shape->parsed);
+    n.may_write = session_read_may_write(f->s, shape->parsed);
     return n;
 }
 
@@ -309,7 +302,7 @@ static void note_read(struct session *s, struct owed *o, const struct read_note 
         doubt(s);
     else if (n->effect == READ_BEING_VETTED)
         pin_group(o, n->vetting);
-    if (second || (n->effect == READ_DOUBTFUL && n->may_write))
+    if (second || (n->effect != READ_PLAIN && n->may_write))
         session_note_write(s, NULL);
 }
 
@@ -370,15 +363,21 @@ static bool parse_all(struct feed *f) {
 
 // A proof runs between transactions only. Of a session that was never proven, or not often, it runs in front
 // of BEGIN, so that the lookups in the transaction find the session proven, and of a DECLARE WITH HOLD, whose
-// pages would leave it in doubt. `hold`: it may be one.
+// pages would leave it in doubt. `hold`: it may be one. So does the question about the database, where it has
+// been asked before.
 static void prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
     struct session *s = f->s;
-    bool wanted = (kind == STATEMENT_BEGIN || hold) && s->identity.state == IDENTITY_UNPROVEN &&
-                  s->identity.n_proofs < PROOFS_AHEAD;
-    if (!wanted || !engine_may_prove(s->engine))
+    bool begins = kind == STATEMENT_BEGIN || hold;
+    bool wanted = begins && s->identity.state == IDENTITY_UNPROVEN && s->identity.n_proofs < PROOFS_AHEAD;
+    bool proves = wanted && engine_may_prove(s->engine);
+    bool asks = begins && session_lacks_facts(s);
+    if (!proves && !asks)
         return;
     feed_flush(f, true);
-    session_start_proof(s);
+    if (proves)
+        session_start_proof(s);
+    if (asks)
+        session_ask_facts(s, false);
 }
 
 static bool forward_query(struct feed *f, struct slice text) {
@@ -496,7 +495,7 @@ static bool restore_unnamed(struct feed *f, const struct frame *fr) {
 // The unit is open, the catalogue cannot be asked in front of it any more; see forward_read_effect.
 static struct read_note bound_read(struct session *s, struct shape *shape) {
     struct engine *e = s->engine;
-    struct read_note n = {.effect = READ_DOUBTFUL, .may_write = read_may_write(s, shape->parsed)};
+    struct read_note n = {.effect = READ_DOUBTFUL, .may_write = session_read_may_write(s, shape->parsed)};
     if (e->limits.observe || reads_constants(shape->parsed))
         n.effect = READ_PLAIN;
     if (n.effect == READ_PLAIN || !may_be_proven(s) || session_meaning_is_pending(s))
@@ -505,7 +504,7 @@ static struct read_note bound_read(struct session *s, struct shape *shape) {
     if (g && group_is_current(e, g) && g->state == GROUP_READY)
         n.effect = READ_PLAIN;
     else if (g && g->state == GROUP_VETTING)
-        n = (struct read_note){READ_BEING_VETTED, g, false};
+        n = (struct read_note){READ_BEING_VETTED, g, n.may_write};
     return n;
 }
 

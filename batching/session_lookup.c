@@ -213,7 +213,7 @@ static bool accept(struct session *s, const struct candidate *c) {
         ahead_run_unvetted(s);
     bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||
                   c->group->state == GROUP_READY;
-    if (!vetted && !writes_named_tables_only(c->shape->parsed))
+    if (!vetted && session_read_may_write(s, c->shape->parsed))
         session_note_write(s, NULL);
     queue_lookup(s, l);
     if (session_identity_wants_proof(&s->identity))

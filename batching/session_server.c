@@ -127,6 +127,21 @@ static uint64_t verdict_time(const struct session *s) {
     return session_snapshot_is_fixed(s) ? s->transaction.began : s->engine->now;
 }
 
+#define VET_AGAIN 1000000 // microseconds
+
+// The query was not answered, for no reason of its own. It is asked again, but not at once.
+static void postpone_vet(struct session *s, struct group *g) {
+    vetting_destroy(g->vetting);
+    g->vetting = NULL;
+    g->state = GROUP_REFUSED;
+    g->vetted_at = s->engine->now + VET_AGAIN - s->engine->limits.vet_max_age;
+}
+
+static void refuse_read(struct session *s) {
+    session_doubt(s);
+    session_note_write(s, NULL); // what runs behind it
+}
+
 static void end_vet(struct session *s, struct owed *o) {
     struct engine *e = s->engine;
     struct group *g = o->of.group;
@@ -139,6 +154,10 @@ static void end_vet(struct session *s, struct owed *o) {
         g->state = GROUP_NEW;
         if (o->unwanted && o->error)
             late_verdict(e, g);
+    } else if (o->interrupted) {
+        postpone_vet(s, g);
+        if (o->kind == OWED_READ_VET)
+            refuse_read(s);
     } else if (o->kind == OWED_VET) {
         g->vetting->failed |= o->error;
         const char *refusal = group_vetted(&e->groups, g, verdict_time(s), generation);
@@ -148,10 +167,8 @@ static void end_vet(struct session *s, struct owed *o) {
     } else {
         g->state = o->answer && !o->error ? GROUP_READY : GROUP_REFUSED;
         g->vetted_at = verdict_time(s);
-        if (g->state == GROUP_REFUSED) {
-            session_doubt(s);
-            session_note_write(s, NULL); // what runs behind it
-        }
+        if (g->state == GROUP_REFUSED)
+            refuse_read(s);
     }
     if (generation != e->generation)
         group_forget(g);
@@ -211,6 +228,9 @@ static void end_reply(struct session *s, char status) {
         break;
     case OWED_PROOF:
         end_proof(s, &o);
+        break;
+    case OWED_FACTS:
+        facts_answered(&s->database->facts, s->engine->now, !o.error);
         break;
     case OWED_VET:
     case OWED_READ_VET:
@@ -272,8 +292,17 @@ static bool copy_makes_opaque(const struct owed *o, uint8_t type) {
     return type == B_COPY_BOTH || (type == B_COPY_IN && o->extended);
 }
 
-// `o` is NULL when nothing is owed: a message of the server's own accord.
-static void note_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+static void note_complete(struct session *s, const struct owed *o, const struct frame *f, bool whole,
+                          bool last) {
+    struct slice tag = {0};
+    const uint8_t *zero = whole ? memchr(f->body, 0, f->body_len) : NULL;
+    if (zero)
+        tag = (struct slice){f->body, (size_t)(zero - f->body)};
+    session_note_complete(s, o, tag, last);
+}
+
+// `o` is NULL when nothing is owed: a message of the server's own accord. `last`: ReadyForQuery is behind it.
+static void note_reply(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last) {
     if (!o)
         return;
     if (s->learning.group && o->kind == OWED_FORWARD)
@@ -289,6 +318,8 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
     else if ((tells && o->extended) || f->type == B_ERROR)
         session_end_expected(s, o);
     session_note_answer(s, o, f->type);
+    if (f->type == B_COMMAND_COMPLETE)
+        note_complete(s, o, f, whole, last);
     if (o->reads)
         ahead_reply(s, o, f, whole);
     if (s->held_unit)
@@ -348,18 +379,36 @@ static bool is_unasked(const struct frame *f) {
            (slice_is(severity, "FATAL", 5) || slice_is(severity, "PANIC", 5));
 }
 
+// Errors that say nothing about the statement: time ran out, a lock was not to be had, something is full.
+static bool is_interruption(const struct frame *f) {
+    static const char *const codes[] = {"57014", "55P03", "40P01", "40001"};
+    struct slice code;
+    if (!msg_error_field(f->body, f->body_len, 'C', &code))
+        return false;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (slice_is(code, codes[i], 5))
+            return true;
+    return code.len == 5 && memcmp(code.data, "53", 2) == 0;
+}
+
 static void feed_own_query(struct session *s, struct owed *o, const struct frame *f) {
     struct slice body = {f->body, f->body_len};
-    if (f->type == B_ERROR)
+    if (f->type == B_ERROR) {
         o->error = true;
+        o->interrupted = is_interruption(f);
+    }
     if (o->kind == OWED_VET)
         vetting_feed(o->of.group->vetting, f);
     if (f->type == B_COMMAND_COMPLETE && o->kind == OWED_PROOF)
         proof_reader_next(&s->identity.proof_reader);
+    if (f->type == B_COMMAND_COMPLETE && o->kind == OWED_FACTS)
+        facts_next(&s->database->facts);
     if (f->type != B_DATA_ROW)
         return;
     if (o->kind == OWED_PROOF)
         proof_reader_row(&s->identity.proof_reader, body);
+    else if (o->kind == OWED_FACTS)
+        facts_row(&s->database->facts, body);
     else if (o->kind == OWED_READ_VET)
         o->answer = vet_read_row(body);
 }
@@ -448,6 +497,12 @@ static bool is_read_whole(const struct session *s, const struct frame *f) {
            f->size <= 4096;
 }
 
+static bool ready_follows(const struct feed *f, size_t size) {
+    struct frame next;
+    return frame_read(f->bytes + f->at + size, f->len - f->at - size, &next) == FRAME_OK &&
+           next.type == B_READY_FOR_QUERY;
+}
+
 static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) {
     struct session *s = f->s;
     size_t have = f->len - f->at;
@@ -464,7 +519,7 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
             return true;
         }
     }
-    note_reply(s, o, fr, whole);
+    note_reply(s, o, fr, whole, whole && ready_follows(f, fr->size));
     if (fr->type == B_PARAMETER_STATUS && whole)
         note_parameter_status(s, o, fr);
     if (fr->type == B_NOTIFICATION)

@@ -121,7 +121,34 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
 }
 
 void session_note_write(struct session *s, const struct parsed *p) {
-    writes_sent(s->database, &s->writes, p);
+    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
+    writes_sent(s->database, &s->writes, clean ? p : NULL);
+}
+
+bool session_read_may_write(const struct session *s, const struct parsed *p) {
+    if (p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p))
+        return true;
+    return (p->n_relations || p->n_functions || p->n_operators) &&
+           !facts_say_clean(&s->database->facts, s->engine->generation, p);
+}
+
+// Of statements that end no transaction, whoever runs them. A procedure may.
+static bool may_commit(struct slice tag) {
+    static const char *const tags[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ",   "MERGE ",
+                                       "FETCH ",  "BEGIN",   "SET",     "SAVEPOINT", "RELEASE"};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        if (tag.len >= strlen(tags[i]) && memcmp(tag.data, tags[i], strlen(tags[i])) == 0)
+            return false;
+    return true;
+}
+
+// A COMMIT that the client has asked for with Flush is acknowledged by this, and so is in the simple protocol
+// whatever ends a transaction by itself; ReadyForQuery may come much later.
+void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last) {
+    if (last || !(s->writes.all || s->writes.n) || (o->extended && !may_commit(tag)))
+        return;
+    struct pending_writes w = s->writes;
+    writes_ended(s->database, &w);
 }
 
 // Also when a chained transaction, or one of several statements in one message, leads into the next. What is

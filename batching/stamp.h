@@ -37,6 +37,8 @@ enum stamp_verdict {
     STAMP_SHADOWED,
 };
 
+#define STAMP_COLUMNS 5 // of the answer to the question
+
 void stamp_init(struct stamp *st);
 void stamp_free(struct stamp *st); // leaves an empty one
 

@@ -45,7 +45,6 @@ struct vetting {
     unsigned n_params;
     uint32_t params[SHAPE_MAX_VALUES]; // OIDs of their types, as the server knows them
     struct buf row_description;        // RowDescription's body, format codes 0
-    unsigned n_answers;                // statements that have ended
     struct buf stamp; // the answer to the stamp's question, which comes first: DataRow's body
 };
 
@@ -63,6 +62,10 @@ uint32_t vet_element_type(const struct vet_result *r, uint32_t array);
 // Appends the catalogue query for the shape to `out`; `key`: the candidate whose column may be unique, or -1.
 // False: a name cannot be quoted safely, or no memory.
 bool vet_query(const struct shape *s, int key, struct buf *out) __attribute__((warn_unused_result));
+
+// A statement to run in front of either, in the same unit: settings that last until its end, so that what the
+// client has set cannot make the query slow (no indexes, no nested loops, everything compiled).
+const char *vet_settings(void);
 
 // The same for a SELECT that is only asked whether it is a plain read: its one column is "t" when every table
 // is an ordinary one without row-level security (or the server's own) and none of its functions and operators

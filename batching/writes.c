@@ -63,6 +63,7 @@ void database_unref(struct database **table, struct database *d) {
     if (!d || --d->refs)
         return;
     HASH_DEL(*table, d);
+    facts_free(&d->facts);
     free(d);
 }
 
@@ -142,7 +143,17 @@ static bool is_other_function(const struct parsed_function *f) {
                    sizeof *other_functions, compare_names);
 }
 
+// A function of the server's that runs a text, and may be written like a column of it.
+static bool is_attribute_notation(const struct parsed *p) {
+    for (int i = 0; i < p->n_columns; i++)
+        if (strcmp(p->columns[i].name, "ts_stat") == 0)
+            return true;
+    return false;
+}
+
 bool writes_named_tables_only(const struct parsed *p) {
+    if (is_attribute_notation(p))
+        return false;
     for (int i = 0; i < p->n_functions; i++)
         if (!vet_function_plain(&p->functions[i]) && !is_other_function(&p->functions[i]))
             return false;

@@ -9,6 +9,7 @@
 #ifndef PGFOLD_BATCHING_WRITES_H
 #define PGFOLD_BATCHING_WRITES_H
 
+#include "batching/facts.h"
 #include "batching/hash.h"
 #include "batching/parse.h"
 #include "protocol/message.h"
@@ -24,6 +25,7 @@ struct database {
     unsigned refs;
     uint64_t seq;              // writes noted so far
     uint64_t last[WRITES_LOG]; // tables of the last ones, at seq modulo WRITES_LOG
+    struct facts facts;        // by which names a write may run more than it says
     size_t len;
     uint8_t name[];
 };

@@ -9,6 +9,11 @@ from proto import query, unit
 TABLE = "CREATE TABLE vt (id int PRIMARY KEY, a text, b int); INSERT INTO vt SELECT i, 'a', i FROM generate_series(1, 9) i"
 TWO = TABLE + "; CREATE TABLE u (vt_id int, c text); INSERT INTO u SELECT i % 5, 'c' || i FROM generate_series(1, 20) i"
 SELECT = "SELECT id, a FROM vt WHERE id = $1"
+CAST = TABLE + ("; CREATE TYPE e AS ENUM ('x'); CREATE FUNCTION c(e) RETURNS int LANGUAGE sql AS 'SELECT 1'; "
+                "CREATE CAST (e AS int) WITH FUNCTION c(e)")
+CAST_TO = TABLE + ("; CREATE TYPE e AS ENUM ('x'); CREATE FUNCTION c(int) RETURNS e LANGUAGE sql AS 'SELECT ''x''::e'; "
+                   "CREATE CAST (int AS e) WITH FUNCTION c(int) AS IMPLICIT")
+CAST_OF = TABLE + "; CREATE FUNCTION c({0}) RETURNS {1} LANGUAGE sql AS 'SELECT NULL::{1}'; CREATE CAST ({0} AS {1}) WITH FUNCTION c({0}) AS ASSIGNMENT"
 
 # name: (set-up, statement, what the log says; None: it may be folded)
 CASES = {
@@ -29,8 +34,24 @@ CASES = {
                                                    SELECT, "bears the name of a user's function"),
     "a user's operator": (TABLE + "; CREATE FUNCTION eq(int, int) RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true'; "
                           "CREATE OPERATOR public.= (LEFTARG = int, RIGHTARG = int, FUNCTION = eq)", SELECT, "operators may be a user's"),
-    "a user's cast": (TABLE + "; CREATE TYPE e AS ENUM ('x'); CREATE FUNCTION c(e) RETURNS int LANGUAGE sql AS 'SELECT 1'; "
-                      "CREATE CAST (e AS int) WITH FUNCTION c(e)", SELECT, "a cast may run a user's"),
+    "a user's cast": (CAST + "; ALTER TABLE vt ADD c e", SELECT, "a cast may run a user's"),
+    "a user's cast of an array's elements": (CAST + "; ALTER TABLE vt ADD c e[]", SELECT, "a cast may run a user's"),
+    "a user's cast of what the statement names": (CAST, "SELECT id, a FROM vt WHERE id = $1 AND 'x'::e IS NOT NULL", "a cast may run a user's"),
+    "a user's cast of nothing in it": (CAST, SELECT, None),
+    "a user's cast of a type that is another table's": (CAST + "; CREATE TABLE w (c e)", SELECT, None),
+    "a user's cast to a type of nothing in it": (CAST_TO, SELECT, None),
+    "a user's cast to a column's type": (CAST_TO + "; ALTER TABLE vt ADD c e", SELECT, "a cast may run a user's"),
+    "a user's cast to a type of an operator's": (CAST_TO + "; CREATE FUNCTION eq(e, e) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'; "
+                                                 "CREATE OPERATOR = (LEFTARG = e, RIGHTARG = e, FUNCTION = eq)", SELECT, "a cast may run a user's"),
+    "a user's cast between the server's types": (CAST_OF.format("int", "bytea"), SELECT, "a cast may run a user's"),
+    "a user's cast between rare types": (CAST_OF.format("inet", "int"), SELECT, None),
+    "a user's cast between rare types, one of a column": (CAST_OF.format("inet", "int") + "; ALTER TABLE vt ADD c inet", SELECT, "a cast may run a user's"),
+    "a user's cast between rare types, one named": (CAST_OF.format("inet", "int"), "SELECT id, a FROM vt WHERE id = $1 AND '::1'::inet IS NOT NULL",
+                                                    "a cast may run a user's"),
+    "a user's cast between rare types, one computed": (CAST_OF.format("inet", "int"), "SELECT id, a, inet_merge(null, null) FROM vt WHERE id = $1",
+                                                       "a cast may run a user's"),
+    "a user's cast of a row": (TABLE + "; CREATE FUNCTION c(vt) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE CAST (vt AS int) WITH FUNCTION c(vt)",
+                               SELECT, "a cast may run a user's"),
     "a composite column": (TABLE + "; CREATE TYPE c AS (x int); ALTER TABLE vt ADD y c", SELECT, "a type may run a user's"),
     "an enum column": (TABLE + "; CREATE TYPE e AS ENUM ('x'); ALTER TABLE vt ADD y e", SELECT, None),
     "a key that is an array": (TABLE + "; ALTER TABLE vt ADD c int[]", "SELECT id FROM vt WHERE c = $1", "type of its key"),

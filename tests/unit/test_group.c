@@ -308,11 +308,11 @@ Test(group, reads_keys_by_their_type) {
     }
 }
 
-// The messages that ask: the catalogue query runs, the original is only described, with the types that its
-// constants have.
+// The messages that ask: settings and the catalogue query run, the original is only described, with the types
+// that its constants have.
 Test(group, vetting_asks_in_one_unit) {
-    static const char wanted[] = {'C', 'P', 'B', 'E', 'C', 'C', 'P', 'B',
-                                  'E', 'C', 'C', 'P', 'D', 'C', 'S', 0};
+    static const char wanted[] = {'C', 'P', 'B', 'E', 'C', 'C', 'P', 'B', 'E', 'C', 'C',
+                                  'P', 'B', 'E', 'C', 'C', 'P', 'D', 'C', 'S', 0};
     struct fixture f;
     struct buf out = buf_make(100000);
     struct frame fr;

@@ -42,12 +42,19 @@ static struct engine_limits limits_of(bool observe) {
                                   .vet_max_age = 1000000};
 }
 
+// That there is nothing of a user's in the database.
+static void know_facts(struct fixture *f) {
+    f->session->database->facts.known = true;
+    f->session->database->facts.generation = f->engine->generation;
+}
+
 static void setup(struct fixture *f, bool observe) {
     struct engine_limits limits = limits_of(observe);
     *f = (struct fixture){
         .to_client = buf_make(100000), .to_server = buf_make(100000), .message = buf_make(100000)};
     f->engine = engine_create(&limits, &effects, NULL);
     f->session = session_create(f->engine, f, text_slice("server"), BYTES("user\0alice\0"), false);
+    know_facts(f);
 }
 
 static void teardown(struct fixture *f) {
@@ -275,7 +282,8 @@ Test(session, a_lookup_behind_the_proof_is_vetted) {
     say(&f);
     engine_turn(f.engine, 2);
     cr_assert_str_eq(types_of(&f.to_server), "QQQQ");
-    cr_assert_eq(strncmp(sent(&f, 'Q', 2), "SELECT NOT EXISTS", 17), 0, "%s", sent(&f, 'Q', 2));
+    cr_assert_eq(strncmp(sent(&f, 'Q', 2), "SELECT pg_catalog.set_config", 28), 0, "%s", sent(&f, 'Q', 2));
+    cr_assert_not_null(strstr(sent(&f, 'Q', 2), "; SELECT NOT EXISTS"));
     cr_assert_str_eq(sent(&f, 'Q', 3), "SELECT a FROM v WHERE id = 1");
     reply(&f, "TCZ");
     const char *no[] = {"f"};
@@ -688,6 +696,7 @@ Test(session, several_statements_may_end_any_transaction) {
     expect(noted_at_end(&f, 'T'), "*");
     cr_assert_str_eq(noted_of(&f, "COMMIT; BEGIN"), "*");
     expect(noted_at_end(&f, 'T'), "*");
+    know_facts(&f); // they may have changed definitions
     expect(noted_of(&f, "SELECT a FROM t WHERE id = 1"), "");
     expect(noted_at_end(&f, 'T'), "");
     expect(noted_of(&f, "ROLLBACK"), "");
@@ -793,6 +802,94 @@ Test(session, a_read_that_proves_to_be_none_counts_at_its_end) {
     reply(&f, "CZ");
     cr_assert_eq(noted_at_end(&f, 'I')[0], '*');
     teardown(&f);
+}
+
+// As long as nothing is known of the database, nothing is known of what runs in it.
+Test(session, without_facts_a_write_counts_for_all_tables) {
+    static const char *const any[] = {"INSERT INTO t (a) VALUES (1)", "DELETE FROM t", "SELECT a FROM t",
+                                      "SELECT a FROM t WHERE id = 1", "SELECT now()"};
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+        struct fixture f;
+        setup(&f, false);
+        engine_definitions_changed(f.engine);
+        const char *sent_for = noted_of(&f, any[i]);
+        cr_expect_str_eq(sent_for, "*", "%s", any[i]);
+        teardown(&f);
+    }
+}
+
+// It may commit, for who asks with Flush for what has become of it; what else there is does not.
+Test(session, a_command_that_ends_a_transaction_is_its_acknowledgement) {
+    static const struct {
+        const char *tag, *noted;
+    } tags[] = {{"COMMIT", "t"},    {"ROLLBACK", "t"}, {"CALL", "t"},     {"COMMIT PREPARED", "t"},
+                {"INSERT 0 1", ""}, {"SELECT 1", ""},  {"SAVEPOINT", ""}, {"", "t"}};
+    struct fixture f;
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        setup(&f, false);
+        parse(&f, "INSERT INTO t (a) VALUES ($1)");
+        bind(&f, "1");
+        write_empty(&f.message, F_FLUSH);
+        say(&f);
+        expect(noted(&f), "t");
+        reply(&f, "12");
+        size_t at = write_begin(&f.message, B_COMMAND_COMPLETE);
+        buf_put_str(&f.message, tags[i].tag);
+        write_end(&f.message, at);
+        reply(&f, "");
+        expect(noted(&f), tags[i].noted);
+        write_empty(&f.message, F_SYNC);
+        say(&f);
+        reply(&f, "Z");
+        expect(noted(&f), "t");
+        teardown(&f);
+    }
+}
+
+// In the simple protocol the command has ended its transaction before it says so.
+Test(session, a_query_is_acknowledged_by_its_command) {
+    struct fixture f;
+    setup(&f, false);
+    expect(noted_of(&f, "INSERT INTO t (a) VALUES (1)"), "t");
+    reply(&f, "C");
+    expect(noted(&f), "t");
+    reply(&f, "Z");
+    expect(noted(&f), "t");
+    teardown(&f);
+}
+
+// What a timeout has ended says nothing about the statement: it is asked again, only not at once.
+Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
+    static const struct {
+        const char *code;
+        bool again;
+    } errors[] = {{"57014", true}, {"55P03", true}, {"40P01", true}, {"53200", true}, {"42501", false}};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        struct fixture f;
+        setup(&f, false);
+        f.engine->limits.vet_max_age = 60000000;
+        engine_turn(f.engine, 100000000);
+        session_start_proof(f.session);
+        put_proof_users(&f.message);
+        reply(&f, "CCZ");
+        query(&f, "SELECT a FROM v");
+        say(&f);
+        cr_assert_str_eq(types_of(&f.to_server), "QQQ");
+        write_error(&f.message, "ERROR", errors[i].code, "no", NULL, NULL);
+        reply(&f, "ZCZ");
+        for (int n = 0; n < 2; n++) {
+            engine_turn(f.engine, 100000001 + (uint64_t)n * 2000000);
+            session_start_proof(f.session);
+            put_proof_users(&f.message);
+            reply(&f, "CCCZ");
+            buf_reset(&f.to_server);
+            query(&f, "SELECT a FROM v");
+            say(&f);
+            cr_expect_str_eq(types_of(&f.to_server), n && errors[i].again ? "QQ" : "Q", "%s", errors[i].code);
+            reply(&f, n && errors[i].again ? "CZCZ" : "CZ");
+        }
+        teardown(&f);
+    }
 }
 
 Test(session, a_lost_connection_ends_its_writes) {
