@@ -67,7 +67,7 @@ GRANT INSERT ON trap TO PUBLIC; GRANT SELECT ON of_a TO leak_a; GRANT SELECT ON 
 ROLES = ["leak_a", "leak_b", "leak_group", "leak_c"]
 # Values of the configuration, the first one when it begins. The path of a role or database may be what the configuration says by
 # chance, and no more when it is read anew: only a batch that knows when its lender has read it can tell.
-STAMPED = False  # batches know that, and whether what they read is what was vetted
+STAMPED = True  # batches know that, and whether what they read is what was vetted
 CONFIGURATION = [("search_path", ["s1, public", "s2, public"] if STAMPED else ["s1, public"]), ("bytea_output", ["hex", "escape"]), ("DateStyle", ["'ISO, MDY'", "'German'"]),
                  ("TimeZone", ["'UTC'", "'Asia/Tokyo'"]), ("extra_float_digits", ["1", "-5"])]
 

@@ -869,9 +869,11 @@ Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
         setup(&f, false);
         f.engine->limits.vet_max_age = 60000000;
         engine_turn(f.engine, 100000000);
+        session_identity_doubt(&f.engine->identities,
+                               &f.session->identity); // as it is behind what is not vetted
         session_start_proof(f.session);
         put_proof_users(&f.message);
-        reply(&f, "CCZ");
+        reply(&f, "CCCZ");
         query(&f, "SELECT a FROM v");
         say(&f);
         cr_assert_str_eq(types_of(&f.to_server), "QQQ");
