@@ -314,9 +314,9 @@ void ahead_give_back_stalled(struct engine *e) {
 // What another session has loaded must have been read under a configuration that this one was proven under,
 // too.
 static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
-    return a->session != s &&
-           (b->started <= s->ahead_since || !session_identity_may_take(&s->engine->identities, &s->identity,
-                                                                       b->group->identity, b->loaded, false));
+    return a->session != s && (b->started <= s->ahead_since ||
+                               !session_identity_may_take(&s->engine->identities, &s->identity,
+                                                          b->group->identity, b->news.loaded, false));
 }
 
 // Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.

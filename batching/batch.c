@@ -301,9 +301,15 @@ static void write_statement(struct batch *b, struct buf *out) {
     write_run(b, out);
 }
 
+XXH128_hash_t batch_stamp(const struct batch *b) {
+    const struct stamp *st = &b->group->stamp;
+    return b->ahead.home ? st->digest_ahead : st->digest;
+}
+
 static void write_stamp(struct batch *b, struct buf *out) {
     char name[GROUP_NAME_SIZE];
-    const struct buf *check = &b->group->stamp.check;
+    const struct stamp *st = &b->group->stamp;
+    const struct buf *check = b->ahead.home ? &st->check_ahead : &st->check;
     struct slice statement = statement_name(b->stamp, name);
     if (b->stamp_parse)
         write_parse(out, statement, (struct slice){check->data, check->len}, NULL, 0);
@@ -328,7 +334,7 @@ void batch_write(struct batch *b, const struct batch_prepared *prepared, struct 
     b->n_closes = prepared->n_closes;
     b->form = b->group->form;
     b->statement = b->group->statement;
-    b->stamp = b->group->stamp.digest;
+    b->stamp = batch_stamp(b);
     b->vettings = b->group->vettings;
     b->parse = b->describe = !prepared->statement;
     b->stamp_parse = !prepared->stamp;
@@ -437,7 +443,7 @@ static bool takes_frame(struct batch *b, uint8_t type) {
 
 // What the check says of the catalogue behind the statement was true before it, too.
 static void take_stamp(struct batch *b, const struct frame *f) {
-    switch (stamp_judge(&b->group->stamp, (struct slice){f->body, f->body_len}, &b->loaded)) {
+    switch (stamp_judge(&b->group->stamp, (struct slice){f->body, f->body_len}, &b->news)) {
     case STAMP_SAME:
         b->stamped = true;
         return;
@@ -518,6 +524,7 @@ bool batch_feed(struct batch *b, const struct frame *f) {
             fail(b, "the answer is incomplete");
         return true;
     }
+    b->news.facts = (struct slice){0};
     if (!b->failed)
         advance(b, f);
     return false;

@@ -125,7 +125,6 @@ struct batch {
     uint64_t started;                   // microseconds
     uint64_t patience;                  // microseconds from then on, see late.h
     uint64_t due;                       // they have passed, and this is when it counts; 0: none
-    uint64_t loaded;                    // pg_conf_load_time() of the lender's process; 0: not known
     uint32_t n_members, n_keys, n_left; // n_left: members still wanted
     uint32_t max_members;
     struct lookup **members; // NULL where a member left
@@ -147,6 +146,7 @@ struct batch {
     uint64_t vettings;              // the group's when it was sent: what was learnt since is not this batch's
     unsigned n_closes;
     bool parse, describe, stamp_parse;
+    struct stamp_news news;     // the check's; its slice holds while it is being fed
     bool stamped;               // the check has said that what was vetted is as it was
     bool changed, shadowed;     // failed: it has said that it is not (STAMP_…)
     bool framed;                // runs between SAVEPOINT and RELEASE (savepoint.h), `frame_prepared` or not;
@@ -178,6 +178,9 @@ bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *inde
 bool batch_join(struct batch *b, struct lookup *l, uint32_t key) __attribute__((warn_unused_result));
 size_t batch_bytes(const struct batch *b); // of memory, about
 void batch_destroy(struct batch *b);       // its members must have been taken out
+
+// Names the check that it is sent with: rows that will be held are checked with what tells of writes, too.
+XXH128_hash_t batch_stamp(const struct batch *b);
 
 // What the connection has prepared of a batch's two statements, and the names of those that it gives up.
 #define BATCH_MAX_CLOSES 4

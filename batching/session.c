@@ -838,10 +838,10 @@ static void take_back_prepared(struct session *s, const struct batch *b, const s
     if (!p->statement)
         session_unprepare(s, b->group->statement);
     if (!p->stamp)
-        session_unprepare(s, b->group->stamp.digest);
+        session_unprepare(s, batch_stamp(b));
     for (unsigned i = 0; s->prepared && i < p->n_closes && s->n_prepared < SESSION_MAX_PREPARED; i++) {
-        bool own = XXH128_isEqual(p->closes[i], b->group->statement) ||
-                   XXH128_isEqual(p->closes[i], b->group->stamp.digest);
+        bool own =
+            XXH128_isEqual(p->closes[i], b->group->statement) || XXH128_isEqual(p->closes[i], batch_stamp(b));
         if (!own)
             s->prepared[s->n_prepared++] = p->closes[i];
     }
@@ -891,7 +891,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame_prepared;
     p.statement = prepare(s, b->group->statement, &p);
-    p.stamp = prepare(s, b->group->stamp.digest, &p);
+    p.stamp = prepare(s, batch_stamp(b), &p);
     buf_reset(&e->request);
     batch_write(b, &p, &e->request);
     struct owed *o = e->request.failed ? NULL : owed_push(s, OWED_BATCH);

@@ -64,10 +64,11 @@ bool session_effect_is_pending(const struct session *s) {
 void session_check_members(struct session *lender, struct batch *b) {
     struct identity_table *t = &lender->engine->identities;
     const struct identity *of = b->group->identity;
-    (void)session_identity_may_take(t, &lender->identity, of, b->loaded, true);
+    (void)session_identity_may_take(t, &lender->identity, of, b->news.loaded, true);
     for (uint32_t i = 0; i < b->n_members && !b->failed; i++) {
         struct lookup *l = b->members[i];
-        if (!l || session_identity_may_take(t, &l->session->identity, of, b->loaded, l->session == lender))
+        if (!l ||
+            session_identity_may_take(t, &l->session->identity, of, b->news.loaded, l->session == lender))
             continue;
         lookup_leave_batch(l);
         session_run_alone(l->session, l);

@@ -418,7 +418,7 @@ static void put_parsed(struct session *s, struct slice name, struct shape *shape
 static bool give(struct feed *f, struct statement *st) {
     struct session *s = f->s;
     const struct owed *o = owed_last(s);
-    if (!st || o->error || !session_lacks(s, st))
+    if (!st || o->error || st->changed || !session_lacks(s, st)) // changed: given, and waited for
         return true;
     bool waits = !o->single || s->txn != 'I' || s->n_forward > 1;
     feed_flush(f, true);

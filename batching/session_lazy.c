@@ -102,9 +102,11 @@ void session_parse_all(struct session *s) {
 
 bool session_give_all(struct session *s) {
     struct statement *st, *next;
-    s->n_lazy = 0; // those that are refused count again
+    s->n_lazy = 0;
     HASH_ITER(hh, s->statements, st, next) {
-        if (session_lacks(s, st) && !session_send_delayed(s, st, true))
+        if (st->changed) // the server has it, and what comes here waits until it has said so
+            s->n_lazy++;
+        else if (session_lacks(s, st) && !session_send_delayed(s, st, true))
             return false;
     }
     return true;

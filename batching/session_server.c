@@ -419,6 +419,19 @@ static void take_checked(struct session *s, struct owed *o, const struct frame *
         ahead_reply(s, o, f, true);
 }
 
+// What the check tells besides. Rows of another process than the session's are those of another session.
+static bool feed_batch(struct session *s, struct batch *b, const struct frame *f) {
+    bool ended = batch_feed(b, f);
+    if (b->news.facts.data)
+        facts_check_stamp(&s->database->facts, b->news.facts);
+    if (ended && b->news.process && b->news.process != s->process) {
+        b->why = b->failed || !s->process ? b->why : "another server process has answered: there is a pooler";
+        b->failed |= s->process != 0;
+        pooler_note(s, b->news.process);
+    }
+    return ended;
+}
+
 // Takes one whole message of a reply that is not the client's.
 static void take_own(struct session *s, struct owed *o, const struct frame *f) {
     if (is_unasked(f)) {
@@ -432,7 +445,7 @@ static void take_own(struct session *s, struct owed *o, const struct frame *f) {
     }
     bool ended = f->type == B_READY_FOR_QUERY;
     if (o->kind == OWED_BATCH)
-        ended = batch_feed(o->of.batch, f);
+        ended = feed_batch(s, o->of.batch, f);
     else if (o->kind == OWED_CHECK)
         take_checked(s, o, f);
     else if (o->kind == OWED_PARSE)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/facts.h"
 #include "batching/proof.h"
 #include "batching/quote.h"
 
@@ -17,15 +18,19 @@
 
 static const char user_sql[] =
     "SELECT pg_catalog.quote_ident(CURRENT_USER)::pg_catalog.regrole::pg_catalog.oid";
-static const char load_sql[] =
-    ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_conf_load_time()), 'hex')";
+static const char news_sql[] =
+    ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_conf_load_time()), 'hex'), "
+    "pg_catalog.pg_backend_pid()";
+#define N_NEWS 2 // columns
 
 void stamp_init(struct stamp *st) {
-    *st = (struct stamp){.check = buf_make(MAX_CHECK), .expected = buf_make(MAX_CHECK)};
+    *st = (struct stamp){
+        .check = buf_make(MAX_CHECK), .check_ahead = buf_make(MAX_CHECK), .expected = buf_make(MAX_CHECK)};
 }
 
 void stamp_free(struct stamp *st) {
     buf_free(&st->check);
+    buf_free(&st->check_ahead);
     buf_free(&st->expected);
     stamp_init(st);
 }
@@ -339,6 +344,13 @@ static bool read_answer(struct answer *a, const struct shape *s, struct slice ro
            (int)a->relations.n == s->parsed->n_relations;
 }
 
+static void put_from(struct buf *out, const struct objects *relations) {
+    if (relations->n != 1)
+        return;
+    buf_put_text(out, " FROM pg_catalog.pg_class c WHERE c.oid = ");
+    put_number(out, relations->list[0].id);
+}
+
 static bool write_check(struct writing *w, const struct shape *s, struct answer *a, bool plain) {
     const struct parsed *p = s->parsed;
     struct buf *out = &w->st->check;
@@ -351,31 +363,41 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
     if (!put_attributes_check(w, s, &a->attributes) || !put_functions_check(w, p, &a->functions) ||
         (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS])))
         return false;
-    buf_put_text(out, load_sql);
-    if (a->relations.n == 1) {
-        buf_put_text(out, " FROM pg_catalog.pg_class c WHERE c.oid = ");
-        put_number(out, a->relations.list[0].id);
-    }
-    return a->relations.n > 0 && !out->failed && !w->st->expected.failed;
+    buf_put_text(out, news_sql);
+    buf_put(&w->st->check_ahead, out->data, out->failed ? 0 : out->len);
+    buf_put_text(&w->st->check_ahead, ", ");
+    buf_put_text(&w->st->check_ahead, facts_stamp_expression());
+    put_from(out, &a->relations);
+    put_from(&w->st->check_ahead, &a->relations);
+    return a->relations.n > 0 && !out->failed && !w->st->check_ahead.failed && !w->st->expected.failed;
+}
+
+static void reset(struct stamp *st) {
+    buf_reset(&st->check);
+    buf_reset(&st->check_ahead);
+    buf_reset(&st->expected);
+}
+
+static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
+    XXH128_hash_t h = XXH3_128bits(check->data, check->len);
+    return XXH3_128bits_withSeed(st->expected.data, st->expected.len, h.low64 ^ h.high64);
 }
 
 bool stamp_take(struct stamp *st, const struct shape *s, struct slice row, bool plain) {
     struct answer *a = calloc(1, sizeof *a);
     struct writing w = {.st = st};
-    buf_reset(&st->check);
-    buf_reset(&st->expected);
+    reset(st);
     buf_put_u16(&st->expected, 0);
     bool ok = a && read_answer(a, s, row) && write_check(&w, s, a, plain);
     free(a);
     if (!ok) {
-        buf_reset(&st->check);
-        buf_reset(&st->expected);
+        reset(st);
         return false;
     }
-    st->expected.data[0] = (uint8_t)((w.n + 1) >> 8); // and the last column
-    st->expected.data[1] = (uint8_t)(w.n + 1);
-    XXH128_hash_t check = XXH3_128bits(st->check.data, st->check.len);
-    st->digest = XXH3_128bits_withSeed(st->expected.data, st->expected.len, check.low64 ^ check.high64);
+    st->expected.data[0] = (uint8_t)(w.n >> 8);
+    st->expected.data[1] = (uint8_t)w.n;
+    st->digest = digest(st, &st->check);
+    st->digest_ahead = digest(st, &st->check_ahead);
     return true;
 }
 
@@ -385,14 +407,26 @@ static bool same_value(struct slice a, struct slice b) {
     return !a.data == !b.data && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
 }
 
-enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, uint64_t *loaded) {
+static bool take_news(struct slice row, unsigned at, struct stamp_news *news) {
+    struct slice value;
+    uint32_t process;
+    unsigned n = get_u16(row.data);
+    if (!msg_row_column(row.data, row.len, at, &value) || !proof_read_time(value, &news->loaded) ||
+        !msg_row_column(row.data, row.len, at + 1, &value) || !value.data ||
+        !take_number(&value, 0, &process))
+        return false;
+    news->process = process;
+    return n == at + N_NEWS || msg_row_column(row.data, row.len, at + N_NEWS, &news->facts);
+}
+
+enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news) {
     struct slice got, wanted;
     bool shadowed = false;
-    unsigned n = get_u16(st->expected.data);
-    *loaded = 0;
-    if (row.len < 2 || get_u16(row.data) != n)
+    unsigned n = get_u16(st->expected.data), has = row.len < 2 ? 0 : get_u16(row.data);
+    *news = (struct stamp_news){0};
+    if (has != n + N_NEWS && has != n + N_NEWS + 1)
         return STAMP_CHANGED;
-    for (unsigned i = 0; i + 1 < n; i++) {
+    for (unsigned i = 0; i < n; i++) {
         if (!msg_row_column(row.data, row.len, i, &got) ||
             !msg_row_column(st->expected.data, st->expected.len, i, &wanted))
             return STAMP_CHANGED;
@@ -402,7 +436,7 @@ enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, uint64_
             return STAMP_CHANGED;
         shadowed = true;
     }
-    if (!msg_row_column(row.data, row.len, n - 1, &got) || !proof_read_time(got, loaded))
+    if (!take_news(row, n, news))
         return STAMP_CHANGED;
     return shadowed ? STAMP_SHADOWED : STAMP_SAME;
 }

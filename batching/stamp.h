@@ -23,10 +23,18 @@
 #include "protocol/message.h"
 
 struct stamp {
-    struct buf check;     // SQL
-    struct buf expected;  // DataRow body of its one row, in text, but for the last column
-    uint16_t n_relations; // columns 1 to n_relations are their OIDs
-    XXH128_hash_t digest; // of `check` and `expected`; names the prepared statement
+    struct buf check;       // SQL
+    struct buf check_ahead; // the same with the facts about the database as the last column, see facts.h
+    struct buf expected;    // DataRow body of its one row, in text, without the columns of stamp_news
+    uint16_t n_relations;   // columns 1 to n_relations are their OIDs
+    XXH128_hash_t digest, digest_ahead; // of `expected` and either check; name the prepared statements
+};
+
+// What the check tells besides, in columns behind those that are expected.
+struct stamp_news {
+    uint64_t loaded;    // when the server process has read its configuration, as proof_read_time() has it
+    uint32_t process;   // pg_backend_pid()
+    struct slice facts; // the facts' stamp, a slice of the row; NULL data: not asked for
 };
 
 enum stamp_verdict {
@@ -54,8 +62,7 @@ static inline bool stamp_is_taken(const struct stamp *st) {
     return st->expected.len > 0;
 }
 
-// What the check's row (DataRow body, text) says. *loaded: when the server process has read its
-// configuration, as proof_read_time() has it; 0 where the verdict is not STAMP_SAME, maybe.
-enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, uint64_t *loaded);
+// What the check's row (DataRow body, text) says. *news is whole where the verdict is STAMP_SAME.
+enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news);
 
 #endif

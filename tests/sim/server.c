@@ -428,8 +428,11 @@ static void run_stamp(struct server *s, const char *text) {
     } else {
         const char *load = "0000000000000001";
         bool operators = strstr(text, "pg_operator");
-        const char *check[] = {user, table, xmin, operators ? "0" : load, load};
-        put_text_row(s, check, operators ? 5 : 4);
+        char process[16];
+        snprintf(process, sizeof process, "%u", 1 + s->id);
+        const char *with[] = {user, table, xmin, "0", load, process, "1"},
+                   *without[] = {user, table, xmin, load, process, "1"};
+        put_text_row(s, operators ? with : without, operators ? 7 : 6);
     }
 }
 

@@ -545,19 +545,19 @@ Test(batch, columns_must_be_those_seen_before) {
 // A check that says anything else than the stamp fails the batch, whatever rows came before.
 Test(batch, what_was_vetted_must_be_as_it_was) {
     static const struct {
-        const char *row[4]; // user, name, pg_class row, load
+        const char *row[5]; // user, name, pg_class row; when the configuration was read, process
         bool changed, shadowed;
     } cases[] = {
-        {{"10", "16384", "7", "0000000000000005"}, false, false},
-        {{"10", "16384", "7", "0000000000000006"}, false, false},
-        {{"11", "16384", "7", "0000000000000005"}, true, false},
-        {{"10", "16385", "7", "0000000000000005"}, true, true},
-        {{"10", NULL, "7", "0000000000000005"}, true, true},
-        {{"10", "16384", "8", "0000000000000005"}, true, false},
-        {{"10", "16385", "8", "0000000000000005"}, true, false},
-        {{"10", "16384", NULL, "0000000000000005"}, true, false},
-        {{NULL, "16384", "7", "0000000000000005"}, true, false},
-        {{"10", "16384", "", "0000000000000005"}, true, false},
+        {{"10", "16384", "7", "0000000000000005", "77"}, false, false},
+        {{"10", "16384", "7", "0000000000000006", "78"}, false, false},
+        {{"11", "16384", "7", "0000000000000005", "77"}, true, false},
+        {{"10", "16385", "7", "0000000000000005", "77"}, true, true},
+        {{"10", NULL, "7", "0000000000000005", "77"}, true, true},
+        {{"10", "16384", "8", "0000000000000005", "77"}, true, false},
+        {{"10", "16385", "8", "0000000000000005", "77"}, true, false},
+        {{"10", "16384", NULL, "0000000000000005", "77"}, true, false},
+        {{NULL, "16384", "7", "0000000000000005", "77"}, true, false},
+        {{"10", "16384", "", "0000000000000005", "77"}, true, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
@@ -568,7 +568,7 @@ Test(batch, what_was_vetted_must_be_as_it_was) {
         feed(&f, "31tT2");
         row(&f, "1", "one");
         feed(&f, "C12");
-        put_text_row(&b, cases[i].row, 4);
+        put_text_row(&b, cases[i].row, 5);
         feed_bytes(&f, &b);
         cr_assert(feed(&f, "CZ"));
         cr_assert_eq(f.batch->failed, cases[i].changed, "case %zu", i);

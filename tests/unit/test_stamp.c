@@ -112,7 +112,7 @@ Test(stamp, the_check_expects_what_was_found) {
     for (size_t i = 0; i < sizeof stamps / sizeof *stamps; i++) {
         struct fixture f;
         struct slice value;
-        uint64_t loaded;
+        struct stamp_news news;
         setup(&f, stamps[i].text);
         bool swapped = f.shape->parsed->n_relations == 2 &&
                        strcmp(f.shape->parsed->relations[0].name, "t") == 0 && stamps[i].answer[1][0] == ':';
@@ -122,7 +122,7 @@ Test(stamp, the_check_expects_what_was_found) {
             answer[1] = "16384:7,:";
         cr_assert(stamp_take(&f.stamp, f.shape, row(&f, answer, 5), stamps[i].plain), "%zu", i);
         cr_assert(strstr(text_of(&f.stamp.check), stamps[i].check), "%zu: %s", i, text_of(&f.stamp.check));
-        unsigned n = get_u16(f.stamp.expected.data) - 1u;
+        unsigned n = get_u16(f.stamp.expected.data);
         for (unsigned at = 0; at < n && !swapped; at++) {
             const char *wanted = stamps[i].expected[at];
             cr_assert(msg_row_column(f.stamp.expected.data, f.stamp.expected.len, at, &value));
@@ -130,12 +130,15 @@ Test(stamp, the_check_expects_what_was_found) {
             cr_assert(!wanted || slice_is(value, wanted, strlen(wanted)), "%zu, column %u", i, at);
         }
         buf_reset(&f.row); // that row fits
-        buf_put(&f.row, f.stamp.expected.data, f.stamp.expected.len);
+        buf_put_u16(&f.row, (uint16_t)(n + 2));
+        buf_put(&f.row, f.stamp.expected.data + 2, f.stamp.expected.len - 2);
         buf_put_u32(&f.row, 16);
         buf_put_text(&f.row, "00000000000000ff");
-        cr_assert_eq(stamp_judge(&f.stamp, (struct slice){f.row.data, f.row.len}, &loaded), STAMP_SAME, "%zu",
+        buf_put_u32(&f.row, 2);
+        buf_put_text(&f.row, "77");
+        cr_assert_eq(stamp_judge(&f.stamp, (struct slice){f.row.data, f.row.len}, &news), STAMP_SAME, "%zu",
                      i);
-        cr_assert_eq(loaded, 255);
+        cr_assert(news.loaded == 255 && news.process == 77 && !news.facts.data);
         teardown(&f);
     }
 }
@@ -170,25 +173,28 @@ Test(stamp, without_an_answer_there_is_no_stamp) {
 // Every cut and every changed byte of the right row is another one.
 Test(stamp, anything_else_is_a_change) {
     struct fixture f;
-    uint64_t loaded;
+    struct stamp_news news;
     uint8_t bytes[100];
     setup(&f, LOOKUP);
     cr_assert(stamp_take(&f.stamp, f.shape, row(&f, stamps[0].answer, 5), true));
     size_t len = f.stamp.expected.len;
     memcpy(bytes, f.stamp.expected.data, len);
+    bytes[1] += 2;
     memcpy(bytes + len,
            "\0\0\0\x10"
-           "0000000000000005",
-           20);
-    for (size_t cut = 0; cut < len + 20; cut++)
-        cr_assert_neq(stamp_judge(&f.stamp, (struct slice){bytes, cut}, &loaded), STAMP_SAME, "cut at %zu",
+           "0000000000000005"
+           "\0\0\0\2"
+           "77",
+           26);
+    for (size_t cut = 0; cut < len + 26; cut++)
+        cr_assert_neq(stamp_judge(&f.stamp, (struct slice){bytes, cut}, &news), STAMP_SAME, "cut at %zu",
                       cut);
     for (size_t at = 0; at < len; at++) {
-        bytes[at] ^= 1;
-        cr_assert_neq(stamp_judge(&f.stamp, (struct slice){bytes, len + 20}, &loaded), STAMP_SAME, "byte %zu",
+        bytes[at] ^= 4; // one that makes no other number of columns right
+        cr_assert_neq(stamp_judge(&f.stamp, (struct slice){bytes, len + 26}, &news), STAMP_SAME, "byte %zu",
                       at);
-        bytes[at] ^= 1;
+        bytes[at] ^= 4;
     }
-    cr_assert_eq(stamp_judge(&f.stamp, (struct slice){bytes, len + 20}, &loaded), STAMP_SAME);
+    cr_assert_eq(stamp_judge(&f.stamp, (struct slice){bytes, len + 26}, &news), STAMP_SAME);
     teardown(&f);
 }
