@@ -67,6 +67,26 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     }
 }
 
+// The server answers an error at once, not only at the Sync: a unit waits here for its rest only as long as
+// the server is known to accept what is there.
+static bool may_wait_for_rest(struct session *s, const struct unit *u) {
+    enum reason why;
+    if (!u->has_parse && !u->bind.statement.data)
+        return true; // the first message is not whole
+    if (!u->has_parse) {
+        const struct statement *st = session_statement(s, u->bind.statement);
+        return st && st->confirmed && st->shape && st->shape->reason == REASON_NONE;
+    }
+    if (s->no_scan || session_text_is_pending(s))
+        return false;
+    struct shape *shape =
+        shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
+    if (shape && s->last && s->last->shape == shape)
+        return true; // its likes are under way, and are answered first
+    struct group *g = shape && shape->reason == REASON_NONE ? session_read_group(s, shape) : NULL;
+    return g && g->generation == s->engine->generation && (g->parses || g->state == GROUP_READY);
+}
+
 // Decides about the unit at the front, of which the first message's header is there.
 static enum take take_unit(struct feed *f, size_t *size) {
     struct session *s = f->s;
@@ -84,7 +104,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
         enum unit_result r =
             unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);
         why = u.why;
-        if (r == UNIT_PARTIAL && !s->n_forward && !s->ending) {
+        if (r == UNIT_PARTIAL && !s->n_forward && !s->ending && may_wait_for_rest(s, &u)) {
             if (!s->partial_since)
                 s->partial_since = s->engine->now;
             return TAKE_WAIT;

@@ -894,6 +894,26 @@ Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
     }
 }
 
+// PostgreSQL answers an error at once. What it may still refuse does not wait here for the rest of its unit.
+Test(session, an_error_does_not_wait_for_a_sync) {
+    static const char *const texts[] = {"SELECT a FROM t WHERE id = $1", "SELEC", "SELECT now()",
+                                        "UPDATE t SET a = $1"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture f;
+        setup(&f, false);
+        parse(&f, texts[i]);
+        bind(&f, "5");
+        say(&f);
+        cr_expect_str_eq(types_of(&f.to_server), "PBE", "%s", texts[i]);
+        reply(&f, "E");
+        cr_expect_str_eq(types_of(&f.to_client), "E", "%s", texts[i]);
+        sync(&f);
+        say(&f);
+        reply(&f, "Z");
+        teardown(&f);
+    }
+}
+
 Test(session, a_lost_connection_ends_its_writes) {
     struct fixture f;
     setup(&f, false);
