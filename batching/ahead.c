@@ -411,8 +411,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
 static bool may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
            !session_only_forwards(s) && !s->cancelling && !s->cancel_pending && !s->in_unit &&
-           !s->n_forward && !s->repair_due && !s->server_skip && s->owed.n < SESSION_MAX_OWED / 2 &&
-           (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
+           !s->n_forward && !s->repair_due && !s->gives && !s->server_skip &&
+           s->owed.n < SESSION_MAX_OWED / 2 && (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
 }
 
 bool ahead_may_be_apart(const struct session *s) {

@@ -517,6 +517,7 @@ static bool still_current(const struct batch *b) {
 }
 
 bool batch_feed(struct batch *b, const struct frame *f) {
+    b->news.facts = (struct slice){0};
     if (!b->failed && !still_current(b))
         fail(b, "definitions changed");
     if (f->type == B_READY_FOR_QUERY) {
@@ -524,7 +525,6 @@ bool batch_feed(struct batch *b, const struct frame *f) {
             fail(b, "the answer is incomplete");
         return true;
     }
-    b->news.facts = (struct slice){0};
     if (!b->failed)
         advance(b, f);
     return false;

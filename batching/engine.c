@@ -417,22 +417,30 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trust
         engine_answer(e, b, l, b->member_key[i]);
 }
 
+// What it was vetted by is no longer so. A transaction that sees one snapshot sees the catalogue as it was:
+// it says nothing about what others may believe.
+static void note_changed(struct engine *e, struct batch *b) {
+    if (b->snapshot)
+        return;
+    if (b->shadowed)
+        engine_names_shadowed(e);
+    group_forget(b->group);
+}
+
 // A batch that failed may have been right to (a table that is gone, a right withdrawn): the catalogue is
 // asked again, and a group that fails again and again is left alone for a while.
 static void note_failure(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     e->counters.failed++;
     e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
+    if (b->changed) { // it is no fault of the statement's
+        note_changed(e, b);
+        return;
+    }
     if (!b->sent || b->late)
         return; // it says nothing about the statement
     if (b->oversized) {
         guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
-        return;
-    }
-    if (b->changed) { // it is no fault of the statement's
-        if (b->shadowed)
-            engine_names_shadowed(e);
-        group_forget(g);
         return;
     }
     // One that was loaded ahead runs behind a lookup that may have failed, or been cancelled, and taken it

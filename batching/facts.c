@@ -283,6 +283,13 @@ void facts_answered(struct facts *f, uint64_t now, bool ok) {
     memcpy(f->stamp, f->asking.stamp, sizeof f->stamp);
 }
 
+// What is known is as good as before.
+void facts_lost(struct facts *f, uint64_t now) {
+    f->asking.on = false;
+    f->next = now + PAUSE_FAILED;
+    set_free(&f->asking.set);
+}
+
 void facts_check_stamp(struct facts *f, struct slice value) {
     size_t len = strcspn(f->stamp, "|");
     if (f->known && !slice_is(value, f->stamp, len))

@@ -62,6 +62,7 @@ bool facts_ask(struct facts *f, uint64_t now, uint64_t generation, uint64_t max_
     __attribute__((warn_unused_result));
 void facts_row(struct facts *f, struct slice row);           // DataRow's body
 void facts_next(struct facts *f);                            // CommandComplete
+void facts_lost(struct facts *f, uint64_t now);              // the connection was lost
 void facts_answered(struct facts *f, uint64_t now, bool ok); // ReadyForQuery, or the connection was lost
 
 // May be believed now?

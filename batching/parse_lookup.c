@@ -727,7 +727,8 @@ static bool in_form(const struct lookup *l, const PgQuery__SelectStmt *s) {
            !s->n_window_clause && !s->n_sort_clause && !s->limit_count && !s->limit_offset;
 }
 
-static const char *const plain_aggregates[] = {"count", "min", "max", "bool_and", "bool_or", "every", NULL};
+// Not min and max: of equal values that are written differently (1.0 and 1.00) the plan says which it is.
+static const char *const plain_aggregates[] = {"count", "bool_and", "bool_or", "every", NULL};
 
 static bool is_plain_aggregate(const Node *target) {
     const Node *n = target->node_case == PG_QUERY__NODE__NODE_RES_TARGET ? target->res_target->val : NULL;

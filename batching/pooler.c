@@ -35,10 +35,11 @@ void session_server(struct session *s, struct slice address, uint32_t pid) {
 }
 
 // Another session that is still there was answered by the same process. (One that is leaving may have given
-// it back.)
+// it back. Two that were logged in by a process of this number are at two servers behind one address.)
 static bool is_anothers(const struct session *s, uint32_t pid) {
     for (const struct session *o = s->engine->sessions; o; o = o->next)
-        if (o != s && o->server == s->server && o->process == pid && !o->terminating && !o->server_gone)
+        if (o != s && o->server == s->server && o->process == pid && !o->terminating && !o->server_gone &&
+            (s->login_process != pid || o->login_process != pid))
             return true;
     return false;
 }

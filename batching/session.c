@@ -50,7 +50,7 @@ static void owed_release(struct session *s, struct owed *o) {
     }
     s->engine->proving -= o->kind == OWED_PROOF;
     if (o->kind == OWED_FACTS)
-        facts_answered(&s->database->facts, s->engine->now, false);
+        facts_lost(&s->database->facts, s->engine->now);
     if (o->kind == OWED_VET || o->kind == OWED_READ_VET) {
         o->of.group->state = GROUP_NEW;
         await_verdict_given(s->engine, o->of.group);
@@ -890,6 +890,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     }
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame_prepared;
+    b->snapshot = session_snapshot_is_fixed(s);
     p.statement = prepare(s, b->group->statement, &p);
     p.stamp = prepare(s, batch_stamp(b), &p);
     buf_reset(&e->request);

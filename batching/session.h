@@ -139,7 +139,7 @@ struct learning {
 #define SESSION_MAX_OWED      1024
 #define SESSION_MAX_EXPECTED  2048 // beyond it the client waits; four times as many there may be
 #define SESSION_MAX_PIPELINE  400  // lookups in one unit
-#define SESSION_MAX_PREPARED  64
+#define SESSION_MAX_PREPARED  192  // of a shape up to three: the statement, its check, that of rows held
 #define SESSION_MAX_LAZY      256
 #define SESSION_MAX_LAZY_NAME 63 // bytes; of longer names the server sees as many
 

@@ -154,6 +154,8 @@ static void end_vet(struct session *s, struct owed *o) {
         g->state = GROUP_NEW;
         if (o->unwanted && o->error)
             late_verdict(e, g);
+        if (o->kind == OWED_READ_VET && s->txn != 'E')
+            refuse_read(s); // what was let through for its sake runs now
     } else if (o->interrupted) {
         postpone_vet(s, g);
         if (o->kind == OWED_READ_VET)

@@ -31,6 +31,7 @@ from proto import Message, bind, describe, execute, parse, query, unit
 DATABASE = "leak"
 SETTINGS_OF_PGFOLD = {"batching.never_slower": "off"}
 KEYS, EPOCH = 12, 24
+STORM_DATABASE, STORM_ROLES = "storm", ["storm_a", "storm_b", "storm_c", "storm_group"]
 SETUP = """
 CREATE SCHEMA s1; CREATE SCHEMA s2;
 CREATE TABLE s1.place (id int PRIMARY KEY, body text); CREATE TABLE s2.place (id int PRIMARY KEY, body text);
@@ -169,6 +170,11 @@ def make_database(pg):
     with pg.admin(DATABASE) as c:
         for statement in SETUP.replace("\\u00fc", "\u00fc").replace("\\u00df", "\u00df").split(";\n"):
             c.sql(statement)
+    with pg.connect(servers.SUPERUSER, "postgres") as c:  # the storm's roles and settings are its own: the others swap theirs
+        for role in STORM_ROLES:
+            c.sql("CREATE ROLE %s LOGIN" % role)
+        c.sql("GRANT storm_group TO storm_a")
+        c.sql("CREATE DATABASE %s TEMPLATE %s" % (STORM_DATABASE, DATABASE))
 
 
 class Failure(AssertionError):
@@ -536,20 +542,21 @@ STORM_SETUP = """
 CREATE TABLE own (id int, tenant text, body text, PRIMARY KEY (id, tenant)); CREATE POLICY mine ON own USING (tenant IN ('*', current_setting('app.tenant', true)));
 CREATE TABLE kept (id int PRIMARY KEY, tenant text, body text); CREATE TABLE shelf (id int, tenant text, body text, PRIMARY KEY (id, tenant)); CREATE TABLE shelf_of_roles (id int, tenant text, body text, PRIMARY KEY (id, tenant));
 INSERT INTO own SELECT i, '*', '* ' || i FROM generate_series(1, 12) i; INSERT INTO kept SELECT * FROM own; INSERT INTO shelf SELECT * FROM own;
-INSERT INTO shelf_of_roles SELECT i, t, t || ' ' || i FROM generate_series(1, 12) i, unnest(ARRAY['leak_a', 'leak_b', 'leak_group']) t;
+INSERT INTO shelf_of_roles SELECT i, t, t || ' ' || i FROM generate_series(1, 12) i, unnest(ARRAY['storm_a', 'storm_b', 'storm_group']) t;
 CREATE POLICY mine ON shelf_of_roles USING (tenant = current_user); ALTER TABLE shelf_of_roles ENABLE ROW LEVEL SECURITY;
-GRANT SELECT ON own, shelf, shelf_of_roles TO PUBLIC; GRANT SELECT ON kept TO leak_a, leak_b, leak_group
+GRANT SELECT ON own, shelf, shelf_of_roles TO PUBLIC; GRANT SELECT ON kept TO storm_a, storm_b, storm_group
 """
+# Who reads `kept` takes its snapshot behind looking at its rights, and REVOKE takes no lock that would keep them together: hence LOCK.
 # Two states of each table, and what leads from one to the other: rows that are for somebody are there while they are guarded.
 TOGGLES = {
     "own": ["ALTER TABLE own ENABLE ROW LEVEL SECURITY; DELETE FROM own; INSERT INTO own SELECT i, t, t || ' ' || i FROM generate_series(1, 12) i, unnest(ARRAY['t1', 't2', 't3']) t",
             "DELETE FROM own; INSERT INTO own SELECT i, '*', '* ' || i FROM generate_series(1, 12) i; ALTER TABLE own DISABLE ROW LEVEL SECURITY"],
-    "kept": ["REVOKE SELECT ON kept FROM leak_b, leak_group; UPDATE kept SET tenant = 'leak_a', body = 'leak_a ' || id", "UPDATE kept SET tenant = '*', body = '* ' || id; GRANT SELECT ON kept TO leak_b, leak_group"],
+    "kept": ["LOCK TABLE kept; REVOKE SELECT ON kept FROM storm_b, storm_group; UPDATE kept SET tenant = 'storm_a', body = 'storm_a ' || id", "UPDATE kept SET tenant = '*', body = '* ' || id; GRANT SELECT ON kept TO storm_b, storm_group"],
     "shelf": ["ALTER TABLE shelf RENAME TO shelf_open; ALTER TABLE shelf_of_roles RENAME TO shelf", "ALTER TABLE shelf RENAME TO shelf_of_roles; ALTER TABLE shelf_open RENAME TO shelf"],
 }
 # What changes nothing of who may see what.
 STIRS = ["ALTER POLICY mine ON own USING (tenant IN ('*', current_setting('app.tenant', true)))", "DROP POLICY mine ON own; CREATE POLICY mine ON own USING (tenant = '*' OR tenant = current_setting('app.tenant', true))",
-         "CREATE POLICY more ON own AS RESTRICTIVE USING (true)", "DROP POLICY IF EXISTS more ON own", "ALTER TABLE own FORCE ROW LEVEL SECURITY", "GRANT SELECT ON own TO leak_c", "REVOKE SELECT ON own FROM leak_c"]
+         "CREATE POLICY more ON own AS RESTRICTIVE USING (true)", "DROP POLICY IF EXISTS more ON own", "ALTER TABLE own FORCE ROW LEVEL SECURITY", "GRANT SELECT ON own TO storm_c", "REVOKE SELECT ON own FROM storm_c"]
 WAYS = {"plainly": lambda sql: "BEGIN; %s; COMMIT" % sql, "in a function": lambda sql: "SELECT public.run_it($_$%s$_$)" % sql, "by EXECUTE": lambda sql: "DO $do$ BEGIN EXECUTE $_$%s$_$; END $do$" % sql}
 TENANTS = {"SET": lambda t: query("SET app.tenant = '%s'" % t), "set_config": lambda t: query("SELECT set_config('app.tenant', '%s', false)" % t),
            "parameters": lambda t: unit("SELECT set_config('app.tenant', $1, false)", [t]), "all by parameters": lambda t: unit("SELECT set_config($1, $2, $3)", ["app.tenant", t, "f"]),
@@ -563,8 +570,8 @@ class Tenant:
 
     def __init__(self, world, number):
         self.world, self.number, self.asked = world, number, []
-        self.user = ["leak_a", "leak_a", "leak_b"][number % 3]
-        self.conn = world.proxy.connect(self.user, DATABASE, timeout=60)
+        self.user = ["storm_a", "storm_a", "storm_b"][number % 3]
+        self.conn = world.proxy.connect(self.user, STORM_DATABASE, timeout=60)
         self.role, self.tenant, self.history = self.user, None, []
         self.become()
 
@@ -573,11 +580,16 @@ class Tenant:
         if rng.random() < 0.8:
             way, self.tenant = self.world.way if rng.random() < 0.8 else rng.choice(list(TENANTS)), rng.choice(["t1", "t2", "t3"])
             self.history.append("%s by %s" % (self.tenant, way))
-            self.conn.ask(TENANTS[way](self.tenant))
-        if self.user == "leak_a" and rng.random() < 0.5:
-            way, self.role = rng.choice(list(ROLE_WAYS)), rng.choice(["leak_a", "leak_group"])
+            self.said(self.conn.ask(TENANTS[way](self.tenant)))
+        if self.user == "storm_a" and rng.random() < 0.5:
+            way, self.role = rng.choice(list(ROLE_WAYS)), rng.choice(["storm_a", "storm_group"])
             self.history.append("role %s by %s" % (self.role, way))
-            self.conn.ask(query(ROLE_WAYS[way] % self.role))
+            self.said(self.conn.ask(query(ROLE_WAYS[way] % self.role)))
+
+    def said(self, got):
+        if proto.errors(got):
+            raise Failure("seed %d, turn %d: session %d cannot become what it shall: %r\n  %s" % (
+                self.world.seed, self.world.turn, self.number, proto.errors(got), "; ".join(self.history[-6:])))
 
     def ask(self, table, extended):
         k = self.world.rng.randint(1, 12)
@@ -593,7 +605,7 @@ class Tenant:
             rows, codes = proto.rows(got), [e["C"] for e in proto.errors(got)]
             own = self.tenant if table == "own" else self.role
             allowed = [["*"], [own] if own else []]
-            if table == "kept" and self.role != "leak_a":
+            if table == "kept" and self.role != "storm_a":
                 allowed = [["*"]]
             refused = table == "kept" and codes == ["42501"]
             if not refused and (codes or [r[0].decode() for r in rows] not in allowed or any(r[1] != b"%s %d" % (r[0], k) for r in rows)):
@@ -604,7 +616,7 @@ class Tenant:
 class Storm:
     def __init__(self, pg, proxy, seed, sessions):
         self.pg, self.proxy, self.seed, self.rng, self.turn, self.history, self.state = pg, proxy, seed, random.Random(seed), 0, [], dict.fromkeys(TOGGLES, 0)
-        self.past, self.through = pg.connect(servers.SUPERUSER, DATABASE, timeout=60), proxy.connect(servers.SUPERUSER, DATABASE, timeout=60)
+        self.past, self.through = pg.connect(servers.SUPERUSER, STORM_DATABASE, timeout=60), proxy.connect(servers.SUPERUSER, STORM_DATABASE, timeout=60)
         self.way = self.rng.choice(list(TENANTS))
         self.sessions = [Tenant(self, i) for i in range(sessions)]
 
@@ -659,7 +671,7 @@ class Storm:
 
 def storm(pg, proxy, seed, seconds, sessions, turns=None):
     """In a database of its own. Raises Failure. Returns the number of turns."""
-    with pg.admin(DATABASE) as c:
+    with pg.admin(STORM_DATABASE) as c:
         for statement in ["DROP TABLE IF EXISTS own, kept, shelf, shelf_of_roles, shelf_open"] + STORM_SETUP.strip().split(";\n"):
             c.sql(statement)
     world = Storm(pg, proxy, seed, sessions)

@@ -76,7 +76,7 @@ def test_a_vetting_is_small(large, what):
     where = "host=127.0.0.1 port=%d user=postgres dbname=postgres" % large.port
     subprocess.run([conftest.BINARY, "explain", "--server", where], input=SHAPES[what], text=True, check=True, timeout=60, stdout=subprocess.DEVNULL)
     log = log_of(large, at)
-    sql = re.findall(r"execute pgfold_vet: (WITH RECURSIVE .*)", log)[-1]
+    sql = re.findall(r"pgfold_portal: (WITH RECURSIVE .*)", log)[-1]
     with large.admin("postgres") as c:
         for setting in ("SELECT 1", "SET enable_seqscan = off"):
             c.sql(setting)
@@ -107,7 +107,7 @@ def test_as_it_is_sent(large, start_pgfold, begin):
         if begin:
             c.sql("COMMIT")
     log = log_of(large, at)
-    assert re.search(r"execute pgfold_vet: WITH RECURSIVE r ", log)
+    assert re.search(r"execute [^ ]*/?pgfold_portal: WITH RECURSIVE r ", log)
     facts = re.findall(r"; (WITH RECURSIVE f AS .*)", log)
     assert facts, "the database was not asked for"
     with large.admin("postgres") as c:

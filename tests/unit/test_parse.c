@@ -680,7 +680,8 @@ Test(parse, keys) {
          "$1:1:\"x\".\"id\"::2R"},
         // Comparisons' values, where there is one row
         {"SELECT count(*) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1T"},
-        {"SELECT min(b), max(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1T"},
+        {"SELECT min(b), max(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT"},
+        {"SELECT count(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1T"},
         {"SELECT count(*) FROM t WHERE a = $1 AND b <> $1", "$1:0:\"a\"::2RT"},
         {"SELECT count(*) FROM t WHERE a = $1 AND b > $2 AND c BETWEEN $2 AND $3", "$1:0:\"a\"::1RT"},
         {"SELECT count(*) FROM t WHERE b > $1", ""},
