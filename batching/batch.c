@@ -302,13 +302,13 @@ static void write_statement(struct batch *b, struct buf *out) {
 }
 
 XXH128_hash_t batch_stamp(const struct batch *b) {
-    const struct stamp *st = &b->group->stamp;
+    const struct stamp *st = b->group->stamp;
     return b->ahead.home ? st->digest_ahead : st->digest;
 }
 
 static void write_stamp(struct batch *b, struct buf *out) {
     char name[GROUP_NAME_SIZE];
-    const struct stamp *st = &b->group->stamp;
+    const struct stamp *st = b->group->stamp;
     const struct buf *check = b->ahead.home ? &st->check_ahead : &st->check;
     struct slice statement = statement_name(b->stamp, name);
     if (b->stamp_parse)
@@ -443,7 +443,7 @@ static bool takes_frame(struct batch *b, uint8_t type) {
 
 // What the check says of the catalogue behind the statement was true before it, too.
 static void take_stamp(struct batch *b, const struct frame *f) {
-    switch (stamp_judge(&b->group->stamp, (struct slice){f->body, f->body_len}, &b->news)) {
+    switch (stamp_judge(b->group->stamp, (struct slice){f->body, f->body_len}, &b->news)) {
     case STAMP_SAME:
         b->stamped = true;
         return;

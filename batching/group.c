@@ -20,7 +20,7 @@ static void group_free(struct group *g, struct identity_table *identities) {
     shape_unref(g->shape);
     identity_unref(identities, g->identity);
     buf_free(&g->text);
-    stamp_free(&g->stamp);
+    stamp_unref(g->stamp);
     buf_free(&g->row_description);
     buf_free(&g->parameters);
     free(g->cache_key);
@@ -117,7 +117,6 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
         if (keys >> at & 1)
             g->parts[g->n_parts++].key = at;
     g->text = buf_make((size_t)1 << 20);
-    stamp_init(&g->stamp);
     g->row_description = buf_make((size_t)1 << 20);
     g->parameters = buf_make((size_t)1 << 10);
     HASH_ADD_KEYPTR(hh, t->table, g->cache_key, g->cache_key_len, g);
@@ -297,7 +296,7 @@ static XXH128_hash_t statement_digest(struct group *g) {
     size_t text_len = g->text.len;
     buf_put_u64(&g->text, g->identity->id);
     buf_put_u64(&g->text, g->generation);
-    buf_put(&g->text, &g->stamp.digest, sizeof g->stamp.digest);
+    buf_put(&g->text, &g->stamp->digest, sizeof g->stamp->digest);
     for (unsigned i = 0; i < g->n_params; i++)
         buf_put_u32(&g->text, g->params[i]);
     XXH128_hash_t h = XXH3_128bits(g->text.data, g->text.len);
@@ -437,13 +436,27 @@ static bool in_form_fits(const struct group *g, const struct vet_result *r) {
 }
 
 // What the folded statement will be checked by. An operator of a user's is not taken for that of a plain
-// type.
-static bool take_stamp(struct group *g, const struct vetting *v) {
+// type. It is made once for all groups that share what vetting has found.
+static bool take_stamp(struct group *g, struct vetting *v) {
     bool plain = g->form == FORM_IN && g->shape->parsed->n_operators == 1;
-    return stamp_take(&g->stamp, g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain);
+    if (!v->made)
+        v->made = stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain);
+    stamp_unref(g->stamp);
+    g->stamp = v->made ? stamp_ref(v->made) : NULL;
+    return g->stamp;
 }
 
-static const char *judge(struct group *g, const struct vetting *v) {
+static XXH128_hash_t types_hash(const struct vetting *v) {
+    struct buf b = buf_make(2 + 4 * SHAPE_MAX_VALUES);
+    buf_put_u16(&b, (uint16_t)v->n_params);
+    for (unsigned i = 0; i < v->n_params; i++)
+        buf_put_u32(&b, v->params[i]);
+    XXH128_hash_t h = b.failed ? (XXH128_hash_t){0} : XXH3_128bits(b.data, b.len);
+    buf_free(&b);
+    return h;
+}
+
+static const char *judge(struct group *g, struct vetting *v) {
     static const char not_written[] = "the folded statement could not be written";
     if (!v->catalogue.answered)
         return "the catalogue could not be asked";
@@ -461,6 +474,7 @@ static const char *judge(struct group *g, const struct vetting *v) {
     g->column_type = v->catalogue.key_type;
     if (!take_stamp(g, v))
         return "the catalogue did not tell what its tables are";
+    g->types_hash = types_hash(v);
     buf_reset(&g->text);
     if (!take_columns(g, v) || !rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text))
         return not_written;
@@ -481,8 +495,7 @@ static void take_facts(struct group *g, const struct vet_result *r) {
     g->writers = write_set_copy(&r->writers);
 }
 
-static const char *take_vetting(struct group *g, const struct vetting *v, uint64_t vetted_at,
-                                uint64_t generation) {
+static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vetted_at, uint64_t generation) {
     g->vetted_at = vetted_at;
     g->generation = generation;
     buf_reset(&g->row_description);

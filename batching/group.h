@@ -65,7 +65,8 @@ struct group {
     uint32_t params[SHAPE_MAX_VALUES]; // READY: their types
     XXH128_hash_t statement;           // READY: names the prepared statement, see statement_digest
     struct buf text;                   // READY: the folded statement
-    struct stamp stamp;                // READY: what that rests on
+    struct stamp *stamp;               // READY: what that rests on; a reference
+    XXH128_hash_t types_hash;          // READY: of the ParameterDescription of the original
     struct buf row_description;        // READY: RowDescription's body of the original, format codes 0
     XXH128_hash_t row_hash;            // of row_description, without format codes
     uint64_t source;                   // the same as trail.h has it; 0: not asked for yet

@@ -29,8 +29,7 @@
     X(UNKNOWN_STATEMENT, "unknown_statement", "the prepared statement is not known")                         \
     X(NOT_DESCRIBED, "not_described", "the prepared statement's result columns were not seen yet")           \
     X(CHANGED_RESULT, "changed_result", "the prepared statement's result columns differ from the batch's")   \
-    X(NAME_MOVED, "name_moved",                                                                              \
-      "a table's name has come to mean another one since the statement was prepared")                        \
+    X(NAME_MOVED, "name_moved", "what its names mean has changed since the statement was prepared")          \
     X(TRANSACTION, "transaction", "the transaction has done, or may have done, more than read")              \
     X(ISOLATION, "isolation", "the transaction is not READ COMMITTED, or not known to be")                   \
     X(BEHIND_FORWARD, "behind_forward", "the session still waits for the answer to a forwarded statement")   \

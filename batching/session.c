@@ -333,6 +333,7 @@ struct statement *session_statement(struct session *s, struct slice name) {
 
 // Takes over the caller's reference.
 void session_put_statement(struct session *s, struct statement *st) {
+    st->meaning = s->meaning;
     if (!st->name[0]) {
         session_drop_unnamed(s);
         s->unnamed = st;

@@ -110,7 +110,10 @@ struct statement {
     XXH128_hash_t parameters_hash; // parameters_described: of its ParameterDescription
     struct trail_columns *columns; // described, while lookahead is on: owned
     uint64_t generation;           // of the definitions when it was parsed
-    unsigned refs;                 // the table's (or the session's) and those of awaited replies
+    uint64_t meaning;              // the session's then
+    bool typed;                    // it was folded with parameters of these types:
+    XXH128_hash_t types;
+    unsigned refs; // the table's (or the session's) and those of awaited replies
     char name[];
 };
 
@@ -206,6 +209,7 @@ struct session {
     uint64_t late_due;  // engine time: the first of them is late, and this is when it counts; 0: none
     unsigned n_forward; // FORWARD entries in it
     uint64_t n_replies; // entries that have left it
+    uint64_t meaning;   // counts statements that may change what names mean
     struct pending_changes changes;
     struct lookup *first, *last;
     unsigned n_lookups;

@@ -40,6 +40,7 @@ void session_note_change(struct session *s, struct owed *o, enum statement_kind 
         s->changes.text = answered;
     if (meaning)
         s->changes.meaning = answered;
+    s->meaning += meaning;
     if (meaning && o->effect)
         s->changes.effect = answered;
     if (kind != STATEMENT_SET_LOCAL)

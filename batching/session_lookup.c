@@ -165,6 +165,30 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
     return true;
 }
 
+static bool declares_all(const struct shape *s) {
+    bool all = s->n_types == (unsigned)s->parsed->n_params;
+    for (unsigned i = 0; i < s->n_types; i++)
+        all &= s->types[i] != 0;
+    return all;
+}
+
+// A prepared statement keeps the parameters' types that the server gave it when it was parsed. They must be
+// those that the folded statement declares: names may have meant other tables then, and columns had other
+// types.
+static bool types_fit(const struct candidate *c) {
+    struct statement *st = c->statement;
+    XXH128_hash_t now = c->group->types_hash;
+    if (c->simple || c->unit->has_parse || !st || c->group->state != GROUP_READY || declares_all(c->shape))
+        return true;
+    if (st->parameters_described)
+        return XXH128_isEqual(st->parameters_hash, now);
+    if (!st->typed) {
+        st->typed = st->meaning == c->s->meaning;
+        st->types = now;
+    }
+    return st->typed && XXH128_isEqual(st->types, now);
+}
+
 // Everything that a lookup must be; the order is that of cost.
 static enum reason judge(struct candidate *c) {
     struct session *s = c->s;
@@ -189,6 +213,8 @@ static enum reason judge(struct candidate *c) {
     group_refresh(s->engine, c->group);
     if (c->group->state == GROUP_REFUSED)
         return REASON_VET_REFUSED;
+    if (!types_fit(c))
+        return REASON_NAME_MOVED;
     return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;
 }
 

@@ -22,17 +22,23 @@ static const char news_sql[] =
     ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_conf_load_time()), 'hex'), "
     "pg_catalog.pg_backend_pid()";
 #define N_NEWS 2 // columns
+// The server does not plan anew for a new cast.
+static const char casts_sql[] =
+    "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.max(x.oid), ':', "
+    "pg_catalog.max(x.xmin::pg_catalog.text)) FROM pg_catalog.pg_cast x WHERE x.oid >= 16384)";
 
-void stamp_init(struct stamp *st) {
-    *st = (struct stamp){
-        .check = buf_make(MAX_CHECK), .check_ahead = buf_make(MAX_CHECK), .expected = buf_make(MAX_CHECK)};
+struct stamp *stamp_ref(struct stamp *st) {
+    st->refs++;
+    return st;
 }
 
-void stamp_free(struct stamp *st) {
+void stamp_unref(struct stamp *st) {
+    if (!st || --st->refs)
+        return;
     buf_free(&st->check);
     buf_free(&st->check_ahead);
     buf_free(&st->expected);
-    stamp_init(st);
+    free(st);
 }
 
 // ---- the question
@@ -127,7 +133,8 @@ bool stamp_question(const struct shape *s, struct buf *out) {
              "o.oprname = ANY (");
     if (!quote_names(out, p->operators, p->n_operators, next_string))
         return false;
-    buf_put_text(out, "))");
+    buf_put_text(out, ")), ");
+    buf_put_text(out, casts_sql);
     return !out->failed;
 }
 
@@ -308,32 +315,37 @@ static bool put_functions_check(struct writing *w, const struct parsed *p, const
     return true;
 }
 
-static bool put_operators_check(struct writing *w, const struct parsed *p, struct slice n) {
+static bool put_operators_check(struct writing *w, const struct parsed *p, struct slice n,
+                                struct slice casts) {
     struct buf *out = &w->st->check;
     uint32_t number;
-    if (!n.data || !take_number(&n, 0, &number))
+    if (!n.data || !take_number(&n, 0, &number) || !casts.data)
         return false;
     buf_put_text(out,
                  ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace <> 11 AND "
                  "o.oprname = ANY (");
     if (!quote_names(out, p->operators, p->n_operators, next_string))
         return false;
-    buf_put_text(out, "))");
+    buf_put_text(out, ")), ");
     expect_number(w, number);
+    buf_put_text(out, casts_sql);
+    buf_put_u32(&w->st->expected, (uint32_t)casts.len);
+    buf_put(&w->st->expected, casts.data, casts.len);
+    w->n++;
     return true;
 }
 
 // The columns of the answer to the question.
-enum { ANSWER_USER, ANSWER_RELATIONS, ANSWER_ATTRIBUTES, ANSWER_FUNCTIONS, ANSWER_OPERATORS, ANSWER_COLUMNS };
+enum { ANSWER_USER, ANSWER_RELATIONS, ANSWER_ATTRIBUTES, ANSWER_FUNCTIONS, ANSWER_OPERATORS, ANSWER_CASTS };
 
 struct answer {
-    struct slice column[ANSWER_COLUMNS];
+    struct slice column[STAMP_COLUMNS];
     uint32_t user;
     struct objects relations, attributes, functions;
 };
 
 static bool read_answer(struct answer *a, const struct shape *s, struct slice row) {
-    for (unsigned i = 0; i < ANSWER_COLUMNS; i++)
+    for (unsigned i = 0; i < STAMP_COLUMNS; i++)
         if (!msg_row_column(row.data, row.len, i, &a->column[i]))
             return false;
     struct slice user = a->column[ANSWER_USER];
@@ -361,7 +373,7 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
     keep_distinct(&a->relations);
     put_relations_check(w, &a->relations);
     if (!put_attributes_check(w, s, &a->attributes) || !put_functions_check(w, p, &a->functions) ||
-        (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS])))
+        (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
         return false;
     buf_put_text(out, news_sql);
     buf_put(&w->st->check_ahead, out->data, out->failed ? 0 : out->len);
@@ -372,33 +384,38 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
     return a->relations.n > 0 && !out->failed && !w->st->check_ahead.failed && !w->st->expected.failed;
 }
 
-static void reset(struct stamp *st) {
-    buf_reset(&st->check);
-    buf_reset(&st->check_ahead);
-    buf_reset(&st->expected);
-}
-
 static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
     XXH128_hash_t h = XXH3_128bits(check->data, check->len);
     return XXH3_128bits_withSeed(st->expected.data, st->expected.len, h.low64 ^ h.high64);
 }
 
-bool stamp_take(struct stamp *st, const struct shape *s, struct slice row, bool plain) {
+static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool plain) {
     struct answer *a = calloc(1, sizeof *a);
     struct writing w = {.st = st};
-    reset(st);
     buf_put_u16(&st->expected, 0);
     bool ok = a && read_answer(a, s, row) && write_check(&w, s, a, plain);
     free(a);
-    if (!ok) {
-        reset(st);
+    if (!ok)
         return false;
-    }
     st->expected.data[0] = (uint8_t)(w.n >> 8);
     st->expected.data[1] = (uint8_t)w.n;
     st->digest = digest(st, &st->check);
     st->digest_ahead = digest(st, &st->check_ahead);
     return true;
+}
+
+struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain) {
+    struct stamp *st = calloc(1, sizeof *st);
+    if (!st)
+        return NULL;
+    *st = (struct stamp){.refs = 1,
+                         .check = buf_make(MAX_CHECK),
+                         .check_ahead = buf_make(MAX_CHECK),
+                         .expected = buf_make(MAX_CHECK)};
+    if (fill(st, s, row, plain))
+        return st;
+    stamp_unref(st);
+    return NULL;
 }
 
 // ---- the verdict

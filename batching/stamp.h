@@ -23,6 +23,7 @@
 #include "protocol/message.h"
 
 struct stamp {
+    unsigned refs;
     struct buf check;       // SQL
     struct buf check_ahead; // the same with the facts about the database as the last column, see facts.h
     struct buf expected;    // DataRow body of its one row, in text, without the columns of stamp_news
@@ -45,22 +46,18 @@ enum stamp_verdict {
     STAMP_SHADOWED,
 };
 
-#define STAMP_COLUMNS 5 // of the answer to the question
+#define STAMP_COLUMNS 6 // of the answer to the question
 
-void stamp_init(struct stamp *st);
-void stamp_free(struct stamp *st); // leaves an empty one
+struct stamp *stamp_ref(struct stamp *st);
+void stamp_unref(struct stamp *st); // takes NULL
 
 // Appends the question. False: a name cannot be quoted safely, or no memory.
 bool stamp_question(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 
 // Makes the stamp of the answer (DataRow body, text). `plain`: the statement compares nothing but a key of a
-// plain type with =, which no operator of a user's can be taken for. False: the answer is none, or no memory;
-// `st` is empty then.
-bool stamp_take(struct stamp *st, const struct shape *s, struct slice answer, bool plain)
-    __attribute__((warn_unused_result));
-static inline bool stamp_is_taken(const struct stamp *st) {
-    return st->expected.len > 0;
-}
+// plain type with =, which no operator or cast of a user's can be taken for. NULL: the answer is none, or no
+// memory.
+struct stamp *stamp_create(const struct shape *s, struct slice answer, bool plain);
 
 // What the check's row (DataRow body, text) says. *news is whole where the verdict is STAMP_SAME.
 enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news);

@@ -538,7 +538,9 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
 // Their number, and behind it their names; none when there are too many. A write to a table whose name is not
 // plain counts for all tables, see writes.c.
 static const char writer_facts[] =
-    ", CASE WHEN (SELECT pg_catalog.cardinality(w.ids) FROM w) <= 512 THEN (SELECT "
+    ", CASE WHEN (SELECT pg_catalog.cardinality(w.ids) FROM w) <= 512 AND NOT EXISTS (SELECT 1 FROM r WHERE "
+    "r.relhassubclass) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = ANY "
+    "(ARRAY(SELECT r.oid FROM r WHERE r.oid IS NOT NULL))) THEN (SELECT "
     "pg_catalog.concat(pg_catalog.count(z.x), pg_catalog.chr(10), pg_catalog.string_agg(z.x, "
     "pg_catalog.chr(10))) FROM (SELECT "
     "CASE WHEN c.relname ~ '^[ -~]+$' THEN c.relname::pg_catalog.text END "
@@ -729,6 +731,7 @@ void vetting_destroy(struct vetting *v) {
         vet_result_free(&v->catalogue);
         buf_free(&v->row_description);
         buf_free(&v->stamp);
+        stamp_unref(v->made);
     }
     free(v);
 }

@@ -37,6 +37,8 @@ struct vet_result {
     struct write_set writers; // whose writes may change what the statement reads
 };
 
+struct stamp;
+
 // What is asked about a group: the catalogue, and what the server makes of the original statement.
 struct vetting {
     bool failed; // an error came, or a message that was not expected
@@ -45,7 +47,8 @@ struct vetting {
     unsigned n_params;
     uint32_t params[SHAPE_MAX_VALUES]; // OIDs of their types, as the server knows them
     struct buf row_description;        // RowDescription's body, format codes 0
-    struct buf stamp; // the answer to the stamp's question, which comes first: DataRow's body
+    struct buf stamp;   // the answer to the stamp's question, which comes first: DataRow's body
+    struct stamp *made; // of it; a reference, NULL: not yet
 };
 
 struct vetting *vetting_create(void);    // NULL: out of memory

@@ -423,16 +423,16 @@ static void run_stamp(struct server *s, const char *text) {
     snprintf(xmin, sizeof xmin, "%u", 700 + s->db->definitions);
     snprintf(both, sizeof both, "%s:%s", table, xmin);
     if (strstr(text, " question")) {
-        const char *answer[] = {user, both, NULL, NULL, "0"};
-        put_text_row(s, answer, 5);
+        const char *answer[] = {user, both, NULL, NULL, "0", "0::"};
+        put_text_row(s, answer, 6);
     } else {
         const char *load = "0000000000000001";
         bool operators = strstr(text, "pg_operator");
         char process[16];
         snprintf(process, sizeof process, "%u", 1 + s->id);
-        const char *with[] = {user, table, xmin, "0", load, process, "1"},
+        const char *with[] = {user, table, xmin, "0", "0::", load, process, "1"},
                    *without[] = {user, table, xmin, load, process, "1"};
-        put_text_row(s, operators ? with : without, operators ? 7 : 6);
+        put_text_row(s, operators ? with : without, operators ? 8 : 6);
     }
 }
 

@@ -143,7 +143,7 @@ static bool feed(struct fixture *f, const char *types) {
         if (*types == 'Z')
             write_ready(&b, 'I');
         else if (*types == 'S')
-            put_stamp_row(&b, &f->group->stamp);
+            put_stamp_row(&b, f->group->stamp);
         else if (*types == 'C')
             write_select_complete(&b, 0);
         else if (*types == 'E')

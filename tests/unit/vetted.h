@@ -19,7 +19,7 @@ static inline void put_stamp_answer(struct buf *b, int n_relations) {
     for (int i = 0; i < n_relations; i++)
         len += (size_t)snprintf(tables + len, sizeof tables - len, i ? ",%d:7" : "%d:7", 16384 + i);
     buf_reset(b);
-    buf_put_u16(b, 5);
+    buf_put_u16(b, 6);
     buf_put_u32(b, 2);
     buf_put_text(b, "10");
     buf_put_u32(b, (uint32_t)len);
@@ -28,6 +28,8 @@ static inline void put_stamp_answer(struct buf *b, int n_relations) {
     buf_put_u32(b, UINT32_MAX);
     buf_put_u32(b, 1);
     buf_put_text(b, "0");
+    buf_put_u32(b, 3);
+    buf_put_text(b, "0::");
 }
 
 // The row of the check that says that all is as it was: a whole message.
