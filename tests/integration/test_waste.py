@@ -124,7 +124,7 @@ def check(db, proxy, framing, sql, columns, pages=4, **kw):
         counts.append(n)
     assert all(g == got[0] for g in got)
     for n in zip(*counts):
-        assert n[1] <= 1.2 * n[0] + 8, "statements of each page, directly and through pgfold: %s" % counts
+        assert n[1] <= 1.2 * n[0] + 16, "statements of each page, directly and through pgfold: %s" % counts  # each batch is two statements, and each vetting three
     return counts
 
 
@@ -170,7 +170,7 @@ def test_somebody_writes_in_each_turn(db, made, where):
                 n.append(cost(watch, reader.conn))
             reader.close()
             counts.append(n)
-    assert all(b <= 1.2 * a + 8 for a, b in zip(*counts)), counts
+    assert all(b <= 1.2 * a + 16 for a, b in zip(*counts)), counts
 
 
 @pytest.mark.parametrize("framing", ["pgx", "psycopg"])
