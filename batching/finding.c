@@ -33,8 +33,9 @@ static bool add_finding(struct finding_table *t, struct finding *f) {
     return f->hh.tbl;
 }
 
-void finding_put(struct finding_table *t, struct slice key, struct shape *shape, struct vetting *v,
-                 uint64_t vetted_at, uint64_t generation) {
+// One that says nothing yet, in the place of an older one of this key. NULL: out of memory.
+static struct finding *make_finding(struct finding_table *t, struct slice key, uint64_t vetted_at,
+                                    uint64_t generation) {
     struct finding *f;
     HASH_FIND(hh, t->table, key.data, key.len, f);
     if (f)
@@ -42,17 +43,32 @@ void finding_put(struct finding_table *t, struct slice key, struct shape *shape,
     else if (t->n && t->n >= t->max)
         remove_finding(t, t->table);
     f = calloc(1, sizeof *f + key.len);
-    if (f) {
-        memcpy(f->key, key.data, key.len);
-        f->key_len = key.len;
-        f->vetted_at = vetted_at;
-        f->generation = generation;
-    }
-    if (f && add_finding(t, f)) {
-        f->vetting = v;
-        f->shape = shape_ref(shape);
+    if (!f)
+        return NULL;
+    memcpy(f->key, key.data, key.len);
+    f->key_len = key.len;
+    f->vetted_at = vetted_at;
+    f->generation = generation;
+    if (add_finding(t, f))
+        return f;
+    free(f);
+    return NULL;
+}
+
+void finding_put(struct finding_table *t, struct slice key, struct shape *shape, struct vetting *v,
+                 uint64_t vetted_at, uint64_t generation) {
+    struct finding *f = make_finding(t, key, vetted_at, generation);
+    if (!f) {
+        vetting_destroy(v);
         return;
     }
-    free(f);
-    vetting_destroy(v);
+    f->vetting = v;
+    f->shape = shape_ref(shape);
+}
+
+void finding_put_read(struct finding_table *t, struct slice key, bool plain, uint64_t vetted_at,
+                      uint64_t generation) {
+    struct finding *f = make_finding(t, key, vetted_at, generation);
+    if (f)
+        f->plain = plain;
 }

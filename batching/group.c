@@ -535,13 +535,47 @@ const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, u
     return refusal;
 }
 
-// Once vetted, it is vetted itself: a batch that erred may have been right to.
+// All that the verdict about a read depends on: the question's text and whose names it means. Of the
+// statement's text nothing else matters to it. Nothing is prepared for it, so a digest will do.
+static struct slice read_key(struct group_table *t, struct group *g) {
+    if (!g->has_question) {
+        struct buf sql = buf_make((size_t)1 << 20);
+        g->has_question = vet_read_query(g->shape, &sql);
+        if (g->has_question)
+            g->question = XXH3_128bits(sql.data, sql.len);
+        buf_free(&sql);
+    }
+    scratch_start(t, NULL, g->identity, 0);
+    buf_put(&t->scratch, &g->question, sizeof g->question);
+    return (struct slice){t->scratch.data, t->scratch.failed || !g->has_question ? 0 : t->scratch.len};
+}
+
+static void take_verdict(struct group *g, bool plain, uint64_t vetted_at, uint64_t generation) {
+    g->state = plain ? GROUP_READY : GROUP_REFUSED;
+    g->vetted_at = vetted_at;
+    g->generation = generation;
+}
+
+void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
+                       uint64_t generation) {
+    take_verdict(g, plain, now, generation);
+    struct slice key = answered ? read_key(t, g) : (struct slice){0};
+    if (key.len)
+        finding_put_read(&t->findings, key, plain, now, generation);
+}
+
+// Once vetted, a lookup is vetted itself: a batch that erred may have been right to. A read is not doubted.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation) {
-    if (g->state != GROUP_NEW || g->vettings || group_is_read(g))
+    bool read = group_is_read(g);
+    if (g->state != GROUP_NEW || (g->vettings && !read))
         return;
-    struct slice key = finding_key(t, g);
+    struct slice key = read ? read_key(t, g) : finding_key(t, g);
     const struct finding *f = key.len ? finding_get(&t->findings, key) : NULL;
-    if (f && f->generation == generation && f->vetted_at >= oldest)
+    if (!f || f->generation != generation || f->vetted_at < oldest)
+        return;
+    if (read)
+        take_verdict(g, f->plain, f->vetted_at, generation);
+    else
         (void)take_vetting(g, f->vetting, f->vetted_at, generation);
 }
 

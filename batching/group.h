@@ -70,6 +70,8 @@ struct group {
     struct buf row_description;        // READY: RowDescription's body of the original, format codes 0
     XXH128_hash_t row_hash;            // of row_description, without format codes
     uint64_t source;                   // the same as trail.h has it; 0: not asked for yet
+    XXH128_hash_t question;            // of a plain read: digest of what is asked about it
+    bool has_question;                 // it was made
     bool parses;                       // of a plain read: the server has accepted a Parse of it
     bool described;        // of a plain read: row_description and parameters are what it answers to Describe
     struct buf parameters; // of a plain read: ParameterDescription's body
@@ -128,8 +130,14 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__
 // is returned; NULL when READY.
 const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation);
 
-// A new group takes over what was found about another that differs in values alone, unless that was found
-// before `oldest` or under other definitions: it is READY or REFUSED then.
+// The same for a plain read: READY when `plain`. `answered`: the catalogue has said so, and other reads about
+// which the same is asked may take it over.
+void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
+                       uint64_t generation);
+
+// A new group takes over what was found about another that differs in values alone, a plain read what was
+// answered to the same question, unless that was found before `oldest` or under other definitions: it is
+// READY or REFUSED then.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation);
 
 // Reads a lookup's key: raw[i] and keys[i] belong to parts[i]. False: a value is not plainly written, too

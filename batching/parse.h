@@ -57,6 +57,7 @@ struct parsed_relation {
 struct parsed_column {
     char *qualifier; // NULL when not qualified; "*" columns are not listed
     char *name;      // may be a function in attribute notation: t.f and (t).f can mean f(t)
+    bool bare;       // written as its name alone wherever it is, which is never a function
 };
 
 // A cast to a type that is not the server's own is listed under the type's name: it runs a user's function.

@@ -135,7 +135,7 @@ static bool visit_column_ref(struct walk *w, const ProtobufCMessage *m) {
     const PgQuery__ColumnRef *c = (const PgQuery__ColumnRef *)m;
     const char *qualifier, *name = tree_name(c->n_fields, c->fields, &qualifier);
     if (name)
-        builder_column(w->b, qualifier, name);
+        builder_column(w->b, qualifier, name, c->n_fields == 1);
     return false;
 }
 
@@ -144,7 +144,7 @@ static bool visit_indirection(struct walk *w, const ProtobufCMessage *m) {
     const PgQuery__AIndirection *a = (const PgQuery__AIndirection *)m;
     for (size_t i = 0; i < a->n_indirection; i++)
         if (tree_string(a->indirection[i]))
-            builder_column(w->b, NULL, tree_string(a->indirection[i]));
+            builder_column(w->b, NULL, tree_string(a->indirection[i]), false);
     return true;
 }
 

@@ -144,7 +144,7 @@ static bool note_word(struct reader *r) {
     char name[MAX_NAME];
     if (!read_any_name(r, r->at, name))
         return false;
-    builder_column(r->b, NULL, name);
+    builder_column(r->b, NULL, name, false);
     return true;
 }
 

@@ -139,16 +139,17 @@ void builder_cte(struct builder *b, const char *name) {
     }
 }
 
-void builder_column(struct builder *b, const char *qualifier, const char *name) {
+void builder_column(struct builder *b, const char *qualifier, const char *name, bool bare) {
     for (int i = 0; i < b->p.n_columns; i++)
-        if (same(b->p.columns[i].name, name) && same(b->p.columns[i].qualifier, qualifier))
+        if (same(b->p.columns[i].name, name) && same(b->p.columns[i].qualifier, qualifier)) {
+            b->p.columns[i].bare &= bare;
             return;
+        }
     struct parsed_column *list = GROW(b, columns, PARSED_MAX_NAMES);
     if (!list)
         return;
     b->p.columns = list;
-    list[b->p.n_columns++] =
-        (struct parsed_column){.qualifier = text_or_null(b, qualifier), .name = builder_text(b, name)};
+    list[b->p.n_columns++] = (struct parsed_column){text_or_null(b, qualifier), builder_text(b, name), bare};
 }
 
 void builder_function(struct builder *b, const char *schema, const char *name) {

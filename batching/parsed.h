@@ -38,7 +38,7 @@ void *builder_alloc(struct builder *b, size_t size);
 // Each copies the strings. Empty strings are stored as NULL where the field may be NULL.
 void builder_setting(struct builder *b, const char *name, const char *value); // name is folded to lower case
 void builder_relation(struct builder *b, const char *schema, const char *name, const char *alias);
-void builder_column(struct builder *b, const char *qualifier, const char *name);
+void builder_column(struct builder *b, const char *qualifier, const char *name, bool bare);
 void builder_function(struct builder *b, const char *schema, const char *name);
 void builder_operator(struct builder *b, const char *name);
 void builder_label(struct builder *b, const char *name);

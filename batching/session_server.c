@@ -167,8 +167,7 @@ static void end_vet(struct session *s, struct owed *o) {
         if (refusal)
             e->effects->log(e->ctx, REASON_VET_REFUSED, s->id, refusal);
     } else {
-        g->state = o->answer && !o->error ? GROUP_READY : GROUP_REFUSED;
-        g->vetted_at = verdict_time(s);
+        group_read_vetted(&e->groups, g, o->answer && !o->error, !o->error, verdict_time(s), generation);
         if (g->state == GROUP_REFUSED)
             refuse_read(s);
     }

@@ -329,9 +329,26 @@ static bool put_column_facts(struct buf *out, const struct parsed *p) {
     return true;
 }
 
+// Of a plain read none of the names that stand alone: a label that it sorts by is the statement's own, and
+// another one makes no other question.
+static bool put_read_columns(struct buf *out, const struct parsed *p) {
+    const char *comma = "";
+    buf_put_text(out, "ARRAY[");
+    for (int i = 0; i < p->n_columns; i++) {
+        if (p->columns[i].bare)
+            continue;
+        buf_put_text(out, comma);
+        if (!quote_literal(out, p->columns[i].name))
+            return false;
+        comma = ",";
+    }
+    buf_put_text(out, "]::pg_catalog.name[]");
+    return true;
+}
+
 // What is written like a column may be a function: t.f is f(t) where t has no such column. A lookup has no
 // (x).f, where x may be anything; so it would be a function of a row.
-static bool put_column_function_facts(struct buf *out, const struct parsed *p) {
+static bool put_column_function_facts(struct buf *out, const struct parsed *p, bool read) {
     buf_put_text(
         out,
         "EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE (f.pronamespace <> 11 OR f.provolatile = 'v') AND "
@@ -340,7 +357,7 @@ static bool put_column_function_facts(struct buf *out, const struct parsed *p) {
         buf_put_text(out, "(f.provariadic <> 0 OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.oid = "
                           "f.proargtypes[0] AND t.typtype IN ('c', 'p', 'd'))) AND ");
     buf_put_text(out, "f.proname = ANY (");
-    if (!quote_names(out, p->columns, p->n_columns, next_column))
+    if (!(read ? put_read_columns(out, p) : quote_names(out, p->columns, p->n_columns, next_column)))
         return false;
     buf_put_text(out, "))");
     return true;
@@ -569,7 +586,7 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_column_facts(out, p))
         return false;
     buf_put_text(out, ", ");
-    if (!put_column_function_facts(out, p))
+    if (!put_column_function_facts(out, p, false))
         return false;
     buf_put_text(out, ", ");
     if (!put_function_facts(out, p, is_foldable, "f.proretset"))
@@ -808,7 +825,7 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
     if (!put_function_facts(out, p, is_reading, "false"))
         return false;
     buf_put_text(out, " AND NOT ");
-    if (!put_column_function_facts(out, p))
+    if (!put_column_function_facts(out, p, true))
         return false;
     buf_put_text(out, " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
                       "ON f.oid = o.oprcode "

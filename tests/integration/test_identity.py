@@ -176,6 +176,25 @@ def test_output_settings(pg, proxy, folding, lookup):
         ({}, ["SET TIME ZONE INTERVAL '3' HOUR TO MINUTE"]), ({"client_encoding": "LATIN1"}, [])])
 
 
+SETS = {"qualified": "SELECT one.sets_output", "field": "SELECT (one).sets_output", "called": "SELECT s1.sets_output(one)",
+        "label of another's": "SELECT one.sets_output, (SELECT 1 AS sets_output)"}
+
+
+@pytest.mark.parametrize("how", SETS)
+def test_reads_that_set_something(pg, proxy, folding, lookup, how):
+    """In a session that is known, behind a read that does not, each kind in a text of its own: a verdict against one counts for the others,
+    one in favour not for what asks something else."""
+    with pg.admin() as a:
+        a.sql("DROP TABLE IF EXISTS s1.one CASCADE")
+        a.sql("CREATE TABLE s1.one AS SELECT 1 AS n")
+        a.sql("GRANT SELECT ON s1.one TO PUBLIC")
+        a.sql("CREATE FUNCTION s1.sets_output(s1.one) RETURNS text LANGUAGE sql AS $$SELECT set_config('bytea_output', 'escape', false)$$")
+    known = ["SET search_path = s1"] + ["SELECT body FROM s1.place WHERE id = %d" % k for k in (1, 2)]
+    kinds = [({}, known + ["SELECT n AS x0, one.n FROM one"])]
+    kinds += [({}, known + ["SELECT n AS x%d, one.n FROM one" % i, SETS[how] + " AS x%d FROM one" % i]) for i in (1, 2)]
+    mixed(pg, proxy, folding, lookup, "SELECT b FROM s1.stamp WHERE id = %d", "stamp", kinds)
+
+
 def test_constants_are_read_when_they_are_prepared(proxy, folding):
     """A statement keeps what its text meant under the settings of its Parse, also under others later."""
     sql = "SELECT id FROM s1.stamp WHERE id = $1 AND at > '02/01/2024'"  # the second of January, or the first of February

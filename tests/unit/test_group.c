@@ -417,6 +417,88 @@ Test(group, findings_are_bounded) {
     teardown(&f);
 }
 
+static struct group *read_group(struct fixture *f, int session, const char *text) {
+    struct shape_text v;
+    enum reason why;
+    struct shape *s = shape_simple(&f->shapes, text_slice(text), &v, &why);
+    cr_assert(s, "%s", text);
+    return group_for_read(&f->groups, &f->identities, s, identity_of(f, session));
+}
+
+static const struct {
+    const char *first, *second;
+    bool inherits;
+} reads[] = {
+    {"SELECT id, 1 AS x1 FROM k", "SELECT id, 1 AS x2 FROM k", true},
+    {"SELECT id FROM k AS a1 WHERE a1.id = 5", "SELECT id FROM k AS a2 WHERE a2.id = 6", true},
+    {"SELECT id AS x1 FROM k ORDER BY x1", "SELECT g AS x2 FROM k ORDER BY x2", true},
+    {"SELECT id FROM k ORDER BY 1 + g", "SELECT id FROM k ORDER BY 2.5 + g LIMIT 3", true},
+    {"SELECT id FROM k WHERE g IS NULL", "SELECT g, 'a', 'b' FROM k WHERE id IS NULL", true},
+    {"SELECT id FROM k", "SELECT id FROM l", false},
+    {"SELECT id FROM k", "SELECT id FROM s.k", false},
+    {"SELECT id FROM k", "SELECT max(id) FROM k", false},
+    {"SELECT f(id) FROM k", "SELECT g(id) FROM k", false},
+    {"SELECT id + 1 FROM k", "SELECT id - 1 FROM k", false},
+    {"SELECT k.f FROM k", "SELECT k.g FROM k", false},
+    {"SELECT (k).f FROM k", "SELECT (k).g FROM k", false},
+    {"SELECT f FROM k", "SELECT f, (k).f FROM k", false},
+    {"SELECT f FROM k", "SELECT (k).f, f FROM k", false},
+    {"SELECT k.f AS f FROM k ORDER BY f", "SELECT f AS f FROM k ORDER BY f", false},
+};
+
+// A verdict about a read serves all texts about which the same is asked, a bad one too; as long as it serves
+// the read itself, and no other identity.
+Test(group, verdicts_about_reads_serve_other_texts) {
+    for (size_t i = 0; i < 2 * sizeof reads / sizeof *reads; i++) {
+        bool plain = i % 2;
+        const char *second = reads[i / 2].second;
+        struct fixture f;
+        setup(&f, 100);
+        struct group *g = read_group(&f, 0, reads[i / 2].first), *other = read_group(&f, 0, second);
+        cr_assert_neq(g, other);
+        group_read_vetted(&f.groups, g, plain, true, 7, 3);
+        cr_assert_eq(g->state, plain ? GROUP_READY : GROUP_REFUSED);
+        group_inherit(&f.groups, other, 8, 3);
+        cr_assert_eq(other->state, GROUP_NEW, "too old");
+        group_inherit(&f.groups, other, 7, 4);
+        cr_assert_eq(other->state, GROUP_NEW, "other definitions");
+        group_inherit(&f.groups, other, 7, 3);
+        cr_assert_eq(other->state, reads[i / 2].inherits ? g->state : GROUP_NEW, "%s", second);
+        cr_assert(!reads[i / 2].inherits || (other->vetted_at == 7 && other->generation == 3));
+        struct group *stranger = read_group(&f, 1, second);
+        group_inherit(&f.groups, stranger, 7, 3);
+        cr_assert_eq(stranger->state, GROUP_NEW, "another identity");
+        cr_assert_eq(f.groups.findings.n, 1);
+        teardown(&f);
+    }
+}
+
+Test(group, reads_inherit_what_was_answered_last) {
+    struct fixture f;
+    setup(&f, 4);
+    struct group *g = read_group(&f, 0, "SELECT id AS a FROM k"),
+                 *other = read_group(&f, 0, "SELECT id AS b FROM k");
+    group_read_vetted(&f.groups, g, false, false, 7, 3);
+    cr_assert_eq(g->state, GROUP_REFUSED, "the question failed");
+    group_inherit(&f.groups, other, 0, 3);
+    cr_assert_eq(other->state, GROUP_NEW);
+    group_read_vetted(&f.groups, g, true, true, 8, 3);
+    group_inherit(&f.groups, other, 0, 3);
+    cr_assert_eq(other->state, GROUP_READY);
+    group_read_vetted(&f.groups, g, false, true, 9, 3);
+    group_forget(other);
+    group_inherit(&f.groups, other, 0, 3);
+    cr_assert_eq(other->state, GROUP_REFUSED);
+    cr_assert_eq(other->vetted_at, 9);
+    for (int i = 0; i < 40; i++) {
+        char text[80];
+        snprintf(text, sizeof text, "SELECT id FROM k%d", i);
+        group_read_vetted(&f.groups, read_group(&f, 0, text), true, true, 9, 3);
+        cr_assert_leq(f.groups.findings.n, 4);
+    }
+    teardown(&f);
+}
+
 static void feed(struct vetting *v, char type, struct slice body) {
     uint8_t *copy = exact_copy(body.data, body.len);
     struct frame fr = {.type = (uint8_t)type, .body = copy, .body_len = (uint32_t)body.len};
