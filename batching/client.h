@@ -85,6 +85,8 @@ enum inside inside_end(struct feed *f);
 // CopyData and its like, and Sync.
 enum inside inside_copy(struct feed *f, uint8_t type);
 enum inside inside_sync(struct feed *f);
+// What is no data of a COPY's; before the two for Query and Sync.
+enum inside inside_no_data(struct feed *f, uint8_t type);
 
 // ---- session_cursor.c
 

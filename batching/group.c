@@ -304,6 +304,16 @@ static XXH128_hash_t statement_digest(struct group *g) {
     return h;
 }
 
+bool group_is_statement_name(struct slice name) {
+    size_t n = strlen("pgfold_");
+    if (name.len != n + 32 || memcmp(name.data, "pgfold_", n) != 0)
+        return false;
+    for (; n < name.len; n++)
+        if (!memchr("0123456789abcdef", name.data[n], 16))
+            return false;
+    return true;
+}
+
 void group_statement_name(XXH128_hash_t statement, char *name) {
     snprintf(name, GROUP_NAME_SIZE, "pgfold_%016llx%016llx", (unsigned long long)statement.high64,
              (unsigned long long)statement.low64);

@@ -157,6 +157,7 @@ uint16_t group_array_format(const struct group_part *part);
 // Describe of the statement behind it.
 #define GROUP_NAME_SIZE 48
 void group_statement_name(XXH128_hash_t statement, char *name);
+bool group_is_statement_name(struct slice name); // it may be one of these
 void group_write_parse(const struct group *g, struct buf *out);
 
 // Digest of a RowDescription's body without its format codes, which differ between Describe of a statement

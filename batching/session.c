@@ -742,10 +742,7 @@ unsigned session_max_lookups(const struct session *s) {
 
 // Answered, or COPY waits for data.
 static bool unit_is_known(const struct session *s) {
-    if (session_unit_is_answered(s))
-        return true;
-    const struct owed *o = owed_at(s, 0);
-    return s->owed.n == 1 && o->n_copies > o->n_copied;
+    return session_unit_is_answered(s) || session_copy_waits(s);
 }
 
 void session_settle(struct session *s) {
@@ -857,22 +854,24 @@ static void batch_not_sent(struct session *s, struct batch *b, const struct batc
 }
 
 // A unit of its own. Inside one of the client's nothing can be given up: then the server says what it says of
-// a name that is taken.
+// a name that is taken. It says so, too, of one that the client has given in a way that was not noticed:
+// `name` is closed only where a batch may have left it.
 void session_keep_out(struct session *s, struct slice name) {
     struct buf *b = &s->engine->request;
     char own[GROUP_NAME_SIZE];
-    bool any = s->n_prepared || s->frame_prepared || name.len;
+    bool left = s->lent && group_is_statement_name(name);
+    bool frame = s->frame_prepared || (s->lent && !s->keeps_out);
     s->keeps_out = true;
-    if (!any || s->in_unit)
+    if ((!s->n_prepared && !frame && !left) || s->in_unit)
         return;
     buf_reset(b);
-    if (s->frame_prepared)
+    if (frame)
         savepoint_write_forget(b);
     for (unsigned i = 0; i < s->n_prepared; i++) {
         group_statement_name(s->prepared[i], own);
         write_close(b, 'S', (struct slice){(const uint8_t *)own, strlen(own)});
     }
-    if (name.len)
+    if (left)
         write_close(b, 'S', name);
     write_empty(b, F_SYNC);
     if (b->failed || !owed_push(s, OWED_UNNAMED))
@@ -906,7 +905,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     s->n_framed += b->framed;
     s->frame_prepared |= b->framed;
     b->lender = s;
-    b->sent = true;
+    b->sent = s->lent = true;
     late_batch_sent(s, b);
     s->last_used = e->now;
     e->effects->to_server(s->owner, e->request.data, e->request.len, false);

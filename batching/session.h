@@ -21,8 +21,8 @@
 //   (`hold`) until all are
 //               answered, unless all of them run alone on the own connection, where order takes care of
 //               itself
-//   opaque      bytes are relayed unread, for good (replication, COPY in the extended protocol, framing that
-//   makes no sense)
+//   opaque      bytes are relayed unread, for good (replication, COPY in the extended protocol, what is no
+//   data in a COPY, framing that makes no sense)
 //
 // Files: session.c life, lookups; session_client.c what the client says; session_inside.c what of it depends
 // on how the unit before it has ended; session_server.c what the server says; session_change.c changes of
@@ -78,6 +78,7 @@ struct owed {
     bool aborts;                 // LOOKUP: its client was told of an error, its transaction must fail
     unsigned n_asked;            // FORWARD, extended: messages that the server has not answered
     unsigned n_copies, n_copied; // COPY FROM STDIN: how often the server said so, and the client ended it
+    bool copies;                 // FORWARD: it is a COPY of the simple protocol
     bool resumes;                // FORWARD: its rows are those of a portal bound before
     struct shape *effect; // FORWARD: a reference to a settings statement that takes effect when it succeeds
     union {
@@ -173,6 +174,7 @@ struct session {
     unsigned n_framed;   // framed entries in `owed`, and repairs
     bool repair_due;     // a framed unit has failed: the connection is in an aborted transaction
     bool frame_prepared; // the server connection has our SAVEPOINT and RELEASE prepared
+    bool lent;           // batches have run on its connection, and may have left statements there
     bool keeps_out;      // its client uses names like ours: nothing of ours is prepared on its connection
     bool cancel_first;   // a cancel request is for the first lookup, which shall run alone for it
     bool opaque;
@@ -404,6 +406,8 @@ void session_end_learning(struct session *s);
 // Has the server answered all that was sent of the last unit? Then it is known whether it has failed, and
 // whether COPY wants data.
 bool session_unit_is_answered(const struct session *s);
+// COPY of the simple protocol wants data, and the client has not ended them.
+bool session_copy_waits(const struct session *s);
 // A message of the reply to a unit that was forwarded.
 void session_note_answer(struct session *s, struct owed *o, uint8_t type);
 

@@ -380,6 +380,10 @@ static void prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
         session_ask_facts(s, false);
 }
 
+static bool is_copy(struct slice text) {
+    return token_is((const char *)text.data, lexer_first_word((const char *)text.data, text.len), "copy");
+}
+
 static bool forward_query(struct feed *f, struct slice text) {
     struct session *s = f->s;
     const struct statement_class *c = feed_classify(f, text);
@@ -393,6 +397,7 @@ static bool forward_query(struct feed *f, struct slice text) {
     if (!o)
         return false;
     note_query(s, o, c);
+    o->copies = is_copy(text);
     note_query_writes(s, c, text);
     note_read(s, o, &n);
     o->reads &= !inside;
@@ -916,19 +921,14 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
 
 // What of it depends on how the unit before it ends.
 static enum inside inside_of(struct feed *f, uint8_t type) {
-    switch (type) {
-    case F_QUERY:
-    case F_FUNCTION_CALL:
-        return inside_end(f);
-    case F_COPY_DATA:
-    case F_COPY_DONE:
-    case F_COPY_FAIL:
+    if (type == F_COPY_DATA || type == F_COPY_DONE || type == F_COPY_FAIL)
         return inside_copy(f, type);
-    case F_SYNC:
-        return inside_sync(f);
-    default:
-        return INSIDE_PASS;
-    }
+    enum inside inside = inside_no_data(f, type);
+    if (inside != INSIDE_PASS)
+        return inside;
+    if (type == F_QUERY || type == F_FUNCTION_CALL)
+        return inside_end(f);
+    return type == F_SYNC ? inside_sync(f) : INSIDE_PASS;
 }
 
 static bool has_room(struct feed *f) {

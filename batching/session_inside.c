@@ -5,6 +5,10 @@
 // failed: then the server skips all up to the Sync. A Sync is ignored while COPY FROM STDIN waits for data,
 // and CopyData while it does not. Nobody who speaks like that does so often, so it is simple: what comes
 // waits until the server has answered what was sent before it, for which a Flush asks.
+//
+// While COPY waits for data the server alone knows what becomes of a message that is none: it ignores a Sync,
+// unless the data before it have failed meanwhile, and breaks off for anything else. Then the session becomes
+// opaque.
 #include "batching/client.h"
 
 bool session_unit_is_answered(const struct session *s) {
@@ -12,6 +16,13 @@ bool session_unit_is_answered(const struct session *s) {
         return true;
     const struct owed *o = owed_last(s);
     return o->extended && (o->error || (!o->n_asked && !o->n_expected));
+}
+
+bool session_copy_waits(const struct session *s) {
+    if (!s->owed.n)
+        return false;
+    const struct owed *o = owed_at(s, 0);
+    return !o->extended && !o->error && o->n_copies > o->n_copied;
 }
 
 void session_note_answer(struct session *s, struct owed *o, uint8_t type) {
@@ -53,6 +64,26 @@ enum inside inside_end(struct feed *f) {
     return INSIDE_WAIT;
 }
 
+// Behind a COPY that has not been answered it is known soon.
+static bool may_be_inside_copy(const struct session *s) {
+    return s->owed.n && owed_last(s)->copies && !owed_last(s)->n_copied;
+}
+
+enum inside inside_no_data(struct feed *f, uint8_t type) {
+    struct session *s = f->s;
+    if (type == F_TERMINATE)
+        return INSIDE_PASS;
+    if (session_copy_waits(s)) {
+        if (type != F_FLUSH) // which is ignored, and has no reply
+            session_go_opaque(s);
+        return INSIDE_SKIPPED;
+    }
+    if (!may_be_inside_copy(s))
+        return INSIDE_PASS;
+    (void)inside_wait(f);
+    return INSIDE_WAIT;
+}
+
 // Behind an extended unit it is known by its answer whether it makes COPY run, which makes the session
 // opaque.
 enum inside inside_copy(struct feed *f, uint8_t type) {
@@ -71,17 +102,12 @@ enum inside inside_copy(struct feed *f, uint8_t type) {
     return INSIDE_WAIT;
 }
 
+// Whether the data before it are for a COPY is said by the server, or that there is none.
 enum inside inside_sync(struct feed *f) {
     struct session *s = f->s;
-    const struct owed *o = owed_head(s);
-    s->copying = s->copying && o;
+    s->copying = s->copying && s->owed.n;
     if (!s->copying || s->in_unit)
         return INSIDE_PASS;
-    if (s->owed.n == 1 && o->n_copies > o->n_copied) {
-        feed_flush(f, true);
-        f->drop = true;
-        return INSIDE_SKIPPED;
-    }
     (void)inside_wait(f);
     return INSIDE_WAIT;
 }

@@ -42,6 +42,15 @@ UNFINISHED = {
     "copy data of nobody's": [RUN + msg("d", b"1\n") + msg("c") + SYNC, RUN + SYNC],
     "copy data behind": [RUN + SYNC + msg("d", b"1\n") + msg("c") + SYNC, RUN + SYNC],
     "copy": [query("COPY scratch FROM STDIN") + msg("d", b"1\tx\n") + SYNC + msg("c"), RUN + SYNC],
+    "copy, sync first": [query("COPY scratch FROM STDIN"), SYNC, msg("c"), RUN + query("SELECT 1")],
+    "copy, sync first, no data": [query("COPY scratch FROM STDIN"), SYNC + msg("f", b"no\0"), RUN + query("SELECT 1"), RUN + SYNC],
+    "copy, flush and sync first": [query("COPY scratch FROM STDIN"), FLUSH + SYNC + FLUSH + msg("c"), RUN + query("SELECT 1")],
+    "copy, wrong data, sync": [query("COPY scratch FROM STDIN") + msg("d", b"1\n") + SYNC, RUN + query("SELECT 1")],
+    "copy, wrong data, sync later": [query("COPY scratch FROM STDIN"), msg("d", b"1\n"), SYNC + msg("c"), RUN + query("SELECT 1")],
+    "copy, wrong data, sync, lookups": [query("COPY scratch FROM STDIN"), msg("d", b"1\n") + SYNC + RUN + SYNC + RUN + SYNC],
+    "copy, flush": [query("COPY scratch FROM STDIN"), FLUSH + msg("d", b"1\tx\n") + FLUSH, msg("c"), RUN + query("SELECT 1")],
+    "copy, query inside": [query("COPY scratch FROM STDIN"), msg("d", b"1\tx\n") + query("SELECT 2"), RUN + query("SELECT 1")],
+    "copy, unit inside": [query("COPY scratch FROM STDIN"), RUN + SYNC, RUN + query("SELECT 1")],
     "copy that fails": [query("COPY nowhere FROM STDIN") + msg("d", b"1\tx\n") + msg("c") + SYNC, RUN + SYNC],
     "copy, all at once": [query("COPY scratch FROM STDIN") + msg("d", b"1\tx\n") + msg("c") + RUN + SYNC],
     "copy in a unit": [parse("COPY scratch FROM STDIN") + bind() + execute() + msg("d", b"1\tx\n") + msg("c") + SYNC, RUN + SYNC],
@@ -57,15 +66,18 @@ def end():
 
 
 def converse(conn, chunks, pause):
-    """Everything that comes, up to the answer to the last query. `pause`: let the server answer before the next chunk."""
+    """Everything that comes, up to the answer to the last query or the connection's end. `pause`: let the server answer before the next chunk."""
     out = []
-    for chunk in chunks:
-        conn.send(chunk)
-        while pause and conn.readable(0.02):
+    try:
+        for chunk in chunks:
+            conn.send(chunk)
+            while pause and conn.readable(0.02):
+                out.append(conn.recv())
+        conn.send(end())
+        while not (out and out[-1].type == "D" and THE_END.encode() in out[-1].body):
             out.append(conn.recv())
-    conn.send(end())
-    while not (out and out[-1].type == "D" and THE_END.encode() in out[-1].body):
-        out.append(conn.recv())
+    except (proto.Closed, BrokenPipeError, ConnectionResetError):
+        return out
     return out + conn.ready()
 
 
@@ -83,10 +95,14 @@ def warm(end_):
 @pytest.mark.parametrize("what", UNFINISHED)
 @pytest.mark.parametrize("pause", [False, True], ids=["at once", "one by one"])
 def test_unfinished_units(pg, proxy, what, pause):
+    if "inside" in what and not pause:
+        pytest.skip("PostgreSQL ends the connection, and what it has said before may be lost")
     chunks = PREPARE + UNFINISHED[what]
     with warm(proxy) as through, warm(pg) as direct:
         wanted = converse(direct, chunks, pause)
         assert converse(through, chunks, pause) == wanted
+        if wanted[-1].type == "E":  # PostgreSQL has ended the connection
+            return
         wanted = direct.ask(RUN + SYNC)
         assert through.ask(RUN + SYNC) == wanted
 

@@ -26,6 +26,7 @@ LAST_WORDS = {
     "copy in a transaction": (BEGIN + query("COPY scratch FROM STDIN"), "ZG"),
     "copy, unread": (query("COPY scratch FROM STDIN"), ""),
     "copy with data": (BEGIN + query("COPY scratch FROM STDIN") + msg("d", b"1\tcopied\n"), "ZG"),
+    "copy with a sync": (query("COPY scratch FROM STDIN") + msg("d", b"1\tcopied\n") + SYNC, "G"),
     "copy, half a row": (query("COPY scratch FROM STDIN") + msg("d", b"1\tcopied\n")[:-3], "G"),
     "copy, extended": (parse("COPY scratch FROM STDIN") + bind() + execute() + FLUSH, "G"),
     "half a large query": (LARGE[:1_500_000], ""),

@@ -162,6 +162,17 @@ def test_portal_of_the_client(folding, pg, proxy, seen):
         assert ask(c) == wanted
 
 
+@pytest.mark.parametrize("prepare", [query("PREPARE pgfold_x AS SELECT 1"), parse("SELECT 1", "pgfold_x") + SYNC])
+@pytest.mark.parametrize("between", ["SELECT 1", "SELECT 1; COMMIT"])
+def test_a_name_that_is_taken(pg, proxy, prepare, between):
+    """Like ours, and given by a statement, or forgotten behind several: it stays the client's."""
+    with pg.connect() as direct, proxy.connect() as c:
+        for text in (parse("SELECT 2", "pgfold_x") + SYNC, bind([], "pgfold_x") + execute() + SYNC):
+            for first in (prepare, query(between), text):
+                wanted = direct.ask(first)
+                assert c.ask(first) == wanted
+
+
 @pytest.mark.parametrize("name", ["pgfold_release", "pgfold_savepoint", "pgfold_vet", "pgfold_query", "pgfold_repair", None])
 def test_names_are_the_clients(folding, pg, proxy, seen, name):
     """Also those that pgfold has used on its connection; what a client has called so is never touched."""

@@ -1260,25 +1260,115 @@ Test(session, a_query_behind_an_error_is_skipped) {
     teardown(&f);
 }
 
-// COPY waits for data and ignores it.
-Test(session, a_sync_inside_copy_has_no_reply) {
+// COPY waits for data and ignores it, unless the data before it have failed meanwhile: the server knows.
+static void begin_copy(struct fixture *f) {
+    setup(f, false);
+    query(f, "COPY t FROM STDIN");
+    say(f);
+    reply(f, "G");
+}
+
+Test(session, a_sync_inside_copy_goes_to_the_server) {
+    for (int data = 0; data < 2; data++) {
+        struct fixture f;
+        begin_copy(&f);
+        if (data)
+            write_empty(&f.message, F_COPY_DATA);
+        sync(&f);
+        write_empty(&f.message, F_COPY_DONE);
+        say(&f);
+        cr_assert_str_eq(types_of(&f.to_server), data ? "QdSc" : "QSc");
+        cr_assert(f.session->opaque);
+        reply(&f, data ? "EZZ" : "CZ");
+        query(&f, "SELECT 1");
+        say(&f);
+        reply(&f, "TCZ");
+        cr_assert_str_eq(types_of(&f.to_client), data ? "GEZZTCZ" : "GCZTCZ");
+        teardown(&f);
+    }
+}
+
+// Until the server has said that there is a COPY.
+Test(session, a_sync_behind_copy_or_its_data_waits) {
+    static const char *const replies[] = {"G", "EZ", "CZ"};
+    for (size_t n = 0; n < 2 * sizeof replies / sizeof *replies; n++) {
+        struct fixture f;
+        size_t i = n / 2;
+        setup(&f, false);
+        query(&f, "COPY t FROM STDIN");
+        if (n % 2)
+            write_empty(&f.message, F_COPY_DATA);
+        size_t before = f.message.len;
+        sync(&f);
+        cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), before);
+        buf_reset(&f.message);
+        reply(&f, replies[i]);
+        cr_assert(session_takes_client(f.session));
+        sync(&f);
+        say(&f);
+        cr_assert_eq(f.session->opaque, i == 0);
+        cr_assert(i == 0 || f.session->owed.n == 1);
+        teardown(&f);
+    }
+}
+
+Test(session, a_sync_behind_the_end_of_copy_has_a_reply) {
     struct fixture f;
-    setup(&f, false);
-    query(&f, "COPY t FROM STDIN");
-    say(&f);
-    reply(&f, "G");
+    begin_copy(&f);
+    write_empty(&f.message, F_FLUSH);
     write_empty(&f.message, F_COPY_DATA);
-    sync(&f);
+    write_empty(&f.message, F_FLUSH);
     write_empty(&f.message, F_COPY_DONE);
     say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "Qdc");
+    cr_assert_str_eq(types_of(&f.to_server), "QHdHc");
     reply(&f, "CZ");
     cr_assert_eq(f.session->owed.n, 0);
-    cr_assert_not(f.session->opaque);
+    cr_assert_not(f.session->in_unit);
     sync(&f);
     say(&f);
     cr_assert_eq(f.session->owed.n, 1);
+    reply(&f, "Z");
+    cr_assert_not(f.session->opaque);
     teardown(&f);
+}
+
+// It ends the COPY (and with it the connection), and is not run.
+Test(session, a_query_inside_copy_goes_to_the_server) {
+    struct fixture f;
+    begin_copy(&f);
+    query(&f, "SELECT 1");
+    say(&f);
+    reply(&f, "EZ");
+    parse(&f, "SELECT 1");
+    bind(&f, NULL);
+    query(&f, "SELECT 1");
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "QQPBEQ");
+    cr_assert(f.session->opaque);
+    teardown(&f);
+}
+
+// Not one that it may have prepared by a statement.
+Test(session, a_name_of_the_clients_is_closed_only_where_a_batch_may_have_left_it) {
+    static const char *const names[] = {"pgfold_x", "pgfold_release",
+                                        "pgfold_0123456789abcdef0123456789abcdef",
+                                        "pgfold_0123456789abcdef0123456789abcdeg"};
+    for (int i = 0; i < 8; i++) {
+        struct fixture f;
+        setup(&f, false);
+        f.session->lent = i & 1;
+        query(&f, "PREPARE pgfold_x AS SELECT 1");
+        say(&f);
+        cr_assert_str_eq(types_of(&f.to_server), f.session->lent ? "CCSQ" : "Q",
+                         "what may be left of savepoints");
+        reply(&f, f.session->lent ? "33ZCZ" : "CZ");
+        buf_reset(&f.to_server);
+        write_parse(&f.message, text_slice(names[i / 2]), text_slice("SELECT 1"), NULL, 0);
+        sync(&f);
+        say(&f);
+        cr_assert_str_eq(types_of(&f.to_server), i == 5 ? "CSPS" : "PS", "%s", names[i / 2]);
+        teardown(&f);
+    }
 }
 
 // Behind it in a unit of several could be what cannot be taken back: it is known first.
