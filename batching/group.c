@@ -571,7 +571,7 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
     take_verdict(g, plain, now, generation);
     struct slice key = answered ? read_key(t, g) : (struct slice){0};
     if (key.len)
-        finding_put_read(&t->findings, key, plain, now, generation);
+        finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
 }
 
 // Once vetted, a lookup is vetted itself: a batch that erred may have been right to. A read is not doubted.

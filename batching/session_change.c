@@ -40,7 +40,8 @@ void session_note_change(struct session *s, struct owed *o, enum statement_kind 
         s->changes.text = answered;
     if (meaning)
         s->changes.meaning = answered;
-    s->meaning += meaning;
+    // RESET ALL, which pools send, brings back what was; that is nothing new where nothing had been set.
+    s->meaning += meaning && (s->meaning || kind != STATEMENT_RESET_ALL);
     if (meaning && o->effect)
         s->changes.effect = answered;
     if (kind != STATEMENT_SET_LOCAL)

@@ -287,6 +287,15 @@ static void take_expected(struct session *s, struct owed *o, const struct frame 
     statement_unref(st);
 }
 
+// The same of a ParameterDescription, which comes before it.
+static void take_parameters(struct session *s, const struct frame *f) {
+    const struct expected *x = s->n_expected ? &s->expected[s->expected_head] : NULL;
+    if (!x || x->kind != EXPECT_DESCRIBE || !x->statement)
+        return;
+    x->statement->parameters_described = true;
+    x->statement->parameters_hash = XXH3_128bits(f->body, f->body_len);
+}
+
 // COPY in the extended protocol and COPY BOTH: what the client sends is no longer answered message by
 // message.
 static bool copy_makes_opaque(const struct owed *o, uint8_t type) {
@@ -314,6 +323,8 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
         session_go_opaque(s);
     bool tells = f->type == B_PARSE_COMPLETE || f->type == B_ROW_DESCRIPTION || f->type == B_NO_DATA ||
                  f->type == B_CLOSE_COMPLETE;
+    if (f->type == B_PARAMETER_DESCRIPTION && o->extended && whole)
+        take_parameters(s, f);
     if (tells && o->extended && whole)
         take_expected(s, o, f);
     else if ((tells && o->extended) || f->type == B_ERROR)

@@ -88,7 +88,7 @@ def test_partitions_in_both_directions(facts):
     tree = {"event", "event_1", "event_2"}
     for table in sorted(tree):
         links, writers = facts("SELECT * FROM %s WHERE book_id = 1" % table)
-        assert writers == tree
+        assert writers is None, "past pgfold a partition may get another name, or be a new one"
         assert links[:2] == [(0, table + ".book_id"), (0, "book.id")]
         assert {c for _, c in links[2:]} >= {"review.book_id", "note.book_id"}
 
