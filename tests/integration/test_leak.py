@@ -36,4 +36,4 @@ def test_nothing_leaks_in_a_storm(pg, database, long_lived, seed):
     turns = leak.storm(pg, proxy, seed, SECONDS, 24)
     n = leak.folded(proxy) - before
     print("%d turns, %d lookups were folded" % (turns, n))
-    assert conftest.DIRECT or n > turns // 4, "too little was folded for this to prove anything"
+    assert conftest.DIRECT or n > 100, "too little was folded for this to prove anything"

@@ -43,7 +43,7 @@ CASES = {
     "a user's cast to a column's type": (CAST_TO + "; ALTER TABLE vt ADD c e", SELECT, "a cast may run a user's"),
     "a user's cast to a type of an operator's": (CAST_TO + "; CREATE FUNCTION eq(e, e) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'; "
                                                  "CREATE OPERATOR = (LEFTARG = e, RIGHTARG = e, FUNCTION = eq)", SELECT, "a cast may run a user's"),
-    "a user's cast between the server's types": (CAST_OF.format("int", "bytea"), SELECT, "a cast may run a user's"),
+    "a user's cast between the server's types": (CAST_OF.format("int", "text[]"), SELECT, "a cast may run a user's"),
     "a user's cast between rare types": (CAST_OF.format("inet", "int"), SELECT, None),
     "a user's cast between rare types, one of a column": (CAST_OF.format("inet", "int") + "; ALTER TABLE vt ADD c inet", SELECT, "a cast may run a user's"),
     "a user's cast between rare types, one named": (CAST_OF.format("inet", "int"), "SELECT id, a FROM vt WHERE id = $1 AND '::1'::inet IS NOT NULL",
