@@ -53,3 +53,11 @@ bool quote_names(struct buf *out, const void *list, int n, const char *(*next)(c
     buf_put_text(out, "]::pg_catalog.name[]");
     return true;
 }
+
+const char *quote_next_text(const void *list, int i) {
+    return ((const char *const *)list)[i];
+}
+
+const char *quote_next_function(const void *list, int i) {
+    return ((const struct parsed_function *)list)[i].name;
+}

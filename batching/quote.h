@@ -18,5 +18,8 @@ bool quote_relation(struct buf *out, const struct parsed_relation *r) __attribut
 // Appends an array of names. next(list, i): the i-th one, NULL for a null.
 bool quote_names(struct buf *out, const void *list, int n, const char *(*next)(const void *list, int i))
     __attribute__((warn_unused_result));
+// For lists of texts (char *[]) and of functions (struct parsed_function []): their bare names.
+const char *quote_next_text(const void *list, int i);
+const char *quote_next_function(const void *list, int i);
 
 #endif

@@ -43,14 +43,6 @@ void stamp_unref(struct stamp *st) {
 
 // ---- the question
 
-static const char *next_function(const void *list, int i) {
-    return ((const struct parsed_function *)list)[i].name;
-}
-
-static const char *next_string(const void *list, int i) {
-    return ((char *const *)list)[i];
-}
-
 // A parameter that is no key, and whose type the server takes from what it is compared with: from any column.
 static bool has_untyped_parameter(const struct shape *s) {
     const struct parsed *p = s->parsed;
@@ -80,10 +72,6 @@ static int columns_of(const struct shape *s, const char **names) {
     return n;
 }
 
-static const char *next_name(const void *list, int i) {
-    return ((const char *const *)list)[i];
-}
-
 static bool put_relations(struct buf *out, const struct parsed *p) {
     buf_put_text(out, "ARRAY[");
     for (int i = 0; i < p->n_relations; i++) {
@@ -105,7 +93,7 @@ static bool put_attributes_question(const struct shape *s, struct buf *out) {
     if (!put_relations(out, s->parsed))
         return false;
     buf_put_text(out, ") AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = ANY (");
-    if (!quote_names(out, names, n, next_name))
+    if (!quote_names(out, names, n, quote_next_text))
         return false;
     buf_put_text(out, "))");
     return true;
@@ -126,12 +114,12 @@ bool stamp_question(const struct shape *s, struct buf *out) {
         out,
         ", (SELECT pg_catalog.string_agg(pg_catalog.concat(f.oid, ':', f.xmin), ',' ORDER BY f.oid) FROM "
         "pg_catalog.pg_proc f WHERE f.oid >= 16384 AND f.proname = ANY (");
-    if (!quote_names(out, p->functions, p->n_functions, next_function))
+    if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
     buf_put_text(
         out, ")), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace <> 11 AND "
              "o.oprname = ANY (");
-    if (!quote_names(out, p->operators, p->n_operators, next_string))
+    if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, ")), ");
     buf_put_text(out, casts_sql);
@@ -286,7 +274,7 @@ static bool put_attributes_check(struct writing *w, const struct shape *s, const
     put_any(out, "a.attrelid", attributes, FIELD_ID, "oid");
     put_any(out, " AND a.xmin", attributes, FIELD_XMIN, "xid");
     buf_put_text(out, " AND a.attname = ANY (");
-    if (!quote_names(out, names, n, next_name))
+    if (!quote_names(out, names, n, quote_next_text))
         return false;
     buf_put_text(out, "))");
     expect_number(w, attributes->n);
@@ -301,7 +289,7 @@ static bool put_functions_check(struct writing *w, const struct parsed *p, const
     buf_put_text(
         out,
         ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_proc f WHERE f.oid >= 16384 AND f.proname = ANY (");
-    if (!quote_names(out, p->functions, p->n_functions, next_function))
+    if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
     buf_put_text(out, "))");
     expect_number(w, functions->n);
@@ -324,7 +312,7 @@ static bool put_operators_check(struct writing *w, const struct parsed *p, struc
     buf_put_text(out,
                  ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace <> 11 AND "
                  "o.oprname = ANY (");
-    if (!quote_names(out, p->operators, p->n_operators, next_string))
+    if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, ")), ");
     expect_number(w, number);

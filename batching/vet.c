@@ -14,16 +14,8 @@
 
 // ---- lists
 
-static const char *next_string(const void *list, int i) {
-    return ((char *const *)list)[i];
-}
-
 static const char *next_column(const void *list, int i) {
     return ((const struct parsed_column *)list)[i].name;
-}
-
-static const char *next_function(const void *list, int i) {
-    return ((const struct parsed_function *)list)[i].name;
 }
 
 static const char *next_function_schema(const void *list, int i) {
@@ -323,7 +315,7 @@ static bool put_column_facts(struct buf *out, const struct parsed *p) {
     if (!quote_names(out, p->columns, p->n_columns, next_column))
         return false;
     buf_put_text(out, ") AS u(x) WHERE u.x <> ALL (");
-    if (!quote_names(out, p->labels, p->n_labels, next_string))
+    if (!quote_names(out, p->labels, p->n_labels, quote_next_text))
         return false;
     buf_put_text(out, ") AND NOT EXISTS (SELECT 1 FROM b WHERE b.attname = u.x))");
     return true;
@@ -372,7 +364,7 @@ static bool put_function_facts(struct buf *out, const struct parsed *p,
     if (!quote_names(out, p->functions, p->n_functions, next_function_schema))
         return false;
     buf_put_text(out, "), pg_catalog.unnest(");
-    if (!quote_names(out, p->functions, p->n_functions, next_function))
+    if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
     buf_put_text(out, "), pg_catalog.unnest(");
     put_flags(out, p, flag, p->n_functions);
@@ -411,7 +403,7 @@ static bool put_operator_facts(struct buf *out, const struct parsed *p) {
         "EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
         "ON f.oid = o.oprcode JOIN pg_catalog.pg_type r ON r.oid = o.oprright LEFT JOIN pg_catalog.pg_type l "
         "ON l.oid = o.oprleft WHERE o.oid >= 16384 AND o.oprname = ANY (");
-    if (!quote_names(out, p->operators, p->n_operators, next_string))
+    if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, ") AND (f.provolatile = 'v' OR o.oprnamespace <> 11 AND (f.provolatile <> 'i' OR "
                       "r.typnamespace = 11 AND (l.oid IS NULL OR l.typnamespace = 11))))");
@@ -444,18 +436,18 @@ static bool put_types_at_hand(struct buf *out, const struct shape *s) {
              "(VALUES (t.oid), (t.typarray)) AS v(id) WHERE t.oid = ANY ((SELECT y.ids FROM "
              "y)::pg_catalog.oid[]) UNION ALL SELECT c.reltype FROM r JOIN pg_catalog.pg_class c ON c.oid = "
              "r.oid UNION ALL SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typname = ANY (");
-    if (!quote_names(out, p->functions, p->n_functions, next_function))
+    if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
     buf_put_text(out,
                  ") UNION ALL SELECT v.id FROM pg_catalog.pg_proc f CROSS JOIN LATERAL "
                  "(SELECT f.prorettype UNION ALL SELECT pg_catalog.unnest(f.proargtypes)) AS v(id) WHERE "
                  "f.proname = ANY (");
-    if (!quote_names(out, p->functions, p->n_functions, next_function))
+    if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
     buf_put_text(out, ") UNION ALL SELECT v.id FROM pg_catalog.pg_operator o CROSS JOIN LATERAL (VALUES "
                       "(o.oprresult), (CASE WHEN o.oid >= 16384 THEN o.oprleft END), (CASE WHEN o.oid >= "
                       "16384 THEN o.oprright END)) AS v(id) WHERE o.oprname = ANY (");
-    if (!quote_names(out, p->operators, p->n_operators, next_string))
+    if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, "))");
     return true;
@@ -830,7 +822,7 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
     buf_put_text(out, " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f "
                       "ON f.oid = o.oprcode "
                       "WHERE o.oprnamespace <> 11 AND f.provolatile <> 'i' AND o.oprname = ANY (");
-    if (!quote_names(out, p->operators, p->n_operators, next_string))
+    if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, "))");
     return !out->failed;
