@@ -340,10 +340,12 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
     return found;
 }
 
-// Who asks again without having read a list with the key since wants to know what has changed.
+// Who asks again without having read a list with the key since wants to know what has changed. What was
+// loaded before that list may be older than the answer that was given before it.
 static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit, uint32_t lists) {
     const struct association *association = association_of(hit->batch);
-    return s->ahead && association && predict_has_read(&s->ahead->trail, g, hit->keys, association, lists);
+    return s->ahead && association &&
+           predict_has_read(&s->ahead->trail, g, hit->keys, association, lists, hit->batch->started);
 }
 
 bool ahead_may_end(struct batch *b, const struct lookup *l) {
@@ -388,7 +390,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct association *association = association_of(b);
     e->counters.ahead_answers++;
     if (b->ahead.recorded)
-        trail_note_read(&a->trail, b->ahead.recorded);
+        trail_note_read(&a->trail, b->ahead.recorded, e->now);
     b->ahead.recorded = 0;
     if (association && !b->ahead.grown && 2 * b->ahead.n_used >= b->n_keys) {
         association_grow(association, e->limits.ahead_keys);
@@ -720,6 +722,7 @@ static void record(struct ahead *a, struct batch *b) {
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
     c.group = g->id;
+    c.at = a->engine->now;
     c.unread = !b->ahead.n_served;
     uint64_t before = a->trail.serial;
     trail_begin(&a->trail, &c);
@@ -803,6 +806,7 @@ static bool is_recorded(const struct session *s, const struct owed *o) {
 
 static void begin(struct session *s, const struct owed *o, struct trail_columns *c) {
     struct ahead *a = ahead_of(s);
+    c->at = s->engine->now;
     if (o->kind == OWED_LOOKUP && o->of.lookup->counted)
         c->group = o->of.lookup->group->id;
     if (a)

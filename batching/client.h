@@ -109,5 +109,8 @@ enum take sync_take(struct feed *f);
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why);
 // The same for a unit of several lookups: all or none.
 enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why);
+// The client asks with these values for what may be a lookup's statement, in a unit that is forwarded: what
+// was loaded ahead for the same question may be older than what it will be told. `shape` may be NULL.
+void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m);
 
 #endif

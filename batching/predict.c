@@ -300,7 +300,7 @@ static unsigned lead_of(const struct group *g, const struct association *a) {
 }
 
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys,
-                      const struct association *a, uint64_t lists) {
+                      const struct association *a, uint64_t lists, uint64_t by) {
     uint8_t scratch[2 * TRAIL_MAX_TEXT];
     struct key value;
     uint32_t row;
@@ -309,7 +309,7 @@ bool predict_has_read(struct trail *t, const struct group *g, const struct key *
     if (!plain_value(&keys[lead], scratch, &value))
         return false;
     for (struct trail_result *r = t->results; r; r = r->next) {
-        if (r->serial <= lists || r->columns.unread || !trail_is_whole(t, r))
+        if (r->serial <= lists || r->columns.at > by || r->columns.unread || !trail_is_whole(t, r))
             continue;
         for (unsigned i = 0; i < r->columns.n; i++)
             if (r->columns.columns[i].kind == kind && !is_echo(g, lead, r, i) &&

@@ -38,9 +38,10 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attrib
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) __attribute__((warn_unused_result));
 
-// Has the client read one with the key, behind the first `lists` of its results?
+// Has the client read one with the key, behind the first `lists` of its results and not after `by`?
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys,
-                      const struct association *a, uint64_t lists) __attribute__((warn_unused_result));
+                      const struct association *a, uint64_t lists, uint64_t by)
+    __attribute__((warn_unused_result));
 
 // Adds the keys that are expected behind it to the batch, as many as it has room for; not those that `skip`
 // says are held.

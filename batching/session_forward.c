@@ -714,6 +714,7 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     s->portal_open |= !m.portal.len;
     struct owed *o = owed_last(s);
     note_bound(o, st, &m);
+    lookup_note_bound(s, st ? st->shape : NULL, &m);
     if (!m.portal.len)
         bind_portal(s, st);
     else

@@ -309,16 +309,20 @@ static void send_on(struct session *s, bool apart) {
 }
 
 // The statement and all its values.
-static uint64_t hash_lookup(const struct candidate *c) {
-    uint64_t hash = (uintptr_t)c->shape;
+static uint64_t hash_bound(const struct shape *shape, const struct msg_bind *m) {
+    uint64_t hash = (uintptr_t)shape;
     struct slice value;
     size_t walk = 0;
-    if (!c->simple) {
-        while (msg_bind_next_param(&c->unit->bind, &walk, &value))
-            hash = XXH3_64bits_withSeed(value.data ? value.data : (const uint8_t *)"", value.len,
-                                        hash + !value.data);
-        return hash;
-    }
+    while (msg_bind_next_param(m, &walk, &value))
+        hash = XXH3_64bits_withSeed(value.data ? value.data : (const uint8_t *)"", value.len,
+                                    hash + !value.data);
+    return hash;
+}
+
+static uint64_t hash_lookup(const struct candidate *c) {
+    uint64_t hash = (uintptr_t)c->shape;
+    if (!c->simple)
+        return hash_bound(c->shape, &c->unit->bind);
     for (int i = 0; i < c->values->n_values; i++) {
         const struct shape_value *v = &c->values->values[i];
         hash = XXH3_64bits_withSeed(c->unit->query.data + v->at, v->len, hash);
@@ -330,6 +334,11 @@ static uint64_t hash_lookup(const struct candidate *c) {
 static void note_asked(struct session *s, uint64_t hash) {
     if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
         asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists));
+}
+
+void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m) {
+    if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
+        note_asked(s, hash_bound(shape, m));
 }
 
 static enum take take(struct candidate *c, enum reason *why) {

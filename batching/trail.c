@@ -484,10 +484,12 @@ void trail_note_asked(struct trail_target *t, uint32_t row) {
     t->any = true;
 }
 
-void trail_note_read(struct trail *t, uint64_t serial) {
+void trail_note_read(struct trail *t, uint64_t serial, uint64_t now) {
     for (struct trail_result *r = t->results; r; r = r->next)
-        if (r->serial == serial)
+        if (r->serial == serial) {
             r->columns.unread = false;
+            r->columns.at = now;
+        }
 }
 
 void trail_touch(struct trail *t, struct trail_result *r) {

@@ -36,6 +36,7 @@ struct trail_column {
 struct trail_columns {
     uint64_t source; // digest of the description: results with the same one come from the same statement
     uint64_t group;  // id of the group of lookups whose answers they are; 0: of none
+    uint64_t at;     // microseconds: when the client was given it
     bool unread;     // loaded ahead, and nothing of it was given to the client
     unsigned n_row;  // columns of the row, of which n are kept
     unsigned n, n_other;
@@ -143,8 +144,8 @@ static inline bool trail_was_asked(const struct trail_target *t, uint32_t row) {
 }
 void trail_note_asked(struct trail_target *t, uint32_t row);
 
-// Something of the result with this serial was given to the client.
-void trail_note_read(struct trail *t, uint64_t serial);
+// Something of the result with this serial was given to the client now.
+void trail_note_read(struct trail *t, uint64_t serial, uint64_t now);
 
 // The result was of use: it stays longest.
 void trail_touch(struct trail *t, struct trail_result *r);

@@ -10,7 +10,7 @@ judge() takes the recorded writes and answers and returns what is wrong with the
 - one answer is one state: versions equal, sum zero, and the amounts those of the committed write of that version, or of one's own
 - nothing comes from the future, nothing that was rolled back, nothing uncommitted of others
 - READ COMMITTED and autocommit: no answer is older than `max_age`; what was written through pgfold, by whomever, is seen from its
-  confirmation on; in one session a version never goes back
+  confirmation on; what one session asks with one statement never goes back (another statement's later answer may show an earlier moment)
 - REPEATABLE READ and SERIALIZABLE: all answers of a transaction, but those of what it wrote itself, fit one snapshot, which is not
   older than its first statement; twins are equal
 - in a transaction that has written, its own version is seen
@@ -52,8 +52,9 @@ SEEN_LATE = {None: False, "read committed": False, "repeatable read": True, "ser
 Write = namedtuple("Write", "amount began confirmed proxied")
 # session; level; txn: number of the transaction, None in autocommit; rows: [(side, version, amount)]; asked, answered: times;
 # started: when the transaction's first statement was sent; own: (version, amount) that it wrote itself before, and not yet committed;
-# late: how long pgfold had to wait for a processor meanwhile, so that its clock may have stood still; exact: nothing may have been loaded ahead for it
-Answer = namedtuple("Answer", "session level txn owner rows asked answered started own late exact", defaults=(0, False))
+# late: how long pgfold had to wait for a processor meanwhile, so that its clock may have stood still; exact: nothing may have been loaded ahead for it;
+# second: asked with SECOND
+Answer = namedtuple("Answer", "session level txn owner rows asked answered started own late exact second", defaults=(0, False, False))
 
 
 # ---- the judge
@@ -82,9 +83,10 @@ def judge(writes, answers, max_age):
         if SEEN_LATE[a.level]:
             transactions.setdefault((a.session, a.txn), []).append((a, version))
             continue
-        if last.get((a.session, a.owner), 0) > version:
-            say(a, "went back")
-        last[a.session, a.owner] = version
+        before = last.get((a.session, a.owner, a.second))
+        if before and before.rows[0][1] > version:
+            say(a, "went back behind %s" % (before,))
+        last[a.session, a.owner, a.second] = a
         judge_age(writes, a, version, 0 if a.exact else max_age, say)
     for seen in transactions.values():
         judge_snapshot(writes, seen, say)
@@ -283,7 +285,7 @@ class History:
             return False
         mine = own.get(owner)
         self.answers.append(Answer(number, level, txn, owner, rows, asked, time.monotonic(), started, mine and mine[1:], self.lateness(number),
-                                   exact))
+                                   exact, second))
         return True
 
     def end(self, conn, rng, own):

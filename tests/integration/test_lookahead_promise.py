@@ -416,3 +416,25 @@ def test_a_client_that_reads_slowly_keeps_no_other_waiting(direct, start_pgfold,
     other.sock.settimeout(20)
     assert simple(other, 2, body) == ["light"]
     assert len(proto.rows(slow.ready())) == 64
+
+
+# ---- the same question never goes back
+
+def binary(c, key):
+    return [r[0].decode() for r in proto.rows(c.ask(unit(TITLE % "$1", [key], result_formats=[1])))]
+
+
+def named_portal(c, key):
+    got = c.ask(proto.parse(TITLE % "$1") + bind([key], portal="a") + execute(portal="a") + SYNC)
+    return [r[0].decode() for r in proto.rows(got)]
+
+
+@pytest.mark.parametrize("ask", [binary, named_portal])
+@pytest.mark.parametrize("after", [0, 3])
+def test_asked_in_another_way(direct, start_pgfold, opened, ask, after):
+    """What is held was loaded before the same question was answered newer, in a form that was not held; then the list is read again."""
+    c = opened(start_pgfold(PATIENT))
+    key = hold(c, direct, extended) + after
+    assert ask(c, key) == ["new"]
+    listed(c)
+    assert extended(c, key) == ["new"]
