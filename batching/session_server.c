@@ -43,13 +43,13 @@ static bool any_reads_constants(const struct parsed_setting *settings, unsigned 
 }
 
 // What the client prepared under other settings does not fold any more: a batch would read its constants by
-// those of now.
+// those of now. What the server lacks it would read so, too.
 static void forget_constants(struct session *s, const struct parsed *p) {
     bool set = p->kind == STATEMENT_SET && any_reads_constants(p->settings, (unsigned)p->n_settings);
     bool reset =
         p->kind == STATEMENT_RESET_ALL && any_reads_constants(s->identity.settings, s->identity.n_settings);
     if (set || reset)
-        session_forget_statements(s, true);
+        session_forget_constants(s);
 }
 
 static void apply_setting(struct session *s, const struct shape *shape) {
@@ -461,7 +461,7 @@ static void take_own(struct session *s, struct owed *o, const struct frame *f) {
     else if (o->kind == OWED_CHECK)
         take_checked(s, o, f);
     else if (o->kind == OWED_PARSE)
-        session_feed_parse(s, o, f);
+        session_feed_parse(s, o, f, f->type == B_ERROR && is_interruption(f));
     else
         feed_own_query(s, o, f);
     if (ended)

@@ -558,8 +558,8 @@ static const char writer_facts[] =
 // For the unit of a query of ours alone: none is worth being compiled, and indexes find what it looks for.
 static const char settings[] =
     "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), ('enable_nestloop', 'on'), "
-    "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0')) AS "
-    "s(n, v)";
+    "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0'), "
+    "('lock_timeout', '" VET_LOCK_TIMEOUT "')) AS s(n, v)";
 
 const char *vet_settings(void) {
     return settings;
