@@ -161,7 +161,8 @@ struct transaction {
     bool may_idle;                    // its server connection
     enum identity_isolation standard; // of one whose statements do not say
     bool portal;                      // a portal of the client's may be open in it, unnamed
-    bool snapshot;                    // a SELECT of its own has run in it
+    bool snapshot;                    // a SELECT of its own has run in it,
+    bool taken;                       // and its server connection knows: it ran there
     uint64_t began;                   // microseconds
     uint64_t generation;              // of the definitions then
 };
@@ -475,6 +476,12 @@ enum reason session_txn_reason(const struct session *s);
 // May lookups of the transaction at hand be answered from what its own connection has loaded ahead, although
 // they may not be folded with others'? It reads a fixed snapshot, or has done more than read.
 bool session_is_apart(const struct session *s);
+// Does what a statement says depend on whether there was a query in its transaction? p: NULL when it is not
+// known what it sets.
+bool session_txn_asks(enum statement_kind kind, const struct parsed *p);
+// There was one, and the server connection does not know. The other runs one there, in front of what comes.
+bool session_lacks_snapshot(const struct session *s);
+void session_take_snapshot(struct session *s);
 // Do all statements of the transaction at hand see the same snapshot?
 bool session_snapshot_is_fixed(const struct session *s);
 // The identity is in doubt, and what brought the doubt may have happened inside the transaction.

@@ -389,6 +389,19 @@ static void prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
         session_ask_facts(s, false);
 }
 
+static bool asks_for_snapshot(enum statement_kind kind, const struct shape *shape, enum reason why) {
+    if (kind == STATEMENT_OTHER)
+        return may_set_level(shape, why);
+    return session_txn_asks(kind, shape ? shape->parsed : NULL);
+}
+
+static void snapshot_for_query(struct feed *f, const struct statement_class *c) {
+    if (!session_lacks_snapshot(f->s) || !asks_for_snapshot(c->kind, c->shape, c->reason))
+        return;
+    feed_flush(f, true);
+    session_take_snapshot(f->s);
+}
+
 static bool is_copy(struct slice text) {
     return token_is((const char *)text.data, lexer_first_word((const char *)text.data, text.len), "copy");
 }
@@ -404,6 +417,7 @@ static bool forward_query(struct feed *f, struct slice text) {
     cursor_executed((const char *)text.data, text.len, executed);
     if (sees && !give_executed(f, executed) && !parse_all(f))
         return false;
+    snapshot_for_query(f, c);
     bool inside = s->in_unit;
     struct owed *o = begin_query(s);
     if (!o)
@@ -632,6 +646,40 @@ static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unkno
 // transaction would count as one that may have done more than read.
 static bool may_await(struct session *s, struct shape *shape, struct group *g) {
     return s->txn != 'I' && await_read(s, shape, g);
+}
+
+static bool binds(const struct frame *fr, struct slice name) {
+    struct msg_bind b;
+    return name.data && msg_bind_read(fr->body, fr->body_len, &b) && b.statement.len == name.len &&
+           memcmp(b.statement.data, name.data, name.len) == 0;
+}
+
+// Of the unit that begins here, as far as it has come: what has not may hold anything. A statement that takes
+// a snapshot itself comes first, or none that asks.
+static bool unit_asks_for_snapshot(struct feed *f) {
+    struct frame fr;
+    struct slice parsed = {0};
+    for (size_t at = f->at; frame_read(f->bytes + at, f->len - at, &fr) == FRAME_OK; at += fr.size) {
+        if (fr.type == F_SYNC)
+            return false;
+        bool names = fr.type == F_PARSE || fr.type == F_QUERY || (fr.type == F_BIND && !binds(&fr, parsed));
+        struct shape *shape = fr.type == F_QUERY || !names ? NULL : shape_of(f, &fr);
+        struct msg_parse p;
+        if (fr.type == F_PARSE && msg_parse_read(fr.body, fr.body_len, &p))
+            parsed = p.name;
+        if (names && (!shape || asks_for_snapshot(shape->parsed->kind, shape, shape->reason)))
+            return true;
+        if (shape && (shape->parsed->kind == STATEMENT_READ || shape->parsed->kind == STATEMENT_WRITE))
+            return false;
+    }
+    return true;
+}
+
+static void snapshot_for_unit(struct feed *f) {
+    if (!session_lacks_snapshot(f->s) || !unit_asks_for_snapshot(f))
+        return;
+    feed_flush(f, true);
+    session_take_snapshot(f->s);
 }
 
 #define ASK_AHEAD 12 // messages of a unit that are looked at before it is opened: BEGIN and a SELECT, say
@@ -936,6 +984,8 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
         keep_out(f, fr);
     if (!s->in_unit && readable && !look_ahead(f, fr))
         return false;
+    if (!s->in_unit)
+        snapshot_for_unit(f);
     if (!s->in_unit && (!restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
         return false;
     owed_last(s)->single |= f->single;

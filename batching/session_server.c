@@ -115,6 +115,7 @@ static void end_lookup(struct session *s, struct owed *o) {
     if (l->loop)
         l->loop->last_answer = s->engine->now;
     ahead_answered(s);
+    s->transaction.taken |= s->txn == 'T';
     if (!o->error)
         engine_note_alone(s->engine, l);
     session_shift(s);

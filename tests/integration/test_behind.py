@@ -103,3 +103,62 @@ def test_prepared_statements_do_not_hold_up(pg, lazy, what):
     for name in NAMES:
         got = lazy.ask(bind([5], name) + describe() + execute() + SYNC)
         assert proto.rows(got)[0][0] == b"50", got
+
+
+def test_the_unnamed_statement_does_not_hold_up(pg, lazy):
+    """What the client has prepared without a name stays, and nobody waits for its tables but who runs it; a unit that fails before it
+    comes to another one leaves it as it was."""
+    lazy.ask(parse("SELECT b, 0 AS n FROM kept WHERE a = $1") + describe("S") + SYNC)
+    with change_is_queued(pg):
+        got = lazy.ask(parse("SELECT b FROM other WHERE a = 5", "another") + bind((), "another") + execute() + SYNC)
+        assert proto.rows(got) == [[b"50"]], got
+        got = lazy.ask(parse("SELECT 1/0 FROM other", "fails") + bind((), "fails") + execute() + parse("SELECT 2") + SYNC)
+        assert [e["C"] for e in proto.errors(got)] == ["22012"]
+    got = lazy.ask(bind([5]) + describe() + execute() + SYNC)
+    assert proto.rows(got)[0][0] == b"50", got
+
+
+def test_prepared_inside_a_transaction(folding, impatient, tables, pg):
+    """Lookups with names of their own that were folded, and a write behind them."""
+    conns = folding.connections(impatient, 6)
+    learn(folding, conns)
+    for c in conns:
+        c.sql("BEGIN")
+        c.sql("SELECT count(*) FROM other")
+    for c in conns:
+        c.send(unit(TEXTS[1], [5], name="inside"))
+    for c in conns:
+        assert proto.rows(c.ready())[0][0] == b"50"
+    with contextlib.ExitStack() as stack:
+        for c in conns[1:]:
+            c.sql("COMMIT")
+        if not conftest.DIRECT:  # there each transaction holds the table
+            stack.enter_context(change_is_queued(pg))
+        got = conns[0].ask(query("UPDATE other SET b = b WHERE a = 5"))
+        assert proto.types(got) == "CZ" and got[-1].body == b"T", got
+        got = conns[0].ask(query("DEALLOCATE inside"))
+        assert proto.types(got) == "CZ" and got[-1].body == b"T", got
+        conns[0].sql("COMMIT")
+    for c in conns[1:]:
+        assert proto.rows(c.ask(bind([5], "inside") + execute() + SYNC))[0][0] == b"50"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_catalogue_is_locked(folding, pg, impatient, tables, inside):
+    """pgfold asks it, the client's statement does not need it."""
+    conns = folding.connections(impatient, 2)
+    for _ in range(5):
+        for c in conns:  # proven, and what the server needs for such statements is in its caches
+            for s in ("BEGIN", "SELECT b FROM other WHERE b < 60 AND a > 4 ORDER BY b", "SELECT b FROM other WHERE a = 5", "COMMIT"):
+                c.sql(s)
+    with pg.admin() as admin:
+        admin.sql("BEGIN")
+        admin.sql("LOCK TABLE pg_catalog.pg_proc, pg_catalog.pg_aggregate, pg_catalog.pg_operator IN ACCESS EXCLUSIVE MODE")
+        for c in conns:
+            if inside:
+                c.sql("BEGIN")
+            for i in range(2):
+                assert c.sql("SELECT b AS n%d FROM other WHERE b < 60 AND a > 4 ORDER BY b" % next(fresh)) == [("50",)]
+            if inside:
+                c.sql("COMMIT")
+        admin.sql("COMMIT")
