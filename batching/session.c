@@ -633,6 +633,7 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     if (kind == OWED_LOOKUP)
         l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
+    trust_note_run(s);
     if (lacks && !checked && !session_send_delayed(s, l->statement, false))
         return false;
     s->gives |= lacks && !checked && s->txn != 'I';
@@ -895,6 +896,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame_prepared;
     b->snapshot = session_snapshot_is_fixed(s);
+    b->asks_facts = b->ahead.home || trust_is_due(s);
     p.statement = prepare(s, b->group->statement, &p);
     p.stamp = prepare(s, batch_stamp(b), &p);
     buf_reset(&e->request);

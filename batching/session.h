@@ -233,6 +233,7 @@ struct session {
     uint64_t last_answer;             // and when its client was last answered
     struct endpoint *server;          // that it is connected to; NULL: not told
     uint32_t login_process, process;  // of the server's: as the log-in, as the last proof says; 0: unknown
+    uint64_t trusted_at;              // when it last ran what was vetted (trust.h); 0: never
     struct database *database;        // that it is logged in to; a reference
     struct pending_writes writes;     // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them

@@ -298,6 +298,7 @@ static struct read_note read_note(struct feed *f, enum statement_kind kind, stru
 
 static void note_read(struct session *s, struct owed *o, const struct read_note *n) {
     bool second = n->effect == READ_BEING_VETTED && o->of.group;
+    trust_note_run(s);
     if (n->effect == READ_DOUBTFUL || second)
         doubt(s);
     else if (n->effect == READ_BEING_VETTED)

@@ -74,6 +74,7 @@ static void note_definitions(struct session *s, const struct owed *o) {
 }
 
 static void end_forward(struct session *s, struct owed *o, char before) {
+    trust_note_run(s);
     ahead_answered(s);
     session_txn_ended(s, o, before);
     if (o->drops)
@@ -116,6 +117,7 @@ static void end_lookup(struct session *s, struct owed *o) {
         l->loop->last_answer = s->engine->now;
     ahead_answered(s);
     s->transaction.taken |= s->txn == 'T';
+    trust_note_run(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
     session_shift(s);
@@ -184,6 +186,8 @@ static void end_batch(struct session *s, struct batch *b) {
         session_unprepare(s, b->statement);
         session_unprepare(s, b->stamp);
     }
+    if (b->changed)
+        trust_broken(s);
     session_check_members(s, b);
     b->lender = NULL;
     engine_batch_ended(s->engine, b);
@@ -404,6 +408,13 @@ static bool is_interruption(const struct frame *f) {
     return code.len == 5 && memcmp(code.data, "53", 2) == 0;
 }
 
+static void take_read_row(struct session *s, struct owed *o, struct slice row) {
+    struct slice facts;
+    o->answer = vet_read_row(row);
+    if (vet_read_facts(row, &facts))
+        trust_take(s, facts, o->of.group->asked_at);
+}
+
 static void feed_own_query(struct session *s, struct owed *o, const struct frame *f) {
     struct slice body = {f->body, f->body_len};
     if (f->type == B_ERROR) {
@@ -423,7 +434,7 @@ static void feed_own_query(struct session *s, struct owed *o, const struct frame
     else if (o->kind == OWED_FACTS)
         facts_row(&s->database->facts, body);
     else if (o->kind == OWED_READ_VET)
-        o->answer = vet_read_row(body);
+        take_read_row(s, o, body);
 }
 
 static void take_checked(struct session *s, struct owed *o, const struct frame *f) {
@@ -435,8 +446,11 @@ static void take_checked(struct session *s, struct owed *o, const struct frame *
 // What the check tells besides. Rows of another process than the session's are those of another session.
 static bool feed_batch(struct session *s, struct batch *b, const struct frame *f) {
     bool ended = batch_feed(b, f);
-    if (b->news.facts.data)
+    if (b->news.facts.data && !b->failed) {
         facts_check_stamp(&s->database->facts, b->news.facts);
+        trust_take(s, b->news.facts, b->started);
+    }
+    b->news.facts = (struct slice){0};
     if (ended && b->news.process && b->news.process != s->process) {
         b->why = b->failed || !s->process ? b->why : "another server process has answered: there is a pooler";
         b->failed |= s->process != 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/facts.h"
 #include "batching/key.h"
 #include "batching/quote.h"
 #include "batching/stamp.h"
@@ -824,10 +825,15 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
                       "WHERE o.oprnamespace <> 11 AND f.provolatile <> 'i' AND o.oprname = ANY (");
     if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
-    buf_put_text(out, "))");
+    buf_put_text(out, ")), ");
+    buf_put_text(out, facts_stamp_expression());
     return !out->failed;
 }
 
 bool vet_read_row(struct slice row) {
     return column_is(row, 0, "t");
+}
+
+bool vet_read_facts(struct slice row, struct slice *stamp) {
+    return msg_row_column(row.data, row.len, 1, stamp) && stamp->data;
 }

@@ -80,6 +80,7 @@ const char *vet_settings(void);
 // is a user's.
 bool vet_read_query(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 bool vet_read_row(struct slice row);
+bool vet_read_facts(struct slice row, struct slice *stamp); // its second one: the facts' stamp. False: none
 
 // Do the names alone say that the statement's functions are the server's own, and read and change nothing of
 // a session, unless a user has made one of that name? False when one is not on the list.

@@ -220,24 +220,21 @@ FORMS = {"simple": lambda text: query(text), "extended": lambda text: run(text) 
          "behind another": lambda text: run("SHOW work_mem") + run(text) + SYNC, "behind a Flush": lambda text: parse("") + proto.FLUSH + run(text) + SYNC}
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN READ ONLY"])
+@pytest.mark.parametrize("form, begin", zip(FORMS, 2 * ["BEGIN", "BEGIN READ ONLY"]))
 def test_behind_a_query_that_ran_elsewhere(folding, pg, proxy, seen, form, begin):
-    conns = folding.connections(proxy, 12)
-    units = [run("SELECT a, b FROM seen WHERE a = $1", k) + SYNC for k in KEYS]
+    conns = folding.connections(proxy, len(AFTER_A_QUERY))
+    units = [run("SELECT a, b FROM seen WHERE a = $1", k + 1) + SYNC for k in range(len(conns))]
     folding.warm(conns, units, "seen")
     texts = [t for t in AFTER_A_QUERY if form == "simple" or ";" not in t]
     with pg.connect() as direct:
-        for at in range(0, len(texts), 12):
-            for c in conns:
-                c.sql("ROLLBACK")
-                c.sql(begin)
-            _, calls = folding.burst(conns, units, "seen")
-            folding.assert_folded(calls, len(conns))
-            for c, text in zip(conns, texts[at:]):
-                direct.sql(begin)
-                direct.ask(units[0])
-                ask = FORMS[form](text), query("SELECT current_setting('transaction_isolation')"), query("ROLLBACK"), query("RESET ALL")
-                wanted = [direct.ask(u) for u in ask]
-                got = [c.ask(u) for u in ask]
-                assert [proto.mask(m, parameters=False) for m in got] == [proto.mask(m, parameters=False) for m in wanted], text
+        for c in conns:
+            c.sql(begin)
+        _, calls = folding.burst(conns, units, "seen")
+        folding.assert_folded(calls, len(conns))
+        for c, text in zip(conns, texts):
+            direct.sql(begin)
+            direct.ask(units[0])
+            ask = FORMS[form](text), query("SELECT current_setting('transaction_isolation')"), query("ROLLBACK"), query("RESET ALL")
+            wanted = [direct.ask(u) for u in ask]
+            got = [c.ask(u) for u in ask]
+            assert [proto.mask(m, parameters=False) for m in got] == [proto.mask(m, parameters=False) for m in wanted], text
