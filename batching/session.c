@@ -998,7 +998,6 @@ static struct owed *send_unit(struct session *s, enum owed_kind kind, const stru
 
 void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
     struct buf framed = buf_make(unit->len + 4096);
-    o->framed = s->txn != 'I';
     if (o->framed) {
         savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame_prepared);
         s->n_framed++;

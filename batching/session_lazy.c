@@ -106,16 +106,19 @@ static bool may_be_given(const struct session *s, const struct statement *st) {
 
 static void put_all(struct session *s, struct owed *o, struct buf *unit) {
     struct statement *st, *next;
-    bool framed = s->txn != 'I';
+    bool inside = s->txn != 'I';
+    o->framed = inside && !s->keeps_out;
     HASH_ITER(hh, s->statements, st, next) {
         if (!may_be_given(s, st))
             continue;
-        if (!unit->len && !framed)
+        if (!unit->len && !inside)
             write_bound(unit, st);
         write_delayed(unit, st);
         session_expect_delayed(s, st, true);
     }
-    o->n_asked = framed ? (unsigned)strlen(savepoint_open_replies(s->frame_prepared)) : BOUND_REPLIES;
+    o->n_asked = inside ? 0 : BOUND_REPLIES;
+    if (o->framed)
+        o->n_asked = (unsigned)strlen(savepoint_open_replies(s->frame_prepared));
     write_empty(unit, F_SYNC);
 }
 
@@ -142,7 +145,7 @@ enum giving session_parse_all(struct session *s) {
     else
         session_fail(s, "53200", "out of memory");
     buf_free(&unit);
-    return s->txn == 'I' ? GIVING_IN_FRONT : GIVING_FIRST;
+    return session_is_framed(s) ? GIVING_FIRST : GIVING_IN_FRONT;
 }
 
 bool session_give_named(struct session *s, struct slice name) {
@@ -341,6 +344,7 @@ static void end_delayed(struct session *s, struct owed *o) {
     if (st->changed)
         unlearn(s, st->shape);
     st->on_server = !st->changed;
+    st->unfit &= st->changed;
     s->n_lazy += st->changed && st->name[0];
     if (st->changed && !st->name[0])
         session_note_unnamed(s, true, NULL);
