@@ -303,13 +303,13 @@ static void write_statement(struct batch *b, struct buf *out) {
 
 XXH128_hash_t batch_stamp(const struct batch *b) {
     const struct stamp *st = b->group->stamp;
-    return b->ahead.home ? st->digest_ahead : st->digest;
+    return b->asks_facts ? st->digest_ahead : st->digest;
 }
 
 static void write_stamp(struct batch *b, struct buf *out) {
     char name[GROUP_NAME_SIZE];
     const struct stamp *st = b->group->stamp;
-    const struct buf *check = b->ahead.home ? &st->check_ahead : &st->check;
+    const struct buf *check = b->asks_facts ? &st->check_ahead : &st->check;
     struct slice statement = statement_name(b->stamp, name);
     if (b->stamp_parse)
         write_parse(out, statement, (struct slice){check->data, check->len}, NULL, 0);

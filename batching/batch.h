@@ -149,6 +149,7 @@ struct batch {
     struct stamp_news news;     // the check's; its slice holds while it is being fed
     bool stamped;               // the check has said that what was vetted is as it was
     bool snapshot;              // runs in a transaction that sees one
+    bool asks_facts;            // its check tells the facts' stamp
     bool changed, shadowed;     // failed: it has said that it is not (STAMP_…)
     bool framed;                // runs between SAVEPOINT and RELEASE (savepoint.h), `frame_prepared` or not;
     bool frame_prepared;        // set before batch_write

@@ -101,3 +101,9 @@ void cursor_read(const char *text, size_t len, struct cursor_statement *out) {
     if (!ok)
         *out = (struct cursor_statement){0};
 }
+
+void cursor_executed(const char *text, size_t len, char name[CURSOR_MAX_NAME + 1]) {
+    struct lexer lx = {.text = text, .len = len};
+    if (!is_word(&lx, lexer_next(&lx), "execute") || !read_name(&lx, lexer_next(&lx), name))
+        name[0] = 0;
+}

@@ -27,4 +27,7 @@ struct cursor_statement {
 // Reads a text of one statement, as with standard_conforming_strings = on. `out` borrows from the text.
 void cursor_read(const char *text, size_t len, struct cursor_statement *out);
 
+// EXECUTE name …: the name as PostgreSQL knows it. "": it is none, or cannot be read.
+void cursor_executed(const char *text, size_t len, char name[CURSOR_MAX_NAME + 1]);
+
 #endif

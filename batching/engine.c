@@ -411,9 +411,11 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trust
     l->batch = NULL;
     if (l->check == CHECK_FOLDED)
         check_member(e, b, i);
-    else if (b->failed || !trusted || (b->ahead.home && !ahead_may_end(b, l)))
+    else if (b->failed || !trusted || (b->ahead.home && !ahead_may_end(b, l))) {
+        if (b->changed) // nobody knows what it runs now
+            trust_broken(l->session);
         session_run_alone(l->session, l);
-    else
+    } else
         engine_answer(e, b, l, b->member_key[i]);
 }
 

@@ -101,16 +101,16 @@ static const char names_query[] =
     "u.ids FROM u)::pg_catalog.oid[])) "
     "LIMIT 16385) AS n(x)";
 
-// Tables come and go, as temporary ones do: only the full stamp counts them.
+// Tables come and go, as temporary ones do: only the full stamp counts them. Each has its place (trust.h).
 static const char stamp[] = "pg_catalog.concat_ws(',', "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_proc c), "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_trigger c), "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_rewrite c), "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_attrdef c), "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_constraint c), "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_policy c), "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_operator c), "
-                            "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_cast c))";
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_proc c), "
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_trigger c), "
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_rewrite c), "
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_attrdef c), "
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_constraint c), "
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_policy c), "
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_operator c), "
+                            "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_cast c))";
 static const char tables_stamp[] = "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_class c), ',', "
                                    "(SELECT pg_catalog.max(c.oid) FROM pg_catalog.pg_type c)";
 

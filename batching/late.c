@@ -15,7 +15,7 @@
 
 static bool is_ours(const struct owed *o) {
     return o->kind == OWED_BATCH || o->kind == OWED_PROOF || o->kind == OWED_FACTS || o->kind == OWED_VET ||
-           o->kind == OWED_READ_VET;
+           o->kind == OWED_READ_VET || (o->kind == OWED_PARSE && o->framed);
 }
 
 // Its client's statement once more, to compare the answers.

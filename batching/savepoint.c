@@ -93,6 +93,12 @@ void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared) {
     end(out, prepared);
 }
 
+void savepoint_write_select(struct buf *out) {
+    write_run(out, SAVEPOINT_QUERY, slice_of("SELECT 1"), false);
+    close_statement(out, SAVEPOINT_QUERY);
+    write_empty(out, F_SYNC);
+}
+
 void savepoint_write_repair(struct buf *out) {
     close_portal(out); // else its name would be taken
     write_run(out, SAVEPOINT_REPAIR, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);

@@ -43,6 +43,8 @@ bool savepoint_is_own_name(struct slice name); // it may be one of these
 // left.
 void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared);
 void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared);
+// A query that can neither wait nor fail.
+void savepoint_write_select(struct buf *out);
 // Brings the transaction back. Nothing of ours is left but the statements of batches.
 void savepoint_write_repair(struct buf *out);
 // Gives up what is prepared for them.

@@ -57,8 +57,6 @@ static void owed_release(struct session *s, struct owed *o) {
     }
     if (o->kind == OWED_FORWARD && o->of.group)
         o->of.group->in_flight--;
-    if (o->kind == OWED_PARSE)
-        statement_unref(o->of.statement);
 }
 
 static void session_drop_lookups(struct session *s) {
@@ -197,9 +195,13 @@ static void release_forwarded(struct session *s) {
 }
 
 static bool awaits_delayed(const struct session *s) {
-    for (unsigned i = 0; i < s->n_expected; i++)
-        if (s->expected[(s->expected_head + i) & (s->expected_cap - 1)].kind == EXPECT_DELAYED)
-            return true;
+    unsigned at = s->expected_head;
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = owed_at(s, i);
+        for (unsigned end = at + o->n_expected; s->expected && at != end; at++)
+            if (s->expected[at & (s->expected_cap - 1)].kind == EXPECT_DELAYED && o->kind != OWED_PARSE)
+                return true;
+    }
     return false;
 }
 
@@ -435,6 +437,8 @@ static void statement_not_parsed(struct session *s, struct statement *st) {
 static void statement_not_given(struct session *s, struct statement *st) {
     if (!st->name[0])
         session_note_unnamed(s, true, NULL);
+    if (st->forgotten)
+        session_list_again(s, st);
     s->n_lazy += st->name[0] != 0;
     st->on_server = false;
 }
@@ -629,6 +633,7 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     if (kind == OWED_LOOKUP)
         l->state = LOOKUP_SENT;
     s->engine->counters.alone++;
+    trust_note_run(s);
     if (lacks && !checked && !session_send_delayed(s, l->statement, false))
         return false;
     s->gives |= lacks && !checked && s->txn != 'I';
@@ -891,6 +896,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame_prepared;
     b->snapshot = session_snapshot_is_fixed(s);
+    b->asks_facts = b->ahead.home || trust_is_due(s);
     p.statement = prepare(s, b->group->statement, &p);
     p.stamp = prepare(s, batch_stamp(b), &p);
     buf_reset(&e->request);
@@ -988,6 +994,21 @@ static struct owed *send_unit(struct session *s, enum owed_kind kind, const stru
     buf_reset(b);
     savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame_prepared);
     return send_own(s, kind, b);
+}
+
+void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
+    struct buf framed = buf_make(unit->len + 4096);
+    if (o->framed) {
+        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame_prepared);
+        s->n_framed++;
+        late_query_sent(s);
+    }
+    const struct buf *b = o->framed ? &framed : unit;
+    if (b->failed)
+        session_fail(s, "53200", "out of memory");
+    else
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    buf_free(&framed);
 }
 
 void session_start_proof(struct session *s) {

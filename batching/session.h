@@ -11,7 +11,7 @@
 //   CHECK    a lookup that runs alone, its answer kept or compared: fed to check.c
 //   REPAIR   brings a transaction back that one of ours has aborted (session_txn.c)
 //   UNNAMED  a unit of our own that gives the server the client's unnamed statement
-//   PARSE    a unit of our own that gives it a statement whose Parse was answered without it
+//   PARSE    a unit of our own that gives it statements whose Parse was answered without it
 //
 // The client is owed replies, too: the queue of its lookups (first … last), answered in order. A session is
 // in one of:
@@ -53,7 +53,7 @@ struct owed {
     uint8_t kind;
     bool extended;       // FORWARD, LOOKUP: of the extended protocol
     bool error;          // an ErrorResponse came
-    bool interrupted;    // VET, READ_VET: it says nothing about the query: a timeout, a cancel request
+    bool interrupted;    // VET, READ_VET, PARSE: it says nothing about the query: a timeout, a cancel request
     bool changes;        // FORWARD: may change definitions
     bool single;         // FORWARD, LOOKUP: one lookup is all that its unit holds
     bool poisoned;       // the client was told of an error, the rest of the reply is dropped
@@ -69,14 +69,15 @@ struct owed {
     bool customs;                     // FORWARD: and custom ones
     bool drops;  // FORWARD: it ends what is held for the session, when sent and when answered
     bool portal; // FORWARD: it may leave its portal open
-    bool framed; // BATCH, VET, READ_VET: runs between SAVEPOINT and RELEASE
+    bool framed; // BATCH, VET, READ_VET, PARSE: runs between SAVEPOINT and RELEASE
     bool reads;  // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
     struct statement *bound; // FORWARD: of a unit of one read, what it runs: a reference
     bool binds, result_format,
         formats_differ;          // FORWARD: it has a Bind; the format of its rows, or not one for all
     bool refused;                // FORWARD: its next error is our own refusal, see session_lazy.c
     bool aborts;                 // LOOKUP: its client was told of an error, its transaction must fail
-    unsigned n_asked;            // FORWARD, extended: messages that the server has not answered
+    unsigned n_asked;            // FORWARD, extended: messages that the server has not answered; PARSE: what
+                                 // it answers before it comes to the first of `expected`
     unsigned n_copies, n_copied; // COPY FROM STDIN: how often the server said so, and the client ended it
     bool copies;                 // FORWARD: it is a COPY of the simple protocol
     bool resumes;                // FORWARD: its rows are those of a portal bound before
@@ -86,9 +87,8 @@ struct owed {
         struct batch *batch;
         struct group *
             group; // VET, READ_VET; FORWARD: whose in_flight counts it (mode observe, or a read being vetted)
-        struct statement *statement; // PARSE: a reference
     } of;
-    bool answer;     // READ_VET: what its row said
+    bool answer;     // READ_VET: what its row said; PARSE: the statement at hand has changed
     bool unwanted;   // BATCH, VET, READ_VET: nobody waits for it, the server is asked to end it
     uint8_t cancels; // requests to cancel it: they are repeated until its reply comes; 0: none, or only once
 };
@@ -105,6 +105,8 @@ struct statement {
     bool confirmed;      // the client was told that it is accepted
     bool on_server;      // named: the server has it, or its Parse is on the way; see session_lazy.c
     bool changed;        // it was given, and is not what the client was told: what needs it is refused
+    bool forgotten;      // by session_forget_given, while it was on its way to the server
+    bool unfit;          // it cannot be given for no reason of its own: not before it is needed
     bool described, parameters_described;
     XXH128_hash_t row_hash;        // described: of its RowDescription
     XXH128_hash_t types_hash;      // described, and not from the server: of the types in it
@@ -159,7 +161,8 @@ struct transaction {
     bool may_idle;                    // its server connection
     enum identity_isolation standard; // of one whose statements do not say
     bool portal;                      // a portal of the client's may be open in it, unnamed
-    bool snapshot;                    // a SELECT of its own has run in it
+    bool snapshot;                    // a SELECT of its own has run in it,
+    bool taken;                       // and its server connection knows: it ran there
     uint64_t began;                   // microseconds
     uint64_t generation;              // of the definitions then
 };
@@ -230,6 +233,7 @@ struct session {
     uint64_t last_answer;             // and when its client was last answered
     struct endpoint *server;          // that it is connected to; NULL: not told
     uint32_t login_process, process;  // of the server's: as the log-in, as the last proof says; 0: unknown
+    uint64_t trusted_at;              // when it last ran what was vetted (trust.h); 0: never
     struct database *database;        // that it is logged in to; a reference
     struct pending_writes writes;     // of the transaction that has not ended
     struct statement *statements, *unnamed; // as the client knows them
@@ -239,6 +243,8 @@ struct session {
     struct shape *server_unnamed; // a reference; NULL: its text is not known
     unsigned n_statements;
     unsigned n_lazy;    // at least as many as there are named ones that the server has not got
+    uint64_t give_from; // engine time before which these are given for no other reason than their use
+    unsigned gave_in_vain;
     bool names_unknown; // the server may have prepared statements that are not among `statements`
     bool lazy_unit;     // the client's unit is open, of which the server knows nothing
     bool wants_proof;   // when its connection is free, and in no transaction
@@ -360,6 +366,9 @@ void session_put_statement(struct session *s, struct statement *st);
 void session_drop_statement(struct session *s, struct slice name);
 void session_drop_unnamed(struct session *s); // the client's
 void session_forget_statements(struct session *s, bool names_too);
+// The server may have any of them no longer, or another one under its name; but for those that it never got.
+void session_forget_given(struct session *s);
+void session_forget_constants(struct session *s);    // but for those that it lacks and that have no constants
 bool session_order_is_safe(const struct session *s); // nothing under way but on the own connection
 void session_expect(struct session *s, enum expected_kind kind, struct statement *st);
 void session_expect_delayed(struct session *s, struct statement *st, bool waited);
@@ -386,11 +395,17 @@ bool session_abort_refused(struct session *s, struct owed *o, char status);
 bool session_take_refusal(struct session *s, struct owed *o, const struct frame *f);
 // Takes a reply's message for an EXPECT_DELAYED at the head. False: it is none of it.
 bool session_take_delayed(struct session *s, struct owed *o, const struct frame *f);
-// The same for an OWED_PARSE, and its end.
-void session_feed_parse(struct session *s, struct owed *o, const struct frame *f);
+// The same for an OWED_PARSE, and its end. `interruption`: of an error.
+void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption);
 void session_end_parse(struct session *s, struct owed *o);
-// Gives the server all statements that it lacks, in units of their own.
-void session_parse_all(struct session *s);
+// Gives the server all statements that it lacks, in a unit of its own. IN_FRONT: what comes may be sent
+// behind it; FIRST: not before it is answered.
+enum giving { GIVING_NOTHING, GIVING_IN_FRONT, GIVING_FIRST };
+enum giving session_parse_all(struct session *s);
+// The same for the one that the client's next statement is about, and waits for itself. False: it has it.
+bool session_give_named(struct session *s, struct slice name);
+// It was forgotten as one that the server has, and it has not.
+void session_list_again(struct session *s, struct statement *st);
 // May a statement of this name be created, as far as is known?
 bool session_name_is_free(struct session *s, struct slice name);
 // An answer that needs no server goes out behind those of the lookups before it. False: out of memory.
@@ -445,6 +460,8 @@ void lookup_leave_batch(struct lookup *l);
 void session_note_unnamed(struct session *s, bool has, struct shape *shape);
 bool session_unnamed_fits(const struct session *s);
 bool session_restore_unnamed(struct session *s, struct shape *wanted); // wanted NULL: none; false: failed
+// Sends what o stands for, a unit that closes what it opens; inside a transaction it is framed.
+void session_send_parses(struct session *s, struct owed *o, const struct buf *unit);
 unsigned session_max_lookups(const struct session *s);
 
 // ---- session_txn.c
@@ -460,6 +477,12 @@ enum reason session_txn_reason(const struct session *s);
 // May lookups of the transaction at hand be answered from what its own connection has loaded ahead, although
 // they may not be folded with others'? It reads a fixed snapshot, or has done more than read.
 bool session_is_apart(const struct session *s);
+// Does what a statement says depend on whether there was a query in its transaction? p: NULL when it is not
+// known what it sets.
+bool session_txn_asks(enum statement_kind kind, const struct parsed *p);
+// There was one, and the server connection does not know. The other runs one there, in front of what comes.
+bool session_lacks_snapshot(const struct session *s);
+void session_take_snapshot(struct session *s);
 // Do all statements of the transaction at hand see the same snapshot?
 bool session_snapshot_is_fixed(const struct session *s);
 // The identity is in doubt, and what brought the doubt may have happened inside the transaction.

@@ -26,7 +26,8 @@
 // Ours, and asked again when it fails.
 static bool may_be_hit(const struct owed *o) {
     return o->kind == OWED_BATCH || o->kind == OWED_VET || o->kind == OWED_READ_VET ||
-           o->kind == OWED_PROOF || o->kind == OWED_FACTS || (o->kind == OWED_CHECK && !o->of.lookup);
+           o->kind == OWED_PROOF || o->kind == OWED_FACTS || (o->kind == OWED_CHECK && !o->of.lookup) ||
+           (o->kind == OWED_PARSE && o->framed);
 }
 
 // Nothing of the client's comes behind what the server runs now.
@@ -128,7 +129,8 @@ static void clear_the_way(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
         bool left = o->kind == OWED_CHECK && !o->of.lookup;
-        if (left || o->kind == OWED_VET || o->kind == OWED_READ_VET)
+        bool parse = o->kind == OWED_PARSE && o->framed;
+        if (left || parse || o->kind == OWED_VET || o->kind == OWED_READ_VET)
             o->unwanted = true;
         else if (o->kind == OWED_BATCH && !o->of.batch->abandoned)
             engine_abandon_batch(o->of.batch, "its lender's client has cancelled");

@@ -267,7 +267,7 @@ static void drop_unnamed(struct session *s) {
 static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
     drop_unnamed(s);
     if (may_deallocate(c)) {
-        session_forget_statements(s, true);
+        session_forget_given(s);
         s->names_unknown = true;
     }
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
@@ -298,6 +298,7 @@ static struct read_note read_note(struct feed *f, enum statement_kind kind, stru
 
 static void note_read(struct session *s, struct owed *o, const struct read_note *n) {
     bool second = n->effect == READ_BEING_VETTED && o->of.group;
+    trust_note_run(s);
     if (n->effect == READ_DOUBTFUL || second)
         doubt(s);
     else if (n->effect == READ_BEING_VETTED)
@@ -355,8 +356,17 @@ static bool parse_all(struct feed *f) {
     feed_flush(f, true);
     if (s->in_unit)
         return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
-    session_parse_all(s);
-    return true;
+    bool first = session_parse_all(s) == GIVING_FIRST;
+    s->hold |= first;
+    return !first;
+}
+
+// EXECUTE of a statement that the server lacks: of no other one it asks.
+static bool give_executed(struct feed *f, const char *name) {
+    if (!*name || !f->s->n_lazy || f->s->in_unit)
+        return false;
+    feed_flush(f, true);
+    return session_give_named(f->s, (struct slice){(const uint8_t *)name, strlen(name)});
 }
 
 #define PROOFS_AHEAD 3
@@ -380,6 +390,19 @@ static void prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
         session_ask_facts(s, false);
 }
 
+static bool asks_for_snapshot(enum statement_kind kind, const struct shape *shape, enum reason why) {
+    if (kind == STATEMENT_OTHER)
+        return may_set_level(shape, why);
+    return session_txn_asks(kind, shape ? shape->parsed : NULL);
+}
+
+static void snapshot_for_query(struct feed *f, const struct statement_class *c) {
+    if (!session_lacks_snapshot(f->s) || !asks_for_snapshot(c->kind, c->shape, c->reason))
+        return;
+    feed_flush(f, true);
+    session_take_snapshot(f->s);
+}
+
 static bool is_copy(struct slice text) {
     return token_is((const char *)text.data, lexer_first_word((const char *)text.data, text.len), "copy");
 }
@@ -390,8 +413,12 @@ static bool forward_query(struct feed *f, struct slice text) {
     prove_ahead(f, c->kind, c->cursor.hold);
     struct read_note n = c->cursor.verb ? cursor_note(f, text) : read_note(f, c->kind, c->shape);
     // Behind BEGIN it would take the transaction's snapshot.
-    if ((c->kind == STATEMENT_BEGIN || may_see_prepared(c->kind, n.effect)) && !parse_all(f))
+    bool sees = c->kind == STATEMENT_BEGIN || may_see_prepared(c->kind, n.effect);
+    char executed[CURSOR_MAX_NAME + 1];
+    cursor_executed((const char *)text.data, text.len, executed);
+    if (sees && !give_executed(f, executed) && !parse_all(f))
         return false;
+    snapshot_for_query(f, c);
     bool inside = s->in_unit;
     struct owed *o = begin_query(s);
     if (!o)
@@ -452,8 +479,23 @@ static void learn_parse(struct feed *f, struct shape *shape) {
         session_learn(s, g, f->describes);
 }
 
+// A Parse of the unnamed statement, which the server lacks as the client knows it. Behind an error it is not
+// reached, and the client still has the old one: so it must be known whether there was one. Then it tells
+// nothing: SKIPPED.
+static enum inside replaces_unknown(struct feed *f) {
+    struct session *s = f->s;
+    if (!s->unnamed || !s->unnamed->shape || session_unnamed_fits(s))
+        return INSIDE_PASS;
+    if (session_unit_is_answered(s))
+        return owed_last(s)->error ? INSIDE_SKIPPED : INSIDE_PASS;
+    (void)inside_wait(f);
+    return INSIDE_WAIT;
+}
+
 static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct session *s = f->s;
+    if (!m->name.len && replaces_unknown(f) != INSIDE_PASS)
+        return;
     enum reason why = REASON_NONE;
     struct shape *shape = s->no_scan || session_text_is_pending(s)
                               ? NULL
@@ -484,17 +526,17 @@ static bool needs_unnamed(const struct frame *fr, size_t have) {
            !t.name.len;
 }
 
-// Before a unit that does not begin with Parse of the unnamed statement: if the server has another one than
-// the client believes, give it, or take it away. Not later: behind an error the server reads nothing more of
-// a unit, and then has what it had before.
+// Before a unit that does not begin with Parse of the unnamed statement: if the server has one and the client
+// believes that there is none, take it away. One that it lacks is given to what needs it, no sooner: a Parse
+// may have to wait for a lock, and what is behind it with it. See also replaces_unknown().
 static bool restore_unnamed(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];
     bool needs = needs_unnamed(fr, f->len - f->at);
-    if (parses || session_unnamed_fits(s) || (s->unnamed && needs) || (session_is_pooled(s) && !needs))
+    if (parses || s->unnamed || session_unnamed_fits(s) || (session_is_pooled(s) && !needs))
         return true;
     feed_flush(f, true);
-    return session_restore_unnamed(s, s->unnamed ? s->unnamed->shape : NULL);
+    return session_restore_unnamed(s, NULL);
 }
 
 // The unit is open, the catalogue cannot be asked in front of it any more; see forward_read_effect.
@@ -607,6 +649,40 @@ static bool may_await(struct session *s, struct shape *shape, struct group *g) {
     return s->txn != 'I' && await_read(s, shape, g);
 }
 
+static bool binds(const struct frame *fr, struct slice name) {
+    struct msg_bind b;
+    return name.data && msg_bind_read(fr->body, fr->body_len, &b) && b.statement.len == name.len &&
+           memcmp(b.statement.data, name.data, name.len) == 0;
+}
+
+// Of the unit that begins here, as far as it has come: what has not may hold anything. A statement that takes
+// a snapshot itself comes first, or none that asks.
+static bool unit_asks_for_snapshot(struct feed *f) {
+    struct frame fr;
+    struct slice parsed = {0};
+    for (size_t at = f->at; frame_read(f->bytes + at, f->len - at, &fr) == FRAME_OK; at += fr.size) {
+        if (fr.type == F_SYNC)
+            return false;
+        bool names = fr.type == F_PARSE || fr.type == F_QUERY || (fr.type == F_BIND && !binds(&fr, parsed));
+        struct shape *shape = fr.type == F_QUERY || !names ? NULL : shape_of(f, &fr);
+        struct msg_parse p;
+        if (fr.type == F_PARSE && msg_parse_read(fr.body, fr.body_len, &p))
+            parsed = p.name;
+        if (names && (!shape || asks_for_snapshot(shape->parsed->kind, shape, shape->reason)))
+            return true;
+        if (shape && (shape->parsed->kind == STATEMENT_READ || shape->parsed->kind == STATEMENT_WRITE))
+            return false;
+    }
+    return true;
+}
+
+static void snapshot_for_unit(struct feed *f) {
+    if (!session_lacks_snapshot(f->s) || !unit_asks_for_snapshot(f))
+        return;
+    feed_flush(f, true);
+    session_take_snapshot(f->s);
+}
+
 #define ASK_AHEAD 12 // messages of a unit that are looked at before it is opened: BEGIN and a SELECT, say
 
 // Names like ours, in the protocol or in what no SELECT is: a statement that is prepared, a cursor.
@@ -667,11 +743,14 @@ static bool look_ahead(struct feed *f, const struct frame *fr) {
     struct shape *first = shape_of(f, fr);
     if (first && first->parsed->kind == STATEMENT_OTHER)
         cursor_read(first->text, first->text_len, &c);
+    char executed[CURSOR_MAX_NAME + 1] = "";
+    if (first)
+        cursor_executed(first->text, first->text_len, executed);
     if (first)
         prove_ahead(f, first->parsed->kind, c.hold);
     (void)ask_ahead(f, false, &sees_prepared);
-    if (sees_prepared)
-        (void)parse_all(f); // the unit is not open
+    if (sees_prepared && !give_executed(f, executed) && !parse_all(f)) // the unit is not open
+        return false;
     // In the middle of a unit, which is a transaction, it would take its snapshot. Once: what is refused
     // stays.
     bool late = f->s->txn == 'I' && !f->single && !f->prepares && !f->s->gave;
@@ -797,7 +876,7 @@ static void note_extended(struct feed *f, const struct frame *fr) {
 static void note_large_query(struct session *s) {
     note_unknown(s);
     drop_unnamed(s);
-    session_forget_statements(s, true);
+    session_forget_given(s);
     s->names_unknown = true;
     owed_last(s)->changes = true;
     engine_definitions_changed(s->engine);
@@ -907,6 +986,8 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
         keep_out(f, fr);
     if (!s->in_unit && readable && !look_ahead(f, fr))
         return false;
+    if (!s->in_unit)
+        snapshot_for_unit(f);
     if (!s->in_unit && (!restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
         return false;
     owed_last(s)->single |= f->single;

@@ -6,6 +6,11 @@
 // may ask for it in a way that cannot be seen (OWED_PARSE). A Close goes before the Parse, so that it may be
 // sent any number of times; until its reply is there nobody counts on it.
 //
+// A Parse locks the tables that it names. In front of the Bind it waits for what the Bind would wait for. A
+// unit of its own is in front of a statement that may have nothing to do with these tables, so the server
+// gives it up when it waits long; inside a transaction, where the setting for that would stay, it is framed,
+// awaited and cancelled like any unit of ours there (late.h). What was not given is lacking still.
+//
 // What the client was told of the statement may no longer hold when the server gets it at last: definitions
 // have changed past this proxy. The server describes it anew each time, and if that is another description,
 // the client is told what PostgreSQL says of a prepared statement whose columns have changed.
@@ -16,7 +21,11 @@
 
 #include "batching/savepoint.h"
 #include "batching/session.h"
+#include "batching/vet.h"
 #include "protocol/write.h"
+
+#define GIVE_AGAIN    1000000 // microseconds from one that could not be given to the next try
+#define MAX_DOUBLINGS 6       // of that
 
 static struct slice name_of(const struct statement *st) {
     return (struct slice){(const uint8_t *)st->name, strlen(st->name)};
@@ -53,7 +62,6 @@ bool session_name_is_free(struct session *s, struct slice name) {
 
 static void write_delayed(struct buf *b, const struct statement *st) {
     const struct shape *shape = st->shape;
-    buf_reset(b);
     if (st->name[0])
         write_close(b, 'S', name_of(st));
     write_parse(b, name_of(st), (struct slice){(uint8_t *)shape->text, shape->text_len}, shape->types,
@@ -63,6 +71,7 @@ static void write_delayed(struct buf *b, const struct statement *st) {
 
 bool session_send_delayed(struct session *s, struct statement *st, bool waited) {
     struct buf *b = &s->engine->request;
+    buf_reset(b);
     write_delayed(b, st);
     if (b->failed) {
         session_fail(s, "53200", "out of memory");
@@ -76,28 +85,85 @@ bool session_send_delayed(struct session *s, struct statement *st, bool waited) 
     return !s->failed;
 }
 
-static bool send_parse(struct session *s, struct statement *st) {
-    struct buf *b = &s->engine->request;
-    write_delayed(b, st);
-    write_empty(b, F_SYNC);
-    struct owed *o = b->failed ? NULL : owed_push(s, OWED_PARSE);
-    if (!o)
-        return false;
-    st->refs++;
-    o->of.statement = st;
-    s->engine->effects->to_server(s->owner, b->data, b->len, true);
-    return true;
+// In front of what is given, under a name that is free until it is: the setting ends with the unit.
+static void write_bound(struct buf *b, const struct statement *st) {
+    static const char sql[] = "SELECT pg_catalog.set_config('lock_timeout', '" VET_LOCK_TIMEOUT "', true)";
+    write_close(b, 'S', name_of(st));
+    write_parse(b, name_of(st), (struct slice){(const uint8_t *)sql, sizeof sql - 1}, NULL, 0);
+    size_t at = write_begin(b, F_BIND);
+    buf_put_str(b, "");
+    buf_put_str(b, st->name);
+    buf_put(b, "\0\0\0\0\0\0", 6);
+    write_end(b, at);
+    write_execute_all(b, (struct slice){0});
+    write_close(b, 'S', name_of(st));
+}
+#define BOUND_REPLIES 6 // messages
+
+static bool may_be_given(const struct session *s, const struct statement *st) {
+    return session_lacks(s, st) && !st->unfit;
 }
 
-void session_parse_all(struct session *s) {
+static void put_all(struct session *s, struct owed *o, struct buf *unit) {
     struct statement *st, *next;
-    if (!s->n_lazy || s->txn == 'E' || s->in_unit)
-        return;
+    bool inside = s->txn != 'I';
+    o->framed = inside && !s->keeps_out;
+    HASH_ITER(hh, s->statements, st, next) {
+        if (!may_be_given(s, st))
+            continue;
+        if (!unit->len && !inside)
+            write_bound(unit, st);
+        write_delayed(unit, st);
+        session_expect_delayed(s, st, true);
+    }
+    o->n_asked = inside ? 0 : BOUND_REPLIES;
+    if (o->framed)
+        o->n_asked = (unsigned)strlen(savepoint_open_replies(s->frame_prepared));
+    write_empty(unit, F_SYNC);
+}
+
+static bool any_to_give(struct session *s) {
+    struct statement *st, *next;
+    bool any = false;
     s->n_lazy = 0;
     HASH_ITER(hh, s->statements, st, next) {
-        if (session_lacks(s, st) && !send_parse(s, st))
-            s->n_lazy++;
+        any |= may_be_given(s, st);
+        s->n_lazy += session_lacks(s, st);
     }
+    return any;
+}
+
+enum giving session_parse_all(struct session *s) {
+    if (!s->n_lazy || s->txn == 'E' || s->in_unit || s->engine->now < s->give_from || !any_to_give(s))
+        return GIVING_NOTHING;
+    struct buf unit = buf_make((size_t)1 << 30);
+    struct owed *o = owed_push(s, OWED_PARSE);
+    if (o)
+        put_all(s, o, &unit);
+    if (o && !unit.failed)
+        session_send_parses(s, o, &unit);
+    else
+        session_fail(s, "53200", "out of memory");
+    buf_free(&unit);
+    return session_is_framed(s) ? GIVING_FIRST : GIVING_IN_FRONT;
+}
+
+bool session_give_named(struct session *s, struct slice name) {
+    struct statement *st = name.len ? session_statement(s, name) : NULL;
+    if (!st || !session_lacks(s, st) || s->txn == 'E' || s->in_unit)
+        return false;
+    struct buf *b = &s->engine->request;
+    struct owed *o = owed_push(s, OWED_PARSE);
+    buf_reset(b);
+    write_delayed(b, st);
+    write_empty(b, F_SYNC);
+    if (o)
+        session_expect_delayed(s, st, true);
+    if (o && !b->failed)
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    else
+        session_fail(s, "53200", "out of memory");
+    return true;
 }
 
 bool session_give_all(struct session *s) {
@@ -110,6 +176,60 @@ bool session_give_all(struct session *s) {
             return false;
     }
     return true;
+}
+
+// Strings, in whatever quotes; not $1.
+static bool has_constants(const struct shape *shape) {
+    const char *text = shape->text, *end = text + shape->text_len;
+    if (memchr(text, '\'', shape->text_len))
+        return true;
+    for (const char *p = text; (p = memchr(p, '$', (size_t)(end - p))); p++)
+        if (p + 1 == end || p[1] < '0' || p[1] > '9')
+            return true;
+    return false;
+}
+
+static bool is_on_its_way(const struct session *s, const struct statement *st) {
+    for (unsigned i = 0; i < s->n_expected; i++) {
+        const struct expected *x = &s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
+        if (x->kind == EXPECT_DELAYED && x->statement == st)
+            return true;
+    }
+    return false;
+}
+
+static void forget(struct session *s, bool constants) {
+    struct statement *st, *next;
+    session_forget_statements(s, false);
+    HASH_ITER(hh, s->statements, st, next) {
+        bool lacks = session_lacks(s, st) && !(constants && has_constants(st->shape));
+        if (lacks && !is_on_its_way(s, st))
+            continue;
+        st->forgotten = lacks;
+        HASH_DEL(s->statements, st);
+        s->n_statements--;
+        statement_unref(st);
+    }
+}
+
+void session_forget_given(struct session *s) {
+    forget(s, false);
+}
+
+void session_forget_constants(struct session *s) {
+    forget(s, true);
+}
+
+void session_list_again(struct session *s, struct statement *st) {
+    struct slice name = name_of(st);
+    st->forgotten = false;
+    if (session_statement(s, name) || s->n_statements >= s->engine->limits.max_statements)
+        return;
+    HASH_ADD_KEYPTR(hh, s->statements, st->name, name.len, st);
+    if (!st->hh.tbl)
+        return;
+    st->refs++;
+    s->n_statements++;
 }
 
 // ---- what the server says to it
@@ -224,6 +344,7 @@ static void end_delayed(struct session *s, struct owed *o) {
     if (st->changed)
         unlearn(s, st->shape);
     st->on_server = !st->changed;
+    st->unfit &= st->changed;
     s->n_lazy += st->changed && st->name[0];
     if (st->changed && !st->name[0])
         session_note_unnamed(s, true, NULL);
@@ -250,16 +371,43 @@ bool session_take_delayed(struct session *s, struct owed *o, const struct frame 
     return true;
 }
 
-void session_feed_parse(struct session *s, struct owed *o, const struct frame *f) {
-    if (f->type == B_ERROR || take_stage(s, o->of.statement, f) == STAGE_DIFFERS)
-        o->error = true;
+// What the client was told of it no longer holds: that is said when it needs it.
+static void end_given(struct session *s, struct owed *o) {
+    struct statement *st = session_shift_expected(s, o);
+    st->on_server = !o->answer;
+    s->n_lazy = st->on_server ? s->n_lazy - (s->n_lazy > 0) : s->n_lazy;
+    st->unfit = o->answer;
+    s->delayed_stage = 0;
+    o->answer = false;
+    statement_unref(st);
 }
 
+void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption) {
+    struct expected *x = o->n_expected && s->n_expected ? &s->expected[s->expected_head] : NULL;
+    if (f->type == B_ERROR) {
+        o->error = true;
+        o->interrupted = interruption;
+        if (x && !o->n_asked && !interruption)
+            x->statement->unfit = true; // not the others, which come behind it
+        session_end_expected(s, o);
+    } else if (o->n_asked) {
+        o->n_asked--;
+    } else if (x) {
+        o->answer |= take_stage(s, x->statement, f) == STAGE_DIFFERS;
+        if (s->delayed_stage == 4)
+            end_given(s, o);
+    }
+}
+
+// Who waits for the lock is not asked again each time.
 void session_end_parse(struct session *s, struct owed *o) {
-    o->of.statement->on_server = !o->error && s->delayed_stage == 4;
-    s->n_lazy += !o->of.statement->on_server;
-    s->delayed_stage = 0;
-    statement_unref(o->of.statement);
+    session_end_expected(s, o);
+    if (o->error && o->interrupted) {
+        s->give_from = s->engine->now + ((uint64_t)GIVE_AGAIN << s->gave_in_vain);
+        s->gave_in_vain += s->gave_in_vain < MAX_DOUBLINGS;
+    } else if (!o->error) {
+        s->gave_in_vain = 0;
+    }
 }
 
 // ---- answers of our own

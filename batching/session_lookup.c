@@ -225,7 +225,7 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
         return NULL;
     }
     s->engine->counters.lookups += l != NULL;
-    s->transaction.snapshot = s->txn == 'T'; // its own statement would have taken one
+    s->transaction.snapshot |= s->txn == 'T'; // its own statement would have taken one
     return l;
 }
 

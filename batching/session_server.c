@@ -43,13 +43,13 @@ static bool any_reads_constants(const struct parsed_setting *settings, unsigned 
 }
 
 // What the client prepared under other settings does not fold any more: a batch would read its constants by
-// those of now.
+// those of now. What the server lacks it would read so, too.
 static void forget_constants(struct session *s, const struct parsed *p) {
     bool set = p->kind == STATEMENT_SET && any_reads_constants(p->settings, (unsigned)p->n_settings);
     bool reset =
         p->kind == STATEMENT_RESET_ALL && any_reads_constants(s->identity.settings, s->identity.n_settings);
     if (set || reset)
-        session_forget_statements(s, true);
+        session_forget_constants(s);
 }
 
 static void apply_setting(struct session *s, const struct shape *shape) {
@@ -74,6 +74,7 @@ static void note_definitions(struct session *s, const struct owed *o) {
 }
 
 static void end_forward(struct session *s, struct owed *o, char before) {
+    trust_note_run(s);
     ahead_answered(s);
     session_txn_ended(s, o, before);
     if (o->drops)
@@ -115,6 +116,8 @@ static void end_lookup(struct session *s, struct owed *o) {
     if (l->loop)
         l->loop->last_answer = s->engine->now;
     ahead_answered(s);
+    s->transaction.taken |= s->txn == 'T';
+    trust_note_run(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
     session_shift(s);
@@ -183,6 +186,8 @@ static void end_batch(struct session *s, struct batch *b) {
         session_unprepare(s, b->statement);
         session_unprepare(s, b->stamp);
     }
+    if (b->changed)
+        trust_broken(s);
     session_check_members(s, b);
     b->lender = NULL;
     engine_batch_ended(s->engine, b);
@@ -403,6 +408,13 @@ static bool is_interruption(const struct frame *f) {
     return code.len == 5 && memcmp(code.data, "53", 2) == 0;
 }
 
+static void take_read_row(struct session *s, struct owed *o, struct slice row) {
+    struct slice facts;
+    o->answer = vet_read_row(row);
+    if (vet_read_facts(row, &facts))
+        trust_take(s, facts, o->of.group->asked_at);
+}
+
 static void feed_own_query(struct session *s, struct owed *o, const struct frame *f) {
     struct slice body = {f->body, f->body_len};
     if (f->type == B_ERROR) {
@@ -422,7 +434,7 @@ static void feed_own_query(struct session *s, struct owed *o, const struct frame
     else if (o->kind == OWED_FACTS)
         facts_row(&s->database->facts, body);
     else if (o->kind == OWED_READ_VET)
-        o->answer = vet_read_row(body);
+        take_read_row(s, o, body);
 }
 
 static void take_checked(struct session *s, struct owed *o, const struct frame *f) {
@@ -434,8 +446,11 @@ static void take_checked(struct session *s, struct owed *o, const struct frame *
 // What the check tells besides. Rows of another process than the session's are those of another session.
 static bool feed_batch(struct session *s, struct batch *b, const struct frame *f) {
     bool ended = batch_feed(b, f);
-    if (b->news.facts.data)
+    if (b->news.facts.data && !b->failed) {
         facts_check_stamp(&s->database->facts, b->news.facts);
+        trust_take(s, b->news.facts, b->started);
+    }
+    b->news.facts = (struct slice){0};
     if (ended && b->news.process && b->news.process != s->process) {
         b->why = b->failed || !s->process ? b->why : "another server process has answered: there is a pooler";
         b->failed |= s->process != 0;
@@ -461,7 +476,7 @@ static void take_own(struct session *s, struct owed *o, const struct frame *f) {
     else if (o->kind == OWED_CHECK)
         take_checked(s, o, f);
     else if (o->kind == OWED_PARSE)
-        session_feed_parse(s, o, f);
+        session_feed_parse(s, o, f, f->type == B_ERROR && is_interruption(f));
     else
         feed_own_query(s, o, f);
     if (ended)

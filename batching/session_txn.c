@@ -5,6 +5,9 @@
 // statement of another session's. What a transaction is, is known from the statements that were forwarded
 // (session_txn_note) and what the server answered (session_txn_ended).
 //
+// Whether there was a query in it decides what SET TRANSACTION and its like say. One that was answered on
+// another connection the own one knows nothing of: it gets a query of ours in front of such a statement.
+//
 // What of ours runs inside one is framed by SAVEPOINT and RELEASE (savepoint.h). If it fails, the connection
 // is repaired before anything of its client's is sent; until then the client is held.
 #include "batching/savepoint.h"
@@ -108,6 +111,7 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
             .spent = !o->begins, .began = s->engine->now, .generation = s->engine->generation};
     t->portal |= o->portal;
     t->snapshot |= o->selects && !o->error;
+    t->taken |= o->selects && !o->error;
     ask_identity(s);
     // A statement that failed has set nothing; which of a unit's did is not known.
     bool lost = (o->ends && o->begins) || (o->error && (o->begins || o->level));
@@ -191,6 +195,39 @@ bool session_is_apart(const struct session *s) {
 
 bool session_snapshot_is_fixed(const struct session *s) {
     return s->txn == 'T' && level_of(&s->transaction) == ISOLATION_REPEATABLE_READ;
+}
+
+bool session_txn_asks(enum statement_kind kind, const struct parsed *p) {
+    bool sets = kind == STATEMENT_SET_LOCAL || kind == STATEMENT_SET || kind == STATEMENT_BEGIN;
+    for (int i = 0; sets && p && i < p->n_settings; i++)
+        if (strncmp(p->settings[i].name, "transaction_", 12) == 0)
+            return true;
+    return sets && !p && kind != STATEMENT_BEGIN;
+}
+
+bool session_lacks_snapshot(const struct session *s) {
+    return s->txn == 'T' && s->transaction.snapshot && !s->transaction.taken && !s->in_unit;
+}
+
+void session_take_snapshot(struct session *s) {
+    struct buf *b = &s->engine->request;
+    // A Query drops the client's unnamed statement; but names like ours are its own.
+    bool query = s->keeps_out;
+    if (query && s->unnamed && !s->unnamed->shape)
+        return;
+    buf_reset(b);
+    if (query)
+        write_query(b, "SELECT 1", 8);
+    else
+        savepoint_write_select(b);
+    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
+        session_fail(s, "53200", "out of memory");
+        return;
+    }
+    if (query)
+        session_note_unnamed(s, false, NULL);
+    s->transaction.taken = true;
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
 void session_doubt(struct session *s) {

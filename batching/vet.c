@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/facts.h"
 #include "batching/key.h"
 #include "batching/quote.h"
 #include "batching/stamp.h"
@@ -558,8 +559,8 @@ static const char writer_facts[] =
 // For the unit of a query of ours alone: none is worth being compiled, and indexes find what it looks for.
 static const char settings[] =
     "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), ('enable_nestloop', 'on'), "
-    "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0')) AS "
-    "s(n, v)";
+    "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0'), "
+    "('lock_timeout', '" VET_LOCK_TIMEOUT "')) AS s(n, v)";
 
 const char *vet_settings(void) {
     return settings;
@@ -824,10 +825,15 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
                       "WHERE o.oprnamespace <> 11 AND f.provolatile <> 'i' AND o.oprname = ANY (");
     if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
-    buf_put_text(out, "))");
+    buf_put_text(out, ")), ");
+    buf_put_text(out, facts_stamp_expression());
     return !out->failed;
 }
 
 bool vet_read_row(struct slice row) {
     return column_is(row, 0, "t");
+}
+
+bool vet_read_facts(struct slice row, struct slice *stamp) {
+    return msg_row_column(row.data, row.len, 1, stamp) && stamp->data;
 }

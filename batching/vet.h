@@ -9,6 +9,10 @@
 #include "batching/writes.h"
 #include "protocol/frame.h"
 
+// Milliseconds that a statement of our own waits for a lock in front of a client's: the server itself sees to
+// that, so the client's can be sent behind it in the same write.
+#define VET_LOCK_TIMEOUT "300"
+
 #define VET_MAX_TYPES 16
 #define VET_MAX_LINKS 64
 
@@ -67,7 +71,8 @@ uint32_t vet_element_type(const struct vet_result *r, uint32_t array);
 bool vet_query(const struct shape *s, int key, struct buf *out) __attribute__((warn_unused_result));
 
 // A statement to run in front of either, in the same unit: settings that last until its end, so that what the
-// client has set cannot make the query slow (no indexes, no nested loops, everything compiled).
+// client has set cannot make the query slow (no indexes, no nested loops, everything compiled), nor a lock of
+// somebody's on the catalogue hold up what is sent behind it.
 const char *vet_settings(void);
 
 // The same for a SELECT that is only asked whether it is a plain read: its one column is "t" when every table
@@ -75,6 +80,7 @@ const char *vet_settings(void);
 // is a user's.
 bool vet_read_query(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 bool vet_read_row(struct slice row);
+bool vet_read_facts(struct slice row, struct slice *stamp); // its second one: the facts' stamp. False: none
 
 // Do the names alone say that the statement's functions are the server's own, and read and change nothing of
 // a session, unless a user has made one of that name? False when one is not on the list.

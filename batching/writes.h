@@ -12,6 +12,7 @@
 #include "batching/facts.h"
 #include "batching/hash.h"
 #include "batching/parse.h"
+#include "batching/trust.h"
 #include "protocol/message.h"
 
 #define WRITES_LOG     256
@@ -26,6 +27,7 @@ struct database {
     uint64_t seq;              // writes noted so far
     uint64_t last[WRITES_LOG]; // tables of the last ones, at seq modulo WRITES_LOG
     struct facts facts;        // by which names a write may run more than it says
+    struct trust trust;        // whether what sessions run is still what it was vetted as
     size_t len;
     uint8_t name[];
 };

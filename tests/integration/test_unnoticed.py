@@ -202,3 +202,39 @@ def test_names_are_the_clients(folding, pg, proxy, seen, name):
     for c, names in zip(conns, taken):
         for mine in [name] if name else names:
             c.ask(close("S", mine) + SYNC)
+
+
+# Each, behind a query: what it says depends on whether there was one in its transaction.
+AFTER_A_QUERY = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                 "SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE", "SET TRANSACTION DEFERRABLE", "SET TRANSACTION NOT DEFERRABLE",
+                 "SET LOCAL transaction_isolation = 'serializable'", "SET transaction_isolation TO 'repeatable read'",
+                 "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY", "RESET transaction_isolation",
+                 "SET TRANSACTION SNAPSHOT '00000003-0000001B-1'", "SELECT set_config('transaction_isolation', 'serializable', true)",
+                 "BEGIN ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION READ WRITE", "DISCARD ALL", "SET LOCAL transaction_read_only = off",
+                 "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET SESSION AUTHORIZATION DEFAULT",
+                 "/* a comment */ set transaction isolation level serializable", "SHOW transaction_isolation; SET TRANSACTION DEFERRABLE",
+                 "DO $$BEGIN SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; END$$", "COMMIT; SET TRANSACTION READ ONLY",
+                 "SAVEPOINT a; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SELECT pg_current_xact_id_if_assigned() IS NULL",
+                 "SELECT now() = statement_timestamp()", "SELECT current_setting('transaction_isolation')"]
+FORMS = {"simple": lambda text: query(text), "extended": lambda text: run(text) + SYNC,
+         "behind another": lambda text: run("SHOW work_mem") + run(text) + SYNC, "behind a Flush": lambda text: parse("") + proto.FLUSH + run(text) + SYNC}
+
+
+@pytest.mark.parametrize("form, begin", zip(FORMS, 2 * ["BEGIN", "BEGIN READ ONLY"]))
+def test_behind_a_query_that_ran_elsewhere(folding, pg, proxy, seen, form, begin):
+    conns = folding.connections(proxy, len(AFTER_A_QUERY))
+    units = [run("SELECT a, b FROM seen WHERE a = $1", k + 1) + SYNC for k in range(len(conns))]
+    folding.warm(conns, units, "seen")
+    texts = [t for t in AFTER_A_QUERY if form == "simple" or ";" not in t]
+    with pg.connect() as direct:
+        for c in conns:
+            c.sql(begin)
+        _, calls = folding.burst(conns, units, "seen")
+        folding.assert_folded(calls, len(conns))
+        for c, text in zip(conns, texts):
+            direct.sql(begin)
+            direct.ask(units[0])
+            ask = FORMS[form](text), query("SELECT current_setting('transaction_isolation')"), query("ROLLBACK"), query("RESET ALL")
+            wanted = [direct.ask(u) for u in ask]
+            got = [c.ask(u) for u in ask]
+            assert [proto.mask(m, parameters=False) for m in got] == [proto.mask(m, parameters=False) for m in wanted], text

@@ -328,32 +328,6 @@ Test(session, each_unit_tells_about_its_own_statements) {
 }
 
 // Nothing of ours reaches the client, opaque or not.
-Test(session, an_opaque_session_gets_no_reply_that_it_did_not_ask_for) {
-    struct fixture f;
-    setup(&f, false);
-    parse(&f, one);
-    write_describe(&f.message, 'S', text_slice(""));
-    sync(&f);
-    say(&f);
-    reply(&f, "1tTZ");
-    bind(&f, "1");
-    sync(&f);
-    say(&f);
-    engine_turn(f.engine, 1);
-    reply(&f, "2CZ");
-    reply(&f, "EZ"); // of the proof
-    buf_reset(&f.to_client);
-    write_close(&f.message, 'P', text_slice("x"));
-    sync(&f);
-    bind(&f, "2"); // forwarded behind it; the Parse goes first
-    sync(&f);
-    write_empty(&f.message, 'W'); // what no client says
-    say(&f);
-    cr_assert(f.session->opaque);
-    reply(&f, "1Z3Z2CZ");
-    cr_assert_str_eq(types_of(&f.to_client), "3Z2CZ");
-    teardown(&f);
-}
 
 // A server that ends a unit before the client has: no entry is left that the rest of the unit could be noted
 // in.
@@ -575,6 +549,22 @@ Test(session, what_the_server_never_heard_of_is_closed_without_it) {
     teardown(&f);
 }
 
+Test(session, an_opaque_session_gets_no_reply_that_it_did_not_ask_for) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    buf_reset(&f.to_client);
+    query(&f, "BEGIN");           // the Parse goes first
+    write_empty(&f.message, 'W'); // what no client says
+    say(&f);
+    cr_assert(f.session->opaque);
+    cr_assert_not(f.session->failed);
+    reply(&f, "312DC331tTZCZ");
+    cr_assert_str_eq(types_of(&f.to_client), "CZ");
+    teardown(&f);
+}
+
 // A function may execute what the client has prepared.
 Test(session, what_cannot_be_read_finds_all_statements) {
     struct fixture f;
@@ -582,12 +572,57 @@ Test(session, what_cannot_be_read_finds_all_statements) {
     learn(&f, one);
     prepare(&f, "x", one);
     prepare(&f, "y", one);
-    query(&f, "EXECUTE x(1)");
+    query(&f, "EXECUTE z(1)");
     say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "CPDSCPDSQ");
-    reply(&f, "31tTZ31tTZ");
+    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDCPDSQ");
+    reply(&f, "312DC331tT31tTZ");
     cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZ");
     cr_assert(session_statement(f.session, text_slice("x"))->on_server);
+    teardown(&f);
+}
+
+// It waits for the tables of this one anyway.
+Test(session, execute_finds_its_own_statement) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    prepare(&f, "y", one);
+    query(&f, "EXECUTE x(1)");
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "CPDSQ");
+    reply(&f, "31tTZCZ");
+    cr_assert(session_statement(f.session, text_slice("x"))->on_server);
+    cr_assert_not(session_statement(f.session, text_slice("y"))->on_server);
+    teardown(&f);
+}
+
+// The server gives it up when it has to wait; then it is given to what needs it, and asked for no sooner.
+Test(session, what_cannot_be_given_is_given_later) {
+    struct fixture f;
+    setup(&f, false);
+    learn(&f, one);
+    prepare(&f, "x", one);
+    prepare(&f, "y", one);
+    query(&f, "BEGIN");
+    say(&f);
+    write_error(&f.message, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
+    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len), f.message.len);
+    buf_reset(&f.message);
+    reply(&f, "ZCZ");
+    cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZCZ");
+    buf_reset(&f.to_server);
+    query(&f, "BEGIN");
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "Q", "not again at once");
+    reply(&f, "CZ");
+    buf_reset(&f.to_server);
+    f.engine->now += 2000000;
+    query(&f, "BEGIN");
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDCPDSQ");
+    reply(&f, "312DC331tT31tTZCZ");
+    cr_assert(session_statement(f.session, text_slice("y"))->on_server);
     teardown(&f);
 }
 
@@ -1381,9 +1416,9 @@ Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
     write_describe(&f.message, 'S', text_slice("x"));
     write_empty(&f.message, F_FLUSH);
     cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), 0);
-    cr_assert_str_eq(types_of(&f.to_server), "CPDS", "in front of it");
+    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDS", "in front of it");
     buf_reset(&f.message);
-    reply(&f, "31tnZ");
+    reply(&f, "312DC331tnZ");
     cr_assert(session_takes_client(f.session));
     buf_reset(&f.to_server);
     write_describe(&f.message, 'S', text_slice("x"));

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What is pgfold's own in front of a client's statement does not hold it up, whatever the server process waits for there: a change of a
+table is queued behind somebody's transaction, or the catalogue is locked, and the client's statement needs neither."""
+import contextlib
+import itertools
+
+import pytest
+
+import conftest
+import proto
+from proto import SYNC, bind, close, describe, execute, parse, query, unit
+from test_waits import queued_change
+
+fresh = itertools.count()
+
+
+@pytest.fixture
+def impatient(long_lived):
+    return long_lived(batching__patience="20ms", batching__timeout="10min", lookahead__max_gap="1s", lookahead__max_age="60s")
+
+
+@pytest.fixture
+def tables(pg):
+    with pg.admin() as a:
+        a.sql("DROP TABLE IF EXISTS kept, other")
+        a.sql("CREATE TABLE kept (a int PRIMARY KEY, b int)")
+        a.sql("CREATE TABLE other (a int PRIMARY KEY, b int)")
+        for t in ("kept", "other"):
+            a.sql("INSERT INTO %s SELECT i, i * 10 FROM generate_series(1, 100) i" % t)
+            a.sql("GRANT ALL ON %s TO PUBLIC" % t)
+        yield a
+
+
+TEXTS = ["SELECT b, %d AS n FROM kept WHERE a = $1" % i for i in range(3)]
+NAMES = ["s%d" % i for i in range(len(TEXTS))]
+
+
+def learn(folding, conns):
+    """What the server says to these texts becomes known, on sessions of one identity."""
+    for _ in range(0 if conftest.DIRECT else 30):
+        for text in TEXTS:
+            for i, c in enumerate(conns):
+                c.send(unit(text, [i + 1]))
+            for c in conns:
+                c.ready()
+        for text in TEXTS:
+            conns[0].ask(parse(text, "x") + describe("S", "x") + SYNC, close("S", "x") + SYNC, count=2)
+        with folding.locked("kept", settle=0):  # the server could not answer
+            conns[1].send(parse(TEXTS[0], "x") + describe("S", "x") + SYNC, close("S", "x") + SYNC)
+            here = conns[1].readable(0.5)
+        conns[1].ready(2)
+        if here:
+            return
+    assert conftest.DIRECT, "the server is asked for what is known"
+
+
+@pytest.fixture
+def lazy(folding, impatient, tables):
+    """A session that has statements on `kept` of which its server has not heard."""
+    conns = folding.connections(impatient, 6)
+    learn(folding, conns)
+    for text, name in zip(TEXTS, NAMES):
+        assert not proto.errors(conns[1].ask(parse(text, name) + describe("S", name) + SYNC))
+    return conns[1]
+
+
+@contextlib.contextmanager
+def change_is_queued(pg):
+    with pg.connect() as holder:
+        holder.sql("BEGIN")
+        holder.sql("SELECT b FROM kept WHERE a = 1")
+        with queued_change(pg, holder, "ALTER TABLE kept ADD queued int"):
+            yield
+
+
+AGAINST = {
+    "begin": [query("BEGIN")],
+    "begin and a lookup": [query("BEGIN"), unit("SELECT b FROM other WHERE a = $1", [5])],
+    "repeatable read": [query("BEGIN ISOLATION LEVEL REPEATABLE READ"), query("SELECT b FROM other WHERE a = 5")],
+    "a write": [query("UPDATE other SET b = b WHERE a = 5")],
+    "a write, extended": [unit("UPDATE other SET b = b WHERE a = $1", [5])],
+    "a setting": [query("SET statement_timeout = 0")],
+    "search_path": [query("SET search_path = public")],
+    "several": [query("SELECT 1; SELECT 2")],
+    "do": [query("DO $$BEGIN END$$")],
+    "reset": [query("RESET ALL")],
+    "pipeline": [parse("UPDATE other SET b = b WHERE a = $1") + bind(["5"]) + execute()
+                 + parse("SELECT b FROM other WHERE a = 5") + bind() + execute() + SYNC],
+    "in a transaction": [query("BEGIN"), query("SELECT count(*) FROM other"), query("UPDATE other SET b = b WHERE a = 5")],
+    "create": [query("CREATE TEMP TABLE IF NOT EXISTS x_%d (a int)" % next(fresh))],
+}
+
+
+@pytest.mark.parametrize("what", AGAINST)
+def test_prepared_statements_do_not_hold_up(pg, lazy, what):
+    """Nobody waits for the change but who uses the statement, and it is there when it is used."""
+    with change_is_queued(pg):
+        for u in AGAINST[what]:
+            got = lazy.ask(u)
+            assert not proto.errors(got), proto.errors(got)
+        if lazy.status == "T":
+            lazy.sql("COMMIT")
+    for name in NAMES:
+        got = lazy.ask(bind([5], name) + describe() + execute() + SYNC)
+        assert proto.rows(got)[0][0] == b"50", got
+
+
+def test_the_unnamed_statement_does_not_hold_up(pg, lazy):
+    """What the client has prepared without a name stays, and nobody waits for its tables but who runs it; a unit that fails before it
+    comes to another one leaves it as it was."""
+    lazy.ask(parse("SELECT b, 0 AS n FROM kept WHERE a = $1") + describe("S") + SYNC)
+    with change_is_queued(pg):
+        got = lazy.ask(parse("SELECT b FROM other WHERE a = 5", "another") + bind((), "another") + execute() + SYNC)
+        assert proto.rows(got) == [[b"50"]], got
+        got = lazy.ask(parse("SELECT 1/0 FROM other", "fails") + bind((), "fails") + execute() + parse("SELECT 2") + SYNC)
+        assert [e["C"] for e in proto.errors(got)] == ["22012"]
+    got = lazy.ask(bind([5]) + describe() + execute() + SYNC)
+    assert proto.rows(got)[0][0] == b"50", got
+
+
+def test_prepared_inside_a_transaction(folding, impatient, tables, pg):
+    """Lookups with names of their own that were folded, and a write behind them."""
+    conns = folding.connections(impatient, 6)
+    learn(folding, conns)
+    for c in conns:
+        c.sql("BEGIN")
+        c.sql("SELECT count(*) FROM other")
+    for c in conns:
+        c.send(unit(TEXTS[1], [5], name="inside"))
+    for c in conns:
+        assert proto.rows(c.ready())[0][0] == b"50"
+    with contextlib.ExitStack() as stack:
+        for c in conns[1:]:
+            c.sql("COMMIT")
+        if not conftest.DIRECT:  # there each transaction holds the table
+            stack.enter_context(change_is_queued(pg))
+        got = conns[0].ask(query("UPDATE other SET b = b WHERE a = 5"))
+        assert proto.types(got) == "CZ" and got[-1].body == b"T", got
+        got = conns[0].ask(query("DEALLOCATE inside"))
+        assert proto.types(got) == "CZ" and got[-1].body == b"T", got
+        conns[0].sql("COMMIT")
+    for c in conns[1:]:
+        assert proto.rows(c.ask(bind([5], "inside") + execute() + SYNC))[0][0] == b"50"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_catalogue_is_locked(folding, pg, impatient, tables, inside):
+    """pgfold asks it, the client's statement does not need it."""
+    conns = folding.connections(impatient, 2)
+    text = "SELECT %s FROM other WHERE b < 60 AND a > 4 ORDER BY b"
+    called = ["abs(b)", "sign(b)", "mod(b, 7)", "b"]
+    for _ in range(5):
+        for c in conns:  # proven, and what the server needs for such statements is in its caches
+            for s in ["BEGIN"] + [text % f for f in called] + ["SELECT b FROM other WHERE a = 5", "COMMIT"]:
+                c.sql(s)
+    with pg.admin() as admin:
+        admin.sql("BEGIN")
+        admin.sql("LOCK TABLE pg_catalog.pg_proc, pg_catalog.pg_aggregate, pg_catalog.pg_operator IN ACCESS EXCLUSIVE MODE")
+        for c in conns:
+            if inside:
+                c.sql("BEGIN")
+            for both in ("abs(b), sign(b)", "sign(b), mod(b, 7)"):
+                assert len(c.sql(text % both)) == 1
+            if inside:
+                c.sql("COMMIT")
+        admin.sql("COMMIT")

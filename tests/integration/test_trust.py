@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: PostgreSQL
+"""A text that was a plain read is none any more: past pgfold something was put behind it that changes the session which runs it."""
+import itertools
+
+import pytest
+
+import proto
+from proto import query, unit
+
+fresh = itertools.count()
+N = 8
+LOOKUP = "SELECT b FROM own WHERE a = $1"
+
+
+@pytest.fixture
+def schemas(pg):
+    """Each with a table `own`; one that all read, and a function that leads from the first one to the second."""
+    with pg.admin() as a:
+        a.sql("DROP SCHEMA IF EXISTS trust_a, trust_b CASCADE")
+        a.sql("DROP TABLE IF EXISTS trust_list CASCADE")
+        for s in ("trust_a", "trust_b"):
+            a.sql("CREATE SCHEMA %s" % s)
+            a.sql("CREATE TABLE %s.own (a int PRIMARY KEY, b text)" % s)
+            a.sql("INSERT INTO %s.own SELECT i, '%s ' || i FROM generate_series(1, 100) i" % (s, s))
+        a.sql("CREATE TABLE trust_a.trust_list (n smallint)")
+        a.sql("INSERT INTO trust_a.trust_list VALUES (1), (2)")
+        a.sql("GRANT USAGE ON SCHEMA trust_a, trust_b TO PUBLIC")
+        a.sql("GRANT SELECT ON ALL TABLES IN SCHEMA trust_a, trust_b TO PUBLIC")
+        yield a
+        a.sql("DROP SCHEMA trust_a, trust_b CASCADE")
+
+
+SWITCH = "set_config('search_path', 'trust_b, public', false)"
+CHANGES = {  # what the sessions read, and what is put behind it
+    "a view in the table's place": ("SELECT n FROM trust_list ORDER BY n", [
+        "ALTER TABLE trust_a.trust_list RENAME TO trust_old",
+        "CREATE VIEW trust_a.trust_list AS SELECT n FROM trust_a.trust_old WHERE " + SWITCH + " <> ''"]),
+    "a function that fits better": ("SELECT abs(n) FROM trust_list ORDER BY n", [
+        "CREATE FUNCTION trust_a.abs(smallint) RETURNS smallint LANGUAGE sql AS $$SELECT CASE WHEN " + SWITCH + " <> '' THEN $1 END$$"]),
+}
+
+
+@pytest.mark.parametrize("change, how", zip(CHANGES, ["simple", "extended"]))
+def test_behind_a_known_text(folding, pg, long_lived, schemas, change, how):
+    """The sessions that have read it go on in the other schema, in company with others that have not."""
+    proxy = long_lived(lookahead__mode="off")
+    text, statements = CHANGES[change]
+    read = query(text) if how == "simple" else unit(text, [])
+    conns = folding.connections(proxy, N)
+    for c in conns:
+        c.sql("SET search_path = trust_a, pg_catalog")
+    units = [unit(LOOKUP, [i + 1]) for i in range(N)]
+    folding.warm(conns, units, "own")
+    for _ in range(3):
+        for c in conns:
+            assert proto.rows(c.ask(read))
+        folding.burst(conns, units, "own")
+    for s in statements:
+        schemas.sql(s)
+    schemas.sql("GRANT SELECT ON trust_a.trust_list TO PUBLIC")
+    readers = conns[::2]
+    for c in readers:
+        assert proto.rows(c.ask(read))
+    for _ in range(3):
+        replies, _ = folding.burst(conns, units, "own")
+        for i, (c, r) in enumerate(zip(conns, replies)):
+            expected = b"%s %d" % (b"trust_b" if c in readers else b"trust_a", i + 1)
+            assert proto.rows(r) == [[expected]], (i, c in readers)
