@@ -31,7 +31,7 @@ static uint32_t price_of(const char *text, struct token t, enum token_type befor
     case TOKEN_INTEGER:
     case TOKEN_NUMBER:
     case TOKEN_PARAM:
-        return 1500;
+        return 2000;
     case TOKEN_OPEN:
         return 1000;
     default:

@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COST_OF_SCAN  12 // of one byte, by the lexer
-#define COST_OF_WRITE 25 // of one byte, by parse_write()
+#define COST_OF_SCAN   12   // of one byte, by the lexer
+#define COST_OF_WRITE  25   // of one byte, by parse_write()
+#define COST_OF_LOOKUP 1000 // beside that of its messages, to its answer
 
 // Of parse_statement(). Costs a scan.
 uint32_t cost_of_parse(const char *text, size_t len);

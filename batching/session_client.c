@@ -176,6 +176,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
     turns_begin(s);
     while (f.at < f.len && session_takes_client(s)) {
         size_t at = f.at;
+        bool ends = bytes[at] == F_QUERY || bytes[at] == F_SYNC || bytes[at] == F_FUNCTION_CALL;
         uint64_t spent = s->engine->rations.n_spent;
         if (s->opaque) {
             f.at = f.len;
@@ -186,7 +187,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
         } else if (!step(&f)) {
             break;
         }
-        turns_note(s, f.at - at, s->engine->rations.n_spent - spent);
+        turns_note(s, f.at - at, ends, s->engine->rations.n_spent - spent);
     }
     turns_end(s);
     if (s->opaque)

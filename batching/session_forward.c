@@ -239,10 +239,17 @@ static bool may_deallocate(const struct statement_class *c) {
                                           c->reason == REASON_UNPARSABLE || unread_is_why(c->reason));
 }
 
-// What was not read may, unless it is too long and a SELECT.
-static bool may_set(const struct statement_class *c) {
-    return c->kind == STATEMENT_OTHER && unread_is_why(c->reason) &&
-           (!c->shape || unread_of_shape(c->shape) > UNREAD_QUERY);
+// What was not read may. A SELECT that is too long counts as one that is not understood: there are many, and
+// what comes behind them need not wait.
+static enum unread without_long_query(enum unread u, enum reason why) {
+    return u == UNREAD_QUERY && why == REASON_TEXT_TOO_LONG ? UNREAD_NOTHING : u;
+}
+
+static enum unread class_unread(const struct statement_class *c) {
+    enum unread u = c->unread;
+    if (c->shape && c->kind == STATEMENT_OTHER && c->reason == REASON_TEXT_TOO_LONG)
+        u = unread_of_shape(c->shape);
+    return without_long_query(u, c->reason);
 }
 
 // ---- forwarding, message by message
@@ -311,7 +318,7 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     note_statement(s, o, c->kind, c->shape, c->changes);
     if (c->kind == STATEMENT_OTHER && may_set_level(c->shape, c->reason))
         session_txn_lose_level(o);
-    if (may_set(c))
+    if (class_unread(c) > UNREAD_WRITE)
         session_note_unread_change(s, o);
     // FETCH and RETURNING list, too.
     o->selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
@@ -506,7 +513,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
         s->names_unknown |= !old->confirmed;          // is that one refused, then this one is not
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
     }
-    put_parsed(s, m->name, shape, !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING);
+    enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
+    put_parsed(s, m->name, shape, without_long_query(unread, why));
     if (shape)
         learn_parse(f, shape);
 }
@@ -885,7 +893,7 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
         struct slice text = {f->bytes + f->at + at, f->len - f->at - at};
         enum unread u = unread_of(text);
         session_drop_statement(s, first);
-        put_parsed(s, first, NULL, u == UNREAD_QUERY ? UNREAD_NOTHING : u);
+        put_parsed(s, first, NULL, without_long_query(u, REASON_TEXT_TOO_LONG));
     } else if (fr->type == F_BIND && head_string(f, &at, &first) && head_string(f, &at, &second)) {
         if (first.len)
             session_note_portal(s, first, session_statement(s, second), false, true);

@@ -116,11 +116,10 @@ static bool is_write(struct slice text) {
     return false;
 }
 
-// Those that would not be given to the parser cost nothing.
 static uint32_t cost_of(struct slice text) {
     if (is_write(text))
         return text.len > PARSE_MAX_WRITE ? 0 : (uint32_t)text.len * COST_OF_WRITE;
-    return text.len > MAX_PARSED ? 0 : cost_of_parse((const char *)text.data, text.len);
+    return cost_of_parse((const char *)text.data, text.len);
 }
 
 static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slice text, bool dear) {
@@ -196,6 +195,11 @@ static void scratch_start(struct shape_cache *c, enum shape_protocol protocol, u
     buf_put(&c->scratch, types, (size_t)n_types * 4);
 }
 
+// It is not remembered either: many such texts are never the same.
+static bool is_too_long(struct slice text) {
+    return text.len > MAX_PARSED && !is_write(text);
+}
+
 static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol protocol, size_t text_at,
                                  unsigned n_types, const uint8_t *types, enum reason *why) {
     if (c->scratch.failed) {
@@ -203,6 +207,10 @@ static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol prot
         return NULL;
     }
     struct shape *s = cache_find(c);
+    if (!s && is_too_long((struct slice){c->scratch.data + text_at, c->scratch.len - text_at})) {
+        *why = REASON_TEXT_TOO_LONG;
+        return NULL;
+    }
     if (!s && c->rations && !rations_may(c->rations, XXH3_64bits(c->scratch.data, c->scratch.len))) {
         *why = REASON_NOT_PARSED;
         return NULL;

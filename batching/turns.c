@@ -4,22 +4,24 @@
 #include "batching/session.h"
 
 #define SLICE       1000000 // nanoseconds
-#define OF_A_UNIT   400     // what it costs to look at one,
-#define OF_A_BYTE   1       // and at each of its bytes
-#define BACK        500     // nanoseconds that a session gets back in a microsecond
+#define OF_A_UNIT   600     // what it costs to look at one, and to pass its reply on,
+#define OF_A_PART   150     // at another message of it,
+#define OF_A_BYTE   1       // at each of its bytes,
+#define OF_A_READ   5000    // and what the system takes for one read
+#define BACK        250     // nanoseconds that a session gets back in a microsecond
 #define SHORT_WHILE 20000   // microseconds
-#define LONGEST     10000   // microseconds for which the loop is free
+#define LONGEST     20000   // microseconds for which the loop is free
 
 void turns_begin(struct session *s) {
     struct turn *own = &s->turn;
     uint64_t now = s->engine->now, back = now > own->work_at ? (now - own->work_at) * BACK : 0;
-    own->work = own->work > back ? own->work - (uint32_t)back : 0;
+    own->work = (own->work > back ? own->work - (uint32_t)back : 0) + OF_A_READ;
     own->work_at = now;
 }
 
-void turns_note(struct session *s, size_t bytes, uint64_t cost) {
+void turns_note(struct session *s, size_t bytes, bool ends, uint64_t cost) {
     struct turns *t = &s->engine->turns;
-    uint64_t work = s->turn.work + OF_A_UNIT + OF_A_BYTE * (uint64_t)bytes + cost;
+    uint64_t work = s->turn.work + (ends ? OF_A_UNIT : OF_A_PART) + OF_A_BYTE * (uint64_t)bytes + cost;
     s->turn.work = work < UINT32_MAX ? (uint32_t)work : UINT32_MAX;
     if (work < SLICE || s->held_turn)
         return;
@@ -51,13 +53,14 @@ void turns_unlist(struct session *s) {
     s->held_turn = false;
 }
 
-// The loop has been busy since it woke; where nobody says when it does, this is not known.
+// The slice may have been used up in many turns, or the last one took longer: that is known since it woke,
+// where somebody says when it does.
 static uint64_t free_for(const struct engine *e) {
     const struct vigil *v = &e->vigil;
     bool alone = !e->turns.others_at || e->now - e->turns.others_at > SHORT_WHILE;
-    if (alone || !v->slept || e->now < v->woke)
-        return 0;
-    return e->now - v->woke < LONGEST ? e->now - v->woke : LONGEST;
+    uint64_t turn = v->slept && e->now > v->woke ? e->now - v->woke : 0;
+    turn = 2 * (turn > SLICE / 1000 ? turn : SLICE / 1000); // what it brings about takes time, too
+    return alone || !v->slept ? 0 : turn < LONGEST ? turn : LONGEST;
 }
 
 void turns_go_on(struct engine *e) {

@@ -6,8 +6,9 @@
 //
 // What a session's messages take is estimated and added up, less what it gets back with time. Beyond a slice
 // the session is not read until the loop has looked for others; if there are any, those that wait for their
-// next slice get it one after the other, each when the loop has been free for as long as the last turn took.
-// So they take half of it, however many they are. Where nobody else speaks, nothing waits.
+// next slice get it one after the other, each when the loop has been free for twice as long as the last one
+// took. So they take half of it with what they bring about, however many they are. Where nobody else speaks,
+// nothing waits.
 #ifndef PGFOLD_BATCHING_TURNS_H
 #define PGFOLD_BATCHING_TURNS_H
 
@@ -35,9 +36,9 @@ struct turns {
 
 // The session's input is looked at.
 void turns_begin(struct session *s);
-// A unit or message of so many bytes was looked at, which has cost this much besides. Sets s->held_turn when
-// the slice is used up.
-void turns_note(struct session *s, size_t bytes, uint64_t cost);
+// A unit or message of so many bytes was looked at, which has cost this much besides; `ends`: it may be the
+// last one of a unit. Sets s->held_turn when the slice is used up.
+void turns_note(struct session *s, size_t bytes, bool ends, uint64_t cost);
 // That is all of its input, or all that it takes.
 void turns_end(struct session *s);
 void turns_unlist(struct session *s);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What one client can make the event loop do: the time that the engine takes for 64 kB of what it sends, of one
-// call and of each byte, with a server that answers everything at once. No sockets, and CPU time instead of the
-// wall's, so that it can be read on a busy machine; the engine's clock is that time, as on a loop that does nothing
-// else. "share": of what the loop would have for others if this client had no end, see batching/turn.h.
+// What one client can make the event loop do: the time that the engine takes for 64 kB of what it sends, of
+// one turn and of each byte, with a server that answers everything at once. No sockets, and CPU time instead
+// of the wall's, so that it can be read on a busy machine; the engine's clock is that time, as on a loop that
+// does nothing else. "another": how many of its statements a client gets done beside, of those that it gets
+// done alone, when it waits for each answer.
 //
-//   cc … tests/bench/greedy.c libbatching.a libprotocol.a -lpg_query -lprotobuf-c -lxxhash; ./a.out [MB] [NAME]
+//   cc … tests/bench/greedy.c libbatching.a libprotocol.a -lpg_query -lprotobuf-c -lxxhash; ./a.out [MB]
+//   [NAME]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,9 @@ static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) 
 static void answer(struct buf *b, const struct frame *f) {
     static const struct {
         uint8_t type, reply;
-    } replies[] = {{F_PARSE, B_PARSE_COMPLETE}, {F_BIND, B_BIND_COMPLETE}, {F_CLOSE, B_CLOSE_COMPLETE},
+    } replies[] = {{F_PARSE, B_PARSE_COMPLETE},
+                   {F_BIND, B_BIND_COMPLETE},
+                   {F_CLOSE, B_CLOSE_COMPLETE},
                    {F_DESCRIBE, B_NO_DATA}};
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++)
         if (replies[i].type == f->type)
@@ -276,101 +280,218 @@ static void pipeline(struct buf *b, unsigned i) {
     buf_free(&one);
 }
 
-#define A(f) {#f, f}
+#define A(f)                                                                                                 \
+    { #f, f }
 static const struct {
     const char *name;
     attack *put;
-} attacks[] = {A(new_tiny),     A(new_2k),           A(new_8k),       A(new_8k_extended),  A(new_8k_worst),
-               A(new_60k),      A(new_60k_extended), A(commented_60k), A(in_60k),          A(garbage_60k),
-               A(insert_16k),   A(insert_16k_words), A(lookups),      A(lookups_extended), A(pipeline),
-               A(syncs),        A(flushes),          A(empty),        A(closes),           A(closes_sync),
-               A(executes),     A(begin_commit),     A(savepoints),   A(discard_all),      A(sets),
-               A(prepares),     A(prepare_and_forget), A(many_types), A(many_parameters),  A(wide_bind),
+} attacks[] = {A(new_tiny),
+               A(new_2k),
+               A(new_8k),
+               A(new_8k_extended),
+               A(new_8k_worst),
+               A(new_60k),
+               A(new_60k_extended),
+               A(commented_60k),
+               A(in_60k),
+               A(garbage_60k),
+               A(insert_16k),
+               A(insert_16k_words),
+               A(lookups),
+               A(lookups_extended),
+               A(pipeline),
+               A(syncs),
+               A(flushes),
+               A(empty),
+               A(closes),
+               A(closes_sync),
+               A(executes),
+               A(begin_commit),
+               A(savepoints),
+               A(discard_all),
+               A(sets),
+               A(prepares),
+               A(prepare_and_forget),
+               A(many_types),
+               A(many_parameters),
+               A(wide_bind),
                A(calls)};
 
 // ---- the loop
 
-struct loop {
-    struct engine *engine;
+struct client {
     struct session *session;
     struct side side;
     struct buf in;
-    double spent, longest, turn_longest;
-    size_t bytes, turns;
+    size_t taken;
+    unsigned sent;
 };
 
-static void note(struct loop *l, double since, double *turn) {
-    double t = cpu() - since;
-    l->spent += t;
-    *turn += t;
-    if (t > l->longest)
-        l->longest = t;
+static struct engine *new_engine(void) {
+    struct engine_limits limits = {.max_keys = 500,
+                                   .max_in_flight = 2,
+                                   .max_waiting = 1024,
+                                   .max_shapes = 10000,
+                                   .max_groups = 10000,
+                                   .max_statements = 2000,
+                                   .max_answer = 8 << 20,
+                                   .max_text = 65536,
+                                   .vet_max_age = 60000000,
+                                   .timeout = 30000000,
+                                   .parse_budget = 250000};
+    return engine_create(&limits, &effects, NULL);
 }
 
-static void one_turn(struct loop *l) {
-    double turn = 0, since = cpu();
-    l->engine->now = (uint64_t)(l->spent / 1000) + 1;
-    engine_wakes(l->engine, l->engine->now);
-    size_t len = l->in.len < CHUNK ? l->in.len : CHUNK;
-    size_t taken = session_takes_client(l->session) ? session_from_client(l->session, l->in.data, len) : 0;
-    note(l, since, &turn);
-    buf_consume(&l->in, taken);
-    l->bytes += taken;
-    since = cpu();
-    struct buf replies = l->side.replies;
-    l->side.replies = buf_make(1 << 26);
-    size_t read = session_from_server(l->session, replies.data, replies.len);
-    note(l, since, &turn);
-    if (read < replies.len) {
-        fprintf(stderr, "%zu bytes of replies were left\n", replies.len - read);
-        exit(1);
-    }
-    buf_free(&replies);
-    since = cpu();
-    engine_turn(l->engine, l->engine->now);
-    note(l, since, &turn);
-    engine_sleeps(l->engine, l->engine->now, UINT64_MAX);
-    l->turns++;
-    l->turn_longest = turn > l->turn_longest ? turn : l->turn_longest;
-}
-
-static void run(const char *name, attack *put, size_t bytes) {
-    struct engine_limits limits = {.max_keys = 500, .max_in_flight = 2, .max_waiting = 1024, .max_shapes = 10000,
-                                   .max_groups = 10000, .max_statements = 2000, .max_answer = 8 << 20,
-                                   .max_text = 65536, .vet_max_age = 60000000, .timeout = 30000000,
-                                   .parse_budget = getenv("BUDGET") ? strtoul(getenv("BUDGET"), 0, 10) : 250000};
-    struct loop l = {.in = buf_make(1 << 22), .side = {.replies = buf_make(1 << 26)}};
+static void open_client(struct engine *e, struct client *c) {
     static const char params[] = "user\0alice\0";
-    l.engine = engine_create(&limits, &effects, NULL);
-    l.session = session_create(l.engine, &l.side, (struct slice){(const uint8_t *)"server", 6},
-                               (struct slice){(const uint8_t *)params, sizeof params}, false);
+    *c = (struct client){.in = buf_make(1 << 22), .side = {.replies = buf_make(1 << 26)}};
+    c->session = session_create(e, &c->side, (struct slice){(const uint8_t *)"server", 6},
+                                (struct slice){(const uint8_t *)params, sizeof params}, false);
+}
+
+static void close_client(struct client *c) {
+    session_destroy(c->session);
+    buf_free(&c->in);
+    buf_free(&c->side.replies);
+}
+
+// One read of what it sends.
+static void from_client(struct client *c) {
+    size_t len = c->in.len - c->taken < CHUNK ? c->in.len - c->taken : CHUNK;
+    if (session_takes_client(c->session))
+        c->taken += session_from_client(c->session, c->in.data + c->taken, len);
+}
+
+static void from_server(struct client *c) {
+    struct buf replies = c->side.replies;
+    c->side.replies = buf_make(1 << 26);
+    if (session_from_server(c->session, replies.data, replies.len) < replies.len)
+        exit(1);
+    buf_free(&replies);
+}
+
+static void fill(struct client *c, attack *put) {
+    buf_consume(&c->in, c->taken);
+    c->taken = 0;
+    while (c->in.len < 2 * CHUNK)
+        put(&c->in, c->sent++);
+}
+
+// The greedy one alone: each of its turns.
+static void alone(const char *name, attack *put, size_t bytes) {
+    struct engine *e = new_engine();
+    struct client c;
+    double spent = 0, longest = 0;
+    size_t idle = 0, n = 0;
+    open_client(e, &c);
     rest = 0;
-    size_t idle = 0;
-    unsigned messages = 0;
-    for (unsigned i = 0; l.bytes < bytes && idle < 10 && l.spent < 2e9; ) {
-        while (l.in.len < 2 * CHUNK)
-            put(&l.in, i++);
-        size_t before = l.bytes;
-        one_turn(&l);
-        idle = l.bytes == before ? idle + 1 : 0;
-        messages = i;
+    while (n < bytes && idle < 10 && spent < 2e9) {
+        fill(&c, put);
+        double since = cpu();
+        engine_wakes(e, (uint64_t)(spent / 1000) + 1);
+        from_client(&c);
+        from_server(&c);
+        engine_turn(e, e->now);
+        engine_sleeps(e, e->now, UINT64_MAX);
+        double took = cpu() - since;
+        spent += took;
+        longest = took > longest ? took : longest;
+        n += c.taken;
+        idle = c.taken ? 0 : idle + 1;
     }
-    unsigned long refused = l.engine->counters.forwarded[REASON_NOT_PARSED];
-    printf("%-18s %8.1f ns/B %9.0f ns/unit  %8.0f us longest call  %8.0f us longest turn  %6.0f kB/turn %6.1f %% parse, "
-           "%lu not parsed%s\n",
-           name, l.spent / (double)l.bytes, l.spent / messages, l.longest / 1000, l.turn_longest / 1000,
-           (double)l.bytes / 1024 / (double)l.turns, 100.0 * (double)l.engine->rations.n_spent / l.spent, refused,
-           idle ? ", stuck" : "");
-    session_destroy(l.session);
-    engine_destroy(l.engine);
-    buf_free(&l.in);
-    buf_free(&l.side.replies);
+    printf("%-18s %8.1f ns a byte %9.0f ns a unit %8.0f us longest turn %7lu not parsed", name,
+           spent / (double)n, spent / c.sent, longest / 1000,
+           (unsigned long)e->counters.forwarded[REASON_NOT_PARSED]);
+    close_client(&c);
+    engine_destroy(e);
+}
+
+#define THINKS 20000.0 // nanoseconds of the other client between its statements,
+#define SERVER 50000.0 // of its server,
+#define SYSTEM 10000.0 // and of the system for each event
+
+struct beside {
+    struct engine *engine;
+    struct client other, greedy;
+    double at; // when something of the other's comes
+    bool asked;
+    unsigned n;
+};
+
+// Its statement or its answer.
+static void other_speaks(struct beside *b) {
+    if (b->asked) {
+        from_server(&b->other);
+        b->n++;
+    } else {
+        buf_reset(&b->other.in);
+        b->other.taken = 0;
+        lookups(&b->other.in, b->n);
+        from_client(&b->other);
+    }
+}
+
+static double one_turn(struct beside *b, attack *put, double t) {
+    bool speaks = b->at <= t;
+    if (put)
+        fill(&b->greedy, put);
+    b->greedy.side.resume = false;
+    double since = cpu(), system = 0;
+    engine_wakes(b->engine, (uint64_t)(t / 1000) + 1);
+    if (speaks) {
+        other_speaks(b);
+        system += SYSTEM;
+    }
+    if (put && b->greedy.side.replies.len) {
+        from_server(&b->greedy);
+        system += SYSTEM;
+    }
+    do {
+        b->greedy.side.resume = false;
+        if (put && session_takes_client(b->greedy.session)) {
+            from_client(&b->greedy);
+            system += SYSTEM;
+        }
+        engine_turn(b->engine, (uint64_t)((t + cpu() - since + system) / 1000) + 1);
+    } while (b->greedy.side.resume);
+    t += cpu() - since + system;
+    if (speaks) {
+        b->at = t + (b->asked ? THINKS : SERVER);
+        b->asked = !b->asked;
+    }
+    return t;
+}
+
+// Statements a second of a client that waits for its answers, beside the greedy one. put NULL: beside none.
+static double other_beside(attack *put) {
+    struct beside b = {.engine = new_engine()};
+    double t = 1e9;
+    open_client(b.engine, &b.other);
+    open_client(b.engine, &b.greedy);
+    rest = 0;
+    while (t < 2e9) {
+        t = one_turn(&b, put, t);
+        uint64_t due = engine_deadline(b.engine);
+        engine_sleeps(b.engine, (uint64_t)(t / 1000) + 1, due);
+        double next = (double)due * 1000 < b.at ? (double)due * 1000 : b.at;
+        if (!put || (!session_takes_client(b.greedy.session) && !b.greedy.side.replies.len))
+            t = next > t ? next : t;
+    }
+    close_client(&b.other);
+    close_client(&b.greedy);
+    engine_destroy(b.engine);
+    return b.n;
 }
 
 int main(int argc, char **argv) {
     size_t megabytes = argc > 1 ? strtoul(argv[1], NULL, 10) : 8;
-    for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
-        if (argc < 3 || strstr(attacks[i].name, argv[2]))
-            run(attacks[i].name, attacks[i].put, megabytes << 20);
+    double most = other_beside(NULL);
+    for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++) {
+        if (argc >= 3 && !strstr(attacks[i].name, argv[2]))
+            continue;
+        alone(attacks[i].name, attacks[i].put, megabytes << 20);
+        printf("  another: %3.0f %%\n", 100 * other_beside(attacks[i].put) / most);
+        fflush(stdout);
+    }
     return 0;
 }

@@ -98,7 +98,7 @@ Test(turns, a_flood_is_looked_at_in_slices) {
     setup(&f);
     wake(&f, 1000);
     size_t n = flood(&f, &f.greedy[0]);
-    cr_assert(n > 1000 && n < 5000, "%zu", n);
+    cr_assert(n > 1000 && n < 9000, "%zu", n);
     cr_assert(f.greedy[0].session->held_turn);
     cr_assert_eq(flood(&f, &f.greedy[0]), 0);
     speak(&f);
@@ -123,15 +123,15 @@ Test(turns, alone_it_goes_on_when_the_loop_has_looked_for_others) {
     teardown(&f);
 }
 
-Test(turns, beside_others_it_waits_for_as_long_as_it_took) {
+Test(turns, beside_others_it_waits_for_twice_as_long_as_it_took) {
     struct fixture f;
     setup(&f);
     wake(&f, 1000);
     speak(&f);
     (void)flood(&f, &f.greedy[0]);
     end_turn(&f, 3000);
-    cr_assert_eq(engine_deadline(f.engine), f.now + 3000);
-    for (int i = 0; i < 29; i++) {
+    cr_assert_eq(engine_deadline(f.engine), f.now + 6000);
+    for (int i = 0; i < 59; i++) {
         wake(&f, 100);
         speak(&f);
         end_turn(&f, 0);
@@ -163,9 +163,8 @@ Test(turns, of_several_one_is_read_at_a_time) {
         cr_assert(lasted <= 1000);
         end_turn(&f, lasted);
     }
-    // Of 300 turns that begin 100 microseconds after the last one, those of a millisecond wait for ten of
-    // these.
-    cr_assert(busy >= 20 && busy <= 35, "%u", busy);
+    // Of 300 turns that begin 100 microseconds after the last one, each of a millisecond waits for twenty.
+    cr_assert(busy >= 12 && busy <= 17, "%u", busy);
     for (int i = 0; i < 3; i++)
         cr_assert(f.greedy[i].resumed >= busy / 3 - 1, "%d: %u", i, f.greedy[i].resumed);
     teardown(&f);
