@@ -36,7 +36,9 @@ static bool is_plain_begin(struct slice text, struct token first) {
     return t.type == TOKEN_END || t.type == TOKEN_SEMICOLON;
 }
 
-static struct statement_class class_of_shape(struct statement_class c) {
+static struct statement_class class_of_shape(struct statement_class c, struct slice text) {
+    if (!c.shape && unread_is_why(c.reason))
+        c.unread = unread_of(text);
     if (!c.shape)
         return c;
     c.kind = c.shape->parsed->kind;
@@ -68,7 +70,7 @@ struct slice class_name(const struct statement_class *c) {
 
 void classify_verbatim(struct session *s, struct slice text, struct statement_class *c) {
     c->shape = shape_verbatim(&s->engine->shapes, text, &c->reason);
-    *c = class_of_shape(*c);
+    *c = class_of_shape(*c, text);
 }
 
 // A Query message's text. Statements that are no SELECT and need no closer look are told by their first word.
@@ -89,7 +91,7 @@ struct statement_class classify_query(struct session *s, struct slice text) {
     bool several = has_inner_semicolon(text);
     if (word_in(text, t, reads) && !several) {
         c.shape = shape_simple(&s->engine->shapes, text, &c.values, &c.reason);
-        return class_of_shape(c);
+        return class_of_shape(c, text);
     }
     if (several && !word_in(text, t, clearing) && !token_is((const char *)text.data, t, "select")) {
         c.reason = REASON_MULTI_STATEMENT;

@@ -20,6 +20,7 @@ struct statement_class {
     struct shape *shape;            // borrowed; NULL: the text alone says enough, or has no shape
     struct shape_text values;       // the constants taken out
     struct slice name;              // DEALLOCATE without a shape: of this statement
+    enum unread unread;             // shape NULL: its text was not read
     bool changes;                   // may change definitions
     struct cursor_statement cursor; // when it is about one; no shape then
 };

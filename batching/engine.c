@@ -25,6 +25,8 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
     e->ctx = ctx;
     e->generation = 1;
     shape_cache_init(&e->shapes, limits->max_shapes, limits->max_text);
+    e->shapes.rations = &e->rations;
+    rations_limit(&e->rations, limits->parse_budget);
     identity_table_init(&e->identities);
     group_table_init(&e->groups, limits->max_groups);
     e->answer = buf_make(2 * limits->max_answer + 65536);
@@ -49,6 +51,9 @@ void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
     for (struct session *s = e->sessions; s && e->limits.observe && !limits->observe; s = s->next)
         session_identity_doubt(&e->identities, &s->identity);
     e->limits = *limits;
+    e->shapes.max_text = limits->max_text;
+    e->shapes.scratch.limit = limits->max_text + 4096;
+    rations_limit(&e->rations, limits->parse_budget);
     e->answer.limit = 2 * limits->max_answer + 65536;
     e->request.limit = limits->max_text * 4 + (size_t)limits->max_keys * 64 + 65536;
 }
@@ -581,13 +586,15 @@ void engine_turn(struct engine *e, uint64_t now) {
         engine_dispatch_group(e, g);
     }
     start_proofs(e);
+    turns_go_on(e);
 }
 
 uint64_t engine_deadline(const struct engine *e) {
     uint64_t at = await_deadline(e), cancel = cancel_deadline(e), ahead = ahead_deadline(e);
     at = cancel < at ? cancel : at;
     at = ahead < at ? ahead : at;
-    uint64_t late = late_deadline(e);
+    uint64_t late = late_deadline(e), turn = turns_deadline(e);
+    at = turn < at ? turn : at;
     at = late < at ? late : at;
     for (const struct group *g = e->listed; g; g = g->next_listed) {
         uint64_t until = g->waiting_since + (window_is_open(e, g) ? e->limits.window : STALL);

@@ -20,6 +20,7 @@
 #include "batching/late.h"
 #include "batching/pooler.h"
 #include "batching/reason.h"
+#include "batching/turns.h"
 
 struct session;
 
@@ -42,6 +43,7 @@ struct engine_limits {
     uint64_t timeout;  // microseconds, 0: none
     uint64_t patience; // microseconds, at least, with what is not one's own (late.h); 0: no end
     uint64_t vet_max_age;
+    uint64_t parse_budget; // microseconds of each second that new texts may cost; 0: no limit
     bool never_slower;     // what loses by being folded is not folded
     unsigned check_one_in; // of so many folded lookups one is checked; 0: none
     enum lookahead_mode lookahead;
@@ -105,6 +107,8 @@ struct engine {
     uint64_t
         shadowed; // the one with which a table's name came to mean another one, the old one being still there
     struct shape_cache shapes;
+    struct rations rations; // what new texts may cost
+    struct turns turns;
     struct identity_table identities;
     struct group_table groups;
     struct session *sessions;   // list

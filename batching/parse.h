@@ -138,6 +138,8 @@ struct parsed {
 // REASON_MEMORY. Text nested deeper than max_depth brackets, CASEs included, or with longer chains of
 // operators than depth.h says, is not handed to the parser. The result is owned by the caller, never NULL.
 struct parsed *parse_statement(const char *text, size_t max_len, int max_depth);
+#define PARSE_MAX_WRITE 16384 // bytes of a write that are looked at
+
 // An INSERT, UPDATE, DELETE or MERGE, by its tokens alone, which is much cheaper: kind WRITE, with the table
 // that it writes to and the functions that it calls. No relations when that cannot be told. NULL: out of
 // memory.

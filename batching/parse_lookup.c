@@ -776,10 +776,14 @@ static bool rows_are_own(const PgQuery__SelectStmt *s) {
     return true;
 }
 
+#define MAX_PARAMS 1000 // no lookup has as many, and each takes 32 bytes: $65535 is a short text
+
 enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s) {
     struct lookup l = {.b = b};
     if (!b->p.n_relations)
         return REASON_NO_TABLE;
+    if (b->p.n_params > MAX_PARAMS)
+        return REASON_PARAMETERS;
     l.rows_are_own = rows_are_own(s);
     b->p.params = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *b->p.params);
     l.equalities = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.equalities);

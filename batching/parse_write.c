@@ -9,8 +9,7 @@
 #include "batching/lexer.h"
 #include "batching/parsed.h"
 
-#define MAX_WRITE 16384 // bytes of text that are looked at
-#define MAX_NAME  256   // bytes of an identifier with its quotes
+#define MAX_NAME 256 // bytes of an identifier with its quotes
 
 struct reader {
     struct lexer lx;
@@ -160,7 +159,7 @@ static bool note_operator(struct reader *r) {
 
 static bool read_rest(struct reader *r) {
     struct token schema = {0};
-    for (; r->at.type != TOKEN_END; step(r)) {
+    for (; r->at.type != TOKEN_END && !r->b->overflow; step(r)) {
         bool name = r->at.type == TOKEN_IDENT || r->at.type == TOKEN_QUOTED;
         if (r->at.type == TOKEN_ERROR || (r->at.type == TOKEN_SEMICOLON && r->next.type != TOKEN_END))
             return false;
@@ -181,11 +180,11 @@ struct parsed *parse_write(const char *text, size_t len) {
     struct reader r = {.lx = {.text = text, .len = len}, .b = b};
     b->p.kind = STATEMENT_WRITE;
     b->p.reason = REASON_NOT_SELECT;
-    if (len <= MAX_WRITE) {
+    if (len <= PARSE_MAX_WRITE) {
         step(&r);
         step(&r);
     }
-    if (len > MAX_WRITE || !read_target(&r) || !read_rest(&r) || b->overflow)
+    if (len > PARSE_MAX_WRITE || !read_target(&r) || !read_rest(&r) || b->overflow)
         b->p.n_relations = b->p.n_functions = 0;
     b->overflow = false;
     return builder_finish(b);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Everything a struct parsed points to lies in its builder's chunks and is given back with them. Lists are
-// searched one entry after the other: their ceiling keeps the worst text at about a million comparisons.
+// Everything a struct parsed points to lies in its builder's chunks and is given back with them. Entries are
+// found by an index that all lists share, so that a text of many names costs no more than its length.
 #include "batching/parsed.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "batching/hash.h"
 
 struct chunk {
     struct chunk *next;
@@ -14,6 +16,15 @@ struct chunk {
 };
 
 #define CHUNK_SIZE 2000
+
+enum list { RELATIONS, COLUMNS, FUNCTIONS, OPERATORS, LABELS, SOURCES };
+
+// An entry of a list: its number there, and the hash of what it says. All zero: none.
+struct entry {
+    uint32_t hash;
+    uint8_t list, used;
+    uint16_t at;
+};
 
 static const struct parsed no_memory = {.kind = STATEMENT_OTHER, .reason = REASON_MEMORY};
 
@@ -33,6 +44,8 @@ void builder_destroy(struct builder *b) {
         next = c->next;
         free(c);
     }
+    free(b->index);
+    free(b->uses);
     free(b);
 }
 
@@ -117,12 +130,84 @@ void builder_setting(struct builder *b, const char *name, const char *value) {
     fold_case(s->name);
 }
 
-void builder_relation(struct builder *b, const char *schema, const char *name, const char *alias) {
-    for (int i = 0; i < b->p.n_relations; i++) {
-        const struct parsed_relation *r = &b->p.relations[i];
-        if (same(r->schema, schema) && same(r->name, name) && same(r->alias, alias))
-            return;
+// ---- lists without repetition
+
+#define FIRST_INDEX 64 // a power of two
+
+static uint32_t hash_of(enum list list, const char *const *said) {
+    uint64_t h = list;
+    for (int i = 0; i < 3; i++)
+        h = XXH3_64bits_withSeed(said[i] ? said[i] : "", said[i] ? strlen(said[i]) : 0, h);
+    return (uint32_t)h;
+}
+
+static bool says(const struct builder *b, const struct entry *e, const char *const *said) {
+    const struct parsed_relation *r = &b->p.relations[e->list == RELATIONS ? e->at : 0];
+    switch ((enum list)e->list) {
+    case RELATIONS:
+        return same(r->name, said[0]) && same(r->schema, said[1]) && same(r->alias, said[2]);
+    case COLUMNS:
+        return same(b->p.columns[e->at].name, said[0]) && same(b->p.columns[e->at].qualifier, said[1]);
+    case FUNCTIONS:
+        return same(b->p.functions[e->at].name, said[0]) && same(b->p.functions[e->at].schema, said[1]);
+    case OPERATORS:
+        return same(b->p.operators[e->at], said[0]);
+    case LABELS:
+        return same(b->p.labels[e->at], said[0]);
+    default:
+        return same(b->sources[e->at], said[0]);
     }
+}
+
+// There is always a free place.
+static struct entry *place_of(const struct builder *b, uint32_t hash, enum list list,
+                              const char *const *said) {
+    for (uint32_t i = hash;; i++) {
+        struct entry *e = &b->index[i & (b->room_index - 1)];
+        if (!e->used || (said && e->hash == hash && e->list == list && says(b, e, said)))
+            return e;
+    }
+}
+
+static bool grow_index(struct builder *b) {
+    struct entry *old = b->index;
+    uint32_t n = b->room_index;
+    if (2 * (b->n_indexed + 1) <= n)
+        return true;
+    struct entry *grown = calloc(n ? 2 * (size_t)n : FIRST_INDEX, sizeof *grown);
+    if (!grown) {
+        b->no_memory = true;
+        return false;
+    }
+    b->index = grown;
+    b->room_index = n ? 2 * n : FIRST_INDEX;
+    for (uint32_t i = 0; i < n; i++)
+        if (old[i].used)
+            *place_of(b, old[i].hash, (enum list)old[i].list, NULL) = old[i];
+    free(old);
+    return true;
+}
+
+// The number of the entry that says this, or -1: then it has become that of the next one, if there is room in
+// the list.
+static int find(struct builder *b, enum list list, int next, const char *s1, const char *s2, const char *s3) {
+    const char *said[] = {s1, s2, s3};
+    if (b->no_memory || !grow_index(b)) // a list may lack what the index has
+        return -1;
+    uint32_t hash = hash_of(list, said);
+    struct entry *e = place_of(b, hash, list, said);
+    if (e->used)
+        return e->at;
+    if (next < PARSED_MAX_NAMES) {
+        *e = (struct entry){hash, (uint8_t)list, true, (uint16_t)next};
+        b->n_indexed++;
+    }
+    return -1;
+}
+
+void builder_relation(struct builder *b, const char *schema, const char *name, const char *alias) {
+    if (find(b, RELATIONS, b->p.n_relations, name, schema, alias) >= 0)
+        return;
     struct parsed_relation *list = GROW(b, relations, PARSED_MAX_NAMES);
     if (!list)
         return;
@@ -140,11 +225,11 @@ void builder_cte(struct builder *b, const char *name) {
 }
 
 void builder_column(struct builder *b, const char *qualifier, const char *name, bool bare) {
-    for (int i = 0; i < b->p.n_columns; i++)
-        if (same(b->p.columns[i].name, name) && same(b->p.columns[i].qualifier, qualifier)) {
-            b->p.columns[i].bare &= bare;
-            return;
-        }
+    int at = find(b, COLUMNS, b->p.n_columns, name, qualifier, NULL);
+    if (at >= 0) {
+        b->p.columns[at].bare &= bare;
+        return;
+    }
     struct parsed_column *list = GROW(b, columns, PARSED_MAX_NAMES);
     if (!list)
         return;
@@ -153,9 +238,8 @@ void builder_column(struct builder *b, const char *qualifier, const char *name, 
 }
 
 void builder_function(struct builder *b, const char *schema, const char *name) {
-    for (int i = 0; i < b->p.n_functions; i++)
-        if (same(b->p.functions[i].name, name) && same(b->p.functions[i].schema, schema))
-            return;
+    if (find(b, FUNCTIONS, b->p.n_functions, name, schema, NULL) >= 0)
+        return;
     struct parsed_function *list = GROW(b, functions, PARSED_MAX_NAMES);
     if (!list)
         return;
@@ -165,10 +249,9 @@ void builder_function(struct builder *b, const char *schema, const char *name) {
 }
 
 // One more text in a list without repetition; the list where it now is.
-static char **add_text(struct builder *b, char **list, int *n, int *room, const char *text) {
-    for (int i = 0; i < *n; i++)
-        if (same(list[i], text))
-            return list;
+static char **add_text(struct builder *b, enum list which, char **list, int *n, int *room, const char *text) {
+    if (find(b, which, *n, text, NULL, NULL) >= 0)
+        return list;
     char **grown = grow(b, list, *n, room, sizeof *list, PARSED_MAX_NAMES);
     if (!grown)
         return list;
@@ -177,16 +260,18 @@ static char **add_text(struct builder *b, char **list, int *n, int *room, const 
 }
 
 void builder_operator(struct builder *b, const char *name) {
-    b->p.operators = add_text(b, b->p.operators, &b->p.n_operators, &b->room_operators, name);
+    b->p.operators = add_text(b, OPERATORS, b->p.operators, &b->p.n_operators, &b->room_operators, name);
 }
 
 void builder_label(struct builder *b, const char *name) {
-    b->p.labels = add_text(b, b->p.labels, &b->p.n_labels, &b->room_labels, name);
+    b->p.labels = add_text(b, LABELS, b->p.labels, &b->p.n_labels, &b->room_labels, name);
 }
 
 void builder_source(struct builder *b, const char *name) {
-    b->sources = add_text(b, b->sources, &b->n_sources, &b->room_sources, name);
+    b->sources = add_text(b, SOURCES, b->sources, &b->n_sources, &b->room_sources, name);
 }
+
+// ----
 
 void builder_param(struct builder *b, int n) {
     if (n < 1 || n > PARSED_MAX_PARAM) {
@@ -195,11 +280,14 @@ void builder_param(struct builder *b, int n) {
     }
     if (n >= b->room_uses) {
         int room = n * 2 > 16 ? n * 2 : 16;
-        int *uses = builder_alloc(b, (size_t)room * sizeof *uses);
-        if (!uses)
+        int *uses = calloc((size_t)room, sizeof *uses);
+        if (!uses) {
+            b->no_memory = true;
             return;
+        }
         if (b->room_uses)
             memcpy(uses, b->uses, (size_t)b->room_uses * sizeof *uses);
+        free(b->uses);
         b->uses = uses;
         b->room_uses = room;
     }
@@ -219,6 +307,10 @@ struct parsed_key *builder_key(struct builder *b) {
 }
 
 struct parsed *builder_finish(struct builder *b) {
+    free(b->index);
+    free(b->uses);
+    b->index = NULL;
+    b->uses = NULL;
     if (b->no_memory) {
         builder_destroy(b);
         return parsed_no_memory();

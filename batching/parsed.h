@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "batching/parse.h"
 
@@ -22,7 +23,9 @@ struct builder {
     bool overflow; // a list was full: the lists are not complete
     int room_settings, room_relations, room_columns, room_functions, room_operators, room_labels, room_keys,
         room_uses;
-    int *uses; // how often $n occurs, at n
+    struct entry *index; // of the lists without repetition; a hash table
+    uint32_t n_indexed, room_index;
+    int *uses; // how often $n occurs, at n; until the end, as the index
     char **sources;
     int n_sources, room_sources;
     bool renames; // a table's columns have other names here: FROM t AS x(a, b)

@@ -12,6 +12,7 @@
     X(UNPARSABLE, "unparsable", "the statement could not be parsed")                                         \
     X(MULTI_STATEMENT, "multi_statement", "the string holds several statements")                             \
     X(TEXT_TOO_LONG, "text_too_long", "the text is longer than batching.max_text or nested too deeply")      \
+    X(NOT_PARSED, "not_parsed", "new texts took more than batching.parse_budget allows")                     \
     X(NO_TABLE, "no_table", "the SELECT reads no table")                                                     \
     X(NO_KEY, "no_key", "nothing in a WHERE or ON is compared for equality with a value that may vary")      \
     X(LOCKING, "locking", "the SELECT locks rows (FOR UPDATE or FOR SHARE)")                                 \

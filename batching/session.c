@@ -99,6 +99,7 @@ void session_destroy(struct session *s) {
     s->server_gone = s->client_gone = true;
     engine_unlist_proof(e, s);
     cancel_unlist(s);
+    turns_unlist(s);
     late_session_gone(s);
     await_end(s);
     session_lose_server(s);

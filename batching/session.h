@@ -34,6 +34,7 @@
 #include "batching/await.h"
 #include "batching/engine.h"
 #include "batching/session_change.h"
+#include "batching/unread.h"
 
 enum owed_kind {
     OWED_FORWARD,
@@ -102,6 +103,7 @@ struct owed_queue {
 struct statement {
     UT_hash_handle hh;
     struct shape *shape; // a reference; NULL: its text is not known
+    uint8_t unread;      // enum unread; shape: NULL
     bool confirmed;      // the client was told that it is accepted
     bool on_server;      // named: the server has it, or its Parse is on the way; see session_lazy.c
     bool changed;        // it was given, and is not what the client was told: what needs it is refused
@@ -183,6 +185,7 @@ struct session {
     bool opaque;
     bool hold;                             // bytes from the client wait until the lookups are answered
     bool held_full;                        // the same, until there is room
+    bool held_turn;                        // the same, until it has its next turn; turns.h
     bool held_unit;                        // the same, until the unit at hand is answered; session_inside.c
     bool gave;                             // the server was given all that it lacks for the unit to come
     bool gives;                            // a lookup inside a transaction brings its statement along
@@ -220,6 +223,8 @@ struct session {
     unsigned n_lookups;
     size_t kept; // bytes of answers that wait for earlier ones, at most max_answer
     struct session_identity identity;
+    struct ration ration;             // of what new texts may cost
+    struct turn turn;                 // of the loop's time
     struct ahead *ahead;              // what it has read and loaded; a reference, NULL: nothing
     struct budget ahead_budget;       // of what is loaded for it
     struct asked asked;               // its lookups,
@@ -287,7 +292,7 @@ void session_parameter(struct session *s, struct slice name, struct slice value)
 
 // Does the session want bytes from the client now? (False while it holds.)
 static inline bool session_takes_client(const struct session *s) {
-    return !s->hold && !s->held_full && !s->held_unit && !s->failed;
+    return !s->hold && !s->held_full && !s->held_unit && !s->held_turn && !s->failed;
 }
 // Does the client send statements without waiting for the answers to those before?
 static inline bool session_is_pipelining(const struct session *s) {

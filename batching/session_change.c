@@ -50,6 +50,11 @@ void session_note_change(struct session *s, struct owed *o, enum statement_kind 
     o->customs |= !shape || any_changes(shape, setting_is_custom);
 }
 
+void session_note_unread_change(struct session *s, struct owed *o) {
+    session_note_change(s, o, STATEMENT_SET, NULL);
+    s->changes.effect = s->changes.meaning;
+}
+
 bool session_meaning_is_pending(const struct session *s) {
     return s->n_replies < s->changes.meaning || s->transaction.renamed;
 }
@@ -59,7 +64,7 @@ bool session_text_is_pending(const struct session *s) {
 }
 
 bool session_effect_is_pending(const struct session *s) {
-    return s->n_replies < s->changes.effect;
+    return s->n_replies < s->changes.effect && !session_copy_waits(s);
 }
 
 // The lender itself has been told of the new configuration when its process had read it.

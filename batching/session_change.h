@@ -34,9 +34,13 @@ struct pending_changes {
 void session_note_change(struct session *s, struct owed *o, enum statement_kind kind,
                          const struct shape *shape);
 
+// The same of a statement whose text was not read, and which may set anything. Later units wait for its
+// answer.
+void session_note_unread_change(struct session *s, struct owed *o);
+
 bool session_meaning_is_pending(const struct session *s);
 bool session_text_is_pending(const struct session *s);
-bool session_effect_is_pending(const struct session *s);
+bool session_effect_is_pending(const struct session *s); // no: COPY waits for the client's data
 
 // The lender's reply to a batch has ended. Members that are no longer what they were when they joined, or
 // whose proof is older than the configuration that the lender has read, leave it and run alone.

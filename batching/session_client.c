@@ -172,7 +172,12 @@ static bool step(struct feed *f) {
 
 size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) {
     struct feed f = {.s = s, .bytes = bytes, .len = len};
+    rations_begin(&s->engine->rations, &s->ration, s->engine->now);
+    turns_begin(s);
     while (f.at < f.len && session_takes_client(s)) {
+        size_t at = f.at;
+        bool ends = bytes[at] == F_QUERY || bytes[at] == F_SYNC || bytes[at] == F_FUNCTION_CALL;
+        uint64_t spent = s->engine->rations.n_spent;
         if (s->opaque) {
             f.at = f.len;
         } else if (s->client_skip) {
@@ -182,7 +187,9 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
         } else if (!step(&f)) {
             break;
         }
+        turns_note(s, f.at - at, ends, s->engine->rations.n_spent - spent);
     }
+    turns_end(s);
     if (s->opaque)
         database_note(s->database, WRITES_ALL);
     if (s->failed)

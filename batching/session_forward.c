@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/client.h"
+#include "batching/cost.h"
 #include "batching/savepoint.h"
 #include "protocol/write.h"
 
@@ -169,12 +170,39 @@ static void note_unknown(struct session *s) {
     session_txn_lose_level(owed_last(s));
 }
 
+static enum unread unread_of_shape(const struct shape *s) {
+    return unread_of((struct slice){(const uint8_t *)s->text, s->text_len});
+}
+
+// Its text was not read, or not parsed since it is too long; of the extended protocol. It stays known.
+static void note_unread(struct session *s, struct statement *st, enum unread u) {
+    struct owed *o = owed_last(s);
+    st->refs++;
+    note_unknown(s);
+    if (u != UNREAD_NOTHING && u != UNREAD_WRITE)
+        session_note_unread_change(s, o);
+    if (u == UNREAD_DEFINITIONS) {
+        o->changes = true;
+        engine_definitions_changed(s->engine);
+    }
+    if (u == UNREAD_ANY || u == UNREAD_DEFINITIONS) {
+        struct slice name = {(const uint8_t *)st->name, strlen(st->name)};
+        bool listed = name.len && session_statement(s, name) == st;
+        session_forget_statements(s, true);
+        s->names_unknown = true;
+        st->refs += listed;
+        if (listed)
+            session_put_statement(s, st);
+    }
+    statement_unref(st);
+}
+
 // May a statement that is not understood say which isolation its transaction has? No other one than these
 // runs before there is a snapshot, and where several are in one text, they may be among them.
 static bool may_set_level(const struct shape *shape, enum reason why) {
     static const char *const words[] = {"set", "reset", "begin", "start"};
-    if (why == REASON_MULTI_STATEMENT || why == REASON_UNPARSABLE || why == REASON_TEXT_TOO_LONG ||
-        why == REASON_ENCODING || why == REASON_MEMORY || why == REASON_TOO_MANY_SHAPES)
+    if (why == REASON_MULTI_STATEMENT || why == REASON_UNPARSABLE || why == REASON_ENCODING ||
+        unread_is_why(why))
         return true;
     struct token t = {0};
     if (shape)
@@ -196,17 +224,32 @@ static void note_writes(struct session *s, enum statement_kind kind, const struc
 // An INSERT and its like have no shape in the simple protocol.
 static void note_query_writes(struct session *s, const struct statement_class *c, struct slice text) {
     struct parsed *p = NULL;
-    if (c->kind == STATEMENT_WRITE && !c->shape)
+    if (c->kind == STATEMENT_WRITE && !c->shape && text.len <= PARSE_MAX_WRITE &&
+        rations_may_work(&s->engine->rations)) {
+        rations_spend(&s->engine->rations, text.len * COST_OF_WRITE);
         p = parse_write((const char *)text.data, text.len);
+    }
     note_writes(s, c->kind, c->shape ? c->shape->parsed : p);
     parsed_destroy(p);
 }
 
 // Several statements, DO, CALL and what cannot be read may deallocate what the client prepared.
 static bool may_deallocate(const struct statement_class *c) {
-    return c->kind == STATEMENT_OTHER &&
-           (c->changes || c->reason == REASON_MULTI_STATEMENT || c->reason == REASON_UNPARSABLE ||
-            c->reason == REASON_TEXT_TOO_LONG);
+    return c->kind == STATEMENT_OTHER && (c->changes || c->reason == REASON_MULTI_STATEMENT ||
+                                          c->reason == REASON_UNPARSABLE || unread_is_why(c->reason));
+}
+
+// What was not read may. A SELECT that is too long counts as one that is not understood: there are many, and
+// what comes behind them need not wait.
+static enum unread without_long_query(enum unread u, enum reason why) {
+    return u == UNREAD_QUERY && why == REASON_TEXT_TOO_LONG ? UNREAD_NOTHING : u;
+}
+
+static enum unread class_unread(const struct statement_class *c) {
+    enum unread u = c->unread;
+    if (c->shape && c->kind == STATEMENT_OTHER && c->reason == REASON_TEXT_TOO_LONG)
+        u = unread_of_shape(c->shape);
+    return without_long_query(u, c->reason);
 }
 
 // ---- forwarding, message by message
@@ -275,6 +318,8 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     note_statement(s, o, c->kind, c->shape, c->changes);
     if (c->kind == STATEMENT_OTHER && may_set_level(c->shape, c->reason))
         session_txn_lose_level(o);
+    if (class_unread(c) > UNREAD_WRITE)
+        session_note_unread_change(s, o);
     // FETCH and RETURNING list, too.
     o->selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
     o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;
@@ -431,12 +476,13 @@ static bool forward_query(struct feed *f, struct slice text) {
     return true;
 }
 
-static void put_parsed(struct session *s, struct slice name, struct shape *shape) {
+static void put_parsed(struct session *s, struct slice name, struct shape *shape, enum unread unread) {
     struct statement *st = statement_create((const char *)name.data, name.len, shape);
     if (!st)
         return session_fail(s, "53200", "out of memory");
     if (!name.len)
         session_note_unnamed(s, true, shape);
+    st->unread = (uint8_t)unread;
     st->on_server = true;
     st->generation = s->engine->generation;
     st->refs++;
@@ -509,7 +555,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
         s->names_unknown |= !old->confirmed;          // is that one refused, then this one is not
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
     }
-    put_parsed(s, m->name, shape);
+    enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
+    put_parsed(s, m->name, shape, without_long_query(unread, why));
     if (shape)
         learn_parse(f, shape);
 }
@@ -578,13 +625,9 @@ static bool run_cursor(struct session *s, struct owed *o, const struct shape *sh
     return true;
 }
 
-// An Execute's statement takes effect. NULL: it is not known which one it is.
+// An Execute's statement takes effect.
 static void run_shape(struct feed *f, struct shape *shape) {
     struct session *s = f->s;
-    if (!shape) {
-        note_unknown(s);
-        return;
-    }
     struct owed *o = owed_last(s);
     enum statement_kind kind = shape->parsed->kind;
     const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
@@ -629,6 +672,17 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     return st ? st->shape : NULL;
 }
 
+// Of a message that names no shape: it may run anything, EXECUTE among it.
+static bool is_unread(struct feed *f, const struct frame *fr) {
+    struct msg_bind b;
+    if (fr->type == F_PARSE)
+        return true;
+    if (fr->type != F_BIND || !msg_bind_read(fr->body, fr->body_len, &b))
+        return false;
+    struct statement *st = session_statement(f->s, b.statement);
+    return st && st->unread;
+}
+
 // The same, but of a cursor's statement its SELECT, where it is known. `unknown`: it is not.
 static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unknown) {
     struct cursor_statement c = {0};
@@ -639,7 +693,7 @@ static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unkno
         cursor_read(shape->text, shape->text_len, &c);
     if (c.verb != CURSOR_NONE)
         shape = session_cursor_select(f->s, &c, fr->type != F_QUERY);
-    *unknown = c.verb != CURSOR_NONE && c.verb != CURSOR_CLOSE && !shape;
+    *unknown = !shape && (c.verb == CURSOR_NONE ? is_unread(f, fr) : c.verb != CURSOR_CLOSE);
     return shape;
 }
 
@@ -843,7 +897,14 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
     struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
     if (m.portal.len && st)
         session_resume_portal(s, m.portal, owed_last(s));
-    run_shape(f, st ? st->shape : NULL);
+    if (!st) // it is not known which one it is
+        note_unknown(s);
+    else if (!st->shape)
+        note_unread(s, st, (enum unread)st->unread);
+    else if (st->shape->reason == REASON_TEXT_TOO_LONG && unread_of_shape(st->shape) > UNREAD_QUERY)
+        note_unread(s, st, unread_of_shape(st->shape));
+    else
+        run_shape(f, st->shape);
     // The client may go on with an unnamed portal that has more to give, inside a transaction also in a later
     // unit. Nothing of ours must take its place.
     if (!m.portal.len)
@@ -909,8 +970,10 @@ static void note_large_extended(struct feed *f, const struct frame *fr) {
     struct slice first, second;
     size_t at = FRAME_HEADER;
     if (fr->type == F_PARSE && head_string(f, &at, &first)) {
+        struct slice text = {f->bytes + f->at + at, f->len - f->at - at};
+        enum unread u = unread_of(text);
         session_drop_statement(s, first);
-        put_parsed(s, first, NULL);
+        put_parsed(s, first, NULL, without_long_query(u, REASON_TEXT_TOO_LONG));
     } else if (fr->type == F_BIND && head_string(f, &at, &first) && head_string(f, &at, &second)) {
         if (first.len)
             session_note_portal(s, first, session_statement(s, second), false, true);

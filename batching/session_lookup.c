@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "batching/client.h"
+#include "batching/cost.h"
 
 // A lookup on its way to being accepted.
 struct candidate {
@@ -233,6 +234,7 @@ static bool accept(struct session *s, const struct candidate *c) {
     struct lookup *l = take_lookup(s, c);
     if (!l)
         return false;
+    rations_note(&s->engine->rations, COST_OF_LOOKUP);
     if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
         session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
     if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY)

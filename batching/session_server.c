@@ -339,7 +339,7 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
         note_complete(s, o, f, whole, last);
     if (o->reads)
         ahead_reply(s, o, f, whole);
-    if (s->held_unit)
+    if (s->held_unit || f->type == B_COPY_IN)
         session_settle(s);
     // Behind an error the server says nothing before the Sync, which the client may still have to say.
     if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/cost.h"
 #include "batching/key.h"
 
-#define MAX_DEPTH  100  // brackets in brackets that are handed to the parser
-#define MAX_PARSED 8192 // bytes of text that are: the parser takes up to 2 microseconds a byte
+#define MAX_DEPTH  100     // brackets in brackets that are handed to the parser
+#define MAX_PARSED 8192    // bytes of text that are,
+#define MAX_COST   8000000 // and nanoseconds that one may take
+#define FREE_SCAN  4096    // bytes of a text that are scanned each time at no charge
 
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
     *c = (struct shape_cache){.max = max, .max_text = max_text, .scratch = buf_make(max_text + 4096)};
@@ -113,7 +116,13 @@ static bool is_write(struct slice text) {
     return false;
 }
 
-static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slice text) {
+static uint32_t cost_of(struct slice text) {
+    if (is_write(text))
+        return text.len > PARSE_MAX_WRITE ? 0 : (uint32_t)text.len * COST_OF_WRITE;
+    return cost_of_parse((const char *)text.data, text.len);
+}
+
+static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slice text, bool dear) {
     s->cache_key = malloc(cache_key->len);
     s->text = malloc(text.len + 1);
     if (!s->cache_key || !s->text)
@@ -123,8 +132,8 @@ static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slic
     memcpy(s->text, text.data, text.len);
     s->text[text.len] = 0;
     s->text_len = text.len;
-    s->parsed =
-        is_write(text) ? parse_write(s->text, s->text_len) : parse_statement(s->text, MAX_PARSED, MAX_DEPTH);
+    s->parsed = is_write(text) ? parse_write(s->text, s->text_len)
+                               : parse_statement(s->text, dear ? 0 : MAX_PARSED, MAX_DEPTH);
     if (!s->parsed)
         return false;
     s->reason = lookup_reason(s);
@@ -145,6 +154,9 @@ static struct shape *cache_find(struct shape_cache *c) {
 // The text may lie in the scratch buffer that is the cache's key.
 static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protocol, struct slice text,
                                unsigned n_types, const uint8_t *types, enum reason *why) {
+    uint32_t cost = cost_of(text);
+    if (c->rations)
+        rations_spend(c->rations, cost < MAX_COST ? cost : text.len * COST_OF_SCAN);
     *why = REASON_MEMORY;
     struct shape *s = calloc(1, sizeof *s);
     if (!s)
@@ -153,7 +165,7 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
     s->protocol = protocol;
     s->n_types = n_types;
     s->types = n_types ? malloc(n_types * sizeof *s->types) : NULL;
-    if ((n_types && !s->types) || !shape_fill(s, &c->scratch, text)) {
+    if ((n_types && !s->types) || !shape_fill(s, &c->scratch, text, cost > MAX_COST)) {
         shape_free(s);
         return NULL;
     }
@@ -183,6 +195,11 @@ static void scratch_start(struct shape_cache *c, enum shape_protocol protocol, u
     buf_put(&c->scratch, types, (size_t)n_types * 4);
 }
 
+// It is not remembered either: many such texts are never the same.
+static bool is_too_long(struct slice text) {
+    return text.len > MAX_PARSED && !is_write(text);
+}
+
 static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol protocol, size_t text_at,
                                  unsigned n_types, const uint8_t *types, enum reason *why) {
     if (c->scratch.failed) {
@@ -190,6 +207,14 @@ static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol prot
         return NULL;
     }
     struct shape *s = cache_find(c);
+    if (!s && is_too_long((struct slice){c->scratch.data + text_at, c->scratch.len - text_at})) {
+        *why = REASON_TEXT_TOO_LONG;
+        return NULL;
+    }
+    if (!s && c->rations && !rations_may(c->rations, XXH3_64bits(c->scratch.data, c->scratch.len))) {
+        *why = REASON_NOT_PARSED;
+        return NULL;
+    }
     if (!s) {
         struct slice text = {c->scratch.data + text_at, c->scratch.len - text_at};
         s = cache_add(c, protocol, text, n_types, types, why);
@@ -210,10 +235,26 @@ static struct shape *find_joined(struct shape_cache *c, struct slice text, struc
     return find_or_add(c, SHAPE_JOINED, 0, 0, NULL, why);
 }
 
+static bool may_scan(struct shape_cache *c, size_t len) {
+    if (!c->rations)
+        return true;
+    if (len <= FREE_SCAN)
+        rations_note(c->rations, len * COST_OF_SCAN);
+    else if (rations_may_work(c->rations))
+        rations_spend(c->rations, len * COST_OF_SCAN);
+    else
+        return false;
+    return true;
+}
+
 struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values,
                            enum reason *why) {
     if (text.len > c->max_text) {
         *why = REASON_TEXT_TOO_LONG;
+        return NULL;
+    }
+    if (!may_scan(c, text.len)) {
+        *why = REASON_NOT_PARSED;
         return NULL;
     }
     // The scan resets its buffer, so the key of a simple shape is the text alone; an extended one starts with
@@ -233,13 +274,14 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
     return NULL;
 }
 
-// A trailing comment often differs on every statement (trace ids); it is no part of the shape.
+// A trailing comment often differs on every statement (trace ids); it is no part of the shape. One behind a
+// text that is too long to be parsed makes no difference.
 static size_t without_trailing_comment(struct slice text) {
     const char *t = (const char *)text.data;
     size_t len = text.len;
     while (len && (t[len - 1] == ' ' || t[len - 1] == '\n' || t[len - 1] == ';'))
         len--;
-    if (len < 4 || memcmp(t + len - 2, "*/", 2) != 0 || memmem(t, text.len, "pgfold:", 7))
+    if (len > MAX_PARSED || len < 4 || memcmp(t + len - 2, "*/", 2) != 0 || memmem(t, text.len, "pgfold:", 7))
         return text.len;
     struct lexer lx = {.text = t, .len = text.len};
     size_t end = 0;

@@ -15,6 +15,7 @@
 #include "batching/hash.h"
 #include "batching/lexer.h"
 #include "batching/parse.h"
+#include "batching/ration.h"
 #include "protocol/message.h"
 
 #define SHAPE_MAX_KEYS 8 // candidates that are watched; more are not considered
@@ -60,15 +61,16 @@ struct shape_cache {
     struct shape *newest, *oldest;
     unsigned n, max;
     size_t max_text;
-    struct buf scratch; // the key being looked up
+    struct rations *rations; // what new texts may cost; NULL: anything
+    struct buf scratch;      // the key being looked up
 };
 
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text);
 void shape_cache_finish(struct shape_cache *c);
 
 // The shape of a Query message's text. `values` gets the constants taken out. Borrowed: valid until the next
-// call unless shape_ref()ed. NULL: out of memory, or no room (REASON_TOO_MANY_SHAPES), or the text has no
-// shape (reason says which).
+// call unless shape_ref()ed. NULL: out of memory, or no room (REASON_TOO_MANY_SHAPES), or the text was not
+// looked at (REASON_TEXT_TOO_LONG, REASON_NOT_PARSED), or it has no shape (reason says which).
 struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shape_text *values,
                            enum reason *why);
 

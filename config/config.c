@@ -105,6 +105,8 @@ static const struct setting settings[] = {
      "size of a batch's answer above which its lookups are run alone"},
     {"batching.max_text", NUMBER(KIND_SIZE, max_text, "64kB", 64, 16 * MEGABYTE),
      "length of a statement above which it is forwarded without a look"},
+    {"batching.parse_budget", NUMBER(KIND_TIME, parse_budget, "250ms", 0, SECOND),
+     "time of each second that new statement texts may take; 0: no limit"},
     {"batching.max_shapes", AT_START(KIND_INT, max_shapes, "10000", 1, 10000000),
      "statement shapes remembered"},
     {"batching.max_groups", AT_START(KIND_INT, max_groups, "10000", 1, 10000000),

@@ -53,6 +53,8 @@ struct config {
     uint64_t vet_max_age; // a shape's vetting is repeated after this time
     int check_one_in;     // of so many folded lookups one is compared with its original; 0: none
     bool never_slower;    // a shape that loses by being folded is run as sent for a while
+    // microseconds of each second that new texts may take; 0: no limit
+    uint64_t parse_budget;
     // [lookahead]
     enum config_lookahead lookahead;
     uint64_t ahead_gap;   // a loop that pauses longer than this has ended

@@ -145,6 +145,7 @@ static struct engine_limits engine_limits_of(const struct settings *s) {
         .timeout = c->timeout,
         .patience = c->patience,
         .vet_max_age = c->vet_max_age,
+        .parse_budget = c->parse_budget,
         .verify = c->mode == MODE_VERIFY,
         .never_slower = c->never_slower,
         .check_one_in = (unsigned)c->check_one_in,

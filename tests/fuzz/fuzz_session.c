@@ -57,6 +57,7 @@ static const struct engine_limits limits = {
     .timeout = 200000,
     .patience = 5000,
     .vet_max_age = 1000000,
+    .parse_budget = 1000,
     .ahead_gap = 5000,
     .ahead_age = 20000,
     .ahead_keys = 4,

@@ -57,6 +57,7 @@ static struct world_options options_of(uint64_t seed) {
         .max_answer = (r >> 26) & 3 ? 1u << 20 : 200,
         .max_groups = (r >> 28) & 3 ? 1000 : 6,
         .max_shapes = (r >> 30) & 3 ? 1000 : 4,
+        .parse_budget = (r >> 52) % 5 ? 250000 : 1 + (unsigned)(r >> 40) % 1000,
         .loops = loops,
         .quiet = quiet,
         .pooled = (q >> 2) % 4 == 0,

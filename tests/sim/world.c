@@ -643,6 +643,7 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .timeout = o->timeout,
                                    .patience = o->patience,
                                    .vet_max_age = 1000000,
+                                   .parse_budget = o->parse_budget,
                                    .verify = o->verify,
                                    .never_slower = o->never_slower,
                                    .check_one_in = o->check_one_in,

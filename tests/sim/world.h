@@ -36,7 +36,7 @@ struct world_options {
         calm, moody, transactional, never_slower, verify, wrong, locks, loops, quiet, pooled, outsiders,
         linked, all_write, books_off, hangs;
     unsigned window, timeout, patience, max_keys, max_in_flight, max_waiting, max_answer, max_groups,
-        max_shapes, check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
+        max_shapes, parse_budget, check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
     enum lookahead_mode lookahead;
 };
 

@@ -110,6 +110,7 @@ Test(config, defaults) {
     cr_assert_eq(c->max_waiting, 1024);
     cr_assert_eq(c->max_answer, 8 * 1024 * 1024);
     cr_assert_eq(c->max_text, 64 * 1024);
+    cr_assert_eq(c->parse_budget, 250000);
     cr_assert_eq(c->max_shapes, 10000);
     cr_assert_eq(c->max_groups, 10000);
     cr_assert_eq(c->max_statements, 2000);
@@ -141,7 +142,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 35);
+    cr_assert_eq(i, 36);
     config_destroy(defaults);
 }
 
@@ -204,7 +205,7 @@ Test(config, each_kind_of_value) {
                                "drain_timeout = 30 s\nunix_socket_permissions = 0770\n"
                                "[batching]\n"
                                "window = 500us\nmax_keys = 1\nmax_in_flight = 64\nmax_answer = 1kB\n"
-                               "timeout = 0\nvet_max_age = 5ms\n"
+                               "timeout = 0\nvet_max_age = 5ms\nparse_budget = 0\n"
                                "[lookahead]\nmode = snapshot\nmax_gap = 1ms\nmax_age = 1s\nmax_keys = 7\n"
                                "max_session_memory = 1MB\nmax_memory = 1GB\n";
     struct config *c = create(text);
@@ -229,6 +230,7 @@ Test(config, each_kind_of_value) {
     cr_assert_eq(c->max_answer, 1024);
     cr_assert_eq(c->timeout, 0);
     cr_assert_eq(c->vet_max_age, 5000);
+    cr_assert_eq(c->parse_budget, 0);
     cr_assert_eq(c->lookahead, LOOKAHEAD_MODE_SNAPSHOT);
     cr_assert_eq(c->ahead_gap, 1000);
     cr_assert_eq(c->ahead_age, 1000000);

@@ -1441,3 +1441,175 @@ Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
     cr_assert_not(f.session->failed);
     teardown(&f);
 }
+
+// ---- texts that are not read
+
+// Nothing is left for new texts.
+static void setup_spent(struct fixture *f) {
+    setup(f, false);
+    struct engine_limits limits = f->engine->limits;
+    limits.parse_budget = 1000;
+    engine_set_limits(f->engine, &limits);
+    f->engine->now = 1000000;
+    f->session->ration = f->engine->rations.all = (struct ration){1u << 31, 1000000 >> 13};
+    write_parse(&f->message, text_slice("x"), text_slice("BEGIN"), NULL, 0);
+    sync(f);
+    say(f);
+    reply(f, "1Z");
+    buf_reset(&f->to_server);
+}
+
+static const struct {
+    const char *sql;
+    bool definitions, names; // what it may change
+} unread[] = {
+    {"SELECT a FROM t WHERE id = 1", false, false},
+    {"SELECT set_config('search_path', 'a', false)", false, false},
+    {"WITH x AS (DELETE FROM t) SELECT 1", false, false},
+    {"VALUES (1)", false, false},
+    {"SET search_path = a", false, true},
+    {"SET standard_conforming_strings = off", false, true},
+    {"COMMIT", false, true},
+    {"BEGIN ISOLATION LEVEL REPEATABLE READ", false, true},
+    {"DISCARD ALL", false, true},
+    {"DEALLOCATE ALL", false, true},
+    {"PREPARE y AS SELECT 1", false, true},
+    {"EXECUTE y", false, true},
+    {"CREATE TABLE t (a int)", true, true},
+    {"/* x */ ALTER TABLE t ADD a int", true, true},
+    {"DO $$ BEGIN END $$", true, true},
+};
+
+// It may be anything that its first word allows, and what comes behind it waits.
+static void check_unread(struct fixture *f, size_t i) {
+    const char *sql = unread[i].sql;
+    struct session *s = f->session;
+    uint64_t generation = f->engine->generation, seq = s->database->seq;
+    size_t first = f->message.len;
+    query(f, "SELECT b FROM t WHERE id = 1");
+    s->names_unknown = false;
+    cr_expect_eq(session_from_client(s, f->message.data, f->message.len), first, "%s", sql);
+    cr_expect(s->hold, "%s", sql);
+    buf_reset(&f->message);
+    cr_expect_eq(s->identity.state, IDENTITY_UNPROVEN, "%s", sql);
+    cr_expect_eq(s->identity.origin, ORIGIN_UNKNOWN, "%s", sql);
+    cr_expect(s->database->seq > seq, "%s: it may write", sql);
+    cr_expect_eq(f->engine->generation != generation, unread[i].definitions, "%s", sql);
+    cr_expect_eq(owed_last(s)->changes, unread[i].definitions, "%s", sql);
+    cr_expect(owed_last(s)->ends && owed_last(s)->spends && owed_last(s)->drops, "%s", sql);
+    cr_expect(owed_last(s)->level && owed_last(s)->isolation == ISOLATION_UNKNOWN, "%s", sql);
+}
+
+Test(session, a_query_that_is_not_read_may_be_anything) {
+    for (size_t i = 0; i < sizeof unread / sizeof *unread; i++) {
+        struct fixture f;
+        if (unread[i].definitions)
+            continue; // the first word says enough
+        setup_spent(&f);
+        query(&f, unread[i].sql);
+        check_unread(&f, i);
+        cr_expect_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2, "%s", unread[i].sql);
+        cr_expect_null(session_statement(f.session, text_slice("x")), "%s", unread[i].sql);
+        cr_expect(f.session->names_unknown, "%s", unread[i].sql);
+        reply(&f, "CZ");
+        cr_expect_not(f.session->hold, "%s", unread[i].sql);
+        teardown(&f);
+    }
+}
+
+Test(session, a_statement_that_is_not_read_may_be_anything) {
+    for (size_t i = 0; i < sizeof unread / sizeof *unread; i++) {
+        struct fixture f;
+        setup_spent(&f);
+        parse(&f, unread[i].sql);
+        bind(&f, NULL);
+        sync(&f);
+        check_unread(&f, i);
+        cr_expect_eq(session_statement(f.session, text_slice("x")) == NULL, unread[i].names, "%s",
+                     unread[i].sql);
+        cr_expect_eq(f.session->names_unknown, unread[i].names, "%s", unread[i].sql);
+        reply(&f, "12CZ");
+        cr_expect_not(f.session->hold, "%s", unread[i].sql);
+        teardown(&f);
+    }
+}
+
+// One that is prepared once and run often stays known as one that is not.
+Test(session, a_prepared_statement_that_was_not_read_is_not_read_each_time) {
+    struct fixture f;
+    setup_spent(&f);
+    write_parse(&f.message, text_slice("y"), text_slice("DEALLOCATE x"), NULL, 0);
+    sync(&f);
+    say(&f);
+    reply(&f, "1Z");
+    for (int i = 0; i < 2; i++) {
+        f.session->names_unknown = false;
+        size_t at = write_begin(&f.message, F_BIND);
+        buf_put(&f.message, "\0y\0\0\0\0\0\0\0", 9);
+        write_end(&f.message, at);
+        write_execute_all(&f.message, text_slice(""));
+        sync(&f);
+        say(&f);
+        cr_assert(f.session->names_unknown);
+        cr_assert_not_null(session_statement(f.session, text_slice("y")));
+        reply(&f, "2CZ");
+    }
+    teardown(&f);
+}
+
+// Of several statements one may be a COPY, whose data come behind it.
+Test(session, the_data_of_a_copy_do_not_wait_behind_what_was_not_read) {
+    struct fixture f;
+    setup_spent(&f);
+    query(&f, "SELECT 1; COPY t FROM STDIN");
+    say(&f);
+    write_empty(&f.message, F_COPY_DATA);
+    write_empty(&f.message, F_COPY_DONE);
+    size_t len = f.message.len;
+    cr_assert_eq(session_from_client(f.session, f.message.data, len), 0);
+    struct buf data = f.message;
+    f.message = buf_make(100000);
+    reply(&f, "C");
+    size_t at = write_begin(&f.message, B_COPY_IN);
+    buf_put(&f.message, "\0\0\0", 3);
+    write_end(&f.message, at);
+    reply(&f, "");
+    cr_assert(session_takes_client(f.session));
+    cr_assert_eq(session_from_client(f.session, data.data, len), len);
+    reply(&f, "CZ");
+    cr_assert_not(f.session->hold);
+    buf_free(&data);
+    teardown(&f);
+}
+
+Test(session, a_text_that_comes_again_is_known_when_there_is_time) {
+    struct fixture f;
+    setup_spent(&f);
+    query(&f, "SELECT a FROM t WHERE id = 1");
+    say(&f);
+    reply(&f, "TCZ");
+    cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
+    f.engine->now += 60000000;
+    query(&f, "SELECT a FROM t WHERE id = 2");
+    say(&f);
+    cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
+    cr_assert_eq(f.session->n_lookups, 1);
+    teardown(&f);
+}
+
+// EXECUTE counts on statements that the server has not been given.
+Test(session, in_front_of_what_is_not_read_the_server_is_given_what_it_lacks) {
+    struct fixture f;
+    setup_spent(&f);
+    f.engine->rations.all.spent = f.session->ration.spent = 0;
+    learn(&f, one);
+    prepare(&f, "l", one);
+    f.engine->rations.all.spent = f.session->ration.spent = 1u << 31;
+    buf_reset(&f.to_server);
+    parse(&f, "EXECUTE l (1)");
+    bind(&f, NULL);
+    sync(&f);
+    say(&f);
+    cr_assert_str_eq(types_of(&f.to_server), "CPDSPBES");
+    teardown(&f);
+}
