@@ -520,9 +520,19 @@ void session_note_unnamed(struct session *s, bool has, struct shape *shape) {
     s->server_has_unnamed = has;
 }
 
+// What an earlier unit's end says of the server's does not count then.
+static bool unnamed_is_being_closed(const struct session *s) {
+    for (unsigned i = 0; s->closing && i < s->n_expected; i++) {
+        const struct expected *x = &s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
+        if (x->kind == EXPECT_CLOSE && x->statement == s->closing)
+            return true;
+    }
+    return false;
+}
+
 bool session_unnamed_fits(const struct session *s) {
-    if (!s->unnamed)
-        return !s->server_has_unnamed;
+    if (!s->unnamed) // a Close of the client's that is on the way may yet fail, and the server will know
+        return !s->server_has_unnamed || unnamed_is_being_closed(s);
     if (!s->unnamed->confirmed) // its Parse is on the way, and the server will know
         return true;
     return s->server_has_unnamed && s->server_unnamed == s->unnamed->shape;
