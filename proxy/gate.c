@@ -14,9 +14,39 @@
 #define AT_WORK      20        // milliseconds: a session that had something to do has more
 #define GRACE_MOST   1000000   // microseconds
 #define KEPT_LEAST   16        // descriptors
+#define OWN_FILES    16        // the loop's, those of listeners and log
 
 static struct gate *gate_of(const struct link *l) {
     return &l->proxy->gate;
+}
+
+// ---- descriptors
+
+static unsigned long long kept(const struct proxy *p) {
+    unsigned long long n = p->gate.n_files / 8;
+    return n < KEPT_LEAST ? KEPT_LEAST : n > GATE_KEEPS ? GATE_KEEPS : n;
+}
+
+static int files_but(const struct proxy *p, unsigned long long but) {
+    unsigned long long n = p->gate.n_files;
+    return n <= but ? 0 : n - but < INT_MAX ? (int)(n - but) : INT_MAX;
+}
+
+int gate_files(const struct proxy *p, enum gate_use use) {
+    return files_but(p, use == GATE_LOGIN ? kept(p) : kept(p) / 2);
+}
+
+static void look_at_limit(struct gate *g) {
+    struct rlimit r;
+    bool known = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY;
+    g->n_files = known ? r.rlim_cur : ULLONG_MAX;
+}
+
+bool gate_is_short(struct proxy *p, int fd, enum gate_use use) {
+    if (fd < gate_files(p, use))
+        return false;
+    look_at_limit(&p->gate); // it can be raised from outside
+    return fd >= gate_files(p, use);
 }
 
 // ---- places
@@ -135,8 +165,14 @@ bool gate_evict_at_server(struct proxy *p, uint64_t patience) {
     return evict_if_silent(l, patience);
 }
 
+// No more than have two descriptors each when the others have theirs; some in any case, for cancel requests.
 bool gate_is_full(const struct proxy *p) {
-    return p->gate.n >= (unsigned)p->settings->config->max_logins;
+    unsigned long long most = (unsigned)p->settings->config->max_logins, least = kept(p) / 4;
+    unsigned long long taken = OWN_FILES + 2ULL * (p->n_links - p->gate.n);
+    unsigned long long files = (unsigned long long)gate_files(p, GATE_LOGIN);
+    unsigned long long room = files > taken ? (files - taken) / 2 : 0;
+    room = room < least ? least : room;
+    return p->gate.n >= (room < most ? room : most);
 }
 
 bool gate_admits(struct proxy *p) {
@@ -236,35 +272,6 @@ void gate_turn(struct proxy *p) {
     work_off(p, GATE_ANY);
     work_off(p, GATE_TLS);
     plan(p);
-}
-
-// ---- descriptors
-
-static unsigned long long kept(const struct proxy *p) {
-    unsigned long long n = p->gate.n_files / 8;
-    return n < KEPT_LEAST ? KEPT_LEAST : n > GATE_KEEPS ? GATE_KEEPS : n;
-}
-
-static int files_but(const struct proxy *p, unsigned long long but) {
-    unsigned long long n = p->gate.n_files;
-    return n <= but ? 0 : n - but < INT_MAX ? (int)(n - but) : INT_MAX;
-}
-
-int gate_files(const struct proxy *p, enum gate_use use) {
-    return files_but(p, use == GATE_LOGIN ? kept(p) : kept(p) / 2);
-}
-
-static void look_at_limit(struct gate *g) {
-    struct rlimit r;
-    bool known = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY;
-    g->n_files = known ? r.rlim_cur : ULLONG_MAX;
-}
-
-bool gate_is_short(struct proxy *p, int fd, enum gate_use use) {
-    if (fd < gate_files(p, use))
-        return false;
-    look_at_limit(&p->gate); // it can be raised from outside
-    return fd >= gate_files(p, use);
 }
 
 // ---- life

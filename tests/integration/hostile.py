@@ -13,6 +13,7 @@ import contextlib
 import heapq
 import multiprocessing
 import os
+import resource
 import select
 import socket
 import ssl
@@ -377,6 +378,7 @@ def main():
     a.add_argument("--sessions", type=int, default=1)
     a.add_argument("--floods", type=int, default=2, help="processes that make the strangers")
     a.add_argument("--kinds", default=",".join(FLOOD))
+    a.add_argument("--files", type=int, help="pgfold's limit on open files")
     a.add_argument("--set", action="append", default=[])
     a = a.parse_args()
     kinds = list(KINDS) if a.kinds == "all" else a.kinds.split(",")
@@ -387,6 +389,8 @@ def main():
                     "pgfold.client_tls_key": pg.folder + "/server.key"}
         settings |= dict(s.split("=", 1) for s in a.set)
         p = servers.Pgfold(a.binary, "host=127.0.0.1 port=%d sslmode=disable" % pg.port, settings)
+        if a.files:
+            resource.prlimit(p.process.pid, resource.RLIMIT_NOFILE, (a.files, a.files))
         quiet = min(a.seconds, 5)
         print("alone,", holds(p))
         show("load", beside(p.where, (load, a.sessions, quiet))[0], quiet)
