@@ -224,8 +224,8 @@ static void await_turn(struct link *l) {
         link_update(l);
         break;
     case PACE_REFUSE:
-        link_refuse(l, "53300", "too many log-ins that fail keep the server from this one",
-                    "Connect again in a moment. pgfold's log says who is refused.");
+        link_refuse(l, "53300", "too many log-ins that fail are waiting for the server",
+                    "Connect again in a moment. If those are your own clients', see why they fail.");
         break;
     }
 }

@@ -147,6 +147,25 @@ def test_a_pool_is_served_in_turn(start_pgfold, places, unix):
         c.close()
 
 
+def test_log_ins_that_fail_are_answered_in_turn(start_pgfold):
+    """So many that the server gets few at a time; nobody is forgotten, and who comes meanwhile gets in."""
+    p = start_pgfold()
+    with p.connect() as c:
+        for n in (40, 50):
+            conns = [p.dial() for _ in range(n)]
+            for d in conns:
+                d.send(proto.startup({"user": "password_user", "database": "app"}))
+            gone = conns[::8]
+            for d in gone:
+                d.close()
+            with p.connect("md5_user", password="open sesame") as e:
+                assert c.value("SELECT 1") == e.value("SELECT 1") == "1"
+            for d in conns:
+                if d not in gone:
+                    assert d.recv().type == "R"
+                    assert proto.errors(d.send(proto.msg("p", b"wrong\0")).to_end())[0]["C"] == "28P01"
+
+
 def limit_files(p, n):
     hard = resource.prlimit(p.process.pid, resource.RLIMIT_NOFILE)[1]
     resource.prlimit(p.process.pid, resource.RLIMIT_NOFILE, (n, hard))
