@@ -269,6 +269,8 @@ static void work_off(struct proxy *p, enum gate_kind kind) {
 
 void gate_turn(struct proxy *p) {
     p->gate.turn_left = TURN;
+    if (!p->gate.work[GATE_ANY].due && !p->gate.work[GATE_TLS].due)
+        return;
     work_off(p, GATE_ANY);
     work_off(p, GATE_TLS);
     plan(p);
