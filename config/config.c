@@ -76,6 +76,8 @@ static const struct setting settings[] = {
     {"pgfold.log_format", CHOICE(KIND_SWITCH, log_json, "text", "text", "json"), "how a log line is written"},
     {"pgfold.max_clients", NUMBER(KIND_INT, max_clients, "10000", 1, 1000000),
      "client connections that are served at once"},
+    {"pgfold.max_logins", NUMBER(KIND_INT, max_logins, "1000", 1, 100000),
+     "connections that are not logged in yet"},
     {"pgfold.max_cancels", NUMBER(KIND_INT, max_cancels, "1000", 1, 100000),
      "cancel requests that are under way at once"},
     {"pgfold.login_timeout", NUMBER(KIND_TIME, login_timeout, "60s", 0, DAY),

@@ -30,6 +30,7 @@ struct config {
     enum config_log_level log_level;
     bool log_json; // log_format = text | json
     int max_clients;
+    int max_logins;            // connections that are not logged in yet
     int max_cancels;           // cancel requests under way at once
     uint64_t login_timeout;    // microseconds, as all times here; 0 means no limit
     size_t max_startup_packet; // bytes

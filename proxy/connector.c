@@ -84,6 +84,7 @@ struct connector {
 
     struct stream stream; // fd -1 between sockets
     size_t asked;         // bytes of SSLRequest sent
+    int files;            // descriptors are to be below; 0: as they come
     bool succeeded, cancelled;
     char message[MESSAGE_ROOM];
 };
@@ -406,6 +407,8 @@ static int begin_connect(struct connector *c, const struct address *a) {
     if (fd < 0)
         return errno;
     stream_init_plain(&c->stream, fd);
+    if (c->files && fd >= c->files)
+        return EMFILE;
     if (a->to.ss_family != AF_UNIX && !tune_tcp(fd, c->target))
         return errno;
     if (connect(fd, (const struct sockaddr *)&a->to, a->len) != 0 && errno != EINPROGRESS && errno != EINTR)
@@ -640,6 +643,10 @@ struct connector *connector_start_address(uv_loop_t *loop, const struct target *
     if (path ? !add_socket(c, address) : !parse_address(c, address))
         host_failed(c, "invalid server address \"%.100s\"", address);
     return c;
+}
+
+void connector_keep_back(struct connector *c, int files) {
+    c->files = files > 0 ? files : 1;
 }
 
 void connector_cancel(struct connector *c) {

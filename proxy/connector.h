@@ -31,6 +31,8 @@ struct connector *connector_start(uv_loop_t *loop, const struct target *target, 
 // requests.
 struct connector *connector_start_address(uv_loop_t *loop, const struct target *target, size_t host_index,
                                           const char *address, connector_done *done, void *arg);
+// Its sockets are to be below `files`: the last descriptors are others'. Right behind connector_start.
+void connector_keep_back(struct connector *c, int files);
 void connector_cancel(struct connector *c); // done will not be called; memory goes back by itself
 
 #endif

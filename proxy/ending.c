@@ -19,10 +19,12 @@
 #include <sys/socket.h>
 
 #define SECOND      1000000       // microseconds
-#define LAST_WORDS  (60 * SECOND) // a client that takes nothing of what is left for it
-#define SERVER_END  (5 * SECOND)  // a server that does not close for a client that has gone
-#define DRAIN_END   (5 * SECOND)  // either, while pgfold stops
-#define PROBE_AFTER 10            // seconds; the same between two probes
+#define LAST_WORDS  (15 * SECOND) // a client that takes nothing of what is left for it
+#define REFUSAL     (5 * SECOND)  // one that was not logged in
+#define CLOSING_END (5 * 60 * SECOND)
+#define SERVER_END  (5 * SECOND) // a server that does not close for a client that has gone
+#define DRAIN_END   (5 * SECOND) // either, while pgfold stops
+#define PROBE_AFTER 10           // seconds; the same between two probes
 
 // ---- the client's end
 
@@ -167,30 +169,51 @@ void link_settle(struct link *l) {
 
 // ---- bounds
 
+// It can only go on when its client takes something. That may last, unless the server has closed behind what
+// the client does not take, or pgfold stops. (Where the server's last bytes do not fit into the socket's
+// buffer its end is seen when its system has given them up, after minutes.)
+static bool is_abandoned(const struct link *l) {
+    return l->state == LINK_READY &&
+           ((l->server.hung_up && !l->server.eof) || (l->proxy->draining && l->client.out.len));
+}
+
 // The end waits for something that still happens.
 static bool goes_on(const struct link *l) {
     const struct session *s = l->session;
     if (l->state == LINK_LENDING)
         return session_is_wanted(s) || l->server.sent != l->seen;
-    if (l->state == LINK_CLOSING)
+    if (l->state == LINK_CLOSING || is_abandoned(l))
         return l->client.sent != l->seen;
     // Of a client that has said its last word and has all its answers nothing is left but the server's end.
     return s->owed.n || s->n_lookups || s->in_unit || s->copying || s->opaque;
 }
 
 static bool is_leaving(const struct link *l) {
-    return l->state == LINK_LENDING || l->state == LINK_CLOSING || (l->state == LINK_READY && l->end_passed);
+    return l->state == LINK_LENDING || l->state == LINK_CLOSING || is_abandoned(l) ||
+           (l->state == LINK_READY && l->end_passed);
+}
+
+// A server that is not read from, since its client takes nothing, cannot tell that it has gone.
+static void probe_unread(struct link *l) {
+    if (l->probed || l->state != LINK_READY || !link_is_backlogged(l, &l->client))
+        return;
+    l->probed = true;
+    probe(&l->server);
 }
 
 void link_expire(struct link *l, uint64_t now) {
+    probe_unread(l);
     if (!is_leaving(l))
         return;
+    bool reads = l->state == LINK_CLOSING || is_abandoned(l);
     if (goes_on(l)) {
         l->since = now;
-        l->seen = l->state == LINK_CLOSING ? l->client.sent : l->server.sent;
+        l->seen = reads ? l->client.sent : l->server.sent;
     }
-    uint64_t bound = l->state == LINK_CLOSING ? LAST_WORDS : SERVER_END;
-    if (now > l->since + bound)
+    uint64_t words = l->proxy->draining ? DRAIN_END : LAST_WORDS;
+    uint64_t bound = l->place.taken ? REFUSAL : reads ? words : SERVER_END;
+    bool endless = l->state == LINK_CLOSING && now > l->closing + (l->place.taken ? REFUSAL : CLOSING_END);
+    if (now > l->since + bound || endless)
         link_close(l);
 }
 

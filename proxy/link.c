@@ -21,7 +21,8 @@
 
 #include "protocol/write.h"
 
-#define KEEP_BUFFER 1024 // an empty buffer of at most this many bytes is kept
+#define KEEP_BUFFER     1024 // an empty buffer of at most this many bytes is kept
+#define LOGIN_READ_SIZE 1024 // what a log-in consists of is small; of what strangers send, little is held
 
 static void side_flush(struct side *s);
 static void on_client(uv_poll_t *poll, int status, int events);
@@ -79,6 +80,7 @@ struct link *link_create(struct proxy *p, int fd) {
         l->next->previous = l;
     p->links = l;
     p->n_links++;
+    gate_enter(l);
     login_start(l);
     link_update(l);
     return l;
@@ -136,6 +138,8 @@ void link_close(struct link *l) {
     if (l->state == LINK_CLOSED)
         return;
     l->state = LINK_CLOSED;
+    gate_leave(l);
+    pace_ends(l, false);
     proxy_tell_time(l->proxy);
     session_destroy(l->session);
     l->session = NULL;
@@ -168,11 +172,18 @@ void link_close_server(struct link *l) {
     buf_free(&l->server.in);
     buf_free(&l->server.out);
     l->server.eof = l->server.broken = l->server.read_wants_write = l->server.write_wants_read = false;
+    l->server.hung_up = false;
     l->end_passed = false;
 }
 
 void link_set_state(struct link *l, enum link_state state) {
     l->state = state;
+    if (state == LINK_READY || state == LINK_CLOSING)
+        pace_ends(l, state == LINK_READY);
+    if (state == LINK_READY || state == LINK_CANCEL)
+        gate_leave(l);
+    else // a log-in at the server waits for the client when the server asks for something
+        gate_waits(l, state == LINK_START || state == LINK_CLIENT_TLS || state == LINK_CLOSING);
 }
 
 // The server is not kept waiting for a client that reads slowly.
@@ -192,8 +203,8 @@ static void end_server(struct link *l) {
 void link_close_when_sent(struct link *l) {
     if (l->state == LINK_CLOSED)
         return;
-    l->state = LINK_CLOSING;
-    l->since = proxy_now();
+    link_set_state(l, LINK_CLOSING);
+    l->since = l->closing = proxy_now();
     end_server(l);
     if (!l->client.out.len || l->client.broken)
         link_close(l);
@@ -202,6 +213,10 @@ void link_close_when_sent(struct link *l) {
 }
 
 static void say_farewell(struct link *l, const char *sqlstate, const char *message, const char *hint) {
+    if (l->state == LINK_CLIENT_TLS) { // nothing can be said yet
+        link_close(l);
+        return;
+    }
     struct buf b = buf_make(4096);
     write_error(&b, "FATAL", sqlstate, message, NULL, hint);
     link_to_client(l, b.data, b.len, false);
@@ -215,8 +230,8 @@ void link_refuse(struct link *l, const char *sqlstate, const char *message, cons
     say_farewell(l, sqlstate, message, hint);
 }
 
-void link_dismiss(struct link *l, const char *sqlstate, const char *message) {
-    say_farewell(l, sqlstate, message, NULL);
+void link_dismiss(struct link *l, const char *sqlstate, const char *message, const char *hint) {
+    say_farewell(l, sqlstate, message, hint);
 }
 
 bool link_open_server(struct link *l, const struct stream *stream) {
@@ -339,7 +354,7 @@ static bool wants_server(const struct link *l) {
 // `unsent`: bytes wait for the socket; those that wait for the end of the turn are sent there. A side that is
 // waited for in neither direction still tells when it hangs up: epoll says that with any other event, and out
 // of band data, of which there are none, are one that does not come.
-static void side_wait(struct side *s, bool read, bool unsent, uv_poll_cb callback) {
+static void side_wait(struct side *s, bool read, bool unsent, bool tells_end, uv_poll_cb callback) {
     int events = 0;
     if (!s->poll)
         return;
@@ -350,6 +365,8 @@ static void side_wait(struct side *s, bool read, bool unsent, uv_poll_cb callbac
         events |= UV_WRITABLE;
     if (!events && !s->broken)
         events = UV_PRIORITIZED;
+    if (!read && !s->hung_up && !s->broken && tells_end)
+        events |= UV_DISCONNECT;
     if (events == s->events)
         return;
     s->events = events;
@@ -365,8 +382,8 @@ void link_update(struct link *l) {
     if (l->session)
         l->session->backlogged = link_is_backlogged(l, &l->client);
     bool ends = l->client.eof && !l->end_passed && l->server.poll && !l->server.out.len;
-    side_wait(&l->client, wants_client(l), l->client.out.len && !l->dirty, on_client);
-    side_wait(&l->server, wants_server(l), (l->server.out.len || (ends && l->end_waits)) && !l->dirty,
+    side_wait(&l->client, wants_client(l), l->client.out.len && !l->dirty, l->pace.queued, on_client);
+    side_wait(&l->server, wants_server(l), (l->server.out.len || (ends && l->end_waits)) && !l->dirty, true,
               on_server);
 }
 
@@ -422,7 +439,7 @@ static void feed_leftover(struct link *l, struct side *s, take_function *take) {
 static ssize_t read_once(struct link *l, struct side *s, take_function *take) {
     struct proxy *p = l->proxy;
     bool fresh = !s->in.len;
-    size_t room = login_needs_exact_read(l) ? 1024 : PROXY_READ_SIZE;
+    size_t room = l->place.taken ? LOGIN_READ_SIZE : PROXY_READ_SIZE;
     if (!fresh && !buf_reserve(&s->in, room))
         return STREAM_ERROR;
     uint8_t *to = fresh ? p->read_buffer : s->in.data + s->in.len;
@@ -515,12 +532,7 @@ static void note_hang_up(struct side *s) {
         return;
 }
 
-static void on_client(uv_poll_t *poll, int status, int events) {
-    struct link *l = poll->data;
-    if (status < 0)
-        events = after_poll_error(&l->client);
-    if (events & UV_PRIORITIZED)
-        note_hang_up(&l->client);
+static void client_is_ready(struct link *l, int events) {
     if (l->state == LINK_CLIENT_TLS) {
         login_client_tls(l);
         return;
@@ -543,12 +555,35 @@ static void on_client(uv_poll_t *poll, int status, int events) {
     link_settle(l);
 }
 
-static void on_server(uv_poll_t *poll, int status, int events) {
+void link_client_is_due(struct link *l) {
+    client_is_ready(l, UV_READABLE | UV_WRITABLE);
+}
+
+static void on_client(uv_poll_t *poll, int status, int events) {
     struct link *l = poll->data;
+    struct proxy *p = l->proxy;
+    enum gate_kind kind = l->state == LINK_CLIENT_TLS ? GATE_TLS : GATE_ANY;
     if (status < 0)
-        events = after_poll_error(&l->server);
+        events = after_poll_error(&l->client);
     if (events & UV_PRIORITIZED)
-        note_hang_up(&l->server);
+        note_hang_up(&l->client);
+    if (events & UV_DISCONNECT && l->pace.queued) // whom the server need not even be asked for
+        link_close(l);
+    else if (!l->place.taken) {
+        gate_session_works(&p->gate, uv_now(p->loop));
+        client_is_ready(l, events);
+    } else if (!gate_may_work(p, kind)) {
+        l->client.events = 0;
+        uv_poll_stop(poll);
+        gate_defer(l, kind);
+    } else {
+        uint64_t begun = gate_begins();
+        client_is_ready(l, events);
+        gate_worked(p, kind, begun);
+    }
+}
+
+static void server_is_ready(struct link *l, int events) {
     if (events & UV_WRITABLE || l->server.write_wants_read) {
         bool was_backlogged = link_is_backlogged(l, &l->server);
         side_flush(&l->server);
@@ -560,6 +595,27 @@ static void on_server(uv_poll_t *poll, int status, int events) {
     if (wants_server(l) && (events & UV_READABLE || l->server.read_wants_write))
         side_read(l, &l->server, take_from_server, wants_server);
     link_settle(l);
+}
+
+static void on_server(uv_poll_t *poll, int status, int events) {
+    struct link *l = poll->data;
+    struct proxy *p = l->proxy;
+    if (status < 0)
+        events = after_poll_error(&l->server);
+    if (events & (UV_PRIORITIZED | UV_DISCONNECT))
+        note_hang_up(&l->server);
+    if (events & UV_DISCONNECT && !l->server.hung_up) { // behind what has not been read yet
+        l->server.hung_up = true;
+        l->since = proxy_now();
+    }
+    if (!l->place.taken) {
+        gate_session_works(&p->gate, uv_now(p->loop));
+        server_is_ready(l, events);
+    } else {
+        uint64_t begun = gate_begins();
+        server_is_ready(l, events);
+        gate_worked(p, GATE_ANY, begun);
+    }
 }
 
 // ---- the end of a turn

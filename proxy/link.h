@@ -26,6 +26,7 @@
 #include "batching/session.h"
 #include "protocol/buf.h"
 #include "proxy/connector.h"
+#include "proxy/gate.h"
 #include "proxy/proxy.h"
 #include "proxy/stream.h"
 
@@ -46,6 +47,7 @@ struct side {
     uv_poll_t *poll;                         // NULL when not open; freed by its close callback
     bool eof;                                // nothing more comes: all that the peer said has been read
     bool broken;                             // nothing that is written arrives: what is put here is dropped
+    bool hung_up;                            // it has closed, behind what has not been read yet
     uint64_t sent;                           // bytes
     bool read_wants_write, write_wants_read; // TLS
     int events;                              // what poll waits for
@@ -76,8 +78,12 @@ struct link {
     bool end_passed;     // the server knows that the client will send no more
     bool end_waits;      // it is told when its socket takes more
     bool aborted;        // the client has reset its connection
+    bool probed;         // the server is asked now and then whether it is still there
     uint64_t since;      // microseconds: when something last went on of what the link's end waits for
     uint64_t seen;       // bytes sent then
+    uint64_t closing;    // microseconds: since when it is CLOSING
+    struct gate_place place;
+    struct pace_place pace;
     struct link *next, *previous, *next_dirty, *next_partial; // CLOSED: `next` in the graveyard
 };
 
@@ -91,8 +97,9 @@ void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more)
 
 // Ends the link with a message for the client (an ErrorResponse; hint may be NULL).
 void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint);
-void link_dismiss(struct link *l, const char *sqlstate, const char *message); // not the client's fault
-void link_close(struct link *l);                                              // both sides, now
+// The same, where it is no fault of the client's.
+void link_dismiss(struct link *l, const char *sqlstate, const char *message, const char *hint);
+void link_close(struct link *l);           // both sides, now
 void link_close_when_sent(struct link *l); // once the client has what is buffered for it
 
 bool link_open_server(struct link *l, const struct stream *stream); // takes the stream over
@@ -105,7 +112,8 @@ bool link_is_backlogged(const struct link *l, const struct side *s);
 void side_close(struct side *s);
 void link_flush_dirty(struct proxy *p);
 void link_check_partial(struct proxy *p);
-void link_bury(struct proxy *p); // frees closed links; no callback of theirs may be running
+void link_client_is_due(struct link *l); // its turn has come: gate.h
+void link_bury(struct proxy *p);         // frees closed links; no callback of theirs may be running
 
 // ---- ending.c
 void link_settle(struct link *l);               // after anything happened to it: is it to end?
@@ -116,6 +124,7 @@ bool link_is_busy(const struct link *l, uint64_t drained_for);
 
 // ---- login.c
 void login_start(struct link *l);
+void login_connect(struct link *l); // to the first host: its turn has come
 size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len);
 size_t login_from_server(struct link *l, const uint8_t *bytes, size_t len);
 bool login_takes_client(const struct link *l);
@@ -124,7 +133,6 @@ void login_client_tls(struct link *l);       // the client's socket is ready dur
 bool login_direct_tls(
     struct link *l); // first byte of a connection: direct TLS? True when it was taken care of
 void login_free(struct link *l);
-bool login_needs_exact_read(const struct link *l);
 
 // ---- relay.c
 extern const struct engine_effects relay_effects;

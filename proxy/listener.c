@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +21,30 @@
 #include "proxy/link.h"
 
 #define ACCEPT_AT_ONCE 64
+#define PAUSE_LEAST    10 // milliseconds, when none can be accepted
+#define PAUSE_MOST     1000
+#define TELL_EVERY     60000000 // microseconds
 
 struct listener {
     struct proxy *proxy;
     uv_poll_t poll;
     int fd;
+    unsigned pause;                                         // milliseconds: the last one; 0: none
+    uint64_t told;                                          // microseconds: when the log was last told
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; // Unix socket's file, else empty
     struct listener *next;
 };
+
+static void send_away(struct proxy *p, int fd) {
+    struct buf b = buf_make(1024);
+    write_error(&b, "FATAL", "53300", "pgfold has no file descriptors left", NULL,
+                "Raise the limit on open files (ulimit -n, LimitNOFILE).");
+    ssize_t ignored = b.failed ? 0 : send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)ignored;
+    buf_free(&b);
+    close(fd);
+    p->refused++;
+}
 
 // No descriptors left: the spare one is given up to say so to one client, which would wait for its time-out
 // otherwise.
@@ -36,36 +53,85 @@ static void refuse_for_descriptors(struct listener *ls) {
     if (p->spare_fd >= 0)
         close(p->spare_fd);
     int fd = accept4(ls->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-        struct buf b = buf_make(1024);
-        write_error(&b, "FATAL", "53300", "pgfold has no file descriptors left", NULL,
-                    "Raise the limit on open files (ulimit -n, LimitNOFILE).");
-        ssize_t ignored = b.failed ? 0 : send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)ignored;
-        buf_free(&b);
-        close(fd);
-    }
+    if (fd >= 0)
+        send_away(p, fd);
     p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    p->refused++;
-    log_event(&p->log, LOG_LEVEL_ERROR, 0, "no file descriptors left: raise the limit on open files");
+}
+
+// Neither is the client's fault, nor will the next one fare better; trying on and on would take the time of
+// those that are here.
+static void accept_failed(struct listener *ls, int error) {
+    struct proxy *p = ls->proxy;
+    if (error == EMFILE || error == ENFILE)
+        refuse_for_descriptors(ls);
+    ls->pause = ls->pause ? ls->pause * 2 : PAUSE_LEAST;
+    if (ls->pause > PAUSE_MOST)
+        ls->pause = PAUSE_MOST;
+    gate_evict(p, GATE_PATIENCE);
+    gate_shut(p, ls->pause);
+    uint64_t now = proxy_now();
+    if (now < ls->told + TELL_EVERY)
+        return;
+    ls->told = now;
+    log_event(&p->log, LOG_LEVEL_ERROR, 0, "could not accept a connection: %s%s", strerror(error),
+              error == EMFILE || error == ENFILE ? ": raise the limit on open files (ulimit -n, fs.file-max)"
+                                                 : "");
+}
+
+static bool is_shortage(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// The last descriptors are for the cancel requests of those who are logged in. Whoever comes then may be one
+// of them, and is let in if somebody leaves who has said nothing so far.
+static void take(struct listener *ls, int fd) {
+    struct proxy *p = ls->proxy;
+    int on = 1;
+    p->accepted++;
+    ls->pause = 0;
+    if (gate_is_short(p, fd, GATE_CANCEL) && !gate_evict(p, GATE_PATIENCE)) {
+        send_away(p, fd);
+        return;
+    }
+    if (!ls->path[0])
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    link_create(p, fd);
+}
+
+static bool is_asked_for(const struct listener *ls) {
+    struct pollfd p = {.fd = ls->fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {
     struct listener *ls = poll->data;
+    struct proxy *p = ls->proxy;
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        if (!gate_may_work(p, GATE_ANY))
+            return gate_shut(p, 1);
+        if (gate_is_full(p) && (!is_asked_for(ls) || !gate_admits(p)))
+            return;
+        uint64_t begun = gate_begins();
         int fd = accept4(ls->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-            return refuse_for_descriptors(ls);
+        int error = errno;
+        if (fd < 0 && is_shortage(error) && is_asked_for(ls)) // it says so with nobody there, too
+            return accept_failed(ls, error);
         if (fd < 0)
             return; // EAGAIN, or a connection that ended before it was taken
-        int on = 1;
-        if (!ls->path[0])
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-        ls->proxy->accepted++;
-        link_create(ls->proxy, fd);
+        take(ls, fd);
+        gate_worked(p, GATE_ANY, begun);
+    }
+}
+
+void listeners_watch(struct proxy *p, bool look) {
+    for (struct listener *ls = p->listeners; ls; ls = ls->next) {
+        if (look)
+            uv_poll_start(&ls->poll, UV_READABLE, on_connection);
+        else
+            uv_poll_stop(&ls->poll);
     }
 }
 

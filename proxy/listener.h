@@ -11,6 +11,7 @@ bool listeners_check(const char *addresses, char *err, size_t err_size);
 
 // Opens every address of the comma-separated list; false with a message, nothing stays open then.
 bool listeners_open(struct proxy *p, const char *addresses, char *err, size_t err_size);
-void listeners_close(struct proxy *p); // Unix sockets' files are removed
+void listeners_watch(struct proxy *p, bool look); // or leave connections in the queue
+void listeners_close(struct proxy *p);            // Unix sockets' files are removed
 
 #endif

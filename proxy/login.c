@@ -15,11 +15,15 @@
 #include <sys/socket.h>
 
 #include "protocol/frame.h"
+#include "protocol/message.h"
 #include "protocol/startup.h"
 #include "protocol/write.h"
 #include "proxy/link.h"
 
 #define MAX_LOGIN_MESSAGE 65536
+#define ASK_AGAIN         10      // a server that is full
+#define MAKE_ROOM         4       // so many leave for each that comes
+#define SILENCE           1000000 // microseconds
 
 struct login {
     struct buf packet;      // StartupMessage as sent
@@ -29,6 +33,7 @@ struct login {
     bool authenticated;     // AuthenticationOk came
     bool client_spoke;      // the client had to send something besides the start-up packet
     bool replication;
+    unsigned n_again; // times that the server was full
     bool tls_direct;
     bool asked_tls, asked_gss; // each may be asked for once
     bool hot_standby, read_only, role_known;
@@ -54,17 +59,9 @@ void login_free(struct link *l) {
     l->login = NULL;
 }
 
-bool login_needs_exact_read(const struct link *l) {
-    return l->state == LINK_START;
-}
-
 // ---- TLS to the client
 
 static void start_client_tls(struct link *l) {
-    if (stream_start_tls(&l->client.stream, l->settings->client_tls, true, NULL) != 0) {
-        link_close(l);
-        return;
-    }
     link_set_state(l, LINK_CLIENT_TLS);
     login_client_tls(l);
 }
@@ -78,7 +75,20 @@ static bool alpn_is_missing(const struct link *l) {
     return l->login->tls_direct && (len != 10 || memcmp(name, "postgresql", 10) != 0);
 }
 
+// What OpenSSL needs is forty times what the connection has cost so far.
+static bool has_begun(struct link *l) {
+    if (l->client.stream.ssl)
+        return true;
+    if (!stream_hello_is_here(&l->client.stream))
+        link_update(l);
+    else if (stream_start_tls(&l->client.stream, l->settings->client_tls, true, NULL) != 0)
+        link_close(l);
+    return l->client.stream.ssl != NULL;
+}
+
 void login_client_tls(struct link *l) {
+    if (!has_begun(l))
+        return;
     int r = l->client.stream.ops->handshake(&l->client.stream);
     l->client.read_wants_write = r == STREAM_WANT_WRITE;
     if (r == STREAM_ERROR || (r == 1 && alpn_is_missing(l))) {
@@ -139,14 +149,19 @@ static void refuse_for_descriptors(struct link *l) {
                 "Raise the limit on open files (ulimit -n, LimitNOFILE).");
 }
 
+static void refuse_for_clients(struct link *l) {
+    link_refuse(l, "53300", "sorry, too many clients already",
+                "Raise max_clients in pgfold's configuration, or open fewer connections.");
+}
+
 static void connect_server(struct link *l, size_t first_host) {
     link_set_state(l, LINK_CONNECTING);
     l->connector =
         connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
     if (!l->connector)
-        refuse_for_descriptors(l); // or memory, which nobody runs out of first
-    else
-        link_update(l);
+        return refuse_for_descriptors(l); // or memory, which nobody runs out of first
+    connector_keep_back(l->connector, gate_files(l->proxy, GATE_LOGIN));
+    link_update(l);
 }
 
 static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address,
@@ -193,6 +208,28 @@ static bool is_replication(const struct startup *s) {
     return true;
 }
 
+void login_connect(struct link *l) {
+    connect_server(l, 0);
+}
+
+static void await_turn(struct link *l) {
+    struct slice user = {NULL, 0};
+    startup_param(&l->login->startup, "user", &user);
+    switch (pace_begins(l, user.data, user.len)) {
+    case PACE_GO:
+        login_connect(l);
+        break;
+    case PACE_WAIT:
+        link_set_state(l, LINK_CONNECTING);
+        link_update(l);
+        break;
+    case PACE_REFUSE:
+        link_refuse(l, "53300", "too many log-ins that fail are waiting for the server",
+                    "Connect again in a moment. If those are your own clients', see why they fail.");
+        break;
+    }
+}
+
 static void begin_session(struct link *l, const struct frame *f, const uint8_t *bytes) {
     const struct config *c = l->settings->config;
     struct proxy *p = l->proxy;
@@ -202,17 +239,16 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
     if (p->draining)
         return link_refuse(l, "57P03", "pgfold is shutting down", "Connect again when it is back.");
     if (p->n_sessions >= (unsigned)c->max_clients)
-        return link_refuse(l, "53300", "sorry, too many clients already",
-                           "Raise max_clients in pgfold's configuration, or open fewer connections.");
-    l->counted = true;
-    p->n_sessions++;
+        return refuse_for_clients(l);
+    if (gate_is_short(p, l->client.stream.fd, GATE_LOGIN))
+        return refuse_for_descriptors(l);
     buf_put(&l->login->packet, bytes, f->size);
     struct frame own;
     if (frame_startup(l->login->packet.data, l->login->packet.len, f->size, &own) != FRAME_OK)
         return link_refuse(l, "53200", "out of memory", NULL);
     l->login->startup = startup_read(&own);
     l->login->replication = is_replication(&l->login->startup);
-    connect_server(l, 0);
+    await_turn(l);
 }
 
 // "ereport(FATAL) stuff is sent to the client, so only use it if that's what you want": what cannot be a
@@ -320,6 +356,8 @@ static size_t login_client_message(struct link *l, const uint8_t *bytes, size_t 
     if (binding_is_denied(l, &f))
         return len;
     l->login->client_spoke = true;
+    gate_waits(l, false);
+    pace_asks(l, false);
     link_to_server(l, bytes, f.size, false);
     return f.size;
 }
@@ -437,11 +475,25 @@ static void pass_to_client(struct link *l, const uint8_t *bytes, size_t len) {
         link_to_client(l, bytes, len, true);
 }
 
+// A place among the clients is taken by who is logged in; that there was one is no promise.
+static bool take_place(struct link *l) {
+    struct proxy *p = l->proxy;
+    if (p->n_sessions >= (unsigned)l->settings->config->max_clients) {
+        refuse_for_clients(l);
+        return false;
+    }
+    l->counted = true;
+    p->n_sessions++;
+    return true;
+}
+
 static void finish_login(struct link *l) {
     if (l->settings->target->attrs != TARGET_ANY && !role_fits(l)) {
         try_next_host(l);
         return;
     }
+    if (!take_place(l))
+        return;
     link_to_client(l, l->login->held.data, l->login->held.len, true);
     relay_start(l, l->login->startup.params, l->login->replication);
     relay_parameter(l, "client_encoding", l->login->client_encoding);
@@ -452,13 +504,38 @@ static void finish_login(struct link *l) {
     log_event(&l->proxy->log, LOG_LEVEL_DEBUG, l->id, "logged in at %s", l->address);
 }
 
+// AuthenticationOk (0) and AuthenticationSASLFinal (12) want no answer.
+static void note_question(struct link *l, const struct frame *f) {
+    uint32_t code = f->body_len >= 4 ? get_u32(f->body) : 0;
+    l->login->authenticated |= f->body_len >= 4 && code == 0;
+    gate_waits(l, code != 0 && code != 12);
+    pace_asks(l, code != 0 && code != 12);
+}
+
+// Its processes may be those of clients that have said nothing for long: they are given up, and it is asked
+// again where the client has heard nothing yet. A process needs a moment to end, as does the next to begin.
+static bool make_room_at_server(struct link *l, const struct frame *f) {
+    struct slice code = {NULL, 0};
+    bool room = false;
+    if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "53300", 5))
+        return false;
+    for (int i = 0; i < MAKE_ROOM; i++)
+        room |= gate_evict_at_server(l->proxy, SILENCE);
+    if ((!room && !l->login->n_again) || l->login->authenticated || l->login->client_spoke ||
+        l->login->n_again == ASK_AGAIN)
+        return false;
+    l->login->n_again++;
+    forget_server(l);
+    connect_server(l, l->host_index);
+    return true;
+}
+
 // Returns false when the message is not one of a log-in.
 static bool login_server_message(struct link *l, const struct frame *f, const uint8_t *bytes) {
     struct buf changed = buf_make(MAX_LOGIN_MESSAGE);
     switch (f->type) {
     case B_AUTHENTICATION:
-        if (f->body_len >= 4 && get_u32(f->body) == 0)
-            l->login->authenticated = true;
+        note_question(l, f);
         if (startup_strip_plus(f, &changed)) {
             l->login->stripped_plus = true;
             link_to_client(l, changed.data, changed.len, true);
@@ -474,6 +551,9 @@ static bool login_server_message(struct link *l, const struct frame *f, const ui
         note_key(l, f);
         break;
     case B_ERROR:
+        if (make_room_at_server(l, f))
+            return true;
+        break;
     case B_NOTICE:
     case B_NEGOTIATE_VERSION:
     case B_READY_FOR_QUERY:

@@ -191,6 +191,8 @@ static void stop_if_drained(struct proxy *p);
 // sent.
 static void on_turn(uv_prepare_t *prepare) {
     struct proxy *p = prepare->data;
+    gate_turn(p);
+    pace_turn(p);
     do {
         link_flush_dirty(p);
         engine_turn(p->engine, proxy_now());
@@ -211,6 +213,8 @@ static void on_tick(uv_timer_t *timer) {
     struct proxy *p = timer->data;
     uint64_t now = proxy_now();
     cancel_tick(p, now);
+    gate_tick(p);
+    pace_tick(p);
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
         link_expire(l, now);
@@ -292,7 +296,7 @@ static void stop_if_drained(struct proxy *p) {
         if (!late && link_is_busy(l, lasts))
             busy = true;
         else if (l->state == LINK_READY && !l->session->server_skip) // not into the middle of a message
-            link_dismiss(l, "57P01", "terminating connection because pgfold is shutting down");
+            link_dismiss(l, "57P01", "terminating connection because pgfold is shutting down", NULL);
         else
             link_close(l);
     }
@@ -359,7 +363,7 @@ static void raise_descriptor_limit(const struct proxy *p) {
         return;
     r.rlim_cur = r.rlim_max;
     setrlimit(RLIMIT_NOFILE, &r);
-    unsigned long long wanted = 2ULL * (unsigned)p->settings->config->max_clients + 32;
+    unsigned long long wanted = 2ULL * (unsigned)p->settings->config->max_clients + 32 + GATE_KEEPS;
     if (r.rlim_max != RLIM_INFINITY && r.rlim_max < wanted)
         log_event(&p->log, LOG_LEVEL_WARNING, 0,
                   "max_clients of %d needs %llu file descriptors, but the limit is %llu: raise it (ulimit "
@@ -386,6 +390,8 @@ static bool proxy_init(struct application *a) {
     uv_timer_init(&a->loop, &p->tick);
     p->tick.data = p;
     uv_timer_start(&p->tick, on_tick, 1000, 1000);
+    gate_init(p);
+    pace_init(p);
     uv_prepare_init(&a->loop, &p->turn);
     p->turn.data = p;
     uv_prepare_start(&p->turn, on_turn);

@@ -9,7 +9,9 @@
 
 #include "batching/engine.h"
 #include "config/config.h"
+#include "proxy/gate.h"
 #include "proxy/log.h"
+#include "proxy/pace.h"
 #include "proxy/target.h"
 
 struct link;
@@ -37,7 +39,7 @@ struct proxy {
     struct engine *engine;
     struct link *links; // list
     unsigned n_links,
-        n_sessions;         // connections from clients, and those among them that are logged in or logging in
+        n_sessions;         // connections from clients, and those among them that are logged in
     struct link *dirty;     // links with bytes to be sent at the end of the turn
     struct link *partial;   // links whose client's unit lacks its rest
     struct link *graveyard; // closed links, freed at the end of the turn
@@ -45,6 +47,8 @@ struct proxy {
     struct cancel *cancels;
     unsigned n_cancels;
     struct listener *listeners;
+    struct gate gate;
+    struct pace pace;
     bool draining;
     int spare_fd; // given up to tell one client that there are no descriptors left
     uint64_t next_link;

@@ -12,8 +12,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -215,6 +217,32 @@ int stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server_side,
     s->ssl = ssl;
     s->ops = &tls_ops;
     return 0;
+}
+
+static bool wait_for_bytes(const struct stream *s, int n) {
+    return setsockopt(s->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof n) == 0;
+}
+
+static bool is_tcp(const struct stream *s) {
+    int domain = AF_UNIX;
+    socklen_t len = sizeof domain;
+    return getsockopt(s->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain != AF_UNIX;
+}
+
+// RFC 8446, 5.1: type, version, length. poll() heeds SO_RCVLOWAT on TCP sockets alone (socket(7)).
+bool stream_hello_is_here(const struct stream *s) {
+    enum { HEADER = 5, HANDSHAKE = 22, LONGEST = HEADER + 16384 };
+    unsigned char head[HEADER];
+    int there = 0;
+    struct pollfd end = {.fd = s->fd, .events = POLLRDHUP};
+    ssize_t n = recv(s->fd, head, sizeof head, MSG_PEEK);
+    if (n < 0)
+        return errno != EAGAIN;
+    if (n == 0 || head[0] != HANDSHAKE || !is_tcp(s) || ioctl(s->fd, FIONREAD, &there) != 0)
+        return true;
+    int wanted = n < HEADER ? HEADER : HEADER + (head[3] << 8 | head[4]);
+    bool here = there >= wanted || wanted > LONGEST || poll(&end, 1, 0) > 0;
+    return !wait_for_bytes(s, here ? 1 : wanted) || here;
 }
 
 void stream_acknowledge(const struct stream *s) {

@@ -60,6 +60,9 @@ static inline int stream_finish(struct stream *s) {
 }
 // Acknowledges what was read now, not with the answer to it: a peer that has not set TCP_NODELAY keeps its
 // next statements back until then (RFC 896). tcp(7), TCP_QUICKACK; nothing where there is no such thing.
+// Has a client's whole first TLS record come, or something else, or its end? If not, the socket becomes
+// readable when there is more to be said, so that nothing is allocated before there is something to answer.
+bool stream_hello_is_here(const struct stream *s);
 void stream_acknowledge(const struct stream *s);
 bool stream_has_buffered(const struct stream *s); // decrypted bytes wait that poll() cannot see
 void stream_error(const struct stream *s, char *out, size_t size); // the last error as a phrase

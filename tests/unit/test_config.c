@@ -95,6 +95,7 @@ Test(config, defaults) {
     cr_assert_eq(c->log_level, LOG_LEVEL_INFO);
     cr_assert_eq(c->log_json, false);
     cr_assert_eq(c->max_clients, 10000);
+    cr_assert_eq(c->max_logins, 1000);
     cr_assert_eq(c->max_cancels, 1000);
     cr_assert_eq(c->login_timeout, 60000000);
     cr_assert_eq(c->max_startup_packet, 10000);

@@ -451,6 +451,25 @@ Test(connector, too_many_open_files) {
     target_destroy(t);
 }
 
+Test(connector, the_last_descriptors_are_others) {
+    struct outcome o;
+    struct target *t = make_target("host=127.0.0.1 port=1 sslmode=disable");
+    outcome_init(&o);
+    int lowest = dup(0);
+    close(lowest);
+    struct connector *c = connector_start(&o.loop, t, 0, NULL, on_done, &o);
+    cr_assert_not_null(c);
+    connector_keep_back(c, lowest);
+    uv_run(&o.loop, UV_RUN_DEFAULT);
+    cr_expect_eq(o.calls, 1);
+    expect_failure(&o, "too many open files: raise the limit");
+    int again = dup(0);
+    cr_expect_eq(again, lowest, "the socket was not closed");
+    close(again);
+    outcome_finish(&o);
+    target_destroy(t);
+}
+
 // ---- TLS ----
 
 static const struct tls_case {

@@ -3,9 +3,12 @@
 // Streams over a socket pair, both ends in one thread: whoever must wait gives the other end its turn.
 #include "proxy/stream.h"
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <criterion/criterion.h>
 #include <openssl/err.h>
@@ -26,6 +29,24 @@ static void pair_plain(struct stream *a, struct stream *b) {
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     stream_init_plain(a, fds[0]);
     stream_init_plain(b, fds[1]);
+}
+
+static void pair_tcp(struct stream *a, struct stream *b) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(to);
+    int listening = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(bind(listening, (struct sockaddr *)&to, len), 0);
+    cr_assert_eq(listen(listening, 1), 0);
+    cr_assert_eq(getsockname(listening, (struct sockaddr *)&to, &len), 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, len), 0);
+    stream_init_plain(a, fd);
+    stream_init_plain(b, accept4(listening, NULL, NULL, SOCK_NONBLOCK));
+    close(listening);
+}
+
+static bool is_readable(const struct stream *s, int ms) {
+    struct pollfd p = {.fd = s->fd, .events = POLLIN};
+    return poll(&p, 1, ms) > 0;
 }
 
 static void finish(struct stream *a, struct stream *b) {
@@ -225,6 +246,40 @@ Test(stream, garbage_instead_of_a_handshake) {
     cr_expect_str_eq(text, "http request");
     finish(&server, &client);
     SSL_CTX_free(ctx);
+}
+
+// Until the whole record is there, poll() does not say that something is: a loop would turn for each byte.
+Test(stream, a_hello_that_comes_byte_by_byte) {
+    static const char record[] = "\x16\x03\x01\x00\x04"
+                                 "abcd";
+    struct stream client, server;
+    pair_tcp(&client, &server);
+    cr_expect_not(stream_hello_is_here(&server));
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(stream_write(&client, record + i, 1), 1);
+        if (i == 0)
+            cr_assert(is_readable(&server, 10000));
+        cr_expect_not(stream_hello_is_here(&server));
+        cr_expect(i == 4 || !is_readable(&server, 0), "after %d bytes", i + 1);
+    }
+    cr_assert_eq(stream_write(&client, record + 8, 1), 1);
+    cr_assert(is_readable(&server, 10000));
+    cr_expect(stream_hello_is_here(&server));
+    finish(&client, &server);
+}
+
+Test(stream, a_hello_that_is_none) {
+    static const char *const none[] = {"G", "\x16\x03\x01\xff\xff", ""};
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
+        struct stream client, server;
+        pair_tcp(&client, &server);
+        cr_assert_eq(stream_write(&client, none[i], strlen(none[i])), (ssize_t)strlen(none[i]));
+        if (!*none[i])
+            stream_close(&client);
+        cr_assert(is_readable(&server, 10000));
+        cr_expect(stream_hello_is_here(&server), "case %zu", i);
+        finish(&client, &server);
+    }
 }
 
 Test(stream, a_peer_that_leaves_during_the_handshake) {
