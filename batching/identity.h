@@ -50,6 +50,8 @@ struct identity_table {
     struct identity *table;
     struct proof_table proofs;
     uint64_t next_id;
+    struct account memory; // with the proofs; at its ceiling there are no new ones
+    bool wanting;          // there was no room for one
 };
 
 void identity_table_init(struct identity_table *t);

@@ -405,7 +405,7 @@ static bool forward_query(struct feed *f, struct slice text) {
 }
 
 static void put_parsed(struct session *s, struct slice name, struct shape *shape) {
-    struct statement *st = statement_create((const char *)name.data, name.len, shape);
+    struct statement *st = statement_create(s, (const char *)name.data, name.len, shape);
     if (!st)
         return session_fail(s, "53200", "out of memory");
     if (!name.len)
@@ -455,7 +455,7 @@ static void learn_parse(struct feed *f, struct shape *shape) {
 static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct session *s = f->s;
     enum reason why = REASON_NONE;
-    struct shape *shape = s->no_scan || session_text_is_pending(s)
+    struct shape *shape = s->no_scan || session_text_is_pending(s) || !session_may_remember(s, m->name.len)
                               ? NULL
                               : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
@@ -933,7 +933,8 @@ static enum inside inside_of(struct feed *f, uint8_t type) {
 
 static bool has_room(struct feed *f) {
     struct session *s = f->s;
-    if (s->owed.n < SESSION_MAX_OWED && s->n_expected < SESSION_MAX_EXPECTED)
+    const struct engine_limits *l = &s->engine->limits;
+    if (s->owed.n < l->max_owed && s->n_expected < l->max_expected)
         return true;
     forward_ask_for_replies(f);
     s->held_full = true;

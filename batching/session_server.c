@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/check.h"
+#include "batching/room.h"
 #include "batching/session.h"
 
 struct feed {
@@ -232,6 +233,7 @@ static void end_reply(struct session *s, char status) {
         break;
     case OWED_FACTS:
         facts_answered(&s->database->facts, s->engine->now, !o.error);
+        room_weigh_database(s->engine, s->database);
         break;
     case OWED_VET:
     case OWED_READ_VET:
@@ -337,7 +339,7 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
     if (s->held_unit)
         session_settle(s);
     // Behind an error the server says nothing before the Sync, which the client may still have to say.
-    if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)
+    if (s->held_full && s->n_expected <= s->engine->limits.max_expected / 2)
         session_settle(s);
 }
 
@@ -434,6 +436,9 @@ static void take_checked(struct session *s, struct owed *o, const struct frame *
 // What the check tells besides. Rows of another process than the session's are those of another session.
 static bool feed_batch(struct session *s, struct batch *b, const struct frame *f) {
     bool ended = batch_feed(b, f);
+    if (b->data.cap != b->seen_cap)
+        account_set(b->memory, &b->weighs, batch_bytes(b));
+    b->seen_cap = b->data.cap;
     if (b->news.facts.data)
         facts_check_stamp(&s->database->facts, b->news.facts);
     if (ended && b->news.process && b->news.process != s->process) {
@@ -608,5 +613,6 @@ size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len) 
     if (s->failed)
         return len;
     flush_run(&f, false);
+    room_weigh_session(s);
     return f.at;
 }

@@ -141,7 +141,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 35);
+    cr_assert_eq(i, 37);
     config_destroy(defaults);
 }
 
