@@ -124,6 +124,7 @@ struct engine {
     struct session *late;      // on whose connection something of ours may be under way (late.h)
     struct session *cancelled; // those whose cancel request may have to be repeated
     struct group *listed;      // groups that engine_turn looks at
+    uint64_t shrunk;           // microseconds: when caches have last given something up for memory (room.h)
     uint64_t next_session;
     uint64_t dice; // for check.c
     struct engine_counters counters;

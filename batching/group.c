@@ -90,9 +90,9 @@ static bool table_has_room(struct group_table *t, struct identity_table *identit
     return t->n < t->max && !lacks_bytes(t);
 }
 
-void group_table_shrink(struct group_table *t, struct identity_table *identities) {
+void group_table_shrink(struct group_table *t, struct identity_table *identities, unsigned n) {
     struct group *g = t->oldest;
-    for (int tries = 0; g && tries < 64; tries++) {
+    for (; g && n > 0; n--) {
         struct group *newer = g->newer;
         if (group_is_idle(g))
             table_remove(t, g, identities);

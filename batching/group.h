@@ -112,8 +112,8 @@ void group_table_finish(struct group_table *t, struct identity_table *identities
 // Counts it anew: what is known of it has changed.
 void group_weigh(struct group *g);
 
-// Forgets some of those used longest ago of which nothing is under way.
-void group_table_shrink(struct group_table *t, struct identity_table *identities);
+// Forgets those of which nothing is under way, of the n that were used longest ago.
+void group_table_shrink(struct group_table *t, struct identity_table *identities, unsigned n);
 
 // The group of a lookup of this shape. values: the constants (simple) or the Bind message (extended).
 // NULL: out of memory, or as many groups as allowed are busy, or they hold as much memory as they may.

@@ -99,6 +99,7 @@ static void settings_clear(struct session_identity *s) {
     free(s->settings);
     s->settings = NULL;
     s->n_settings = 0;
+    s->settings_bytes = 0;
 }
 
 static void drop_current(struct identity_table *t, struct session_identity *s) {
@@ -342,6 +343,7 @@ void session_identity_set(struct identity_table *t, struct session_identity *s,
             session_identity_doubt(t, s);
         }
     }
+    s->settings_bytes = settings_bytes(s);
 }
 
 // Every setting is now what `home` says, if it was made under the users of now.

@@ -110,6 +110,7 @@ struct session_identity {
     uint64_t home_proved_at;
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
+    size_t settings_bytes;    // of memory
     unsigned n_proofs;        // how often it was proven
     unsigned asked;           // lookups since the last proof
     struct identity *current; // NULL: not made yet

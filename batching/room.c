@@ -64,8 +64,9 @@ void room_open_session(struct session *s) {
 
 void room_weigh_session(struct session *s) {
     const struct session_identity *i = &s->identity;
-    size_t bytes = sizeof *s + i->login.cap + i->proof_reader.bytes.cap + s->owed.cap * sizeof *s->owed.ring +
-                   s->owed.n * UNNAMED_BYTES + s->expected_cap * sizeof *s->expected +
+    size_t bytes = sizeof *s + i->settings_bytes + i->login.cap + i->proof_reader.bytes.cap +
+                   s->owed.cap * sizeof *s->owed.ring + s->owed.n * UNNAMED_BYTES +
+                   s->expected_cap * sizeof *s->expected +
                    (s->prepared ? SESSION_MAX_PREPARED * sizeof *s->prepared : 0) +
                    s->asked.n_sets * sizeof *s->asked.sets + 6 * MEMORY_BLOCK;
     account_set(&s->memory, &s->weighs, bytes);
@@ -89,9 +90,9 @@ void room_drop_database(struct engine *e, struct database *d) {
     database_unref(&e->databases, d);
 }
 
-// Its part of the eighth that is left.
+// A session may have as much in its queue and in each of three buffers: together an eighth.
 size_t room_share_now(const struct engine *e) {
-    size_t share = e->memory.limit / 8 / (e->n_sessions ? e->n_sessions : 1);
+    size_t share = e->memory.limit / 32 / (e->n_sessions ? e->n_sessions : 1);
     return share < 4096 ? 4096 : share;
 }
 
@@ -116,13 +117,18 @@ void statement_weigh(struct statement *st) {
 
 // ---- all
 
+// Microseconds between one eighth of what is remembered and the next: what is used every second stays,
+// whatever somebody else does.
+#define SHRINK 100000
+
 void room_shrink(struct engine *e) {
     bool is_short = account_is_short(&e->memory, 0);
-    if (!is_short && !e->shapes.wanting && !e->identities.wanting)
+    if ((!is_short && !e->shapes.wanting && !e->identities.wanting) || e->now < e->shrunk + SHRINK)
         return;
-    group_table_shrink(&e->groups, &e->identities);
+    e->shrunk = e->now;
+    group_table_shrink(&e->groups, &e->identities, e->groups.n / 8 + 1);
     if (is_short) {
-        shape_cache_shrink(&e->shapes);
+        shape_cache_shrink(&e->shapes, e->shapes.n / 8 + 1);
         ahead_shrink(e);
     }
     e->shapes.wanting = e->identities.wanting = false;
@@ -140,5 +146,4 @@ void room_rest(struct engine *e) {
     rest(&e->request);
     rest(&e->shapes.scratch);
     rest(&e->groups.scratch);
-    shape_cache_tidy(&e->shapes);
 }

@@ -353,7 +353,8 @@ void session_put_statement(struct session *s, struct statement *st) {
     }
     // What the server has not got must not be lost: there was room for it when the client was told.
     bool lazy = st->confirmed && !st->on_server;
-    bool room = s->n_statements < s->engine->limits.max_statements && session_may_remember(s, true);
+    bool room = s->n_statements < s->engine->limits.max_statements &&
+                session_has_room_for(s, true, st->weighs + st->claims);
     if (lazy || room) {
         HASH_ADD_KEYPTR(hh, s->statements, st->name, strlen(st->name), st);
         if (st->hh.tbl) {

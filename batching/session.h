@@ -500,11 +500,14 @@ static inline bool session_queue_is_full(const struct session *s, size_t more) {
 bool session_queue_has_drained(const struct session *s); // half of it is gone
 void session_hold_back(struct session *s);               // until then
 // May another prepared statement be remembered? The unnamed one, of which there is one, may use what the
-// named ones leave.
-static inline bool session_may_remember(const struct session *s, bool named) {
+// named ones leave. `own`: bytes of its own that are counted already.
+static inline bool session_has_room_for(const struct session *s, bool named, size_t own) {
     const struct account *a = &s->names, *all = &s->engine->memory;
     size_t most = !a->limit ? SIZE_MAX : named ? a->limit / 2 : a->limit;
-    return a->used + a->claimed <= most && all->used <= all->most;
+    return a->used + a->claimed - own <= most && all->used <= all->most;
+}
+static inline bool session_may_remember(const struct session *s, bool named) {
+    return session_has_room_for(s, named, 0);
 }
 static inline size_t lookup_bytes(const struct lookup *l) {
     return sizeof *l + l->len + l->answer.cap + 2 * MEMORY_BLOCK + UNNAMED_BYTES;

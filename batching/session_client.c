@@ -86,7 +86,7 @@ static bool may_wait_for_rest(struct session *s, const struct unit *u) {
         const struct statement *st = session_statement(s, u->bind.statement);
         return st && st->confirmed && st->shape && st->shape->reason == REASON_NONE;
     }
-    if (s->no_scan || session_text_is_pending(s))
+    if (s->no_scan || session_text_is_pending(s) || !session_may_remember(s, u->parse.name.len))
         return false;
     struct shape *shape =
         shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);

@@ -576,7 +576,7 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     if (fr->type == F_QUERY && msg_query_read(fr->body, fr->body_len, &text))
         return feed_classify(f, text)->shape;
     if (fr->type == F_PARSE && !s->no_scan && !session_text_is_pending(s) &&
-        msg_parse_read(fr->body, fr->body_len, &p))
+        msg_parse_read(fr->body, fr->body_len, &p) && session_may_remember(s, p.name.len))
         return shape_extended(&s->engine->shapes, p.text, p.n_types, p.types, &why);
     struct msg_execute e;
     struct statement *st = NULL;
@@ -597,7 +597,8 @@ static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unkno
         cursor_read(shape->text, shape->text_len, &c);
     if (c.verb != CURSOR_NONE)
         shape = session_cursor_select(f->s, &c, fr->type != F_QUERY);
-    *unknown = c.verb != CURSOR_NONE && c.verb != CURSOR_CLOSE && !shape;
+    bool runs = fr->type == F_PARSE || fr->type == F_BIND; // what is not remembered, too
+    *unknown = !shape && (runs || (c.verb != CURSOR_NONE && c.verb != CURSOR_CLOSE));
     return shape;
 }
 

@@ -83,16 +83,16 @@ static bool cache_has_room(struct shape_cache *c, size_t bytes) {
     return room && c->n < c->max;
 }
 
-static void forget_some(struct shape_cache *c, int tries, size_t longer_than) {
+static void forget_some(struct shape_cache *c, unsigned tries, size_t shortest) {
     for (struct shape *s = c->oldest, *newer; s && tries > 0; tries--, s = newer) {
         newer = s->newer;
-        if (s->refs == 1 && !s->wrong && s->text_len >= longer_than)
+        if (s->refs == 1 && !s->wrong && s->text_len >= shortest)
             cache_remove(c, s);
     }
 }
 
-void shape_cache_shrink(struct shape_cache *c) {
-    forget_some(c, 64, 0);
+void shape_cache_shrink(struct shape_cache *c, unsigned n) {
+    forget_some(c, n, 0);
 }
 
 void shape_cache_tidy(struct shape_cache *c) {

@@ -90,8 +90,8 @@ bool shape_text_changes_definitions(struct slice text);
 struct shape *shape_ref(struct shape *s);
 void shape_unref(struct shape *s); // takes NULL
 
-// Forgets a few of those used longest ago that nothing refers to.
-void shape_cache_shrink(struct shape_cache *c);
+// Forgets those that nothing refers to, of the n that were used longest ago.
+void shape_cache_shrink(struct shape_cache *c, unsigned n);
 // The same of texts too long to be parsed, of which there is nothing to know: they are kept for whoever has
 // prepared them.
 void shape_cache_tidy(struct shape_cache *c);
