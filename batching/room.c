@@ -134,6 +134,16 @@ void room_shrink(struct engine *e) {
     e->shapes.wanting = e->identities.wanting = false;
 }
 
+#define AGE 1024 // seconds that it takes to forget all but the last used, about
+
+void room_age(struct engine *e) {
+    shape_cache_tidy(&e->shapes);
+    if (!e->memory.limit || e->shapes.memory.used + e->groups.memory.used <= e->memory.limit / 16)
+        return;
+    group_table_shrink(&e->groups, &e->identities, e->groups.n / AGE + 1);
+    shape_cache_shrink(&e->shapes, e->shapes.n / AGE + 1);
+}
+
 #define KEEP 65536 // bytes of a buffer for what is put together
 
 static void rest(struct buf *b) {

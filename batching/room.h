@@ -27,6 +27,8 @@ void room_drop_database(struct engine *e, struct database *d); // if nobody else
 
 // At the end of a turn: caches give up what there is no room for.
 void room_shrink(struct engine *e);
+// Once a second: what nobody has used for long is forgotten, as long as there is much.
+void room_age(struct engine *e);
 // Nothing is being done for anybody: gives back what is kept for the next time.
 void room_rest(struct engine *e);
 

@@ -38,7 +38,7 @@ void trim_tick(struct proxy *p) {
     account_note_peak(&p->engine->memory);
     t->high = e->memory.high > t->high ? e->memory.high : t->high;
     p->engine->memory.high = e->memory.used;
-    shape_cache_tidy(&p->engine->shapes);
+    room_age(p->engine);
     if (quiet)
         room_rest(p->engine);
     if (t->high < e->memory.used + LEAST || t->high - e->memory.used < t->high / 8) {

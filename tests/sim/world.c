@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/room.h"
+
 static unsigned dice(struct world *w, unsigned n) {
     w->random = w->random * 6364136223846793005u + 1442695040888963407u;
     return (unsigned)(w->random >> 33) % n;
@@ -432,6 +434,10 @@ static void step_turn(struct world *w) {
         }
         enter(w);
         engine_turn(w->engine, w->now);
+        if (w->steps % 97 == 0) {
+            room_age(w->engine);
+            room_rest(w->engine);
+        }
         leave();
         for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
             again |= w->connections[i].used && w->connections[i].resume;
