@@ -503,7 +503,7 @@ void session_hold_back(struct session *s);               // until then
 // named ones leave. `own`: bytes of its own that are counted already.
 static inline bool session_has_room_for(const struct session *s, bool named, size_t own) {
     const struct account *a = &s->names, *all = &s->engine->memory;
-    size_t most = !a->limit ? SIZE_MAX : named ? a->limit / 2 : a->limit;
+    size_t most = !a->limit ? SIZE_MAX : named ? a->limit / 4 * 3 : a->limit;
     return a->used + a->claimed - own <= most && all->used <= all->most;
 }
 static inline bool session_may_remember(const struct session *s, bool named) {
