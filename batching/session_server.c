@@ -198,6 +198,11 @@ static void end_proof(struct session *s, const struct owed *o) {
     await_proof_ended(s);
 }
 
+static void end_facts(struct session *s, const struct owed *o) {
+    facts_answered(&s->database->facts, s->engine->now, !o->error);
+    room_weigh_database(s->engine, s->database);
+}
+
 // What of ours runs in the client's transaction does not change what the client knows of it.
 static void take_status(struct session *s, const struct owed *o, char status) {
     if (o->framed)
@@ -232,8 +237,7 @@ static void end_reply(struct session *s, char status) {
         end_proof(s, &o);
         break;
     case OWED_FACTS:
-        facts_answered(&s->database->facts, s->engine->now, !o.error);
-        room_weigh_database(s->engine, s->database);
+        end_facts(s, &o);
         break;
     case OWED_VET:
     case OWED_READ_VET:
