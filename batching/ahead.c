@@ -39,7 +39,7 @@ static void use(struct ahead *a) {
 static void charge(struct ahead *a) {
     size_t now = a->session ? sizeof *a + a->trail.bytes + a->held_bytes : 0;
     a->engine->aheads.bytes += now - a->charged;
-    a->charged = now;
+    account_set(a->memory, &a->charged, now);
 }
 
 void ahead_unref(struct ahead *a) {
@@ -56,6 +56,7 @@ static struct ahead *ahead_of(struct session *s) {
     a->refs = 1;
     a->engine = s->engine;
     a->session = s;
+    a->memory = &s->memory;
     trail_init(&a->trail, s->engine->limits.ahead_session / 2);
     a->trail.serial = s->lists;
     list_push(&s->engine->aheads, a);
@@ -119,6 +120,11 @@ static void trim(struct ahead *keep, size_t max) {
     struct ahead_list *l = &keep->engine->aheads;
     while (l->bytes > max && l->oldest != keep)
         forget(l->oldest);
+}
+
+void ahead_shrink(struct engine *e) {
+    for (unsigned n = 0; e->aheads.oldest && n < 16; n++)
+        forget(e->aheads.oldest);
 }
 
 void ahead_drop(struct session *s) {
@@ -414,7 +420,8 @@ static bool may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
            !session_only_forwards(s) && !s->cancelling && !s->cancel_pending && !s->in_unit &&
            !s->n_forward && !s->repair_due && !s->gives && !s->server_skip &&
-           s->owed.n < SESSION_MAX_OWED / 2 && (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
+           s->owed.n < s->engine->limits.max_owed / 2 &&
+           (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
 }
 
 bool ahead_may_be_apart(const struct session *s) {

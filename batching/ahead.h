@@ -75,6 +75,7 @@ struct ahead {
     uint64_t last_answer;  // microseconds: of the loop's, over whatever connection
     uint64_t last_used;    // microseconds
     size_t held_bytes, charged;
+    struct account *memory; // its session's, that it is charged to
 };
 
 struct ahead_list { // by last_used
@@ -152,6 +153,7 @@ void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *
 void ahead_give_back_stalled(struct engine *e);
 
 void ahead_expire(struct engine *e);
+void ahead_shrink(struct engine *e); // gives back what is kept for some of those who used it longest ago
 uint64_t ahead_deadline(const struct engine *e);
 void ahead_finish(struct engine *e);
 

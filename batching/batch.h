@@ -69,6 +69,8 @@ struct lookup {
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these
     struct buf answer;      // LOOKUP_ANSWERED; from CHECK_FOLDED on
+    struct account *memory; // that it is counted in, with so many bytes:
+    size_t weighs;
     size_t len;
     uint8_t bytes[]; // the unit as the client sent it
 };
@@ -158,13 +160,15 @@ struct batch {
     size_t pattern_len;
     struct buf own; // loaded ahead: its raw keys
     struct batch_ahead ahead;
-    bool sent;       // to its lender
-    bool failed;     // members run alone; the rest of the replies is read and dropped
-    bool abandoned;  // failed, and its members have been given back already
-    bool left;       // only its lender's own members wait for it any longer
-    bool late;       // it was not waited for to the end; that says nothing about the statement
-    bool oversized;  // failed: its answer was larger than max_answer
-    const char *why; // static: what failed
+    bool sent;               // to its lender
+    bool failed;             // members run alone; the rest of the replies is read and dropped
+    bool abandoned;          // failed, and its members have been given back already
+    bool left;               // only its lender's own members wait for it any longer
+    bool late;               // it was not waited for to the end; that says nothing about the statement
+    bool oversized;          // failed: its answer was larger than max_answer
+    const char *why;         // static: what failed
+    struct account *memory;  // its lender's, while it is sent: counted with so many bytes:
+    size_t weighs, seen_cap; // of `data`, when it was counted
 };
 
 // A batch of the group's first waiting lookups, at most max_keys different keys; takes them out of the queue.

@@ -104,11 +104,13 @@ static void end_original(struct engine *e, struct lookup *l, const struct owed *
     if (l->answer.failed || s->kept + l->answer.len > e->limits.max_answer) {
         lookup_uncount(e, l);
         buf_free(&l->answer);
+        lookup_weigh(l);
         l->check = CHECK_NO;
         session_run_alone(s, l); // once more, past us
         return;
     }
     s->kept += l->answer.len;
+    lookup_weigh(l);
     bool may_fold = l->group->state == GROUP_READY && !l->shape->wrong && l->has_key;
     if (o->error || l->cancelled || s->txn == 'E' || !may_fold) {
         check_answer(e, l);

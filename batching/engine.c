@@ -13,7 +13,14 @@
 #include <string.h>
 
 #include "batching/check.h"
+#include "batching/room.h"
 #include "batching/session.h"
+
+static void size_scratch(struct engine *e) {
+    const struct engine_limits *l = &e->limits;
+    e->answer.limit = 2 * l->max_answer + 65536;
+    e->request.limit = l->max_text * 4 + (size_t)l->max_keys * 64 + 65536;
+}
 
 struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects,
                              void *ctx) {
@@ -21,26 +28,31 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
     if (!e)
         return NULL;
     e->limits = *limits;
+    room_fit_limits(&e->limits);
     e->effects = effects;
     e->ctx = ctx;
     e->generation = 1;
-    shape_cache_init(&e->shapes, limits->max_shapes, limits->max_text);
+    shape_cache_init(&e->shapes, limits->max_shapes, e->limits.max_text);
     e->shapes.rations = &e->rations;
     rations_limit(&e->rations, limits->parse_budget);
     identity_table_init(&e->identities);
     group_table_init(&e->groups, limits->max_groups);
-    e->answer = buf_make(2 * limits->max_answer + 65536);
-    e->request = buf_make(limits->max_text * 4 + (size_t)limits->max_keys * 64 + 65536);
+    size_scratch(e);
+    room_adopt_limits(e);
     return e;
+}
+
+void engine_forget(struct engine *e) {
+    group_table_finish(&e->groups, &e->identities);
+    shape_cache_finish(&e->shapes);
+    identity_table_finish(&e->identities);
 }
 
 void engine_destroy(struct engine *e) {
     if (!e)
         return;
     pooler_finish(e);
-    group_table_finish(&e->groups, &e->identities);
-    shape_cache_finish(&e->shapes);
-    identity_table_finish(&e->identities);
+    engine_forget(e);
     buf_free(&e->answer);
     buf_free(&e->request);
     free(e);
@@ -51,11 +63,12 @@ void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
     for (struct session *s = e->sessions; s && e->limits.observe && !limits->observe; s = s->next)
         session_identity_doubt(&e->identities, &s->identity);
     e->limits = *limits;
-    e->shapes.max_text = limits->max_text;
-    e->shapes.scratch.limit = limits->max_text + 4096;
+    room_fit_limits(&e->limits);
+    e->shapes.max_text = e->limits.max_text;
+    e->shapes.scratch.limit = e->limits.max_text + 4096;
     rations_limit(&e->rations, limits->parse_budget);
-    e->answer.limit = 2 * limits->max_answer + 65536;
-    e->request.limit = limits->max_text * 4 + (size_t)limits->max_keys * 64 + 65536;
+    size_scratch(e);
+    room_adopt_limits(e);
 }
 
 static bool is_ahead_off(const struct engine_limits *limits, const struct parsed_relation *r) {
@@ -365,6 +378,7 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
         }
         l->state = LOOKUP_ANSWERED;
         s->kept += l->answer.len;
+        lookup_weigh(l);
         if (l->pipeline && ++l->pipeline->n_answered == l->pipeline->n)
             session_pump(s);
         return;
@@ -484,6 +498,7 @@ static void note_success(struct engine *e, struct batch *b) {
 void engine_batch_ended(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     unlink_batch(e, b);
+    account_set(b->memory, &b->weighs, 0);
     g->in_flight -= !b->ahead.home;
     if (b->failed)
         note_failure(e, b);
@@ -587,6 +602,8 @@ void engine_turn(struct engine *e, uint64_t now) {
     }
     start_proofs(e);
     turns_go_on(e);
+    account_note_peak(&e->memory);
+    room_shrink(e);
 }
 
 uint64_t engine_deadline(const struct engine *e) {

@@ -50,6 +50,8 @@ struct engine_limits {
     uint64_t ahead_gap, ahead_age;      // microseconds: a loop's longest pause, a held answer's greatest age
     unsigned ahead_keys;                // of one batch loaded ahead
     size_t ahead_session, ahead_memory; // bytes of trail and held answers: one session's, all sessions'
+    size_t max_session, max_memory;     // bytes of everything: one session's, all that there is; 0: no limit
+    unsigned max_owed, max_expected;    // made of them: SESSION_MAX_…, or less
     const struct table_name *ahead_off; // never loaded ahead. Not owned: valid until the next
     unsigned n_ahead_off;               // engine_set_limits or engine_destroy has returned
 };
@@ -95,6 +97,8 @@ struct engine_counters {
     uint64_t ahead_answers;           // lookups answered from them
     uint64_t ahead_unused;            // keys loaded and never asked for
     uint64_t ahead_stale; // held answers dropped for a write, a gap, their age or the end of a transaction
+    uint64_t held_back;   // times that a session was not read for its memory
+    uint64_t miscounted;  // sessions that ended with bytes in their accounts: a fault
 };
 
 struct engine {
@@ -106,12 +110,14 @@ struct engine {
     uint64_t generation; // of the definitions: counts statements that may have changed one
     uint64_t
         shadowed; // the one with which a table's name came to mean another one, the old one being still there
+    struct account memory; // all
     struct shape_cache shapes;
     struct rations rations; // what new texts may cost
     struct turns turns;
     struct identity_table identities;
     struct group_table groups;
-    struct session *sessions;   // list
+    struct session *sessions; // list
+    unsigned n_sessions;
     struct database *databases; // that sessions are logged in to, with the writes that passed through
     struct endpoint *servers;   // list: that sessions are connected to
     struct batch *batches;      // list, oldest last
@@ -122,6 +128,7 @@ struct engine {
     struct session *late;      // on whose connection something of ours may be under way (late.h)
     struct session *cancelled; // those whose cancel request may have to be repeated
     struct group *listed;      // groups that engine_turn looks at
+    uint64_t shrunk;           // microseconds: when caches have last given something up for memory (room.h)
     uint64_t next_session;
     uint64_t dice; // for check.c
     struct engine_counters counters;
@@ -131,6 +138,7 @@ struct engine {
 struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects,
                              void *ctx);
 void engine_destroy(struct engine *e); // every session must have been destroyed
+void engine_forget(struct engine *e);  // the same: all that is remembered; e->memory.used is 0 then
 void engine_set_limits(struct engine *e,
                        const struct engine_limits *limits); // for a reload; cache sizes stay
 

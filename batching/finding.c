@@ -11,6 +11,7 @@ void finding_table_init(struct finding_table *t, unsigned max) {
 static void remove_finding(struct finding_table *t, struct finding *f) {
     HASH_DEL(t->table, f);
     t->n--;
+    account_set(t->memory, &f->weighs, 0);
     vetting_destroy(f->vetting);
     shape_unref(f->shape);
     free(f);
@@ -33,6 +34,14 @@ static bool add_finding(struct finding_table *t, struct finding *f) {
     return f->hh.tbl;
 }
 
+static bool lacks_bytes(const struct finding_table *t) {
+    return t->memory && (account_is_full(t->memory, 0) || account_is_short(t->memory, 0));
+}
+
+static void weigh(struct finding_table *t, struct finding *f) {
+    account_set(t->memory, &f->weighs, sizeof *f + f->key_len + MEMORY_BLOCK + vetting_bytes(f->vetting));
+}
+
 // One that says nothing yet, in the place of an older one of this key. NULL: out of memory.
 static struct finding *make_finding(struct finding_table *t, struct slice key, uint64_t vetted_at,
                                     uint64_t generation) {
@@ -40,7 +49,7 @@ static struct finding *make_finding(struct finding_table *t, struct slice key, u
     HASH_FIND(hh, t->table, key.data, key.len, f);
     if (f)
         remove_finding(t, f);
-    else if (t->n && t->n >= t->max)
+    while (t->n && (t->n >= t->max || lacks_bytes(t)))
         remove_finding(t, t->table);
     f = calloc(1, sizeof *f + key.len);
     if (!f)
@@ -64,11 +73,14 @@ void finding_put(struct finding_table *t, struct slice key, struct shape *shape,
     }
     f->vetting = v;
     f->shape = shape_ref(shape);
+    weigh(t, f);
 }
 
 void finding_put_read(struct finding_table *t, struct slice key, bool plain, uint64_t vetted_at,
                       uint64_t generation) {
     struct finding *f = make_finding(t, key, vetted_at, generation);
-    if (f)
-        f->plain = plain;
+    if (!f)
+        return;
+    f->plain = plain;
+    weigh(t, f);
 }

@@ -4,7 +4,7 @@
 // a page's lookups often share a constant that is another one on the next page. Of a plain read it is the
 // verdict alone, kept for all texts about which the same is asked.
 //
-// Bounded: when full, the oldest makes room.
+// Bounded: when full, in number or in bytes, the oldest makes room.
 #ifndef PGFOLD_BATCHING_FINDING_H
 #define PGFOLD_BATCHING_FINDING_H
 
@@ -18,6 +18,7 @@ struct finding {
     struct vetting *vetting; // NULL: of a plain read
     bool plain;              // of a plain read: what was answered
     struct shape *shape;     // a reference: its address is in the key; NULL: of a plain read
+    size_t weighs;           // bytes that it is counted with
     size_t key_len;
     uint8_t key[];
 };
@@ -25,6 +26,7 @@ struct finding {
 struct finding_table {
     struct finding *table; // in the order in which they were put
     unsigned n, max;
+    struct account *memory; // NULL: not counted
 };
 
 void finding_table_init(struct finding_table *t, unsigned max);

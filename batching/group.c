@@ -16,7 +16,19 @@ void group_table_init(struct group_table *t, unsigned max) {
     finding_table_init(&t->findings, max < MAX_FINDINGS ? max : MAX_FINDINGS);
 }
 
+void group_weigh(struct group *g) {
+    size_t constants = 0;
+    for (int i = 0; g->values && i < g->shape->parsed->n_params; i++)
+        constants += sizeof *g->values + g->values[i].len;
+    account_set(g->memory, &g->weighs,
+                sizeof *g + g->cache_key_len + constants + g->n_formats * 2u + g->text.cap +
+                    g->row_description.cap + g->parameters.cap + stamp_bytes(g->stamp) +
+                    g->n_links * sizeof *g->links + g->writers.n * sizeof *g->writers.tables +
+                    vetting_bytes(g->vetting) + 6 * MEMORY_BLOCK);
+}
+
 static void group_free(struct group *g, struct identity_table *identities) {
+    account_set(g->memory, &g->weighs, 0);
     shape_unref(g->shape);
     identity_unref(identities, g->identity);
     buf_free(&g->text);
@@ -62,15 +74,30 @@ static bool group_is_idle(const struct group *g) {
     return !g->n_waiting && !g->in_flight && !g->held && !g->listed && g->state != GROUP_VETTING;
 }
 
+static bool lacks_bytes(const struct group_table *t) {
+    size_t more = sizeof(struct group) + t->scratch.len;
+    return account_is_full(&t->memory, more) || account_is_short(&t->memory, more);
+}
+
 static bool table_has_room(struct group_table *t, struct identity_table *identities) {
     struct group *g = t->oldest;
-    for (int tries = 0; t->n >= t->max && g && tries < 16; tries++) {
+    for (int tries = 0; g && tries < 16 && (t->n >= t->max || lacks_bytes(t)); tries++) {
         struct group *newer = g->newer;
         if (group_is_idle(g))
             table_remove(t, g, identities);
         g = newer;
     }
-    return t->n < t->max;
+    return t->n < t->max && !lacks_bytes(t);
+}
+
+void group_table_shrink(struct group_table *t, struct identity_table *identities, unsigned n) {
+    struct group *g = t->oldest;
+    for (; g && n > 0; n--) {
+        struct group *newer = g->newer;
+        if (group_is_idle(g))
+            table_remove(t, g, identities);
+        g = newer;
+    }
 }
 
 static void scratch_start(struct group_table *t, const struct shape *s, const struct identity *i,
@@ -126,6 +153,8 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
     }
     list_push(t, g);
     t->n++;
+    g->memory = &t->memory;
+    group_weigh(g);
     return g;
 }
 
@@ -222,8 +251,10 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
         g->parts[at].quoted = v->values[value].type == TOKEN_STRING;
         g->parts[at].declared = constant_type(constant_at(text, v, value));
     }
-    if (g)
+    if (g) {
         take_risks(g);
+        group_weigh(g);
+    }
     return g;
 }
 
@@ -272,6 +303,7 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
     }
     if (g->n_formats)
         memcpy(g->formats, bind->result_formats, (size_t)g->n_formats * 2);
+    group_weigh(g);
     return g;
 }
 
@@ -542,6 +574,7 @@ const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, u
     else
         vetting_destroy(g->vetting);
     g->vetting = NULL;
+    group_weigh(g);
     return refusal;
 }
 
@@ -587,6 +620,7 @@ void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint
         take_verdict(g, f->plain, f->vetted_at, generation);
     else
         (void)take_vetting(g, f->vetting, f->vetted_at, generation);
+    group_weigh(g);
 }
 
 bool group_read_key(const struct group *g, const struct slice *raw, struct key *keys) {

@@ -40,8 +40,10 @@ struct group_part {
 struct group {
     UT_hash_handle hh;
     struct group *newer, *older; // in order of use
-    uint64_t id;                 // never used twice
-    uint8_t *cache_key;          // owned
+    struct account *memory;      // that it is counted in, with so many bytes:
+    size_t weighs;
+    uint64_t id;        // never used twice
+    uint8_t *cache_key; // owned
     size_t cache_key_len;
     struct shape *shape;       // a reference
     struct identity *identity; // a reference
@@ -101,13 +103,20 @@ struct group_table {
     uint64_t last_id;
     struct buf scratch;
     struct finding_table findings;
+    struct account memory; // with the findings
 };
 
 void group_table_init(struct group_table *t, unsigned max);
 void group_table_finish(struct group_table *t, struct identity_table *identities);
 
+// Counts it anew: what is known of it has changed.
+void group_weigh(struct group *g);
+
+// Forgets those of which nothing is under way, of the n that were used longest ago.
+void group_table_shrink(struct group_table *t, struct identity_table *identities, unsigned n);
+
 // The group of a lookup of this shape. values: the constants (simple) or the Bind message (extended).
-// NULL: out of memory, or as many groups as allowed are busy.
+// NULL: out of memory, or as many groups as allowed are busy, or they hold as much memory as they may.
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
                                struct identity *i, struct slice text, const struct shape_text *values);
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,

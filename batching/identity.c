@@ -10,10 +10,15 @@ void identity_table_init(struct identity_table *t) {
     proof_table_init(&t->proofs);
 }
 
+static size_t bytes_of(size_t len) {
+    return sizeof(struct identity) + len + MEMORY_BLOCK;
+}
+
 void identity_table_finish(struct identity_table *t) {
     struct identity *i, *next;
     HASH_ITER(hh, t->table, i, next) {
         HASH_DEL(t->table, i);
+        account_sub(&t->memory, bytes_of(i->len));
         free(i);
     }
     proof_table_finish(&t->proofs);
@@ -30,14 +35,18 @@ void identity_unref(struct identity_table *t, struct identity *i) {
     if (!i->is_private)
         HASH_DEL(t->table, i);
     proof_unref(&t->proofs, i->proof);
+    account_sub(&t->memory, bytes_of(i->len));
     free(i);
 }
 
 static struct identity *identity_create(struct identity_table *t, const struct buf *bytes) {
     size_t len = bytes ? bytes->len : 0;
-    struct identity *i = calloc(1, sizeof *i + len);
+    bool full = account_is_full(&t->memory, bytes_of(len));
+    struct identity *i = full ? NULL : calloc(1, sizeof *i + len);
+    t->wanting |= full;
     if (!i)
         return NULL;
+    account_add(&t->memory, bytes_of(len));
     i->id = t->next_id++;
     i->refs = 1;
     i->is_private = !bytes;
@@ -58,6 +67,7 @@ static struct identity *identity_shared(struct identity_table *t, const struct b
         return NULL;
     HASH_ADD_KEYPTR(hh, t->table, i->bytes, i->len, i);
     if (!i->hh.tbl) {
+        account_sub(&t->memory, bytes_of(i->len));
         free(i);
         return NULL;
     }
@@ -89,6 +99,7 @@ static void settings_clear(struct session_identity *s) {
     free(s->settings);
     s->settings = NULL;
     s->n_settings = 0;
+    s->settings_bytes = 0;
 }
 
 static void drop_current(struct identity_table *t, struct session_identity *s) {
@@ -256,8 +267,17 @@ void session_identity_forever(struct identity_table *t, struct session_identity 
     s->state = IDENTITY_FOREVER;
 }
 
+static size_t settings_bytes(const struct session_identity *s) {
+    size_t bytes = s->n_settings * sizeof *s->settings;
+    for (unsigned i = 0; i < s->n_settings; i++)
+        bytes += strlen(s->settings[i].name) + strlen(s->settings[i].value) + 2 * (1 + MEMORY_BLOCK);
+    return bytes;
+}
+
 static bool setting_put(struct session_identity *s, const struct parsed_setting *p) {
     bool found;
+    if (settings_bytes(s) + strlen(p->name) + strlen(p->value) > IDENTITY_MAX_BYTES)
+        return false;
     int at = setting_find(s, p->name, strlen(p->name), &found);
     char *value = strdup(p->value);
     if (!value)
@@ -323,6 +343,7 @@ void session_identity_set(struct identity_table *t, struct session_identity *s,
             session_identity_doubt(t, s);
         }
     }
+    s->settings_bytes = settings_bytes(s);
 }
 
 // Every setting is now what `home` says, if it was made under the users of now.

@@ -50,6 +50,8 @@ struct identity_table {
     struct identity *table;
     struct proof_table proofs;
     uint64_t next_id;
+    struct account memory; // with the proofs; at its ceiling there are no new ones
+    bool wanting;          // there was no room for one
 };
 
 void identity_table_init(struct identity_table *t);
@@ -108,6 +110,7 @@ struct session_identity {
     uint64_t home_proved_at;
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
+    size_t settings_bytes;    // of memory
     unsigned n_proofs;        // how often it was proven
     unsigned asked;           // lookups since the last proof
     struct identity *current; // NULL: not made yet

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "batching/hash.h"
+#include "batching/memory.h"
 
 struct chunk {
     struct chunk *next;
@@ -52,6 +53,16 @@ void builder_destroy(struct builder *b) {
 void parsed_destroy(struct parsed *p) {
     if (p && p != &no_memory)
         builder_destroy((struct builder *)p);
+}
+
+size_t parsed_bytes(const struct parsed *p) {
+    if (!p || p == &no_memory)
+        return 0;
+    const struct builder *b = (const struct builder *)p;
+    size_t bytes = sizeof *b + MEMORY_BLOCK;
+    for (const struct chunk *c = b->chunks; c; c = c->next)
+        bytes += sizeof *c + c->size + MEMORY_BLOCK;
+    return bytes;
 }
 
 static bool add_chunk(struct builder *b, size_t size) {

@@ -50,6 +50,8 @@ void builder_param(struct builder *b, int n);
 void builder_cte(struct builder *b, const char *name); // after all relations
 struct parsed_key *builder_key(struct builder *b);     // a zeroed one, NULL when there is no room
 
+size_t parsed_bytes(const struct parsed *p); // of memory; takes NULL
+
 // What the caller gets: the parsed statement, or a refusal where the lists are not whole. Takes the builder.
 struct parsed *builder_finish(struct builder *b);
 struct parsed *parsed_no_memory(void); // static, parsed_destroy knows it

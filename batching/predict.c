@@ -110,8 +110,11 @@ static struct association *find_association(struct shape *s, const uint64_t *ori
 
 // In place of the one that was used longest ago.
 static struct association *add_association(struct shape *s, const uint64_t *origins) {
-    if (!s->associations)
-        s->associations = calloc(AHEAD_ASSOCIATIONS, sizeof *s->associations);
+    size_t bytes = AHEAD_ASSOCIATIONS * sizeof *s->associations;
+    if (!s->associations) {
+        s->associations = calloc(1, bytes);
+        account_set(s->memory, &s->weighs, s->weighs + (s->associations ? bytes + MEMORY_BLOCK : 0));
+    }
     if (!s->associations)
         return NULL;
     struct association *oldest = s->associations;

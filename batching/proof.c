@@ -8,11 +8,20 @@ void proof_table_init(struct proof_table *t) {
     *t = (struct proof_table){.next_id = 1};
 }
 
+static size_t bytes_of(size_t len) {
+    return sizeof(struct proof) + len + MEMORY_BLOCK;
+}
+
+static void proof_free(struct proof_table *t, struct proof *p) {
+    account_sub(t->memory, bytes_of(p->len));
+    HASH_DEL(t->table, p);
+    free(p);
+}
+
 void proof_table_finish(struct proof_table *t) {
     struct proof *p, *next;
     HASH_ITER(hh, t->table, p, next) {
-        HASH_DEL(t->table, p);
-        free(p);
+        proof_free(t, p);
     }
 }
 
@@ -22,10 +31,8 @@ struct proof *proof_ref(struct proof *p) {
 }
 
 void proof_unref(struct proof_table *t, struct proof *p) {
-    if (!p || --p->refs)
-        return;
-    HASH_DEL(t->table, p);
-    free(p);
+    if (p && !--p->refs)
+        proof_free(t, p);
 }
 
 static struct proof *proof_of(struct proof_table *t, const struct buf *b) {
@@ -35,6 +42,8 @@ static struct proof *proof_of(struct proof_table *t, const struct buf *b) {
     HASH_FIND(hh, t->table, b->data, b->len, p);
     if (p)
         return proof_ref(p);
+    if (t->memory && account_is_full(t->memory, bytes_of(b->len)))
+        return NULL;
     p = calloc(1, sizeof *p + b->len);
     if (!p)
         return NULL;
@@ -47,6 +56,7 @@ static struct proof *proof_of(struct proof_table *t, const struct buf *b) {
         free(p);
         return NULL;
     }
+    account_add(t->memory, bytes_of(p->len));
     return p;
 }
 

@@ -24,6 +24,7 @@
 #define PGFOLD_BATCHING_PROOF_H
 
 #include "batching/hash.h"
+#include "batching/memory.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
@@ -40,6 +41,7 @@ struct proof {
 struct proof_table {
     struct proof *table;
     uint64_t next_id;
+    struct account *memory; // NULL: not counted
 };
 
 void proof_table_init(struct proof_table *t);

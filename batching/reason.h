@@ -46,7 +46,7 @@
     X(POOLER, "pooler", "a pooler in front of the server shares its connections (transaction mode)")         \
     X(POOLER_SEEN, "pooler_seen", "there is a pooler in front of the server")                                \
     X(ENCODING, "encoding", "client_encoding or standard_conforming_strings makes quotes hard to tell")      \
-    X(MEMORY, "memory", "out of memory")
+    X(MEMORY, "memory", "a limit on memory is reached, or the system has none")
 
 enum reason {
 #define X(name, id, text) REASON_##name,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/check.h"
+#include "batching/room.h"
 #include "batching/savepoint.h"
 #include "protocol/write.h"
 
@@ -32,6 +33,8 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     if (s->next)
         s->next->previous = s;
     e->sessions = s;
+    e->n_sessions++;
+    room_open_session(s);
     return s;
 }
 
@@ -113,10 +116,12 @@ void session_destroy(struct session *s) {
     session_forget_cursors(s, true);
     shape_unref(s->server_unnamed);
     session_identity_finish(&e->identities, &s->identity);
-    database_unref(&e->databases, s->database);
+    room_drop_database(e, s->database);
     *(s->previous ? &s->previous->next : &e->sessions) = s->next;
     if (s->next)
         s->next->previous = s->previous;
+    e->n_sessions--;
+    room_close_session(s);
     free(s->owed.ring);
     free(s->expected);
     free(s->prepared);
@@ -308,19 +313,26 @@ bool owed_is_the_clients(const struct owed *o) {
 
 // ---- statements
 
-struct statement *statement_create(const char *name, size_t len, struct shape *shape) {
+struct statement *statement_create(struct session *s, const char *name, size_t len, struct shape *shape) {
     struct statement *st = calloc(1, sizeof *st + len + 1);
     if (!st)
         return NULL;
     memcpy(st->name, name, len);
     st->refs = 1;
     st->shape = shape ? shape_ref(shape) : NULL;
+    st->claims = shape ? shape->weighs : 0;
+    st->memory = &s->names;
+    st->memory->claimed += st->claims;
+    if (len)
+        statement_weigh(st);
     return st;
 }
 
 void statement_unref(struct statement *st) {
     if (!st || --st->refs)
         return;
+    st->memory->claimed -= st->claims;
+    account_set(st->memory, &st->weighs, 0);
     shape_unref(st->shape);
     free(st->columns);
     free(st);
@@ -342,7 +354,11 @@ void session_put_statement(struct session *s, struct statement *st) {
         s->unnamed = st;
         return;
     }
-    if (s->n_statements < s->engine->limits.max_statements) {
+    // What the server has not got must not be lost: there was room for it when the client was told.
+    bool lazy = st->confirmed && !st->on_server;
+    bool room = s->n_statements < s->engine->limits.max_statements &&
+                session_has_room_for(s, true, st->weighs + st->claims);
+    if (lazy || room) {
         HASH_ADD_KEYPTR(hh, s->statements, st->name, strlen(st->name), st);
         if (st->hh.tbl) {
             s->n_statements++;
@@ -417,7 +433,7 @@ void session_drop_if_listed(struct session *s, struct statement *st) {
 
 static void unnamed_is_unknown(struct session *s) {
     statement_unref(s->unnamed);
-    s->unnamed = statement_create("", 0, NULL);
+    s->unnamed = statement_create(s, "", 0, NULL);
     session_note_unnamed(s, true, NULL);
     if (!s->unnamed)
         session_fail(s, "53200", "out of memory");
@@ -561,6 +577,7 @@ bool session_restore_unnamed(struct session *s, struct shape *wanted) {
 // ---- lookups
 
 void lookup_free(struct engine *e, struct lookup *l) {
+    account_set(l->memory, &l->weighs, 0);
     if (l->shape) // else an answer of our own
         l->shape->n_lookups--;
     lookup_uncount(e, l);
@@ -689,6 +706,7 @@ static void take_back_answers(struct session *s) {
             continue;
         s->kept -= l->answer.len;
         buf_free(&l->answer);
+        lookup_weigh(l);
         l->state = LOOKUP_ALONE;
     }
 }
@@ -718,7 +736,7 @@ void session_pump(struct session *s) {
     session_repair(s);
     for (struct lookup *l = s->first; l; l = l->next) {
         if (l->state == LOOKUP_ALONE &&
-            (!may_send(s) || s->n_expected >= SESSION_MAX_EXPECTED || !send_original(s, l, OWED_LOOKUP)))
+            (!may_send(s) || s->n_expected >= e->limits.max_expected || !send_original(s, l, OWED_LOOKUP)))
             break;
         if (l->state != LOOKUP_SENT)
             break;
@@ -752,8 +770,8 @@ bool session_order_is_safe(const struct session *s) {
 
 // All of them may have to be sent to the own server connection at once.
 unsigned session_max_lookups(const struct session *s) {
-    unsigned max = s->engine->limits.max_waiting;
-    return max < SESSION_MAX_OWED ? max : SESSION_MAX_OWED;
+    const struct engine_limits *l = &s->engine->limits;
+    return l->max_waiting < l->max_owed ? l->max_waiting : l->max_owed;
 }
 
 // Answered, or COPY waits for data.
@@ -769,8 +787,9 @@ void session_settle(struct session *s) {
         s->hold = false;
         resume = true;
     }
-    if (s->held_full && s->owed.n < SESSION_MAX_OWED / 2 && s->n_expected <= SESSION_MAX_EXPECTED / 2 &&
-        s->n_lookups < session_max_lookups(s) / 2 + 1) {
+    const struct engine_limits *limits = &e->limits;
+    if (s->held_full && s->owed.n < limits->max_owed / 2 && s->n_expected <= limits->max_expected / 2 &&
+        s->n_lookups < session_max_lookups(s) / 2 + 1 && session_queue_has_drained(s)) {
         s->held_full = false;
         resume = true;
     }
@@ -790,7 +809,7 @@ bool session_can_lend(const struct session *s) {
     if (s->keeps_out || s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque ||
         session_only_forwards(s) || session_is_cancelling(s) || s->in_unit ||
         session_txn_reason(s) != REASON_NONE || s->repair_due || s->n_forward || s->server_skip ||
-        s->owed.n >= SESSION_MAX_OWED)
+        s->owed.n >= s->engine->limits.max_owed)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (owed_at(s, i)->kind == OWED_LOOKUP)
@@ -923,6 +942,8 @@ void session_run_batch(struct session *s, struct batch *b) {
     s->frame_prepared |= b->framed;
     b->lender = s;
     b->sent = s->lent = true;
+    b->memory = &s->queue;
+    account_set(b->memory, &b->weighs, batch_bytes(b));
     late_batch_sent(s, b);
     s->last_used = e->now;
     e->effects->to_server(s->owner, e->request.data, e->request.len, false);

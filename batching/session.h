@@ -118,7 +118,9 @@ struct statement {
     uint64_t meaning;              // the session's then
     bool typed;                    // it was folded with parameters of these types:
     XXH128_hash_t types;
-    unsigned refs; // the table's (or the session's) and those of awaited replies
+    struct account *memory; // its session's; it is counted with so many bytes,
+    size_t weighs, claims;  // and with those of its shape
+    unsigned refs;          // the table's (or the session's) and those of awaited replies
     char name[];
 };
 
@@ -174,7 +176,9 @@ struct session {
     struct engine *engine;
     void *owner; // for the effects
     struct session *next, *previous;
-    char txn; // status of the last ReadyForQuery of the client's own: I, T or E
+    struct account memory, queue, names; // all that it holds; see memory.h
+    size_t weighs;                       // bytes of it that room_weigh_session has counted
+    char txn;                            // status of the last ReadyForQuery of the client's own: I, T or E
     struct transaction transaction;
     unsigned n_framed;   // framed entries in `owed`, and repairs
     bool repair_due;     // a framed unit has failed: the connection is in an aborted transaction
@@ -364,7 +368,7 @@ void owed_pop(struct session *s);
 void session_drop_if_listed(struct session *s, struct statement *st); // of the client's named statements
 void session_go_opaque(struct session *s);
 void session_fail(struct session *s, const char *sqlstate, const char *message);
-struct statement *statement_create(const char *name, size_t len, struct shape *shape);
+struct statement *statement_create(struct session *s, const char *name, size_t len, struct shape *shape);
 void statement_unref(struct statement *st); // takes NULL
 struct statement *session_statement(struct session *s, struct slice name);
 void session_put_statement(struct session *s, struct statement *st);
@@ -443,13 +447,15 @@ struct pipeline_part {
 };
 struct pipeline {
     unsigned refs, n, n_answered;
+    struct account *memory; // that it is counted in
+    size_t weighs;
     bool whole; // runs as the client sent it
     struct lookup *first;
     struct pipeline_part parts[];
 };
-struct pipeline *pipeline_create(unsigned n);            // NULL: out of memory
-void pipeline_unref(struct pipeline *p);                 // takes NULL
-void pipeline_add(struct pipeline *p, struct lookup *l); // the next one
+struct pipeline *pipeline_create(struct session *s, unsigned n); // NULL: out of memory
+void pipeline_unref(struct pipeline *p);                         // takes NULL
+void pipeline_add(struct pipeline *p, struct lookup *l);         // the next one
 // This one of its lookups shall run alone and has been taken out of its queue or batch. Returns the one that
 // stands for all.
 struct lookup *pipeline_collapse(struct session *s, struct lookup *l);
@@ -507,6 +513,37 @@ void session_repair(struct session *s); // sends the repair that is due, if it m
 void session_repair_ended(struct session *s, char status);
 
 void session_settle(struct session *s); // after the queue changed: resume, finish
+
+// ---- room.c
+
+// An unnamed statement is counted with the lookup or the entry in `owed` that refers to it.
+#define UNNAMED_BYTES (sizeof(struct statement) + sizeof(struct trail_columns) + 2 * MEMORY_BLOCK)
+
+// Are there as many bytes as may be in what waits for answers, or would `more` be too many? Never of a
+// session that waits for none.
+bool session_queue_is_larger(const struct session *s, size_t bytes); // would so many be too many?
+static inline bool session_queue_is_full(const struct session *s, size_t more) {
+    return s->n_lookups && session_queue_is_larger(s, s->queue.used + more);
+}
+bool session_queue_has_drained(const struct session *s); // half of it is gone
+void session_hold_back(struct session *s);               // until then
+// May another prepared statement be remembered? The unnamed one, of which there is one, may use what the
+// named ones leave. `own`: bytes of its own that are counted already.
+static inline bool session_has_room_for(const struct session *s, bool named, size_t own) {
+    const struct account *a = &s->names, *all = &s->engine->memory;
+    size_t most = !a->limit ? SIZE_MAX : named ? a->limit / 4 * 3 : a->limit;
+    return a->used + a->claimed - own <= most && all->used <= all->most;
+}
+static inline bool session_may_remember(const struct session *s, bool named) {
+    return session_has_room_for(s, named, 0);
+}
+static inline size_t lookup_bytes(const struct lookup *l) {
+    return sizeof *l + l->len + l->answer.cap + 2 * MEMORY_BLOCK + UNNAMED_BYTES;
+}
+static inline void lookup_weigh(struct lookup *l) { // counts it anew
+    account_set(l->memory, &l->weighs, lookup_bytes(l));
+}
+void statement_weigh(struct statement *st); // a named one
 
 // ---- session_cursor.c: cursors and named portals
 

@@ -184,6 +184,7 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
     l->state = LOOKUP_ANSWERED;
     l->answer = answer;
     s->kept += answer.len;
+    lookup_weigh(l);
     session_pump(s);
     cancel_batch_if_left(b);
     clear_the_way(s); // who cancels wants to go on

@@ -3,6 +3,7 @@
 // What the client says. The happy path of a lookup: the unit at the front of the input is read whole and
 // accepted. Everything else is forwarded, behind the lookups that came before it.
 #include "batching/client.h"
+#include "batching/room.h"
 
 void feed_flush(struct feed *f, bool more) {
     if (f->at > f->run)
@@ -44,8 +45,16 @@ static bool may_begin_unit(uint8_t type) {
     return type == F_QUERY || type == F_PARSE || type == F_BIND || type == F_CLOSE || type == F_SYNC;
 }
 
+static bool adds_to_queue(enum unit_result r) {
+    return r != UNIT_PARTIAL && r != UNIT_OTHER;
+}
+
 static enum take take_whole(struct feed *f, const struct unit *u, enum unit_result r, enum reason *why) {
     enum take take = TAKE_FORWARD;
+    if (adds_to_queue(r) && session_queue_is_full(f->s, u->size)) {
+        session_hold_back(f->s);
+        return TAKE_WAIT;
+    }
     switch (r) {
     case UNIT_SIMPLE:
         take = deallocate_take(f, u);
@@ -77,7 +86,7 @@ static bool may_wait_for_rest(struct session *s, const struct unit *u) {
         const struct statement *st = session_statement(s, u->bind.statement);
         return st && st->confirmed && st->shape && st->shape->reason == REASON_NONE;
     }
-    if (s->no_scan || session_text_is_pending(s))
+    if (s->no_scan || session_text_is_pending(s) || !session_may_remember(s, u->parse.name.len))
         return false;
     struct shape *shape =
         shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
@@ -195,5 +204,6 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
     if (s->failed)
         return len;
     feed_flush(&f, false);
+    room_weigh_session(s);
     return f.at;
 }

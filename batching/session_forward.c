@@ -477,7 +477,7 @@ static bool forward_query(struct feed *f, struct slice text) {
 }
 
 static void put_parsed(struct session *s, struct slice name, struct shape *shape, enum unread unread) {
-    struct statement *st = statement_create((const char *)name.data, name.len, shape);
+    struct statement *st = statement_create(s, (const char *)name.data, name.len, shape);
     if (!st)
         return session_fail(s, "53200", "out of memory");
     if (!name.len)
@@ -542,8 +542,9 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct session *s = f->s;
     if (!m->name.len && replaces_unknown(f) != INSIDE_PASS)
         return;
-    enum reason why = REASON_NONE;
-    struct shape *shape = s->no_scan || session_text_is_pending(s)
+    bool may = session_may_remember(s, m->name.len);
+    enum reason why = may ? REASON_NONE : REASON_MEMORY;
+    struct shape *shape = s->no_scan || session_text_is_pending(s) || !may
                               ? NULL
                               : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
@@ -661,7 +662,7 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     if (fr->type == F_QUERY && msg_query_read(fr->body, fr->body_len, &text))
         return feed_classify(f, text)->shape;
     if (fr->type == F_PARSE && !s->no_scan && !session_text_is_pending(s) &&
-        msg_parse_read(fr->body, fr->body_len, &p))
+        msg_parse_read(fr->body, fr->body_len, &p) && session_may_remember(s, p.name.len))
         return shape_extended(&s->engine->shapes, p.text, p.n_types, p.types, &why);
     struct msg_execute e;
     struct statement *st = NULL;
@@ -670,17 +671,6 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     else if (fr->type == F_EXECUTE && msg_execute_read(fr->body, fr->body_len, &e) && e.portal.len)
         st = session_portal(s, e.portal);
     return st ? st->shape : NULL;
-}
-
-// Of a message that names no shape: it may run anything, EXECUTE among it.
-static bool is_unread(struct feed *f, const struct frame *fr) {
-    struct msg_bind b;
-    if (fr->type == F_PARSE)
-        return true;
-    if (fr->type != F_BIND || !msg_bind_read(fr->body, fr->body_len, &b))
-        return false;
-    struct statement *st = session_statement(f->s, b.statement);
-    return st && st->unread;
 }
 
 // The same, but of a cursor's statement its SELECT, where it is known. `unknown`: it is not.
@@ -693,7 +683,9 @@ static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unkno
         cursor_read(shape->text, shape->text_len, &c);
     if (c.verb != CURSOR_NONE)
         shape = session_cursor_select(f->s, &c, fr->type != F_QUERY);
-    *unknown = !shape && (c.verb == CURSOR_NONE ? is_unread(f, fr) : c.verb != CURSOR_CLOSE);
+    bool runs =
+        fr->type == F_PARSE || fr->type == F_BIND; // what is not read or remembered, too: EXECUTE, say
+    *unknown = !shape && (runs || (c.verb != CURSOR_NONE && c.verb != CURSOR_CLOSE));
     return shape;
 }
 
@@ -1078,7 +1070,8 @@ static enum inside inside_of(struct feed *f, uint8_t type) {
 
 static bool has_room(struct feed *f) {
     struct session *s = f->s;
-    if (s->owed.n < SESSION_MAX_OWED && s->n_expected < SESSION_MAX_EXPECTED)
+    const struct engine_limits *l = &s->engine->limits;
+    if (s->owed.n < l->max_owed && s->n_expected < l->max_expected)
         return true;
     forward_ask_for_replies(f);
     s->held_full = true;

@@ -412,6 +412,20 @@ void session_end_parse(struct session *s, struct owed *o) {
 
 // ---- answers of our own
 
+// Behind an answer of our own it takes no place of its own.
+static struct lookup *place_for_answer(struct session *s) {
+    if (s->last && !s->last->shape)
+        return s->last;
+    struct lookup *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->answer = buf_make(s->engine->limits.max_answer);
+    l->state = LOOKUP_ANSWERED;
+    l->session = s;
+    l->memory = &s->queue;
+    return l;
+}
+
 bool session_answer(struct session *s, const struct buf *answer) {
     if (answer->failed)
         return false;
@@ -419,19 +433,21 @@ bool session_answer(struct session *s, const struct buf *answer) {
         s->engine->effects->to_client(s->owner, answer->data, answer->len, true);
         return true;
     }
-    struct lookup *l = s->kept + answer->len > s->engine->limits.max_answer ? NULL : calloc(1, sizeof *l);
-    if (!l)
+    if (s->kept + answer->len > s->engine->limits.max_answer)
         return false;
-    l->answer = buf_make(answer->len);
-    buf_put(&l->answer, answer->data, answer->len);
-    if (l->answer.failed) {
-        free(l);
+    struct lookup *l = place_for_answer(s);
+    if (!l || !buf_reserve(&l->answer, answer->len)) {
+        if (l)
+            l->answer.failed = false;
+        if (l && l != s->last)
+            free(l);
         return false;
     }
-    l->state = LOOKUP_ANSWERED;
-    l->session = s;
-    session_append(s, l);
-    s->kept += l->answer.len;
+    buf_put(&l->answer, answer->data, answer->len);
+    s->kept += answer->len;
+    lookup_weigh(l);
+    if (l != s->last)
+        session_append(s, l);
     return true;
 }
 
@@ -461,6 +477,7 @@ static bool learn_row(struct group *g, const struct frame *f) {
     buf_put(&g->row_description, f->body, f->body_len);
     g->row_hash = row_description_hash(f->body, f->body_len);
     g->parameters_hash = XXH3_128bits(g->parameters.data, g->parameters.len);
+    group_weigh(g);
     return !g->row_description.failed && !g->parameters.failed;
 }
 

@@ -43,6 +43,8 @@ static enum reason find_shape_extended(struct candidate *c) {
     struct session *s = c->s;
     const struct unit *u = c->unit;
     enum reason why = REASON_NONE;
+    if (u->has_parse && !session_may_remember(s, u->parse.name.len))
+        return REASON_MEMORY;
     if (u->has_parse && !session_name_is_free(s, u->parse.name))
         return REASON_FRAMING; // its failure is the server's affair
     if (u->has_parse) {
@@ -113,6 +115,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     memcpy(l->bytes, c->bytes, size);
     l->len = size;
     l->session = c->s;
+    l->memory = &c->s->queue;
     l->group = c->group;
     l->simple = c->simple;
     l->has_parse = u->has_parse;
@@ -125,6 +128,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     for (unsigned i = 0; i < c->group->n_parts; i++)
         if (l->raw[i].data) // not NULL
             l->raw[i].data = l->bytes + (l->raw[i].data - c->bytes);
+    lookup_weigh(l);
     if (c->statement && c->statement->described) {
         l->check_row_hash = true;
         l->row_hash = c->statement->row_hash;
@@ -146,7 +150,7 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
     struct statement *st = c->statement;
     bool creates = !c->simple && u->has_parse && !st;
     if (creates) {
-        st = statement_create((const char *)u->parse.name.data, u->parse.name.len, c->shape);
+        st = statement_create(s, (const char *)u->parse.name.data, u->parse.name.len, c->shape);
         if (!st)
             return false;
         st->confirmed = true;
@@ -473,7 +477,16 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
         s->held_full = true;
         return TAKE_WAIT;
     }
-    struct pipeline *p = pipeline_create(n);
+    size_t bytes = u->size + n * sizeof(struct lookup);
+    if (session_queue_is_full(s, bytes)) {
+        session_hold_back(s);
+        return TAKE_WAIT;
+    }
+    if (account_is_full(&s->queue, bytes)) {
+        *why = REASON_MEMORY;
+        return TAKE_FORWARD;
+    }
+    struct pipeline *p = pipeline_create(s, n);
     if (!p)
         return TAKE_FORWARD;
     ahead_drop(s); // none of them is a loop's, and their answers will be newer

@@ -3,10 +3,14 @@
 
 #include "batching/session.h"
 
-struct pipeline *pipeline_create(unsigned n) {
-    struct pipeline *p = calloc(1, sizeof *p + n * sizeof *p->parts);
-    if (p)
-        p->refs = 1;
+struct pipeline *pipeline_create(struct session *s, unsigned n) {
+    size_t bytes = sizeof(struct pipeline) + n * sizeof(struct pipeline_part);
+    struct pipeline *p = calloc(1, bytes);
+    if (!p)
+        return NULL;
+    p->refs = 1;
+    p->memory = &s->queue;
+    account_set(p->memory, &p->weighs, bytes + MEMORY_BLOCK);
     return p;
 }
 
@@ -15,6 +19,7 @@ void pipeline_unref(struct pipeline *p) {
         return;
     for (unsigned i = 0; i < p->n; i++)
         statement_unref(p->parts[i].statement);
+    account_set(p->memory, &p->weighs, 0);
     free(p);
 }
 
@@ -44,6 +49,7 @@ static void take_out(struct session *s, struct lookup *l) {
     s->kept -= l->answer.len;
     buf_free(&l->answer);
     l->answer.len = 0;
+    lookup_weigh(l);
 }
 
 struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {

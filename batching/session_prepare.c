@@ -37,7 +37,7 @@ static void write_prepared(struct buf *b, const struct group *g, const struct un
 }
 
 static struct statement *prepared(struct session *s, const struct group *g, const struct unit *u) {
-    struct statement *st = statement_create((const char *)u->parse.name.data, u->parse.name.len, g->shape);
+    struct statement *st = statement_create(s, (const char *)u->parse.name.data, u->parse.name.len, g->shape);
     if (!st)
         return NULL;
     st->confirmed = true;
@@ -71,6 +71,10 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct engine *e = s->engine;
     if (!may_answer(s))
         return TAKE_FORWARD;
+    if (!session_may_remember(s, u->parse.name.len)) {
+        *why = REASON_MEMORY;
+        return TAKE_FORWARD;
+    }
     enum reason miss = REASON_NONE;
     struct shape *shape = shape_extended(&e->shapes, u->parse.text, u->parse.n_types, u->parse.types, &miss);
     if (!shape || shape->reason != REASON_NONE) {

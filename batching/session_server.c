@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/check.h"
+#include "batching/room.h"
 #include "batching/session.h"
 
 struct feed {
@@ -202,6 +203,11 @@ static void end_proof(struct session *s, const struct owed *o) {
     await_proof_ended(s);
 }
 
+static void end_facts(struct session *s, const struct owed *o) {
+    facts_answered(&s->database->facts, s->engine->now, !o->error);
+    room_weigh_database(s->engine, s->database);
+}
+
 // What of ours runs in the client's transaction does not change what the client knows of it.
 static void take_status(struct session *s, const struct owed *o, char status) {
     if (o->framed)
@@ -236,7 +242,7 @@ static void end_reply(struct session *s, char status) {
         end_proof(s, &o);
         break;
     case OWED_FACTS:
-        facts_answered(&s->database->facts, s->engine->now, !o.error);
+        end_facts(s, &o);
         break;
     case OWED_VET:
     case OWED_READ_VET:
@@ -342,7 +348,7 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
     if (s->held_unit || f->type == B_COPY_IN)
         session_settle(s);
     // Behind an error the server says nothing before the Sync, which the client may still have to say.
-    if (s->held_full && s->n_expected <= SESSION_MAX_EXPECTED / 2)
+    if (s->held_full && s->n_expected <= s->engine->limits.max_expected / 2)
         session_settle(s);
 }
 
@@ -446,6 +452,9 @@ static void take_checked(struct session *s, struct owed *o, const struct frame *
 // What the check tells besides. Rows of another process than the session's are those of another session.
 static bool feed_batch(struct session *s, struct batch *b, const struct frame *f) {
     bool ended = batch_feed(b, f);
+    if (b->data.cap != b->seen_cap)
+        account_set(b->memory, &b->weighs, batch_bytes(b));
+    b->seen_cap = b->data.cap;
     if (b->news.facts.data && !b->failed) {
         facts_check_stamp(&s->database->facts, b->news.facts);
         trust_take(s, b->news.facts, b->started);
@@ -623,5 +632,6 @@ size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len) 
     if (s->failed)
         return len;
     flush_run(&f, false);
+    room_weigh_session(s);
     return f.at;
 }

@@ -6,6 +6,7 @@
 
 #include "batching/cost.h"
 #include "batching/key.h"
+#include "batching/parsed.h"
 
 #define MAX_DEPTH  100     // brackets in brackets that are handed to the parser
 #define MAX_PARSED 8192    // bytes of text that are,
@@ -17,9 +18,9 @@ void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
 }
 
 static void shape_free(struct shape *s) {
+    account_set(s->memory, &s->weighs, 0);
     parsed_destroy(s->parsed);
     free(s->cache_key);
-    free(s->text);
     free(s->associations);
     free(s->types);
     free(s);
@@ -51,6 +52,7 @@ static void cache_remove(struct shape_cache *c, struct shape *s) {
     HASH_DEL(c->table, s);
     list_remove(c, s);
     c->n--;
+    c->n_long -= s->text_len > MAX_PARSED;
     shape_unref(s);
 }
 
@@ -60,24 +62,50 @@ void shape_cache_finish(struct shape_cache *c) {
     buf_free(&c->scratch);
 }
 
-// Makes room for one more. Looks at a few of the oldest only, so that a cache full of referred shapes costs
-// no scan.
-static bool cache_has_room(struct shape_cache *c) {
-    if (c->n < c->max)
-        return true;
+static bool lacks_bytes(const struct shape_cache *c, size_t bytes) {
+    return account_is_full(&c->memory, bytes) || account_is_short(&c->memory, bytes);
+}
+
+// Makes room for one more of so many bytes. Looks at a few of the oldest only, so that a cache full of
+// referred shapes costs no scan.
+static bool cache_has_room(struct shape_cache *c, size_t bytes) {
     struct shape *s = c->oldest;
-    for (int tries = 0; s && tries < 8; tries++, s = s->newer) {
-        if (s->refs == 1 && !s->wrong) {
+    for (int tries = 0; s && tries < 16 && (c->n >= c->max || lacks_bytes(c, bytes)); tries++) {
+        struct shape *newer = s->newer;
+        if (s->refs == 1 && !s->wrong)
             cache_remove(c, s);
-            return true;
-        }
+        s = newer;
     }
     // All of them are in use: drop the oldest from the cache; who refers to it keeps it alive.
-    for (s = c->oldest; s && s->wrong; s = s->newer)
+    for (s = c->n >= c->max ? c->oldest : NULL; s && s->wrong; s = s->newer)
         ;
     if (s)
         cache_remove(c, s);
-    return c->n < c->max;
+    bool room = !lacks_bytes(c, bytes);
+    c->wanting |= !room;
+    return room && c->n < c->max;
+}
+
+static void forget_some(struct shape_cache *c, unsigned tries, size_t shortest) {
+    for (struct shape *s = c->oldest, *newer; s && tries > 0; tries--, s = newer) {
+        newer = s->newer;
+        if (s->refs == 1 && !s->wrong && s->text_len >= shortest)
+            cache_remove(c, s);
+    }
+}
+
+void shape_cache_shrink(struct shape_cache *c, unsigned n) {
+    forget_some(c, n, 0);
+}
+
+void shape_cache_tidy(struct shape_cache *c) {
+    if (c->n_long)
+        forget_some(c, 4096, MAX_PARSED + 1);
+}
+
+static size_t bytes_of(const struct shape *s) {
+    return sizeof *s + s->cache_key_len + 1 + s->n_types * sizeof *s->types + parsed_bytes(s->parsed) +
+           3 * MEMORY_BLOCK;
 }
 
 // A lookup needs everything that is needed to send it in another form; what is missing becomes the shape's
@@ -123,14 +151,13 @@ static uint32_t cost_of(struct slice text) {
 }
 
 static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slice text, bool dear) {
-    s->cache_key = malloc(cache_key->len);
-    s->text = malloc(text.len + 1);
-    if (!s->cache_key || !s->text)
+    s->cache_key = malloc(cache_key->len + 1);
+    if (!s->cache_key)
         return false;
     memcpy(s->cache_key, cache_key->data, cache_key->len);
+    s->cache_key[cache_key->len] = 0;
     s->cache_key_len = cache_key->len;
-    memcpy(s->text, text.data, text.len);
-    s->text[text.len] = 0;
+    s->text = (char *)s->cache_key + cache_key->len - text.len;
     s->text_len = text.len;
     s->parsed = is_write(text) ? parse_write(s->text, s->text_len)
                                : parse_statement(s->text, dear ? 0 : MAX_PARSED, MAX_DEPTH);
@@ -158,6 +185,8 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
     if (c->rations)
         rations_spend(c->rations, cost < MAX_COST ? cost : text.len * COST_OF_SCAN);
     *why = REASON_MEMORY;
+    if (lacks_bytes(c, c->scratch.len) && !cache_has_room(c, c->scratch.len))
+        return NULL; // before it is parsed
     struct shape *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
@@ -171,8 +200,8 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
     }
     for (unsigned i = 0; i < n_types; i++)
         s->types[i] = get_u32(types + (size_t)i * 4);
-    if (!cache_has_room(c)) {
-        *why = REASON_TOO_MANY_SHAPES;
+    if (!cache_has_room(c, bytes_of(s))) {
+        *why = c->n >= c->max ? REASON_TOO_MANY_SHAPES : REASON_MEMORY;
         shape_free(s);
         return NULL;
     }
@@ -183,6 +212,9 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
     }
     list_push(c, s);
     c->n++;
+    c->n_long += s->text_len > MAX_PARSED;
+    s->memory = &c->memory;
+    account_set(s->memory, &s->weighs, bytes_of(s));
     return s;
 }
 

@@ -4,9 +4,9 @@
 // text without its varying constants (simple protocol) or a text with its declared parameter types (extended
 // protocol).
 //
-// Bounded: when full, the least recently used shape that nothing refers to makes room; when there is none,
-// the caller is told to forward. A shape that is referred to (a prepared statement, a group) stays alive
-// after it left the cache.
+// Bounded in number and in bytes: when full, the least recently used shapes that nothing refers to make room;
+// when there are none, the caller is told to forward. A shape that is referred to (a prepared statement, a
+// group) stays alive after it left the cache.
 #ifndef PGFOLD_BATCHING_SHAPE_H
 #define PGFOLD_BATCHING_SHAPE_H
 
@@ -14,6 +14,7 @@
 #include "batching/guard.h"
 #include "batching/hash.h"
 #include "batching/lexer.h"
+#include "batching/memory.h"
 #include "batching/parse.h"
 #include "batching/ration.h"
 #include "protocol/message.h"
@@ -30,10 +31,12 @@ struct shape {
     UT_hash_handle hh;
     struct shape *newer, *older; // in order of use
     unsigned refs;               // the cache's own is one of them
-    uint8_t *cache_key;          // owned: protocol, text, types
+    struct account *memory;      // that it is counted in, with so many bytes:
+    size_t weighs;
+    uint8_t *cache_key; // owned: protocol, types, text
     size_t cache_key_len;
     enum shape_protocol protocol;
-    char *text; // owned, zero-terminated: constants out (simple), or as sent but for trailing comments
+    char *text; // its tail, zero-terminated: constants out (simple), or as sent but for trailing comments
     size_t text_len;
     unsigned n_types;      // extended: declared parameter types
     uint32_t *types;       // owned
@@ -59,10 +62,12 @@ struct shape {
 struct shape_cache {
     struct shape *table;
     struct shape *newest, *oldest;
-    unsigned n, max;
+    unsigned n, max, n_long; // n_long: long ones, which are writes
     size_t max_text;
     struct rations *rations; // what new texts may cost; NULL: anything
     struct buf scratch;      // the key being looked up
+    struct account memory;
+    bool wanting; // no room could be made for one: what refers to others may be given up
 };
 
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text);
@@ -86,6 +91,12 @@ bool shape_text_changes_definitions(struct slice text);
 
 struct shape *shape_ref(struct shape *s);
 void shape_unref(struct shape *s); // takes NULL
+
+// Forgets those that nothing refers to, of the n that were used longest ago.
+void shape_cache_shrink(struct shape_cache *c, unsigned n);
+// The same of texts too long to be parsed, of which there is nothing to know: they are kept for whoever has
+// prepared them.
+void shape_cache_tidy(struct shape_cache *c);
 
 // What the shape is called in logs: a digest of its text and types.
 uint64_t shape_digest(const struct shape *s);

@@ -32,6 +32,10 @@ struct stamp *stamp_ref(struct stamp *st) {
     return st;
 }
 
+size_t stamp_bytes(const struct stamp *st) {
+    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->expected.cap + 4 * MEMORY_BLOCK : 0;
+}
+
 void stamp_unref(struct stamp *st) {
     if (!st || --st->refs)
         return;

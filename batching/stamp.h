@@ -49,7 +49,8 @@ enum stamp_verdict {
 #define STAMP_COLUMNS 6 // of the answer to the question
 
 struct stamp *stamp_ref(struct stamp *st);
-void stamp_unref(struct stamp *st); // takes NULL
+void stamp_unref(struct stamp *st);         // takes NULL
+size_t stamp_bytes(const struct stamp *st); // of memory; takes NULL
 
 // Appends the question. False: a name cannot be quoted safely, or no memory.
 bool stamp_question(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));

@@ -736,6 +736,14 @@ struct vetting *vetting_create(void) {
     return v;
 }
 
+size_t vetting_bytes(const struct vetting *v) {
+    if (!v)
+        return 0;
+    return sizeof *v + v->row_description.cap + v->stamp.cap + stamp_bytes(v->made) +
+           (v->catalogue.links ? VET_MAX_LINKS * sizeof *v->catalogue.links : 0) +
+           v->catalogue.writers.n * sizeof *v->catalogue.writers.tables + 5 * MEMORY_BLOCK;
+}
+
 void vetting_destroy(struct vetting *v) {
     if (v) {
         vet_result_free(&v->catalogue);

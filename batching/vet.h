@@ -55,8 +55,9 @@ struct vetting {
     struct stamp *made; // of it; a reference, NULL: not yet
 };
 
-struct vetting *vetting_create(void);    // NULL: out of memory
-void vetting_destroy(struct vetting *v); // takes NULL
+struct vetting *vetting_create(void);          // NULL: out of memory
+void vetting_destroy(struct vetting *v);       // takes NULL
+size_t vetting_bytes(const struct vetting *v); // of memory; takes NULL
 
 // Takes one reply to what group_write_vet() has written, ReadyForQuery not among them.
 void vetting_feed(struct vetting *v, const struct frame *f);

@@ -24,6 +24,7 @@
 struct database {
     UT_hash_handle hh;
     unsigned refs;
+    size_t weighs;             // bytes that it is counted with
     uint64_t seq;              // writes noted so far
     uint64_t last[WRITES_LOG]; // tables of the last ones, at seq modulo WRITES_LOG
     struct facts facts;        // by which names a write may run more than it says

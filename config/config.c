@@ -86,6 +86,11 @@ static const struct setting settings[] = {
      "size of the largest startup packet that is accepted"},
     {"pgfold.session_buffer", NUMBER(KIND_SIZE, session_buffer, "256kB", 16 * KILOBYTE, GIGABYTE),
      "bytes that may wait in each direction of one session"},
+    {"pgfold.max_session_memory",
+     NUMBER(KIND_SIZE, max_session_memory, "64MB", 16 * KILOBYTE, LARGEST_MEMORY),
+     "bytes that one session may hold, all in all"},
+    {"pgfold.max_memory", NUMBER(KIND_SIZE, max_memory, "1GB", 256 * KILOBYTE, LARGEST_MEMORY),
+     "bytes that all sessions and what is remembered of statements may hold together"},
     {"pgfold.client_tls", CHOICE(KIND_CHOICE, client_tls, "disable", "disable", "allow", "require"),
      "whether clients may, or must, connect with TLS"},
     {"pgfold.client_tls_cert", TEXT(client_tls_cert, "", 0, false, NULL),
@@ -699,6 +704,36 @@ struct config *config_create(const char *file_text, const char *file_name,
         return NULL;
     }
     return l.config;
+}
+
+// A size that may not be more than a part of a limit on memory.
+struct part {
+    const char *name, *of;
+    size_t value, limit;
+    unsigned share; // one so many-th of the limit
+};
+
+void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg) {
+    size_t session = c->max_session_memory;
+    const struct part parts[] = {
+        {"pgfold.max_session_memory", "pgfold.max_memory", session, c->max_memory, 4},
+        {"lookahead.max_memory", "pgfold.max_memory", c->ahead_memory, c->max_memory, 4},
+        {"lookahead.max_session_memory", "pgfold.max_session_memory", c->ahead_session, session, 4},
+        {"pgfold.session_buffer", "pgfold.max_session_memory", c->session_buffer, session, 8},
+        {"batching.max_answer", "pgfold.max_session_memory", c->max_answer, session, 8},
+        {"batching.max_text", "pgfold.max_session_memory", c->max_text, session, 4},
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const struct part *p = &parts[i];
+        char value[UNITS_TEXT_SIZE], limit[UNITS_TEXT_SIZE], note[256];
+        if (p->value <= p->limit / p->share)
+            continue;
+        snprintf(note, sizeof(note),
+                 "%s = %s counts as 1/%u of %s = %s, which is less; lower it, or raise %s", p->name,
+                 units_write(units_of(KIND_SIZE), p->value, value), p->share, p->of,
+                 units_write(units_of(KIND_SIZE), p->limit, limit), p->of);
+        report(arg, note);
+    }
 }
 
 void config_destroy(struct config *c) {

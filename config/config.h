@@ -35,6 +35,8 @@ struct config {
     uint64_t login_timeout;    // microseconds, as all times here; 0 means no limit
     size_t max_startup_packet; // bytes
     size_t session_buffer;     // bytes that may wait in each direction of one session
+    size_t max_session_memory; // bytes that one session may hold
+    size_t max_memory;         // bytes that all of them may hold, and what is remembered of statements
     enum config_client_tls client_tls;
     char *client_tls_cert, *client_tls_key; // PEM files; "" when not set
     uint64_t drain_timeout;                 // SIGTERM: how long running units may take; 0 means no limit
@@ -82,6 +84,10 @@ struct config *config_create(const char *file_text, const char *file_name,
                              const struct config_override *overrides, size_t n_overrides, char *err,
                              size_t err_size);
 void config_destroy(struct config *c); // takes NULL
+
+// What is allowed but cannot be meant: limits that a lower one makes void. Calls report(arg, sentence) for
+// each.
+void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg);
 
 // Compares two configs for a reload. Calls report(arg, "section.key", old, new, needs_restart) for each
 // difference, values as text that config_create would read back.

@@ -19,10 +19,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "batching/room.h"
 #include "protocol/write.h"
 
-#define KEEP_BUFFER     1024 // an empty buffer of at most this many bytes is kept
-#define LOGIN_READ_SIZE 1024 // what a log-in consists of is small; of what strangers send, little is held
+#define TLS_BYTES       20000 // that OpenSSL keeps for a connection which is idle, about
+#define SMALL_BACKLOG   2048  // bytes: not worth waiting for
+#define KEEP_BUFFER     1024  // an empty buffer of at most this many bytes is kept
+#define KEEP_BUFFER     1024  // an empty buffer of at most this many bytes is kept
+#define LOGIN_READ_SIZE 1024  // what a log-in consists of is small; of what strangers send, little is held
 
 static void side_flush(struct side *s);
 static void on_client(uv_poll_t *poll, int status, int events);
@@ -86,6 +90,10 @@ struct link *link_create(struct proxy *p, int fd) {
     return l;
 }
 
+static void unweigh(struct link *l) {
+    account_set(l->memory, &l->weighs, 0);
+}
+
 static void link_free(struct link *l) {
     buf_free(&l->client.in);
     buf_free(&l->client.out);
@@ -140,6 +148,7 @@ void link_close(struct link *l) {
     l->state = LINK_CLOSED;
     gate_leave(l);
     pace_ends(l, false);
+    unweigh(l);
     proxy_tell_time(l->proxy);
     session_destroy(l->session);
     l->session = NULL;
@@ -280,8 +289,23 @@ static void side_flush(struct side *s) {
         buf_free(&s->out);
 }
 
+// While memory is short, who has more than its share is waited for.
+static bool is_behind(const struct link *l, size_t waiting) {
+    const struct engine *e = l->proxy->engine;
+    size_t session = e->limits.max_session / 8;
+    return waiting > l->settings->config->session_buffer || waiting > session || waiting > room_share(e);
+}
+
 bool link_is_backlogged(const struct link *l, const struct side *s) {
-    return s->out.len > l->settings->config->session_buffer;
+    return s->out.len > SMALL_BACKLOG && is_behind(l, s->out.len);
+}
+
+// It was waited for, and need not be any more: what it kept back goes on.
+static bool has_caught_up(const struct link *l, struct side *s) {
+    if (!s->behind || link_is_backlogged(l, s))
+        return false;
+    s->behind = false;
+    return true;
 }
 
 static void side_put(struct link *l, struct side *s, const uint8_t *bytes, size_t len, bool more) {
@@ -376,9 +400,23 @@ static void side_wait(struct side *s, bool read, bool unsent, bool tells_end, uv
         uv_poll_stop(s->poll);
 }
 
+// Its buffers count against its session, or before there is one against all.
+static void weigh(struct link *l) {
+    struct account *memory = l->session ? &l->session->memory : &l->proxy->engine->memory;
+    if (memory != l->memory)
+        unweigh(l);
+    l->memory = memory;
+    account_set(memory, &l->weighs,
+                sizeof *l + l->client.in.cap + l->client.out.cap + l->server.in.cap + l->server.out.cap +
+                    TLS_BYTES * (unsigned)(!!l->client.stream.ssl + !!l->server.stream.ssl));
+}
+
 void link_update(struct link *l) {
     if (l->state == LINK_CLOSED)
         return;
+    weigh(l);
+    l->client.behind |= link_is_backlogged(l, &l->client);
+    l->server.behind |= link_is_backlogged(l, &l->server);
     if (l->session)
         l->session->backlogged = link_is_backlogged(l, &l->client);
     bool ends = l->client.eof && !l->end_passed && l->server.poll && !l->server.out.len;
@@ -435,11 +473,19 @@ static void feed_leftover(struct link *l, struct side *s, take_function *take) {
         buf_free(&s->in);
 }
 
+// What is read may have to be kept.
+static size_t read_size(const struct link *l) {
+    const struct engine *e = l->proxy->engine;
+    size_t most = e->limits.max_session ? e->limits.max_session / 8 : PROXY_READ_SIZE, share = room_share(e);
+    most = share < most ? share : most;
+    return most < 4096 ? 4096 : most < PROXY_READ_SIZE ? most : PROXY_READ_SIZE;
+}
+
 // One read. Returns its count or STREAM_*.
 static ssize_t read_once(struct link *l, struct side *s, take_function *take) {
     struct proxy *p = l->proxy;
     bool fresh = !s->in.len;
-    size_t room = l->place.taken ? LOGIN_READ_SIZE : PROXY_READ_SIZE;
+    size_t room = l->place.taken ? LOGIN_READ_SIZE : read_size(l);
     if (!fresh && !buf_reserve(&s->in, room))
         return STREAM_ERROR;
     uint8_t *to = fresh ? p->read_buffer : s->in.data + s->in.len;
@@ -538,9 +584,9 @@ static void client_is_ready(struct link *l, int events) {
         return;
     }
     if (events & UV_WRITABLE || l->client.write_wants_read) {
-        bool was_backlogged = link_is_backlogged(l, &l->client);
+        l->client.behind |= link_is_backlogged(l, &l->client);
         side_flush(&l->client);
-        bool drained = was_backlogged && !link_is_backlogged(l, &l->client);
+        bool drained = has_caught_up(l, &l->client);
         if (drained && l->server.poll && l->state != LINK_CLOSED)
             link_feed_server(l);
         if (drained && l->state == LINK_READY)
@@ -585,9 +631,9 @@ static void on_client(uv_poll_t *poll, int status, int events) {
 
 static void server_is_ready(struct link *l, int events) {
     if (events & UV_WRITABLE || l->server.write_wants_read) {
-        bool was_backlogged = link_is_backlogged(l, &l->server);
+        l->server.behind |= link_is_backlogged(l, &l->server);
         side_flush(&l->server);
-        if (was_backlogged && !link_is_backlogged(l, &l->server))
+        if (has_caught_up(l, &l->server))
             link_feed_client(l);
         if (l->state == LINK_CLOSED)
             return;
@@ -627,7 +673,13 @@ void link_flush_dirty(struct proxy *p) {
         l->dirty = false;
         side_flush(&l->client);
         side_flush(&l->server);
-        if (l->resume) {
+        bool caught_up = has_caught_up(l, &l->client);
+        if (caught_up && l->server.poll)
+            link_feed_server(l);
+        caught_up |= has_caught_up(l, &l->server);
+        if (l->state == LINK_CLOSED)
+            continue;
+        if (l->resume || caught_up) {
             l->resume = false;
             link_feed_client(l);
         } else {

@@ -48,6 +48,7 @@ struct side {
     bool eof;                                // nothing more comes: all that the peer said has been read
     bool broken;                             // nothing that is written arrives: what is put here is dropped
     bool hung_up;                            // it has closed, behind what has not been read yet
+    bool behind;                             // it was not written to for what waits for it
     uint64_t sent;                           // bytes
     bool read_wants_write, write_wants_read; // TLS
     int events;                              // what poll waits for
@@ -63,6 +64,8 @@ struct link {
     uint64_t id;
     enum link_state state;
     struct side client, server;
+    struct account *memory; // that its buffers are counted in, with so many bytes:
+    size_t weighs;
     struct session *session;
     struct login *login; // until READY
     struct connector *connector;

@@ -155,6 +155,8 @@ static struct engine_limits engine_limits_of(const struct settings *s) {
         .ahead_keys = (unsigned)c->ahead_keys,
         .ahead_session = c->ahead_session,
         .ahead_memory = c->ahead_memory,
+        .max_session = c->max_session_memory,
+        .max_memory = c->max_memory,
         .ahead_off = s->ahead_off,
         .n_ahead_off = s->n_ahead_off,
     };
@@ -215,6 +217,7 @@ static void on_tick(uv_timer_t *timer) {
     cancel_tick(p, now);
     gate_tick(p);
     pace_tick(p);
+    trim_tick(p);
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
         link_expire(l, now);
@@ -257,6 +260,19 @@ static void log_lookahead(const struct proxy *p, const struct engine_counters *c
               (unsigned long long)c->ahead_stale);
 }
 
+// In bytes, as batching/memory.h counts them.
+static void log_memory(const struct proxy *p) {
+    const struct engine *e = p->engine;
+    size_t caches = e->shapes.memory.used + e->groups.memory.used + e->identities.memory.used;
+    log_event(
+        &p->log, LOG_LEVEL_INFO, 0,
+        "memory: %zu bytes of at most %zu, peak %zu; statements %zu, groups %zu, identities %zu, sessions "
+        "%zu; held back %llu times, forwarded for it %llu, miscounted %llu",
+        e->memory.used, e->memory.limit, e->memory.peak, e->shapes.memory.used, e->groups.memory.used,
+        e->identities.memory.used, e->memory.used - caches, (unsigned long long)e->counters.held_back,
+        (unsigned long long)e->counters.forwarded[REASON_MEMORY], (unsigned long long)e->counters.miscounted);
+}
+
 static void log_counters(struct proxy *p) {
     const struct engine_counters *c = &p->engine->counters;
     log_event(
@@ -272,6 +288,7 @@ static void log_counters(struct proxy *p) {
         (unsigned long long)c->proofs, (unsigned long long)c->lazy, (unsigned long long)c->checked,
         (unsigned long long)c->differences, (unsigned long long)c->check_changed);
     log_lookahead(p, c);
+    log_memory(p);
     for (int r = 0; r < REASON_COUNT; r++)
         if (c->forwarded[r])
             log_event(&p->log, LOG_LEVEL_INFO, 0, "forwarded %llu: %s (%s)",
@@ -319,6 +336,16 @@ static void on_terminate(uv_signal_t *signal, int number) {
     listeners_close(p);
 }
 
+static void print_note(void *arg, const char *note) {
+    (void)arg;
+    printf("note: %s\n", note);
+}
+
+static void log_note(void *arg, const char *note) {
+    const struct proxy *p = arg;
+    log_event(&p->log, LOG_LEVEL_WARNING, 0, "%s", note);
+}
+
 static void report_change(void *arg, const char *key, const char *old_value, const char *new_value,
                           bool needs_restart) {
     const struct proxy *p = arg;
@@ -340,6 +367,7 @@ static void on_reload(uv_signal_t *signal, int number) {
     }
     log_event(&p->log, LOG_LEVEL_INFO, 0, "configuration reloaded");
     config_diff(p->settings->config, s->config, report_change, p);
+    config_notes(s->config, log_note, p);
     struct engine_limits limits = engine_limits_of(s);
     engine_set_limits(p->engine, &limits); // before the old settings go: it points into them
     settings_unref(p->settings);
@@ -438,6 +466,7 @@ static int run(struct application *a) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
     signal(SIGPIPE, SIG_IGN);
+    trim_start();
     p->log.writer = log_writer_create();
     raise_descriptor_limit(p);
     uv_loop_init(&a->loop);
@@ -452,6 +481,7 @@ static int run(struct application *a) {
     } else {
         log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
                   p->settings->config->listen, mode_names[p->settings->config->mode]);
+        config_notes(p->settings->config, log_note, p);
         uv_run(&a->loop, UV_RUN_DEFAULT);
     }
     proxy_finish(a);
@@ -471,6 +501,7 @@ static int start(struct application *a) {
     a->proxy.log = (struct log){.level = c->log_level, .json = c->log_json};
     if (a->cmdline.action == CMDLINE_CHECK_CONFIG) {
         printf("configuration is valid\n");
+        config_notes(c, print_note, NULL);
         settings_unref(a->proxy.settings);
         return 0;
     }

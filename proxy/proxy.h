@@ -13,6 +13,7 @@
 #include "proxy/log.h"
 #include "proxy/pace.h"
 #include "proxy/target.h"
+#include "proxy/trim.h"
 
 struct link;
 struct cancel;
@@ -53,6 +54,7 @@ struct proxy {
     int spare_fd; // given up to tell one client that there are no descriptors left
     uint64_t next_link;
     uint64_t accepted, refused;
+    struct trim trim;
     uv_timer_t tick;   // once a second: time-outs
     uv_prepare_t turn; // before the loop waits: batches go out, buffers are sent
     uv_poll_t alarm;   // a timerfd: windows and time-outs of batches, with microseconds

@@ -22,6 +22,9 @@ static struct world_options options_of(uint64_t seed) {
     bool checks_all = (r >> 36) % 8 == 0, verify = (r >> 36) % 8 == 1;
     uint64_t q = (seed + 1) * 0x9e3779b97f4a7c15u; // what lookahead adds
     q ^= q >> 31;
+    uint64_t m = (seed + 2) * 0xd1342543de82ef95u; // limits on memory; 0: none
+    static const size_t sessions[] = {0, 1u << 26, 1u << 16, 1u << 14},
+                        all[] = {0, 1u << 30, 1u << 20, 1u << 18};
     static const unsigned gaps[] = {500, 5000, 100000}, ages[] = {1000, 10000, 1000000};
     bool cancels = (r & 2) && (r >> 32) % 3, locks = cancels && (r >> 42) & 1;
     bool hangs = (q >> 28) % 4 == 0 && !cancels && !(r & 4); // on and on, but for patience
@@ -73,10 +76,12 @@ static struct world_options options_of(uint64_t seed) {
         .ahead_keys = (q >> 20) & 1 ? 500 : 4,
         .ahead_session = (q >> 21) & 3 ? 1u << 22 : 1u << 14,
         .ahead_memory = (q >> 23) & 3 ? 1u << 26 : 1u << 15,
+        .max_session = sessions[(m >> 33) % 4],
+        .max_memory = all[(m >> 43) % 4],
     };
 }
 
-static unsigned long units, folded, checked, differences, held, frozen;
+static unsigned long units, folded, checked, differences, held, frozen, held_back;
 
 static bool run(uint64_t seed, unsigned steps) {
     struct world *w = calloc(1, sizeof *w);
@@ -88,6 +93,7 @@ static bool run(uint64_t seed, unsigned steps) {
     differences += w->differences;
     held += w->held;
     frozen += w->frozen;
+    held_back += w->held_back;
     if (!good)
         printf("SIM_SEED=%lu SIM_STEPS=%u: step %lu%s: %s\n", (unsigned long)seed, steps, w->steps,
                w->options.failing_malloc ? ", malloc fails" : "", w->failure);
@@ -104,8 +110,9 @@ int main(void) {
         failed += !good;
         fflush(stdout);
     }
-    printf("%lu units, %lu of them from batches; %lu checked, %lu differences found\n%lu answers were loaded "
-           "ahead, %lu of them for one snapshot\nsim: passed=%lu failed=%lu\n",
-           units, folded, checked, differences, held, frozen, passed, failed);
-    return failed || (runs >= 100 && (!differences || !held || !frozen)) ? 1 : 0;
+    printf(
+        "%lu units, %lu of them from batches; %lu checked, %lu differences found\n%lu answers were loaded "
+        "ahead, %lu of them for one snapshot; held back for memory %lu times\nsim: passed=%lu failed=%lu\n",
+        units, folded, checked, differences, held, frozen, held_back, passed, failed);
+    return failed || (runs >= 100 && (!differences || !held || !frozen || !held_back)) ? 1 : 0;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/room.h"
+
 static unsigned dice(struct world *w, unsigned n) {
     w->random = w->random * 6364136223846793005u + 1442695040888963407u;
     return (unsigned)(w->random >> 33) % n;
@@ -432,6 +434,10 @@ static void step_turn(struct world *w) {
         }
         enter(w);
         engine_turn(w->engine, w->now);
+        if (w->steps % 97 == 0) {
+            room_age(w->engine);
+            room_rest(w->engine);
+        }
         leave();
         for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
             again |= w->connections[i].used && w->connections[i].resume;
@@ -519,6 +525,31 @@ static void check_ahead(struct world *w) {
                (unsigned long)n->ahead_stale, loaded);
 }
 
+// What all hold is what each holds; and no account passes its ceiling by more than what one unit adds to it.
+#define ONE_UNIT 100000
+static void check_memory(struct world *w) {
+    const struct engine *e = w->engine;
+    size_t sum = e->shapes.memory.used + e->groups.memory.used + e->identities.memory.used;
+    for (const struct database *d = e->databases; d; d = d->hh.next)
+        sum += d->weighs;
+    for (const struct session *s = e->sessions; s; s = s->next) {
+        sum += s->memory.used;
+        if (s->memory.used < s->queue.used + s->names.used || s->names.claimed > (size_t)1 << 40)
+            broken(w, "a session's accounts do not fit: %zu, %zu, %zu", s->memory.used, s->queue.used,
+                   s->names.used);
+        if (s->memory.limit && s->memory.used > s->memory.limit + ONE_UNIT)
+            broken(w, "a session holds %zu bytes and may %zu", s->memory.used, s->memory.limit);
+    }
+    if (sum != e->memory.used)
+        broken(w, "%zu bytes are in accounts and %zu in that of all", sum, e->memory.used);
+    if (e->shapes.memory.limit && e->shapes.memory.used > e->shapes.memory.limit + ONE_UNIT)
+        broken(w, "shapes hold %zu bytes and may %zu", e->shapes.memory.used, e->shapes.memory.limit);
+    if (e->groups.memory.limit && e->groups.memory.used > e->groups.memory.limit + ONE_UNIT)
+        broken(w, "groups hold %zu bytes and may %zu", e->groups.memory.used, e->groups.memory.limit);
+    if (e->counters.miscounted)
+        broken(w, "a session has ended with bytes in its accounts");
+}
+
 static void check_group(struct world *w, const struct group *g) {
     unsigned n = 0;
     for (const struct lookup *l = g->first; l; l = l->next_waiting, n++) {
@@ -570,6 +601,7 @@ static void check_session(struct world *w, const struct session *s) {
 static void check(struct world *w) {
     const struct engine *e = w->engine;
     check_ahead(w);
+    check_memory(w);
     for (const struct group *g = e->groups.newest; g; g = g->older)
         check_group(w, g);
     for (const struct session *s = e->sessions; s; s = s->next)
@@ -653,6 +685,8 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .ahead_keys = o->ahead_keys,
                                    .ahead_session = o->ahead_session,
                                    .ahead_memory = o->ahead_memory,
+                                   .max_session = o->max_session,
+                                   .max_memory = o->max_memory,
                                    .ahead_off = off,
                                    .n_ahead_off = o->books_off};
     w->db.now = w->now;
@@ -713,6 +747,10 @@ static void world_end(struct world *w) {
     check_ahead(w);
     if (w->engine->aheads.newest || w->engine->aheads.bytes)
         broken(w, "something is kept for a session that is gone");
+    w->held_back = (unsigned long)w->engine->counters.held_back;
+    engine_forget(w->engine);
+    if (w->engine->memory.used || w->engine->counters.miscounted)
+        broken(w, "%zu bytes are counted when nothing is left", w->engine->memory.used);
     engine_destroy(w->engine);
 }
 

@@ -35,6 +35,7 @@ struct world_options {
     bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, focused, bursty,
         calm, moody, transactional, never_slower, verify, wrong, locks, loops, quiet, pooled, outsiders,
         linked, all_write, books_off, hangs;
+    size_t max_session, max_memory;
     unsigned window, timeout, patience, max_keys, max_in_flight, max_waiting, max_answer, max_groups,
         max_shapes, parse_budget, check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
     enum lookahead_mode lookahead;
@@ -47,7 +48,7 @@ struct world {
     struct connection connections[WORLD_MAX_CONNECTIONS];
     uint64_t random, seed, now;
     unsigned next_id;
-    unsigned long units, folded, steps, checked, differences, held, frozen; // for the report
+    unsigned long units, folded, steps, checked, differences, held, frozen, held_back; // for the report
     bool draining; // clients finish what they have begun
     char failure[640];
 };

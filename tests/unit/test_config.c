@@ -143,7 +143,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 36);
+    cr_assert_eq(i, 39);
     config_destroy(defaults);
 }
 
@@ -798,4 +798,37 @@ Test(config, the_nth_allocation_fails) {
     }
     // The struct, four texts' defaults, two from the file, a table, an override; success.
     cr_assert_eq(n, 1 + 4 + 2 + 1 + 1 + 1);
+}
+
+// ---- notes
+
+static void collect_note(void *arg, const char *note) {
+    char *all = arg;
+    strcat(all, note);
+    strcat(all, "\n");
+}
+
+static const char *notes_of(const char *text) {
+    static char all[4096];
+    char err[1024];
+    struct config *c = config_create(text, "f.ini", NULL, 0, err, sizeof err);
+    cr_assert(c, "%s", err);
+    all[0] = 0;
+    config_notes(c, collect_note, all);
+    config_destroy(c);
+    return all;
+}
+
+Test(config, limits_that_others_make_void_are_told) {
+    cr_assert_str_empty(notes_of(""));
+    cr_assert_str_eq(
+        notes_of("[pgfold]\nmax_memory = 256MB\n"),
+        "lookahead.max_memory = 256MB counts as 1/4 of pgfold.max_memory = 256MB, which is less; "
+        "lower it, or raise pgfold.max_memory\n");
+    cr_assert_str_eq(notes_of("[batching]\nmax_answer = 16MB\n"),
+                     "batching.max_answer = 16MB counts as 1/8 of pgfold.max_session_memory = 64MB, which is "
+                     "less; lower it, or raise pgfold.max_session_memory\n");
+    cr_assert_str_empty(notes_of("[batching]\nmax_answer = 16MB\n[pgfold]\nmax_session_memory = 128MB\n"));
+    cr_assert(
+        strstr(notes_of("[pgfold]\nmax_session_memory = 64kB\nmax_memory = 1MB\n"), "batching.max_text"));
 }
