@@ -31,6 +31,7 @@ struct login {
     bool replication;
     bool tls_direct;
     bool asked_tls, asked_gss; // each may be asked for once
+    const char *ahead_of;      // the request for encryption that came in one piece with what is looked at
     bool hot_standby, read_only, role_known;
     char client_encoding[32], conforming_strings[8];
     bool *skip; // hosts whose role was wrong
@@ -124,6 +125,7 @@ static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
         return len;
     }
     link_to_client(l, (const uint8_t *)(accept ? "S" : "N"), 1, false);
+    l->login->asked_gss |= accept; // inside TLS it is no request any more
     if (accept)
         start_client_tls(l);
     return taken;
@@ -182,17 +184,6 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
 
 // ---- start-up packets
 
-static bool is_replication(const struct startup *s) {
-    struct slice v;
-    if (!startup_param(s, "replication", &v))
-        return false;
-    static const char *const no[] = {"false", "off", "no", "0", "f", "n"};
-    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-        if (slice_is(v, no[i], strlen(no[i])))
-            return false;
-    return true;
-}
-
 static void begin_session(struct link *l, const struct frame *f, const uint8_t *bytes) {
     const struct config *c = l->settings->config;
     struct proxy *p = l->proxy;
@@ -211,7 +202,7 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
     if (frame_startup(l->login->packet.data, l->login->packet.len, f->size, &own) != FRAME_OK)
         return link_refuse(l, "53200", "out of memory", NULL);
     l->login->startup = startup_read(&own);
-    l->login->replication = is_replication(&l->login->startup);
+    l->login->replication = startup_is_replication(&l->login->startup);
     connect_server(l, 0);
 }
 
@@ -235,6 +226,55 @@ static void refuse_packet(struct link *l, const struct startup *s) {
     }
 }
 
+// What came in one piece with a request for encryption was sent before its answer was known. A second request
+// is answered like one that comes later; a start-up packet is refused as PostgreSQL refuses it.
+static void refuse_unencrypted(struct link *l) {
+    char text[128];
+    snprintf(text, sizeof text, "received unencrypted data after %s request", l->login->ahead_of);
+    link_refuse(l, "08P01", text,
+                "This could be either a client-software bug or evidence of an attempted man-in-the-middle "
+                "attack.");
+}
+
+// Encryption may be asked for in either way, once each.
+static struct startup read_request(struct link *l, const struct frame *f) {
+    struct startup s = startup_read(f);
+    if (s.kind != STARTUP_SSL && s.kind != STARTUP_GSS)
+        return s;
+    bool *asked = s.kind == STARTUP_SSL ? &l->login->asked_tls : &l->login->asked_gss;
+    if (*asked)
+        return (struct startup){.kind = STARTUP_BAD, .version = get_u32(f->body)};
+    *asked = true;
+    return s;
+}
+
+static size_t take_packet(struct link *l, const struct frame *f, const uint8_t *bytes, size_t len) {
+    struct startup s = read_request(l, f);
+    bool asks = s.kind == STARTUP_SSL || s.kind == STARTUP_GSS;
+    if (l->login->ahead_of && !asks) {
+        refuse_unencrypted(l);
+        return len;
+    }
+    l->login->ahead_of = !asks || f->size == len ? NULL : s.kind == STARTUP_SSL ? "SSL" : "GSSAPI encryption";
+    switch (s.kind) {
+    case STARTUP_SSL:
+        return answer_ssl_request(l, f->size, len);
+    case STARTUP_GSS:
+        link_to_client(l, (const uint8_t *)"N", 1, false);
+        break;
+    case STARTUP_CANCEL:
+        cancel_from_client(l, s.pid, s.secret);
+        break;
+    case STARTUP_SESSION:
+        begin_session(l, f, bytes);
+        break;
+    case STARTUP_BAD:
+        refuse_packet(l, &s);
+        break;
+    }
+    return f->size;
+}
+
 static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t len) {
     struct frame f;
     if (!l->login) {
@@ -245,34 +285,12 @@ static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t l
     case FRAME_INCOMPLETE:
         return 0;
     case FRAME_MALFORMED:
-        close_on_packet(l, "invalid length of startup packet");
+        l->login->ahead_of ? refuse_unencrypted(l) : close_on_packet(l, "invalid length of startup packet");
         return len;
     case FRAME_OK:
         break;
     }
-    struct startup s = startup_read(&f);
-    bool *asked = s.kind == STARTUP_SSL ? &l->login->asked_tls : &l->login->asked_gss;
-    if ((s.kind == STARTUP_SSL || s.kind == STARTUP_GSS) && *asked)
-        s = (struct startup){.kind = STARTUP_BAD, .version = get_u32(f.body)};
-    else if (s.kind == STARTUP_SSL || s.kind == STARTUP_GSS)
-        *asked = true;
-    switch (s.kind) {
-    case STARTUP_SSL:
-        return answer_ssl_request(l, f.size, len);
-    case STARTUP_GSS:
-        link_to_client(l, (const uint8_t *)"N", 1, false);
-        break;
-    case STARTUP_CANCEL:
-        cancel_from_client(l, s.pid, s.secret);
-        break;
-    case STARTUP_SESSION:
-        begin_session(l, &f, bytes);
-        break;
-    case STARTUP_BAD:
-        refuse_packet(l, &s);
-        break;
-    }
-    return f.size;
+    return take_packet(l, &f, bytes, len);
 }
 
 // ---- the log-in, client's side
@@ -325,11 +343,10 @@ static size_t login_client_message(struct link *l, const uint8_t *bytes, size_t 
 }
 
 size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len) {
-    if (l->state == LINK_START)
-        return startup_from_client(l, bytes, len);
     size_t at = 0;
-    while (at < len && l->state == LINK_LOGIN) {
-        size_t taken = login_client_message(l, bytes + at, len - at);
+    while (at < len && (l->state == LINK_START || l->state == LINK_LOGIN)) {
+        size_t taken = l->state == LINK_START ? startup_from_client(l, bytes + at, len - at)
+                                              : login_client_message(l, bytes + at, len - at);
         if (!taken)
             break;
         at += taken;
