@@ -86,7 +86,8 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
     (void)address;
     c->connector = NULL;
     if (!stream) {
-        log_event(&c->proxy->log, LOG_LEVEL_WARNING, 0, "could not send a cancel request: %s", message);
+        log_limited(&c->proxy->log, NULL, LOG_LEVEL_WARNING, 0, "could not send a cancel request: %s",
+                    message);
         return cancel_end(c);
     }
     c->stream = *stream;

@@ -210,7 +210,7 @@ static void say_farewell(struct link *l, const char *sqlstate, const char *messa
 }
 
 void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint) {
-    log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "client refused: %s", message);
+    log_limited(&l->proxy->log, message, LOG_LEVEL_WARNING, l->id, "client refused: %s", message);
     l->proxy->refused++;
     say_farewell(l, sqlstate, message, hint);
 }

@@ -47,7 +47,7 @@ static void refuse_for_descriptors(struct listener *ls) {
     }
     p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     p->refused++;
-    log_event(&p->log, LOG_LEVEL_ERROR, 0, "no file descriptors left: raise the limit on open files");
+    log_limited(&p->log, NULL, LOG_LEVEL_ERROR, 0, "no file descriptors left: raise the limit on open files");
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {

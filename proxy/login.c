@@ -86,7 +86,8 @@ void login_client_tls(struct link *l) {
         char why[256] = "the client negotiated TLS directly without ALPN \"postgresql\"";
         if (r == STREAM_ERROR)
             stream_error(&l->client.stream, why, sizeof why);
-        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "TLS handshake with the client failed: %s", why);
+        log_limited(&l->proxy->log, NULL, LOG_LEVEL_WARNING, l->id,
+                    "TLS handshake with the client failed: %s", why);
         link_close(l);
         return;
     }
@@ -103,8 +104,8 @@ bool login_direct_tls(struct link *l) {
     if (recv(l->client.stream.fd, &first, 1, MSG_PEEK) != 1 || first != 22)
         return false;
     if (!l->settings->client_tls) {
-        log_event(
-            &l->proxy->log, LOG_LEVEL_WARNING, l->id,
+        log_limited(
+            &l->proxy->log, NULL, LOG_LEVEL_WARNING, l->id,
             "client negotiates TLS directly, but client_tls is disable: set client_tls, client_tls_cert "
             "and client_tls_key");
         link_close(l);
@@ -120,7 +121,8 @@ static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
     // Bytes behind the request were sent before encryption: somebody on the way may have put them there
     // (CVE-2021-23214).
     if (accept && taken < len) {
-        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "received unencrypted data after SSL request");
+        log_limited(&l->proxy->log, NULL, LOG_LEVEL_WARNING, l->id,
+                    "received unencrypted data after SSL request");
         link_close(l);
         return len;
     }
@@ -209,7 +211,7 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
 // "ereport(FATAL) stuff is sent to the client, so only use it if that's what you want": what cannot be a
 // packet of PostgreSQL's is logged and closed on without a word (ProcessStartupPacket).
 static void close_on_packet(struct link *l, const char *why) {
-    log_event(&l->proxy->log, LOG_LEVEL_INFO, l->id, "client closed on: %s", why);
+    log_limited(&l->proxy->log, NULL, LOG_LEVEL_INFO, l->id, "client closed on: %s", why);
     link_close(l);
 }
 
