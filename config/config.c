@@ -82,7 +82,7 @@ static const struct setting settings[] = {
     {"pgfold.max_clients", NUMBER(KIND_INT, max_clients, "10000", 1, 1000000),
      "client connections that are served at once"},
     {"pgfold.max_cancels", NUMBER(KIND_INT, max_cancels, "1000", 1, 100000),
-     "cancel requests that are under way at once"},
+     "clients' cancel requests that are under way at once"},
     {"pgfold.login_timeout", NUMBER(KIND_TIME, login_timeout, "60s", 0, DAY),
      "how long a client may take to log in; 0: no limit"},
     {"pgfold.max_startup_packet", NUMBER(KIND_SIZE, max_startup_packet, "10000B", 1000, MEGABYTE),

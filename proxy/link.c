@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "protocol/write.h"
+#include "proxy/cancel_key.h"
 
 #define KEEP_BUFFER 1024 // an empty buffer of at most this many bytes is kept
 
@@ -139,12 +140,8 @@ void link_close(struct link *l) {
     proxy_tell_time(l->proxy);
     session_destroy(l->session);
     l->session = NULL;
-    if (l->key) {
-        HASH_DEL(l->proxy->by_key, l);
-        free(l->key);
-        l->key = NULL;
-    }
     cancel_forget_link(l);
+    cancel_key_remove(l);
     if (l->connector)
         connector_cancel(l->connector);
     login_free(l);

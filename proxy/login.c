@@ -17,6 +17,7 @@
 #include "protocol/frame.h"
 #include "protocol/startup.h"
 #include "protocol/write.h"
+#include "proxy/cancel_key.h"
 #include "proxy/link.h"
 
 #define MAX_LOGIN_MESSAGE 65536
@@ -376,22 +377,6 @@ static void note_status(struct login *login, const struct frame *f) {
         login->read_only = strcmp(value, "on") == 0;
 }
 
-// The key by which a cancel request names this connection.
-static void note_key(struct link *l, const struct frame *f) {
-    if (l->key || f->body_len < 8 || f->body_len > 4 + 256)
-        return;
-    l->key = malloc(f->body_len);
-    if (!l->key)
-        return;
-    memcpy(l->key, f->body, f->body_len);
-    l->key_len = f->body_len;
-    HASH_ADD_KEYPTR(hh, l->proxy->by_key, l->key, l->key_len, l);
-    if (!l->hh.tbl) {
-        free(l->key);
-        l->key = NULL;
-    }
-}
-
 static bool role_fits(const struct link *l) {
     const struct login *g = l->login;
     bool writes = !g->hot_standby && !g->read_only;
@@ -412,11 +397,7 @@ static bool role_fits(const struct link *l) {
 }
 
 static void forget_server(struct link *l) {
-    if (l->key) {
-        HASH_DEL(l->proxy->by_key, l);
-        free(l->key);
-        l->key = NULL;
-    }
+    cancel_key_remove(l);
     link_close_server(l);
     buf_reset(&l->login->held);
     l->login->authenticated = false;
@@ -490,7 +471,7 @@ static bool login_server_message(struct link *l, const struct frame *f, const ui
         note_status(l->login, f);
         break;
     case B_BACKEND_KEY_DATA:
-        note_key(l, f);
+        cancel_key_add(l, f->body, f->body_len);
         break;
     case B_ERROR:
     case B_NOTICE:

@@ -275,6 +275,9 @@ static void log_own(const struct proxy *p) {
     log_event(&p->log, LOG_LEVEL_INFO, 0, "log lines lost %llu, not repeated %llu",
               (unsigned long long)log_writer_lost(p->log.writer),
               (unsigned long long)(p->log.limit ? p->log.limit->total : 0));
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "cancel requests relayed %llu, joined %llu, with a wrong key %llu",
+              (unsigned long long)p->cancel.relayed, (unsigned long long)p->cancel.joined,
+              (unsigned long long)p->cancel.guesses.total);
 }
 
 static void log_counters(struct proxy *p) {
@@ -323,7 +326,7 @@ static void stop_if_drained(struct proxy *p) {
             link_close(l);
     }
     link_bury(p);
-    if (late || (!busy && !p->n_cancels))
+    if (late || (!busy && !p->cancel.n))
         stop(p, "stopped");
 }
 
@@ -420,6 +423,7 @@ static bool proxy_init(struct application *a) {
     uv_timer_init(&a->loop, &p->tick);
     p->tick.data = p;
     uv_timer_start(&p->tick, on_tick, 1000, 1000);
+    cancel_init(p);
     uv_prepare_init(&a->loop, &p->turn);
     p->turn.data = p;
     uv_prepare_start(&p->turn, on_turn);
