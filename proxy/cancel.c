@@ -54,6 +54,7 @@ static struct cancel *cancel_new(struct link *target) {
     c->proxy = target->proxy;
     c->target = target;
     c->request = buf_make(1024);
+    c->request.secret = true;
     c->started = proxy_now();
     c->proxy->cancel.n++;
     return c;

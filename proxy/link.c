@@ -44,6 +44,13 @@ void link_adopt_limits(struct link *l, const struct config *c) {
     side_limits(&l->server, c);
 }
 
+// Until the log-in is over, what passes may be a password.
+static void side_is_secret(struct side *s, bool secret) {
+    s->in.secret = s->out.secret = secret;
+    if (!secret)
+        stream_end_wiping(&s->stream);
+}
+
 static bool side_open(struct link *l, struct side *s) {
     s->poll = malloc(sizeof *s->poll);
     if (s->poll && uv_poll_init(l->proxy->loop, s->poll, s->stream.fd) == 0) {
@@ -68,6 +75,8 @@ struct link *link_create(struct proxy *p, int fd) {
     l->started = proxy_now();
     l->client.stream.fd = l->server.stream.fd = -1;
     link_adopt_limits(l, l->settings->config);
+    side_is_secret(&l->client, true);
+    side_is_secret(&l->server, true);
     stream_init_plain(&l->client.stream, fd);
     if (!side_open(l, &l->client)) {
         stream_close(&l->client.stream);
@@ -170,6 +179,10 @@ void link_close_server(struct link *l) {
 
 void link_set_state(struct link *l, enum link_state state) {
     l->state = state;
+    if (state != LINK_READY)
+        return;
+    side_is_secret(&l->client, false);
+    side_is_secret(&l->server, false);
 }
 
 // The server is not kept waiting for a client that reads slowly.
@@ -432,13 +445,13 @@ static ssize_t read_once(struct link *l, struct side *s, take_function *take) {
         feed_leftover(l, s, take);
         return n;
     }
+    bool secret = s->in.secret;
     size_t taken = take(l, to, (size_t)n);
-    if (l->state != LINK_CLOSED && taken < (size_t)n) {
+    if (l->state != LINK_CLOSED && taken < (size_t)n)
         buf_put(&s->in, to + taken, (size_t)n - taken);
-        if (s->in.failed)
-            return STREAM_ERROR;
-    }
-    return n;
+    if (secret)
+        explicit_bzero(to, (size_t)n);
+    return s->in.failed ? STREAM_ERROR : n;
 }
 
 static void note_partial(struct link *l) {

@@ -44,6 +44,7 @@ void login_start(struct link *l) {
         return; // noticed at the first packet
     l->login->packet = buf_make(l->settings->config->max_startup_packet);
     l->login->held = buf_make((size_t)1 << 20);
+    l->login->packet.secret = l->login->held.secret = true;
 }
 
 void login_free(struct link *l) {
