@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 """What a log-in says does not stay in memory, and a crash would not leave it in a file."""
+import os
 import resource
 import secrets
 import signal
@@ -104,3 +105,4 @@ def test_core_dumps(start_pgfold):
     p.signal(signal.SIGHUP)
     servers.wait_for(lambda: limit(p) == (0, hard), "the reload")
     assert limit(start_pgfold()) == (0, hard)
+    assert (os.geteuid() == 0) == ("WARNING: pgfold runs as root" in p.log())
