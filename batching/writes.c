@@ -16,6 +16,8 @@ uint64_t write_table(struct slice name) {
 
 // ---- databases
 
+#define DATABASE_BYTES 63 // PostgreSQL cuts the names of a start-up packet to so many
+
 // "If the database name is not specified, it defaults to the user name", also when it is empty.
 static struct slice database_name(struct slice params) {
     struct slice user = {0}, database = {0};
@@ -33,7 +35,9 @@ static struct slice database_name(struct slice params) {
             database = (struct slice){value, (size_t)(value_end - value)};
         at = value_end + 1;
     }
-    return database.len ? database : user;
+    struct slice name = database.len ? database : user;
+    name.len = name.len < DATABASE_BYTES ? name.len : DATABASE_BYTES;
+    return name;
 }
 
 struct database *database_for(struct database **table, struct slice startup_params) {

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/nearest.h"
 #include "config/table.h"
@@ -59,6 +60,8 @@ struct setting {
 #define CHOICE(kind, field, initial, ...)                                                                    \
     kind, offsetof(struct config, field), initial, 0, 0, false, {__VA_ARGS__}, NULL
 
+#define TLS_VERSIONS "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"
+
 #define LARGEST_MEMORY (SIZE_MAX > UINT32_MAX ? 64 * GIGABYTE : GIGABYTE)
 
 static const struct setting settings[] = {
@@ -74,12 +77,14 @@ static const struct setting settings[] = {
     {"pgfold.log_level", CHOICE(KIND_CHOICE, log_level, "info", "error", "warning", "info", "debug"),
      "the least important events that are logged"},
     {"pgfold.log_format", CHOICE(KIND_SWITCH, log_json, "text", "text", "json"), "how a log line is written"},
+    {"pgfold.log_repeats", NUMBER(KIND_INT, log_repeats, "10", 0, 1000000),
+     "lines of one kind that clients can cause within 10 s; 0: all"},
     {"pgfold.max_clients", NUMBER(KIND_INT, max_clients, "10000", 1, 1000000),
      "client connections that are served at once"},
     {"pgfold.max_logins", NUMBER(KIND_INT, max_logins, "1000", 1, 100000),
      "connections that are not logged in yet"},
     {"pgfold.max_cancels", NUMBER(KIND_INT, max_cancels, "1000", 1, 100000),
-     "cancel requests that are under way at once"},
+     "clients' cancel requests that are under way at once"},
     {"pgfold.login_timeout", NUMBER(KIND_TIME, login_timeout, "60s", 0, DAY),
      "how long a client may take to log in; 0: no limit"},
     {"pgfold.max_startup_packet", NUMBER(KIND_SIZE, max_startup_packet, "10000B", 1000, MEGABYTE),
@@ -97,8 +102,16 @@ static const struct setting settings[] = {
      "PEM file of the certificate shown to clients"},
     {"pgfold.client_tls_key", TEXT(client_tls_key, "", 0, false, NULL),
      "PEM file of that certificate's private key"},
+    {"pgfold.client_tls_min_version", CHOICE(KIND_CHOICE, client_tls_min_version, "TLSv1.2", TLS_VERSIONS),
+     "the oldest version of TLS that clients may speak"},
+    {"pgfold.client_tls_ciphers",
+     TEXT(client_tls_ciphers, "ECDHE+AESGCM:ECDHE+CHACHA20", 1, false,
+          "write a list as \"openssl ciphers\" takes it, for example ECDHE+AESGCM"),
+     "ciphers of TLS 1.2 and below, as OpenSSL writes them"},
     {"pgfold.drain_timeout", NUMBER(KIND_TIME, drain_timeout, "60s", 0, DAY),
      "how long running statements may take at shutdown; 0: no limit"},
+    {"pgfold.core_dumps", CHOICE(KIND_SWITCH, core_dumps, "off", "off", "on"),
+     "whether a crash may leave a core file, which has clients' data in it"},
     {"pgfold.unix_socket_permissions", AT_START(KIND_MODE, unix_socket_permissions, "0777", 0, 0777),
      "who may connect to a Unix socket, as chmod takes it"},
     {"batching.window", NUMBER(KIND_TIME, window, "0", 0, SECOND),
@@ -150,6 +163,7 @@ static_assert(sizeof(enum config_mode) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_log_level) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_lookahead) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_client_tls) == sizeof(unsigned), "read as unsigned");
+static_assert(sizeof(enum config_tls_version) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(size_t) <= sizeof(uint64_t), "sizes are read as uint64_t");
 
 // Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
@@ -348,10 +362,20 @@ static bool fail_for_word(struct loader *l, const struct setting *s, const char 
     return fail(l, place, "%s: \"%.64s\" is not one of its values; write one of %s", s->name, text, words);
 }
 
+// A version of TLS may be written in any case, as in PostgreSQL, and without its letters, as in PgBouncer.
+static bool is_word(const char *word, const char *text) {
+    const char *letters = "TLSv";
+    size_t n = strlen(letters);
+    if (strncmp(word, letters, n) != 0)
+        return strcmp(word, text) == 0;
+    text += strncasecmp(text, letters, n) == 0 ? n : 0;
+    return strcmp(word + n, strcmp(text, "1.0") == 0 ? "1" : text) == 0;
+}
+
 static bool set_word(struct loader *l, const struct setting *s, const char *text, struct place place) {
     unsigned i = 0;
 
-    while (i < MAX_WORDS && s->words[i] && strcmp(s->words[i], text) != 0)
+    while (i < MAX_WORDS && s->words[i] && !is_word(s->words[i], text))
         i++;
     if (i == MAX_WORDS || !s->words[i])
         return fail_for_word(l, s, text, place);

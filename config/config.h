@@ -14,6 +14,7 @@ enum config_mode { MODE_FOLD, MODE_OBSERVE, MODE_VERIFY };
 enum config_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum config_lookahead { LOOKAHEAD_MODE_OFF, LOOKAHEAD_MODE_SNAPSHOT, LOOKAHEAD_MODE_BOUNDED };
 enum config_client_tls { CLIENT_TLS_DISABLE, CLIENT_TLS_ALLOW, CLIENT_TLS_REQUIRE };
+enum config_tls_version { CONFIG_TLS_1_0, CONFIG_TLS_1_1, CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 
 // A section [table schema.name].
 struct config_table {
@@ -28,7 +29,8 @@ struct config {
     char *server; // libpq connection string, keyword or URI form
     enum config_mode mode;
     enum config_log_level log_level;
-    bool log_json; // log_format = text | json
+    bool log_json;   // log_format = text | json
+    int log_repeats; // lines of one kind within 10 s; 0: all
     int max_clients;
     int max_logins;            // connections that are not logged in yet
     int max_cancels;           // cancel requests under way at once
@@ -39,8 +41,11 @@ struct config {
     size_t max_memory;         // bytes that all of them may hold, and what is remembered of statements
     enum config_client_tls client_tls;
     char *client_tls_cert, *client_tls_key; // PEM files; "" when not set
-    uint64_t drain_timeout;                 // SIGTERM: how long running units may take; 0 means no limit
-    int unix_socket_permissions;            // as chmod() takes them
+    enum config_tls_version client_tls_min_version;
+    char *client_tls_ciphers;    // of TLS 1.2 and below, as OpenSSL writes them
+    uint64_t drain_timeout;      // SIGTERM: how long running units may take; 0 means no limit
+    bool core_dumps;             // may the kernel write what was in memory to a file?
+    int unix_socket_permissions; // as chmod() takes them
     // [batching]
     uint64_t window;      // microseconds a lookup may wait for company; 0: until the loop turn's end
     int max_keys;         // keys in one batch

@@ -4,14 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void wipe(const struct buf *b, size_t from, size_t len) {
+    if (b->secret && len)
+        explicit_bzero(b->data + from, len);
+}
+
 void buf_free(struct buf *b) {
+    wipe(b, 0, b->cap);
     free(b->data);
-    *b = buf_make(b->limit);
+    *b = (struct buf){.limit = b->limit, .secret = b->secret};
 }
 
 void buf_reset(struct buf *b) {
+    wipe(b, 0, b->len);
     b->len = 0;
     b->failed = false;
+}
+
+// realloc() would leave a copy behind.
+static uint8_t *move_secret(const struct buf *b, size_t cap) {
+    uint8_t *data = malloc(cap);
+    if (!data || !b->data)
+        return data;
+    memcpy(data, b->data, b->len);
+    wipe(b, 0, b->cap);
+    free(b->data);
+    return data;
 }
 
 bool buf_reserve(struct buf *b, size_t extra) {
@@ -27,7 +45,7 @@ bool buf_reserve(struct buf *b, size_t extra) {
     size_t cap = b->cap ? b->cap : 64;
     while (cap < need)
         cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-    uint8_t *data = realloc(b->data, cap);
+    uint8_t *data = b->secret ? move_secret(b, cap) : realloc(b->data, cap);
     if (!data) {
         b->failed = true;
         return false;
@@ -81,10 +99,10 @@ void buf_set_u32(struct buf *b, size_t at, uint32_t v) {
 }
 
 void buf_consume(struct buf *b, size_t len) {
-    if (len >= b->len) {
-        b->len = 0;
-        return;
-    }
-    memmove(b->data, b->data + len, b->len - len);
+    if (len < b->len)
+        memmove(b->data, b->data + len, b->len - len);
+    else
+        len = b->len;
     b->len -= len;
+    wipe(b, b->len, len);
 }

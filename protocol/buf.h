@@ -18,6 +18,7 @@ struct buf {
     size_t cap;    // bytes allocated
     size_t limit;  // len never passes this
     bool failed;   // a put was refused since the last reset
+    bool secret;   // what is taken out, or given back, is wiped; to be set while it is empty
 };
 
 // Empty buffer that will hold at most `limit` bytes.

@@ -2,6 +2,7 @@
 #include "protocol/startup.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "protocol/write.h"
 
@@ -48,16 +49,31 @@ struct startup startup_read(const struct frame *f) {
 
 bool startup_param(const struct startup *s, const char *name, struct slice *value) {
     const char *p = (const char *)s->params.data, *end = p + s->params.len;
+    bool found = false;
     while (p < end) {
         const char *v = p + strlen(p) + 1;
         size_t len = strlen(v);
         if (strcmp(p, name) == 0) {
             *value = (struct slice){(const uint8_t *)v, len};
-            return true;
+            found = true;
         }
         p = v + len + 1;
     }
-    return false;
+    return found;
+}
+
+// Any beginning of the word that is at least so long, in any case.
+static bool is_beginning(struct slice v, const char *word, size_t least) {
+    return v.len >= least && v.len <= strlen(word) && strncasecmp((const char *)v.data, word, v.len) == 0;
+}
+
+// What PostgreSQL's parse_bool() takes for "no". What it does not understand ends the log-in.
+bool startup_is_replication(const struct startup *s) {
+    struct slice v;
+    if (!startup_param(s, "replication", &v))
+        return false;
+    return !is_beginning(v, "false", 1) && !is_beginning(v, "no", 1) && !is_beginning(v, "off", 2) &&
+           !slice_is(v, "0", 1);
 }
 
 bool startup_strip_plus(const struct frame *f, struct buf *out) {

@@ -23,8 +23,11 @@ struct startup {
 // Reads the body of a start-up packet. Never fails: what makes no sense is STARTUP_BAD.
 struct startup startup_read(const struct frame *f);
 
-// Value of a start-up parameter; false when it is not there.
+// Value of a start-up parameter; false when it is not there. Given twice, the last counts, as in PostgreSQL.
 bool startup_param(const struct startup *s, const char *name, struct slice *value);
+
+// Does the server take the session for one of replication, whose statements are not SQL alone?
+bool startup_is_replication(const struct startup *s);
 
 // Copies AuthenticationSASL (whole frame, type R, code 10) to out without the mechanisms that end in "-PLUS".
 // True when one was taken out; out then holds a whole message. False: nothing was written, forward the

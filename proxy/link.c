@@ -21,10 +21,10 @@
 
 #include "batching/room.h"
 #include "protocol/write.h"
+#include "proxy/cancel_key.h"
 
 #define TLS_BYTES       20000 // that OpenSSL keeps for a connection which is idle, about
 #define SMALL_BACKLOG   2048  // bytes: not worth waiting for
-#define KEEP_BUFFER     1024  // an empty buffer of at most this many bytes is kept
 #define KEEP_BUFFER     1024  // an empty buffer of at most this many bytes is kept
 #define LOGIN_READ_SIZE 1024  // what a log-in consists of is small; of what strangers send, little is held
 
@@ -46,6 +46,13 @@ static void side_limits(struct side *s, const struct config *c) {
 void link_adopt_limits(struct link *l, const struct config *c) {
     side_limits(&l->client, c);
     side_limits(&l->server, c);
+}
+
+// Until the log-in is over, what passes may be a password.
+static void side_is_secret(struct side *s, bool secret) {
+    s->in.secret = s->out.secret = secret;
+    if (!secret)
+        stream_end_wiping(&s->stream);
 }
 
 static bool side_open(struct link *l, struct side *s) {
@@ -72,6 +79,8 @@ struct link *link_create(struct proxy *p, int fd) {
     l->started = proxy_now();
     l->client.stream.fd = l->server.stream.fd = -1;
     link_adopt_limits(l, l->settings->config);
+    side_is_secret(&l->client, true);
+    side_is_secret(&l->server, true);
     stream_init_plain(&l->client.stream, fd);
     if (!side_open(l, &l->client)) {
         stream_close(&l->client.stream);
@@ -152,12 +161,8 @@ void link_close(struct link *l) {
     proxy_tell_time(l->proxy);
     session_destroy(l->session);
     l->session = NULL;
-    if (l->key) {
-        HASH_DEL(l->proxy->by_key, l);
-        free(l->key);
-        l->key = NULL;
-    }
     cancel_forget_link(l);
+    cancel_key_remove(l);
     if (l->connector)
         connector_cancel(l->connector);
     login_free(l);
@@ -193,6 +198,10 @@ void link_set_state(struct link *l, enum link_state state) {
         gate_leave(l);
     else // a log-in at the server waits for the client when the server asks for something
         gate_waits(l, state == LINK_START || state == LINK_CLIENT_TLS || state == LINK_CLOSING);
+    if (state != LINK_READY)
+        return;
+    side_is_secret(&l->client, false);
+    side_is_secret(&l->server, false);
 }
 
 // The server is not kept waiting for a client that reads slowly.
@@ -234,7 +243,7 @@ static void say_farewell(struct link *l, const char *sqlstate, const char *messa
 }
 
 void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint) {
-    log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "client refused: %s", message);
+    log_limited(&l->proxy->log, message, LOG_LEVEL_WARNING, l->id, "client refused: %s", message);
     l->proxy->refused++;
     say_farewell(l, sqlstate, message, hint);
 }
@@ -498,13 +507,13 @@ static ssize_t read_once(struct link *l, struct side *s, take_function *take) {
         feed_leftover(l, s, take);
         return n;
     }
+    bool secret = s->in.secret;
     size_t taken = take(l, to, (size_t)n);
-    if (l->state != LINK_CLOSED && taken < (size_t)n) {
+    if (l->state != LINK_CLOSED && taken < (size_t)n)
         buf_put(&s->in, to + taken, (size_t)n - taken);
-        if (s->in.failed)
-            return STREAM_ERROR;
-    }
-    return n;
+    if (secret)
+        explicit_bzero(to, (size_t)n);
+    return s->in.failed ? STREAM_ERROR : n;
 }
 
 static void note_partial(struct link *l) {

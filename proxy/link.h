@@ -74,17 +74,21 @@ struct link {
     char *address; // of the server; owned
     uint8_t *key;  // BackendKeyData's body; owned
     size_t key_len;
-    UT_hash_handle hh;   // by key
-    bool counted;        // in n_sessions
-    bool dirty, partial; // stands in the proxy's list of that name
-    bool resume;         // the client's left-over bytes shall be looked at again
-    bool end_passed;     // the server knows that the client will send no more
-    bool end_waits;      // it is told when its socket takes more
-    bool aborted;        // the client has reset its connection
-    bool probed;         // the server is asked now and then whether it is still there
-    uint64_t since;      // microseconds: when something last went on of what the link's end waits for
-    uint64_t seen;       // bytes sent then
-    uint64_t closing;    // microseconds: since when it is CLOSING
+    UT_hash_handle hh; // by key
+    struct cancel *cancel,
+        *parked;               // client's requests for its session: the one under way, the one that follows
+    struct cancel *awaits;     // CANCEL: the request for whose end it waits
+    struct link *next_waiting; // for the same
+    bool counted;              // in n_sessions
+    bool dirty, partial;       // stands in the proxy's list of that name
+    bool resume;               // the client's left-over bytes shall be looked at again
+    bool end_passed;           // the server knows that the client will send no more
+    bool end_waits;            // it is told when its socket takes more
+    bool aborted;              // the client has reset its connection
+    bool probed;               // the server is asked now and then whether it is still there
+    uint64_t since;            // microseconds: when something last went on of what the link's end waits for
+    uint64_t seen;             // bytes sent then
+    uint64_t closing;          // microseconds: since when it is CLOSING
     struct gate_place place;
     struct pace_place pace;
     struct link *next, *previous, *next_dirty, *next_partial; // CLOSED: `next` in the graveyard
@@ -143,6 +147,7 @@ void relay_start(struct link *l, struct slice startup_params, bool opaque);
 void relay_parameter(struct link *l, const char *name, const char *value); // a ParameterStatus of the log-in
 
 // ---- cancel.c
+void cancel_init(struct proxy *p);
 void cancel_from_client(struct link *l, uint32_t pid, struct slice secret);
 bool cancel_for_engine(struct link *l);
 void cancel_tick(struct proxy *p, uint64_t now); // time-outs

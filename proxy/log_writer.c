@@ -5,10 +5,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,27 +20,43 @@ struct log_writer {
     pthread_mutex_t mutex;
     pthread_cond_t wake, idle; // there is something to do; there is nothing left
     bool stop, stopped, json;
-    uint64_t dropped;
+    uint64_t dropped; // lines for which there was no room, not yet told
+    uint64_t failed;  // lines that could not be written, not yet told
+    int error;        // of the last of these
+    uint64_t lost;    // either, since the start
+    bool torn;        // the thread's own: the last line lacks its end
     size_t head, used;
     char queue[QUEUE];
 };
 
 // ---- the thread
 
-// Until all of it is written, however long the reader takes; a closed stderr or a full disk loses it.
-static void write_line(const char *line, size_t len) {
+// Until all of it is written, however long the reader takes. 0, or errno: a closed stderr or a full disk
+// loses it.
+static int write_all(const char *text, size_t len) {
     while (len) {
-        ssize_t n = write(STDERR_FILENO, line, len);
+        ssize_t n = write(STDERR_FILENO, text, len);
         if (n >= 0) {
-            line += n;
+            text += n;
             len -= (size_t)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) { // somebody else has made it non-blocking
             struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
             poll(&p, 1, -1);
         } else if (errno != EINTR) {
-            return;
+            return errno;
         }
     }
+    return 0;
+}
+
+// A disk that became full in the middle of a line has its first part: the next one begins below it.
+static int write_line(struct log_writer *w, const char *line, size_t len) {
+    int error = w->torn ? write_all("\n", 1) : 0;
+    if (!error) {
+        error = write_all(line, len);
+        w->torn = error != 0;
+    }
+    return error;
 }
 
 // The first one of the queue; its bytes, 0: there is none.
@@ -70,6 +84,39 @@ static size_t take(struct log_writer *w, char line[static LOG_LINE]) {
     return n;
 }
 
+// With the mutex held but for the writing.
+static int write_unlocked(struct log_writer *w, const char *line, size_t len) {
+    pthread_mutex_unlock(&w->mutex);
+    int error = write_line(w, line, len);
+    pthread_mutex_lock(&w->mutex);
+    return error;
+}
+
+// What could not be written is told before anything else can be.
+static bool tell_failed(struct log_writer *w) {
+    char line[LOG_LINE], why[128];
+    struct log as = {.level = LOG_LEVEL_WARNING, .json = w->json};
+    uint64_t failed = w->failed;
+    if (!failed)
+        return true;
+    size_t n =
+        log_format(&as, LOG_LEVEL_WARNING, 0, line, "%llu log lines were lost: could not write to stderr: %s",
+                   (unsigned long long)failed, strerror_r(w->error, why, sizeof why));
+    if (write_unlocked(w, line, n) != 0)
+        return false;
+    w->failed -= failed;
+    return true;
+}
+
+static void put_out(struct log_writer *w, const char *line, size_t len) {
+    int error = tell_failed(w) ? write_unlocked(w, line, len) : w->error;
+    if (!error)
+        return;
+    w->error = error;
+    w->failed++;
+    w->lost++;
+}
+
 static void *run(void *arg) {
     struct log_writer *w = arg;
     char line[LOG_LINE];
@@ -78,13 +125,10 @@ static void *run(void *arg) {
         size_t n = take(w, line);
         if (!n && w->stop)
             break;
-        if (!n) {
+        if (n)
+            put_out(w, line, n);
+        else
             pthread_cond_wait(&w->wake, &w->mutex);
-            continue;
-        }
-        pthread_mutex_unlock(&w->mutex);
-        write_line(line, n);
-        pthread_mutex_lock(&w->mutex);
     }
     w->stopped = true;
     pthread_cond_signal(&w->idle);
@@ -93,13 +137,6 @@ static void *run(void *arg) {
 }
 
 // ---- the loop's side
-
-// A file never keeps its writer waiting for somebody, nor does /dev/null.
-static bool may_block(void) {
-    struct stat st;
-    return fstat(STDERR_FILENO, &st) == 0 && !S_ISREG(st.st_mode) &&
-           !(S_ISCHR(st.st_mode) && !isatty(STDERR_FILENO));
-}
 
 static bool start(struct log_writer *w) {
     sigset_t all, old;
@@ -111,7 +148,7 @@ static bool start(struct log_writer *w) {
 }
 
 struct log_writer *log_writer_create(void) {
-    struct log_writer *w = may_block() ? calloc(1, sizeof *w) : NULL;
+    struct log_writer *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
     pthread_mutex_init(&w->mutex, NULL);
@@ -155,6 +192,7 @@ void log_writer_put(struct log_writer *w, const char *line, size_t len, bool jso
     // happened.
     if (w->dropped || len > QUEUE - w->used) {
         w->dropped++;
+        w->lost++;
     } else {
         for (size_t i = 0; i < len; i++)
             w->queue[(w->head + w->used + i) % QUEUE] = line[i];
@@ -162,4 +200,13 @@ void log_writer_put(struct log_writer *w, const char *line, size_t len, bool jso
     }
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->mutex);
+}
+
+uint64_t log_writer_lost(struct log_writer *w) {
+    if (!w)
+        return 0;
+    pthread_mutex_lock(&w->mutex);
+    uint64_t lost = w->lost;
+    pthread_mutex_unlock(&w->mutex);
+    return lost;
 }

@@ -18,6 +18,7 @@
 #include "protocol/message.h"
 #include "protocol/startup.h"
 #include "protocol/write.h"
+#include "proxy/cancel_key.h"
 #include "proxy/link.h"
 
 #define MAX_LOGIN_MESSAGE 65536
@@ -36,6 +37,7 @@ struct login {
     unsigned n_again; // times that the server was full
     bool tls_direct;
     bool asked_tls, asked_gss; // each may be asked for once
+    const char *ahead_of;      // the request for encryption that came in one piece with what is looked at
     bool hot_standby, read_only, role_known;
     char client_encoding[32], conforming_strings[8];
     bool *skip; // hosts whose role was wrong
@@ -47,6 +49,7 @@ void login_start(struct link *l) {
         return; // noticed at the first packet
     l->login->packet = buf_make(l->settings->config->max_startup_packet);
     l->login->held = buf_make((size_t)1 << 20);
+    l->login->packet.secret = l->login->held.secret = true;
 }
 
 void login_free(struct link *l) {
@@ -95,7 +98,8 @@ void login_client_tls(struct link *l) {
         char why[256] = "the client negotiated TLS directly without ALPN \"postgresql\"";
         if (r == STREAM_ERROR)
             stream_error(&l->client.stream, why, sizeof why);
-        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "TLS handshake with the client failed: %s", why);
+        log_limited(&l->proxy->log, NULL, LOG_LEVEL_WARNING, l->id,
+                    "TLS handshake with the client failed: %s", why);
         link_close(l);
         return;
     }
@@ -112,8 +116,8 @@ bool login_direct_tls(struct link *l) {
     if (recv(l->client.stream.fd, &first, 1, MSG_PEEK) != 1 || first != 22)
         return false;
     if (!l->settings->client_tls) {
-        log_event(
-            &l->proxy->log, LOG_LEVEL_WARNING, l->id,
+        log_limited(
+            &l->proxy->log, NULL, LOG_LEVEL_WARNING, l->id,
             "client negotiates TLS directly, but client_tls is disable: set client_tls, client_tls_cert "
             "and client_tls_key");
         link_close(l);
@@ -129,11 +133,13 @@ static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
     // Bytes behind the request were sent before encryption: somebody on the way may have put them there
     // (CVE-2021-23214).
     if (accept && taken < len) {
-        log_event(&l->proxy->log, LOG_LEVEL_WARNING, l->id, "received unencrypted data after SSL request");
+        log_limited(&l->proxy->log, NULL, LOG_LEVEL_WARNING, l->id,
+                    "received unencrypted data after SSL request");
         link_close(l);
         return len;
     }
     link_to_client(l, (const uint8_t *)(accept ? "S" : "N"), 1, false);
+    l->login->asked_gss |= accept; // inside TLS it is no request any more
     if (accept)
         start_client_tls(l);
     return taken;
@@ -197,17 +203,6 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
 
 // ---- start-up packets
 
-static bool is_replication(const struct startup *s) {
-    struct slice v;
-    if (!startup_param(s, "replication", &v))
-        return false;
-    static const char *const no[] = {"false", "off", "no", "0", "f", "n"};
-    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-        if (slice_is(v, no[i], strlen(no[i])))
-            return false;
-    return true;
-}
-
 void login_connect(struct link *l) {
     connect_server(l, 0);
 }
@@ -247,14 +242,14 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
     if (frame_startup(l->login->packet.data, l->login->packet.len, f->size, &own) != FRAME_OK)
         return link_refuse(l, "53200", "out of memory", NULL);
     l->login->startup = startup_read(&own);
-    l->login->replication = is_replication(&l->login->startup);
+    l->login->replication = startup_is_replication(&l->login->startup);
     await_turn(l);
 }
 
 // "ereport(FATAL) stuff is sent to the client, so only use it if that's what you want": what cannot be a
 // packet of PostgreSQL's is logged and closed on without a word (ProcessStartupPacket).
 static void close_on_packet(struct link *l, const char *why) {
-    log_event(&l->proxy->log, LOG_LEVEL_INFO, l->id, "client closed on: %s", why);
+    log_limited(&l->proxy->log, NULL, LOG_LEVEL_INFO, l->id, "client closed on: %s", why);
     link_close(l);
 }
 
@@ -271,6 +266,55 @@ static void refuse_packet(struct link *l, const struct startup *s) {
     }
 }
 
+// What came in one piece with a request for encryption was sent before its answer was known. A second request
+// is answered like one that comes later; a start-up packet is refused as PostgreSQL refuses it.
+static void refuse_unencrypted(struct link *l) {
+    char text[128];
+    snprintf(text, sizeof text, "received unencrypted data after %s request", l->login->ahead_of);
+    link_refuse(l, "08P01", text,
+                "This could be either a client-software bug or evidence of an attempted man-in-the-middle "
+                "attack.");
+}
+
+// Encryption may be asked for in either way, once each.
+static struct startup read_request(struct link *l, const struct frame *f) {
+    struct startup s = startup_read(f);
+    if (s.kind != STARTUP_SSL && s.kind != STARTUP_GSS)
+        return s;
+    bool *asked = s.kind == STARTUP_SSL ? &l->login->asked_tls : &l->login->asked_gss;
+    if (*asked)
+        return (struct startup){.kind = STARTUP_BAD, .version = get_u32(f->body)};
+    *asked = true;
+    return s;
+}
+
+static size_t take_packet(struct link *l, const struct frame *f, const uint8_t *bytes, size_t len) {
+    struct startup s = read_request(l, f);
+    bool asks = s.kind == STARTUP_SSL || s.kind == STARTUP_GSS;
+    if (l->login->ahead_of && !asks) {
+        refuse_unencrypted(l);
+        return len;
+    }
+    l->login->ahead_of = !asks || f->size == len ? NULL : s.kind == STARTUP_SSL ? "SSL" : "GSSAPI encryption";
+    switch (s.kind) {
+    case STARTUP_SSL:
+        return answer_ssl_request(l, f->size, len);
+    case STARTUP_GSS:
+        link_to_client(l, (const uint8_t *)"N", 1, false);
+        break;
+    case STARTUP_CANCEL:
+        cancel_from_client(l, s.pid, s.secret);
+        break;
+    case STARTUP_SESSION:
+        begin_session(l, f, bytes);
+        break;
+    case STARTUP_BAD:
+        refuse_packet(l, &s);
+        break;
+    }
+    return f->size;
+}
+
 static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t len) {
     struct frame f;
     if (!l->login) {
@@ -281,34 +325,12 @@ static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t l
     case FRAME_INCOMPLETE:
         return 0;
     case FRAME_MALFORMED:
-        close_on_packet(l, "invalid length of startup packet");
+        l->login->ahead_of ? refuse_unencrypted(l) : close_on_packet(l, "invalid length of startup packet");
         return len;
     case FRAME_OK:
         break;
     }
-    struct startup s = startup_read(&f);
-    bool *asked = s.kind == STARTUP_SSL ? &l->login->asked_tls : &l->login->asked_gss;
-    if ((s.kind == STARTUP_SSL || s.kind == STARTUP_GSS) && *asked)
-        s = (struct startup){.kind = STARTUP_BAD, .version = get_u32(f.body)};
-    else if (s.kind == STARTUP_SSL || s.kind == STARTUP_GSS)
-        *asked = true;
-    switch (s.kind) {
-    case STARTUP_SSL:
-        return answer_ssl_request(l, f.size, len);
-    case STARTUP_GSS:
-        link_to_client(l, (const uint8_t *)"N", 1, false);
-        break;
-    case STARTUP_CANCEL:
-        cancel_from_client(l, s.pid, s.secret);
-        break;
-    case STARTUP_SESSION:
-        begin_session(l, &f, bytes);
-        break;
-    case STARTUP_BAD:
-        refuse_packet(l, &s);
-        break;
-    }
-    return f.size;
+    return take_packet(l, &f, bytes, len);
 }
 
 // ---- the log-in, client's side
@@ -363,11 +385,10 @@ static size_t login_client_message(struct link *l, const uint8_t *bytes, size_t 
 }
 
 size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len) {
-    if (l->state == LINK_START)
-        return startup_from_client(l, bytes, len);
     size_t at = 0;
-    while (at < len && l->state == LINK_LOGIN) {
-        size_t taken = login_client_message(l, bytes + at, len - at);
+    while (at < len && (l->state == LINK_START || l->state == LINK_LOGIN)) {
+        size_t taken = l->state == LINK_START ? startup_from_client(l, bytes + at, len - at)
+                                              : login_client_message(l, bytes + at, len - at);
         if (!taken)
             break;
         at += taken;
@@ -395,22 +416,6 @@ static void note_status(struct login *login, const struct frame *f) {
         login->read_only = strcmp(value, "on") == 0;
 }
 
-// The key by which a cancel request names this connection.
-static void note_key(struct link *l, const struct frame *f) {
-    if (l->key || f->body_len < 8 || f->body_len > 4 + 256)
-        return;
-    l->key = malloc(f->body_len);
-    if (!l->key)
-        return;
-    memcpy(l->key, f->body, f->body_len);
-    l->key_len = f->body_len;
-    HASH_ADD_KEYPTR(hh, l->proxy->by_key, l->key, l->key_len, l);
-    if (!l->hh.tbl) {
-        free(l->key);
-        l->key = NULL;
-    }
-}
-
 static bool role_fits(const struct link *l) {
     const struct login *g = l->login;
     bool writes = !g->hot_standby && !g->read_only;
@@ -431,11 +436,7 @@ static bool role_fits(const struct link *l) {
 }
 
 static void forget_server(struct link *l) {
-    if (l->key) {
-        HASH_DEL(l->proxy->by_key, l);
-        free(l->key);
-        l->key = NULL;
-    }
+    cancel_key_remove(l);
     link_close_server(l);
     buf_reset(&l->login->held);
     l->login->authenticated = false;
@@ -548,7 +549,7 @@ static bool login_server_message(struct link *l, const struct frame *f, const ui
         note_status(l->login, f);
         break;
     case B_BACKEND_KEY_DATA:
-        note_key(l, f);
+        cancel_key_add(l, f->body, f->body_len);
         break;
     case B_ERROR:
         if (make_room_at_server(l, f))

@@ -95,6 +95,14 @@ static bool list_tables(struct settings *s, char *err, size_t err_size) {
     return true;
 }
 
+static struct ssl_ctx_st *create_client_tls(const struct config *c, char *err, size_t err_size) {
+    const struct client_tls_settings set = {.cert = c->client_tls_cert,
+                                            .key = c->client_tls_key,
+                                            .min_version = c->client_tls_min_version,
+                                            .ciphers = c->client_tls_ciphers};
+    return client_tls_create(&set, err, err_size);
+}
+
 static struct settings *settings_create(const struct cmdline *c, const struct log *log, char *err,
                                         size_t err_size) {
     char ignored[512] = "";
@@ -109,8 +117,7 @@ static struct settings *settings_create(const struct cmdline *c, const struct lo
         s->target = target_create(s->config->server, ignored, sizeof ignored, err, err_size);
     bool tls = s->config && s->config->client_tls != CLIENT_TLS_DISABLE;
     if (s->target && tls)
-        s->client_tls =
-            client_tls_create(s->config->client_tls_cert, s->config->client_tls_key, err, err_size);
+        s->client_tls = create_client_tls(s->config, err, err_size);
     if (!s->target || (tls && !s->client_tls)) {
         settings_unref(s);
         return NULL;
@@ -160,6 +167,17 @@ static struct engine_limits engine_limits_of(const struct settings *s) {
         .ahead_off = s->ahead_off,
         .n_ahead_off = s->n_ahead_off,
     };
+}
+
+// The soft limit alone, so that "prlimit --core" can lift it for an investigation. PR_SET_DUMPABLE would keep
+// crashes from programs in kernel.core_pattern, too, but takes /proc/PID from those who watch over pgfold;
+// systemd-coredump and apport go by the limit.
+static void limit_core_dumps(const struct config *c) {
+    struct rlimit r;
+    if (getrlimit(RLIMIT_CORE, &r) != 0)
+        return;
+    r.rlim_cur = c->core_dumps ? r.rlim_max : 0;
+    setrlimit(RLIMIT_CORE, &r);
 }
 
 // ---- the loop's turn
@@ -218,6 +236,7 @@ static void on_tick(uv_timer_t *timer) {
     gate_tick(p);
     pace_tick(p);
     trim_tick(p);
+    log_tell_held(&p->log, false);
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
         link_expire(l, now);
@@ -273,6 +292,15 @@ static void log_memory(const struct proxy *p) {
         (unsigned long long)e->counters.forwarded[REASON_MEMORY], (unsigned long long)e->counters.miscounted);
 }
 
+static void log_own(const struct proxy *p) {
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "log lines lost %llu, not repeated %llu",
+              (unsigned long long)log_writer_lost(p->log.writer),
+              (unsigned long long)(p->log.limit ? p->log.limit->total : 0));
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "cancel requests relayed %llu, joined %llu, with a wrong key %llu",
+              (unsigned long long)p->cancel.relayed, (unsigned long long)p->cancel.joined,
+              (unsigned long long)p->cancel.guesses.total);
+}
+
 static void log_counters(struct proxy *p) {
     const struct engine_counters *c = &p->engine->counters;
     log_event(
@@ -287,6 +315,7 @@ static void log_counters(struct proxy *p) {
         (unsigned long long)c->late, (unsigned long long)c->would_fold, (unsigned long long)c->vets,
         (unsigned long long)c->proofs, (unsigned long long)c->lazy, (unsigned long long)c->checked,
         (unsigned long long)c->differences, (unsigned long long)c->check_changed);
+    log_own(p);
     log_lookahead(p, c);
     log_memory(p);
     for (int r = 0; r < REASON_COUNT; r++)
@@ -298,6 +327,7 @@ static void log_counters(struct proxy *p) {
 }
 
 static void stop(struct proxy *p, const char *why) {
+    log_tell_held(&p->log, true);
     log_event(&p->log, LOG_LEVEL_INFO, 0, "%s", why);
     log_counters(p);
     uv_stop(p->loop);
@@ -318,7 +348,7 @@ static void stop_if_drained(struct proxy *p) {
             link_close(l);
     }
     link_bury(p);
-    if (late || (!busy && !p->n_cancels))
+    if (late || (!busy && !p->cancel.n))
         stop(p, "stopped");
 }
 
@@ -372,8 +402,10 @@ static void on_reload(uv_signal_t *signal, int number) {
     engine_set_limits(p->engine, &limits); // before the old settings go: it points into them
     settings_unref(p->settings);
     p->settings = s;
+    limit_core_dumps(s->config);
     p->log.level = s->config->log_level;
     p->log.json = s->config->log_json;
+    p->log.repeats = (unsigned)s->config->log_repeats;
     for (struct link *l = p->links; l; l = l->next)
         link_adopt_limits(l, s->config);
 }
@@ -384,6 +416,12 @@ static void on_report(uv_signal_t *signal, int number) {
 }
 
 // ---- start and end
+
+static void warn_of_root(const struct proxy *p) {
+    if (geteuid() == 0)
+        log_event(&p->log, LOG_LEVEL_WARNING, 0,
+                  "pgfold runs as root, which it has no need of: start it as a user of its own");
+}
 
 static void raise_descriptor_limit(const struct proxy *p) {
     struct rlimit r;
@@ -420,6 +458,7 @@ static bool proxy_init(struct application *a) {
     uv_timer_start(&p->tick, on_tick, 1000, 1000);
     gate_init(p);
     pace_init(p);
+    cancel_init(p);
     uv_prepare_init(&a->loop, &p->turn);
     p->turn.data = p;
     uv_prepare_start(&p->turn, on_turn);
@@ -462,17 +501,25 @@ static void proxy_finish(struct application *a) {
 static const char *const mode_names[] = {
     [MODE_FOLD] = "fold", [MODE_OBSERVE] = "observe", [MODE_VERIFY] = "verify"};
 
+static void stop_log(struct proxy *p) {
+    log_writer_destroy(p->log.writer);
+    free(p->log.limit);
+    p->log = (struct log){0};
+}
+
 static int run(struct application *a) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
-    signal(SIGPIPE, SIG_IGN);
     trim_start();
     p->log.writer = log_writer_create();
+    p->log.limit = calloc(1, sizeof *p->log.limit);
+    limit_core_dumps(p->settings->config);
+    warn_of_root(p);
     raise_descriptor_limit(p);
     uv_loop_init(&a->loop);
     if (!proxy_init(a)) {
         fprintf(stderr, "pgfold: out of memory or file descriptors\n");
-        log_writer_destroy(p->log.writer);
+        stop_log(p);
         return 1;
     }
     if (!listeners_open(p, p->settings->config->listen, err, sizeof err)) {
@@ -485,12 +532,13 @@ static int run(struct application *a) {
         uv_run(&a->loop, UV_RUN_DEFAULT);
     }
     proxy_finish(a);
-    log_writer_destroy(p->log.writer);
+    stop_log(p);
     return a->exit_code;
 }
 
 static int start(struct application *a) {
     char err[1024] = "";
+    signal(SIGPIPE, SIG_IGN);
     struct log log = {.level = LOG_LEVEL_INFO};
     a->proxy.settings = settings_create(&a->cmdline, &log, err, sizeof err);
     if (!a->proxy.settings) {
@@ -498,7 +546,8 @@ static int start(struct application *a) {
         return 1;
     }
     const struct config *c = a->proxy.settings->config;
-    a->proxy.log = (struct log){.level = c->log_level, .json = c->log_json};
+    a->proxy.log =
+        (struct log){.level = c->log_level, .json = c->log_json, .repeats = (unsigned)c->log_repeats};
     if (a->cmdline.action == CMDLINE_CHECK_CONFIG) {
         printf("configuration is valid\n");
         config_notes(c, print_note, NULL);
@@ -508,8 +557,19 @@ static int start(struct application *a) {
     return run(a);
 }
 
+// A standard descriptor that is closed would be the next socket's, and the log be written to a client.
+static void fill_standard_descriptors(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv, char **envp) {
     char err[1024] = "";
+    fill_standard_descriptors();
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain_main(argc - 1, argv + 1);
     struct application *a = calloc(1, sizeof *a);

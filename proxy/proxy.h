@@ -9,6 +9,7 @@
 
 #include "batching/engine.h"
 #include "config/config.h"
+#include "proxy/cancel.h"
 #include "proxy/gate.h"
 #include "proxy/log.h"
 #include "proxy/pace.h"
@@ -16,7 +17,6 @@
 #include "proxy/trim.h"
 
 struct link;
-struct cancel;
 struct listener;
 
 // The settings of one reading of the configuration; a link keeps those that it began with.
@@ -44,9 +44,8 @@ struct proxy {
     struct link *dirty;     // links with bytes to be sent at the end of the turn
     struct link *partial;   // links whose client's unit lacks its rest
     struct link *graveyard; // closed links, freed at the end of the turn
-    struct link *by_key;    // hash: server's cancel key -> link
-    struct cancel *cancels;
-    unsigned n_cancels;
+    struct link *by_key;    // hash: process id of the server's cancel key -> links
+    struct cancels cancel;
     struct listener *listeners;
     struct gate gate;
     struct pace pace;

@@ -40,25 +40,26 @@ static void finished(void *owner) {
 static void engine_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
     const struct proxy *p = ctx;
     if (reason == REASON_SWITCHED_OFF)
-        log_event(&p->log, LOG_LEVEL_WARNING, session,
-                  "a folded answer differed from the original's, the statement is not folded any more: %s",
-                  message);
+        log_limited(&p->log, NULL, LOG_LEVEL_WARNING, session,
+                    "a folded answer differed from the original's, the statement is not folded any more: %s",
+                    message);
     else if (reason == REASON_VERIFY)
-        log_event(&p->log, LOG_LEVEL_WARNING, session,
-                  "a folded answer differs from the original's, which the client was given: %s", message);
+        log_limited(&p->log, NULL, LOG_LEVEL_WARNING, session,
+                    "a folded answer differs from the original's, which the client was given: %s", message);
     else if (reason == REASON_POOLER)
-        log_event(
-            &p->log, LOG_LEVEL_ERROR, session,
+        log_limited(
+            &p->log, NULL, LOG_LEVEL_ERROR, session,
             "between pgfold and the server at %s is a pooler that shares server connections between clients "
             "(PgBouncer in transaction mode, RDS Proxy, Supavisor): pgfold cannot work behind it and only "
             "forwards from now on. Put the pooler in front of pgfold, or set its pool_mode to session, and "
             "start pgfold anew",
             message);
     else if (reason == REASON_POOLER_SEEN)
-        log_event(&p->log, LOG_LEVEL_INFO, session,
-                  "between pgfold and the server at %s is a pooler (the process that the log-in names is not "
-                  "pg_backend_pid()): it must not share server connections (pool_mode = session)",
-                  message);
+        log_limited(
+            &p->log, NULL, LOG_LEVEL_INFO, session,
+            "between pgfold and the server at %s is a pooler (the process that the log-in names is not "
+            "pg_backend_pid()): it must not share server connections (pool_mode = session)",
+            message);
     else if (reason == REASON_VET_REFUSED)
         log_event(&p->log, LOG_LEVEL_DEBUG, session, "a shape is not folded: %s", message);
     else

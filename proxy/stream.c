@@ -8,6 +8,7 @@
 // write(), which can raise SIGPIPE: the process ignores that signal.
 #include "proxy/stream.h"
 
+#include <alloca.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -93,10 +94,24 @@ static int tls_result(struct stream *s, int rc) {
     }
 }
 
+#ifdef SSL_OP_CLEANSE_PLAINTEXT
+#define WIPING SSL_OP_CLEANSE_PLAINTEXT
+#else
+#define WIPING 0
+#endif
+#define STACK_USED 16384 // by OpenSSL, and far more than it uses
+
+// What OpenSSL leaves on the stack, below the frame of who calls this.
+static void __attribute__((noinline)) wipe_stack(const struct stream *s) {
+    if (SSL_get_options(s->ssl) & WIPING)
+        explicit_bzero(alloca(STACK_USED), STACK_USED);
+}
+
 static ssize_t tls_read(struct stream *s, void *to, size_t len) {
     size_t n = 0;
     tls_prepare();
     int rc = SSL_read_ex(s->ssl, to, len, &n);
+    wipe_stack(s);
     if (rc > 0)
         return (ssize_t)n;
     int result = tls_result(s, rc);
@@ -111,6 +126,7 @@ static ssize_t tls_write(struct stream *s, const void *from, size_t len) {
     size_t n = 0;
     tls_prepare();
     int rc = SSL_write_ex(s->ssl, from, len, &n);
+    wipe_stack(s);
     if (rc > 0)
         return (ssize_t)n;
     int result = tls_result(s, rc);
@@ -193,6 +209,7 @@ static bool tls_configure(SSL *ssl, SSL_CTX *ctx, int fd, bool server_side, cons
     // buffers. An idle connection gives its record buffers (34 kB) back.
     SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                           SSL_MODE_RELEASE_BUFFERS);
+    SSL_set_options(ssl, WIPING);
     if (server_side) {
         SSL_set_accept_state(ssl);
         return true;
@@ -256,6 +273,11 @@ void stream_acknowledge(const struct stream *s) {
 
 bool stream_has_buffered(const struct stream *s) {
     return s->ssl != NULL && SSL_pending(s->ssl) > 0;
+}
+
+void stream_end_wiping(const struct stream *s) {
+    if (s->ssl != NULL)
+        SSL_clear_options(s->ssl, WIPING);
 }
 
 static void tls_error_phrase(const struct stream *s, char *out, size_t size) {

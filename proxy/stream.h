@@ -65,6 +65,9 @@ static inline int stream_finish(struct stream *s) {
 bool stream_hello_is_here(const struct stream *s);
 void stream_acknowledge(const struct stream *s);
 bool stream_has_buffered(const struct stream *s); // decrypted bytes wait that poll() cannot see
+// From the start on, what TLS has decrypted is wiped from its buffers and the stack once it is read; no
+// longer after this.
+void stream_end_wiping(const struct stream *s);
 void stream_error(const struct stream *s, char *out, size_t size); // the last error as a phrase
 void stream_abort(const struct stream *s); // closing it will look like the end of a crashed peer
 void stream_close(struct stream *s);       // close_notify tried once, without waiting; idempotent

@@ -61,8 +61,14 @@ static inline bool target_host_is_unix(const struct target_host *h) {
     return h->hostaddr == NULL && h->host != NULL && (h->host[0] == '/' || h->host[0] == '@');
 }
 
-// TLS context for clients' connections; NULL with a message that names the file. Records of at most 8 kB,
-// TLS 1.2 and up, ALPN "postgresql" (required when the client negotiates TLS directly).
-struct ssl_ctx_st *client_tls_create(const char *cert_file, const char *key_file, char *err, size_t err_size);
+struct client_tls_settings {
+    const char *cert, *key; // PEM files
+    unsigned min_version;   // 0 to 3: TLS 1.0 to 1.3
+    const char *ciphers;    // of TLS 1.2 and below
+};
+
+// TLS context for clients' connections; NULL with a message that names the file or the setting. Records of at
+// most 8 kB, ALPN "postgresql" (required when the client negotiates TLS directly).
+struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char *err, size_t err_size);
 
 #endif

@@ -102,7 +102,35 @@ static bool load_key(SSL_CTX *ctx, const char *cert, const char *key, const char
                     key);
 }
 
-// libpq's rule: nobody else may read the key, except that root's files may be readable by a group.
+// Nobody else may read the key, except that root's files may be readable by a group: that of a system's
+// certificates, or of a pod's secrets (fsGroup).
+static bool check_key_access(const char *key, const struct stat *st, const struct complaint *to) {
+    if (!S_ISREG(st->st_mode))
+        return complain(to, "private key file \"%s\" is not a regular file", key);
+    mode_t refused = st->st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
+    if ((st->st_mode & refused) == 0)
+        return true;
+    return complain(
+        to,
+        "private key file \"%s\" has group or world access: make it u=rw (0600) or less, or u=rw,g=r (0640) "
+        "or less if owned by root",
+        key);
+}
+
+// PostgreSQL's rule for ssl_key_file. It does not run as root, who may use anybody's key.
+static bool check_client_side_key(const char *key, const struct complaint *to) {
+    struct stat st;
+    if (stat(key, &st) != 0)
+        return complain(to, "could not access private key file \"%s\": %s", key, strerror(errno));
+    if (S_ISREG(st.st_mode) && geteuid() != 0 && st.st_uid != geteuid() && st.st_uid != 0)
+        return complain(to,
+                        "private key file \"%s\" must be owned by the user that pgfold runs as or by root: "
+                        "change its owner, or use a copy",
+                        key);
+    return check_key_access(key, &st, to);
+}
+
+// libpq's rule.
 static bool check_key_file(const char *cert, const char *key, const struct complaint *to) {
     struct stat st;
     if (strchr(key, ':') != NULL && strchr(key, '/') == NULL)
@@ -111,16 +139,7 @@ static bool check_key_file(const char *cert, const char *key, const struct compl
     if (stat(key, &st) != 0)
         return complain(to, "certificate file \"%s\" is present, but its private key file \"%s\" is not: %s",
                         cert, key, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return complain(to, "private key file \"%s\" is not a regular file", key);
-    mode_t refused = st.st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
-    if ((st.st_mode & refused) == 0)
-        return true;
-    return complain(
-        to,
-        "private key file \"%s\" has group or world access: make it u=rw (0600) or less, or u=rw,g=r (0640) "
-        "or less if owned by root",
-        key);
+    return check_key_access(key, &st, to);
 }
 
 // ---- the server's side ----
@@ -257,7 +276,7 @@ static bool set_up_server_side(SSL_CTX *ctx, const struct tls_settings *set, con
     if (set->mode == SSLMODE_VERIFY_FULL)
         policy |= STREAM_TLS_CHECK_NAME;
     stream_set_tls_policy(ctx, policy);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_alpn_protos(ctx, alpn_postgresql, ALPN_LEN) != 0)
         return complain(to, "could not set ALPN: %s", tls_reason());
@@ -304,22 +323,39 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_OK;
 }
 
-// Sessions are not resumed: a ticket would outlive a reload of certificate and key.
-static bool set_up_client_side(SSL_CTX *ctx, const char *cert, const char *key, const struct complaint *to) {
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
-    if (SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_max_send_fragment(ctx, CLIENT_RECORD_MAX) != 1)
-        return complain(to, "could not set up TLS for clients: %s", tls_reason());
-    return load_certificate(ctx, cert, to) && load_key(ctx, cert, key, NULL, to);
+static bool set_ciphers(SSL_CTX *ctx, const struct client_tls_settings *set, const struct complaint *to) {
+    ERR_clear_error();
+    if (SSL_CTX_set_min_proto_version(ctx, versions[set->min_version].version) != 1)
+        return complain(to, "client_tls_min_version: this OpenSSL has no %s",
+                        versions[set->min_version].name);
+    if (SSL_CTX_set_cipher_list(ctx, set->ciphers) == 1)
+        return true;
+    return complain(
+        to,
+        "client_tls_ciphers: \"%s\" names no cipher of TLS 1.2 that this OpenSSL has (%s): write a "
+        "list as \"openssl ciphers\" takes it, for example ECDHE+AESGCM",
+        set->ciphers, tls_reason());
 }
 
-struct ssl_ctx_st *client_tls_create(const char *cert_file, const char *key_file, char *err,
-                                     size_t err_size) {
+// As PostgreSQL does it: nothing is compressed or negotiated anew, and sessions are not resumed, since a
+// ticket would outlive a reload of certificate and key.
+static bool set_up_client_side(SSL_CTX *ctx, const struct client_tls_settings *set,
+                               const struct complaint *to) {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
+    SSL_CTX_set_dh_auto(ctx, 1); // for lists that name DHE
+    if (SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_send_fragment(ctx, CLIENT_RECORD_MAX) != 1)
+        return complain(to, "could not set up TLS for clients: %s", tls_reason());
+    return set_ciphers(ctx, set, to) && load_certificate(ctx, set->cert, to) &&
+           check_client_side_key(set->key, to) && load_key(ctx, set->cert, set->key, NULL, to);
+}
+
+struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char *err, size_t err_size) {
     const struct complaint to = {err, err_size};
     SSL_CTX *ctx = new_context(TLS_server_method(), &to);
     if (ctx == NULL)
         return NULL;
-    return keep_or_free(ctx, set_up_client_side(ctx, cert_file, key_file, &to));
+    return keep_or_free(ctx, set_up_client_side(ctx, set, &to));
 }

@@ -157,7 +157,7 @@ def mask(messages, *, parameters=True):
 class Conn:
     """A connection. `where` is ("host", port) or a socket's path."""
 
-    def __init__(self, where, timeout=TIMEOUT, rcvbuf=None):
+    def __init__(self, where, timeout=TIMEOUT, rcvbuf=None, source=None):
         family = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
@@ -165,6 +165,8 @@ class Conn:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         if family == socket.AF_INET:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.connect(where)
         self.where, self.buffer, self.at = where, bytearray(), 0
         self.pid, self.secret, self.parameters, self.status = None, None, {}, None

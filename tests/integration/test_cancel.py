@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: PostgreSQL
 """A CancelRequest reaches the right server connection and only it, also when it comes late."""
+import contextlib
 import re
+import signal
+import socket
+import struct
+import threading
 import time
+
+import pytest
 
 import proto
 import servers
@@ -122,3 +129,169 @@ def test_cancel_during_copy(both, pg):
             got[-1] = proto.Message("E", re.sub(rb"W[^\0]*\0", b"", got[-1].body))
             return got + c.ready() + c.ask(proto.msg("c"), query("SELECT 1"))
     assert proto.errors(both(action))[0]["C"] == "57014"
+
+
+# ---- many at once, and wrong ones
+
+class Gate(servers.Endpoint):
+    """Stands before PostgreSQL, and lets cancel requests through when it is told to. `held`: those that have come."""
+
+    def __init__(self, pg):
+        self.pg, self.held, self.open = pg, [], threading.Event()
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=(self.socket.accept()[0],), daemon=True).start()
+
+    def serve(self, c):
+        first = c.recv(65536)
+        if len(first) >= 16 and struct.unpack("!I", first[4:8])[0] == proto.CANCEL_REQUEST:
+            self.held.append(struct.unpack("!I", first[8:12])[0])
+            self.open.wait(servers.START_SECONDS)
+        s = socket.create_connection(self.pg.where)
+        s.sendall(first)
+        threading.Thread(target=self.copy, args=(s, c), daemon=True).start()
+        self.copy(c, s)
+
+    @staticmethod
+    def copy(a, b):
+        with contextlib.suppress(OSError):
+            while True:
+                data = a.recv(65536)
+                if not data:
+                    break
+                b.sendall(data)
+        with contextlib.suppress(OSError):
+            b.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.open.set()
+        self.socket.close()
+
+
+@pytest.fixture
+def gate(pg):
+    g = Gate(pg)
+    yield g
+    g.close()
+
+
+@pytest.fixture
+def gated(gate, start_pgfold):
+    """A pgfold behind the gate that may have four cancel requests under way, two of one source."""
+    return start_pgfold({"pgfold.max_cancels": "4"}, server="host=127.0.0.1 port=%d sslmode=disable" % gate.port)
+
+
+def asleep(end, admin, n):
+    conns = [end.connect() for _ in range(n)]
+    for c in conns:
+        c.send(SLEEP)
+    for c in conns:
+        wait_active(admin, c.pid)
+    return conns
+
+
+def ask_to_cancel(end, c, source=None):
+    return end.dial(source=source).send(proto.cancel_request(c.pid, c.secret))
+
+
+def are_cancelled(conns, requests):
+    for c in conns:
+        assert proto.errors(c.ready())[0]["C"] == "57014"
+    for r in requests:
+        assert r.drain_raw() == b""
+        r.close()
+    for c in conns:
+        assert c.value("SELECT 1") == "1"
+        c.close()
+
+
+@pytest.mark.pgfold
+def test_requests_for_one_session_are_one(pg, gate, gated):
+    with pg.admin() as a:
+        c, d = asleep(gated, a, 2)
+        requests = [ask_to_cancel(gated, c) for _ in range(100)]
+        servers.wait_for(lambda: gate.held == [c.pid], "the request to arrive")
+        requests.append(ask_to_cancel(gated, d))
+        servers.wait_for(lambda: len(gate.held) == 2, "another's request, for which there is room")
+        assert gate.held == [c.pid, d.pid] and not c.readable(0.2)
+        gate.open.set()
+        are_cancelled([c, d], requests)
+    # Those that came while it was under way meant a statement that is over, or are done by one more.
+    assert set(gate.held) == {c.pid, d.pid} and len(gate.held) <= 3
+
+
+@pytest.mark.pgfold
+def test_one_source_leaves_room_for_others(pg, gate, gated):
+    with pg.admin() as a:
+        conns = asleep(gated, a, 7)
+        requests = [ask_to_cancel(gated, c) for c in conns[:5]]
+        servers.wait_for(lambda: len(gate.held) == 2, "as many as one source may have")
+        requests += [ask_to_cancel(gated, c, "127.0.0.2") for c in conns[5:]]
+        servers.wait_for(lambda: len(gate.held) == 4, "those of another source")
+        assert set(gate.held[2:]) == {c.pid for c in conns[5:]}
+        gate.open.set()
+        are_cancelled(conns, requests)
+    assert set(gate.held) == {c.pid for c in conns}
+
+
+@pytest.mark.pgfold
+def test_a_request_that_waits_is_done_though_its_sender_has_gone(pg, gate, start_pgfold):
+    p = start_pgfold({"pgfold.max_cancels": "1"}, server="host=127.0.0.1 port=%d sslmode=disable" % gate.port)
+    with pg.admin() as a:
+        c, d, e = asleep(p, a, 3)
+        first = ask_to_cancel(p, c)
+        servers.wait_for(lambda: gate.held == [c.pid], "the first one")
+        ask_to_cancel(p, d).close()
+        gone = ask_to_cancel(p, e)
+        e.close()  # whose session ends while it waits
+        gate.open.set()
+        are_cancelled([c, d], [first])
+        assert gone.drain_raw() == b""
+
+
+@pytest.mark.pgfold
+def test_requests_that_wait_do_not_hold_the_end(pg, gate, gated):
+    with pg.admin() as a:
+        conns = asleep(gated, a, 4)
+        requests = [ask_to_cancel(gated, c) for c in conns for _ in range(3)]
+        servers.wait_for(lambda: len(gate.held) == 2, "two of them")
+        gated.signal(signal.SIGTERM)
+        servers.wait_for(lambda: "draining" in gated.log(), "the first signal to be taken")
+        gated.signal(signal.SIGTERM)
+        assert gated.process.wait(servers.STOP_SECONDS) == 0
+        for c in conns + requests:
+            c.close()
+
+
+@pytest.mark.pgfold
+def test_wrong_keys_are_slow_logged_and_in_nobodys_way(pg, start_pgfold):
+    p = start_pgfold({"pgfold.log_repeats": "5"})
+    with pg.admin() as a:
+        c, = asleep(p, a, 1)
+        wrong = bytes([c.secret[0] ^ 1]) + c.secret[1:]
+        began = time.monotonic()
+        for _ in range(4):
+            cancel(p, c.pid, wrong)
+        assert time.monotonic() - began >= 0.05 + 0.1 + 0.2 + 0.4
+        before = p.descriptors()
+        flood = [p.dial().send(proto.cancel_request(c.pid + i % 2, wrong)) for i in range(200)]
+        with p.connect() as d:
+            assert d.value("SELECT 1") == "1" and p.descriptors() <= before + 2 + 8
+        assert not c.readable(0)
+        cancel(p, c.pid, c.secret)
+        assert proto.errors(c.ready())[0]["C"] == "57014"
+        for f in flood:
+            assert f.drain_raw() == b""
+            f.close()
+        c.close()
+    p.signal(signal.SIGUSR1)
+    servers.wait_for(lambda: "with a wrong key 204" in p.log(), "the counter")
+    assert 5 <= len(re.findall(r"WARNING: wrong key in cancel request for process %d, from 127.0.0.1" % c.pid, p.log())) < 20
+    assert 5 <= p.log().count("did not match any session") < 20
+    for key in (wrong, c.secret):
+        assert key.hex() not in p.log() and str(int.from_bytes(key, "big")) not in p.log()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """What comes before log-in: start-up parameters, protocol versions, requests for encryption, packets that are none."""
 import contextlib
+import signal
 import socket
 import struct
 
@@ -106,6 +107,73 @@ def test_ssl_then_gss_request(proxy):
         assert c.request_tls() == b"N"
         assert c.send(proto.special_request(proto.GSS_REQUEST)).read_exact(1) == b"N"
         assert c.login("app", "app")[-1].type == "Z"
+
+
+REQUESTS = {name: proto.special_request(code) for name, code in (("GSSAPI encryption", proto.GSS_REQUEST), ("SSL", proto.SSL_REQUEST))}
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("names", [("GSSAPI encryption", "SSL"), ("SSL", "GSSAPI encryption")])
+def test_two_requests_in_any_pieces(proxy, names):
+    data = b"".join(REQUESTS[n] for n in names)
+    for cut in range(len(data)):
+        with proxy.dial() as c:
+            assert c.send(data[:cut]).send(data[cut:]).read_exact(2) == b"NN"
+            assert c.login("app", "app")[-1].type == "Z"
+    with proxy.dial() as c:
+        assert c.send_slowly(data).read_exact(2) == b"NN"
+        assert c.login("app", "app", slowly=True)[-1].type == "Z"
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("rest", [proto.startup(BASE), b"GET / HTTP/1.1\r\n", proto.cancel_request(1, b"1234"), b"\0\0\0\0\0\0\0\0"])
+def test_what_comes_with_a_request_is_refused(both, name, rest):
+    def action(end):
+        with end.dial(unix=True) as c:
+            assert c.send(REQUESTS[name] + rest).read_exact(1) == b"N"
+            (error,) = proto.errors(c.to_end())
+            return error["C"], error["M"]
+    assert both(action) == ("08P01", "received unencrypted data after %s request" % name)
+
+
+@pytest.mark.pgfold
+def test_a_packet_with_the_second_request(proxy):
+    with proxy.dial() as c:
+        c.send(b"".join(REQUESTS.values()) + proto.startup(BASE))
+        assert c.read_exact(2) == b"NN" and proto.errors(c.to_end())[0]["C"] == "08P01"
+
+
+SUPER = [("user", "postgres"), ("database", "app")]
+
+
+@pytest.mark.parametrize("values", [["true"], ["database"], ["off", "database"], ["database", "off"], ["ON", "fA"], ["no", "Y"], ["1", "0"], ["o"],
+                                    ["bogus", "off"], [""]])
+def test_replication_is_what_the_last_says(both, values):
+    """IDENTIFY_SYSTEM is a statement of replication alone."""
+    def action(end):
+        with end.dial() as c:
+            got = c.send(proto.startup(SUPER + [("replication", v) for v in values])).until("Z", "E")
+            if got[-1].type == "E":
+                return proto.errors(got)
+            return proto.errors(c.ask(proto.query("IDENTIFY_SYSTEM"))), proto.types(c.ask(proto.query("SELECT 1")))
+    both(action)
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("values,opaque", [(["off", "database"], True), (["database", "OFF"], False), (["fa"], False)])
+def test_replication_is_relayed_unread(start_pgfold, values, opaque):
+    p = start_pgfold()
+    with p.dial() as c:
+        c.send(proto.startup(SUPER + [("replication", v) for v in values])).until("Z")
+        for _ in range(3):
+            c.ask(proto.query("SELECT name FROM item WHERE id = 1"))
+    p.signal(signal.SIGUSR1)
+    servers.wait_for(lambda: "looked ahead" in p.log(), "the counters")
+    assert ("lookups 0," in p.log()) == opaque
+
+
+def test_user_and_database_given_twice(both):
+    both(start([("user", "nobody"), ("database", "none"), *BASE.items(), ("options", "-c work_mem=x"), ("options", "-c work_mem=1MB")]))
 
 
 @pytest.mark.pgfold

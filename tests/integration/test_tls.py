@@ -2,7 +2,9 @@
 """TLS on either leg, in every mode; what is stuffed before it; the one combination that cannot work."""
 import contextlib
 import os
+import re
 import select
+import signal
 import ssl
 import subprocess
 
@@ -170,6 +172,126 @@ def test_cancel_over_tls(pg, tls):
             other.send(proto.cancel_request(c.pid, c.secret))
             other.drain_raw()
         assert proto.errors(c.ready())[0]["C"] == "57014"
+
+
+# ---- which keys, versions and ciphers
+
+def without_settings():
+    return {k: v for k, v in os.environ.items() if not k.startswith("PGFOLD_")}
+
+
+def checked(pg, user, **settings):
+    """--check-config with these settings of [pgfold], as a user: exit code and what was said."""
+    values = {"client_tls": "require", "client_tls_cert": pg.folder + "/server.crt", "client_tls_key": pg.folder + "/server.key", **settings}
+    command = ["setpriv", "--reuid=" + user, "--clear-groups"] if user else []
+    command += [conftest.BINARY, "--check-config"] + [a for k, v in values.items() for a in ("--set", "pgfold.%s=%s" % (k, v))]
+    done = subprocess.run(command, capture_output=True, text=True, env=without_settings())
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def key(pg, tmp_path):
+    """A copy of the server's key: key(mode, owner) sets who may read it."""
+    tmp_path.chmod(0o755)
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)
+    path = tmp_path / "copy.key"
+    path.write_bytes(open(pg.folder + "/server.key", "rb").read())
+
+    def change(mode, owner=0, group=0):
+        path.chmod(mode)
+        os.chown(path, owner, group)
+        return str(path)
+    return change
+
+
+@pytest.mark.pgfold
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes owners")
+def test_key_of_others(pg, key):
+    """Root's file may be readable by a group that pgfold's user is in; a file of a third one is refused."""
+    import pwd
+    postgres, nobody = pwd.getpwnam("postgres"), pwd.getpwnam("nobody").pw_uid
+    if subprocess.run(["setpriv", "--reuid=postgres", conftest.BINARY, "--version"], capture_output=True).returncode:
+        pytest.skip("another user cannot run this binary")
+    def refused(*who, user="postgres"):
+        code, said = checked(pg, user, client_tls_key=key(*who))
+        assert code in (0, 1) and (code == 0) == (said == "configuration is valid\n"), said
+        return said if code else None
+    assert refused(0o600, postgres.pw_uid) is None
+    assert "has group or world access: make it u=rw (0600)" in refused(0o640, postgres.pw_uid)
+    assert "has group or world access" in refused(0o604, postgres.pw_uid)
+    assert "must be owned by" in refused(0o644, nobody)
+    assert refused(0o640, 0, user=None) is None
+    assert "has group or world access" in refused(0o644, 0, user=None)
+    assert "has group or world access" in refused(0o644, nobody, user=None)
+    assert "Permission denied" in refused(0o600, 0)
+    subprocess.run(["setpriv", "--reuid=postgres", "--regid=%d" % postgres.pw_gid, "--clear-groups", conftest.BINARY, "--check-config",
+                    "--set", "pgfold.client_tls=allow", "--set", "pgfold.client_tls_cert=%s/server.crt" % pg.folder,
+                    "--set", "pgfold.client_tls_key=" + key(0o640, 0, postgres.pw_gid)], check=True, capture_output=True,
+                   env=without_settings())
+
+
+@pytest.mark.pgfold
+def test_key_that_became_readable_is_refused_at_a_reload(pg, start_pgfold, key):
+    path = key(0o600)
+    p = start_pgfold({"pgfold.client_tls": "require", "pgfold.client_tls_cert": pg.folder + "/server.crt", "pgfold.client_tls_key": path})
+    os.chmod(path, 0o644)
+    p.signal(signal.SIGHUP)
+    servers.wait_for(lambda: re.search("was not reloaded: .*group or world access", p.log()), "the reload to be refused")
+    with over_tls(p) as c:
+        assert c.login("app", "app")[-1].type == "Z"
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("settings,says", [({"client_tls_min_version": "SSLv3"}, "TLSv1.2, TLSv1.3"), ({"client_tls_ciphers": "nonsense"}, "names no cipher"),
+                                           ({"client_tls_ciphers": ""}, "client_tls_ciphers is empty")])
+def test_bad_settings(pg, settings, says):
+    code, said = checked(pg, None, **settings)
+    assert code == 1 and says in said
+
+
+def handshake(end, ciphers=None, version=None):
+    """The version and the cipher; None where there is no agreement."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    if version:
+        context.maximum_version = version
+    if ciphers:
+        context.set_ciphers(ciphers + ":@SECLEVEL=0")
+    with end.dial() as c:
+        assert c.request_tls() == b"S"
+        try:
+            c.sock = context.wrap_socket(c.sock)
+            return c.sock.version(), c.sock.cipher()[0]
+        except (ssl.SSLError, ConnectionError):
+            return None
+
+
+OLD = ["AES128-SHA", "AES256-SHA256", "AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA384", "DHE-RSA-AES128-SHA256", "ADH-AES128-GCM-SHA256"]
+TLS12 = ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.pgfold
+def test_ciphers_of_the_default(tls):
+    for cipher in OLD:
+        assert handshake(tls(), cipher, TLS12) is None, cipher
+    for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"):
+        assert handshake(tls(), cipher, TLS12) == ("TLSv1.2", cipher)
+    assert handshake(tls())[0] == "TLSv1.3"
+
+
+@pytest.mark.pgfold
+def test_ciphers_and_versions_of_the_settings(pg, long_lived):
+    def get(**settings):
+        return long_lived(pgfold__client_tls="allow", pgfold__client_tls_cert=pg.folder + "/server.crt",
+                          pgfold__client_tls_key=pg.folder + "/server.key", **settings)
+    assert handshake(get(pgfold__client_tls_min_version="1.3"), version=TLS12) is None
+    assert handshake(get(pgfold__client_tls_min_version="1.3"))[0] == "TLSv1.3"
+    old = get(pgfold__client_tls_min_version="TLSv1", pgfold__client_tls_ciphers="AES128-SHA:DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0")
+    assert handshake(old, "AES128-SHA", TLS12) == ("TLSv1.2", "AES128-SHA")
+    assert handshake(old, "DHE-RSA-AES128-GCM-SHA256", TLS12) == ("TLSv1.2", "DHE-RSA-AES128-GCM-SHA256")
+    assert handshake(old, "AES128-SHA", ssl.TLSVersion.TLSv1) == ("TLSv1", "AES128-SHA")
 
 
 # ---- the server's leg

@@ -103,6 +103,10 @@ Test(config, defaults) {
     cr_assert_eq(c->client_tls, CLIENT_TLS_DISABLE);
     cr_assert_str_eq(c->client_tls_cert, "");
     cr_assert_str_eq(c->client_tls_key, "");
+    cr_assert_eq(c->client_tls_min_version, CONFIG_TLS_1_2);
+    cr_assert_str_eq(c->client_tls_ciphers, "ECDHE+AESGCM:ECDHE+CHACHA20");
+    cr_assert_eq(c->log_repeats, 10);
+    cr_assert_eq(c->core_dumps, false);
     cr_assert_eq(c->drain_timeout, 60000000);
     cr_assert_eq(c->unix_socket_permissions, 0777);
     cr_assert_eq(c->window, 0);
@@ -143,7 +147,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 39);
+    cr_assert_eq(i, 43);
     config_destroy(defaults);
 }
 
@@ -249,6 +253,22 @@ Test(config, permissions_in_any_base) {
         snprintf(text, sizeof(text), "[pgfold]\nunix_socket_permissions = %s\n", texts[i]);
         struct config *c = create(text);
         cr_expect_eq(c->unix_socket_permissions, 0700, "%s", texts[i]);
+        config_destroy(c);
+    }
+}
+
+Test(config, versions_of_tls) {
+    static const struct {
+        const char *text;
+        enum config_tls_version version;
+    } cases[] = {{"TLSv1", CONFIG_TLS_1_0}, {"1.0", CONFIG_TLS_1_0},     {"TLSv1.1", CONFIG_TLS_1_1},
+                 {"1.2", CONFIG_TLS_1_2},   {"tlsv1.2", CONFIG_TLS_1_2}, {"TLSv1.3", CONFIG_TLS_1_3},
+                 {"1.3", CONFIG_TLS_1_3},   {"TLSV1.3", CONFIG_TLS_1_3}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "[pgfold]\nclient_tls_min_version = %s\n", cases[i].text);
+        struct config *c = create(text);
+        cr_expect_eq(c->client_tls_min_version, cases[i].version, "%s", cases[i].text);
         config_destroy(c);
     }
 }
@@ -479,6 +499,14 @@ Test(config, refused_files) {
         // Words.
         {"[pgfold]\nlog_level = verbose\n", "f.ini:2: pgfold.log_level: \"verbose\" is not one of its "
                                             "values; write one of error, warning, info, debug"},
+        {"[pgfold]\nclient_tls_min_version = 1.4\n",
+         "f.ini:2: pgfold.client_tls_min_version: \"1.4\" is not one of its values; write one of "
+         "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
+        {"[pgfold]\nclient_tls_min_version = TLSv1.2.1\n",
+         "f.ini:2: pgfold.client_tls_min_version: \"TLSv1.2.1\" is not one of its values; write one of "
+         "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
+        {"[pgfold]\nclient_tls_ciphers =\n", "f.ini:2: pgfold.client_tls_ciphers is empty; write a list as "
+                                             "\"openssl ciphers\" takes it, for example ECDHE+AESGCM"},
         {"[pgfold]\nlog_format = xml\n",
          "f.ini:2: pgfold.log_format: \"xml\" is not one of its values; write one of text, json"},
         {"[pgfold]\nmode =\n",
@@ -796,8 +824,8 @@ Test(config, the_nth_allocation_fails) {
         cr_assert_null(c, "allocation %d failed and yet there is a config", n);
         cr_assert_str_eq(err, "out of memory while reading the settings");
     }
-    // The struct, four texts' defaults, two from the file, a table, an override; success.
-    cr_assert_eq(n, 1 + 4 + 2 + 1 + 1 + 1);
+    // The struct, five texts' defaults, two from the file, a table, an override; success.
+    cr_assert_eq(n, 1 + 5 + 2 + 1 + 1 + 1);
 }
 
 // ---- notes

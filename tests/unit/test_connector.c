@@ -132,8 +132,7 @@ static int listen_tcp(int *port, int backlog) {
 
 static SSL_CTX *server_context(enum act first) {
     char message[256] = "";
-    SSL_CTX *ctx =
-        client_tls_create(tls_file("server.crt"), tls_file("server.key"), message, sizeof(message));
+    SSL_CTX *ctx = client_tls_create(&TLS_OF("server.crt", "server.key"), message, sizeof(message));
     cr_assert_not_null(ctx, "%s", message);
     if (first == DIRECT_NO_ALPN)
         SSL_CTX_set_alpn_select_cb(ctx, NULL, NULL);

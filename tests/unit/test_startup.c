@@ -73,6 +73,47 @@ Test(startup, parameters_are_found_by_their_name) {
     cr_assert_not(startup_param(&s, "use", &v));
 }
 
+Test(startup, the_last_of_equal_parameters_counts) {
+    struct slice body = BYTES("\0\3\0\0user\0a\0user\0b\0database\0x\0user\0\0\0"), v;
+    struct frame f = {.body = body.data, .body_len = body.len};
+    struct startup s = startup_read(&f);
+    cr_assert(startup_param(&s, "user", &v) && v.len == 0);
+    cr_assert(startup_param(&s, "database", &v) && slice_is(v, "x", 1));
+}
+
+static const struct {
+    const char *name;
+    struct slice params;
+    bool replication;
+} replications[] = {
+    {"not given", LIT("user\0a\0"), false},
+    {"on", LIT("replication\0on\0"), true},
+    {"1", LIT("replication\0001\0"), true},
+    {"tr", LIT("replication\0tr\0"), true},
+    {"database", LIT("replication\0database\0"), true},
+    {"false", LIT("replication\0false\0"), false},
+    {"FALSE", LIT("replication\0FALSE\0"), false},
+    {"fa", LIT("replication\0fa\0"), false},
+    {"N", LIT("replication\0N\0"), false},
+    {"oF", LIT("replication\0oF\0"), false},
+    {"o, which is refused", LIT("replication\0o\0"), true},
+    {"nothing, which is refused", LIT("replication\0\0"), true},
+    {"falsehood, which is refused", LIT("replication\0falsehood\0"), true},
+    {"0", LIT("replication\0000\0"), false},
+    {"00, which is refused", LIT("replication\000000\0"), true},
+    {"off, then on", LIT("replication\0off\0replication\0on\0"), true},
+    {"on, then off", LIT("replication\0on\0user\0a\0replication\0off\0"), false},
+    {"database, then 0", LIT("replication\0database\0replication\0000\0"), false},
+    {"another name", LIT("replication_\0on\0"), false},
+};
+
+Test(startup, replication_is_what_the_server_takes_for_it) {
+    for (size_t i = 0; i < sizeof replications / sizeof *replications; i++) {
+        struct startup s = {.kind = STARTUP_SESSION, .params = replications[i].params};
+        cr_assert_eq(startup_is_replication(&s), replications[i].replication, "%s", replications[i].name);
+    }
+}
+
 static bool strip(struct slice body, struct buf *out) {
     uint8_t *copy = exact_copy(body.data, body.len);
     struct frame f = {.type = B_AUTHENTICATION, .body = copy, .body_len = body.len, .size = body.len + 5};

@@ -61,8 +61,7 @@ static bool has_waited(int rc) {
 
 static SSL_CTX *accepting_context(void) {
     char message[256] = "";
-    SSL_CTX *ctx =
-        client_tls_create(tls_file("server.crt"), tls_file("server.key"), message, sizeof(message));
+    SSL_CTX *ctx = client_tls_create(&TLS_OF("server.crt", "server.key"), message, sizeof(message));
     cr_assert_not_null(ctx, "%s", message);
     return ctx;
 }

@@ -320,8 +320,8 @@ static const struct {
 Test(target, client_tls) {
     for (size_t i = 0; i < sizeof(client_cases) / sizeof(client_cases[0]); i++) {
         message[0] = '\0';
-        SSL_CTX *ctx = client_tls_create(tls_file(client_cases[i].cert), tls_file(client_cases[i].key),
-                                         message, sizeof(message));
+        SSL_CTX *ctx =
+            client_tls_create(&TLS_OF(client_cases[i].cert, client_cases[i].key), message, sizeof(message));
         cr_expect_eq(ctx != NULL, client_cases[i].part == NULL, "%s %s: %s", client_cases[i].cert,
                      client_cases[i].key, message);
         cr_expect(client_cases[i].part == NULL || strstr(message, client_cases[i].part) != NULL, "%s",
@@ -329,4 +329,87 @@ Test(target, client_tls) {
         SSL_CTX_free(ctx);
         expect_no_leaks();
     }
+}
+
+// As PostgreSQL checks ssl_key_file: https://www.postgresql.org/docs/current/ssl-tcp.html
+Test(target, client_tls_key_permissions) {
+    static const struct {
+        uid_t owner; // 1: another user than root
+        mode_t mode;
+        const char *part; // NULL: accepted by root
+    } cases[] = {{0, 0600, NULL},
+                 {0, 0400, NULL},
+                 {0, 0640, NULL},
+                 {0, 0440, NULL},
+                 {0, 0660, "has group or world access: make it u=rw (0600)"},
+                 {0, 0650, "has group or world access"},
+                 {0, 0604, "has group or world access"},
+                 {0, 0644, "has group or world access"},
+                 {1, 0600, NULL},
+                 {1, 0640, "has group or world access"},
+                 {1, 0644, "has group or world access"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (cases[i].owner != 0 && chown(tls_file("server.key"), cases[i].owner, (gid_t)-1) != 0)
+            continue;
+        cr_assert_eq(chmod(tls_file("server.key"), cases[i].mode), 0);
+        bool accepted = cases[i].part == NULL && (geteuid() == 0 || !(cases[i].mode & 077));
+        SSL_CTX *ctx = client_tls_create(&TLS_OF("server.crt", "server.key"), message, sizeof(message));
+        cr_expect_eq(ctx != NULL, accepted, "mode %o: %s", (unsigned)cases[i].mode, message);
+        cr_expect(ctx != NULL || cases[i].part == NULL || strstr(message, cases[i].part) != NULL, "%s",
+                  message);
+        SSL_CTX_free(ctx);
+    }
+}
+
+// As Kubernetes mounts secrets.
+Test(target, client_tls_key_behind_a_link) {
+    cr_assert_eq(symlink("server.key", tls_file("link.key")), 0);
+    SSL_CTX *ctx = client_tls_create(&TLS_OF("server.crt", "link.key"), message, sizeof(message));
+    cr_expect_not_null(ctx, "%s", message);
+    SSL_CTX_free(ctx);
+    cr_assert_eq(chmod(tls_file("server.key"), 0644), 0);
+    cr_expect_null(client_tls_create(&TLS_OF("server.crt", "link.key"), message, sizeof(message)));
+    cr_expect_null(client_tls_create(&TLS_OF("server.crt", "home"), message, sizeof(message)));
+    cr_expect(strstr(message, "home\" is not a regular file") != NULL, "%s", message);
+}
+
+Test(target, client_tls_ciphers) {
+    static const struct {
+        const char *list;
+        bool valid;
+    } cases[] = {{"HIGH:MEDIUM:+3DES:!aNULL", true},
+                 {"ECDHE-ECDSA-AES128-GCM-SHA256", true},
+                 {"DHE+AESGCM", true},
+                 {"nonsense", false},
+                 {"TLS_AES_128_GCM_SHA256", false},
+                 {"!ALL", false}};
+    struct client_tls_settings set = TLS_OF("server.crt", "server.key");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        set.ciphers = cases[i].list;
+        SSL_CTX *ctx = client_tls_create(&set, message, sizeof(message));
+        cr_expect_eq(ctx != NULL, cases[i].valid, "%s: %s", cases[i].list, message);
+        cr_expect(ctx != NULL || strncmp(message, "client_tls_ciphers: ", 20) == 0, "%s", message);
+        SSL_CTX_free(ctx);
+        expect_no_leaks();
+    }
+}
+
+// Nothing without forward secrecy, nothing in CBC mode, nothing anonymous.
+Test(target, client_tls_ciphers_of_the_default) {
+    SSL_CTX *ctx = client_tls_create(&TLS_OF("server.crt", "server.key"), message, sizeof(message));
+    cr_assert_not_null(ctx, "%s", message);
+    STACK_OF(SSL_CIPHER) *list = SSL_CTX_get_ciphers(ctx);
+    cr_assert_gt(sk_SSL_CIPHER_num(list), 3);
+    for (int i = 0; i < sk_SSL_CIPHER_num(list); i++) {
+        const SSL_CIPHER *c = sk_SSL_CIPHER_value(list, i);
+        int exchange = SSL_CIPHER_get_kx_nid(c), who = SSL_CIPHER_get_auth_nid(c);
+        cr_expect(SSL_CIPHER_is_aead(c), "%s", SSL_CIPHER_get_name(c));
+        cr_expect(exchange == NID_kx_ecdhe || exchange == NID_kx_any, "%s", SSL_CIPHER_get_name(c));
+        cr_expect(who != NID_auth_null, "%s", SSL_CIPHER_get_name(c));
+    }
+    cr_expect_eq(SSL_CTX_get_min_proto_version(ctx), TLS1_2_VERSION);
+    cr_expect_eq(SSL_CTX_get_options(ctx) &
+                     (SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION),
+                 SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_free(ctx);
 }

@@ -34,6 +34,21 @@ Test(writes, a_database_goes_by_its_name) {
     cr_assert_null(table_of);
 }
 
+#define TEN  "0123456789"
+#define LONG TEN TEN TEN TEN TEN TEN "012"
+
+Test(writes, a_database_goes_by_what_the_server_leaves_of_its_name) {
+    struct database *table_of = NULL;
+    struct database *a = database_for(&table_of, BYTES("user\0alice\0database\0" LONG "\0"));
+    struct database *b =
+        database_for(&table_of, BYTES("user\0alice\0database\0other\0database\0" LONG "3\0"));
+    struct database *c = database_for(&table_of, BYTES("user\0" LONG "xy\0database\0\0"));
+    cr_assert(a && a == b && a == c);
+    for (int i = 0; i < 3; i++)
+        database_unref(&table_of, a);
+    cr_assert_null(table_of);
+}
+
 Test(writes, a_startup_packet_that_is_cut_off_names_what_it_names) {
     struct database *table_of = NULL;
     struct database *a = database_for(&table_of, BYTES("user\0alice\0database\0sh"));

@@ -29,6 +29,13 @@ static inline const char *tls_file(const char *name) {
     return path;
 }
 
+// What client_tls_create is given.
+#define TLS_OF(cert_name, key_name)                                                                          \
+    (const struct client_tls_settings) {                                                                     \
+        .cert = tls_file(cert_name), .key = tls_file(key_name), .min_version = 2,                            \
+        .ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20"                                                             \
+    }
+
 static inline FILE *tls_create_file(const char *name) {
     int fd = open(tls_file(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
