@@ -182,6 +182,8 @@ static void end_batch(struct session *s, struct batch *b) {
     if (b->failed) {
         session_unprepare(s, b->statement);
         session_unprepare(s, b->stamp);
+    } else {
+        session_note_seal(s, b);
     }
     session_check_members(s, b);
     b->lender = NULL;
