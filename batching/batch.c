@@ -225,14 +225,39 @@ static void put_array(const struct batch *b, const struct group_part *part, stru
                     b->n_parts);
 }
 
+static unsigned n_added(const struct batch *b) {
+    return b->group->sealed ? SEAL_PARAMS : 0;
+}
+
+static void put_added_formats(const struct batch *b, struct buf *out) {
+    for (unsigned i = 0; i < n_added(b); i++)
+        buf_put_u16(out, 1);
+}
+
+static void put_added(const struct batch *b, struct buf *out) {
+    if (b->sealed) {
+        buf_put_u32(out, 8);
+        buf_put_u64(out, b->seal.read);
+        buf_put_u32(out, 8);
+        buf_put_u64(out, b->seal.loaded);
+        buf_put_u32(out, 4);
+        buf_put_u32(out, b->seal.process);
+        return;
+    }
+    for (unsigned i = 0; i < n_added(b); i++)
+        buf_put_u32(out, UINT32_MAX);
+}
+
 static void put_arrays(const struct batch *b, struct buf *out) {
     const struct group *g = b->group;
-    buf_put_u16(out, (uint16_t)g->n_parts);
+    buf_put_u16(out, (uint16_t)(g->n_parts + n_added(b)));
     for (unsigned i = 0; i < g->n_parts; i++)
         buf_put_u16(out, group_array_format(&g->parts[i]));
-    buf_put_u16(out, (uint16_t)g->n_parts);
+    put_added_formats(b, out);
+    buf_put_u16(out, (uint16_t)(g->n_parts + n_added(b)));
     for (unsigned i = 0; i < g->n_parts; i++)
         put_array(b, &g->parts[i], out);
+    put_added(b, out);
 }
 
 // The parameters of one lookup, whose values but the keys are those of all.
@@ -245,12 +270,13 @@ static bool put_parameters(const struct batch *b, struct buf *out) {
         at += f.size;
     if (f.type != F_BIND || !msg_bind_read(f.body, f.body_len, &m))
         return false;
-    buf_put_u16(out, m.n_params);
+    buf_put_u16(out, (uint16_t)(m.n_params + n_added(b)));
     for (unsigned i = 0; i < m.n_params; i++) {
         const struct group_part *part = group_part_of(g, i);
         buf_put_u16(out, part ? group_array_format(part) : msg_bind_param_format(&m, i));
     }
-    buf_put_u16(out, m.n_params);
+    put_added_formats(b, out);
+    buf_put_u16(out, (uint16_t)(m.n_params + n_added(b)));
     size_t walk = 0;
     struct slice value;
     for (unsigned i = 0; msg_bind_next_param(&m, &walk, &value); i++) {
@@ -262,6 +288,7 @@ static bool put_parameters(const struct batch *b, struct buf *out) {
         buf_put_u32(out, value.data ? (uint32_t)value.len : UINT32_MAX);
         buf_put(out, value.data, value.len);
     }
+    put_added(b, out);
     return true;
 }
 
@@ -338,8 +365,12 @@ void batch_write(struct batch *b, const struct batch_prepared *prepared, struct 
     b->vettings = b->group->vettings;
     b->parse = b->describe = !prepared->statement;
     b->stamp_parse = !prepared->stamp;
+    b->sealed = prepared->seal;
+    if (b->sealed)
+        b->seal = *prepared->seal;
     write_statement(b, out);
-    write_stamp(b, out);
+    if (!b->sealed)
+        write_stamp(b, out);
     if (b->framed)
         savepoint_write_release(out, b->frame_prepared);
     write_empty(out, F_SYNC);
@@ -476,6 +507,8 @@ static void skip_stages(struct batch *b) {
         b->stage = STAGE_BIND;
     if (b->stage == STAGE_ROWS_CLOSE && !b->framed)
         b->stage = STAGE_STAMP_PARSE;
+    if (b->stage == STAGE_STAMP_PARSE && b->sealed)
+        b->stage = STAGE_END;
     if (b->stage == STAGE_STAMP_PARSE && !b->stamp_parse)
         b->stage = STAGE_STAMP_BIND;
 }
@@ -516,11 +549,27 @@ static bool still_current(const struct batch *b) {
     return g->state == GROUP_READY && g->vettings == b->vettings;
 }
 
+// A row is a proof that all was as the seal says.
+static void end_sealed(struct batch *b) {
+    skip_stages(b);
+    if (b->stage != STAGE_END || *b->release)
+        return; // it has not run to its end
+    b->stamped = b->n_rows > 0;
+    b->news.loaded = b->seal.loaded;
+    b->news.process = b->seal.process;
+    if (b->stamped)
+        return;
+    b->unproved = true;
+    fail(b, "no row says that what it was vetted by is still so");
+}
+
 bool batch_feed(struct batch *b, const struct frame *f) {
     b->news.facts = (struct slice){0};
     if (!b->failed && !still_current(b))
         fail(b, "definitions changed");
     if (f->type == B_READY_FOR_QUERY) {
+        if (b->sealed && !b->failed)
+            end_sealed(b);
         if (b->stage != STAGE_END || *b->release || !b->stamped)
             fail(b, "the answer is incomplete");
         return true;

@@ -8,6 +8,7 @@
 //   CloseComplete*  [ParseComplete]  [ParameterDescription RowDescription]  BindComplete  DataRow*
 //   CommandComplete  [ParseComplete]  BindComplete  DataRow  CommandComplete  ReadyForQuery
 // The second statement is the stamp's check (stamp.h): its one row says whether the first may be believed.
+// Under a seal (seal.h) there is no second statement, and the rows say it themselves.
 // Inside a transaction those of SAVEPOINT come first, and those of RELEASE before ReadyForQuery; and portals
 // are closed: a CloseComplete comes behind each of the two statements.
 #ifndef PGFOLD_BATCHING_BATCH_H
@@ -148,6 +149,9 @@ struct batch {
     uint64_t vettings;              // the group's when it was sent: what was learnt since is not this batch's
     unsigned n_closes;
     bool parse, describe, stamp_parse;
+    bool sealed; // sent without a check, under this seal
+    struct seal seal;
+    bool unproved;              // failed: sealed, and without a row
     struct stamp_news news;     // the check's; its slice holds while it is being fed
     bool stamped;               // the check has said that what was vetted is as it was
     bool snapshot;              // runs in a transaction that sees one
@@ -192,6 +196,7 @@ XXH128_hash_t batch_stamp(const struct batch *b);
 #define BATCH_MAX_CLOSES 4
 struct batch_prepared {
     bool statement, stamp;
+    const struct seal *seal; // to be sent under, NULL: none
     XXH128_hash_t closes[BATCH_MAX_CLOSES];
     unsigned n_closes;
 };

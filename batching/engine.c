@@ -454,6 +454,10 @@ static void note_failure(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     e->counters.failed++;
     e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
+    if (b->unproved) { // nor is this: the next ones are checked
+        seal_broken(&g->seals, e->now);
+        return;
+    }
     if (b->changed) { // it is no fault of the statement's
         note_changed(e, b);
         return;
@@ -477,6 +481,7 @@ static void note_failure(struct engine *e, struct batch *b) {
 
 static void note_success(struct engine *e, struct batch *b) {
     b->group->errors = 0;
+    seal_batch_right(&b->group->seals, b->n_rows > 0);
     if (b->ahead.home)
         return;
     uint64_t waited = 0;

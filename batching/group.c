@@ -351,11 +351,21 @@ void group_statement_name(XXH128_hash_t statement, char *name) {
              (unsigned long long)statement.low64);
 }
 
+#define TIMESTAMPTZ 1184 // src/include/catalog/pg_type.dat
+
 void group_write_parse(const struct group *g, struct buf *out) {
     char name[GROUP_NAME_SIZE];
     group_statement_name(g->statement, name);
+    uint32_t types[SHAPE_MAX_VALUES + SEAL_PARAMS];
+    unsigned n = g->n_params;
+    memcpy(types, g->params, n * sizeof *types);
+    if (g->sealed) {
+        types[n++] = TIMESTAMPTZ;
+        types[n++] = TIMESTAMPTZ;
+        types[n++] = OID_INT4;
+    }
     write_parse(out, (struct slice){(uint8_t *)name, strlen(name)}, (struct slice){g->text.data, g->text.len},
-                g->params, g->n_params);
+                types, n);
 }
 
 // ---- vetting
@@ -482,7 +492,8 @@ static bool in_form_fits(const struct group *g, const struct vet_result *r) {
 static bool take_stamp(struct group *g, struct vetting *v) {
     bool plain = g->form == FORM_IN && g->shape->parsed->n_operators == 1;
     if (!v->made)
-        v->made = stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain);
+        v->made =
+            stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain, v->catalogue.alone);
     stamp_unref(g->stamp);
     g->stamp = v->made ? stamp_ref(v->made) : NULL;
     return g->stamp;
@@ -496,6 +507,15 @@ static XXH128_hash_t types_hash(const struct vetting *v) {
     XXH128_hash_t h = b.failed ? (XXH128_hash_t){0} : XXH3_128bits(b.data, b.len);
     buf_free(&b);
     return h;
+}
+
+static bool write_folded(struct group *g) {
+    const struct stamp *st = g->stamp;
+    g->sealed = g->form == FORM_IN && st->sealed.len;
+    if (!g->sealed)
+        return rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text);
+    return rewrite_sealed(g->shape, g->keys, g->values, (struct slice){st->sealed.data, st->sealed.len},
+                          g->n_params + 1, &g->text);
 }
 
 static const char *judge(struct group *g, struct vetting *v) {
@@ -518,7 +538,7 @@ static const char *judge(struct group *g, struct vetting *v) {
         return "the catalogue did not tell what its tables are";
     g->types_hash = types_hash(v);
     buf_reset(&g->text);
-    if (!take_columns(g, v) || !rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text))
+    if (!take_columns(g, v) || !write_folded(g))
         return not_written;
     g->statement = statement_digest(g);
     return g->text.failed ? not_written : NULL;

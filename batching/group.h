@@ -21,6 +21,7 @@
 #include "batching/identity.h"
 #include "batching/key.h"
 #include "batching/rewrite.h"
+#include "batching/seal.h"
 #include "batching/stamp.h"
 #include "batching/vet.h"
 
@@ -63,18 +64,20 @@ struct group {
     struct vetting *vetting; // VETTING: owned
     enum fold_form form;
     uint32_t column_type;              // FORM_IN: of the key's column
-    unsigned n_params;                 // READY: of the folded statement
+    unsigned n_params;                 // READY: of the folded statement, without those of a seal
     uint32_t params[SHAPE_MAX_VALUES]; // READY: their types
     XXH128_hash_t statement;           // READY: names the prepared statement, see statement_digest
     struct buf text;                   // READY: the folded statement
     struct stamp *stamp;               // READY: what that rests on; a reference
-    XXH128_hash_t types_hash;          // READY: of the ParameterDescription of the original
-    struct buf row_description;        // READY: RowDescription's body of the original, format codes 0
-    XXH128_hash_t row_hash;            // of row_description, without format codes
-    uint64_t source;                   // the same as trail.h has it; 0: not asked for yet
-    XXH128_hash_t question;            // of a plain read: digest of what is asked about it
-    bool has_question;                 // it was made
-    bool parses;                       // of a plain read: the server has accepted a Parse of it
+    bool sealed;                       // READY: it has the parameters of a seal
+    struct seal_trust seals;
+    XXH128_hash_t types_hash;   // READY: of the ParameterDescription of the original
+    struct buf row_description; // READY: RowDescription's body of the original, format codes 0
+    XXH128_hash_t row_hash;     // of row_description, without format codes
+    uint64_t source;            // the same as trail.h has it; 0: not asked for yet
+    XXH128_hash_t question;     // of a plain read: digest of what is asked about it
+    bool has_question;          // it was made
+    bool parses;                // of a plain read: the server has accepted a Parse of it
     bool described;        // of a plain read: row_description and parameters are what it answers to Describe
     struct buf parameters; // of a plain read: ParameterDescription's body
     XXH128_hash_t parameters_hash;

@@ -37,6 +37,8 @@ struct replacing {
     enum { PUT_ORIGINAL, PUT_IN, PUT_LATERAL } form;
     const struct slice *values;
     struct buf *out;
+    struct slice condition; // PUT_IN: of a seal, or none
+    unsigned first_added;
 };
 
 static void put_number(struct buf *out, const char *before, int n, const char *behind) {
@@ -70,10 +72,24 @@ static int key_param(const struct replacing *r, int i) {
     return before + 1;
 }
 
+// All of it under one condition: as long as there is no seal the statement runs whatever is so.
+static void put_sealed_key(const struct replacing *r, int i) {
+    int n = (int)r->first_added;
+    put_number(r->out, "ANY (COALESCE((SELECT $", key_param(r, i), "");
+    put_number(r->out, " WHERE $", n, " IS NULL");
+    put_number(r->out, " OR 'now'::pg_catalog.timestamptz OPERATOR(pg_catalog.=) $", n, "");
+    put_number(r->out, " AND pg_catalog.pg_conf_load_time() OPERATOR(pg_catalog.=) $", n + 1, "");
+    put_number(r->out, " AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $", n + 2, " AND ");
+    buf_put(r->out, r->condition.data, r->condition.len);
+    buf_put_text(r->out, ")))");
+}
+
 static void put_key(const struct replacing *r, int i) {
     bool array = r->s->parsed->keys[i].array;
     if (r->form == PUT_ORIGINAL)
         put_number(r->out, "$", key_param(r, i), "");
+    else if (r->form == PUT_IN && r->condition.len)
+        put_sealed_key(r, i);
     else if (r->form == PUT_IN)
         put_number(r->out, "ANY ($", key_param(r, i), ")");
     else
@@ -163,6 +179,21 @@ bool rewrite_folded(const struct shape *s, uint32_t keys, enum fold_form form, c
         put_in(&r);
     else
         put_lateral(&r);
+    return !out->failed;
+}
+
+bool rewrite_sealed(const struct shape *s, uint32_t keys, const struct slice *values, struct slice condition,
+                    unsigned first, struct buf *out) {
+    struct replacing r = {.s = s,
+                          .keys = keys,
+                          .form = PUT_IN,
+                          .values = values,
+                          .out = out,
+                          .condition = condition,
+                          .first_added = first};
+    if (!keys || has_our_names(s))
+        return false;
+    put_in(&r);
     return !out->failed;
 }
 

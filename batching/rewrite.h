@@ -32,6 +32,11 @@ bool rewrite_in_possible(const struct shape *s, int key);
 bool rewrite_folded(const struct shape *s, uint32_t keys, enum fold_form form, const struct slice *values,
                     struct buf *out) __attribute__((warn_unused_result));
 
+// The same in the IN form, under a condition that the statement itself proves (seal.h), whose added
+// parameters are $first and those behind it.
+bool rewrite_sealed(const struct shape *s, uint32_t keys, const struct slice *values, struct slice condition,
+                    unsigned first, struct buf *out) __attribute__((warn_unused_result));
+
 // Writes the statement as a member sent it, for Describe: of a simple shape the constants put back, but for
 // the keys, which are $1, $2 … in the order of the bits; of an extended shape its text. To mean the same, a
 // key that was written as an integer must be declared with the integer's own type (int4, int8 or numeric, the

@@ -833,13 +833,37 @@ bool session_server_is_lending(const struct session *s) {
 // The statement becomes the most recently used one.
 bool session_has_prepared(struct session *s, XXH128_hash_t statement) {
     for (unsigned i = s->n_prepared; i-- > 0;) {
-        if (!XXH128_isEqual(s->prepared[i], statement))
+        if (!XXH128_isEqual(s->prepared[i].name, statement))
             continue;
+        struct own_statement found = s->prepared[i];
         memmove(s->prepared + i, s->prepared + i + 1, (s->n_prepared - i - 1) * sizeof *s->prepared);
-        s->prepared[s->n_prepared - 1] = statement;
+        s->prepared[s->n_prepared - 1] = found;
         return true;
     }
     return false;
+}
+
+static struct seal *seal_of(struct session *s, XXH128_hash_t statement) {
+    return session_has_prepared(s, statement) ? &s->prepared[s->n_prepared - 1].seal : NULL;
+}
+
+void session_note_seal(struct session *s, const struct batch *b) {
+    struct seal *seal = b->sealed || !b->group->sealed ? NULL : seal_of(s, b->statement);
+    struct seal of_batch = {
+        .read = b->news.now, .loaded = b->news.loaded, .process = b->news.process, .since = s->engine->now};
+    if (seal)
+        seal_checked(seal, &of_batch, b->parse, b->framed);
+}
+
+// What the check tells of writes and of definitions is asked for now and then, for rows that are held always.
+static const struct seal *seal_for(struct session *s, const struct batch *b) {
+    struct group *g = b->group;
+    struct seal *seal = g->sealed && !b->asks_facts ? seal_of(s, g->statement) : NULL;
+    if (seal && seal_is_usable(seal, &g->seals))
+        return seal;
+    if (seal && !b->framed && seal_is_worn(seal, &g->seals))
+        session_unprepare(s, g->statement);
+    return NULL;
 }
 
 void session_unprepare(struct session *s, XXH128_hash_t statement) {
@@ -859,10 +883,10 @@ static bool prepare(struct session *s, XXH128_hash_t statement, struct batch_pre
     if (!s->prepared)
         return false; // it will be prepared again each time
     if (s->n_prepared == SESSION_MAX_PREPARED) {
-        p->closes[p->n_closes++] = s->prepared[0];
+        p->closes[p->n_closes++] = s->prepared[0].name;
         memmove(s->prepared, s->prepared + 1, --s->n_prepared * sizeof *s->prepared);
     }
-    s->prepared[s->n_prepared++] = statement;
+    s->prepared[s->n_prepared++] = (struct own_statement){.name = statement};
     return false;
 }
 
@@ -876,7 +900,7 @@ static void take_back_prepared(struct session *s, const struct batch *b, const s
         bool own =
             XXH128_isEqual(p->closes[i], b->group->statement) || XXH128_isEqual(p->closes[i], batch_stamp(b));
         if (!own)
-            s->prepared[s->n_prepared++] = p->closes[i];
+            s->prepared[s->n_prepared++] = (struct own_statement){.name = p->closes[i]};
     }
 }
 
@@ -903,7 +927,7 @@ void session_keep_out(struct session *s, struct slice name) {
     if (frame)
         savepoint_write_forget(b);
     for (unsigned i = 0; i < s->n_prepared; i++) {
-        group_statement_name(s->prepared[i], own);
+        group_statement_name(s->prepared[i].name, own);
         write_close(b, 'S', (struct slice){(const uint8_t *)own, strlen(own)});
     }
     if (left)
@@ -927,8 +951,11 @@ void session_run_batch(struct session *s, struct batch *b) {
     b->frame_prepared = s->frame_prepared;
     b->snapshot = session_snapshot_is_fixed(s);
     b->asks_facts = b->ahead.home || trust_is_due(s);
+    const struct seal *seal = seal_for(s, b);
+    struct seal copy = seal ? *seal : (struct seal){0};
+    p.seal = seal ? &copy : NULL;
     p.statement = prepare(s, b->group->statement, &p);
-    p.stamp = prepare(s, batch_stamp(b), &p);
+    p.stamp = p.seal || prepare(s, batch_stamp(b), &p);
     buf_reset(&e->request);
     batch_write(b, &p, &e->request);
     struct owed *o = e->request.failed ? NULL : owed_push(s, OWED_BATCH);

@@ -171,6 +171,12 @@ struct transaction {
     uint64_t generation;              // of the definitions then
 };
 
+// A statement of our own on the server connection.
+struct own_statement {
+    XXH128_hash_t name;
+    struct seal seal;
+};
+
 struct session {
     uint64_t id;
     struct engine *engine;
@@ -260,12 +266,12 @@ struct session {
     struct learning learning;
     struct expected *expected; // ring, allocated when first needed
     unsigned expected_head, n_expected, expected_cap;
-    unsigned delayed_stage;       // of the EXPECT_DELAYED or OWED_PARSE whose replies come
-    bool portal_open;             // the unnamed portal was bound by a forwarded unit and not run yet
-    struct statement *portal;     // a reference: the statement bound to the unnamed portal, when known
-    struct open_cursors *cursors; // and named portals; NULL: none that is known
-    struct group *observed;       // mode observe: group of the lookup that is being forwarded
-    XXH128_hash_t *prepared;      // our own statements on the server connection, most recently used last
+    unsigned delayed_stage;         // of the EXPECT_DELAYED or OWED_PARSE whose replies come
+    bool portal_open;               // the unnamed portal was bound by a forwarded unit and not run yet
+    struct statement *portal;       // a reference: the statement bound to the unnamed portal, when known
+    struct open_cursors *cursors;   // and named portals; NULL: none that is known
+    struct group *observed;         // mode observe: group of the lookup that is being forwarded
+    struct own_statement *prepared; // our own statements on the server connection, most recently used last
     unsigned n_prepared;
     uint64_t last_used;      // engine time of the last batch lent to
     uint64_t answered_since; // engine time of the first answer from a batch since something was sent to the
@@ -336,6 +342,8 @@ bool session_has_prepared(struct session *s, XXH128_hash_t statement);
 // Its client uses a name like ours: what we have prepared is given up, and nothing is prepared any more.
 // `name`: of a statement that is to be its own now, and may be left from a batch that failed; or empty.
 void session_keep_out(struct session *s, struct slice name);
+// What a batch was sent under, or with a check, has been right.
+void session_note_seal(struct session *s, const struct batch *b);
 void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed: its state is not known
 void session_run_batch(struct session *s, struct batch *b);
 void session_pump(struct session *s); // answers and sends what is due

@@ -186,6 +186,8 @@ static void end_batch(struct session *s, struct batch *b) {
     if (b->failed) {
         session_unprepare(s, b->statement);
         session_unprepare(s, b->stamp);
+    } else {
+        session_note_seal(s, b);
     }
     if (b->changed)
         trust_broken(s);

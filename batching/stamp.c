@@ -16,12 +16,13 @@
 #define MAX_COLUMNS 300 // names of columns that are asked for; more than a stamp may hold
 #define MAX_OBJECTS 256 // of one kind that a stamp holds; a statement of more is refused
 
-static const char user_sql[] =
-    "SELECT pg_catalog.quote_ident(CURRENT_USER)::pg_catalog.regrole::pg_catalog.oid";
+static const char user_sql[] = "pg_catalog.quote_ident(CURRENT_USER)::pg_catalog.regrole::pg_catalog.oid";
 static const char news_sql[] =
     ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_conf_load_time()), 'hex'), "
     "pg_catalog.pg_backend_pid()";
-#define N_NEWS 2 // columns
+static const char now_sql[] =
+    ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex')";
+#define N_NEWS 2 // columns, and the time where there is a seal
 // The server does not plan anew for a new cast.
 static const char casts_sql[] =
     "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.max(x.oid), ':', "
@@ -41,6 +42,7 @@ void stamp_unref(struct stamp *st) {
         return;
     buf_free(&st->check);
     buf_free(&st->check_ahead);
+    buf_free(&st->sealed);
     buf_free(&st->expected);
     free(st);
 }
@@ -105,6 +107,7 @@ static bool put_attributes_question(const struct shape *s, struct buf *out) {
 
 bool stamp_question(const struct shape *s, struct buf *out) {
     const struct parsed *p = s->parsed;
+    buf_put_text(out, "SELECT ");
     buf_put_text(out, user_sql);
     buf_put_text(
         out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin), ',' ORDER BY u.n) FROM "
@@ -355,9 +358,26 @@ static void put_from(struct buf *out, const struct objects *relations) {
     put_number(out, relations->list[0].id);
 }
 
-static bool write_check(struct writing *w, const struct shape *s, struct answer *a, bool plain) {
+// What no change of the table itself would tell, as a condition. All else about a plain statement of one
+// table makes the server read it anew.
+static bool put_sealed(struct stamp *st, const struct parsed *p, const struct answer *a) {
+    struct buf *out = &st->sealed;
+    buf_put_text(out, user_sql);
+    buf_put_text(out, " OPERATOR(pg_catalog.=) '");
+    put_number(out, a->user);
+    buf_put_text(out, "'::pg_catalog.oid AND pg_catalog.to_regclass(");
+    if (!quote_relation(out, &p->relations[0]))
+        return false;
+    buf_put_text(out, ")::pg_catalog.oid OPERATOR(pg_catalog.=) '");
+    put_number(out, a->relations.list[0].id);
+    buf_put_text(out, "'::pg_catalog.oid");
+    return true;
+}
+
+static bool write_check(struct writing *w, const struct shape *s, struct answer *a, bool plain, bool alone) {
     const struct parsed *p = s->parsed;
     struct buf *out = &w->st->check;
+    buf_put_text(out, "SELECT ");
     buf_put_text(out, user_sql);
     expect_number(w, a->user);
     if (!put_names_check(w, p, &a->relations))
@@ -367,13 +387,18 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
     if (!put_attributes_check(w, s, &a->attributes) || !put_functions_check(w, p, &a->functions) ||
         (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
         return false;
+    if (plain && alone && p->n_relations == 1 && !p->n_functions && !put_sealed(w->st, p, a))
+        return false;
     buf_put_text(out, news_sql);
+    if (w->st->sealed.len)
+        buf_put_text(out, now_sql);
     buf_put(&w->st->check_ahead, out->data, out->failed ? 0 : out->len);
     buf_put_text(&w->st->check_ahead, ", ");
     buf_put_text(&w->st->check_ahead, facts_stamp_expression());
     put_from(out, &a->relations);
     put_from(&w->st->check_ahead, &a->relations);
-    return a->relations.n > 0 && !out->failed && !w->st->check_ahead.failed && !w->st->expected.failed;
+    return a->relations.n > 0 && !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed &&
+           !w->st->expected.failed;
 }
 
 static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
@@ -381,11 +406,11 @@ static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
     return XXH3_128bits_withSeed(st->expected.data, st->expected.len, h.low64 ^ h.high64);
 }
 
-static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool plain) {
+static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool plain, bool alone) {
     struct answer *a = calloc(1, sizeof *a);
     struct writing w = {.st = st};
     buf_put_u16(&st->expected, 0);
-    bool ok = a && read_answer(a, s, row) && write_check(&w, s, a, plain);
+    bool ok = a && read_answer(a, s, row) && write_check(&w, s, a, plain, alone);
     free(a);
     if (!ok)
         return false;
@@ -396,15 +421,16 @@ static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool
     return true;
 }
 
-struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain) {
+struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain, bool alone) {
     struct stamp *st = calloc(1, sizeof *st);
     if (!st)
         return NULL;
     *st = (struct stamp){.refs = 1,
                          .check = buf_make(MAX_CHECK),
                          .check_ahead = buf_make(MAX_CHECK),
+                         .sealed = buf_make(MAX_CHECK),
                          .expected = buf_make(MAX_CHECK)};
-    if (fill(st, s, row, plain))
+    if (fill(st, s, row, plain, alone))
         return st;
     stamp_unref(st);
     return NULL;
@@ -416,7 +442,11 @@ static bool same_value(struct slice a, struct slice b) {
     return !a.data == !b.data && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
 }
 
-static bool take_news(struct slice row, unsigned at, struct stamp_news *news) {
+static unsigned n_news(const struct stamp *st) {
+    return N_NEWS + (st->sealed.len > 0);
+}
+
+static bool take_news(const struct stamp *st, struct slice row, unsigned at, struct stamp_news *news) {
     struct slice value;
     uint32_t process;
     unsigned n = get_u16(row.data);
@@ -425,7 +455,11 @@ static bool take_news(struct slice row, unsigned at, struct stamp_news *news) {
         !take_number(&value, 0, &process))
         return false;
     news->process = process;
-    return n == at + N_NEWS || msg_row_column(row.data, row.len, at + N_NEWS, &news->facts);
+    if (st->sealed.len &&
+        (!msg_row_column(row.data, row.len, at + N_NEWS, &value) || !proof_read_time(value, &news->now)))
+        return false;
+    at += n_news(st);
+    return n == at || msg_row_column(row.data, row.len, at, &news->facts);
 }
 
 enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news) {
@@ -433,7 +467,7 @@ enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct 
     bool shadowed = false;
     unsigned n = get_u16(st->expected.data), has = row.len < 2 ? 0 : get_u16(row.data);
     *news = (struct stamp_news){0};
-    if (has != n + N_NEWS && has != n + N_NEWS + 1)
+    if (has != n + n_news(st) && has != n + n_news(st) + 1)
         return STAMP_CHANGED;
     for (unsigned i = 0; i < n; i++) {
         if (!msg_row_column(row.data, row.len, i, &got) ||
@@ -445,7 +479,7 @@ enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct 
             return STAMP_CHANGED;
         shadowed = true;
     }
-    if (!take_news(row, n, news))
+    if (!take_news(st, row, n, news))
         return STAMP_CHANGED;
     return shadowed ? STAMP_SHADOWED : STAMP_SAME;
 }

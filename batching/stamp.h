@@ -26,6 +26,7 @@ struct stamp {
     unsigned refs;
     struct buf check;       // SQL
     struct buf check_ahead; // the same with the facts about the database as the last column, see facts.h
+    struct buf sealed;      // a condition, see seal.h; empty: there is none
     struct buf expected;    // DataRow body of its one row, in text, without the columns of stamp_news
     uint16_t n_relations;   // columns 1 to n_relations are their OIDs
     XXH128_hash_t digest, digest_ahead; // of `expected` and either check; name the prepared statements
@@ -35,6 +36,7 @@ struct stamp {
 struct stamp_news {
     uint64_t loaded;    // when the server process has read its configuration, as proof_read_time() has it
     uint32_t process;   // pg_backend_pid()
+    uint64_t now;       // where there is a seal: when the transaction began, as the server has it
     struct slice facts; // the facts' stamp, a slice of the row; NULL data: not asked for
 };
 
@@ -56,9 +58,9 @@ size_t stamp_bytes(const struct stamp *st); // of memory; takes NULL
 bool stamp_question(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 
 // Makes the stamp of the answer (DataRow body, text). `plain`: the statement compares nothing but a key of a
-// plain type with =, which no operator or cast of a user's can be taken for. NULL: the answer is none, or no
-// memory.
-struct stamp *stamp_create(const struct shape *s, struct slice answer, bool plain);
+// plain type with =, which no operator or cast of a user's can be taken for. `alone`: its table has no
+// children. NULL: the answer is none, or no memory.
+struct stamp *stamp_create(const struct shape *s, struct slice answer, bool plain, bool alone);
 
 // What the check's row (DataRow body, text) says. *news is whole where the verdict is STAMP_SAME.
 enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news);

@@ -591,6 +591,7 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_key_facts(out, p, key) || !put_link_facts(out, p))
         return false;
     buf_put_text(out, writer_facts);
+    buf_put_text(out, ", NOT EXISTS (SELECT 1 FROM r WHERE r.relhassubclass OR r.relkind NOT IN ('r', 'm'))");
     return !out->failed;
 }
 
@@ -702,6 +703,7 @@ void vet_row(struct slice row, struct vet_result *r) {
     r->writers.all = true;
     if (msg_row_column(row.data, row.len, N_REFUSALS + 4, &writers))
         read_writers(writers, r);
+    r->alone = column_is(row, N_REFUSALS + 5, "t");
     r->ok = !r->refusal;
 }
 

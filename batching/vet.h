@@ -31,6 +31,7 @@ struct vet_link {
 struct vet_result {
     bool answered;       // a row came
     bool ok;             // may be folded, as far as the table, its columns and its operators go
+    bool alone;          // none of its tables has children
     bool key_unique;     // the key column alone is unique: IN form possible
     uint32_t key_type;   // OID of the key column's type, 0: not asked for
     const char *refusal; // static: why not ok; NULL when ok

@@ -50,13 +50,13 @@ def facts():
         with open(pg.folder + "/log") as f:
             query = re.findall(r"LOG:  execute pgfold_vet[^ ]*: (WITH RECURSIVE .*)", f.read())[-1]
         with pg.admin("postgres") as c:
-            row = c.sql(query)[0]
+            row = c.sql(query)[0]  # … links, writers, whether it stands alone
             columns = {(o, n): name for o, n, name in c.sql(
                 "SELECT attrelid, attnum, attrelid::regclass || '.' || attname FROM pg_attribute WHERE attnum > 0")}
-        links = [link.split(":") for link in (row[-2] or "").split(",") if link]
-        n, *names = (row[-1] or "").split("\n")
-        assert not row[-1] or int(n) == len(names)
-        return [(int(k), columns[o, a]) for k, o, a in links], set(names) if row[-1] else None
+        links = [link.split(":") for link in (row[-3] or "").split(",") if link]
+        n, *names = (row[-2] or "").split("\n")
+        assert not row[-2] or int(n) == len(names)
+        return [(int(k), columns[o, a]) for k, o, a in links], set(names) if row[-2] else None
     yield ask
     pg.remove()
 

@@ -109,6 +109,21 @@ def until_folding(proxy, conns, text, way):
     return False
 
 
+def is_sealed(pg):
+    """The last statement of a batch is its check, or, under a seal, the folded statement itself."""
+    with pg.admin("stamp") as c:
+        return c.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%ANY (COALESCE((SELECT $1 WHERE%' AND state = 'idle'")
+
+
+def until_sealed(pg, conns, text, way):
+    """Bursts until folded statements prove themselves."""
+    for attempt in range(60):
+        burst(conns, text, way, attempt * 3)
+        if is_sealed(pg):
+            return True
+    return False
+
+
 def without_order(got):
     """Replies as PostgreSQL gives them, but for table OIDs' order of rows, which no statement here asks for."""
     return [sorted(x for x in one) for one in got]
@@ -127,6 +142,8 @@ def test_what_changes_past_pgfold(pg, start_pgfold, case, way):
     for i, c in enumerate(conns + direct):  # the tenant comes in a way that no proxy can follow
         c.ask(query("DO $$BEGIN PERFORM set_config('app.tenant', '%d', false); END$$" % (i % 2)))
     assert until_folding(proxy, conns, text, way), "nothing folds, so there is nothing to test\n" + proxy.log()[-2000:]
+    if text == BY_ID:
+        assert until_sealed(pg, conns, text, way), "no batch without a check\n" + proxy.log()[-2000:]
     with pg.admin("stamp") as c:
         for change in changes:
             got = c.ask(query(change))
@@ -205,3 +222,50 @@ def test_roles_that_change_names(pg, start_pgfold):
     with pg.connect(servers.SUPERUSER, "postgres") as c:
         c.sql("DROP ROLE mover")
         c.sql("DROP ROLE moved")
+
+
+def failed(proxy):
+    def counts():
+        return re.findall(r"failed batches (\d+)", proxy.log())
+    before = len(counts())
+    proxy.signal(signal.SIGUSR1)
+    return int(servers.wait_for(lambda: counts()[before:], "pgfold's counters")[-1])
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("event", ["ANALYZE plank", "GRANT SELECT ON plank TO app", "SELECT pg_reload_conf()", "UPDATE plank SET v = v || '!'",
+                                   "VACUUM FULL plank"])
+def test_a_seal_that_breaks_is_made_anew(pg, start_pgfold, event):
+    """Nothing has changed, but the server reads the statement anew: the answers are right, and soon proved by themselves again."""
+    set_up(pg, PLANK)
+    proxy = start_pgfold(LONG)
+    conns = [proxy.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    direct = [pg.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    assert until_folding(proxy, conns, BY_ID, "unit")
+    for again in range(2):
+        assert until_sealed(pg, conns, BY_ID, "unit")
+        with pg.admin("stamp") as c:
+            c.sql(event)
+        wanted, got = burst(direct, BY_ID, "unit", again), burst(conns, BY_ID, "unit", again)
+        assert [x for one in without_order(got) for x in one if x[0] != "S"] == [x for one in without_order(wanted) for x in one if x[0] != "S"]
+    assert until_sealed(pg, conns, BY_ID, "unit")
+    for c in conns + direct:
+        c.close()
+
+
+@pytest.mark.pgfold
+def test_keys_without_rows(pg, start_pgfold):
+    """Where batches without a row are usual, they are checked, and do not fail again and again."""
+    set_up(pg, PLANK)
+    proxy = start_pgfold(LONG)
+    conns = [proxy.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    assert until_folding(proxy, conns, BY_ID, "unit") and until_sealed(pg, conns, BY_ID, "unit")
+    with pg.admin("stamp") as c:
+        c.sql("DELETE FROM plank")
+    before = failed(proxy)
+    for again in range(20):
+        for got in burst(conns, BY_ID, "unit", again):
+            assert [t for t, _ in got] == ["1", "2", "T", "C", "Z"] * EACH or not [t for t, _ in got if t == "D"]
+    assert failed(proxy) - before <= 2 * SESSIONS
+    for c in conns:
+        c.close()

@@ -23,9 +23,12 @@ struct fixture {
     struct buf sent;
 };
 
+static bool alone; // the tables have no children
+
 static void vet(struct group_table *t, struct group *g, enum fold_form form, uint16_t columns) {
     static const uint32_t type = OID_INT4;
-    struct vet_result r = {.answered = true, .ok = true, .key_unique = form == FORM_IN, .key_type = type};
+    struct vet_result r = {
+        .answered = true, .ok = true, .alone = alone, .key_unique = form == FORM_IN, .key_type = type};
     put_vetting(g, &r, 1, &type, columns);
     cr_assert_null(group_vetted(t, g, 1, 1));
     cr_assert_eq(g->form, form);
@@ -88,10 +91,13 @@ static struct lookup *add(struct fixture *f, const char *key) {
     return l;
 }
 
+static const struct seal *sealed_by;
+
 static void start_with(struct fixture *f, bool prepared, unsigned n_closes, unsigned max_keys,
                        size_t max_answer) {
     struct batch_prepared p = {.statement = prepared,
                                .stamp = prepared,
+                               .seal = sealed_by,
                                .closes = {f->group->statement, {1, 2}},
                                .n_closes = n_closes};
     f->batch = batch_create(f->group, max_keys, max_answer);
@@ -214,6 +220,83 @@ Test(batch, sends_what_the_lender_lacks) {
     cr_assert(feed(&f, "2C2SCZ"));
     cr_assert_not(f.batch->failed);
     teardown(&f);
+}
+
+// The values of Bind's parameter `param`, and how many there are.
+static struct slice bound(const struct buf *sent, unsigned param, unsigned *n) {
+    static struct msg_bind m;
+    struct frame fr;
+    struct slice v = {0};
+    size_t at = 0, walk = 0;
+    do {
+        cr_assert_eq(frame_read(sent->data + at, sent->len - at, &fr), FRAME_OK);
+        at += fr.size;
+    } while (fr.type != F_BIND);
+    cr_assert(msg_bind_read(fr.body, fr.body_len, &m));
+    *n = m.n_params;
+    for (unsigned i = 0; i <= param; i++)
+        cr_assert(msg_bind_next_param(&m, &walk, &v));
+    cr_assert_eq(msg_bind_param_format(&m, param), 1);
+    return v;
+}
+
+static const struct seal seal = {.read = 0x102, .loaded = 0x304, .process = 0x506, .since = 1, .sound = true};
+
+static void setup_sealed(struct fixture *f) {
+    alone = true;
+    setup(f, FORM_IN, BYTES(""));
+    cr_assert(f->group->sealed);
+}
+
+Test(batch, without_a_seal_the_check_comes_behind) {
+    struct fixture f;
+    unsigned n;
+    setup_sealed(&f);
+    add(&f, "1");
+    start_with(&f, false, 0, 100, 10000);
+    cr_assert_str_eq(types_of(&f.sent), "PDBEPBES");
+    for (unsigned i = 1; i <= SEAL_PARAMS; i++)
+        cr_assert_null(bound(&f.sent, i, &n).data);
+    cr_assert_eq(n, 1 + SEAL_PARAMS);
+    cr_assert(feed(&f, "1tT2C12SCZ"));
+    cr_assert_not(f.batch->failed || f.batch->unproved, "no row, and the check has said that it is right");
+    cr_assert_eq(f.batch->news.now, 7);
+    teardown(&f);
+}
+
+Test(batch, under_a_seal_a_row_is_the_proof) {
+    struct fixture f;
+    unsigned n;
+    setup_sealed(&f);
+    sealed_by = &seal;
+    add(&f, "1");
+    add(&f, "2");
+    start_with(&f, true, 0, 100, 10000);
+    cr_assert_str_eq(types_of(&f.sent), "BES");
+    cr_assert(slice_is(bound(&f.sent, 1, &n), "\0\0\0\0\0\0\1\2", 8));
+    cr_assert(slice_is(bound(&f.sent, 2, &n), "\0\0\0\0\0\0\3\4", 8));
+    cr_assert(slice_is(bound(&f.sent, 3, &n), "\0\0\5\6", 4));
+    cr_assert_not(feed(&f, "2"));
+    row(&f, "2", "x");
+    cr_assert(feed(&f, "CZ"));
+    cr_assert_not(f.batch->failed, "%s", f.batch->why);
+    cr_assert(f.batch->news.loaded == 0x304 && f.batch->news.process == 0x506);
+    teardown(&f);
+}
+
+Test(batch, under_a_seal_no_row_is_no_answer) {
+    static const char *const replies[] = {"2CZ", "2EZ", "2Z", "2CSZ", "C2SCZ"};
+    sealed_by = &seal;
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        struct fixture f;
+        setup_sealed(&f);
+        add(&f, "1");
+        start_with(&f, true, 0, 100, 10000);
+        cr_assert(feed(&f, replies[i]));
+        cr_assert(f.batch->failed, "%s", replies[i]);
+        cr_assert_eq(f.batch->unproved, i == 0, "%s", replies[i]);
+        teardown(&f);
+    }
 }
 
 Test(batch, sends_each_key_once) {

@@ -164,3 +164,24 @@ Test(rewrite, refuses_what_could_mean_our_own_names) {
     buf_free(&small);
     shape_cache_finish(&c);
 }
+
+Test(rewrite, a_seal_stands_around_the_key) {
+    struct shape_cache c;
+    enum reason why;
+    struct buf out = buf_make(1000);
+    shape_cache_init(&c, 50, 1000);
+    struct shape *s =
+        shape_extended(&c, text_slice("SELECT a FROM t WHERE id = $1 AND b = $2"), 0, NULL, &why);
+    cr_assert(s && s->reason == REASON_NONE);
+    cr_assert(rewrite_sealed(s, 1, NULL, text_slice("c"), 3, &out));
+    buf_put_u8(&out, 0);
+    cr_assert_str_eq(
+        (char *)out.data,
+        "SELECT \"id\", a FROM t WHERE id = ANY (COALESCE((SELECT $1 WHERE $3 IS NULL OR "
+        "'now'::pg_catalog.timestamptz OPERATOR(pg_catalog.=) $3 AND pg_catalog.pg_conf_load_time() "
+        "OPERATOR(pg_catalog.=) $4 AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $5 AND c)))"
+        " AND b = $2");
+    cr_assert_not(rewrite_sealed(s, 0, NULL, text_slice("c"), 3, &out), "no key");
+    buf_free(&out);
+    shape_cache_finish(&c);
+}

@@ -123,7 +123,8 @@ Test(stamp, the_check_expects_what_was_found) {
         memcpy(answer, stamps[i].answer, sizeof answer);
         if (swapped) // the walk may come to the table first
             answer[1] = "16384:7,:";
-        cr_assert_not_null(f.stamp = stamp_create(f.shape, row(&f, answer, 6), stamps[i].plain), "%zu", i);
+        cr_assert_not_null(f.stamp = stamp_create(f.shape, row(&f, answer, 6), stamps[i].plain, false), "%zu",
+                           i);
         cr_assert(strstr(text_of(&f.stamp->check), stamps[i].check), "%zu: %s", i, text_of(&f.stamp->check));
         unsigned n = get_u16(f.stamp->expected.data);
         for (unsigned at = 0; at < n && !swapped; at++) {
@@ -165,10 +166,10 @@ Test(stamp, without_an_answer_there_is_no_stamp) {
     struct fixture f;
     setup(&f, LOOKUP);
     for (size_t i = 0; i < sizeof no_stamps / sizeof *no_stamps; i++) {
-        cr_assert_null(stamp_create(f.shape, row(&f, no_stamps[i], 6), false), "%zu", i);
+        cr_assert_null(stamp_create(f.shape, row(&f, no_stamps[i], 6), false, true), "%zu", i);
     }
-    cr_assert_null(stamp_create(f.shape, BYTES(""), false));
-    cr_assert_null(stamp_create(f.shape, row(&f, stamps[0].answer, 4), false));
+    cr_assert_null(stamp_create(f.shape, BYTES(""), false, true));
+    cr_assert_null(stamp_create(f.shape, row(&f, stamps[0].answer, 4), false, true));
     teardown(&f);
 }
 
@@ -178,7 +179,7 @@ Test(stamp, anything_else_is_a_change) {
     struct stamp_news news;
     uint8_t bytes[100];
     setup(&f, LOOKUP);
-    cr_assert_not_null(f.stamp = stamp_create(f.shape, row(&f, stamps[0].answer, 6), true));
+    cr_assert_not_null(f.stamp = stamp_create(f.shape, row(&f, stamps[0].answer, 6), true, false));
     size_t len = f.stamp->expected.len;
     memcpy(bytes, f.stamp->expected.data, len);
     bytes[1] += 2;
@@ -197,5 +198,56 @@ Test(stamp, anything_else_is_a_change) {
         bytes[at] ^= 4;
     }
     cr_assert_eq(stamp_judge(f.stamp, (struct slice){bytes, len + 26}, &news), STAMP_SAME);
+    teardown(&f);
+}
+
+static const struct {
+    const char *text;
+    bool plain, alone;
+    const char *condition; // a part of it; NULL: there is none
+} seals[] = {
+    {LOOKUP, true, true, "pg_catalog.to_regclass('\"t\"')::pg_catalog.oid OPERATOR(pg_catalog.=) '16384'"},
+    {LOOKUP, true, false, NULL},
+    {LOOKUP, false, true, NULL},
+    {"SELECT lower(a) FROM t WHERE id = $1", true, true, NULL},
+};
+
+Test(stamp, a_plain_statement_of_one_table_can_be_sealed) {
+    for (size_t i = 0; i < sizeof seals / sizeof *seals; i++) {
+        struct fixture f;
+        setup(&f, seals[i].text);
+        f.stamp = stamp_create(f.shape, row(&f, stamps[0].answer, 6), seals[i].plain, seals[i].alone);
+        cr_assert_not_null(f.stamp, "%zu", i);
+        bool asks = strstr(text_of(&f.stamp->check), "transaction_timestamp") != NULL;
+        cr_assert_eq(f.stamp->sealed.len > 0, seals[i].condition != NULL, "%zu", i);
+        cr_assert_eq(asks, seals[i].condition != NULL, "%zu", i);
+        cr_assert(!seals[i].condition || strstr(text_of(&f.stamp->sealed), seals[i].condition), "%zu: %s", i,
+                  text_of(&f.stamp->sealed));
+        teardown(&f);
+    }
+}
+
+Test(stamp, several_tables_are_not_sealed) {
+    static const char *const two[6] = {"10", "16384:7,16390:9", "16384:1:6", NULL, "0", "0::"};
+    struct fixture f;
+    setup(&f, "SELECT a FROM t, u WHERE t.id = $1 AND u.t = t.id");
+    cr_assert_not_null(f.stamp = stamp_create(f.shape, row(&f, two, 6), true, true));
+    cr_assert_eq(f.stamp->sealed.len, 0);
+    teardown(&f);
+}
+
+// The time of the check's transaction is the third of the news; the facts' stamp may come behind it.
+Test(stamp, a_check_tells_the_time_where_there_may_be_a_seal) {
+    static const char *const got[] = {"10", "16384", "7", "6", "0000000000000005", "77", "00000000000000ff",
+                                      "1,2"};
+    struct fixture f;
+    struct stamp_news news;
+    setup(&f, LOOKUP);
+    cr_assert_not_null(f.stamp = stamp_create(f.shape, row(&f, stamps[0].answer, 6), true, true));
+    cr_assert_eq(stamp_judge(f.stamp, row(&f, got, 6), &news), STAMP_CHANGED);
+    cr_assert_eq(stamp_judge(f.stamp, row(&f, got, 7), &news), STAMP_SAME);
+    cr_assert(news.loaded == 5 && news.process == 77 && news.now == 255 && !news.facts.data);
+    cr_assert_eq(stamp_judge(f.stamp, row(&f, got, 8), &news), STAMP_SAME);
+    cr_assert(slice_is(news.facts, "1,2", 3));
     teardown(&f);
 }

@@ -35,12 +35,16 @@ static inline void put_stamp_answer(struct buf *b, int n_relations) {
 // The row of the check that says that all is as it was: a whole message.
 static inline void put_stamp_row(struct buf *b, const struct stamp *st) {
     size_t at = write_begin(b, B_DATA_ROW);
-    buf_put_u16(b, (uint16_t)(get_u16(st->expected.data) + 2));
+    buf_put_u16(b, (uint16_t)(get_u16(st->expected.data) + 2 + (st->sealed.len > 0)));
     buf_put(b, st->expected.data + 2, st->expected.len - 2);
     buf_put_u32(b, 16);
     buf_put_text(b, "0000000000000005"); // when the configuration was read
     buf_put_u32(b, 2);
     buf_put_text(b, "77"); // the server process
+    if (st->sealed.len) {
+        buf_put_u32(b, 16);
+        buf_put_text(b, "0000000000000007"); // the transaction's time
+    }
     write_end(b, at);
 }
 
