@@ -206,6 +206,11 @@ static const char form_lateral[] =
     "fenced LATERAL: the statement runs once for each key, by its own plan, in one round trip;\n"
     "the rows of a key keep their order";
 
+bool explain_write_folded(const struct explanation *e, struct buf *out) {
+    const struct group *g = e->group;
+    return rewrite_folded(e->shape, g->keys, g->form, g->values, out);
+}
+
 static void put_form(const struct explanation *e, enum fold_form form, const char *label, struct buf *out) {
     struct buf text = buf_make((size_t)1 << 20);
     if (rewrite_folded(e->shape, e->group->keys, form, e->group->values, &text))
@@ -251,7 +256,7 @@ static void put_vetted(const struct explanation *e, struct buf *out) {
     put_line(out, "verdict", "a lookup; the server's catalogue allows it");
     put_keys(e, out);
     put_line(out, "form", "%s", e->group->form == FORM_IN ? form_in : form_lateral);
-    put_text_line(out, "folded", (const char *)e->group->text.data, e->group->text.len);
+    put_form(e, e->group->form, "folded", out);
     put_types(e, out);
 }
 

@@ -37,6 +37,9 @@ void explain_statement(struct explainer *x, struct slice text, struct explanatio
 bool explain_write_vet(struct explanation *e, struct buf *out) __attribute__((warn_unused_result));
 void explain_vetted(struct explainer *x, struct explanation *e);
 
+// Appends the folded statement of a group that folds, without the condition of a seal (seal.h), which changes
+// nothing about its plan. False: it cannot be written.
+bool explain_write_folded(const struct explanation *e, struct buf *out) __attribute__((warn_unused_result));
 // Appends the report, lines with line ends.
 void explain_report(const struct explanation *e, struct buf *out);
 

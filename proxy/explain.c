@@ -239,16 +239,20 @@ static bool prepare(PGconn *c, const char *name, struct slice text, const uint32
 static void print_plans(PGconn *c, const struct explanation *e) {
     const struct group *g = e->group;
     unsigned n = e->extended ? (unsigned)e->shape->parsed->n_params : 0;
-    if (!run(c, "BEGIN READ ONLY") || !run(c, "SET LOCAL plan_cache_mode = force_generic_plan"))
+    struct buf folded = buf_make((size_t)1 << 20);
+    if (!explain_write_folded(e, &folded))
+        printf("            the folded statement could not be written\n");
+    else if (!run(c, "BEGIN READ ONLY") || !run(c, "SET LOCAL plan_cache_mode = force_generic_plan"))
         printf("            %s", PQerrorMessage(c));
     else if (prepare(c, "pgfold_original", e->text, NULL, 0) &&
-             prepare(c, "pgfold_folded", (struct slice){g->text.data, g->text.len}, g->params, g->n_params)) {
+             prepare(c, "pgfold_folded", (struct slice){folded.data, folded.len}, g->params, g->n_params)) {
         print_plan(c, "plan as sent", "pgfold_original", n);
         print_plan(c, "plan folded, for as many keys as PostgreSQL guesses (about 10)", "pgfold_folded",
                    g->n_params);
     }
     run(c, "ROLLBACK");
     run(c, "DEALLOCATE ALL");
+    buf_free(&folded);
 }
 
 // ---- all statements
