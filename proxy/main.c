@@ -306,15 +306,18 @@ static void log_counters(struct proxy *p) {
     log_event(
         &p->log, LOG_LEVEL_INFO, 0,
         "clients %u, accepted %llu, refused %llu, lookups %llu, folded %llu in %llu batches of %llu keys, "
-        "alone %llu, failed batches %llu, not waited for %llu, would fold %llu, vettings %llu, proofs %llu, "
+        "alone %llu, failed batches %llu, not waited for %llu, would fold %llu%s, vettings %llu, proofs "
+        "%llu, "
         "prepared here %llu, "
         "checked %llu, differences %llu, not decided %llu",
         p->n_sessions, (unsigned long long)p->accepted, (unsigned long long)p->refused,
         (unsigned long long)c->lookups, (unsigned long long)c->folded, (unsigned long long)c->batches,
         (unsigned long long)c->batch_keys, (unsigned long long)c->alone, (unsigned long long)c->failed,
-        (unsigned long long)c->late, (unsigned long long)c->would_fold, (unsigned long long)c->vets,
-        (unsigned long long)c->proofs, (unsigned long long)c->lazy, (unsigned long long)c->checked,
-        (unsigned long long)c->differences, (unsigned long long)c->check_changed);
+        (unsigned long long)c->late, (unsigned long long)c->would_fold,
+        p->settings->config->mode == MODE_OBSERVE ? " (loops are not judged)" : "",
+        (unsigned long long)c->vets, (unsigned long long)c->proofs, (unsigned long long)c->lazy,
+        (unsigned long long)c->checked, (unsigned long long)c->differences,
+        (unsigned long long)c->check_changed);
     log_own(p);
     log_lookahead(p, c);
     log_memory(p);
