@@ -234,12 +234,20 @@ static size_t name_distance(const char *a, const char *b) {
            nearest_distance(a, section_length(a), b, section_length(b));
 }
 
-static const char *nearest_name(const char *name) {
+// What to do about an unknown name: the known one that it was meant to be, or where all of them are.
+struct advice {
+    const char *words, *name;
+};
+
+static struct advice advice_for(const char *name) {
     size_t best = 0;
     for (size_t i = 1; i < N_SETTINGS; i++)
         if (name_distance(name, settings[i].name) < name_distance(name, settings[best].name))
             best = i;
-    return settings[best].name;
+    const char *key = key_of(name), *known = key_of(settings[best].name);
+    if (nearest_is_meant(key, strlen(key), known, strlen(known)))
+        return (struct advice){"the nearest known one is ", settings[best].name};
+    return (struct advice){"see docs/settings.md for those that there are", ""};
 }
 
 static const struct setting *find_setting(const char *name) {
@@ -269,9 +277,6 @@ static bool set_text(struct loader *l, const struct setting *s, const char *text
 
     if (s->min && text[strspn(text, " \t")] == '\0')
         return fail(l, place, "%s is empty; %s", s->name, s->hint);
-    // Quotes are no part of the syntax, and nothing that a setting can name begins with one.
-    if (text[0] == '"')
-        return fail(l, place, "%s begins with a quote; write the value without quotes", s->name);
     char *copy = malloc(length + 1);
     if (!copy)
         return fail_for_memory(l);
@@ -399,6 +404,9 @@ static const char *load_word(const struct config *c, const struct setting *s) {
 static bool set_value(struct loader *l, const struct setting *s, const char *text, struct place place) {
     bool ok = false;
 
+    // Quotes are no part of the syntax, and nothing that a setting can name begins with one.
+    if (text[0] == '"' || text[0] == '\'')
+        return fail(l, place, "%s begins with a quote; write the value without quotes", s->name);
     switch (s->kind) {
     case KIND_TEXT:
         ok = set_text(l, s, text, place);
@@ -497,6 +505,8 @@ static bool set_table(struct loader *l, const struct table_parts *parts, const c
     struct config_table **at = find_table(l->config, parts->schema, parts->name);
 
     table_write(parts->schema, parts->name, text);
+    if (value[0] == '"' || value[0] == '\'')
+        return fail(l, place, "table %s.lookahead begins with a quote; write the value without quotes", text);
     if (!on && strcmp(value, "off") != 0)
         return fail(l, place, "table %s.lookahead: \"%.64s\" is not one of its values; write one of on, off",
                     text, value);
@@ -580,8 +590,8 @@ static int take_pair(void *arg, const char *section, const char *key, const char
     snprintf(name, sizeof(name), "%s.%s", section, key);
     const struct setting *s = find_setting(name);
     if (!s)
-        return fail(l, l->here, "unknown setting \"%s\" in [%s]; the nearest known one is %s", key, section,
-                    nearest_name(name));
+        return fail(l, l->here, "unknown setting \"%s\" in [%s]; %s%s", key, section, advice_for(name).words,
+                    advice_for(name).name);
     int earlier = l->places[s - settings].line;
     if (earlier)
         return fail(l, l->here, "%s is set twice, in lines %d and %d; remove one of them", name, earlier,
@@ -591,6 +601,22 @@ static int take_pair(void *arg, const char *section, const char *key, const char
 
 static size_t word_length(const char *name) {
     return strcspn(name, " \t.:]");
+}
+
+// `best` is the setting whose section looks most like it.
+static bool fail_for_section(struct loader *l, const char *name, size_t length, const struct setting *best) {
+    size_t known = section_length(best->name);
+    int shown = (int)(length > 64 ? 64 : length);
+
+    if (nearest_distance(name, word_length(name), TABLE_WORD, strlen(TABLE_WORD)) <= 1)
+        return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [table schema.name]", shown,
+                    name);
+    if (nearest_is_meant(name, length, best->name, known))
+        return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]", shown, name,
+                    (int)known, best->name);
+    return fail(l, l->here,
+                "unknown section [%.*s]; write [pgfold], [batching], [lookahead] or [table schema.name]",
+                shown, name);
 }
 
 // Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.
@@ -611,12 +637,7 @@ static bool check_section(struct loader *l, const char *line, size_t length) {
             best_distance = distance;
         }
     }
-    if (nearest_distance(name, word_length(name), TABLE_WORD, strlen(TABLE_WORD)) <= 1)
-        return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [table schema.name]",
-                    (int)(end - name > 64 ? 64 : end - name), name);
-    return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]",
-                (int)(end - name > 64 ? 64 : end - name), name, (int)section_length(settings[best].name),
-                settings[best].name);
+    return fail_for_section(l, name, (size_t)(end - name), &settings[best]);
 }
 
 // inih asks for the next line; NULL ends the reading. That all lines pass through here gives messages their
@@ -692,8 +713,8 @@ static bool apply_overrides(struct loader *l, const struct config_override *over
         }
         const struct setting *s = find_setting(overrides[i].key);
         if (!s)
-            return fail(l, place, "unknown setting \"%.64s\"; the nearest known one is %s", overrides[i].key,
-                        nearest_name(overrides[i].key));
+            return fail(l, place, "unknown setting \"%.64s\"; %s%s", overrides[i].key,
+                        advice_for(overrides[i].key).words, advice_for(overrides[i].key).name);
         if (!set_value(l, s, overrides[i].value, place))
             return false;
     }

@@ -351,6 +351,29 @@ Test(config, distances) {
     cr_expect_eq(nearest_distance("x", 1, longer, sizeof(longer)), 63);
 }
 
+Test(config, what_is_meant) {
+    static const struct {
+        const char *a, *b;
+        bool meant;
+    } cases[] = {
+        {"windw", "window", true},
+        {"mdoe", "mode", true},
+        {"CONFIG_FILE", "CONFIG", true},
+        {"pgfold_server", "SERVER", true},
+        {"LISTEN", "my_listen", true},
+        {"bar", "mode", false},
+        {"port", "mode", false},
+        {"-h", "-c", false},
+        {"", "mode", false},
+        {"a", "a_longer_name", false},
+        {"pgbouncer", "pgfold", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *a = cases[i].a, *b = cases[i].b;
+        cr_expect_eq(nearest_is_meant(a, strlen(a), b, strlen(b)), cases[i].meant, "%s, %s", a, b);
+    }
+}
+
 // ---- the syntax of the file ----
 
 Test(config, files_that_say_the_same) {
@@ -414,6 +437,7 @@ Test(config, long_lines) {
     free(text);
 }
 
+#define WRITE_SECTION "write [pgfold], [batching], [lookahead] or [table schema.name]"
 #define WRITE_TABLE                                                                                          \
     "write [table schema.name], for example [table public.books] or [table public.\"Odd Name\"]"
 #define LONG_NAME "a23456789_123456789_123456789_123456789_123456789_123456789_123" // 63 bytes
@@ -431,9 +455,12 @@ Test(config, refused_files) {
          "f.ini:2: unknown setting \"MODE\" in [pgfold]; the nearest known one is pgfold.mode"},
         {"[batchin]\nwindow = 1ms\n",
          "f.ini:1: unknown section [batchin]; the nearest known one is [batching]"},
-        {"# x\n[pgbouncer]\n", "f.ini:2: unknown section [pgbouncer]; the nearest known one is [pgfold]"},
-        {"[]\n", "f.ini:1: unknown section []; the nearest known one is [pgfold]"},
-        {"\xef\xbb\xbf[look]\n", "f.ini:1: unknown section [look]; the nearest known one is [pgfold]"},
+        {"# x\n[pgbouncer]\n", "f.ini:2: unknown section [pgbouncer]; " WRITE_SECTION},
+        {"[]\n", "f.ini:1: unknown section []; " WRITE_SECTION},
+        {"\xef\xbb\xbf[what]\n", "f.ini:1: unknown section [what]; " WRITE_SECTION},
+        {"[look_ahead]\n", "f.ini:1: unknown section [look_ahead]; the nearest known one is [lookahead]"},
+        {"[pgfold]\nshared_buffers = 1GB\n", "f.ini:2: unknown setting \"shared_buffers\" in [pgfold]; see "
+                                             "docs/settings.md for those that there are"},
         {"listen = :1\n", "f.ini:1: \"listen\" stands before any section; put it below a line [pgfold]"},
         // Syntax.
         {"[pgfold]\nmode fold\n",
@@ -571,6 +598,12 @@ Test(config, refused_files) {
                                          "for example host=db.internal port=5432"},
         {"[pgfold]\nserver = \"host=a\"\n",
          "f.ini:2: pgfold.server begins with a quote; write the value without quotes"},
+        {"[pgfold]\nmax_logins = \"20\"\n",
+         "f.ini:2: pgfold.max_logins begins with a quote; write the value without quotes"},
+        {"[pgfold]\nmode = 'fold'\n",
+         "f.ini:2: pgfold.mode begins with a quote; write the value without quotes"},
+        {"[table a.b]\nlookahead = \"off\"\n",
+         "f.ini:2: table a.b.lookahead begins with a quote; write the value without quotes"},
         // Combinations.
         {"[pgfold]\nclient_tls = require\n", "f.ini:2: pgfold.client_tls = require needs a certificate and "
                                              "its key; set pgfold.client_tls_cert and "
@@ -723,6 +756,8 @@ Test(config, refused_overrides) {
          "--set: unknown setting \"window\"; the nearest known one is batching.window"},
         {{"lookahed.mode", "off", "--set"},
          "--set: unknown setting \"lookahed.mode\"; the nearest known one is lookahead.mode"},
+        {{"foo.bar", "1", "--set"},
+         "--set: unknown setting \"foo.bar\"; see docs/settings.md for those that there are"},
         {{"", "1ms", "--set"}, NULL},
         {{"pgfold.", "1ms", "--set"}, NULL},
         {{"batching.window", "1", "PGFOLD_BATCHING_WINDOW"},
