@@ -147,7 +147,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 43);
+    cr_assert_eq(i, CONFIG_SETTINGS);
     config_destroy(defaults);
 }
 
@@ -884,14 +884,48 @@ static const char *notes_of(const char *text) {
 
 Test(config, limits_that_others_make_void_are_told) {
     cr_assert_str_empty(notes_of(""));
+    cr_assert_str_eq(notes_of("[pgfold]\nmax_session_memory = 64MB\nmax_memory = 16MB\n"),
+                     "pgfold.max_session_memory = 64MB counts as 4MB, a quarter of pgfold.max_memory (16MB); "
+                     "lower it, or raise pgfold.max_memory\n");
     cr_assert_str_eq(
-        notes_of("[pgfold]\nmax_memory = 256MB\n"),
-        "lookahead.max_memory = 256MB counts as 1/4 of pgfold.max_memory = 256MB, which is less; "
-        "lower it, or raise pgfold.max_memory\n");
-    cr_assert_str_eq(notes_of("[batching]\nmax_answer = 16MB\n"),
-                     "batching.max_answer = 16MB counts as 1/8 of pgfold.max_session_memory = 64MB, which is "
-                     "less; lower it, or raise pgfold.max_session_memory\n");
+        notes_of("[batching]\nmax_answer = 16MB\n"),
+        "batching.max_answer = 16MB counts as 8MB, an eighth of pgfold.max_session_memory (64MB); "
+        "lower it, or raise pgfold.max_session_memory\n");
     cr_assert_str_empty(notes_of("[batching]\nmax_answer = 16MB\n[pgfold]\nmax_session_memory = 128MB\n"));
-    cr_assert(
-        strstr(notes_of("[pgfold]\nmax_session_memory = 64kB\nmax_memory = 1MB\n"), "batching.max_text"));
+    // Nobody has set what is cut.
+    cr_assert_str_empty(notes_of("[pgfold]\nmax_session_memory = 64kB\nmax_memory = 1MB\n"));
+}
+
+Test(config, times_that_others_make_void_are_told) {
+    cr_assert_str_eq(
+        notes_of("[lookahead]\nmax_gap = 200ms\n"),
+        "lookahead.max_gap = 200ms does no more than 100ms would, since lookahead.max_age drops an "
+        "answer then; lower it, or raise lookahead.max_age\n");
+    cr_assert_str_empty(notes_of("[lookahead]\nmax_gap = 200ms\nmode = off\n"));
+    cr_assert_str_empty(notes_of("[lookahead]\nmax_gap = 100ms\n"));
+    cr_assert_str_empty(notes_of("[lookahead]\nmax_age = 10ms\n"));
+    cr_assert_str_eq(notes_of("[batching]\ntimeout = 10ms\n"),
+                     "batching.timeout = 10ms cancels a batch before batching.patience = 20ms is over; raise "
+                     "it, or lower batching.patience\n");
+    cr_assert_str_empty(notes_of("[batching]\ntimeout = 20ms\n"));
+    cr_assert_str_empty(notes_of("[batching]\ntimeout = 0\n"));
+    cr_assert_str_empty(notes_of("[batching]\npatience = 0\ntimeout = 10ms\n"));
+}
+
+Test(config, unused_settings_of_tls_are_told) {
+    cr_assert_str_eq(notes_of("[pgfold]\nclient_tls_cert = /c\nclient_tls_ciphers = nonsense\n"),
+                     "neither used nor checked while pgfold.client_tls = disable: pgfold.client_tls_cert, "
+                     "pgfold.client_tls_ciphers; set it to allow or require\n");
+    cr_assert_str_empty(notes_of("[pgfold]\nclient_tls_cert =\nclient_tls_min_version = 1.2\n"));
+    cr_assert_str_empty(
+        notes_of("[pgfold]\nclient_tls_cert = /c\nclient_tls_key = /k\nclient_tls = allow\n"));
+    const char *all = notes_of("[pgfold]\nclient_tls_cert = /c\nclient_tls_key = /k\nclient_tls_ciphers = x\n"
+                               "client_tls_min_version = 1.3\n");
+    cr_assert(strstr(all, "pgfold.client_tls_ciphers; set it"), "%s", all);
+}
+
+Test(config, the_shipped_file_has_no_notes) {
+    char *text = read_source("config/pgfold.ini");
+    cr_assert_str_empty(notes_of(text));
+    free(text);
 }
