@@ -379,6 +379,14 @@ static void log_note(void *arg, const char *note) {
     log_event(&p->log, LOG_LEVEL_WARNING, 0, "%s", note);
 }
 
+static void tell_notes(const struct settings *s, void (*report)(void *arg, const char *note), void *arg) {
+    config_notes(s->config, report, arg);
+    if (s->client_tls && client_tls_lacks_ciphers(s->client_tls))
+        report(arg,
+               "pgfold.client_tls_min_version is below TLSv1.2, but pgfold.client_tls_ciphers has no cipher "
+               "for such versions; add some, for example ALL:@SECLEVEL=0, or set it to TLSv1.2");
+}
+
 static void report_change(void *arg, const char *key, const char *old_value, const char *new_value,
                           bool needs_restart) {
     const struct proxy *p = arg;
@@ -400,7 +408,7 @@ static void on_reload(uv_signal_t *signal, int number) {
     }
     log_event(&p->log, LOG_LEVEL_INFO, 0, "configuration reloaded");
     config_diff(p->settings->config, s->config, report_change, p);
-    config_notes(s->config, log_note, p);
+    tell_notes(s, log_note, p);
     struct engine_limits limits = engine_limits_of(s);
     engine_set_limits(p->engine, &limits); // before the old settings go: it points into them
     settings_unref(p->settings);
@@ -531,7 +539,7 @@ static int run(struct application *a) {
     } else {
         log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
                   p->settings->config->listen, mode_names[p->settings->config->mode]);
-        config_notes(p->settings->config, log_note, p);
+        tell_notes(p->settings, log_note, p);
         uv_run(&a->loop, UV_RUN_DEFAULT);
     }
     proxy_finish(a);
@@ -553,7 +561,7 @@ static int start(struct application *a) {
         (struct log){.level = c->log_level, .json = c->log_json, .repeats = (unsigned)c->log_repeats};
     if (a->cmdline.action == CMDLINE_CHECK_CONFIG) {
         printf("configuration is valid\n");
-        config_notes(c, print_note, NULL);
+        tell_notes(a->proxy.settings, print_note, NULL);
         settings_unref(a->proxy.settings);
         return 0;
     }

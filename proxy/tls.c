@@ -359,3 +359,18 @@ struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char
         return NULL;
     return keep_or_free(ctx, set_up_client_side(ctx, set, &to));
 }
+
+// A list may have some that a handshake fails with all the same, at a high security level.
+bool client_tls_lacks_ciphers(struct ssl_ctx_st *ctx) {
+    if (SSL_CTX_get_min_proto_version(ctx) >= TLS1_2_VERSION)
+        return false;
+    SSL *ssl = SSL_new(ctx);
+    STACK_OF(SSL_CIPHER) *list = NULL;
+    if (ssl != NULL && SSL_set_max_proto_version(ssl, TLS1_1_VERSION) == 1)
+        list = SSL_get1_supported_ciphers(ssl);
+    bool lacks = ssl != NULL && sk_SSL_CIPHER_num(list) <= 0;
+    sk_SSL_CIPHER_free(list);
+    SSL_free(ssl);
+    ERR_clear_error();
+    return lacks;
+}

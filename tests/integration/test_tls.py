@@ -250,6 +250,18 @@ def test_bad_settings(pg, settings, says):
     assert code == 1 and says in said
 
 
+@pytest.mark.pgfold
+@pytest.mark.parametrize("settings,note", [
+    ({"client_tls_min_version": "TLSv1"}, "pgfold.client_tls_min_version is below TLSv1.2, but pgfold.client_tls_ciphers has no cipher for such versions; "),
+    ({"client_tls_min_version": "TLSv1", "client_tls_ciphers": "ALL:@SECLEVEL=0"}, None),
+    ({"client_tls": "disable"}, "neither used nor checked while pgfold.client_tls = disable: pgfold.client_tls_cert, pgfold.client_tls_key; "),
+])
+def test_notes_of_settings_that_do_nothing(pg, settings, note):
+    code, said = checked(pg, None, **settings)
+    assert code == 0 and said.splitlines()[0] == "configuration is valid"
+    assert said.count("note: ") == (note is not None) and (note or "") in said
+
+
 def handshake(end, ciphers=None, version=None):
     """The version and the cipher; None where there is no agreement."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -394,6 +394,26 @@ Test(target, client_tls_ciphers) {
     }
 }
 
+Test(target, client_tls_ciphers_of_old_versions) {
+    static const struct {
+        unsigned min_version;
+        const char *list;
+        bool lacks;
+    } cases[] = {{2, "ECDHE+AESGCM", false},    {3, "ECDHE+AESGCM", false},
+                 {1, "ECDHE+AESGCM", true},     {0, "ECDHE+AESGCM:@SECLEVEL=0", true},
+                 {0, "ALL:@SECLEVEL=0", false}, {1, "AES128-SHA:@SECLEVEL=0", false}};
+    struct client_tls_settings set = TLS_OF("server.crt", "server.key");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        set.ciphers = cases[i].list;
+        set.min_version = cases[i].min_version;
+        SSL_CTX *ctx = client_tls_create(&set, message, sizeof(message));
+        cr_assert_not_null(ctx, "%s", message);
+        cr_expect_eq(client_tls_lacks_ciphers(ctx), cases[i].lacks, "%u, %s", set.min_version, set.ciphers);
+        SSL_CTX_free(ctx);
+        expect_no_leaks();
+    }
+}
+
 // Nothing without forward secrecy, nothing in CBC mode, nothing anonymous.
 Test(target, client_tls_ciphers_of_the_default) {
     SSL_CTX *ctx = client_tls_create(&TLS_OF("server.crt", "server.key"), message, sizeof(message));
