@@ -751,6 +751,30 @@ struct config *config_create(const char *file_text, const char *file_name,
     return l.config;
 }
 
+void config_add_origin(const struct config *c, char *message, size_t size) {
+    char origin[256] = "";
+    size_t room, length = strlen(message);
+
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        size_t name = strlen(settings[i].name);
+        const struct config_place *p = &c->places[i];
+        if (strncmp(message, settings[i].name, name) != 0 || message[name] != ':' || !p->name)
+            continue;
+        if (p->line)
+            snprintf(origin, sizeof(origin), "%s:%d: ", p->name, p->line);
+        else
+            snprintf(origin, sizeof(origin), "%s: ", p->name);
+    }
+    room = strlen(origin);
+    if (room == 0 || room >= size)
+        return;
+    if (length > size - 1 - room)
+        length = size - 1 - room;
+    memmove(message + room, message, length);
+    memcpy(message, origin, room);
+    message[room + length] = '\0';
+}
+
 // ---- notes ----
 
 typedef void note_fn(void *arg, const char *note);

@@ -99,6 +99,10 @@ struct config *config_create(const char *file_text, const char *file_name,
                              size_t err_size);
 void config_destroy(struct config *c); // takes NULL
 
+// `message`, of a check elsewhere, begins with the "section.key" that it is about: puts in front of it where
+// the value came from, as config_create does.
+void config_add_origin(const struct config *c, char *message, size_t size);
+
 // What is allowed but cannot be meant: values that another one makes void. Calls report(arg, sentence) for
 // each.
 void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg);

@@ -232,19 +232,20 @@ static bool split_address(const char *name, char *copy, size_t size, char **host
     char *colon = strrchr(copy, ':');
     size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
     if (n < 0 || (size_t)n >= size) {
-        snprintf(err, err_size, "listen address \"%.64s…\" is too long: write %zu bytes at most", name,
-                 size - 1);
+        snprintf(err, err_size, "pgfold.listen: address \"%.64s…\" is too long: write %zu bytes at most",
+                 name, size - 1);
         return false;
     }
     if (digits == 0 || colon[1 + digits]) {
         snprintf(err, err_size,
-                 "listen address \"%s\" has no port: write host:port, :port or /directory:port", name);
+                 "pgfold.listen: address \"%s\" has no port: write host:port, :port or /directory:port",
+                 name);
         return false;
     }
     unsigned long number = strtoul(colon + 1, NULL, 10);
     if (number < 1 || number > 65535) {
-        snprintf(err, err_size, "listen address \"%s\" has a port out of range: write one from 1 to 65535",
-                 name);
+        snprintf(err, err_size,
+                 "pgfold.listen: address \"%s\" has a port out of range: write one from 1 to 65535", name);
         return false;
     }
     *colon = 0;

@@ -119,12 +119,14 @@ static struct settings *settings_create(const struct cmdline *c, const struct lo
     if (s->target && tls)
         s->client_tls = create_client_tls(s->config, err, err_size);
     if (!s->target || (tls && !s->client_tls)) {
+        if (s->config)
+            config_add_origin(s->config, err, err_size);
         settings_unref(s);
         return NULL;
     }
     if (ignored[0])
-        log_event(log, LOG_LEVEL_WARNING, 0, "ignored in \"server\", since clients log in with their own: %s",
-                  ignored);
+        log_event(log, LOG_LEVEL_WARNING, 0,
+                  "ignored in pgfold.server, since clients log in with their own: %s", ignored);
     return s;
 }
 

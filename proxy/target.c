@@ -515,7 +515,7 @@ static bool fill(struct target *t, const PQconninfoOption *o, enum negotiation h
 
 struct target *target_create(const char *conninfo, char *ignored, size_t ignored_size, char *err,
                              size_t err_size) {
-    const struct complaint to = {err, err_size};
+    const struct complaint to = {err, err_size, "pgfold.server"};
     enum negotiation how = NEGOTIATION_POSTGRES;
     if (ignored_size > 0)
         ignored[0] = '\0';

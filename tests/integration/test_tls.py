@@ -243,7 +243,9 @@ def test_key_that_became_readable_is_refused_at_a_reload(pg, start_pgfold, key):
 
 
 @pytest.mark.pgfold
-@pytest.mark.parametrize("settings,says", [({"client_tls_min_version": "SSLv3"}, "TLSv1.2, TLSv1.3"), ({"client_tls_ciphers": "nonsense"}, "names no cipher"),
+@pytest.mark.parametrize("settings,says", [({"client_tls_min_version": "SSLv3"}, "TLSv1.2, TLSv1.3"), ({"client_tls_ciphers": "nonsense"}, "pgfold: --set: pgfold.client_tls_ciphers: \"nonsense\" names no cipher"),
+                                           ({"client_tls_key": "/none"}, "pgfold: --set: pgfold.client_tls_key: could not access private key file"),
+                                           ({"client_tls_cert": "/none"}, "pgfold: --set: pgfold.client_tls_cert: could not load certificate file"),
                                            ({"client_tls_ciphers": ""}, "client_tls_ciphers is empty")])
 def test_bad_settings(pg, settings, says):
     code, said = checked(pg, None, **settings)

@@ -863,6 +863,39 @@ Test(config, the_nth_allocation_fails) {
     cr_assert_eq(n, 1 + 5 + 2 + 1 + 1 + 1);
 }
 
+// ---- messages of others
+
+Test(config, where_a_value_came_from) {
+    static const struct config_override override = {"pgfold.server", "foo=1", "--server"};
+    static const struct {
+        const char *message, *told;
+    } cases[] = {
+        {"pgfold.server: x", "--server: pgfold.server: x"},
+        {"pgfold.client_tls_cert: x", "f.ini:2: pgfold.client_tls_cert: x"},
+        {"pgfold.client_tls_key: x", "pgfold.client_tls_key: x"}, // the default
+        {"pgfold.client_tls: x", "pgfold.client_tls: x"},
+        {"pgfold.serverx: x", "pgfold.serverx: x"},
+        {"out of memory", "out of memory"},
+        {"", ""},
+    };
+    char err[512] = "";
+    struct config *c = config_create("[pgfold]\nclient_tls_cert = /c\nserver = host=a\n", "f.ini", &override,
+                                     1, err, sizeof(err));
+    cr_assert(c, "%s", err);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char message[64];
+        snprintf(message, sizeof(message), "%s", cases[i].message);
+        config_add_origin(c, message, sizeof(message));
+        cr_expect_str_eq(message, cases[i].told);
+    }
+    char exact[] = "pgfold.server: x"; // its end makes room
+    config_add_origin(c, exact, sizeof(exact));
+    cr_expect_str_eq(exact, "--server: pgfold");
+    config_add_origin(c, exact, 0);
+    cr_expect_str_eq(exact, "--server: pgfold");
+    config_destroy(c);
+}
+
 // ---- notes
 
 static void collect_note(void *arg, const char *note) {

@@ -224,6 +224,32 @@ Test(target, default_files_in_home) {
     cr_expect(strstr(message, "revocation list") != NULL, "%s", message);
 }
 
+Test(target, a_home_that_cannot_be_read) {
+    const char *hint = "set HOME to that of pgfold's own user, or sslcert, or sslmode=disable";
+    cr_assert_eq(symlink("loop", tls_file("loop")), 0);
+    setenv("HOME", tls_file("loop"), 1);
+    cr_expect_null(create("host=a"));
+    cr_expect(strncmp(message, "pgfold.server: could not open certificate file \"", 48) == 0, "%s", message);
+    cr_expect(strstr(message, hint) != NULL, "%s", message);
+    cr_expect_null(create("host=a sslcert=$D/loop/c"));
+    cr_expect(strstr(message, "Too many levels") != NULL && strstr(message, hint) == NULL, "%s", message);
+    struct target *t = create("host=a sslmode=disable");
+    cr_expect_not_null(t, "%s", message);
+    destroy(t);
+}
+
+Test(target, messages_begin_with_their_setting) {
+    cr_expect_null(create("foo=bar"));
+    cr_expect_str_eq(message, "pgfold.server: invalid connection option \"foo\"");
+    cr_expect_null(client_tls_create(&TLS_OF("none.crt", "server.key"), message, sizeof(message)));
+    cr_expect(strncmp(message, "pgfold.client_tls_cert: could not load", 38) == 0, "%s", message);
+    cr_expect_null(client_tls_create(&TLS_OF("server.crt", "none.key"), message, sizeof(message)));
+    cr_expect(strncmp(message, "pgfold.client_tls_key: could not access", 39) == 0, "%s", message);
+    char small[8];
+    cr_expect_null(target_create("foo=bar", ignored, sizeof(ignored), small, sizeof(small)));
+    cr_expect_str_eq(small, "pgfold.");
+}
+
 static const struct {
     mode_t mode;
     bool root_may, other_may;
@@ -388,7 +414,7 @@ Test(target, client_tls_ciphers) {
         set.ciphers = cases[i].list;
         SSL_CTX *ctx = client_tls_create(&set, message, sizeof(message));
         cr_expect_eq(ctx != NULL, cases[i].valid, "%s: %s", cases[i].list, message);
-        cr_expect(ctx != NULL || strncmp(message, "client_tls_ciphers: ", 20) == 0, "%s", message);
+        cr_expect(ctx != NULL || strncmp(message, "pgfold.client_tls_ciphers: ", 27) == 0, "%s", message);
         SSL_CTX_free(ctx);
         expect_no_leaks();
     }
