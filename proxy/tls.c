@@ -231,10 +231,9 @@ static bool load_own_certificate(SSL_CTX *ctx, const struct tls_settings *set, c
         if (errno == ENOENT || errno == ENOTDIR)
             return true;
         return complain(to, "could not open certificate file \"%s\": %s%s", cert, strerror(errno),
-                        given(set->cert)
-                            ? ""
-                            : ": libpq's place for it; set HOME to that of pgfold's own user, or "
-                              "sslcert, or sslmode=disable");
+                        given(set->cert) ? ""
+                                         : "; set HOME to that of pgfold's own user, or sslcert, or "
+                                           "sslmode=disable");
     }
     const char *key = file_or_home(set->key, "postgresql.key", key_path, sizeof(key_path));
     return load_certificate(ctx, cert, to) && check_key_file(cert, key, to) &&

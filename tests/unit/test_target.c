@@ -100,7 +100,7 @@ Test(target, hosts) {
 static const struct {
     const char *conninfo, *part; // of the message
 } bad[] = {
-    {"host", "missing \"=\" after \"host\""},
+    {"host", "missing \"=\" in connection info string"},
     {"nonsense=1", "invalid connection option \"nonsense\""},
     {"host='a", "unterminated quoted string"},
     {"postgresql://[::1", "end of string"},
@@ -248,6 +248,19 @@ Test(target, messages_begin_with_their_setting) {
     char small[8];
     cr_expect_null(target_create("foo=bar", ignored, sizeof(ignored), small, sizeof(small)));
     cr_expect_str_eq(small, "pgfold.");
+}
+
+// Whatever libpq says of them.
+Test(target, no_message_has_a_password) {
+    static const char *const texts[] = {"postgresql://u:geheim@[::1",        "postgresql://u:geheim@[::1]x",
+                                        "postgresql://u:geheim%zz@a/b",      "postgresql://u:geheim%00@a/b",
+                                        "host=a password=my geheim",         "host=a password=geheim foo",
+                                        "postgresql://u:geheim@a/?foo=1",    "host=a password='geheim",
+                                        "postgresql://a/?password=x=geheim", "postgresql://a/?geheim"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        cr_expect_null(create(texts[i]), "%s", texts[i]);
+        cr_expect(strstr(message, "geheim") == NULL && strlen(message) > 30, "%s: %s", texts[i], message);
+    }
 }
 
 static const struct {
