@@ -18,7 +18,9 @@
 #define ENV_FILE   "PGFOLD_CONFIG"
 
 const char cmdline_help[] =
-    "pgfold is a proxy for PostgreSQL that folds bursts of lookups into one query.\n"
+    "pgfold is a proxy for PostgreSQL that folds bursts of lookups into one query, and loads ahead what a "
+    "loop\n"
+    "of lookups is about to ask for.\n"
     "\n"
     "Usage:\n"
     "  pgfold [OPTION]...\n"
@@ -143,14 +145,27 @@ static bool is_file(const char *variable) {
     return strncmp(variable, ENV_FILE "=", strlen(ENV_FILE "=")) == 0;
 }
 
+// The prefix, which all of them have, says nothing of how near they are.
+static bool fail_for_variable(struct reader *r, const char *variable, size_t length, const char *nearest) {
+    size_t prefix = strlen(ENV_PREFIX);
+    int shown = (int)(length > 64 ? 64 : length);
+
+    if (nearest_is_meant(variable + prefix, length - prefix, nearest + prefix, strlen(nearest) - prefix))
+        return fail(r, "%.*s: unknown environment variable; the nearest known one is %s", shown, variable,
+                    nearest);
+    return fail(r,
+                "%.*s: unknown environment variable; unset it, or write PGFOLD_<KEY> or "
+                "PGFOLD_<SECTION>_<KEY>, see --help",
+                shown, variable);
+}
+
 static bool read_variable(struct reader *r, const char *variable) {
     size_t length = strcspn(variable, "=");
     char nearest[128];
     const char *key = find_env(variable, length, nearest, sizeof(nearest));
 
     if (!key)
-        return fail(r, "%.*s: unknown environment variable; the nearest known one is %s",
-                    (int)(length > 64 ? 64 : length), variable, nearest);
+        return fail_for_variable(r, variable, length, nearest);
     if (variable[length] == '\0')
         return fail(r, "%s has no value", variable);
     add_override(r, key, variable + length + 1, keep(r, variable, length));
@@ -193,8 +208,11 @@ static bool fail_for_flag(struct reader *r, const char *arg, size_t length) {
         if (nearest_distance(arg, length, flags[i].name, strlen(flags[i].name)) <
             nearest_distance(arg, length, flags[best].name, strlen(flags[best].name)))
             best = i;
-    return fail(r, "unknown option \"%.*s\"; the nearest known one is %s, and --help shows all",
-                (int)(length > 64 ? 64 : length), arg, flags[best].name);
+    int shown = (int)(length > 64 ? 64 : length);
+    if (nearest_is_meant(arg, length, flags[best].name, strlen(flags[best].name)))
+        return fail(r, "unknown option \"%.*s\"; the nearest known one is %s, and --help shows all", shown,
+                    arg, flags[best].name);
+    return fail(r, "unknown option \"%.*s\"; --help shows all", shown, arg);
 }
 
 static bool take_set(struct reader *r, const char *text) {

@@ -164,22 +164,16 @@ static_assert(sizeof(enum config_log_level) == sizeof(unsigned), "read as unsign
 static_assert(sizeof(enum config_lookahead) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_client_tls) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_tls_version) == sizeof(unsigned), "read as unsigned");
+static_assert(N_SETTINGS == CONFIG_SETTINGS, "the struct has a place for each");
 static_assert(sizeof(size_t) <= sizeof(uint64_t), "sizes are read as uint64_t");
-
-// Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
-struct place {
-    const char *name;
-    int line;
-};
 
 struct loader {
     struct config *config;
-    struct place places[N_SETTINGS]; // of the value that each setting has now
-    bool failed;                     // err holds the message
+    bool failed; // err holds the message
     char *err;
     size_t err_size;
     // While a file is read:
-    struct place here;        // the line that is read
+    struct config_place here; // the line that is read
     const char *rest;         // the text behind it
     struct table_parts table; // of the section [table …] that it is in
 };
@@ -194,7 +188,7 @@ struct table_entry {
 };
 
 // Returns false, so that a caller can end with it.
-__attribute__((format(printf, 3, 4))) static bool fail(struct loader *l, struct place place,
+__attribute__((format(printf, 3, 4))) static bool fail(struct loader *l, struct config_place place,
                                                        const char *format, ...) {
     char what[512];
     va_list args;
@@ -213,7 +207,7 @@ __attribute__((format(printf, 3, 4))) static bool fail(struct loader *l, struct 
 }
 
 static bool fail_for_memory(struct loader *l) {
-    return fail(l, (struct place){NULL, 0}, "out of memory while reading the settings");
+    return fail(l, (struct config_place){NULL, 0}, "out of memory while reading the settings");
 }
 
 // ---- names ----
@@ -234,12 +228,20 @@ static size_t name_distance(const char *a, const char *b) {
            nearest_distance(a, section_length(a), b, section_length(b));
 }
 
-static const char *nearest_name(const char *name) {
+// What to do about an unknown name: the known one that it was meant to be, or where all of them are.
+struct advice {
+    const char *words, *name;
+};
+
+static struct advice advice_for(const char *name) {
     size_t best = 0;
     for (size_t i = 1; i < N_SETTINGS; i++)
         if (name_distance(name, settings[i].name) < name_distance(name, settings[best].name))
             best = i;
-    return settings[best].name;
+    const char *key = key_of(name), *known = key_of(settings[best].name);
+    if (nearest_is_meant(key, strlen(key), known, strlen(known)))
+        return (struct advice){"the nearest known one is ", settings[best].name};
+    return (struct advice){"see docs/settings.md for those that there are", ""};
 }
 
 static const struct setting *find_setting(const char *name) {
@@ -263,15 +265,12 @@ static enum units units_of(enum kind kind) {
     return kind == KIND_TIME ? UNITS_TIME : kind == KIND_SIZE ? UNITS_SIZE : UNITS_NONE;
 }
 
-static bool set_text(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool set_text(struct loader *l, const struct setting *s, const char *text, struct config_place place) {
     char **field = field_of(l->config, s);
     size_t length = strlen(text);
 
     if (s->min && text[strspn(text, " \t")] == '\0')
         return fail(l, place, "%s is empty; %s", s->name, s->hint);
-    // Quotes are no part of the syntax, and nothing that a setting can name begins with one.
-    if (text[0] == '"')
-        return fail(l, place, "%s begins with a quote; write the value without quotes", s->name);
     char *copy = malloc(length + 1);
     if (!copy)
         return fail_for_memory(l);
@@ -281,7 +280,8 @@ static bool set_text(struct loader *l, const struct setting *s, const char *text
     return true;
 }
 
-static bool fail_for_number(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool fail_for_number(struct loader *l, const struct setting *s, const char *text,
+                            struct config_place place) {
     if (s->kind == KIND_TIME)
         return fail(l, place,
                     "%s: \"%.64s\" is not a time; write a whole number and a unit (us, ms, s, min), "
@@ -296,7 +296,8 @@ static bool fail_for_number(struct loader *l, const struct setting *s, const cha
                 (unsigned long long)s->min, (unsigned long long)s->max);
 }
 
-static bool fail_for_range(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool fail_for_range(struct loader *l, const struct setting *s, const char *text,
+                           struct config_place place) {
     char min[UNITS_TEXT_SIZE], max[UNITS_TEXT_SIZE];
     return fail(l, place, "%s: %.64s is out of range; it can be %s to %s", s->name, text,
                 units_write(units_of(s->kind), s->min, min), units_write(units_of(s->kind), s->max, max));
@@ -319,7 +320,8 @@ static uint64_t load_number(const struct config *c, const struct setting *s) {
     return *(const uint64_t *)field_in(c, s);
 }
 
-static bool set_number(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool set_number(struct loader *l, const struct setting *s, const char *text,
+                       struct config_place place) {
     uint64_t value;
     enum units_result result = units_read(units_of(s->kind), text, &value);
 
@@ -336,7 +338,7 @@ static bool set_number(struct loader *l, const struct setting *s, const char *te
 }
 
 // As PostgreSQL reads an integer: decimal, unless it begins with 0 or 0x.
-static bool set_mode(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool set_mode(struct loader *l, const struct setting *s, const char *text, struct config_place place) {
     char *end = NULL;
     unsigned long value = *text >= '0' && *text <= '9' ? strtoul(text, &end, 0) : 0;
 
@@ -352,7 +354,8 @@ static bool set_mode(struct loader *l, const struct setting *s, const char *text
     return true;
 }
 
-static bool fail_for_word(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool fail_for_word(struct loader *l, const struct setting *s, const char *text,
+                          struct config_place place) {
     char words[64] = "";
 
     for (size_t i = 0; i < MAX_WORDS && s->words[i]; i++) {
@@ -372,7 +375,7 @@ static bool is_word(const char *word, const char *text) {
     return strcmp(word + n, strcmp(text, "1.0") == 0 ? "1" : text) == 0;
 }
 
-static bool set_word(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool set_word(struct loader *l, const struct setting *s, const char *text, struct config_place place) {
     unsigned i = 0;
 
     while (i < MAX_WORDS && s->words[i] && !is_word(s->words[i], text))
@@ -396,9 +399,13 @@ static const char *load_word(const struct config *c, const struct setting *s) {
     return s->words[i];
 }
 
-static bool set_value(struct loader *l, const struct setting *s, const char *text, struct place place) {
+static bool set_value(struct loader *l, const struct setting *s, const char *text,
+                      struct config_place place) {
     bool ok = false;
 
+    // Quotes are no part of the syntax, and nothing that a setting can name begins with one.
+    if (text[0] == '"' || text[0] == '\'')
+        return fail(l, place, "%s begins with a quote; write the value without quotes", s->name);
     switch (s->kind) {
     case KIND_TEXT:
         ok = set_text(l, s, text, place);
@@ -417,7 +424,7 @@ static bool set_value(struct loader *l, const struct setting *s, const char *tex
         break;
     }
     if (ok)
-        l->places[s - settings] = place;
+        l->config->places[s - settings] = place;
     return ok;
 }
 
@@ -471,7 +478,7 @@ static struct config_table **find_table(struct config *c, const char *schema, co
 
 // NULL with a message when there is no room.
 static struct config_table *create_table(struct loader *l, const struct table_parts *parts,
-                                         struct place place) {
+                                         struct config_place place) {
     size_t schema = strlen(parts->schema) + 1, name = strlen(parts->name) + 1;
 
     if (l->config->n_tables == MAX_TABLES) {
@@ -491,12 +498,14 @@ static struct config_table *create_table(struct loader *l, const struct table_pa
 }
 
 static bool set_table(struct loader *l, const struct table_parts *parts, const char *value,
-                      struct place place) {
+                      struct config_place place) {
     char text[TABLE_TEXT_SIZE];
     bool on = strcmp(value, "on") == 0;
     struct config_table **at = find_table(l->config, parts->schema, parts->name);
 
     table_write(parts->schema, parts->name, text);
+    if (value[0] == '"' || value[0] == '\'')
+        return fail(l, place, "table %s.lookahead begins with a quote; write the value without quotes", text);
     if (!on && strcmp(value, "off") != 0)
         return fail(l, place, "table %s.lookahead: \"%.64s\" is not one of its values; write one of on, off",
                     text, value);
@@ -544,7 +553,8 @@ static bool open_table(struct loader *l, const char *line, size_t length) {
 }
 
 // "table schema.name.lookahead", the key of an override.
-static bool set_table_by_key(struct loader *l, const char *key, const char *value, struct place place) {
+static bool set_table_by_key(struct loader *l, const char *key, const char *value,
+                             struct config_place place) {
     struct table_parts parts;
     size_t end, from = strlen(TABLE_WORD);
 
@@ -580,9 +590,9 @@ static int take_pair(void *arg, const char *section, const char *key, const char
     snprintf(name, sizeof(name), "%s.%s", section, key);
     const struct setting *s = find_setting(name);
     if (!s)
-        return fail(l, l->here, "unknown setting \"%s\" in [%s]; the nearest known one is %s", key, section,
-                    nearest_name(name));
-    int earlier = l->places[s - settings].line;
+        return fail(l, l->here, "unknown setting \"%s\" in [%s]; %s%s", key, section, advice_for(name).words,
+                    advice_for(name).name);
+    int earlier = l->config->places[s - settings].line;
     if (earlier)
         return fail(l, l->here, "%s is set twice, in lines %d and %d; remove one of them", name, earlier,
                     l->here.line);
@@ -591,6 +601,22 @@ static int take_pair(void *arg, const char *section, const char *key, const char
 
 static size_t word_length(const char *name) {
     return strcspn(name, " \t.:]");
+}
+
+// `best` is the setting whose section looks most like it.
+static bool fail_for_section(struct loader *l, const char *name, size_t length, const struct setting *best) {
+    size_t known = section_length(best->name);
+    int shown = (int)(length > 64 ? 64 : length);
+
+    if (nearest_distance(name, word_length(name), TABLE_WORD, strlen(TABLE_WORD)) <= 1)
+        return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [table schema.name]", shown,
+                    name);
+    if (nearest_is_meant(name, length, best->name, known))
+        return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]", shown, name,
+                    (int)known, best->name);
+    return fail(l, l->here,
+                "unknown section [%.*s]; write [pgfold], [batching], [lookahead] or [table schema.name]",
+                shown, name);
 }
 
 // Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.
@@ -611,12 +637,7 @@ static bool check_section(struct loader *l, const char *line, size_t length) {
             best_distance = distance;
         }
     }
-    if (nearest_distance(name, word_length(name), TABLE_WORD, strlen(TABLE_WORD)) <= 1)
-        return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [table schema.name]",
-                    (int)(end - name > 64 ? 64 : end - name), name);
-    return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]",
-                (int)(end - name > 64 ? 64 : end - name), name, (int)section_length(settings[best].name),
-                settings[best].name);
+    return fail_for_section(l, name, (size_t)(end - name), &settings[best]);
 }
 
 // inih asks for the next line; NULL ends the reading. That all lines pass through here gives messages their
@@ -661,7 +682,7 @@ static bool read_file(struct loader *l, const char *text, const char *name) {
     if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3; // a byte order mark
     l->rest = text;
-    l->here = (struct place){name, 0};
+    l->here = (struct config_place){name, 0};
     if (&ini_max_line)
         ini_max_line = LONGEST_LINE;
     int bad_line = ini_parse_stream(next_line, l, take_pair, l);
@@ -669,7 +690,7 @@ static bool read_file(struct loader *l, const char *text, const char *name) {
         return fail_for_memory(l);
     // inih goes on behind a line that it does not understand, so that err may tell of a later one by now.
     if (bad_line > 0 && (!l->failed || bad_line < l->here.line))
-        return fail(l, (struct place){name, bad_line}, NOT_UNDERSTOOD);
+        return fail(l, (struct config_place){name, bad_line}, NOT_UNDERSTOOD);
     return !l->failed;
 }
 
@@ -677,14 +698,14 @@ static bool read_file(struct loader *l, const char *text, const char *name) {
 
 static bool set_defaults(struct loader *l) {
     for (size_t i = 0; i < N_SETTINGS; i++)
-        if (!set_value(l, &settings[i], settings[i].initial, (struct place){NULL, 0}))
+        if (!set_value(l, &settings[i], settings[i].initial, (struct config_place){NULL, 0}))
             return false;
     return true;
 }
 
 static bool apply_overrides(struct loader *l, const struct config_override *overrides, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        struct place place = {overrides[i].origin, 0};
+        struct config_place place = {overrides[i].origin, 0};
         if (is_table_word(overrides[i].key)) {
             if (!set_table_by_key(l, overrides[i].key, overrides[i].value, place))
                 return false;
@@ -692,8 +713,8 @@ static bool apply_overrides(struct loader *l, const struct config_override *over
         }
         const struct setting *s = find_setting(overrides[i].key);
         if (!s)
-            return fail(l, place, "unknown setting \"%.64s\"; the nearest known one is %s", overrides[i].key,
-                        nearest_name(overrides[i].key));
+            return fail(l, place, "unknown setting \"%.64s\"; %s%s", overrides[i].key,
+                        advice_for(overrides[i].key).words, advice_for(overrides[i].key).name);
         if (!set_value(l, s, overrides[i].value, place))
             return false;
     }
@@ -706,7 +727,7 @@ static bool check_whole(struct loader *l) {
     const struct setting *tls = find_setting("pgfold.client_tls");
 
     if (c->client_tls != CLIENT_TLS_DISABLE && (!*c->client_tls_cert || !*c->client_tls_key))
-        return fail(l, l->places[tls - settings],
+        return fail(l, l->config->places[tls - settings],
                     "pgfold.client_tls = %s needs a certificate and its key; set pgfold.client_tls_cert and "
                     "pgfold.client_tls_key, or pgfold.client_tls = disable",
                     load_word(c, tls));
@@ -730,14 +751,48 @@ struct config *config_create(const char *file_text, const char *file_name,
     return l.config;
 }
 
+void config_add_origin(const struct config *c, char *message, size_t size) {
+    char origin[256] = "";
+    size_t room, length = strlen(message);
+
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        size_t name = strlen(settings[i].name);
+        const struct config_place *p = &c->places[i];
+        if (strncmp(message, settings[i].name, name) != 0 || message[name] != ':' || !p->name)
+            continue;
+        if (p->line)
+            snprintf(origin, sizeof(origin), "%s:%d: ", p->name, p->line);
+        else
+            snprintf(origin, sizeof(origin), "%s: ", p->name);
+    }
+    room = strlen(origin);
+    if (room == 0 || room >= size)
+        return;
+    if (length > size - 1 - room)
+        length = size - 1 - room;
+    memmove(message + room, message, length);
+    memcpy(message, origin, room);
+    message[room + length] = '\0';
+}
+
+// ---- notes ----
+
+typedef void note_fn(void *arg, const char *note);
+
+// Was it set, be it to its default?
+static bool is_given(const struct config *c, const char *name) {
+    return c->places[find_setting(name) - settings].name != NULL;
+}
+
 // A size that may not be more than a part of a limit on memory.
 struct part {
     const char *name, *of;
     size_t value, limit;
-    unsigned share; // one so many-th of the limit
+    unsigned share; // one so many-th of the limit: 4 or 8
 };
 
-void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg) {
+// A default that is cut since somebody has lowered the limit is what he wants.
+static void note_parts(const struct config *c, note_fn *report, void *arg) {
     size_t session = c->max_session_memory;
     const struct part parts[] = {
         {"pgfold.max_session_memory", "pgfold.max_memory", session, c->max_memory, 4},
@@ -749,15 +804,62 @@ void config_notes(const struct config *c, void (*report)(void *arg, const char *
     };
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         const struct part *p = &parts[i];
-        char value[UNITS_TEXT_SIZE], limit[UNITS_TEXT_SIZE], note[256];
-        if (p->value <= p->limit / p->share)
+        char value[UNITS_TEXT_SIZE], counted[UNITS_TEXT_SIZE], limit[UNITS_TEXT_SIZE], note[256];
+        if (p->value <= p->limit / p->share || !is_given(c, p->name))
             continue;
-        snprintf(note, sizeof(note),
-                 "%s = %s counts as 1/%u of %s = %s, which is less; lower it, or raise %s", p->name,
-                 units_write(units_of(KIND_SIZE), p->value, value), p->share, p->of,
-                 units_write(units_of(KIND_SIZE), p->limit, limit), p->of);
+        snprintf(note, sizeof(note), "%s = %s counts as %s, %s of %s (%s); lower it, or raise %s", p->name,
+                 units_write(UNITS_SIZE, p->value, value),
+                 units_write(UNITS_SIZE, p->limit / p->share, counted),
+                 p->share == 4 ? "a quarter" : "an eighth", p->of, units_write(UNITS_SIZE, p->limit, limit),
+                 p->of);
         report(arg, note);
     }
+}
+
+static void note_times(const struct config *c, note_fn *report, void *arg) {
+    char one[UNITS_TEXT_SIZE], other[UNITS_TEXT_SIZE], note[256];
+    bool ahead = c->lookahead != LOOKAHEAD_MODE_OFF && c->mode == MODE_FOLD;
+
+    if (ahead && c->ahead_gap > c->ahead_age && is_given(c, "lookahead.max_gap")) {
+        snprintf(note, sizeof(note),
+                 "lookahead.max_gap = %s does no more than %s would, since lookahead.max_age drops an answer "
+                 "then; lower it, or raise lookahead.max_age",
+                 units_write(UNITS_TIME, c->ahead_gap, one), units_write(UNITS_TIME, c->ahead_age, other));
+        report(arg, note);
+    }
+    if (c->timeout && c->patience > c->timeout) {
+        snprintf(note, sizeof(note),
+                 "batching.timeout = %s cancels a batch before batching.patience = %s is over; raise it, or "
+                 "lower batching.patience",
+                 units_write(UNITS_TIME, c->timeout, one), units_write(UNITS_TIME, c->patience, other));
+        report(arg, note);
+    }
+}
+
+// Those that say what they say by default ask for nothing.
+static void note_unused_tls(const struct config *c, note_fn *report, void *arg) {
+    static const char *const names[] = {"pgfold.client_tls_cert", "pgfold.client_tls_key",
+                                        "pgfold.client_tls_min_version", "pgfold.client_tls_ciphers"};
+    char list[128] = "", note[256], number[UNITS_TEXT_SIZE];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct setting *s = find_setting(names[i]);
+        size_t used = strlen(list);
+        if (strcmp(value_text(c, s, number), s->initial) != 0)
+            snprintf(list + used, sizeof(list) - used, "%s%s", used ? ", " : "", names[i]);
+    }
+    if (c->client_tls != CLIENT_TLS_DISABLE || !*list)
+        return;
+    snprintf(note, sizeof(note),
+             "neither used nor checked while pgfold.client_tls = disable: %s; set it to allow or require",
+             list);
+    report(arg, note);
+}
+
+void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg) {
+    note_parts(c, report, arg);
+    note_times(c, report, arg);
+    note_unused_tls(c, report, arg);
 }
 
 void config_destroy(struct config *c) {

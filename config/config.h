@@ -23,6 +23,14 @@ struct config_table {
     bool lookahead;            // default: true
 };
 
+#define CONFIG_SETTINGS 43 // keys in the table
+
+// Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
+struct config_place {
+    const char *name; // borrowed from config_create's caller
+    int line;
+};
+
 struct config {
     // [pgfold]
     char *listen; // comma-separated "host:port", ":port", "[v6]:port" or "/dir/of/socket:port"
@@ -73,6 +81,7 @@ struct config {
     // [table schema.name]
     struct config_table *tables; // list, each table once
     size_t n_tables;
+    struct config_place places[CONFIG_SETTINGS]; // of the values, in the order of config_describe
 };
 
 // One override: a "section.key" ("table schema.name.lookahead", too) and its value, with words that say where
@@ -84,13 +93,17 @@ struct config_override {
 // Reads `file_text` (NULL: no file; the text of an ini file, zero-terminated) named `file_name` in messages,
 // then the overrides in order, later ones winning; checks the whole. Returns a config owned by the caller or
 // NULL with a message in `err` (PostgreSQL's style: file:line: what is wrong; what would be right), truncated
-// to err_size.
+// to err_size. file_name and the origins must outlive the config.
 struct config *config_create(const char *file_text, const char *file_name,
                              const struct config_override *overrides, size_t n_overrides, char *err,
                              size_t err_size);
 void config_destroy(struct config *c); // takes NULL
 
-// What is allowed but cannot be meant: limits that a lower one makes void. Calls report(arg, sentence) for
+// `message`, of a check elsewhere, begins with the "section.key" that it is about: puts in front of it where
+// the value came from, as config_create does.
+void config_add_origin(const struct config *c, char *message, size_t size);
+
+// What is allowed but cannot be meant: values that another one makes void. Calls report(arg, sentence) for
 // each.
 void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg);
 

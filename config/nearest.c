@@ -31,3 +31,18 @@ size_t nearest_distance(const char *a, size_t a_len, const char *b, size_t b_len
     }
     return cost[b_len];
 }
+
+// Does the longer name begin or end with the other? A few letters say nothing.
+static bool is_part(const char *part, size_t part_len, const char *whole, size_t whole_len) {
+    return part_len >= 4 && part_len <= whole_len &&
+           (nearest_distance(part, part_len, whole, part_len) == 0 ||
+            nearest_distance(part, part_len, whole + whole_len - part_len, part_len) == 0);
+}
+
+bool nearest_is_meant(const char *a, size_t a_len, const char *b, size_t b_len) {
+    size_t longer = a_len > b_len ? a_len : b_len;
+    if (longer < 3)
+        return false;
+    return nearest_distance(a, a_len, b, b_len) <= (longer + 2) / 3 || is_part(a, a_len, b, b_len) ||
+           is_part(b, b_len, a, a_len);
+}

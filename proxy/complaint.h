@@ -12,14 +12,17 @@
 struct complaint {
     char *text; // borrowed
     size_t size;
+    const char *setting; // that the message begins with: "section.key"
 };
 
 // Always false, so that a caller can end with `return complain(…)`.
 static inline bool __attribute__((format(printf, 2, 3)))
 complain(const struct complaint *to, const char *format, ...) {
+    int n = snprintf(to->text, to->size, "%s: ", to->setting);
     va_list args;
     va_start(args, format);
-    vsnprintf(to->text, to->size, format, args);
+    if (n > 0 && (size_t)n < to->size)
+        vsnprintf(to->text + n, to->size - (size_t)n, format, args);
     va_end(args);
     return false;
 }

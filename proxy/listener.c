@@ -229,11 +229,23 @@ static bool open_tcp(struct proxy *p, const char *host, const char *port, const 
 static bool split_address(const char *name, char *copy, size_t size, char **host, char **port, char *err,
                           size_t err_size) {
     int n = snprintf(copy, size, "%s", name);
-    char *colon = strrchr(copy, ':'), *end = NULL;
-    unsigned long number = colon ? strtoul(colon + 1, &end, 10) : 0;
-    if (n < 0 || (size_t)n >= size || !colon || *end || number < 1 || number > 65535) {
+    char *colon = strrchr(copy, ':');
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    if (n < 0 || (size_t)n >= size) {
+        snprintf(err, err_size, "pgfold.listen: address \"%.64s…\" is too long: write %zu bytes at most",
+                 name, size - 1);
+        return false;
+    }
+    if (digits == 0 || colon[1 + digits]) {
         snprintf(err, err_size,
-                 "listen address \"%s\" has no port: write host:port, :port or /directory:port", name);
+                 "pgfold.listen: address \"%s\" has no port: write host:port, :port or /directory:port",
+                 name);
+        return false;
+    }
+    unsigned long number = strtoul(colon + 1, NULL, 10);
+    if (number < 1 || number > 65535) {
+        snprintf(err, err_size,
+                 "pgfold.listen: address \"%s\" has a port out of range: write one from 1 to 65535", name);
         return false;
     }
     *colon = 0;

@@ -249,7 +249,7 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
 // "ereport(FATAL) stuff is sent to the client, so only use it if that's what you want": what cannot be a
 // packet of PostgreSQL's is logged and closed on without a word (ProcessStartupPacket).
 static void close_on_packet(struct link *l, const char *why) {
-    log_limited(&l->proxy->log, NULL, LOG_LEVEL_INFO, l->id, "client closed on: %s", why);
+    log_limited(&l->proxy->log, NULL, LOG_LEVEL_INFO, l->id, "client closed without an answer: %s", why);
     link_close(l);
 }
 

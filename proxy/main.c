@@ -119,12 +119,14 @@ static struct settings *settings_create(const struct cmdline *c, const struct lo
     if (s->target && tls)
         s->client_tls = create_client_tls(s->config, err, err_size);
     if (!s->target || (tls && !s->client_tls)) {
+        if (s->config)
+            config_add_origin(s->config, err, err_size);
         settings_unref(s);
         return NULL;
     }
     if (ignored[0])
-        log_event(log, LOG_LEVEL_WARNING, 0, "ignored in \"server\", since clients log in with their own: %s",
-                  ignored);
+        log_event(log, LOG_LEVEL_WARNING, 0,
+                  "ignored in pgfold.server, since clients log in with their own: %s", ignored);
     return s;
 }
 
@@ -306,15 +308,18 @@ static void log_counters(struct proxy *p) {
     log_event(
         &p->log, LOG_LEVEL_INFO, 0,
         "clients %u, accepted %llu, refused %llu, lookups %llu, folded %llu in %llu batches of %llu keys, "
-        "alone %llu, failed batches %llu, not waited for %llu, would fold %llu, vettings %llu, proofs %llu, "
+        "alone %llu, failed batches %llu, not waited for %llu, would fold %llu%s, vettings %llu, proofs "
+        "%llu, "
         "prepared here %llu, "
         "checked %llu, differences %llu, not decided %llu",
         p->n_sessions, (unsigned long long)p->accepted, (unsigned long long)p->refused,
         (unsigned long long)c->lookups, (unsigned long long)c->folded, (unsigned long long)c->batches,
         (unsigned long long)c->batch_keys, (unsigned long long)c->alone, (unsigned long long)c->failed,
-        (unsigned long long)c->late, (unsigned long long)c->would_fold, (unsigned long long)c->vets,
-        (unsigned long long)c->proofs, (unsigned long long)c->lazy, (unsigned long long)c->checked,
-        (unsigned long long)c->differences, (unsigned long long)c->check_changed);
+        (unsigned long long)c->late, (unsigned long long)c->would_fold,
+        p->settings->config->mode == MODE_OBSERVE ? " (loops are not judged)" : "",
+        (unsigned long long)c->vets, (unsigned long long)c->proofs, (unsigned long long)c->lazy,
+        (unsigned long long)c->checked, (unsigned long long)c->differences,
+        (unsigned long long)c->check_changed);
     log_own(p);
     log_lookahead(p, c);
     log_memory(p);
@@ -376,6 +381,14 @@ static void log_note(void *arg, const char *note) {
     log_event(&p->log, LOG_LEVEL_WARNING, 0, "%s", note);
 }
 
+static void tell_notes(const struct settings *s, void (*report)(void *arg, const char *note), void *arg) {
+    config_notes(s->config, report, arg);
+    if (s->client_tls && client_tls_lacks_ciphers(s->client_tls))
+        report(arg,
+               "pgfold.client_tls_min_version is below TLSv1.2, but pgfold.client_tls_ciphers has no cipher "
+               "for such versions; add some, for example ALL:@SECLEVEL=0, or set it to TLSv1.2");
+}
+
 static void report_change(void *arg, const char *key, const char *old_value, const char *new_value,
                           bool needs_restart) {
     const struct proxy *p = arg;
@@ -397,7 +410,7 @@ static void on_reload(uv_signal_t *signal, int number) {
     }
     log_event(&p->log, LOG_LEVEL_INFO, 0, "configuration reloaded");
     config_diff(p->settings->config, s->config, report_change, p);
-    config_notes(s->config, log_note, p);
+    tell_notes(s, log_note, p);
     struct engine_limits limits = engine_limits_of(s);
     engine_set_limits(p->engine, &limits); // before the old settings go: it points into them
     settings_unref(p->settings);
@@ -528,7 +541,7 @@ static int run(struct application *a) {
     } else {
         log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
                   p->settings->config->listen, mode_names[p->settings->config->mode]);
-        config_notes(p->settings->config, log_note, p);
+        tell_notes(p->settings, log_note, p);
         uv_run(&a->loop, UV_RUN_DEFAULT);
     }
     proxy_finish(a);
@@ -550,7 +563,7 @@ static int start(struct application *a) {
         (struct log){.level = c->log_level, .json = c->log_json, .repeats = (unsigned)c->log_repeats};
     if (a->cmdline.action == CMDLINE_CHECK_CONFIG) {
         printf("configuration is valid\n");
-        config_notes(c, print_note, NULL);
+        tell_notes(a->proxy.settings, print_note, NULL);
         settings_unref(a->proxy.settings);
         return 0;
     }

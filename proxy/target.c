@@ -482,13 +482,27 @@ static bool fill_tls(struct target *t, const PQconninfoOption *o, enum negotiati
 
 // ---- the whole ----
 
-// libpq's message ends in a line feed.
+// libpq's message ends in a line feed. Some quote the whole URI or a word that may be of a password: what
+// they quote is left out. Names of options may be told.
 static void complain_libpq(const char *message, const struct complaint *to) {
+    static const char *const may_tell[] = {"invalid connection option \"", "invalid URI query parameter: \""};
     if (message == NULL) {
         out_of_memory(to);
         return;
     }
-    complain(to, "%.*s", (int)strcspn(message, "\n"), message);
+    size_t len = strcspn(message, "\n");
+    bool whole = false;
+    for (size_t i = 0; i < sizeof(may_tell) / sizeof(may_tell[0]); i++)
+        whole = whole || strncmp(message, may_tell[i], strlen(may_tell[i])) == 0;
+    const char *quoted = strstr(message, ": \"");
+    if (strncmp(message, "missing \"=\"", 11) == 0)
+        complain(to,
+                 "missing \"=\" in connection info string; write keyword=value, with single quotes around a "
+                 "value that has blanks in it");
+    else if (quoted != NULL && !whole)
+        complain(to, "%.*s", (int)(quoted - message), message);
+    else
+        complain(to, "%.*s", (int)len, message);
 }
 
 // The copy may hold a password: it is wiped before it goes back.
@@ -515,7 +529,7 @@ static bool fill(struct target *t, const PQconninfoOption *o, enum negotiation h
 
 struct target *target_create(const char *conninfo, char *ignored, size_t ignored_size, char *err,
                              size_t err_size) {
-    const struct complaint to = {err, err_size};
+    const struct complaint to = {err, err_size, "pgfold.server"};
     enum negotiation how = NEGOTIATION_POSTGRES;
     if (ignored_size > 0)
         ignored[0] = '\0';

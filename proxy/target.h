@@ -71,4 +71,7 @@ struct client_tls_settings {
 // most 8 kB, ALPN "postgresql" (required when the client negotiates TLS directly).
 struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char *err, size_t err_size);
 
+// True when versions below TLS 1.2 are allowed, but no cipher is that they could use.
+bool client_tls_lacks_ciphers(struct ssl_ctx_st *ctx);
+
 #endif

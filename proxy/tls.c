@@ -230,7 +230,10 @@ static bool load_own_certificate(SSL_CTX *ctx, const struct tls_settings *set, c
     if (stat(cert, &st) != 0) {
         if (errno == ENOENT || errno == ENOTDIR)
             return true;
-        return complain(to, "could not open certificate file \"%s\": %s", cert, strerror(errno));
+        return complain(to, "could not open certificate file \"%s\": %s%s", cert, strerror(errno),
+                        given(set->cert) ? ""
+                                         : "; set HOME to that of pgfold's own user, or sslcert, or "
+                                           "sslmode=disable");
     }
     const char *key = file_or_home(set->key, "postgresql.key", key_path, sizeof(key_path));
     return load_certificate(ctx, cert, to) && check_key_file(cert, key, to) &&
@@ -300,7 +303,7 @@ static SSL_CTX *keep_or_free(SSL_CTX *ctx, bool keep) {
 }
 
 struct ssl_ctx_st *tls_server_context(const struct tls_settings *set, char *err, size_t err_size) {
-    const struct complaint to = {err, err_size};
+    const struct complaint to = {err, err_size, "pgfold.server"};
     SSL_CTX *ctx = new_context(TLS_client_method(), &to);
     if (ctx == NULL)
         return NULL;
@@ -323,18 +326,29 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_OK;
 }
 
+static struct complaint about(const struct complaint *to, const char *setting) {
+    return (struct complaint){to->text, to->size, setting};
+}
+
 static bool set_ciphers(SSL_CTX *ctx, const struct client_tls_settings *set, const struct complaint *to) {
+    const struct complaint version = about(to, "pgfold.client_tls_min_version");
+    const struct complaint ciphers = about(to, "pgfold.client_tls_ciphers");
     ERR_clear_error();
     if (SSL_CTX_set_min_proto_version(ctx, versions[set->min_version].version) != 1)
-        return complain(to, "client_tls_min_version: this OpenSSL has no %s",
-                        versions[set->min_version].name);
+        return complain(&version, "this OpenSSL has no %s", versions[set->min_version].name);
     if (SSL_CTX_set_cipher_list(ctx, set->ciphers) == 1)
         return true;
-    return complain(
-        to,
-        "client_tls_ciphers: \"%s\" names no cipher of TLS 1.2 that this OpenSSL has (%s): write a "
-        "list as \"openssl ciphers\" takes it, for example ECDHE+AESGCM",
-        set->ciphers, tls_reason());
+    return complain(&ciphers,
+                    "\"%s\" names no cipher of TLS 1.2 that this OpenSSL has (%s): write a list as \"openssl "
+                    "ciphers\" takes it, for example ECDHE+AESGCM",
+                    set->ciphers, tls_reason());
+}
+
+static bool load_files(SSL_CTX *ctx, const struct client_tls_settings *set, const struct complaint *to) {
+    const struct complaint cert = about(to, "pgfold.client_tls_cert");
+    const struct complaint key = about(to, "pgfold.client_tls_key");
+    return load_certificate(ctx, set->cert, &cert) && check_client_side_key(set->key, &key) &&
+           load_key(ctx, set->cert, set->key, NULL, &key);
 }
 
 // As PostgreSQL does it: nothing is compressed or negotiated anew, and sessions are not resumed, since a
@@ -348,14 +362,28 @@ static bool set_up_client_side(SSL_CTX *ctx, const struct client_tls_settings *s
     SSL_CTX_set_dh_auto(ctx, 1); // for lists that name DHE
     if (SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_send_fragment(ctx, CLIENT_RECORD_MAX) != 1)
         return complain(to, "could not set up TLS for clients: %s", tls_reason());
-    return set_ciphers(ctx, set, to) && load_certificate(ctx, set->cert, to) &&
-           check_client_side_key(set->key, to) && load_key(ctx, set->cert, set->key, NULL, to);
+    return set_ciphers(ctx, set, to) && load_files(ctx, set, to);
 }
 
 struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char *err, size_t err_size) {
-    const struct complaint to = {err, err_size};
+    const struct complaint to = {err, err_size, "pgfold.client_tls"};
     SSL_CTX *ctx = new_context(TLS_server_method(), &to);
     if (ctx == NULL)
         return NULL;
     return keep_or_free(ctx, set_up_client_side(ctx, set, &to));
+}
+
+// A list may have some that a handshake fails with all the same, at a high security level.
+bool client_tls_lacks_ciphers(struct ssl_ctx_st *ctx) {
+    if (SSL_CTX_get_min_proto_version(ctx) >= TLS1_2_VERSION)
+        return false;
+    SSL *ssl = SSL_new(ctx);
+    STACK_OF(SSL_CIPHER) *list = NULL;
+    if (ssl != NULL && SSL_set_max_proto_version(ssl, TLS1_1_VERSION) == 1)
+        list = SSL_get1_supported_ciphers(ssl);
+    bool lacks = ssl != NULL && sk_SSL_CIPHER_num(list) <= 0;
+    sk_SSL_CIPHER_free(list);
+    SSL_free(ssl);
+    ERR_clear_error();
+    return lacks;
 }

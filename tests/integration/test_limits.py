@@ -262,6 +262,19 @@ def test_mistakes_are_refused(args):
     assert done.returncode not in (0, -6, -11) and done.stderr
 
 
+@pytest.mark.parametrize("args,says", [
+    (["--listen", "127.0.0.1:70000"], "--listen: pgfold.listen: address \"127.0.0.1:70000\" has a port out of range: write one from 1 to 65535"),
+    (["--listen", ":0"], "has a port out of range"), (["--listen", ":99999999999999999999"], "has a port out of range"),
+    (["--listen", "127.0.0.1"], "has no port"), (["--listen", "127.0.0.1:"], "has no port"), (["--listen", "127.0.0.1:5x"], "has no port"),
+    (["--listen", "x" * 400 + ":1"], "is too long"),
+    (["--server", "foo=bar"], "pgfold: --server: pgfold.server: invalid connection option \"foo\"\n"),
+    (["--server", "host=a password=secret port=0"], "pgfold: --server: pgfold.server: invalid port number: \"0\"\n"),
+])
+def test_mistakes_are_named(args, says):
+    done = command("--check-config", *args)
+    assert done.returncode == 1 and says in done.stderr, done.stderr
+
+
 def test_port_in_use(proxy):
     done = command("--listen", "127.0.0.1:%d" % proxy.port, "--server", "host=127.0.0.1")
     assert done.returncode > 0 and str(proxy.port) in done.stderr

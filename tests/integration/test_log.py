@@ -224,7 +224,7 @@ def test_the_same_at_most_so_often(server_conninfo, tmp_path):
     refusals(end, 200)
     with end.dial() as c:
         c.send(b"GET / HTTP/1.1\r\n").drain_raw()
-    servers.wait_for(lambda: "invalid length of startup packet" in path.read_text(), "another message, which is not held back")
+    servers.wait_for(lambda: "client closed without an answer: invalid length of startup packet" in path.read_text(), "another message, which is not held back")
     end.process.send_signal(signal.SIGUSR1)
     servers.wait_for(lambda: "not repeated" in path.read_text(), "the counters")
     ends_well(end)

@@ -243,11 +243,25 @@ def test_key_that_became_readable_is_refused_at_a_reload(pg, start_pgfold, key):
 
 
 @pytest.mark.pgfold
-@pytest.mark.parametrize("settings,says", [({"client_tls_min_version": "SSLv3"}, "TLSv1.2, TLSv1.3"), ({"client_tls_ciphers": "nonsense"}, "names no cipher"),
+@pytest.mark.parametrize("settings,says", [({"client_tls_min_version": "SSLv3"}, "TLSv1.2, TLSv1.3"), ({"client_tls_ciphers": "nonsense"}, "pgfold: --set: pgfold.client_tls_ciphers: \"nonsense\" names no cipher"),
+                                           ({"client_tls_key": "/none"}, "pgfold: --set: pgfold.client_tls_key: could not access private key file"),
+                                           ({"client_tls_cert": "/none"}, "pgfold: --set: pgfold.client_tls_cert: could not load certificate file"),
                                            ({"client_tls_ciphers": ""}, "client_tls_ciphers is empty")])
 def test_bad_settings(pg, settings, says):
     code, said = checked(pg, None, **settings)
     assert code == 1 and says in said
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("settings,note", [
+    ({"client_tls_min_version": "TLSv1"}, "pgfold.client_tls_min_version is below TLSv1.2, but pgfold.client_tls_ciphers has no cipher for such versions; "),
+    ({"client_tls_min_version": "TLSv1", "client_tls_ciphers": "ALL:@SECLEVEL=0"}, None),
+    ({"client_tls": "disable"}, "neither used nor checked while pgfold.client_tls = disable: pgfold.client_tls_cert, pgfold.client_tls_key; "),
+])
+def test_notes_of_settings_that_do_nothing(pg, settings, note):
+    code, said = checked(pg, None, **settings)
+    assert code == 0 and said.splitlines()[0] == "configuration is valid"
+    assert said.count("note: ") == (note is not None) and (note or "") in said
 
 
 def handshake(end, ciphers=None, version=None):

@@ -129,7 +129,8 @@ Test(cmdline, refused) {
          "unknown option \"--lisen\"; the nearest known one is --listen, and --help shows all"},
         {{{"--loglevel=debug", NULL}, {NULL}},
          "unknown option \"--loglevel\"; the nearest known one is --log-level, and --help shows all"},
-        {{{"-h", NULL}, {NULL}}, "unknown option \"-h\"; the nearest known one is -c, and --help shows all"},
+        {{{"-h", NULL}, {NULL}}, "unknown option \"-h\"; --help shows all"},
+        {{{"--port=1", NULL}, {NULL}}, "unknown option \"--port\"; --help shows all"},
         {{{"-ca.ini", NULL}, {NULL}}, NULL},
         {{{"-c=a.ini", NULL}, {NULL}}, NULL},
         {{{"--", NULL}, {NULL}}, NULL},
@@ -161,6 +162,9 @@ Test(cmdline, refused) {
          "PGFOLD_PGFOLD_SERVER: unknown environment variable; the nearest known one is PGFOLD_SERVER"},
         {{{NULL}, {"PGFOLD_server=x", NULL}},
          "PGFOLD_server: unknown environment variable; the nearest known one is PGFOLD_SERVER"},
+        {{{NULL}, {"PGFOLD_PORT=tcp://10.0.0.1:6432", NULL}},
+         "PGFOLD_PORT: unknown environment variable; unset it, or write PGFOLD_<KEY> or "
+         "PGFOLD_<SECTION>_<KEY>, see --help"},
         {{{NULL}, {"PGFOLD_=x", NULL}}, NULL},
         {{{NULL}, {"PGFOLD_SERVER", NULL}}, "PGFOLD_SERVER has no value"},
         {{{NULL}, {"PGFOLD_CONFIG=", NULL}}, "PGFOLD_CONFIG is empty; name a file or unset it"},
@@ -244,9 +248,9 @@ Test(cmdline, the_allocation_fails) {
 }
 
 Test(cmdline, the_help_names_every_flag) {
-    static const char *const flags[] = {"-c, --config FILE", "--listen",     "--server", "--mode",
-                                        "--log-level",       "--set",        "--help",   "--version",
-                                        "--check-config",    "PGFOLD_CONFIG"};
+    static const char *const flags[] = {"-c, --config FILE", "--listen",      "--server", "--mode",
+                                        "--log-level",       "--set",         "--help",   "--version",
+                                        "--check-config",    "PGFOLD_CONFIG", "loop"};
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
         cr_expect(strstr(cmdline_help, flags[i]), "%s", flags[i]);
 }

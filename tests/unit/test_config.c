@@ -147,7 +147,7 @@ Test(config, every_default_reads_back_as_itself) {
         cr_expect_gt(strlen(description), 10, "%s", key);
         config_destroy(c);
     }
-    cr_assert_eq(i, 43);
+    cr_assert_eq(i, CONFIG_SETTINGS);
     config_destroy(defaults);
 }
 
@@ -351,6 +351,29 @@ Test(config, distances) {
     cr_expect_eq(nearest_distance("x", 1, longer, sizeof(longer)), 63);
 }
 
+Test(config, what_is_meant) {
+    static const struct {
+        const char *a, *b;
+        bool meant;
+    } cases[] = {
+        {"windw", "window", true},
+        {"mdoe", "mode", true},
+        {"CONFIG_FILE", "CONFIG", true},
+        {"pgfold_server", "SERVER", true},
+        {"LISTEN", "my_listen", true},
+        {"bar", "mode", false},
+        {"port", "mode", false},
+        {"-h", "-c", false},
+        {"", "mode", false},
+        {"a", "a_longer_name", false},
+        {"pgbouncer", "pgfold", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *a = cases[i].a, *b = cases[i].b;
+        cr_expect_eq(nearest_is_meant(a, strlen(a), b, strlen(b)), cases[i].meant, "%s, %s", a, b);
+    }
+}
+
 // ---- the syntax of the file ----
 
 Test(config, files_that_say_the_same) {
@@ -414,6 +437,7 @@ Test(config, long_lines) {
     free(text);
 }
 
+#define WRITE_SECTION "write [pgfold], [batching], [lookahead] or [table schema.name]"
 #define WRITE_TABLE                                                                                          \
     "write [table schema.name], for example [table public.books] or [table public.\"Odd Name\"]"
 #define LONG_NAME "a23456789_123456789_123456789_123456789_123456789_123456789_123" // 63 bytes
@@ -431,9 +455,12 @@ Test(config, refused_files) {
          "f.ini:2: unknown setting \"MODE\" in [pgfold]; the nearest known one is pgfold.mode"},
         {"[batchin]\nwindow = 1ms\n",
          "f.ini:1: unknown section [batchin]; the nearest known one is [batching]"},
-        {"# x\n[pgbouncer]\n", "f.ini:2: unknown section [pgbouncer]; the nearest known one is [pgfold]"},
-        {"[]\n", "f.ini:1: unknown section []; the nearest known one is [pgfold]"},
-        {"\xef\xbb\xbf[look]\n", "f.ini:1: unknown section [look]; the nearest known one is [pgfold]"},
+        {"# x\n[pgbouncer]\n", "f.ini:2: unknown section [pgbouncer]; " WRITE_SECTION},
+        {"[]\n", "f.ini:1: unknown section []; " WRITE_SECTION},
+        {"\xef\xbb\xbf[what]\n", "f.ini:1: unknown section [what]; " WRITE_SECTION},
+        {"[look_ahead]\n", "f.ini:1: unknown section [look_ahead]; the nearest known one is [lookahead]"},
+        {"[pgfold]\nshared_buffers = 1GB\n", "f.ini:2: unknown setting \"shared_buffers\" in [pgfold]; see "
+                                             "docs/settings.md for those that there are"},
         {"listen = :1\n", "f.ini:1: \"listen\" stands before any section; put it below a line [pgfold]"},
         // Syntax.
         {"[pgfold]\nmode fold\n",
@@ -571,6 +598,12 @@ Test(config, refused_files) {
                                          "for example host=db.internal port=5432"},
         {"[pgfold]\nserver = \"host=a\"\n",
          "f.ini:2: pgfold.server begins with a quote; write the value without quotes"},
+        {"[pgfold]\nmax_logins = \"20\"\n",
+         "f.ini:2: pgfold.max_logins begins with a quote; write the value without quotes"},
+        {"[pgfold]\nmode = 'fold'\n",
+         "f.ini:2: pgfold.mode begins with a quote; write the value without quotes"},
+        {"[table a.b]\nlookahead = \"off\"\n",
+         "f.ini:2: table a.b.lookahead begins with a quote; write the value without quotes"},
         // Combinations.
         {"[pgfold]\nclient_tls = require\n", "f.ini:2: pgfold.client_tls = require needs a certificate and "
                                              "its key; set pgfold.client_tls_cert and "
@@ -723,6 +756,8 @@ Test(config, refused_overrides) {
          "--set: unknown setting \"window\"; the nearest known one is batching.window"},
         {{"lookahed.mode", "off", "--set"},
          "--set: unknown setting \"lookahed.mode\"; the nearest known one is lookahead.mode"},
+        {{"foo.bar", "1", "--set"},
+         "--set: unknown setting \"foo.bar\"; see docs/settings.md for those that there are"},
         {{"", "1ms", "--set"}, NULL},
         {{"pgfold.", "1ms", "--set"}, NULL},
         {{"batching.window", "1", "PGFOLD_BATCHING_WINDOW"},
@@ -828,6 +863,39 @@ Test(config, the_nth_allocation_fails) {
     cr_assert_eq(n, 1 + 5 + 2 + 1 + 1 + 1);
 }
 
+// ---- messages of others
+
+Test(config, where_a_value_came_from) {
+    static const struct config_override override = {"pgfold.server", "foo=1", "--server"};
+    static const struct {
+        const char *message, *told;
+    } cases[] = {
+        {"pgfold.server: x", "--server: pgfold.server: x"},
+        {"pgfold.client_tls_cert: x", "f.ini:2: pgfold.client_tls_cert: x"},
+        {"pgfold.client_tls_key: x", "pgfold.client_tls_key: x"}, // the default
+        {"pgfold.client_tls: x", "pgfold.client_tls: x"},
+        {"pgfold.serverx: x", "pgfold.serverx: x"},
+        {"out of memory", "out of memory"},
+        {"", ""},
+    };
+    char err[512] = "";
+    struct config *c = config_create("[pgfold]\nclient_tls_cert = /c\nserver = host=a\n", "f.ini", &override,
+                                     1, err, sizeof(err));
+    cr_assert(c, "%s", err);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char message[64];
+        snprintf(message, sizeof(message), "%s", cases[i].message);
+        config_add_origin(c, message, sizeof(message));
+        cr_expect_str_eq(message, cases[i].told);
+    }
+    char exact[] = "pgfold.server: x"; // its end makes room
+    config_add_origin(c, exact, sizeof(exact));
+    cr_expect_str_eq(exact, "--server: pgfold");
+    config_add_origin(c, exact, 0);
+    cr_expect_str_eq(exact, "--server: pgfold");
+    config_destroy(c);
+}
+
 // ---- notes
 
 static void collect_note(void *arg, const char *note) {
@@ -849,14 +917,48 @@ static const char *notes_of(const char *text) {
 
 Test(config, limits_that_others_make_void_are_told) {
     cr_assert_str_empty(notes_of(""));
+    cr_assert_str_eq(notes_of("[pgfold]\nmax_session_memory = 64MB\nmax_memory = 16MB\n"),
+                     "pgfold.max_session_memory = 64MB counts as 4MB, a quarter of pgfold.max_memory (16MB); "
+                     "lower it, or raise pgfold.max_memory\n");
     cr_assert_str_eq(
-        notes_of("[pgfold]\nmax_memory = 256MB\n"),
-        "lookahead.max_memory = 256MB counts as 1/4 of pgfold.max_memory = 256MB, which is less; "
-        "lower it, or raise pgfold.max_memory\n");
-    cr_assert_str_eq(notes_of("[batching]\nmax_answer = 16MB\n"),
-                     "batching.max_answer = 16MB counts as 1/8 of pgfold.max_session_memory = 64MB, which is "
-                     "less; lower it, or raise pgfold.max_session_memory\n");
+        notes_of("[batching]\nmax_answer = 16MB\n"),
+        "batching.max_answer = 16MB counts as 8MB, an eighth of pgfold.max_session_memory (64MB); "
+        "lower it, or raise pgfold.max_session_memory\n");
     cr_assert_str_empty(notes_of("[batching]\nmax_answer = 16MB\n[pgfold]\nmax_session_memory = 128MB\n"));
-    cr_assert(
-        strstr(notes_of("[pgfold]\nmax_session_memory = 64kB\nmax_memory = 1MB\n"), "batching.max_text"));
+    // Nobody has set what is cut.
+    cr_assert_str_empty(notes_of("[pgfold]\nmax_session_memory = 64kB\nmax_memory = 1MB\n"));
+}
+
+Test(config, times_that_others_make_void_are_told) {
+    cr_assert_str_eq(
+        notes_of("[lookahead]\nmax_gap = 200ms\n"),
+        "lookahead.max_gap = 200ms does no more than 100ms would, since lookahead.max_age drops an "
+        "answer then; lower it, or raise lookahead.max_age\n");
+    cr_assert_str_empty(notes_of("[lookahead]\nmax_gap = 200ms\nmode = off\n"));
+    cr_assert_str_empty(notes_of("[lookahead]\nmax_gap = 100ms\n"));
+    cr_assert_str_empty(notes_of("[lookahead]\nmax_age = 10ms\n"));
+    cr_assert_str_eq(notes_of("[batching]\ntimeout = 10ms\n"),
+                     "batching.timeout = 10ms cancels a batch before batching.patience = 20ms is over; raise "
+                     "it, or lower batching.patience\n");
+    cr_assert_str_empty(notes_of("[batching]\ntimeout = 20ms\n"));
+    cr_assert_str_empty(notes_of("[batching]\ntimeout = 0\n"));
+    cr_assert_str_empty(notes_of("[batching]\npatience = 0\ntimeout = 10ms\n"));
+}
+
+Test(config, unused_settings_of_tls_are_told) {
+    cr_assert_str_eq(notes_of("[pgfold]\nclient_tls_cert = /c\nclient_tls_ciphers = nonsense\n"),
+                     "neither used nor checked while pgfold.client_tls = disable: pgfold.client_tls_cert, "
+                     "pgfold.client_tls_ciphers; set it to allow or require\n");
+    cr_assert_str_empty(notes_of("[pgfold]\nclient_tls_cert =\nclient_tls_min_version = 1.2\n"));
+    cr_assert_str_empty(
+        notes_of("[pgfold]\nclient_tls_cert = /c\nclient_tls_key = /k\nclient_tls = allow\n"));
+    const char *all = notes_of("[pgfold]\nclient_tls_cert = /c\nclient_tls_key = /k\nclient_tls_ciphers = x\n"
+                               "client_tls_min_version = 1.3\n");
+    cr_assert(strstr(all, "pgfold.client_tls_ciphers; set it"), "%s", all);
+}
+
+Test(config, the_shipped_file_has_no_notes) {
+    char *text = read_source("config/pgfold.ini");
+    cr_assert_str_empty(notes_of(text));
+    free(text);
 }

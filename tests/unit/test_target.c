@@ -100,7 +100,7 @@ Test(target, hosts) {
 static const struct {
     const char *conninfo, *part; // of the message
 } bad[] = {
-    {"host", "missing \"=\" after \"host\""},
+    {"host", "missing \"=\" in connection info string"},
     {"nonsense=1", "invalid connection option \"nonsense\""},
     {"host='a", "unterminated quoted string"},
     {"postgresql://[::1", "end of string"},
@@ -222,6 +222,45 @@ Test(target, default_files_in_home) {
     tls_write_text("home/.postgresql/root.crl", "broken");
     cr_expect_null(create("host=a sslmode=require"));
     cr_expect(strstr(message, "revocation list") != NULL, "%s", message);
+}
+
+Test(target, a_home_that_cannot_be_read) {
+    const char *hint = "set HOME to that of pgfold's own user, or sslcert, or sslmode=disable";
+    cr_assert_eq(symlink("loop", tls_file("loop")), 0);
+    setenv("HOME", tls_file("loop"), 1);
+    cr_expect_null(create("host=a"));
+    cr_expect(strncmp(message, "pgfold.server: could not open certificate file \"", 48) == 0, "%s", message);
+    cr_expect(strstr(message, hint) != NULL, "%s", message);
+    cr_expect_null(create("host=a sslcert=$D/loop/c"));
+    cr_expect(strstr(message, "Too many levels") != NULL && strstr(message, hint) == NULL, "%s", message);
+    struct target *t = create("host=a sslmode=disable");
+    cr_expect_not_null(t, "%s", message);
+    destroy(t);
+}
+
+Test(target, messages_begin_with_their_setting) {
+    cr_expect_null(create("foo=bar"));
+    cr_expect_str_eq(message, "pgfold.server: invalid connection option \"foo\"");
+    cr_expect_null(client_tls_create(&TLS_OF("none.crt", "server.key"), message, sizeof(message)));
+    cr_expect(strncmp(message, "pgfold.client_tls_cert: could not load", 38) == 0, "%s", message);
+    cr_expect_null(client_tls_create(&TLS_OF("server.crt", "none.key"), message, sizeof(message)));
+    cr_expect(strncmp(message, "pgfold.client_tls_key: could not access", 39) == 0, "%s", message);
+    char small[8];
+    cr_expect_null(target_create("foo=bar", ignored, sizeof(ignored), small, sizeof(small)));
+    cr_expect_str_eq(small, "pgfold.");
+}
+
+// Whatever libpq says of them.
+Test(target, no_message_has_a_password) {
+    static const char *const texts[] = {"postgresql://u:geheim@[::1",        "postgresql://u:geheim@[::1]x",
+                                        "postgresql://u:geheim%zz@a/b",      "postgresql://u:geheim%00@a/b",
+                                        "host=a password=my geheim",         "host=a password=geheim foo",
+                                        "postgresql://u:geheim@a/?foo=1",    "host=a password='geheim",
+                                        "postgresql://a/?password=x=geheim", "postgresql://a/?geheim"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        cr_expect_null(create(texts[i]), "%s", texts[i]);
+        cr_expect(strstr(message, "geheim") == NULL && strlen(message) > 30, "%s: %s", texts[i], message);
+    }
 }
 
 static const struct {
@@ -388,7 +427,27 @@ Test(target, client_tls_ciphers) {
         set.ciphers = cases[i].list;
         SSL_CTX *ctx = client_tls_create(&set, message, sizeof(message));
         cr_expect_eq(ctx != NULL, cases[i].valid, "%s: %s", cases[i].list, message);
-        cr_expect(ctx != NULL || strncmp(message, "client_tls_ciphers: ", 20) == 0, "%s", message);
+        cr_expect(ctx != NULL || strncmp(message, "pgfold.client_tls_ciphers: ", 27) == 0, "%s", message);
+        SSL_CTX_free(ctx);
+        expect_no_leaks();
+    }
+}
+
+Test(target, client_tls_ciphers_of_old_versions) {
+    static const struct {
+        unsigned min_version;
+        const char *list;
+        bool lacks;
+    } cases[] = {{2, "ECDHE+AESGCM", false},    {3, "ECDHE+AESGCM", false},
+                 {1, "ECDHE+AESGCM", true},     {0, "ECDHE+AESGCM:@SECLEVEL=0", true},
+                 {0, "ALL:@SECLEVEL=0", false}, {1, "AES128-SHA:@SECLEVEL=0", false}};
+    struct client_tls_settings set = TLS_OF("server.crt", "server.key");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        set.ciphers = cases[i].list;
+        set.min_version = cases[i].min_version;
+        SSL_CTX *ctx = client_tls_create(&set, message, sizeof(message));
+        cr_assert_not_null(ctx, "%s", message);
+        cr_expect_eq(client_tls_lacks_ciphers(ctx), cases[i].lacks, "%u, %s", set.min_version, set.ciphers);
         SSL_CTX_free(ctx);
         expect_no_leaks();
     }
