@@ -297,14 +297,14 @@ static void answer_vetting(struct fixture *f, int who) {
     const char *row[] = {"f",   "f", "f", "f", "f",  "f",  "f", "f",
                          "f",   "f", "f", "f", NULL, "23", "t", "0:16384:1,0:16385:1",
                          "1\nt"};
-    static const char *const stamp[] = {"10", "16384:7", NULL, NULL, "0", "0::"};
+    static const char *const stamp[] = {"10", "16384:7", NULL, NULL, "0", "0::", "t"};
     struct buf *b = &f->message;
     for (int i = 0; i < 2; i++) {
         write_empty(b, B_CLOSE_COMPLETE);
         write_empty(b, B_PARSE_COMPLETE);
         write_empty(b, B_BIND_COMPLETE);
         if (!i)
-            put_text_row(b, stamp, 6);
+            put_text_row(b, stamp, 7);
         if (!i)
             write_select_complete(b, 1);
     }
