@@ -373,13 +373,13 @@ static void put_from(struct buf *out, const struct objects *relations) {
 }
 
 // What no change of the table itself would tell, as a condition. All else about a plain statement of one
-// table makes the server read it anew.
+// table makes the server read it anew. No two roles have one name at a time, so who is called as the user's
+// OID is now is that user; asking for the OID's name is cheaper than for the name's OID.
 static bool put_sealed(struct stamp *st, const struct parsed *p, const struct answer *a) {
     struct buf *out = &st->sealed;
-    buf_put_text(out, user_sql);
-    buf_put_text(out, " OPERATOR(pg_catalog.=) '");
+    buf_put_text(out, "pg_catalog.pg_get_userbyid('");
     put_number(out, a->user);
-    buf_put_text(out, "'::pg_catalog.oid AND pg_catalog.to_regclass(");
+    buf_put_text(out, "'::pg_catalog.oid) OPERATOR(pg_catalog.=) CURRENT_USER AND pg_catalog.to_regclass(");
     if (!quote_relation(out, &p->relations[0]))
         return false;
     buf_put_text(out, ")::pg_catalog.oid OPERATOR(pg_catalog.=) '");

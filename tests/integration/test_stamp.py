@@ -221,7 +221,7 @@ def test_roles_that_change_names(pg, start_pgfold):
         c.sql("GRANT SELECT ON plank TO mover")
     proxy = start_pgfold(LONG)
     old = [proxy.connect("mover", "stamp", timeout=60) for _ in range(SESSIONS)]
-    assert until_folding(proxy, old, BY_ID, "query")
+    assert until_folding(proxy, old, BY_ID, "query") and until_sealed(pg, old, BY_ID, "query")
     with pg.connect(servers.SUPERUSER, "postgres") as c:
         c.sql("ALTER ROLE mover RENAME TO moved")
         c.sql("CREATE ROLE mover LOGIN")

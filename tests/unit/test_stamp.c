@@ -215,6 +215,7 @@ static const struct {
     const char *condition; // a part of it; NULL: there is none
 } seals[] = {
     {LOOKUP, true, true, "pg_catalog.to_regclass('\"t\"')::pg_catalog.oid OPERATOR(pg_catalog.=) '16384'"},
+    {LOOKUP, true, true, "pg_get_userbyid('10'::pg_catalog.oid) OPERATOR(pg_catalog.=) CURRENT_USER"},
     {LOOKUP, true, false, NULL},
     {LOOKUP, false, true, NULL},
     {"SELECT lower(a) FROM t WHERE id = $1", true, true, NULL},
