@@ -38,30 +38,38 @@ static void write_run(struct buf *out, const char *name, struct slice sql, bool 
     close_portal(out);
 }
 
+// A process hears of what others have changed when a transaction begins, and when it takes a lock that it has
+// not yet. This takes and gives back that on a relation that does not exist, and has no row.
+static const char fresh_sql[] = "SELECT WHERE pg_catalog.pg_relation_is_updatable('0'::pg_catalog.regclass, "
+                                "false) OPERATOR(pg_catalog.<) 0";
+
 void savepoint_write_open(struct buf *out, bool prepared) {
     write_run(out, SAVEPOINT_OPEN, slice_of("SAVEPOINT pgfold_guard"), prepared);
+    write_run(out, SAVEPOINT_FRESH, slice_of(fresh_sql), prepared);
 }
 
 void savepoint_write_release(struct buf *out, bool prepared) {
     write_run(out, SAVEPOINT_RELEASE, slice_of("RELEASE SAVEPOINT pgfold_guard"), prepared);
 }
 
-static const char replies[] = {B_CLOSE_COMPLETE, // of what ran before it
-                               B_CLOSE_COMPLETE,   B_PARSE_COMPLETE, B_BIND_COMPLETE,
-                               B_COMMAND_COMPLETE, B_CLOSE_COMPLETE, 0};
+#define SHORT_REPLIES B_BIND_COMPLETE, B_COMMAND_COMPLETE, B_CLOSE_COMPLETE
+#define REPLIES       B_CLOSE_COMPLETE, B_PARSE_COMPLETE, SHORT_REPLIES
 
 const char *savepoint_open_replies(bool prepared) {
-    return replies + (prepared ? 3 : 1);
+    static const char short_replies[] = {SHORT_REPLIES, SHORT_REPLIES, 0}, replies[] = {REPLIES, REPLIES, 0};
+    return prepared ? short_replies : replies;
 }
 
+// The first CloseComplete is that of what ran before it.
 const char *savepoint_release_replies(bool prepared) {
-    static const char short_replies[] = {B_CLOSE_COMPLETE, B_BIND_COMPLETE, B_COMMAND_COMPLETE,
-                                         B_CLOSE_COMPLETE, 0};
+    static const char short_replies[] = {B_CLOSE_COMPLETE, SHORT_REPLIES, 0},
+                      replies[] = {B_CLOSE_COMPLETE, REPLIES, 0};
     return prepared ? short_replies : replies;
 }
 
 void savepoint_write_forget(struct buf *out) {
     close_statement(out, SAVEPOINT_OPEN);
+    close_statement(out, SAVEPOINT_FRESH);
     close_statement(out, SAVEPOINT_RELEASE);
 }
 

@@ -3,7 +3,11 @@
 // What of ours runs inside a client's transaction runs between SAVEPOINT and RELEASE, sent in the same write:
 // it may fail, the transaction must not.
 //
-//   [Parse] Bind Execute Close of SAVEPOINT, the unit's own messages, the same of RELEASE, Sync
+//   [Parse] Bind Execute Close of SAVEPOINT, of `fresh`, the unit's own messages, the same of RELEASE, Sync
+//
+// A transaction that has used a table before runs on what its process knew then: of rights that were
+// withdrawn since, of names that mean something else it may hear late. What is given to other sessions must
+// not depend on that, so the process is made to hear of it (`fresh`).
 //
 // Where the unit makes settings that shall end with it, ROLLBACK TO stands before RELEASE.
 //
@@ -15,7 +19,7 @@
 
 #include "protocol/write.h"
 
-// `prepared`: the connection has both statements already; else they are prepared, whatever stood under their
+// `prepared`: the connection has these statements already; else they are prepared, whatever stood under their
 // names.
 void savepoint_write_open(struct buf *out, bool prepared);
 void savepoint_write_release(struct buf *out, bool prepared);
@@ -29,6 +33,7 @@ const char *savepoint_release_replies(bool prepared);
 #define SAVEPOINT_OWN     "pgfold_"
 #define SAVEPOINT_PORTAL  SAVEPOINT_OWN "portal" // that what is run between them is bound to
 #define SAVEPOINT_OPEN    SAVEPOINT_OWN "savepoint"
+#define SAVEPOINT_FRESH   SAVEPOINT_OWN "fresh"
 #define SAVEPOINT_RELEASE SAVEPOINT_OWN "release"
 #define SAVEPOINT_REPAIR  SAVEPOINT_OWN "repair"
 #define SAVEPOINT_QUERY   SAVEPOINT_OWN "query"

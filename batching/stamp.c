@@ -28,6 +28,11 @@ static const char casts_sql[] =
     "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.max(x.oid), ':', "
     "pg_catalog.max(x.xmin::pg_catalog.text)) FROM pg_catalog.pg_cast x WHERE x.oid >= 16384)";
 
+// A schema that stands in front of pg_catalog may get an operator at any time, which takes the place of the
+// server's own for the same types. It stands behind all others only where the path names it.
+static const char path_sql[] = ", pg_catalog.strpos(pg_catalog.lower(pg_catalog.current_setting("
+                               "'search_path')), 'pg_catalog') OPERATOR(pg_catalog.<) 2";
+
 struct stamp *stamp_ref(struct stamp *st) {
     st->refs++;
     return st;
@@ -130,6 +135,7 @@ bool stamp_question(const struct shape *s, struct buf *out) {
         return false;
     buf_put_text(out, ")), ");
     buf_put_text(out, casts_sql);
+    buf_put_text(out, path_sql);
     return !out->failed;
 }
 
@@ -331,7 +337,15 @@ static bool put_operators_check(struct writing *w, const struct parsed *p, struc
 }
 
 // The columns of the answer to the question.
-enum { ANSWER_USER, ANSWER_RELATIONS, ANSWER_ATTRIBUTES, ANSWER_FUNCTIONS, ANSWER_OPERATORS, ANSWER_CASTS };
+enum {
+    ANSWER_USER,
+    ANSWER_RELATIONS,
+    ANSWER_ATTRIBUTES,
+    ANSWER_FUNCTIONS,
+    ANSWER_OPERATORS,
+    ANSWER_CASTS,
+    ANSWER_OWN_FIRST // "t": nothing stands in front of pg_catalog
+};
 
 struct answer {
     struct slice column[STAMP_COLUMNS];
@@ -359,13 +373,13 @@ static void put_from(struct buf *out, const struct objects *relations) {
 }
 
 // What no change of the table itself would tell, as a condition. All else about a plain statement of one
-// table makes the server read it anew.
+// table makes the server read it anew. No two roles have one name at a time, so who is called as the user's
+// OID is now is that user; asking for the OID's name is cheaper than for the name's OID.
 static bool put_sealed(struct stamp *st, const struct parsed *p, const struct answer *a) {
     struct buf *out = &st->sealed;
-    buf_put_text(out, user_sql);
-    buf_put_text(out, " OPERATOR(pg_catalog.=) '");
+    buf_put_text(out, "pg_catalog.pg_get_userbyid('");
     put_number(out, a->user);
-    buf_put_text(out, "'::pg_catalog.oid AND pg_catalog.to_regclass(");
+    buf_put_text(out, "'::pg_catalog.oid) OPERATOR(pg_catalog.=) CURRENT_USER AND pg_catalog.to_regclass(");
     if (!quote_relation(out, &p->relations[0]))
         return false;
     buf_put_text(out, ")::pg_catalog.oid OPERATOR(pg_catalog.=) '");
@@ -410,7 +424,9 @@ static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool
     struct answer *a = calloc(1, sizeof *a);
     struct writing w = {.st = st};
     buf_put_u16(&st->expected, 0);
-    bool ok = a && read_answer(a, s, row) && write_check(&w, s, a, plain, alone);
+    bool ok = a && read_answer(a, s, row);
+    plain &= ok && slice_is(a->column[ANSWER_OWN_FIRST], "t", 1);
+    ok = ok && write_check(&w, s, a, plain, alone);
     free(a);
     if (!ok)
         return false;

@@ -48,7 +48,7 @@ enum stamp_verdict {
     STAMP_SHADOWED,
 };
 
-#define STAMP_COLUMNS 6 // of the answer to the question
+#define STAMP_COLUMNS 7 // of the answer to the question
 
 struct stamp *stamp_ref(struct stamp *st);
 void stamp_unref(struct stamp *st);         // takes NULL
@@ -58,8 +58,8 @@ size_t stamp_bytes(const struct stamp *st); // of memory; takes NULL
 bool stamp_question(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 
 // Makes the stamp of the answer (DataRow body, text). `plain`: the statement compares nothing but a key of a
-// plain type with =, which no operator or cast of a user's can be taken for. `alone`: its table has no
-// children. NULL: the answer is none, or no memory.
+// plain type with =, which no operator or cast of a user's can be taken for unless search_path says so.
+// `alone`: its table has no children. NULL: the answer is none, or no memory.
 struct stamp *stamp_create(const struct shape *s, struct slice answer, bool plain, bool alone);
 
 // What the check's row (DataRow body, text) says. *news is whole where the verdict is STAMP_SAME.

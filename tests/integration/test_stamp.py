@@ -36,6 +36,15 @@ CASES = {
     "columns that swap names": (PLANK + "; UPDATE plank SET tenant = 500 - id", BY_ID, [
         "BEGIN; ALTER TABLE plank RENAME id TO x; ALTER TABLE plank RENAME tenant TO id; ALTER TABLE plank RENAME x TO tenant; COMMIT"]),
     "the key's type": (PLANK + "; CREATE EXTENSION citext", BY_TEXT, ["ALTER TABLE plank ALTER v TYPE citext"]),
+    "a table that inherits": (PLANK, BY_ID, ["CREATE TABLE more () INHERITS (plank)", "INSERT INTO more SELECT id, 3, 'more' FROM plank"]),
+    "another table that takes its place and gives it back": (PLANK + "; CREATE TABLE other AS SELECT id, 5 AS tenant, 'other' AS v FROM plank; " + POLICY, BY_ID, [
+        *["BEGIN; ALTER TABLE plank RENAME TO x; ALTER TABLE other RENAME TO plank; ALTER TABLE x RENAME TO other; COMMIT"] * 2,
+        "ALTER TABLE plank ENABLE ROW LEVEL SECURITY"]),
+    "schemas that swap names": (
+        PLANK + "; CREATE SCHEMA back; CREATE TABLE back.plank AS SELECT id, 7 AS tenant, 'back' AS v FROM public.plank; "
+        "GRANT ALL ON SCHEMA back TO PUBLIC; GRANT ALL ON back.plank TO PUBLIC", BY_ID,
+        ["BEGIN; ALTER SCHEMA public RENAME TO x; ALTER SCHEMA back RENAME TO public; COMMIT"]),
+    "no right to the schema": (PLANK, BY_ID, ["REVOKE ALL ON SCHEMA public FROM PUBLIC"]),
     "not unique any more": (PLANK, BY_ID, ["ALTER TABLE plank DROP CONSTRAINT plank_pkey", "INSERT INTO plank SELECT id, 5, 'again' FROM plank"]),
     "no right to read": (PLANK, BY_ID, ["REVOKE ALL ON plank FROM PUBLIC"]),
     "no right to a column": (PLANK, BY_ID, ["REVOKE ALL ON plank FROM PUBLIC", "GRANT SELECT (id, v) ON plank TO PUBLIC"]),
@@ -49,11 +58,20 @@ CASES = {
 }
 
 
+# Databases whose search_path puts others' operators in front of the server's own.
+PATHS = {"an operator in front of the server's": "public, pg_catalog", "a new schema in front of the server's": "front, PG_Catalog, public"}
+for name, path in PATHS.items():
+    CASES[name] = (
+        PLANK + "; CREATE FUNCTION public.mine(int, int) RETURNS bool LANGUAGE sql STABLE AS "
+        "$$SELECT current_setting('app.tenant', true) = '1' AND $1 OPERATOR(pg_catalog.=) $2$$", BY_ID,
+        ["CREATE SCHEMA IF NOT EXISTS front", "CREATE OPERATOR %s.= (LEFTARG = int, RIGHTARG = int, FUNCTION = public.mine)" % path.split(",")[0]])
+
+
 def name_of(case):
-    return case.replace(" ", "_").replace(",", "")
+    return case.replace(" ", "_").replace(",", "").replace("'", "")
 
 
-def set_up(pg, statements):
+def set_up(pg, statements, path="front, public"):
     with pg.connect(servers.SUPERUSER, "postgres") as c:
         c.sql("DROP DATABASE IF EXISTS stamp WITH (FORCE)")
         c.sql("CREATE DATABASE stamp")
@@ -61,7 +79,7 @@ def set_up(pg, statements):
         c.ask(query(statements))
         c.sql("GRANT ALL ON SCHEMA public TO PUBLIC")
         c.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
-        c.sql("ALTER DATABASE stamp SET search_path = front, public")
+        c.sql("ALTER DATABASE stamp SET search_path = " + path)
         c.sql("ALTER DATABASE stamp SET pg_stat_statements.track = 'none'")
 
 
@@ -134,7 +152,7 @@ def without_order(got):
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_what_changes_past_pgfold(pg, start_pgfold, case, way):
     statements, text, changes = CASES[case]
-    set_up(pg, statements)
+    set_up(pg, statements, PATHS.get(case, "front, public"))
     proxy = start_pgfold(LONG)
     proxy.may_differ = True
     conns = [proxy.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
@@ -142,7 +160,7 @@ def test_what_changes_past_pgfold(pg, start_pgfold, case, way):
     for i, c in enumerate(conns + direct):  # the tenant comes in a way that no proxy can follow
         c.ask(query("DO $$BEGIN PERFORM set_config('app.tenant', '%d', false); END$$" % (i % 2)))
     assert until_folding(proxy, conns, text, way), "nothing folds, so there is nothing to test\n" + proxy.log()[-2000:]
-    if text == BY_ID:
+    if text == BY_ID and case not in PATHS:
         assert until_sealed(pg, conns, text, way), "no batch without a check\n" + proxy.log()[-2000:]
     with pg.admin("stamp") as c:
         for change in changes:
@@ -203,7 +221,7 @@ def test_roles_that_change_names(pg, start_pgfold):
         c.sql("GRANT SELECT ON plank TO mover")
     proxy = start_pgfold(LONG)
     old = [proxy.connect("mover", "stamp", timeout=60) for _ in range(SESSIONS)]
-    assert until_folding(proxy, old, BY_ID, "query")
+    assert until_folding(proxy, old, BY_ID, "query") and until_sealed(pg, old, BY_ID, "query")
     with pg.connect(servers.SUPERUSER, "postgres") as c:
         c.sql("ALTER ROLE mover RENAME TO moved")
         c.sql("CREATE ROLE mover LOGIN")
@@ -269,3 +287,54 @@ def test_keys_without_rows(pg, start_pgfold):
     assert failed(proxy) - before <= 2 * SESSIONS
     for c in conns:
         c.close()
+
+
+# What others change without waiting for who only reads the table.
+BESIDE_A_READER = {
+    "a table in front": ["CREATE TABLE front.plank AS SELECT id, 7 AS tenant, 'front' AS v FROM public.plank",
+                         "GRANT ALL ON SCHEMA front TO PUBLIC", "GRANT ALL ON front.plank TO PUBLIC"],
+    "a schema renamed to stand in front": ["DROP SCHEMA front", "ALTER SCHEMA back RENAME TO front"],
+    "a table that inherits": ["CREATE TABLE more () INHERITS (plank)", "INSERT INTO more SELECT id, 3, 'more' FROM plank"],
+    "no right to read": ["REVOKE readers FROM app"],
+    "no right of a role that gave it": ["REVOKE ALL ON plank FROM readers"],
+    "no right to the schema": ["REVOKE ALL ON SCHEMA public FROM PUBLIC"],
+}
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("way", ["query", "unit"])
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("case", BESIDE_A_READER, ids=name_of)
+def test_changes_beside_a_lender_inside_a_transaction(pg, start_pgfold, case, sealed, way):
+    """A process whose transaction holds the table's lock hears of changes late, and answers from what it knows. Directly, that is between it and
+    its client; pgfold may not give such an answer to others."""
+    set_up(pg, PLANK + "; CREATE SCHEMA front; CREATE SCHEMA back; GRANT ALL ON SCHEMA back TO PUBLIC; "
+           "CREATE TABLE back.plank AS SELECT id, 7 AS tenant, 'back' AS v FROM public.plank; GRANT ALL ON back.plank TO PUBLIC")
+    with pg.admin("stamp") as c:
+        c.ask(query("DROP ROLE IF EXISTS readers"))
+        c.ask(query("CREATE ROLE readers; GRANT readers TO app; REVOKE ALL ON plank FROM PUBLIC; GRANT SELECT ON plank TO readers"))
+    proxy = start_pgfold(LONG)
+    proxy.may_differ = True
+    conns = [proxy.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
+    direct = pg.connect("app", "stamp", timeout=60)
+    assert until_folding(proxy, conns, BY_ID, way)
+    assert not sealed or until_sealed(pg, conns, BY_ID, way)
+    lenders, last = conns[:-1], conns[-1]
+    for c in [*conns, direct]:
+        c.ask(query("BEGIN"))
+    for again in range(4):
+        burst(lenders, BY_ID, way, again * 3)
+    with pg.admin("stamp") as c:
+        for change in BESIDE_A_READER[case]:
+            got = c.ask(query(change))
+            assert not any(m.type == "E" for m in got), got
+    for c in [*lenders, last, direct]:  # the last one cannot lend: its transaction has no snapshot yet
+        c.send(query(BY_ID % 101) if way == "query" else unit(BY_ID.replace("%d", "$1"), ["101"]))
+    for c in lenders:
+        c.ready()
+    wanted, got = [(m.type, m.body) for m in direct.ready()], [(m.type, m.body) for m in last.ready()]
+    for c in [*conns, direct]:
+        c.close()
+    with pg.admin("stamp") as c:
+        c.ask(query("DROP OWNED BY readers; DROP ROLE readers"))
+    assert got == wanted

@@ -423,8 +423,8 @@ static void run_stamp(struct server *s, const char *text) {
     snprintf(xmin, sizeof xmin, "%u", 700 + s->db->definitions);
     snprintf(both, sizeof both, "%s:%s", table, xmin);
     if (strstr(text, " question")) {
-        const char *answer[] = {user, both, NULL, NULL, "0", "0::"};
-        put_text_row(s, answer, 6);
+        const char *answer[] = {user, both, NULL, NULL, "0", "0::", "t"};
+        put_text_row(s, answer, 7);
     } else {
         const char *load = "0000000000000001";
         bool operators = strstr(text, "pg_operator");
@@ -460,7 +460,14 @@ static void run_settings(struct server *s) {
     put_text_row(s, &value, 1);
 }
 
+// What makes a process hear of others' changes.
+static const char own_fresh[] = "SELECT WHERE ";
+
 static bool run_own(struct server *s, const char *text) {
+    if (starts(text, own_fresh)) {
+        reply_tag(s, "SELECT 0");
+        return true;
+    }
     if (starts(text, own_settings)) {
         const char *next = strstr(text, "; ");
         run_settings(s);
@@ -713,7 +720,7 @@ static bool returns_text_row(const char *text) {
 static bool is_plain(const char *text) {
     struct select q;
     return read_select(text, &q) || starts(text, list_text) || starts(text, "SHOW ") ||
-           strcmp(text, "SELECT 1") == 0;
+           strcmp(text, "SELECT 1") == 0 || starts(text, own_fresh);
 }
 
 // One statement; `p` is its portal.

@@ -1394,9 +1394,9 @@ Test(session, a_name_of_the_clients_is_closed_only_where_a_batch_may_have_left_i
         f.session->lent = i & 1;
         query(&f, "PREPARE pgfold_x AS SELECT 1");
         say(&f);
-        cr_assert_str_eq(types_of(&f.to_server), f.session->lent ? "CCSQ" : "Q",
+        cr_assert_str_eq(types_of(&f.to_server), f.session->lent ? "CCCSQ" : "Q",
                          "what may be left of savepoints");
-        reply(&f, f.session->lent ? "33ZCZ" : "CZ");
+        reply(&f, f.session->lent ? "333ZCZ" : "CZ");
         buf_reset(&f.to_server);
         write_parse(&f.message, text_slice(names[i / 2]), text_slice("SELECT 1"), NULL, 0);
         sync(&f);

@@ -12,14 +12,14 @@
 #include "protocol/write.h"
 
 // The answer to the stamp's question: user 10, tables from 16384 on, which transaction 7 has made; no
-// function or operator of a user's.
+// function or operator of a user's; pg_catalog is first.
 static inline void put_stamp_answer(struct buf *b, int n_relations) {
     char tables[1000] = "";
     size_t len = 0;
     for (int i = 0; i < n_relations; i++)
         len += (size_t)snprintf(tables + len, sizeof tables - len, i ? ",%d:7" : "%d:7", 16384 + i);
     buf_reset(b);
-    buf_put_u16(b, 6);
+    buf_put_u16(b, 7);
     buf_put_u32(b, 2);
     buf_put_text(b, "10");
     buf_put_u32(b, (uint32_t)len);
@@ -30,6 +30,8 @@ static inline void put_stamp_answer(struct buf *b, int n_relations) {
     buf_put_text(b, "0");
     buf_put_u32(b, 3);
     buf_put_text(b, "0::");
+    buf_put_u32(b, 1);
+    buf_put_text(b, "t");
 }
 
 // The row of the check that says that all is as it was: a whole message.
