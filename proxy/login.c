@@ -233,7 +233,7 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
                            "Set sslmode=require in the client's connection string.");
     if (p->draining)
         return link_refuse(l, "57P03", "pgfold is shutting down", "Connect again when it is back.");
-    if (p->n_sessions >= (unsigned)c->max_clients)
+    if (p->n_sessions >= (unsigned)p->settings->config->max_clients)
         return refuse_for_clients(l);
     if (gate_is_short(p, l->client.stream.fd, GATE_LOGIN))
         return refuse_for_descriptors(l);
@@ -435,7 +435,28 @@ static bool role_fits(const struct link *l) {
     }
 }
 
+// A place among the clients is taken by whom the server takes, before it is told so: that there was one when
+// it came is no promise.
+static bool take_place(struct link *l) {
+    struct proxy *p = l->proxy;
+    if (l->counted)
+        return true;
+    if (p->n_sessions >= (unsigned)p->settings->config->max_clients) {
+        refuse_for_clients(l);
+        return false;
+    }
+    l->counted = true;
+    p->n_sessions++;
+    return true;
+}
+
+void login_leave_place(struct link *l) {
+    l->proxy->n_sessions -= l->counted;
+    l->counted = false;
+}
+
 static void forget_server(struct link *l) {
+    login_leave_place(l);
     cancel_key_remove(l);
     link_close_server(l);
     buf_reset(&l->login->held);
@@ -476,25 +497,11 @@ static void pass_to_client(struct link *l, const uint8_t *bytes, size_t len) {
         link_to_client(l, bytes, len, true);
 }
 
-// A place among the clients is taken by who is logged in; that there was one is no promise.
-static bool take_place(struct link *l) {
-    struct proxy *p = l->proxy;
-    if (p->n_sessions >= (unsigned)l->settings->config->max_clients) {
-        refuse_for_clients(l);
-        return false;
-    }
-    l->counted = true;
-    p->n_sessions++;
-    return true;
-}
-
 static void finish_login(struct link *l) {
     if (l->settings->target->attrs != TARGET_ANY && !role_fits(l)) {
         try_next_host(l);
         return;
     }
-    if (!take_place(l))
-        return;
     link_to_client(l, l->login->held.data, l->login->held.len, true);
     relay_start(l, l->login->startup.params, l->login->replication);
     relay_parameter(l, "client_encoding", l->login->client_encoding);
@@ -537,6 +544,8 @@ static bool login_server_message(struct link *l, const struct frame *f, const ui
     switch (f->type) {
     case B_AUTHENTICATION:
         note_question(l, f);
+        if (l->login->authenticated && !take_place(l))
+            return true;
         if (startup_strip_plus(f, &changed)) {
             l->login->stripped_plus = true;
             link_to_client(l, changed.data, changed.len, true);

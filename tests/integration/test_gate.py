@@ -134,6 +134,40 @@ def test_strangers_take_no_process_of_the_server_s(start_pgfold):
         own.remove()
 
 
+def test_nobody_is_told_that_it_is_in_and_then_thrown_out(start_pgfold):
+    p = start_pgfold({"pgfold.max_clients": 2})
+    conns = [p.dial() for _ in range(8)]
+    for c in conns:
+        c.send(proto.startup({"user": "app", "database": "app"}))
+    got = [c.until("Z", "E") for c in conns]
+    assert sorted(g[-1].type for g in got) == ["E"] * 6 + ["Z"] * 2
+    for c, g in zip(conns, got):
+        if g[-1].type == "E":
+            assert proto.types(g) == "E" and proto.errors(g)[0]["C"] == "53300"
+        c.close()
+    # Places of log-ins that fail are free again.
+    for _ in range(3):
+        with p.dial() as c:
+            assert c.login("app", "no such database")[-1].type == "E"
+    def again():
+        conns.append(p.dial())
+        return conns[-1].login("app", "app")[-1].type == "Z"
+
+    for _ in range(2):
+        servers.wait_for(again, "a place to be free")
+        assert conns[-1].value("SELECT 1") == "1"
+
+
+def test_reload_is_for_log_ins_that_are_under_way(start_pgfold):
+    p = start_pgfold(config="[pgfold]\nlogin_timeout = 0\n")
+    with p.dial() as c:
+        c.send(proto.startup({"user": "password_user", "database": "app"}))
+        assert c.recv().type == "R"
+        p.write_config("[pgfold]\nlogin_timeout = 1s\n")
+        p.signal(signal.SIGHUP)
+        assert [e["C"] for e in proto.errors(c.to_end())] == ["57014"]
+
+
 @pytest.mark.parametrize("places", [1, 5])
 def test_a_pool_is_served_in_turn(start_pgfold, places, unix):
     p = start_pgfold({"pgfold.max_logins": places})
@@ -224,6 +258,21 @@ def test_client_that_does_not_read_holds_no_drain(pg, start_pgfold):
         servers.wait_for(lambda: a.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %d" % c.pid) == "0", "it to end")
         p.signal(signal.SIGTERM)
         assert p.process.wait(30) == 0
+
+
+def test_drain_waits_for_a_client_that_reads_slowly(start_pgfold):
+    """It is in a transaction, and its server lives."""
+    p = start_pgfold({"pgfold.drain_timeout": "0"})
+    with p.dial(rcvbuf=4096) as c:
+        c.login("app", "app")
+        c.sql("BEGIN")
+        c.send(proto.query("SELECT repeat('x', 1000) FROM generate_series(1, 20000)"))
+        c.recv()
+        p.signal(signal.SIGTERM)
+        time.sleep(8)
+        assert proto.types(c.ready()).endswith("CZ")
+        c.sql("COMMIT")
+    assert p.process.wait(30) == 0
 
 
 def test_flood(pg, start_pgfold):
