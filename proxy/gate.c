@@ -55,6 +55,7 @@ bool gate_is_short(struct proxy *p, int fd, enum gate_use use) {
 static void list(struct gate *g, struct link *l) {
     struct gate_place *place = &l->place;
     place->listed = true;
+    place->steps++;
     place->since = proxy_now();
     place->next = NULL;
     place->previous = g->last;
@@ -130,12 +131,18 @@ static struct link *slowest(const struct gate *g) {
     return l;
 }
 
+static bool is_silent(const struct link *l) {
+    return l->place.steps <= 1;
+}
+
 static void evict(struct link *l) {
     struct proxy *p = l->proxy;
     struct gate *g = &p->gate;
     g->evicted++;
     p->refused++;
-    g->grace = g->grace / 2 > GATE_PATIENCE ? g->grace / 2 : GATE_PATIENCE;
+    if (is_silent(l))
+        g->grace = g->grace / 2 > GATE_PATIENCE ? g->grace / 2 : GATE_PATIENCE;
+    pace_withdraw(l);
     if (l->state == LINK_CLOSING)
         link_close(l);
     else
@@ -147,22 +154,27 @@ static void evict(struct link *l) {
         link_close(l); // it does not read what it is told
 }
 
-static bool evict_if_silent(struct link *l, uint64_t patience) {
+static bool evict_if_late(struct link *l, uint64_t patience) {
     if (!l || proxy_now() < l->place.since + patience)
         return false;
     evict(l);
     return true;
 }
 
+// Who answers step by step may be far away.
 bool gate_evict(struct proxy *p, uint64_t patience) {
-    return evict_if_silent(slowest(&p->gate), patience);
+    struct link *l = slowest(&p->gate), *first = l;
+    uint64_t now = proxy_now();
+    while (l && (l->place.due || !is_silent(l)) && now >= l->place.since + patience)
+        l = l->place.next;
+    return evict_if_late(l, patience) || evict_if_late(first, patience);
 }
 
 bool gate_evict_at_server(struct proxy *p, uint64_t patience) {
     struct link *l = p->gate.first;
     while (l && (l->place.due || l->state != LINK_LOGIN))
         l = l->place.next;
-    return evict_if_silent(l, patience);
+    return evict_if_late(l, patience);
 }
 
 // No more than have two descriptors each when the others have theirs; some in any case, for cancel requests.
@@ -292,9 +304,9 @@ void gate_init(struct proxy *p) {
 void gate_tick(struct proxy *p) {
     struct gate *g = &p->gate;
     look_at_limit(g);
-    if (g->evicted == g->evicted_at_tick)
+    g->grace += g->grace / 4;
+    if (g->grace > GRACE_MOST)
         g->grace = GRACE_MOST;
-    g->evicted_at_tick = g->evicted;
     if (g->evicted != g->told)
         log_event(&p->log, LOG_LEVEL_WARNING, 0,
                   "%u connections were closed before their log-in was complete, to make room for others: if "

@@ -6,8 +6,8 @@
 //   places       max_logins of them. When all are taken, whoever has kept us waiting longest is closed in
 //                favour of the next connection, once that has lasted for `grace`; until then the next one
 //                waits in the listen queue. A pool that opens many connections at once is served in turn;
-//                strangers that say nothing lose their places. The more of these there are, the shorter is
-//                grace.
+//                strangers that say nothing lose their places, those first who have answered nothing so far.
+//                The more of these there are, the shorter is grace.
 //   time         while sessions are at work, a part of the loop's: TLS handshakes, which take long, and all
 //                else have one each, so that those do not delay this. In one turn never more than a handshake
 //                or two. What is more waits for its turn, first come, first served.
@@ -32,7 +32,6 @@ struct gate {
     struct link *first, *last; // those that wait for their client, longest first
     uint64_t grace;            // microseconds
     unsigned evicted, told;    // closed to make room; how many of them the log has been told of
-    unsigned evicted_at_tick;
     struct gate_work {
         struct link *due, *due_end; // those whose client has come and whom the turn had no time for
         int64_t credit;             // nanoseconds of the loop's time that may be spent; below 0: more was
@@ -50,6 +49,7 @@ struct gate {
 struct gate_place {
     bool taken, listed, due;
     unsigned kind;  // of the work that is due
+    unsigned steps; // how often its client has been waited for
     uint64_t since; // microseconds: since when its client is waited for
     struct link *next, *previous, *next_due;
 };
@@ -77,10 +77,11 @@ bool gate_is_full(const struct proxy *p);
 // left alone until there is.
 bool gate_admits(struct proxy *p);
 void gate_shut(struct proxy *p, uint64_t ms); // the listeners, for so long
-// Closes whoever has kept us waiting longest, if for so many microseconds; or the server.
+// Closes whoever has kept us waiting longest, of those who have answered nothing if there is one, if for so many microseconds; or the server.
 bool gate_evict(struct proxy *p, uint64_t patience);
 bool gate_evict_at_server(struct proxy *p, uint64_t patience);
-#define GATE_PATIENCE 20000 // the least that is given to anybody
+#define GATE_PATIENCE 250000 // the least that is given to anybody: more than a round trip around the world
+#define GATE_HURRY    20000  // without descriptors
 
 // Descriptors. The lowest that is free is always the next, so its number tells how many are in use. Those of
 // a log-in are below the first limit; a client's that is not is let in as long as it is below the second, for

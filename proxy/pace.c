@@ -145,13 +145,18 @@ void pace_asks(struct link *l, bool asks) {
     count(l, false, asks);
 }
 
-void pace_ends(struct link *l, bool logged_in) {
-    struct pace *s = pace_of(l);
-    dequeue(&s->queue[l->pace.lane], l);
-    if (!l->pace.begun)
-        return;
+void pace_withdraw(struct link *l) {
+    dequeue(&pace_of(l)->queue[l->pace.lane], l);
     count(l, false, false);
     l->pace.begun = 0;
+}
+
+void pace_ends(struct link *l, bool logged_in) {
+    struct pace *s = pace_of(l);
+    bool begun = l->pace.begun;
+    pace_withdraw(l);
+    if (!begun)
+        return;
     s->good += logged_in;
     s->bad += !logged_in && l->address; // one that cannot be reached has no work
     if (logged_in)

@@ -52,6 +52,7 @@ enum pace_answer pace_begins(struct link *l, const uint8_t *user, size_t len); /
 void pace_asks(struct link *l,
                bool asks); // the server has answered: it wants something from the client, or not
 void pace_ends(struct link *l, bool logged_in); // or is closed; idempotent
+void pace_withdraw(struct link *l);             // it neither succeeds nor fails: it made room for another
 void pace_init(struct proxy *p);
 void pace_turn(struct proxy *p);
 void pace_tick(struct proxy *p);

@@ -111,6 +111,21 @@ def test_places_are_taken_from_those_who_say_nothing(pg, start_pgfold):
     servers.wait_for(lambda: "max_logins" in p.log(), "the log to say so")
 
 
+def test_who_answers_step_by_step_stays_before_the_silent(start_pgfold):
+    """Though it has been waited for longest."""
+    p = start_pgfold({"pgfold.max_logins": 4, "pgfold.login_timeout": "0"})
+    with p.dial() as far, contextlib.ExitStack() as stack:
+        far.send(proto.startup({"user": "password_user", "database": "app"}))
+        assert far.recv().type == "R"
+        for _ in range(3):
+            stack.enter_context(p.dial())
+        time.sleep(1.5)
+        for _ in range(3):
+            with p.connect() as c:
+                assert c.value("SELECT 1") == "1"
+        assert far.send(proto.msg("p", b"open sesame\0")).until("Z", "E")[-1].type == "Z"
+
+
 def test_strangers_take_no_client_s_place(start_pgfold):
     p = start_pgfold({"pgfold.max_clients": 2})
     with strangers(p, ["login_stalls", "silent"], 20), p.connect() as a, p.connect() as b:
