@@ -222,6 +222,12 @@ static void await_turn(struct link *l) {
         link_refuse(l, "53300", "too many log-ins that fail are waiting for the server",
                     "Connect again in a moment. If those are your own clients', see why they fail.");
         break;
+    case PACE_FULL:
+        link_refuse(
+            l, "53300", "too many log-ins are waiting for the server",
+            "Connect again in a moment. Raise max_logins in pgfold's configuration if the server takes "
+            "long to log clients in.");
+        break;
     }
 }
 

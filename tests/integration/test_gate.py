@@ -248,6 +248,25 @@ def test_descriptors_are_kept_back_for_cancel_requests(pg, start_pgfold):
     limit_files(p, 1000)
 
 
+def test_cancel_requests_get_in_while_the_server_keeps_all_log_ins_waiting(pg, start_pgfold):
+    p = start_pgfold({"pgfold.max_logins": 3, "pgfold.login_timeout": "0"})
+    with p.connect("postgres") as c, contextlib.ExitStack() as stack:
+        c.sql("BEGIN")
+        c.sql("LOCK TABLE pg_catalog.pg_database")
+        c.send(proto.query("SELECT pg_sleep(60)"))
+        conns = [stack.enter_context(p.dial()) for _ in range(20)]
+        for d in conns:
+            d.send(proto.startup({"user": "app", "database": "app"}))
+        time.sleep(0.5)
+        with p.dial() as k:
+            k.send(proto.cancel_request(c.pid, c.secret))
+            assert proto.errors(c.ready())[0]["C"] == "57014"
+        c.sql("ROLLBACK")
+        got = [d.until("Z", "E") for d in conns]
+        assert sum(g[-1].type == "Z" for g in got) >= 3 + 8
+        assert {e["C"] for g in got for e in proto.errors(g)} <= {"53300"}
+
+
 def test_without_descriptors_it_waits(start_pgfold):
     p = start_pgfold()
     with p.connect() as c:
