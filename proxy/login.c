@@ -47,7 +47,7 @@ void login_start(struct link *l) {
     l->login = calloc(1, sizeof *l->login);
     if (!l->login)
         return; // noticed at the first packet
-    l->login->packet = buf_make(l->settings->config->max_startup_packet);
+    l->login->packet = buf_make(l->settings->config->max_startup_packet + 4);
     l->login->held = buf_make((size_t)1 << 20);
     l->login->packet.secret = l->login->held.secret = true;
 }
@@ -321,13 +321,18 @@ static size_t take_packet(struct link *l, const struct frame *f, const uint8_t *
     return f->size;
 }
 
+// PostgreSQL's limit leaves out the length word.
+static size_t longest_packet(const struct link *l) {
+    return l->settings->config->max_startup_packet + 4;
+}
+
 static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t len) {
     struct frame f;
     if (!l->login) {
         link_refuse(l, "53200", "out of memory", NULL);
         return len;
     }
-    switch (frame_startup(bytes, len, l->settings->config->max_startup_packet, &f)) {
+    switch (frame_startup(bytes, len, longest_packet(l), &f)) {
     case FRAME_INCOMPLETE:
         return 0;
     case FRAME_MALFORMED:

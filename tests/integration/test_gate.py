@@ -303,7 +303,7 @@ def test_drain_waits_for_a_client_that_reads_slowly(start_pgfold):
         c.send(proto.query("SELECT repeat('x', 1000) FROM generate_series(1, 20000)"))
         c.recv()
         p.signal(signal.SIGTERM)
-        time.sleep(8)
+        time.sleep(7)
         assert proto.types(c.ready()).endswith("CZ")
         c.sql("COMMIT")
     assert p.process.wait(30) == 0
