@@ -39,6 +39,7 @@ struct cancel {
     bool queued, open, closing;
     struct buf request;
     uint64_t started, not_before;
+    uint64_t turn; // in the queue
     struct cancel *next, *previous;
 };
 
@@ -65,13 +66,27 @@ static void watch_the_clock(struct proxy *p) {
         uv_timer_start(&p->cancel.timer, on_timer, PERIOD, PERIOD);
 }
 
+// Sources take turns: each request comes behind those of its own source, and beside those of others.
+static uint64_t turn_of(const struct cancel *c) {
+    const struct cancels *all = &c->proxy->cancel;
+    uint64_t last = all->turn;
+    for (const struct cancel *o = all->queue; o; o = o->next)
+        if (o->turn > last && source_equal(&o->source, &c->source))
+            last = o->turn;
+    return last + 1;
+}
+
 static void enqueue(struct cancel *c) {
     struct cancels *all = &c->proxy->cancel;
     watch_the_clock(c->proxy);
     c->queued = true;
+    c->turn = turn_of(c);
     c->previous = all->queue_end;
+    while (c->previous && c->previous->turn > c->turn)
+        c->previous = c->previous->previous;
+    c->next = c->previous ? c->previous->next : all->queue;
     *(c->previous ? &c->previous->next : &all->queue) = c;
-    all->queue_end = c;
+    *(c->next ? &c->next->previous : &all->queue_end) = c;
 }
 
 static void unlist(struct cancel *c) {
@@ -219,6 +234,8 @@ static bool start(struct cancel *c) {
         return false;
     c->settings = settings_ref(t->settings);
     c->started = proxy_now();
+    if (c->queued && c->turn > p->cancel.turn)
+        p->cancel.turn = c->turn;
     unlist(c);
     enlist_running(c);
     return true;

@@ -15,6 +15,7 @@ struct cancels {
     unsigned n;                                 // clients' and our own, running and waiting
     unsigned n_clients, n_own;                  // running
     uint64_t relayed, joined;                   // since the start; of clients
+    uint64_t turn;                              // of the request that has been sent last of those that waited
     struct guesses guesses;
     uv_timer_t timer; // runs while something waits
 };

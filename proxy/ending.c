@@ -170,11 +170,9 @@ void link_settle(struct link *l) {
 // ---- bounds
 
 // It can only go on when its client takes something. That may last, unless the server has closed behind what
-// the client does not take, or pgfold stops. (Where the server's last bytes do not fit into the socket's
-// buffer its end is seen when its system has given them up, after minutes.)
+// the client does not take.
 static bool is_abandoned(const struct link *l) {
-    return l->state == LINK_READY &&
-           ((l->server.hung_up && !l->server.eof) || (l->proxy->draining && l->client.out.len));
+    return l->state == LINK_READY && l->server.hung_up && !l->server.eof;
 }
 
 // The end waits for something that still happens.
@@ -201,8 +199,26 @@ static void probe_unread(struct link *l) {
     probe(&l->server);
 }
 
+// Where the server's last bytes do not fit into the socket's buffer its end cannot be seen behind them: when
+// the client has taken nothing for a while, the server is read on from, as far as there is room.
+static void look_on(struct link *l, uint64_t now) {
+    uint64_t bound = l->proxy->draining ? DRAIN_END : LAST_WORDS;
+    bool stuck = l->state == LINK_READY && l->client.sent == l->stuck_at &&
+                 (l->looks_on || link_is_backlogged(l, &l->client));
+    if (!stuck) {
+        l->stuck_since = now;
+        l->stuck_at = l->client.sent;
+    }
+    bool looks_on = now > l->stuck_since + bound;
+    if (looks_on == l->looks_on)
+        return;
+    l->looks_on = looks_on;
+    link_update(l);
+}
+
 void link_expire(struct link *l, uint64_t now) {
     probe_unread(l);
+    look_on(l, now);
     if (!is_leaving(l))
         return;
     bool reads = l->state == LINK_CLOSING || is_abandoned(l);

@@ -14,6 +14,8 @@
 #define AT_WORK      20        // milliseconds: a session that had something to do has more
 #define GRACE_MOST   1000000   // microseconds
 #define KEPT_LEAST   16        // descriptors
+#define EXTRA        16        // connections, when the server keeps all others waiting
+#define STALLED      2000000   // microseconds
 #define OWN_FILES    16        // the loop's, those of listeners and log
 
 static struct gate *gate_of(const struct link *l) {
@@ -55,6 +57,7 @@ bool gate_is_short(struct proxy *p, int fd, enum gate_use use) {
 static void list(struct gate *g, struct link *l) {
     struct gate_place *place = &l->place;
     place->listed = true;
+    place->steps++;
     place->since = proxy_now();
     place->next = NULL;
     place->previous = g->last;
@@ -96,9 +99,15 @@ void gate_shut(struct proxy *p, uint64_t ms) {
     uv_timer_start(&p->gate.open, on_open, ms, 0);
 }
 
+static void count(struct link *l, int change) {
+    struct gate *g = gate_of(l);
+    *(l->place.extra ? &g->n_extra : &g->n) += (unsigned)change;
+}
+
 void gate_enter(struct link *l) {
     l->place.taken = true;
-    gate_of(l)->n++;
+    l->place.extra = gate_is_full(l->proxy);
+    count(l, 1);
     list(gate_of(l), l);
 }
 
@@ -109,7 +118,9 @@ void gate_leave(struct link *l) {
     unlist(g, l);
     unlist_due(g, l);
     l->place.taken = false;
-    g->n--;
+    count(l, -1);
+    if (!l->place.extra)
+        g->left_at = proxy_now();
     if (g->shut) // not from within whatever this is called by
         uv_timer_start(&g->open, on_open, 0, 0);
 }
@@ -130,12 +141,18 @@ static struct link *slowest(const struct gate *g) {
     return l;
 }
 
+static bool is_silent(const struct link *l) {
+    return l->place.steps <= 1;
+}
+
 static void evict(struct link *l) {
     struct proxy *p = l->proxy;
     struct gate *g = &p->gate;
     g->evicted++;
     p->refused++;
-    g->grace = g->grace / 2 > GATE_PATIENCE ? g->grace / 2 : GATE_PATIENCE;
+    if (is_silent(l))
+        g->grace = g->grace / 2 > GATE_PATIENCE ? g->grace / 2 : GATE_PATIENCE;
+    pace_withdraw(l);
     if (l->state == LINK_CLOSING)
         link_close(l);
     else
@@ -147,37 +164,63 @@ static void evict(struct link *l) {
         link_close(l); // it does not read what it is told
 }
 
-static bool evict_if_silent(struct link *l, uint64_t patience) {
+static bool evict_if_late(struct link *l, uint64_t patience) {
     if (!l || proxy_now() < l->place.since + patience)
         return false;
     evict(l);
     return true;
 }
 
+// Who answers step by step may be far away.
 bool gate_evict(struct proxy *p, uint64_t patience) {
-    return evict_if_silent(slowest(&p->gate), patience);
+    struct link *l = slowest(&p->gate), *first = l;
+    uint64_t now = proxy_now();
+    while (l && (l->place.due || !is_silent(l)) && now >= l->place.since + patience)
+        l = l->place.next;
+    return evict_if_late(l, patience) || evict_if_late(first, patience);
 }
 
 bool gate_evict_at_server(struct proxy *p, uint64_t patience) {
     struct link *l = p->gate.first;
     while (l && (l->place.due || l->state != LINK_LOGIN))
         l = l->place.next;
-    return evict_if_silent(l, patience);
+    return evict_if_late(l, patience);
 }
 
 // No more than have two descriptors each when the others have theirs; some in any case, for cancel requests.
 bool gate_is_full(const struct proxy *p) {
     unsigned long long most = (unsigned)p->settings->config->max_logins, least = kept(p) / 4;
-    unsigned long long taken = OWN_FILES + 2ULL * (p->n_links - p->gate.n);
+    unsigned long long taken = OWN_FILES + 2ULL * (p->n_links - p->gate.n - p->gate.n_extra);
     unsigned long long files = (unsigned long long)gate_files(p, GATE_LOGIN);
     unsigned long long room = files > taken ? (files - taken) / 2 : 0;
     room = room < least ? least : room;
     return p->gate.n >= (room < most ? room : most);
 }
 
+bool gate_has_place(struct link *l) {
+    if (!l->place.extra)
+        return true;
+    if (gate_is_full(l->proxy))
+        return false;
+    count(l, -1);
+    l->place.extra = false;
+    count(l, 1);
+    return true;
+}
+
+// All have been waiting for the server for a while.
+static bool is_stalled(const struct proxy *p) {
+    const struct link *l = p->gate.first;
+    while (l && (l->place.due || l->place.extra))
+        l = l->place.next;
+    return !l && proxy_now() > p->gate.left_at + STALLED;
+}
+
 bool gate_admits(struct proxy *p) {
     struct gate *g = &p->gate;
     if (!gate_is_full(p))
+        return true;
+    if (g->n_extra < EXTRA && is_stalled(p))
         return true;
     if (gate_evict(p, g->grace))
         return true;
@@ -292,9 +335,9 @@ void gate_init(struct proxy *p) {
 void gate_tick(struct proxy *p) {
     struct gate *g = &p->gate;
     look_at_limit(g);
-    if (g->evicted == g->evicted_at_tick)
+    g->grace += g->grace / 4;
+    if (g->grace > GRACE_MOST)
         g->grace = GRACE_MOST;
-    g->evicted_at_tick = g->evicted;
     if (g->evicted != g->told)
         log_event(&p->log, LOG_LEVEL_WARNING, 0,
                   "%u connections were closed before their log-in was complete, to make room for others: if "

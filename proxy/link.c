@@ -148,7 +148,7 @@ static void unlist_everywhere(struct link *l) {
     if (l->next)
         l->next->previous = l->previous;
     p->n_links--;
-    p->n_sessions -= l->counted;
+    login_leave_place(l);
 }
 
 void link_close(struct link *l) {
@@ -192,6 +192,8 @@ void link_close_server(struct link *l) {
 
 void link_set_state(struct link *l, enum link_state state) {
     l->state = state;
+    if (state == LINK_CLOSING && l->place.taken) // a log-in that failed
+        login_leave_place(l);
     if (state == LINK_READY || state == LINK_CLOSING)
         pace_ends(l, state == LINK_READY);
     if (state == LINK_READY || state == LINK_CANCEL)
@@ -369,6 +371,15 @@ static bool wants_client(const struct link *l) {
     }
 }
 
+// With room for what one more read and a batch may add to it.
+static bool looks_on(const struct link *l) {
+    const struct engine *e = l->proxy->engine;
+    size_t waiting = l->client.out.len;
+    size_t adds = (size_t)l->settings->config->max_answer + (size_t)2 * PROXY_READ_SIZE;
+    return l->looks_on && waiting < room_share(e) && waiting < e->limits.max_session / 8 &&
+           waiting + adds < l->client.out.limit;
+}
+
 static bool wants_server(const struct link *l) {
     if (l->server.eof || !l->server.poll)
         return false;
@@ -376,7 +387,7 @@ static bool wants_server(const struct link *l) {
     case LINK_LOGIN:
         return !link_is_backlogged(l, &l->client);
     case LINK_READY:
-        return !link_is_backlogged(l, &l->client) || session_server_is_lending(l->session);
+        return !link_is_backlogged(l, &l->client) || session_server_is_lending(l->session) || looks_on(l);
     case LINK_LENDING:
         return true;
     default:

@@ -86,6 +86,9 @@ struct link {
     bool end_waits;            // it is told when its socket takes more
     bool aborted;              // the client has reset its connection
     bool probed;               // the server is asked now and then whether it is still there
+    bool looks_on;             // the server is read, though the client takes nothing, to see if it has ended
+    uint64_t stuck_since;      // microseconds: since when the client has taken nothing,
+    uint64_t stuck_at;         // after so many bytes
     uint64_t since;            // microseconds: when something last went on of what the link's end waits for
     uint64_t seen;             // bytes sent then
     uint64_t closing;          // microseconds: since when it is CLOSING
@@ -139,6 +142,7 @@ bool login_end_is_due(const struct link *l); // may the client's end be passed o
 void login_client_tls(struct link *l);       // the client's socket is ready during its handshake
 bool login_direct_tls(
     struct link *l); // first byte of a connection: direct TLS? True when it was taken care of
+void login_leave_place(struct link *l); // among the clients, where it has one
 void login_free(struct link *l);
 
 // ---- relay.c

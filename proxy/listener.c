@@ -67,7 +67,7 @@ static void accept_failed(struct listener *ls, int error) {
     ls->pause = ls->pause ? ls->pause * 2 : PAUSE_LEAST;
     if (ls->pause > PAUSE_MOST)
         ls->pause = PAUSE_MOST;
-    gate_evict(p, GATE_PATIENCE);
+    gate_evict(p, GATE_HURRY);
     gate_shut(p, ls->pause);
     uint64_t now = proxy_now();
     if (now < ls->told + TELL_EVERY)
@@ -89,7 +89,7 @@ static void take(struct listener *ls, int fd) {
     int on = 1;
     p->accepted++;
     ls->pause = 0;
-    if (gate_is_short(p, fd, GATE_CANCEL) && !gate_evict(p, GATE_PATIENCE)) {
+    if (gate_is_short(p, fd, GATE_CANCEL) && !gate_evict(p, GATE_HURRY)) {
         send_away(p, fd);
         return;
     }

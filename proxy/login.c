@@ -47,7 +47,7 @@ void login_start(struct link *l) {
     l->login = calloc(1, sizeof *l->login);
     if (!l->login)
         return; // noticed at the first packet
-    l->login->packet = buf_make(l->settings->config->max_startup_packet);
+    l->login->packet = buf_make(l->settings->config->max_startup_packet + 4);
     l->login->held = buf_make((size_t)1 << 20);
     l->login->packet.secret = l->login->held.secret = true;
 }
@@ -222,6 +222,12 @@ static void await_turn(struct link *l) {
         link_refuse(l, "53300", "too many log-ins that fail are waiting for the server",
                     "Connect again in a moment. If those are your own clients', see why they fail.");
         break;
+    case PACE_FULL:
+        link_refuse(
+            l, "53300", "too many log-ins are waiting for the server",
+            "Connect again in a moment. Raise max_logins in pgfold's configuration if the server takes "
+            "long to log clients in.");
+        break;
     }
 }
 
@@ -233,7 +239,7 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
                            "Set sslmode=require in the client's connection string.");
     if (p->draining)
         return link_refuse(l, "57P03", "pgfold is shutting down", "Connect again when it is back.");
-    if (p->n_sessions >= (unsigned)c->max_clients)
+    if (p->n_sessions >= (unsigned)p->settings->config->max_clients)
         return refuse_for_clients(l);
     if (gate_is_short(p, l->client.stream.fd, GATE_LOGIN))
         return refuse_for_descriptors(l);
@@ -315,13 +321,18 @@ static size_t take_packet(struct link *l, const struct frame *f, const uint8_t *
     return f->size;
 }
 
+// PostgreSQL's limit leaves out the length word.
+static size_t longest_packet(const struct link *l) {
+    return l->settings->config->max_startup_packet + 4;
+}
+
 static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t len) {
     struct frame f;
     if (!l->login) {
         link_refuse(l, "53200", "out of memory", NULL);
         return len;
     }
-    switch (frame_startup(bytes, len, l->settings->config->max_startup_packet, &f)) {
+    switch (frame_startup(bytes, len, longest_packet(l), &f)) {
     case FRAME_INCOMPLETE:
         return 0;
     case FRAME_MALFORMED:
@@ -435,7 +446,28 @@ static bool role_fits(const struct link *l) {
     }
 }
 
+// A place among the clients is taken by whom the server takes, before it is told so: that there was one when
+// it came is no promise.
+static bool take_place(struct link *l) {
+    struct proxy *p = l->proxy;
+    if (l->counted)
+        return true;
+    if (p->n_sessions >= (unsigned)p->settings->config->max_clients) {
+        refuse_for_clients(l);
+        return false;
+    }
+    l->counted = true;
+    p->n_sessions++;
+    return true;
+}
+
+void login_leave_place(struct link *l) {
+    l->proxy->n_sessions -= l->counted;
+    l->counted = false;
+}
+
 static void forget_server(struct link *l) {
+    login_leave_place(l);
     cancel_key_remove(l);
     link_close_server(l);
     buf_reset(&l->login->held);
@@ -476,25 +508,11 @@ static void pass_to_client(struct link *l, const uint8_t *bytes, size_t len) {
         link_to_client(l, bytes, len, true);
 }
 
-// A place among the clients is taken by who is logged in; that there was one is no promise.
-static bool take_place(struct link *l) {
-    struct proxy *p = l->proxy;
-    if (p->n_sessions >= (unsigned)l->settings->config->max_clients) {
-        refuse_for_clients(l);
-        return false;
-    }
-    l->counted = true;
-    p->n_sessions++;
-    return true;
-}
-
 static void finish_login(struct link *l) {
     if (l->settings->target->attrs != TARGET_ANY && !role_fits(l)) {
         try_next_host(l);
         return;
     }
-    if (!take_place(l))
-        return;
     link_to_client(l, l->login->held.data, l->login->held.len, true);
     relay_start(l, l->login->startup.params, l->login->replication);
     relay_parameter(l, "client_encoding", l->login->client_encoding);
@@ -537,6 +555,8 @@ static bool login_server_message(struct link *l, const struct frame *f, const ui
     switch (f->type) {
     case B_AUTHENTICATION:
         note_question(l, f);
+        if (l->login->authenticated && !take_place(l))
+            return true;
         if (startup_strip_plus(f, &changed)) {
             l->login->stripped_plus = true;
             link_to_client(l, changed.data, changed.len, true);

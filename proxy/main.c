@@ -227,7 +227,7 @@ static void on_turn(uv_prepare_t *prepare) {
 }
 
 static bool login_is_late(const struct link *l, uint64_t now) {
-    uint64_t limit = l->settings->config->login_timeout;
+    uint64_t limit = l->proxy->settings->config->login_timeout; // a reload is for those that are here, too
     return limit && l->state < LINK_READY && now > l->started + limit;
 }
 

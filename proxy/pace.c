@@ -8,13 +8,14 @@
 
 #include "proxy/link.h"
 
-#define ONE           16 // the unit of the limit
-#define AT_ONCE_FIRST 4
-#define AT_ONCE_MOST  32
-#define ASKING_MOST   50        // each is a process of the server's
-#define FAILURES      20        // fewer, in a second or two, are nothing
-#define REMEMBERED    600000000 // microseconds
-#define UNKNOWN_TURN  4         // one log-in in so many is of those who are not known, if these wait
+#define ONE            16 // the unit of the limit
+#define AT_ONCE_FIRST  4
+#define AT_ONCE_MOST   32
+#define ASKING_MOST    50        // each is a process of the server's
+#define FAILURES       20        // fewer, in a second or two, are nothing
+#define REMEMBERED     600000000 // microseconds
+#define PLACELESS_MOST 8
+#define UNKNOWN_TURN   4 // one log-in in so many is of those who are not known, if these wait
 
 static struct pace *pace_of(const struct link *l) {
     return &l->proxy->pace;
@@ -120,6 +121,23 @@ static void begin(struct link *l) {
         gate_evict_at_server(l->proxy, GATE_PATIENCE);
 }
 
+static enum pace_answer await_place(struct pace *s, struct link *l) {
+    l->pace.lane = PACE_PLACELESS;
+    if (s->queue[PACE_PLACELESS].n >= PLACELESS_MOST)
+        return PACE_FULL;
+    enqueue(&s->queue[PACE_PLACELESS], l);
+    return PACE_WAIT;
+}
+
+static void give_places(struct pace *s) {
+    struct link *l;
+    while ((l = s->queue[PACE_PLACELESS].first) && gate_has_place(l)) {
+        dequeue(&s->queue[PACE_PLACELESS], l);
+        l->pace.lane = is_known(s, l->pace.who, proxy_now()) ? 0 : 1;
+        enqueue(&s->queue[l->pace.lane], l);
+    }
+}
+
 enum pace_answer pace_begins(struct link *l, const uint8_t *user, size_t len) {
     struct proxy *p = l->proxy;
     struct pace *s = &p->pace;
@@ -127,6 +145,8 @@ enum pace_answer pace_begins(struct link *l, const uint8_t *user, size_t len) {
     l->pace.who = who_is(l, user, len);
     l->pace.lane = is_known(s, l->pace.who, proxy_now()) ? 0 : 1;
     bool waits = s->queue[0].n || s->queue[1].n || !has_room(s);
+    if (!gate_has_place(l))
+        return await_place(s, l);
     if (!is_under_attack(p) || !waits) {
         begin(l);
         return PACE_GO;
@@ -145,13 +165,18 @@ void pace_asks(struct link *l, bool asks) {
     count(l, false, asks);
 }
 
-void pace_ends(struct link *l, bool logged_in) {
-    struct pace *s = pace_of(l);
-    dequeue(&s->queue[l->pace.lane], l);
-    if (!l->pace.begun)
-        return;
+void pace_withdraw(struct link *l) {
+    dequeue(&pace_of(l)->queue[l->pace.lane], l);
     count(l, false, false);
     l->pace.begun = 0;
+}
+
+void pace_ends(struct link *l, bool logged_in) {
+    struct pace *s = pace_of(l);
+    bool begun = l->pace.begun;
+    pace_withdraw(l);
+    if (!begun)
+        return;
     s->good += logged_in;
     s->bad += !logged_in && l->address; // one that cannot be reached has no work
     if (logged_in)
@@ -160,6 +185,7 @@ void pace_ends(struct link *l, bool logged_in) {
 
 void pace_turn(struct proxy *p) {
     struct pace *s = &p->pace;
+    give_places(s);
     while ((s->queue[0].n || s->queue[1].n) && (has_room(s) || !is_under_attack(p))) {
         struct link *l = next_of(s);
         dequeue(&s->queue[l->pace.lane], l);

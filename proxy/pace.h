@@ -31,7 +31,8 @@ struct pace {
     uint64_t seed;              // of digests
     uint64_t fastest;           // microseconds until the server's first answer, at best
     unsigned turn;              // whose it is
-    struct pace_queue queue[2]; // those who are known, and the others
+    struct pace_queue queue[3]; // those who are known, the others, and those whom the gate has no place for
+#define PACE_PLACELESS 2
     struct {
         uint64_t who, at; // when somebody was logged in last, microseconds
     } known[PACE_KNOWN];
@@ -47,11 +48,12 @@ struct pace_place {
     struct link *next, *previous;
 };
 
-enum pace_answer { PACE_GO, PACE_WAIT, PACE_REFUSE };
+enum pace_answer { PACE_GO, PACE_WAIT, PACE_REFUSE, PACE_FULL };
 enum pace_answer pace_begins(struct link *l, const uint8_t *user, size_t len); // wait: login_connect later
 void pace_asks(struct link *l,
                bool asks); // the server has answered: it wants something from the client, or not
 void pace_ends(struct link *l, bool logged_in); // or is closed; idempotent
+void pace_withdraw(struct link *l);             // it neither succeeds nor fails: it made room for another
 void pace_init(struct proxy *p);
 void pace_turn(struct proxy *p);
 void pace_tick(struct proxy *p);

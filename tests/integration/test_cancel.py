@@ -240,6 +240,23 @@ def test_one_source_leaves_room_for_others(pg, gate, gated):
 
 
 @pytest.mark.pgfold
+def test_sources_take_turns(pg, gate, start_pgfold):
+    p = start_pgfold({"pgfold.max_cancels": "1"}, server="host=127.0.0.1 port=%d sslmode=disable" % gate.port)
+    with pg.admin() as a:
+        conns = asleep(p, a, 8)
+        requests = [ask_to_cancel(p, c) for c in conns[:7]]
+        servers.wait_for(lambda: len(gate.held) == 1, "the first one")
+        with p.connect() as c:
+            c.value("SELECT 1")  # the others have been read
+        requests.append(ask_to_cancel(p, conns[7], "127.0.0.2"))
+        with p.connect() as c:
+            c.value("SELECT 1")
+        gate.open.set()
+        are_cancelled(conns, requests)
+    assert gate.held.index(conns[7].pid) <= 2
+
+
+@pytest.mark.pgfold
 def test_a_request_that_waits_is_done_though_its_sender_has_gone(pg, gate, start_pgfold):
     p = start_pgfold({"pgfold.max_cancels": "1"}, server="host=127.0.0.1 port=%d sslmode=disable" % gate.port)
     with pg.admin() as a:

@@ -111,6 +111,21 @@ def test_places_are_taken_from_those_who_say_nothing(pg, start_pgfold):
     servers.wait_for(lambda: "max_logins" in p.log(), "the log to say so")
 
 
+def test_who_answers_step_by_step_stays_before_the_silent(start_pgfold):
+    """Though it has been waited for longest."""
+    p = start_pgfold({"pgfold.max_logins": 4, "pgfold.login_timeout": "0"})
+    with p.dial() as far, contextlib.ExitStack() as stack:
+        far.send(proto.startup({"user": "password_user", "database": "app"}))
+        assert far.recv().type == "R"
+        for _ in range(3):
+            stack.enter_context(p.dial())
+        time.sleep(1.5)
+        for _ in range(3):
+            with p.connect() as c:
+                assert c.value("SELECT 1") == "1"
+        assert far.send(proto.msg("p", b"open sesame\0")).until("Z", "E")[-1].type == "Z"
+
+
 def test_strangers_take_no_client_s_place(start_pgfold):
     p = start_pgfold({"pgfold.max_clients": 2})
     with strangers(p, ["login_stalls", "silent"], 20), p.connect() as a, p.connect() as b:
@@ -132,6 +147,40 @@ def test_strangers_take_no_process_of_the_server_s(start_pgfold):
                 c.close()
     finally:
         own.remove()
+
+
+def test_nobody_is_told_that_it_is_in_and_then_thrown_out(start_pgfold):
+    p = start_pgfold({"pgfold.max_clients": 2})
+    conns = [p.dial() for _ in range(8)]
+    for c in conns:
+        c.send(proto.startup({"user": "app", "database": "app"}))
+    got = [c.until("Z", "E") for c in conns]
+    assert sorted(g[-1].type for g in got) == ["E"] * 6 + ["Z"] * 2
+    for c, g in zip(conns, got):
+        if g[-1].type == "E":
+            assert proto.types(g) == "E" and proto.errors(g)[0]["C"] == "53300"
+        c.close()
+    # Places of log-ins that fail are free again.
+    for _ in range(3):
+        with p.dial() as c:
+            assert c.login("app", "no such database")[-1].type == "E"
+    def again():
+        conns.append(p.dial())
+        return conns[-1].login("app", "app")[-1].type == "Z"
+
+    for _ in range(2):
+        servers.wait_for(again, "a place to be free")
+        assert conns[-1].value("SELECT 1") == "1"
+
+
+def test_reload_is_for_log_ins_that_are_under_way(start_pgfold):
+    p = start_pgfold(config="[pgfold]\nlogin_timeout = 0\n")
+    with p.dial() as c:
+        c.send(proto.startup({"user": "password_user", "database": "app"}))
+        assert c.recv().type == "R"
+        p.write_config("[pgfold]\nlogin_timeout = 1s\n")
+        p.signal(signal.SIGHUP)
+        assert [e["C"] for e in proto.errors(c.to_end())] == ["57014"]
 
 
 @pytest.mark.parametrize("places", [1, 5])
@@ -199,6 +248,25 @@ def test_descriptors_are_kept_back_for_cancel_requests(pg, start_pgfold):
     limit_files(p, 1000)
 
 
+def test_cancel_requests_get_in_while_the_server_keeps_all_log_ins_waiting(pg, start_pgfold):
+    p = start_pgfold({"pgfold.max_logins": 3, "pgfold.login_timeout": "0"})
+    with p.connect("postgres") as c, contextlib.ExitStack() as stack:
+        c.sql("BEGIN")
+        c.sql("LOCK TABLE pg_catalog.pg_database")
+        c.send(proto.query("SELECT pg_sleep(60)"))
+        conns = [stack.enter_context(p.dial()) for _ in range(20)]
+        for d in conns:
+            d.send(proto.startup({"user": "app", "database": "app"}))
+        time.sleep(0.5)
+        with p.dial() as k:
+            k.send(proto.cancel_request(c.pid, c.secret))
+            assert proto.errors(c.ready())[0]["C"] == "57014"
+        c.sql("ROLLBACK")
+        got = [d.until("Z", "E") for d in conns]
+        assert sum(g[-1].type == "Z" for g in got) >= 3 + 8
+        assert {e["C"] for g in got for e in proto.errors(g)} <= {"53300"}
+
+
 def test_without_descriptors_it_waits(start_pgfold):
     p = start_pgfold()
     with p.connect() as c:
@@ -224,6 +292,21 @@ def test_client_that_does_not_read_holds_no_drain(pg, start_pgfold):
         servers.wait_for(lambda: a.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %d" % c.pid) == "0", "it to end")
         p.signal(signal.SIGTERM)
         assert p.process.wait(30) == 0
+
+
+def test_drain_waits_for_a_client_that_reads_slowly(start_pgfold):
+    """It is in a transaction, and its server lives."""
+    p = start_pgfold({"pgfold.drain_timeout": "0"})
+    with p.dial(rcvbuf=4096) as c:
+        c.login("app", "app")
+        c.sql("BEGIN")
+        c.send(proto.query("SELECT repeat('x', 1000) FROM generate_series(1, 20000)"))
+        c.recv()
+        p.signal(signal.SIGTERM)
+        time.sleep(7)
+        assert proto.types(c.ready()).endswith("CZ")
+        c.sql("COMMIT")
+    assert p.process.wait(30) == 0
 
 
 def test_flood(pg, start_pgfold):

@@ -83,3 +83,18 @@ def test_libpq_logs_in(proxy, user, unix):
         proxy.socket_dir if unix else proxy.host, proxy.port, user)
     done = subprocess.run(["psql", "-XAtc", "SELECT current_user", target], env=env, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == (user + "\n", "")
+
+
+@pytest.mark.parametrize("size", [10000, 10004, 10005])
+def test_longest_startup_packet(both, size):
+    """PostgreSQL's limit of 10000 leaves out the length word."""
+    def action(end):
+        params = {"user": "app", "database": "app", "application_name": ""}
+        params["application_name"] = "x" * (size - len(proto.startup(params)))
+        with end.dial() as c:
+            c.send(proto.startup(params))
+            try:
+                return proto.types(c.until("Z", "E"))
+            except (proto.Closed, ConnectionResetError):
+                return "closed"
+    assert both(action)[-1:] == ("d" if size > 10004 else "Z")
