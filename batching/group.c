@@ -487,10 +487,18 @@ static bool in_form_fits(const struct group *g, const struct vet_result *r) {
            key_type_is_integer(type) == key_type_is_integer(r->key_type);
 }
 
-// What the folded statement will be checked by. An operator of a user's is not taken for that of a plain
-// type. It is made once for all groups that share what vetting has found.
+// An operator of a user's is not taken for that of a plain type. Casts, operators elsewhere and what makes
+// its parts one type may be a user's.
+static bool compares_key_only(const struct parsed *p, const struct parsed_key *key) {
+    return p->n_operator_uses == 1 && !p->n_functions && !p->mixes && p->n_types_named == (key->cast != NULL);
+}
+
+// What the folded statement will be checked by. It is made once for all groups that share what vetting has
+// found.
 static bool take_stamp(struct group *g, struct vetting *v) {
-    bool plain = g->form == FORM_IN && g->shape->parsed->n_operators == 1;
+    const struct parsed *p = g->shape->parsed;
+    int key = in_key(g);
+    bool plain = g->form == FORM_IN && key >= 0 && compares_key_only(p, &p->keys[key]);
     if (!v->made)
         v->made =
             stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain, v->catalogue.alone);

@@ -117,6 +117,10 @@ struct parsed {
     int n_functions;
     bool
         rare_types; // a type of the server's is named that values of common columns and constants do not have
+    // What a cast or an operator could stand behind: types named; operators, each time; conditions joined,
+    // COALESCE, CASE and the like, whose parts are made one type.
+    int n_types_named, n_operator_uses;
+    bool mixes;
     char **operators; // every operator's name without its schema, without repetition ("~~" for LIKE)
     int n_operators;
     // Names that the statement itself gives to columns: labels, column aliases, and those that the server

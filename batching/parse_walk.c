@@ -297,6 +297,7 @@ bool parse_is_server_type(const char *name) {
 static bool visit_type(struct walk *w, const ProtobufCMessage *m) {
     const PgQuery__TypeName *t = (const PgQuery__TypeName *)m;
     const char *schema, *name = tree_name(t->n_names, t->names, &schema);
+    w->b->p.n_types_named++;
     if (!name || t->n_names > 2)
         w->unknown = true;
     else if (schema ? strcmp(schema, "pg_catalog") != 0 : !tree_is_server_type(name))
@@ -344,6 +345,12 @@ static bool visit_copy(struct walk *w, const ProtobufCMessage *m) {
     return true;
 }
 
+static bool visit_mixed(struct walk *w, const ProtobufCMessage *m) {
+    (void)m;
+    w->b->p.mixes = true;
+    return true;
+}
+
 #define MESSAGE(name) &pg_query__##name##__descriptor
 
 static const struct {
@@ -357,7 +364,7 @@ static const struct {
     {MESSAGE(param_ref), visit_param},
     {MESSAGE(a__const), visit_leaf},
     {MESSAGE(list), visit_plain},
-    {MESSAGE(bool_expr), visit_plain},
+    {MESSAGE(bool_expr), visit_mixed},
     {MESSAGE(type_cast), visit_plain},
     {MESSAGE(type_name), visit_type},
     {MESSAGE(func_call), visit_func_call},
@@ -366,20 +373,20 @@ static const struct {
     {MESSAGE(join_expr), visit_join},
     {MESSAGE(alias), visit_alias},
     {MESSAGE(null_test), visit_plain},
-    {MESSAGE(boolean_test), visit_plain},
+    {MESSAGE(boolean_test), visit_mixed},
     {MESSAGE(sort_by), visit_sort},
     {MESSAGE(sub_link), visit_sublink},
     {MESSAGE(range_subselect), visit_plain},
     {MESSAGE(range_function), visit_plain},
     {MESSAGE(case_expr), visit_case},
-    {MESSAGE(case_when), visit_plain},
-    {MESSAGE(coalesce_expr), visit_plain},
+    {MESSAGE(case_when), visit_mixed},
+    {MESSAGE(coalesce_expr), visit_mixed},
     {MESSAGE(min_max_expr), visit_min_max},
-    {MESSAGE(a__array_expr), visit_plain},
+    {MESSAGE(a__array_expr), visit_mixed},
     {MESSAGE(a__star), visit_leaf},
     {MESSAGE(a__indirection), visit_indirection},
     {MESSAGE(a__indices), visit_plain},
-    {MESSAGE(row_expr), visit_plain},
+    {MESSAGE(row_expr), visit_mixed},
     {MESSAGE(collate_clause), visit_plain},
     {MESSAGE(sqlvalue_function), visit_leaf},
     {MESSAGE(named_arg_expr), visit_plain},

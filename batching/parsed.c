@@ -271,6 +271,7 @@ static char **add_text(struct builder *b, enum list which, char **list, int *n, 
 }
 
 void builder_operator(struct builder *b, const char *name) {
+    b->p.n_operator_uses++;
     b->p.operators = add_text(b, OPERATORS, b->p.operators, &b->p.n_operators, &b->room_operators, name);
 }
 

@@ -24,9 +24,9 @@ static const char now_sql[] =
     ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex')";
 #define N_NEWS 2 // columns, and the time where there is a seal
 // The server does not plan anew for a new cast.
-static const char casts_sql[] =
-    "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.max(x.oid), ':', "
-    "pg_catalog.max(x.xmin::pg_catalog.text)) FROM pg_catalog.pg_cast x WHERE x.oid >= 16384)";
+static const char casts_sql[] = "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.max(x.oid), "
+                                "':', pg_catalog.max(x.xmin::pg_catalog.text)) FROM pg_catalog.pg_cast x "
+                                "WHERE x.oid OPERATOR(pg_catalog.>=) 16384)";
 
 // A schema that stands in front of pg_catalog may get an operator at any time, which takes the place of the
 // server's own for the same types. It stands behind all others only where the path names it.
@@ -98,12 +98,13 @@ static bool put_relations(struct buf *out, const struct parsed *p) {
 static bool put_attributes_question(const struct shape *s, struct buf *out) {
     const char *names[MAX_COLUMNS];
     int n = columns_of(s, names);
-    buf_put_text(
-        out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attrelid, ':', a.attnum, ':', a.xmin), ',' "
-             "ORDER BY a.attrelid, a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY (");
+    buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attrelid, ':', a.attnum, ':', "
+                      "a.xmin), ',' ORDER BY a.attrelid, a.attnum) FROM pg_catalog.pg_attribute a WHERE "
+                      "a.attrelid OPERATOR(pg_catalog.=) ANY (");
     if (!put_relations(out, s->parsed))
         return false;
-    buf_put_text(out, ") AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = ANY (");
+    buf_put_text(out, ") AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attname "
+                      "OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, names, n, quote_next_text))
         return false;
     buf_put_text(out, "))");
@@ -114,23 +115,21 @@ bool stamp_question(const struct shape *s, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, "SELECT ");
     buf_put_text(out, user_sql);
-    buf_put_text(
-        out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin), ',' ORDER BY u.n) FROM "
-             "pg_catalog.unnest(");
+    buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin), ',' ORDER BY "
+                      "u.n) FROM pg_catalog.unnest(");
     if (!put_relations(out, p))
         return false;
-    buf_put_text(out, ") WITH ORDINALITY AS u(id, n) LEFT JOIN pg_catalog.pg_class c ON c.oid = u.id)");
+    buf_put_text(out, ") WITH ORDINALITY AS u(id, n) LEFT JOIN pg_catalog.pg_class c ON c.oid "
+                      "OPERATOR(pg_catalog.=) u.id)");
     if (!put_attributes_question(s, out))
         return false;
-    buf_put_text(
-        out,
-        ", (SELECT pg_catalog.string_agg(pg_catalog.concat(f.oid, ':', f.xmin), ',' ORDER BY f.oid) FROM "
-        "pg_catalog.pg_proc f WHERE f.oid >= 16384 AND f.proname = ANY (");
+    buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(f.oid, ':', f.xmin), ',' ORDER BY "
+                      "f.oid) FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.>=) 16384 AND "
+                      "f.proname OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
-    buf_put_text(
-        out, ")), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace <> 11 AND "
-             "o.oprname = ANY (");
+    buf_put_text(out, ")), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace "
+                      "OPERATOR(pg_catalog.<>) 11 AND o.oprname OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, ")), ");
@@ -212,7 +211,7 @@ enum field { FIELD_ID, FIELD_XMIN };
 static void put_any(struct buf *out, const char *column, const struct objects *o, enum field field,
                     const char *type) {
     buf_put_text(out, column);
-    buf_put_text(out, " = ANY ('{");
+    buf_put_text(out, " OPERATOR(pg_catalog.=) ANY ('{");
     for (unsigned i = 0; i < o->n; i++) {
         const struct object *x = &o->list[i];
         buf_put_text(out, i ? "," : "");
@@ -275,9 +274,10 @@ static bool put_attributes_check(struct writing *w, const struct shape *s, const
     if (!attributes->n)
         return true;
     if (attributes->n == 1) {
-        buf_put_text(out, ", (SELECT a.xmin FROM pg_catalog.pg_attribute a WHERE a.attrelid = ");
+        buf_put_text(
+            out, ", (SELECT a.xmin FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) ");
         put_number(out, attributes->list[0].id);
-        buf_put_text(out, " AND a.attnum = ");
+        buf_put_text(out, " AND a.attnum OPERATOR(pg_catalog.=) ");
         put_number(out, attributes->list[0].number);
         buf_put_text(out, ")");
         expect_number(w, attributes->list[0].xmin);
@@ -286,7 +286,7 @@ static bool put_attributes_check(struct writing *w, const struct shape *s, const
     buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE ");
     put_any(out, "a.attrelid", attributes, FIELD_ID, "oid");
     put_any(out, " AND a.xmin", attributes, FIELD_XMIN, "xid");
-    buf_put_text(out, " AND a.attname = ANY (");
+    buf_put_text(out, " AND a.attname OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, names, n, quote_next_text))
         return false;
     buf_put_text(out, "))");
@@ -299,9 +299,8 @@ static bool put_functions_check(struct writing *w, const struct parsed *p, const
     struct buf *out = &w->st->check;
     if (!p->n_functions)
         return true;
-    buf_put_text(
-        out,
-        ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_proc f WHERE f.oid >= 16384 AND f.proname = ANY (");
+    buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_proc f WHERE f.oid "
+                      "OPERATOR(pg_catalog.>=) 16384 AND f.proname OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
     buf_put_text(out, "))");
@@ -322,9 +321,8 @@ static bool put_operators_check(struct writing *w, const struct parsed *p, struc
     uint32_t number;
     if (!n.data || !take_number(&n, 0, &number) || !casts.data)
         return false;
-    buf_put_text(out,
-                 ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace <> 11 AND "
-                 "o.oprname = ANY (");
+    buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace "
+                      "OPERATOR(pg_catalog.<>) 11 AND o.oprname OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, ")), ");
@@ -368,7 +366,7 @@ static bool read_answer(struct answer *a, const struct shape *s, struct slice ro
 static void put_from(struct buf *out, const struct objects *relations) {
     if (relations->n != 1)
         return;
-    buf_put_text(out, " FROM pg_catalog.pg_class c WHERE c.oid = ");
+    buf_put_text(out, " FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ");
     put_number(out, relations->list[0].id);
 }
 

@@ -7,6 +7,7 @@
 
 #include "batching/vet.h"
 #include "tests/unit/bytes.h"
+#include "own_sql.h"
 
 #define N_FACTS  12
 #define N_VALUES (N_FACTS + 5)
@@ -160,7 +161,7 @@ static const struct {
     {"SELECT a FROM \"T\" WHERE id = $1", "ARRAY['\"T\"']"},
     {"SELECT a FROM s.t WHERE id = $1", "ARRAY['\"s\".\"t\"']"},
     {"SELECT a FROM \"t'\"\"x\" WHERE id = $1", "ARRAY['\"t''\"\"x\"']"},
-    {"SELECT a FROM t WHERE \"i'd\" = $1", "b.attname = 'i''d'"},
+    {"SELECT a FROM t WHERE \"i'd\" = $1", "b.attname OPERATOR(pg_catalog.=) 'i''d'"},
     {"SELECT a FROM t WHERE id = $1 AND b < 3", "'<'"},
 };
 
@@ -170,6 +171,8 @@ Test(vet, names_are_quoted) {
         cr_assert(query_of(quoted[i].text, false, &out), "%s", quoted[i].text);
         cr_assert_not_null(strstr((char *)out.data, quoted[i].holds), "%s: %s", quoted[i].text,
                            (char *)out.data);
+        const char *bare = unqualified_operator((char *)out.data);
+        cr_assert_null(bare, "an operator without its schema: %.60s", bare ? bare : "");
     }
     // How a backslash in a string is read depends on a setting.
     cr_assert_not(query_of("SELECT a FROM \"t\\x\" WHERE id = $1", false, &out));
