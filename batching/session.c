@@ -124,6 +124,7 @@ void session_destroy(struct session *s) {
     room_close_session(s);
     free(s->owed.ring);
     free(s->expected);
+    buf_free(&s->giving_error);
     free(s->prepared);
     free(s);
 }

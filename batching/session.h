@@ -70,6 +70,7 @@ struct owed {
     bool customs;                     // FORWARD: and custom ones
     bool drops;  // FORWARD: it ends what is held for the session, when sent and when answered
     bool portal; // FORWARD: it may leave its portal open
+    bool named;  // PARSE: for the statement behind it, which executes it
     bool framed; // BATCH, VET, READ_VET, PARSE: runs between SAVEPOINT and RELEASE
     bool reads;  // FORWARD, LOOKUP: its rows are worth a look (ahead.h); FORWARD: of a unit of one read
     struct statement *bound; // FORWARD: of a unit of one read, what it runs: a reference
@@ -260,6 +261,8 @@ struct session {
     unsigned n_lazy;    // at least as many as there are named ones that the server has not got
     uint64_t give_from; // engine time before which these are given for no other reason than their use
     unsigned gave_in_vain;
+    struct buf
+        giving_error;   // why what the client's next statement executes was not given: stands for its own
     bool names_unknown; // the server may have prepared statements that are not among `statements`
     bool lazy_unit;     // the client's unit is open, of which the server knows nothing
     bool wants_proof;   // when its connection is free, and in no transaction
@@ -418,9 +421,12 @@ void session_end_parse(struct session *s, struct owed *o);
 // Gives the server all statements that it lacks, in a unit of its own. IN_FRONT: what comes may be sent
 // behind it; FIRST: not before it is answered.
 enum giving { GIVING_NOTHING, GIVING_IN_FRONT, GIVING_FIRST };
-enum giving session_parse_all(struct session *s);
+// `asks`: the client's statement may ask for one of them by itself; then what failed is tried again at once.
+enum giving session_parse_all(struct session *s, bool asks);
 // The same for the one that the client's next statement is about, and waits for itself. False: it has it.
 bool session_give_named(struct session *s, struct slice name);
+// The error of a statement that executes what could not be given. True: the client was told why instead.
+bool session_take_missing(struct session *s, struct owed *o, const struct frame *f);
 // It was forgotten as one that the server has, and it has not.
 void session_list_again(struct session *s, struct statement *st);
 // May a statement of this name be created, as far as is known?

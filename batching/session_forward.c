@@ -394,14 +394,14 @@ static bool has_snapshot(const struct session *s) {
 }
 
 // Gives the server what it lacks, in front of a unit. Inside of one that is waited for: false.
-static bool parse_all(struct feed *f) {
+static bool parse_all(struct feed *f, bool asks) {
     struct session *s = f->s;
     if (!s->n_lazy || s->txn == 'E' || !has_snapshot(s))
         return true;
     feed_flush(f, true);
     if (s->in_unit)
         return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
-    bool first = session_parse_all(s) == GIVING_FIRST;
+    bool first = session_parse_all(s, asks) == GIVING_FIRST;
     s->hold |= first;
     return !first;
 }
@@ -461,7 +461,8 @@ static bool forward_query(struct feed *f, struct slice text) {
     bool sees = c->kind == STATEMENT_BEGIN || may_see_prepared(c->kind, n.effect);
     char executed[CURSOR_MAX_NAME + 1];
     cursor_executed((const char *)text.data, text.len, executed);
-    if (sees && !give_executed(f, executed) && !parse_all(f))
+    bool asks = c->kind == STATEMENT_READ || c->kind == STATEMENT_OTHER || c->kind == STATEMENT_LOAD;
+    if (sees && !give_executed(f, executed) && !parse_all(f, asks))
         return false;
     snapshot_for_query(f, c);
     bool inside = s->in_unit;
@@ -792,10 +793,11 @@ static bool look_ahead(struct feed *f, const struct frame *fr) {
     char executed[CURSOR_MAX_NAME + 1] = "";
     if (first)
         cursor_executed(first->text, first->text_len, executed);
+    bool asks = !first || first->parsed->kind == STATEMENT_READ || first->parsed->kind == STATEMENT_OTHER;
     if (first)
         prove_ahead(f, first->parsed->kind, c.hold);
     (void)ask_ahead(f, false, &sees_prepared);
-    if (sees_prepared && !give_executed(f, executed) && !parse_all(f)) // the unit is not open
+    if (sees_prepared && !give_executed(f, executed) && !parse_all(f, asks)) // the unit is not open
         return false;
     // In the middle of a unit, which is a transaction, it would take its snapshot. Once: what is refused
     // stays.
@@ -803,7 +805,7 @@ static bool look_ahead(struct feed *f, const struct frame *fr) {
     if (!late || !f->s->n_lazy)
         return true;
     f->s->gave = true;
-    (void)parse_all(f);
+    (void)parse_all(f, false);
     return session_unit_is_answered(f->s) || inside_wait(f); // there may have been none
 }
 
@@ -1026,7 +1028,7 @@ static bool waits_for_own(struct session *s) {
 // Something runs that cannot be looked at: a function, or a Query that is too large.
 static bool forward_blindly(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    if (!parse_all(f) || !begin_query(s))
+    if (!parse_all(f, true) || !begin_query(s))
         return false;
     if (fr->type == F_QUERY)
         note_large_query(s);

@@ -8,14 +8,16 @@
 //
 // A Parse locks the tables that it names. In front of the Bind it waits for what the Bind would wait for. A
 // unit of its own is in front of a statement that may have nothing to do with these tables, so the server
-// gives it up when it waits long; inside a transaction, where the setting for that would stay, it is framed,
-// awaited and cancelled like any unit of ours there (late.h). What was not given is lacking still.
+// gives it up when it waits long, one statement without the others; inside a transaction, where the setting
+// for that would stay, it is framed, awaited and cancelled like any unit of ours there (late.h). What was not
+// given is lacking still.
 //
 // What the client was told of the statement may no longer hold when the server gets it at last: definitions
 // have changed past this proxy. The server describes it anew each time, and if that is another description,
 // the client is told what PostgreSQL says of a prepared statement whose columns have changed.
 //
 // And how descriptions become known: by watching what the server answers to a client that asks it.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,10 +88,12 @@ bool session_send_delayed(struct session *s, struct statement *st, bool waited) 
 }
 
 // In front of what is given, under a name that is free until it is: the setting ends with the unit.
-static void write_bound(struct buf *b, const struct statement *st) {
-    static const char sql[] = "SELECT pg_catalog.set_config('lock_timeout', '" VET_LOCK_TIMEOUT "', true)";
+static void write_bound(struct buf *b, const struct statement *st, unsigned milliseconds) {
+    char sql[96];
+    int len =
+        snprintf(sql, sizeof sql, "SELECT pg_catalog.set_config('lock_timeout', '%u', true)", milliseconds);
     write_close(b, 'S', name_of(st));
-    write_parse(b, name_of(st), (struct slice){(const uint8_t *)sql, sizeof sql - 1}, NULL, 0);
+    write_parse(b, name_of(st), (struct slice){(const uint8_t *)sql, (size_t)len}, NULL, 0);
     size_t at = write_begin(b, F_BIND);
     buf_put_str(b, "");
     buf_put_str(b, st->name);
@@ -104,45 +108,71 @@ static bool may_be_given(const struct session *s, const struct statement *st) {
     return session_lacks(s, st) && !st->unfit;
 }
 
-static void put_all(struct session *s, struct owed *o, struct buf *unit) {
+// Inside a transaction: one unit, that is framed as a whole.
+static bool put_inside(struct session *s, struct buf *unit) {
     struct statement *st, *next;
-    bool inside = s->txn != 'I';
-    o->framed = inside && !s->keeps_out;
+    struct owed *o = owed_push(s, OWED_PARSE);
+    if (!o)
+        return false;
+    o->framed = !s->keeps_out;
     HASH_ITER(hh, s->statements, st, next) {
         if (!may_be_given(s, st))
             continue;
-        if (!unit->len && !inside)
-            write_bound(unit, st);
         write_delayed(unit, st);
         session_expect_delayed(s, st, true);
     }
-    o->n_asked = inside ? 0 : BOUND_REPLIES;
     if (o->framed)
         o->n_asked = (unsigned)strlen(savepoint_open_replies(s->frame_prepared));
     write_empty(unit, F_SYNC);
+    if (!unit->failed)
+        session_send_parses(s, o, unit);
+    return !unit->failed;
 }
 
-static bool any_to_give(struct session *s) {
+#define LEAST_LOCK_WAIT 5 // milliseconds
+
+// Each in a unit of its own: one that has to wait for a lock takes no other one along. All together they wait
+// no longer than one would.
+static bool put_each(struct session *s, unsigned n, struct buf *units) {
     struct statement *st, *next;
-    bool any = false;
+    struct owed *o = NULL;
+    unsigned wait = (unsigned)atoi(VET_LOCK_TIMEOUT) / n;
+    HASH_ITER(hh, s->statements, st, next) {
+        if (!may_be_given(s, st))
+            continue;
+        o = owed_push(s, OWED_PARSE);
+        if (!o)
+            return false;
+        write_bound(units, st, wait > LEAST_LOCK_WAIT ? wait : LEAST_LOCK_WAIT);
+        o->n_asked = BOUND_REPLIES;
+        write_delayed(units, st);
+        session_expect_delayed(s, st, true);
+        write_empty(units, F_SYNC);
+    }
+    if (!units->failed)
+        session_send_parses(s, o, units);
+    return !units->failed;
+}
+
+static unsigned count_to_give(struct session *s) {
+    struct statement *st, *next;
+    unsigned n = 0;
     s->n_lazy = 0;
     HASH_ITER(hh, s->statements, st, next) {
-        any |= may_be_given(s, st);
+        n += may_be_given(s, st);
         s->n_lazy += session_lacks(s, st);
     }
-    return any;
+    return n;
 }
 
-enum giving session_parse_all(struct session *s) {
-    if (!s->n_lazy || s->txn == 'E' || s->in_unit || s->engine->now < s->give_from || !any_to_give(s))
+enum giving session_parse_all(struct session *s, bool asks) {
+    bool inside = s->txn != 'I';
+    bool again = (asks && !inside) || s->engine->now >= s->give_from;
+    unsigned n = !s->n_lazy || s->txn == 'E' || s->in_unit || !again ? 0 : count_to_give(s);
+    if (!n)
         return GIVING_NOTHING;
     struct buf unit = buf_make((size_t)1 << 30);
-    struct owed *o = owed_push(s, OWED_PARSE);
-    if (o)
-        put_all(s, o, &unit);
-    if (o && !unit.failed)
-        session_send_parses(s, o, &unit);
-    else
+    if (!(inside ? put_inside(s, &unit) : put_each(s, n, &unit)))
         session_fail(s, "53200", "out of memory");
     buf_free(&unit);
     return session_is_framed(s) ? GIVING_FIRST : GIVING_IN_FRONT;
@@ -157,8 +187,10 @@ bool session_give_named(struct session *s, struct slice name) {
     buf_reset(b);
     write_delayed(b, st);
     write_empty(b, F_SYNC);
-    if (o)
+    if (o) {
+        o->named = true;
         session_expect_delayed(s, st, true);
+    }
     if (o && !b->failed)
         s->engine->effects->to_server(s->owner, b->data, b->len, true);
     else
@@ -382,11 +414,44 @@ static void end_given(struct session *s, struct owed *o) {
     statement_unref(st);
 }
 
+// Without what belongs to our Parse: where in its text.
+static void keep_error(struct session *s, const struct frame *f) {
+    struct slice code, message;
+    char sqlstate[6], text[512];
+    if (!msg_error_field(f->body, f->body_len, 'C', &code) ||
+        !msg_error_field(f->body, f->body_len, 'M', &message))
+        return;
+    snprintf(sqlstate, sizeof sqlstate, "%.*s", (int)code.len, (const char *)code.data);
+    snprintf(text, sizeof text, "%.*s", message.len < 512 ? (int)message.len : 511,
+             (const char *)message.data);
+    buf_free(&s->giving_error);
+    s->giving_error = buf_make(2048);
+    write_error(&s->giving_error, "ERROR", sqlstate, text, NULL, NULL);
+}
+
+bool session_take_missing(struct session *s, struct owed *o, const struct frame *f) {
+    struct slice code;
+    if (!s->giving_error.len || o->kind != OWED_FORWARD || f->type != B_ERROR ||
+        !msg_error_field(f->body, f->body_len, 'C', &code) ||
+        (!slice_is(code, "26000", 5) && !slice_is(code, "25P02", 5)))
+        return false;
+    o->error = true;
+    session_end_expected(s, o);
+    if (!s->client_gone && !s->giving_error.failed)
+        s->engine->effects->to_client(s->owner, s->giving_error.data, s->giving_error.len, true);
+    buf_free(&s->giving_error);
+    if (s->held_unit)
+        session_settle(s);
+    return true;
+}
+
 void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption) {
     struct expected *x = o->n_expected && s->n_expected ? &s->expected[s->expected_head] : NULL;
     if (f->type == B_ERROR) {
         o->error = true;
         o->interrupted = interruption;
+        if (o->named)
+            keep_error(s, f);
         if (x && !o->n_asked && !interruption)
             x->statement->unfit = true; // not the others, which come behind it
         session_end_expected(s, o);
@@ -402,7 +467,8 @@ void session_feed_parse(struct session *s, struct owed *o, const struct frame *f
 // Who waits for the lock is not asked again each time.
 void session_end_parse(struct session *s, struct owed *o) {
     session_end_expected(s, o);
-    if (o->error && o->interrupted) {
+    bool counts = s->engine->now >= s->give_from; // of those that were given together one
+    if (o->error && o->interrupted && counts) {
         s->give_from = s->engine->now + ((uint64_t)GIVE_AGAIN << s->gave_in_vain);
         s->gave_in_vain += s->gave_in_vain < MAX_DOUBLINGS;
     } else if (!o->error) {

@@ -263,8 +263,10 @@ static void end_reply(struct session *s, char status) {
     case OWED_REPAIR:
         break;
     }
-    if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP)
+    if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP) {
+        buf_free(&s->giving_error);
         session_note_written(s, &o);
+    }
     if (session_is_pooled(s) && s->txn == 'I' && s->unnamed && s->unnamed->confirmed)
         session_note_unnamed(s, true, NULL); // the next unit may run in another process
     session_relay_cancel(s);
@@ -356,6 +358,8 @@ static void note_reply(struct session *s, struct owed *o, const struct frame *f,
 
 // What a poisoned reply still says, and what answers messages of our own, is not for the client.
 static bool is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+    if (o && whole && session_take_missing(s, o, f))
+        return true;
     if (!o || !o->extended)
         return false;
     if (whole && session_take_refusal(s, o, f))
@@ -559,11 +563,11 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     size_t have = f->len - f->at;
     bool whole = fr->size <= have;
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
-    bool refusal = o && o->refused && fr->type == B_ERROR;
+    bool refusal = o && (o->refused || s->giving_error.len) && fr->type == B_ERROR;
     if (!whole && (refusal || is_read_whole(s, fr) || ahead_wants(s, o, fr) ||
                    (!o && fr->size <= session_largest_message(s))))
         return false;
-    if (o && (o->n_expected || o->poisoned || o->refused)) {
+    if (o && (o->n_expected || o->poisoned || o->refused || s->giving_error.len)) {
         flush_run(f, true); // an error may have to come behind it
         if (is_dropped(s, o, fr, whole)) {
             drop_message(f, fr);

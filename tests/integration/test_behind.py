@@ -164,3 +164,44 @@ def test_the_catalogue_is_locked(folding, pg, impatient, tables, inside):
             if inside:
                 c.sql("COMMIT")
         admin.sql("COMMIT")
+
+
+ASKS = {
+    "a function": [query("SELECT ex('EXECUTE free')")],
+    "do": [query("DO $$BEGIN EXECUTE 'EXECUTE free'; END$$")],
+    "several": [query("SELECT 1; EXECUTE free")],
+    "execute": [query("EXECUTE free")],
+    "again": [query("SELECT ex('EXECUTE free')")] * 3,
+    "lock_timeout": [query("SET lock_timeout = '100ms'"), query("SELECT ex('EXECUTE free')"), query("EXECUTE s0(5)"), query("EXECUTE s0(5)"),
+                     query("EXECUTE free"), query("SHOW lock_timeout")],
+    "statement_timeout": [query("SET statement_timeout = '100ms'"), query("EXECUTE s0(5)"), query("EXECUTE free")],
+    "in a transaction": [query("SET lock_timeout = '100ms'"), query("BEGIN"), query("SELECT count(*) FROM other"), query("EXECUTE s0(5)"),
+                         query("EXECUTE free"), query("ROLLBACK"), query("EXECUTE free")],
+}
+FREE = "SELECT b, 7 AS n FROM other WHERE a = 5"
+
+
+def told(got):
+    return [(m.type, {k: proto.fields(m.body)[k] for k in "SCM"}) if m.type == "E" else (m.type, m.body) for m in got]
+
+
+@pytest.mark.parametrize("what", ASKS)
+def test_who_asks_for_a_prepared_statement(pg, folding, impatient, tables, what):
+    """What it asks for is there, whoever has locked a table of another one, and its error is PostgreSQL's."""
+    tables.sql("CREATE OR REPLACE FUNCTION ex(text) RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; RETURN 1; END'")
+    conns = folding.connections(impatient, 6)
+    learn(folding, conns)
+    for _ in range(6):
+        for c in conns:
+            c.ask(unit(FREE, []))
+        conns[0].ask(parse(FREE, "x") + describe("S", "x") + SYNC, close("S", "x") + SYNC, count=2)
+    answers = []
+    with pg.connect() as direct:
+        for c in (direct, conns[1]):
+            for text, name in zip(TEXTS + [FREE], NAMES + ["free"]):
+                assert not proto.errors(c.ask(parse(text, name) + describe("S", name) + SYNC))
+            with folding.locked("kept", settle=0):
+                got = [told(c.ask(u)) for u in ASKS[what]]
+            answers.append(got + [told(c.ask(query("SELECT ex('EXECUTE s0(5)')"))),
+                                  told(c.ask(query("SELECT name FROM pg_prepared_statements WHERE name !~ '^pgfold_' ORDER BY name")))])
+    assert answers[1] == answers[0]

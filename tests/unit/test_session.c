@@ -574,8 +574,8 @@ Test(session, what_cannot_be_read_finds_all_statements) {
     prepare(&f, "y", one);
     query(&f, "EXECUTE z(1)");
     say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDCPDSQ");
-    reply(&f, "312DC331tT31tTZ");
+    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDSCPBECCPDSQ");
+    reply(&f, "312DC331tTZ312DC331tTZ");
     cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZ");
     cr_assert(session_statement(f.session, text_slice("x"))->on_server);
     teardown(&f);
@@ -609,6 +609,10 @@ Test(session, what_cannot_be_given_is_given_later) {
     write_error(&f.message, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
     cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len), f.message.len);
     buf_reset(&f.message);
+    reply(&f, "Z");
+    write_error(&f.message, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
+    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len), f.message.len);
+    buf_reset(&f.message);
     reply(&f, "ZCZ");
     cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZCZ");
     buf_reset(&f.to_server);
@@ -620,8 +624,8 @@ Test(session, what_cannot_be_given_is_given_later) {
     f.engine->now += 2000000;
     query(&f, "BEGIN");
     say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDCPDSQ");
-    reply(&f, "312DC331tT31tTZCZ");
+    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDSCPBECCPDSQ");
+    reply(&f, "312DC331tTZ312DC331tTZCZ");
     cr_assert(session_statement(f.session, text_slice("y"))->on_server);
     teardown(&f);
 }
