@@ -574,13 +574,17 @@ static const char writer_facts[] =
     "((SELECT w.ids FROM w)::pg_catalog.oid[])) AS z(x)) END";
 
 // For the unit of a query of ours alone: none is worth being compiled, and indexes find what it looks for.
-static const char settings[] =
-    "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), ('enable_nestloop', 'on'), "
-    "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0'), "
-    "('lock_timeout', '" VET_LOCK_TIMEOUT "')) AS s(n, v)";
+#define SETTINGS                                                                                             \
+    "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), ('enable_nestloop', 'on'), "  \
+    "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0')"
+#define SETTINGS_END ") AS s(n, v)"
 
 const char *vet_settings(void) {
-    return settings;
+    return SETTINGS SETTINGS_END;
+}
+
+const char *vet_question_settings(void) {
+    return SETTINGS ", ('lock_timeout', '" VET_LOCK_TIMEOUT "')" SETTINGS_END;
 }
 
 bool vet_query(const struct shape *s, int key, struct buf *out) {

@@ -73,9 +73,12 @@ uint32_t vet_element_type(const struct vet_result *r, uint32_t array);
 bool vet_query(const struct shape *s, int key, struct buf *out) __attribute__((warn_unused_result));
 
 // A statement to run in front of either, in the same unit: settings that last until its end, so that what the
-// client has set cannot make the query slow (no indexes, no nested loops, everything compiled), nor a lock of
-// somebody's on the catalogue hold up what is sent behind it.
+// client has set cannot make the query slow (no indexes, no nested loops, everything compiled).
 const char *vet_settings(void);
+// The same for what stands in front of a client's statement in one write: no lock of somebody's on the
+// catalogue may hold that up. Vetting waits for locks of its tables, as what it vets does, and is cancelled
+// for its client.
+const char *vet_question_settings(void);
 
 // The same for a SELECT that is only asked whether it is a plain read: its one column is "t" when every table
 // is an ordinary one without row-level security (or the server's own) and none of its functions and operators
