@@ -194,21 +194,22 @@ struct session {
     bool keeps_out;      // its client uses names like ours: nothing of ours is prepared on its connection
     bool cancel_first;   // a cancel request is for the first lookup, which shall run alone for it
     bool opaque;
-    bool hold;                             // bytes from the client wait until the lookups are answered
-    bool held_full;                        // the same, until there is room
-    bool held_turn;                        // the same, until it has its next turn; turns.h
-    bool held_unit;                        // the same, until the unit at hand is answered; session_inside.c
-    bool gave;                             // the server was given all that it lacks for the unit to come
-    bool gives;                            // a lookup inside a transaction brings its statement along
-    bool held_for_own;                     // hold: what is at hand waits for what is ours
-    struct await await;                    // hold: for an answer to a query of our own
-    bool cancel_held;                      // hold: the client has cancelled what is held
-    bool in_unit;                          // a forwarded extended unit is open: no Sync yet
-    bool force_forward;                    // the unit at the front waited long enough for its rest
-    bool copying;                          // the client has sent CopyData behind a Query that is not answered
-    bool terminating;                      // Terminate was forwarded, or the client's end has come
-    bool goodbye;                          // Terminate was forwarded
-    bool ending;                           // the client will send no more than is there
+    bool hold;          // bytes from the client wait until the lookups are answered
+    bool held_full;     // the same, until there is room
+    bool held_turn;     // the same, until it has its next turn; turns.h
+    bool held_unit;     // the same, until the unit at hand is answered; session_inside.c
+    bool gave;          // the server was given all that it lacks for the unit to come
+    bool gives;         // a lookup inside a transaction brings its statement along
+    unsigned unit_vets; // questions about reads of the unit at hand; see forward_read_effect
+    bool held_for_own;  // hold: what is at hand waits for what is ours
+    struct await await; // hold: for an answer to a query of our own
+    bool cancel_held;   // hold: the client has cancelled what is held
+    bool in_unit;       // a forwarded extended unit is open: no Sync yet
+    bool force_forward; // the unit at the front waited long enough for its rest
+    bool copying;       // the client has sent CopyData behind a Query that is not answered
+    bool terminating;   // Terminate was forwarded, or the client's end has come
+    bool goodbye;       // Terminate was forwarded
+    bool ending;        // the client will send no more than is there
     bool client_gone, server_gone, failed; // failed: a malformed frame came, close
     bool backlogged;                       // set by the proxy: the client does not read; no lender, no member
     bool cancel_pending;                   // relay a cancel request when the client's own statement runs

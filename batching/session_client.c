@@ -120,6 +120,8 @@ static enum take take_unit(struct feed *f, size_t *size) {
         }
         take = take_whole(f, &u, r, &why);
     }
+    if (take == TAKE_TAKEN)
+        s->unit_vets = 0;
     s->partial_since = 0;
     if (take == TAKE_FORWARD) {
         if (must_wait_for_lookups(s))

@@ -60,6 +60,10 @@ static bool may_be_proven(const struct session *s) {
     return s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING;
 }
 
+// Questions about the reads of one unit. Where there is room for few groups, their verdicts take each other's
+// place while it waits, and it would be looked at from its beginning for ever.
+#define UNIT_VETS 24
+
 // A SELECT of constants: there is nothing in it whose meaning only the catalogue knows.
 static bool reads_constants(const struct parsed *p) {
     return !p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE;
@@ -77,8 +81,9 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
     if (!g)
         return READ_DOUBTFUL;
     group_refresh(e, g);
-    if (g->state == GROUP_NEW && !f->asks_no_more) {
+    if (g->state == GROUP_NEW && !f->asks_no_more && s->unit_vets < UNIT_VETS) {
         feed_flush(f, true);
+        s->unit_vets++;
         session_start_vet(s, g);
     }
     *vetting = g;
@@ -279,6 +284,7 @@ static struct owed *begin_unit(struct session *s, bool extended) {
     o->extended = extended;
     s->in_unit = extended;
     s->lazy_unit = s->gave = false;
+    s->unit_vets = 0;
     return o;
 }
 

@@ -331,3 +331,17 @@ def test_unix_socket_permissions(start_pgfold, text, mode):
 def test_bad_unix_socket_permissions(text, says):
     done = command("--check-config", "--set", "pgfold.unix_socket_permissions=" + text)
     assert done.returncode != 0 and says in done.stderr and text in done.stderr
+
+
+@pytest.mark.parametrize("n, groups", [(1, 1), (2, 1), (6, 3), (11, 7)])
+def test_few_groups_in_a_transaction(pg, start_pgfold, n, groups):
+    """The verdicts about the reads of one unit take each other's place, and the unit goes out all the same."""
+    p = start_pgfold({"batching.max_groups": groups, "lookahead.max_gap": "1s"})
+    texts = ["SELECT id, %d FROM item WHERE id = 7" % i for i in range(n)]
+    with p.connect() as c:
+        c.sql("BEGIN")
+        c.sql("SELECT id, name FROM item WHERE id BETWEEN 1 AND 9 ORDER BY id")
+        got = c.ask(b"".join(proto.parse(t) + proto.bind() + proto.execute() for t in texts) + proto.SYNC)
+        assert proto.rows(got) == [[b"7", b"%d" % i] for i in range(n)]
+        c.ask(proto.unit("SELECT id, body FROM child WHERE item_id = $1 ORDER BY id", ["5"], (23,)))
+        c.sql("COMMIT")
