@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """A text that was a plain read is none any more: past pgfold something was put behind it that changes the session which runs it."""
 import itertools
+import time
 
 import pytest
 
@@ -66,3 +67,30 @@ def test_behind_a_known_text(folding, pg, long_lived, schemas, change, how):
         for i, (c, r) in enumerate(zip(conns, replies)):
             expected = b"%s %d" % (b"trust_b" if c in readers else b"trust_a", i + 1)
             assert proto.rows(r) == [[expected]], (i, c in readers)
+
+
+@pytest.mark.parametrize("how", ["simple", "extended"])
+def test_a_cast_of_a_users(folding, pg, long_lived, schemas, how):
+    """It is there from the beginning, and leads whoever reads by it to the other schema."""
+    proxy = long_lived(lookahead__mode="off")
+    for s in ("CREATE TYPE trust_a.mood AS ENUM ('good')",
+              "CREATE FUNCTION trust_a.of_mood(trust_a.mood) RETURNS text LANGUAGE sql AS $$SELECT " + SWITCH + "$$",
+              "CREATE CAST (trust_a.mood AS text) WITH FUNCTION trust_a.of_mood(trust_a.mood)",
+              "CREATE TABLE trust_a.moods AS SELECT 'good'::trust_a.mood AS m", "GRANT SELECT ON trust_a.moods TO PUBLIC"):
+        schemas.sql(s)
+    text = "SELECT m::text FROM moods"
+    read = query(text) if how == "simple" else unit(text, [])
+    conns = folding.connections(proxy, N)
+    for c in conns:
+        c.sql("SET search_path = trust_a, public")
+    units = [unit(LOOKUP, [i + 1]) for i in range(N)]
+    for _ in range(4):  # what is new in the catalogue is known by then
+        folding.warm(conns, units, "own")
+        time.sleep(0.15)
+    readers = conns[::2]
+    for c in readers:
+        assert proto.rows(c.ask(read))
+    for _ in range(3):
+        replies, _ = folding.burst(conns, units, "own")
+        for i, (c, r) in enumerate(zip(conns, replies)):
+            assert proto.rows(r) == [[b"%s %d" % (b"trust_b" if c in readers else b"trust_a", i + 1)]], (i, c in readers)
