@@ -27,7 +27,7 @@ USER 65532:65532
 ENTRYPOINT ["/usr/bin/python3", "/usr/local/bin/page.py"]
 
 FROM debian:bookworm-slim AS pgfold
-RUN apt-get update && apt-get install -y --no-install-recommends libuv1 libpq5 libssl3 libpg-query1504.0 libinih1 \
+RUN apt-get update && apt-get install -y --no-install-recommends libuv1 libpq5 libssl3 libpg-query1504.0 libinih1 libxxhash0 \
     ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/out/usr/local/bin/pgfold /usr/local/bin/pgfold
 COPY deploy/healthcheck /usr/local/bin/pgfold-healthcheck
