@@ -153,10 +153,10 @@ void ahead_session_gone(struct session *s) {
 
 // ---- what it may cost
 
-// What the batch's statement and its keys cost the server. In a transaction a SAVEPOINT and its RELEASE come
-// with it.
+// What the batch's statement and its keys cost the server. In a transaction a SAVEPOINT, its RELEASE and a
+// SELECT that makes the process look for changes come with it.
 static uint32_t statement_cost(const struct session *s) {
-    return (s->txn == 'I' ? 1 : 2) * BUDGET_LOOKUP;
+    return (s->txn == 'I' ? 1 : 3) * BUDGET_LOOKUP;
 }
 
 static uint32_t key_cost(const struct group *g, const struct association *a) {

@@ -321,7 +321,7 @@ def test_what_was_freed_goes_back_to_the_system(start_pgfold):
     with p.connect() as c, p.connect() as keeper:
         before = p.status("VmRSS")
         for i in range(500):
-            c.ask(proto.parse("SELECT %d, '%s'" % (i, "x" * 60000), "s%d" % i) + proto.SYNC)
+            c.ask(proto.parse("UPDATE item SET note = '%s' WHERE id = %d" % ("x" * 60000, i), "s%d" % i) + proto.SYNC)
             if i % 20 == 0:
                 keeper.ask(proto.parse("SELECT %d" % i, "k%d" % i) + proto.SYNC)  # lies between
         assert 20 << 20 < memory(p)["statements"] < 26 << 20  # three eighths of max_session_memory
