@@ -169,10 +169,6 @@ static void take_process(struct proof_reader *r, struct slice row) {
         r->process = r->process * 10 + (uint32_t)(pid.data[i] - '0');
 }
 
-static bool same_value(struct slice a, struct slice b) {
-    return !a.data == !b.data && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
-}
-
 bool proof_read_time(struct slice text, uint64_t *time) {
     *time = 0;
     for (size_t i = 0; i < text.len && i < 16; i++) {
@@ -197,11 +193,11 @@ static void take_users(struct proof_reader *r, const struct slice *column) {
     put_sized(&r->bytes, column[5]);
     r->refused |= !slice_is(column[2], "0", 1) || !are_oids(column[3], column[4]) ||
                   !proof_read_time(column[5], &started) || !proof_read_time(column[6], &r->asked) ||
-                  !same_value(column[0], column[7]) || !same_value(column[1], column[8]);
+                  !slice_same(column[0], column[7]) || !slice_same(column[1], column[8]);
 }
 
 static void take_sources(struct proof_reader *r, const struct slice *column) {
-    if (!is_fixed(column[3]) && !same_value(column[1], column[2]))
+    if (!is_fixed(column[3]) && !slice_same(column[1], column[2]))
         put_item(&r->bytes, ITEM_RESET_VALUE, column[0], column[2]);
     if (slice_is(column[4], "session", 7))
         put_item(&r->bytes, ITEM_OWN, column[0], column[4]);

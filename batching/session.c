@@ -524,6 +524,15 @@ void session_expect(struct session *s, enum expected_kind kind, struct statement
     expect(s, (struct expected){.kind = kind, .statement = st});
 }
 
+bool session_expects(const struct session *s, enum expected_kind kind, const struct statement *st) {
+    for (unsigned i = 0; i < s->n_expected; i++) {
+        const struct expected *x = &s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
+        if (x->kind == kind && x->statement == st)
+            return true;
+    }
+    return false;
+}
+
 void session_expect_delayed(struct session *s, struct statement *st, bool waited) {
     expect(s, (struct expected){.kind = EXPECT_DELAYED, .statement = st, .waited = waited});
 }
@@ -537,19 +546,11 @@ void session_note_unnamed(struct session *s, bool has, struct shape *shape) {
     s->server_has_unnamed = has;
 }
 
-// What an earlier unit's end says of the server's does not count then.
-static bool unnamed_is_being_closed(const struct session *s) {
-    for (unsigned i = 0; s->closing && i < s->n_expected; i++) {
-        const struct expected *x = &s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
-        if (x->kind == EXPECT_CLOSE && x->statement == s->closing)
-            return true;
-    }
-    return false;
-}
-
 bool session_unnamed_fits(const struct session *s) {
-    if (!s->unnamed) // a Close of the client's that is on the way may yet fail, and the server will know
-        return !s->server_has_unnamed || unnamed_is_being_closed(s);
+    // A Close of the client's that is on the way may yet fail, and the server will know. What an earlier
+    // unit's end says of the server's does not count then.
+    if (!s->unnamed)
+        return !s->server_has_unnamed || (s->closing && session_expects(s, EXPECT_CLOSE, s->closing));
     if (!s->unnamed->confirmed) // its Parse is on the way, and the server will know
         return true;
     return s->server_has_unnamed && s->server_unnamed == s->unnamed->shape;

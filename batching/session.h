@@ -393,6 +393,7 @@ void session_forget_constants(struct session *s);    // but for those that it la
 bool session_order_is_safe(const struct session *s); // nothing under way but on the own connection
 void session_expect(struct session *s, enum expected_kind kind, struct statement *st);
 void session_expect_delayed(struct session *s, struct statement *st, bool waited);
+bool session_expects(const struct session *s, enum expected_kind kind, const struct statement *st);
 void session_drop_expected(struct session *s);
 struct statement *session_shift_expected(struct session *s, struct owed *o); // the first one's; yours now
 void session_end_expected(struct session *s,

@@ -136,7 +136,7 @@ static bool put_inside(struct session *s, struct buf *unit) {
 static bool put_each(struct session *s, unsigned n, struct buf *units) {
     struct statement *st, *next;
     struct owed *o = NULL;
-    unsigned wait = (unsigned)atoi(VET_LOCK_TIMEOUT) / n;
+    unsigned wait = VET_LOCK_TIMEOUT / n;
     HASH_ITER(hh, s->statements, st, next) {
         if (!may_be_given(s, st))
             continue;
@@ -221,21 +221,12 @@ static bool has_constants(const struct shape *shape) {
     return false;
 }
 
-static bool is_on_its_way(const struct session *s, const struct statement *st) {
-    for (unsigned i = 0; i < s->n_expected; i++) {
-        const struct expected *x = &s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
-        if (x->kind == EXPECT_DELAYED && x->statement == st)
-            return true;
-    }
-    return false;
-}
-
 static void forget(struct session *s, bool constants) {
     struct statement *st, *next;
     session_forget_statements(s, false);
     HASH_ITER(hh, s->statements, st, next) {
         bool lacks = session_lacks(s, st) && !(constants && has_constants(st->shape));
-        if (lacks && !is_on_its_way(s, st))
+        if (lacks && !session_expects(s, EXPECT_DELAYED, st))
             continue;
         st->forgotten = lacks;
         HASH_DEL(s->statements, st);

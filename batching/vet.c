@@ -466,11 +466,14 @@ static bool put_types_at_hand(struct buf *out, const struct shape *s) {
     return true;
 }
 
+// Casts of users that may do anything.
+#define CHANGING_CASTS                                                                                       \
+    "EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) "  \
+    "x.castfunc WHERE x.oid OPERATOR(pg_catalog.>=) 16384 AND f.provolatile OPERATOR(pg_catalog.<>) 'i'"
+
 static bool put_cast_facts(struct buf *out, const struct shape *s) {
-    buf_put_text(out, ", EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid "
-                      "OPERATOR(pg_catalog.=) x.castfunc WHERE x.oid OPERATOR(pg_catalog.>=) 16384 AND "
-                      "f.pronamespace OPERATOR(pg_catalog.<>) 11 AND f.provolatile OPERATOR(pg_catalog.<>) "
-                      "'i' AND (x.castsource OPERATOR(pg_catalog.=) ANY (");
+    buf_put_text(out, ", " CHANGING_CASTS " AND f.pronamespace OPERATOR(pg_catalog.<>) 11 AND (x.castsource "
+                      "OPERATOR(pg_catalog.=) ANY (");
     if (!put_types_at_hand(out, s))
         return false;
     buf_put_text(out, s->parsed->rare_types ? ") OR x.castsource OPERATOR(pg_catalog.<) 16384" : ")");
@@ -583,8 +586,11 @@ const char *vet_settings(void) {
     return SETTINGS SETTINGS_END;
 }
 
+#define QUOTED(number)  "'" #number "'"
+#define AS_TEXT(number) QUOTED(number)
+
 const char *vet_question_settings(void) {
-    return SETTINGS ", ('lock_timeout', '" VET_LOCK_TIMEOUT "')" SETTINGS_END;
+    return SETTINGS ", ('lock_timeout', " AS_TEXT(VET_LOCK_TIMEOUT) ")" SETTINGS_END;
 }
 
 bool vet_query(const struct shape *s, int key, struct buf *out) {
@@ -834,12 +840,6 @@ void vetting_feed(struct vetting *v, const struct frame *f) {
 
 // ---- plain reads
 
-// A cast of a user's may do anything. Which one a text means is not looked into.
-static const char volatile_casts[] =
-    " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid "
-    "OPERATOR(pg_catalog.=) x.castfunc WHERE x.oid OPERATOR(pg_catalog.>=) 16384 AND f.provolatile "
-    "OPERATOR(pg_catalog.<>) 'i')";
-
 bool vet_read_query(const struct shape *s, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, "SELECT NOT EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
@@ -864,8 +864,8 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
     if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, "))");
-    if (p->n_types_named)
-        buf_put_text(out, volatile_casts);
+    if (p->n_types_named) // which of them a text means is not looked into
+        buf_put_text(out, " AND NOT " CHANGING_CASTS ")");
     buf_put_text(out, ", ");
     buf_put_text(out, facts_stamp_expression());
     return !out->failed;

@@ -11,7 +11,7 @@
 
 // Milliseconds that a statement of our own waits for a lock in front of a client's: the server itself sees to
 // that, so the client's can be sent behind it in the same write.
-#define VET_LOCK_TIMEOUT "300"
+#define VET_LOCK_TIMEOUT 300
 
 #define VET_MAX_TYPES 16
 #define VET_MAX_LINKS 64

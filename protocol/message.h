@@ -56,6 +56,11 @@ struct slice {
     size_t len;
 };
 
+// NULL, which has no data, is another value than an empty one.
+static inline bool slice_same(struct slice a, struct slice b) {
+    return !a.data == !b.data && a.len == b.len && (!a.len || __builtin_memcmp(a.data, b.data, a.len) == 0);
+}
+
 static inline bool slice_is(struct slice s, const char *text, size_t len) {
     return s.len == len && (len == 0 || __builtin_memcmp(s.data, text, len) == 0);
 }

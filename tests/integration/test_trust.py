@@ -41,6 +41,18 @@ CHANGES = {  # what the sessions read, and what is put behind it
 }
 
 
+def half_go_on_elsewhere(folding, conns, units, read):
+    """Every second one reads what leads it to the other schema; then all ask together."""
+    readers = conns[::2]
+    for c in readers:
+        assert proto.rows(c.ask(read))
+    for _ in range(3):
+        replies, _ = folding.burst(conns, units, "own")
+        for i, (c, r) in enumerate(zip(conns, replies)):
+            expected = b"%s %d" % (b"trust_b" if c in readers else b"trust_a", i + 1)
+            assert proto.rows(r) == [[expected]], (i, c in readers)
+
+
 @pytest.mark.parametrize("change, how", zip(CHANGES, ["simple", "extended"]))
 def test_behind_a_known_text(folding, pg, long_lived, schemas, change, how):
     """The sessions that have read it go on in the other schema, in company with others that have not."""
@@ -59,14 +71,7 @@ def test_behind_a_known_text(folding, pg, long_lived, schemas, change, how):
     for s in statements:
         schemas.sql(s)
     schemas.sql("GRANT SELECT ON trust_a.trust_list TO PUBLIC")
-    readers = conns[::2]
-    for c in readers:
-        assert proto.rows(c.ask(read))
-    for _ in range(3):
-        replies, _ = folding.burst(conns, units, "own")
-        for i, (c, r) in enumerate(zip(conns, replies)):
-            expected = b"%s %d" % (b"trust_b" if c in readers else b"trust_a", i + 1)
-            assert proto.rows(r) == [[expected]], (i, c in readers)
+    half_go_on_elsewhere(folding, conns, units, read)
 
 
 @pytest.mark.parametrize("how", ["simple", "extended"])
@@ -87,10 +92,4 @@ def test_a_cast_of_a_users(folding, pg, long_lived, schemas, how):
     for _ in range(4):  # what is new in the catalogue is known by then
         folding.warm(conns, units, "own")
         time.sleep(0.15)
-    readers = conns[::2]
-    for c in readers:
-        assert proto.rows(c.ask(read))
-    for _ in range(3):
-        replies, _ = folding.burst(conns, units, "own")
-        for i, (c, r) in enumerate(zip(conns, replies)):
-            assert proto.rows(r) == [[b"%s %d" % (b"trust_b" if c in readers else b"trust_a", i + 1)]], (i, c in readers)
+    half_go_on_elsewhere(folding, conns, units, read)
