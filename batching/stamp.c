@@ -39,7 +39,9 @@ struct stamp *stamp_ref(struct stamp *st) {
 }
 
 size_t stamp_bytes(const struct stamp *st) {
-    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->expected.cap + 4 * MEMORY_BLOCK : 0;
+    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->sealed.cap + st->expected.cap +
+                    5 * MEMORY_BLOCK
+              : 0;
 }
 
 void stamp_unref(struct stamp *st) {
@@ -452,10 +454,6 @@ struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain, 
 
 // ---- the verdict
 
-static bool same_value(struct slice a, struct slice b) {
-    return !a.data == !b.data && a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
-}
-
 static unsigned n_news(const struct stamp *st) {
     return N_NEWS + (st->sealed.len > 0);
 }
@@ -487,7 +485,7 @@ enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct 
         if (!msg_row_column(row.data, row.len, i, &got) ||
             !msg_row_column(st->expected.data, st->expected.len, i, &wanted))
             return STAMP_CHANGED;
-        if (same_value(got, wanted))
+        if (slice_same(got, wanted))
             continue;
         if (i < 1 || i > st->n_relations || !wanted.data)
             return STAMP_CHANGED;
