@@ -580,7 +580,8 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     spend(s, a, b, association);
     use(a);
     engine_start_batch(e, b);
-    session_run_batch(s, b); // may end it
+    if (!session_run_batch(s, b))
+        engine_batch_ended(e, b);
 }
 
 #define UNFOLLOWED   32 // results in a row of which one more is a surprise

@@ -122,14 +122,6 @@ static void end_original(struct engine *e, struct lookup *l, const struct owed *
 
 // ---- the verdict
 
-static void give_up_batches(struct engine *e, const struct shape *s) {
-    for (struct batch *b = e->batches, *next; b; b = next) {
-        next = b->next;
-        if (b->group->shape == s && !b->failed)
-            engine_abandon_batch(b, "a folded answer of its shape differed from the original's");
-    }
-}
-
 static void note_difference(struct engine *e, struct session *s, struct shape *shape) {
     e->counters.differences++;
     if (!shape->wrong) {
@@ -141,23 +133,23 @@ static void note_difference(struct engine *e, struct session *s, struct shape *s
                         text.failed ? "out of memory" : (const char *)text.data);
         buf_free(&text);
     }
-    if (!e->limits.verify)
-        give_up_batches(e, shape);
 }
 
-void check_replied(struct engine *e, struct lookup *l, const struct owed *o) {
+bool check_replied(struct engine *e, struct lookup *l, const struct owed *o) {
     if (!l)
-        return;
+        return false;
     if (l->check == CHECK_ORIGINAL) {
         end_original(e, l, o);
-        return;
+        return false;
     }
     bool same = !o->error && !l->differs && l->compared == l->answer.len;
-    if (same)
+    if (same) {
         note_difference(e, l->session, l->shape);
-    else
-        e->counters.check_changed++;
+        return true;
+    }
+    e->counters.check_changed++;
     check_answer(e, l);
+    return false;
 }
 
 // ---- the batch

@@ -35,7 +35,10 @@ void check_start(struct engine *e, struct lookup *l);
 
 // One message of the reply to a lookup in state LOOKUP_CHECKING, and its end.
 void check_feed(struct lookup *l, const struct frame *f, struct owed *o);
-void check_replied(struct engine *e, struct lookup *l, const struct owed *o);
+// True: what a batch had said differs from the original's answer, run before and after it. The caller gives up
+// the batches of the shape, unless all is merely verified, and then has the lookup answered: check_answer().
+bool check_replied(struct engine *e, struct lookup *l, const struct owed *o)
+    __attribute__((warn_unused_result));
 
 // A batch has succeeded: compares what it says to the members that are checked. True: one of them differs.
 bool check_batch(struct engine *e, const struct batch *b);

@@ -254,13 +254,12 @@ static bool run_batch(struct engine *e, struct group *g) {
     engine_start_batch(e, b);
     g->in_flight++;
     struct session *lender = choose_lender(b);
-    if (lender) {
-        session_run_batch(lender, b);
-    } else {
+    if (!lender) {
         b->failed = true;
         b->why = "no member's connection is free";
-        engine_batch_ended(e, b);
     }
+    if (!lender || !session_run_batch(lender, b))
+        engine_batch_ended(e, b);
     return true;
 }
 
@@ -538,6 +537,14 @@ void engine_abandon_batch(struct batch *b, const char *why) {
             continue;
         l->batch = NULL;
         session_run_alone(l->session, l);
+    }
+}
+
+void engine_abandon_shape(struct engine *e, const struct shape *s, const char *why) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
+        next = b->next;
+        if (b->group->shape == s && !b->failed)
+            engine_abandon_batch(b, why);
     }
 }
 

@@ -169,6 +169,7 @@ enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
 void engine_note_alone(struct engine *e, const struct lookup *l); // its answer came, and no error
 void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery came, or its connection was lost
 void engine_abandon_batch(struct batch *b, const char *why); // its members run alone; why: static
+void engine_abandon_shape(struct engine *e, const struct shape *s, const char *why); // all of its batches
 void engine_definitions_changed(struct engine *e);
 void engine_names_shadowed(struct engine *e); // the same, and what is prepared may go on with the old tables
 // Microseconds from `since` to the arrival of what is at hand, as far as they are none of pgfold's own: of a

@@ -27,9 +27,9 @@ enum statement_kind {
     STATEMENT_ROLLBACK_TO, // ROLLBACK TO
     STATEMENT_SET_LOCAL, // SET LOCAL …, SET TRANSACTION …, SELECT set_config('x', 'y', true): gone with the
                          // transaction; in `settings`
-    STATEMENT_SET, // settings in `settings`: SET x = constants, SET TIME ZONE, SET NAMES, SET SESSION
-                   // CHARACTERISTICS, SELECT set_config('x', 'y', false) with constants, RESET x. Not those
-                   // whose effect ends otherwise: session_authorization, transaction_isolation and its like
+    STATEMENT_SET,       // settings in `settings`: SET x = constants, SET TIME ZONE, SET NAMES, SET SESSION
+    // CHARACTERISTICS, SELECT set_config('x', 'y', false) with constants, RESET x. Not those
+    // whose effect ends otherwise: session_authorization, transaction_isolation and its like
     STATEMENT_RESET_ALL,
     STATEMENT_DISCARD_ALL,
     STATEMENT_DEALLOCATE, // DEALLOCATE name (in `name`) or ALL (`name` NULL)

@@ -911,7 +911,6 @@ static void batch_not_sent(struct session *s, struct batch *b, const struct batc
     take_back_prepared(s, b, p);
     b->failed = true;
     b->why = why;
-    engine_batch_ended(s->engine, b);
 }
 
 // A unit of its own. Inside one of the client's nothing can be given up: then the server says what it says of
@@ -941,13 +940,13 @@ void session_keep_out(struct session *s, struct slice name) {
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
-void session_run_batch(struct session *s, struct batch *b) {
+bool session_run_batch(struct session *s, struct batch *b) {
     struct engine *e = s->engine;
     struct batch_prepared p = {0};
     if (s->keeps_out) {
         p.statement = p.stamp = true;
         batch_not_sent(s, b, &p, "its client uses names that begin with pgfold_");
-        return;
+        return false;
     }
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame_prepared;
@@ -963,7 +962,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     struct owed *o = e->request.failed ? NULL : owed_push(s, OWED_BATCH);
     if (!o) {
         batch_not_sent(s, b, &p, "the request is too large, or too many replies are owed");
-        return;
+        return false;
     }
     o->of.batch = b;
     o->framed = b->framed;
@@ -976,6 +975,7 @@ void session_run_batch(struct session *s, struct batch *b) {
     late_batch_sent(s, b);
     s->last_used = e->now;
     e->effects->to_server(s->owner, e->request.data, e->request.len, false);
+    return true;
 }
 
 // ---- our own queries

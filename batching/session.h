@@ -349,7 +349,8 @@ void session_keep_out(struct session *s, struct slice name);
 // What a batch was sent under, or with a check, has been right.
 void session_note_seal(struct session *s, const struct batch *b);
 void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed: its state is not known
-void session_run_batch(struct session *s, struct batch *b);
+// False: nothing of it was sent, and it has failed; the caller ends it.
+bool session_run_batch(struct session *s, struct batch *b) __attribute__((warn_unused_result));
 void session_pump(struct session *s); // answers and sends what is due
 void session_run_alone(struct session *s, struct lookup *l);
 void session_append(struct session *s, struct lookup *l);       // the last in the order of answers

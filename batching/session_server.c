@@ -211,6 +211,16 @@ static void end_facts(struct session *s, const struct owed *o) {
 }
 
 // What of ours runs in the client's transaction does not change what the client knows of it.
+static void end_check(struct session *s, const struct owed *o) {
+    struct engine *e = s->engine;
+    struct lookup *l = o->of.lookup;
+    if (!check_replied(e, l, o))
+        return;
+    if (!e->limits.verify)
+        engine_abandon_shape(e, l->shape, "a folded answer of its shape differed from the original's");
+    check_answer(e, l);
+}
+
 static void take_status(struct session *s, const struct owed *o, char status) {
     if (o->framed)
         session_frame_ended(s, status);
@@ -251,7 +261,7 @@ static void end_reply(struct session *s, char status) {
         end_vet(s, &o);
         break;
     case OWED_CHECK:
-        check_replied(s->engine, o.of.lookup, &o);
+        end_check(s, &o);
         break;
     case OWED_UNNAMED:
         if (o.error)
