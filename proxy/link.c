@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "batching/room.h"
+#include "batching/session/room.h"
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 

@@ -12,7 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "batching/redact.h"
+#include "batching/statement/redact.h"
 #include "config/cmdline.h"
 #include "proxy/explain.h"
 #include "proxy/link.h"
