@@ -17,6 +17,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+#include "batching/talk/life.h"
 
 #define SECOND      1000000       // microseconds
 #define LAST_WORDS  (15 * SECOND) // a client that takes nothing of what is left for it

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "batching/statement/redact.h"
+#include "batching/flow/turn.h"
+#include "batching/session/engine.h"
 #include "config/cmdline.h"
 #include "proxy/explain.h"
 #include "proxy/link.h"
