@@ -8,7 +8,7 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 
-// The lookups of one unit that holds several statements
+// The lookups of such a unit.
 //
 // Each waits, is folded and answered like any other, but its answer is kept until all are there. Is one of
 // them to run alone, for whatever reason, then all are, as the client sent them: the first one stands for the
