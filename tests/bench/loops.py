@@ -41,7 +41,7 @@ WASTE_MOST = 1.2
 # Default settings, but for times.
 PATIENT = {"lookahead.max_gap": "1s", "lookahead.max_age": "60s", "batching.never_slower": "on", "batching.patience": "10s", "batching.timeout": "30s"}
 QUESTION = re.compile(r"pg_catalog\.pg_(class|roles|proc|settings|type)|pg_my_temp_schema|SHOW ALL|FROM pg_(class|proc|settings)|pg_conf_load_time"
-                      r"|SET LOCAL (jit|enable_\w+) ?=|lock_timeout|set_config\('(jit|enable_|lock_timeout)", re.I)
+                      r"|pg_catalog.set_config\(s\.n, s\.v", re.I)
 FRAME = re.compile(r"pgfold_guard|^SELECT pg_catalog.quote_ident\(CURRENT_USER\)|^SELECT\s*$|^SELECT FROM .* WHERE false|^SELECT WHERE false", re.I)
 BATCH = re.compile(r"pgfold_k\b|= ANY \((\$\d|COALESCE\(\(SELECT \$1)")
 
@@ -94,9 +94,13 @@ class World:
         self.watch.mark()
 
     def read(self):
-        """(what was seen, how many the relay has counted) since the mark."""
-        time.sleep(SETTLE_SECONDS)
-        return self.watch.seen(), self.passed() - self.at
+        """(what was seen, how many the relay has counted) since the mark. What has passed the relay may not have begun yet."""
+        for _ in range(10):
+            time.sleep(SETTLE_SECONDS)
+            passed, seen = self.passed() - self.at, self.watch.seen()
+            if len(seen) == passed:
+                break
+        return seen, passed
 
     def start_pgfold(self, binary, settings):
         return servers.Pgfold(binary, "host=127.0.0.1 port=%d sslmode=disable" % self.port, settings, "fold")
@@ -150,17 +154,18 @@ def why(by):
 
 def measure(world, binaries, of, args):
     """What one loop costs: {"direct": n, binary: {"times": [...], "same", "ok", "counters"}}."""
-    direct, want, seen = go(world, world.port, of, 2)
+    times = args.times or of.times
+    direct, want, seen = go(world, world.port, of, times if of.differs else 2)
     sent = {s.text for s in seen}
     out = dict(name=of.name, row=of.row, client=of.client, wanted=of.wanted, direct=direct[-1]["n"], by={})
     for binary in binaries:
         pgfold = world.start_pgfold(binary, args.settings)
         try:
             counts = orm_pages.Counts(pgfold)
-            got, have, seen = go(world, pgfold.port, of, args.times or of.times, sent)
-            same = all(a == want[min(i, 1)] for i, a in enumerate(have))
+            got, have, seen = go(world, pgfold.port, of, times, sent)
+            same = all(a == want[min(i, len(want) - 1)] for i, a in enumerate(have))
             count = counts.read()
-            out["by"][binary] = dict(times=got, same=same, ok=same and max(t["n"] for t in got[1:]) <= of.wanted, agree=all(t["all"] == t["relay"] for t in got),
+            out["by"][binary] = dict(times=got, same=same, ok=same and max(t["n"] for t in got[min(1, len(got) - 1):]) <= of.wanted, agree=all(t["all"] == t["relay"] for t in got),
                                      counters=count, vain=vain_of(count), why=refusals(pgfold))
         finally:
             pgfold.stop()

@@ -122,6 +122,7 @@ class Page:
     client: str = "psycopg2"
     times: int = 12   # on one connection
     setup: tuple = ()  # said once by each connection
+    differs: bool = False  # each time is another one
 
     def run(self, c):
         return self.page(c)
@@ -254,20 +255,24 @@ for client in ("psycopg2", "pgx"):
     loop("ids in an array_agg of some rows, " + client, SOURCES, 12, "SELECT id % 4, array_agg(id ORDER BY id) FROM tag GROUP BY 1", each_of_array(1), client=client)
 
 STEPS = "keys in steps, from no list"
+MESSAGE = "SELECT id, topic_id, body FROM message WHERE id = $1"
 
 
-def steps(*keys):
+def steps(sql, keys):
+    """`keys` of the time, from 0. Who asks for a key again without having read a list is answered by the server: so each time has keys of its own."""
     def run(c):
-        for i in keys:
-            c.ask(AUTHOR, ("int4", i))
+        c.time = getattr(c, "time", -1) + 1
+        for i in keys(c.time):
+            c.ask(sql, ("int4", i))
     return run
 
 
-page("for id in range(1, 101)", STEPS, 15, steps(*range(1, 101)))
-page("for id in range(1, 101), ruby", STEPS, 15, steps(*range(1, 101)), client="ruby")
-page("downwards", STEPS, 15, steps(*range(100, 0, -1)))
-page("in tens", STEPS, 15, lambda c: [c.ask("SELECT id, title FROM book WHERE id = $1", ("int4", i)) for i in range(5, 501, 5)])
-page("to-many, for id in range(1, 101)", STEPS, 15, lambda c: [c.ask(BOOKS, ("int4", i)) for i in range(1, 101)])
+for client in ("psycopg2", "ruby", "pgx"):
+    page("for id in range(…), " + client, STEPS, 15, steps(MESSAGE, lambda time: range(100 * time + 1, 100 * time + 101)), client=client, differs=True)
+page("downwards", STEPS, 15, steps(MESSAGE, lambda time: range(6000 - 100 * time, 5900 - 100 * time, -1)), differs=True)
+page("in threes", STEPS, 15, steps(MESSAGE, lambda time: range(300 * time + 1, 300 * time + 301, 3)), differs=True)
+page("to-many, in steps", STEPS, 15, steps("SELECT id, body FROM message WHERE topic_id = $1 ORDER BY id", lambda time: range(100 * time + 1, 100 * time + 101)), times=3, differs=True)
+page("the same range again and again", "the same, which polls (no figure: as directly)", 100, steps(AUTHOR, lambda time: range(1, 101)))
 
 WIDE_LIST = "a SELECT * list whose foreign key is the 16th integer column"
 for client in ("psycopg2", "pgx"):
@@ -337,6 +342,7 @@ def depth_first(table):
 
 for client in ("psycopg2", "pgx"):
     page("breadth-first, " + client, "breadth-first walk of a table that references itself", 20, breadth_first("node"), client=client)
+for client in ("psycopg2", "pgx"):
     page("depth-first, " + client, "depth-first walk down a tree", 25, depth_first("twig"), client=client)
 
 # ---- how they come
@@ -404,20 +410,18 @@ loop("100 lookups that read what was written", AFTER_WRITE, 12, lists=AUTHORS, t
      around=(("BEGIN", "UPDATE book SET title = title WHERE id = 1"), ("COMMIT",)))
 
 
-def each_in_a_transaction(list_around):
-    def run(c):
+def each_in_a_transaction(c):
+    c.say("BEGIN")
+    rows = c.list(AUTHORS)
+    c.say("COMMIT")
+    for row in rows:
         c.say("BEGIN")
-        rows = c.list(AUTHORS)
+        books(c, row)
         c.say("COMMIT")
-        for row in rows:
-            c.say("BEGIN")
-            books(c, row)
-            c.say("COMMIT")
-    return run
 
 
 for client in ("psycopg2", "psycopg", "pgjdbc", "pgx"):
-    page("a session for each call, " + client, "BEGIN; one lookup; COMMIT", 210, each_in_a_transaction(True), client=client)
+    page("a session for each call, " + client, "BEGIN; one lookup; COMMIT", 210, each_in_a_transaction, client=client)
 
 # ---- which list
 
