@@ -358,9 +358,9 @@ def per_column(formats, described):
         first = not c.statements.get("list")
         if first:
             c.statements["list"] = True
-            c.conn.ask(proto.parse(SOME_CATEGORIES, "S_1"), proto.bind(name="S_1"), proto.describe("P") if described == "P" else proto.describe("S", "S_1"),
+            c.conn.ask(proto.parse(SOME_CATEGORIES, "L_1"), proto.bind(name="L_1"), proto.describe("P") if described == "P" else proto.describe("S", "L_1"),
                        proto.execute(), proto.SYNC)
-        rows = proto.rows(c.conn.ask(proto.bind(name="S_1", result_formats=formats), proto.execute(), proto.SYNC))
+        rows = proto.rows(c.conn.ask(proto.bind(name="L_1", result_formats=formats), proto.execute(), proto.SYNC))
         c.mark()
         for row in rows:
             c.ask(IN_CATEGORY, ("int4", int.from_bytes(row[0], "big") if formats[0] else row[0].decode()))
