@@ -14,7 +14,8 @@ pgfold's batches; frames follow as "+n"; questions are left out, since a stateme
 frames left out, is above what is wanted. --show prints what reached the server the last time.
 
 The part about waste goes through lists in other ways, 25 times on one connection: broken off at random, in random order, never, each third row. All
-statements count there, questions too, and so does the time of the server's process. With several --bin each has columns of its own.
+statements count there, questions too. The time of the server's process is given beside them: on a busy machine it varies by a third. With several --bin
+each has columns of its own.
 """
 import argparse
 import collections
