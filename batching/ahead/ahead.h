@@ -46,6 +46,7 @@ struct association {
     uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value for all
     bool sure;                      // the catalogue says so (linked), or lookups have
     bool linked;
+    uint8_t lead;              // the part by which it is found: the one of most values
     bool useful;               // most of a batch was asked for, and none has been in vain since
     uint32_t window;           // keys to load at a time; 0: not begun
     uint32_t gap;              // microseconds between two lookups, moving average
@@ -82,6 +83,7 @@ struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
     uint64_t last_answer; // microseconds: of any session that something may be held for
+    uint64_t loads;       // batches loaded ahead
     struct budget vets;   // questions about statements that may be loops', and what they brought
     uint8_t
         unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many

@@ -25,6 +25,11 @@ static bool plain_value(const struct key *k, uint8_t *scratch, struct key *out) 
     return true;
 }
 
+// Room for the plain values of a key.
+struct texts {
+    uint8_t of[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
+};
+
 // The reverse: what a lookup for this value would send. `scratch` holds twice TRAIL_MAX_TEXT.
 static bool key_of_value(const struct group_part *part, bool literal, const struct key *value,
                          uint8_t *scratch, struct key *out) {
@@ -163,16 +168,67 @@ static bool is_in_row(struct guess *w, const struct group *g, unsigned part, uns
     return k.kind != KEY_NULL && key_equal(&k, value);
 }
 
+// Is this how lookups have gone before?
+static bool is_learnt(const struct shape *s, unsigned part, uint64_t origin) {
+    for (unsigned i = 0; s->associations && i < AHEAD_ASSOCIATIONS; i++)
+        if (s->associations[i].sure && s->associations[i].origin[part] == origin)
+            return true;
+    return false;
+}
+
+static bool is_supplied(const struct group *g, unsigned part, const struct trail_result *r, unsigned column) {
+    return is_linked(g, part, &r->columns.columns[column]) ||
+           is_learnt(g->shape, part, trail_origin(r, column));
+}
+
+// The column that has the part's value in the same row: one that supplies it, or the lead's, since equal values
+// are mostly the same thing, or any; -1: none.
+static int find_column(struct guess *w, const struct group *g, unsigned part, const struct key *value) {
+    int found = -1;
+    bool supplied = false;
+    unsigned n = w->result->columns.n, lead = (unsigned)w->columns[w->lead];
+    for (unsigned i = 0; i < n && !supplied; i++) {
+        unsigned column = (lead + i) % n;
+        if (!is_in_row(w, g, part, column, value))
+            continue;
+        supplied = is_supplied(g, part, w->result, column);
+        if (found < 0 || supplied)
+            found = (int)column;
+    }
+    return found;
+}
+
 // The values of the other parts in the same row.
 static void find_columns(struct guess *w, const struct group *g, const struct key *values) {
+    w->fits = 1;
     for (unsigned part = 0; part < g->n_parts; part++) {
-        if (part == w->lead)
-            continue;
-        w->columns[part] = -1;
-        for (unsigned i = 0; i < w->result->columns.n && w->columns[part] < 0; i++)
-            if ((int)i != w->columns[w->lead] && is_in_row(w, g, part, i, &values[part]))
-                w->columns[part] = (int)i;
+        if (part != w->lead)
+            w->columns[part] = find_column(w, g, part, &values[part]);
+        w->fits += part != w->lead && w->columns[part] >= 0;
     }
+}
+
+#define MAX_EQUAL 64 // rows with the lead's value that are looked at
+
+// Of the rows with the lead's value, from w->row on, the first that has most of the others.
+static void find_row(struct guess *w, const struct group *g, const struct key *values) {
+    struct guess at = *w;
+    unsigned n = 0;
+    do {
+        find_columns(&at, g, values);
+        if (!n || at.fits > w->fits)
+            *w = at;
+    } while (w->fits < g->n_parts && ++n < MAX_EQUAL &&
+             trail_next_equal(at.result, (unsigned)at.columns[at.lead], &at.row));
+}
+
+// Who asks for the values that no column supplies.
+static uint64_t who_asks(const struct guess *w, const struct group *g, const struct key *values) {
+    uint64_t who = g->id * KEY_MAX_PARTS + w->lead;
+    for (unsigned part = 0; part < g->n_parts; part++)
+        if (w->columns[part] < 0)
+            who = key_hash(&values[part], who);
+    return who;
 }
 
 // The group's own column where it holds what was asked for, and nothing else: in its own answers, and in
@@ -187,75 +243,137 @@ static bool is_echo(const struct group *g, unsigned part, struct trail_result *r
     return r->columns.group == g->id || trail_distinct(r, column) == 1;
 }
 
-#define LINKED  2u
-#define KNOWN   4u // linked, or learnt
-#define ALREADY 1u // the lookup before went by it, too
-
 // What speaks for a place at which the key was found.
 static struct guess weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
                           const struct trail_place *p) {
     struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
     uint64_t origins[KEY_MAX_PARTS];
     w.columns[lead] = (int)p->column;
-    find_columns(&w, g, values);
+    find_row(&w, g, values);
     origins_of(&w, g->n_parts, origins);
     w.association = find_association(g->shape, origins);
+    w.who = who_asks(&w, g, values);
     w.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
-    const struct trail_target *target = trail_target(p->result, g->id, p->column, false);
-    w.seconded = target && target->any && target->last_row != p->row;
-    w.backwards = w.seconded && target->last_row > p->row;
-    if (is_linked(g, lead, &p->result->columns.columns[p->column]))
-        w.rank = KNOWN | LINKED;
-    else if (w.association && w.association->sure)
-        w.rank = KNOWN;
-    w.rank |= w.seconded ? ALREADY : 0;
+    const struct trail_target *target = trail_target(p->result, w.who, p->column, false);
+    w.seconded = target && target->any && target->last_row != w.row;
+    w.backwards = w.seconded && target->last_row > w.row;
+    w.goes_on = target && trail_goes_on(target, w.row) ? 1u + target->run : 0;
+    w.habit = target ? target->longest : 0;
+    w.linked = is_linked(g, lead, &p->result->columns.columns[p->column]);
+    w.known = w.linked || (w.association && w.association->sure);
+    w.own = p->result->columns.group == g->id;
     return w;
 }
 
-// Of the results of one statement the last one is what the client goes through now.
+#define SURE_RUN 2u // steps beside each other that are no chance
+
+static bool goes_on(const struct guess *w) {
+    return w->goes_on >= SURE_RUN;
+}
+
+// A total order, of those that may be followed at all. All of the key comes from one row; in the list that the
+// loop goes through now, or in which it did before; else in the newest.
 static bool is_better(const struct guess *a, const struct guess *b) {
-    const struct trail_result *ra = a->result, *rb = b->result;
-    if (rb && a->trail == b->trail && ra->columns.source == rb->columns.source && ra->serial != rb->serial &&
-        a->lead == b->lead && memcmp(a->columns, b->columns, sizeof a->columns) == 0)
-        return ra->serial > rb->serial;
-    if (!rb || a->rank != b->rank)
-        return !rb || a->rank > b->rank;
+    if (!b->result || a->fits != b->fits)
+        return !b->result || a->fits > b->fits;
+    if (goes_on(a) != goes_on(b))
+        return goes_on(a);
+    if (a->known != b->known)
+        return a->known;
+    if (a->own != b->own)
+        return b->own;
+    if ((a->habit >= SURE_RUN) != (b->habit >= SURE_RUN))
+        return a->habit > b->habit;
+    if (a->seconded != b->seconded)
+        return a->seconded;
+    if (a->linked != b->linked)
+        return a->linked;
+    if (a->trail == b->trail && a->result != b->result)
+        return a->result->serial > b->result->serial;
     return a->distinct > b->distinct;
 }
 
-static void note_place(const struct group *g, const struct trail_place *p) {
-    struct trail_target *target = trail_target(p->result, g->id, p->column, true);
+static void note_place(const struct guess *w) {
+    unsigned column = (unsigned)w->columns[w->lead];
+    struct trail_target *target = trail_target(w->result, w->who, column, true);
     if (target)
-        trail_note_asked(target, p->row);
+        trail_note_asked(w->result, target, w->row);
 }
 
-#define MAX_PLACES 16 // looked at for one lookup
+#define MAX_PLACES 48 // looked at for one lookup,
+#define MAX_CHANCE 4  // in each result, of those that nothing speaks for
+
+struct places {
+    struct guess all[MAX_PLACES];
+    unsigned n, fits; // the most of any
+};
 
 static void weigh_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
-                       struct guess *best) {
+                       struct places *s) {
     enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     struct trail_place p = {0};
+    const struct trail_result *last = NULL;
+    unsigned n = 0;
     if (kind == TRAIL_NOTHING || kind == TRAIL_OTHER)
         return;
-    for (unsigned n = 0; n < MAX_PLACES && trail_find(t, kind, &values[lead], &p); n++) {
-        if (is_echo(g, lead, p.result, p.column))
+    while (s->n < MAX_PLACES && trail_find(t, kind, &values[lead], &p)) {
+        n = p.result == last ? n : 0;
+        last = p.result;
+        bool chance = !is_supplied(g, lead, p.result, p.column);
+        if (is_echo(g, lead, p.result, p.column) || (chance && n++ >= MAX_CHANCE))
             continue;
-        struct guess w = weigh(t, g, values, lead, &p);
-        note_place(g, &p);
-        if (is_better(&w, best))
-            *best = w;
+        struct guess *w = &s->all[s->n++];
+        *w = weigh(t, g, values, lead, &p);
+        s->fits = w->fits > s->fits ? w->fits : s->fits;
     }
 }
 
-bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess) {
-    uint8_t scratch[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
-    struct key values[KEY_MAX_PARTS];
+static bool is_same_way(const struct guess *a, const struct guess *b) {
+    return a->lead == b->lead && a->result->columns.source == b->result->columns.source &&
+           memcmp(a->columns, b->columns, sizeof a->columns) == 0;
+}
+
+// A later result of the same statement has it, too, and it is not this one that the loop goes through.
+static bool is_outdated(struct places *s, struct guess *w) {
+    bool newer = false;
+    for (const struct guess *o = s->all; o < s->all + s->n; o++) {
+        if (!is_same_way(o, w))
+            continue;
+        w->habit = o->habit > w->habit ? o->habit : w->habit;
+        newer |= o->result->serial > w->result->serial && (goes_on(o) || !goes_on(w));
+    }
+    return newer;
+}
+
+// Noted where it has most parts of the key, whichever is followed.
+static void choose(struct places *s, struct guess *best) {
+    for (struct guess *w = s->all; w < s->all + s->n; w++)
+        if (!is_outdated(s, w) && (w->known || w->seconded) && is_better(w, best))
+            *best = *w;
+    for (const struct guess *w = s->all; w < s->all + s->n; w++)
+        if (w->fits == s->fits)
+            note_place(w);
+}
+
+static bool plain_values(const struct group *g, const struct key *keys, struct texts *texts,
+                         struct key *values) {
     for (unsigned i = 0; i < g->n_parts; i++)
-        if (!plain_value(&keys[i], scratch[i], &values[i]))
+        if (!plain_value(&keys[i], texts->of[i], &values[i]))
             return false;
+    return true;
+}
+
+bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess) {
+    struct texts texts;
+    struct key values[KEY_MAX_PARTS];
+    struct places places;
+    places.n = places.fits = 0;
+    if (!plain_values(g, keys, &texts, values))
+        return false;
     for (unsigned lead = 0; lead < g->n_parts && t->results; lead++)
-        weigh_part(t, g, values, lead, guess);
-    return guess->trail == t && guess->rank;
+        weigh_part(t, g, values, lead, &places);
+    choose(&places, guess);
+    return guess->trail == t;
 }
 
 bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
@@ -267,9 +385,10 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
     }
     if (!a)
         return false;
-    if (!a->sure && guess->rank & LINKED)
+    if (!a->sure && guess->linked)
         a->linked = true;
     a->sure = true;
+    a->lead = (uint8_t)guess->lead;
     association_asked(a, now);
     trail_touch(guess->trail, guess->result);
     guess->association = a;
@@ -290,85 +409,89 @@ static bool columns_in(const struct association *a, const struct trail_result *r
     return all;
 }
 
-// May the column supply the part's values, or has it?
-static bool is_supplier(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
-    return is_linked(g, part, &r->columns.columns[column]) || trail_target(r, g->id, column, false);
-}
-
-// The first part that comes from a column.
+// The part by which the association's places are found.
 static unsigned lead_of(const struct group *g, const struct association *a) {
-    unsigned lead = 0;
+    unsigned lead = a->lead;
+    if (lead < g->n_parts && a->origin[lead])
+        return lead;
+    lead = 0;
     while (lead + 1 < g->n_parts && (!a->origin[lead] || is_other(&g->parts[lead])))
         lead++;
     return lead;
 }
 
-bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys,
-                      const struct association *a, uint64_t lists, uint64_t by) {
-    uint8_t scratch[2 * TRAIL_MAX_TEXT];
-    struct key value;
-    uint32_t row;
+static unsigned n_origins(const struct association *a) {
+    unsigned n = 0;
+    for (unsigned part = 0; part < KEY_MAX_PARTS; part++)
+        n += a->origin[part] != 0;
+    return n;
+}
+
+// Does the column of a result have the key, as the association or another way? It is found in *w.
+static bool find_again(struct trail *t, const struct group *g, const struct association *a,
+                       const struct key *values, struct guess *w, struct trail_result *r, unsigned column) {
+    uint64_t origins[KEY_MAX_PARTS];
     unsigned lead = lead_of(g, a);
-    enum trail_kind kind = trail_kind_of(g->parts[lead].type);
-    if (!plain_value(&keys[lead], scratch, &value))
+    *w = (struct guess){.trail = t, .result = r, .lead = lead};
+    if (r->columns.columns[column].kind != trail_kind_of(g->parts[lead].type) || is_echo(g, lead, r, column))
+        return false;
+    bool same = trail_origin(r, column) == a->origin[lead];
+    bool linked = is_linked(g, lead, &r->columns.columns[column]);
+    if ((!same && !linked && !trail_is_followed(r, column)) ||
+        !trail_find_row(t, r, column, &values[lead], &w->row))
+        return false;
+    w->columns[lead] = (int)column;
+    find_row(w, g, values);
+    origins_of(w, g->n_parts, origins);
+    w->who = who_asks(w, g, values);
+    w->known = memcmp(origins, a->origin, sizeof origins) == 0;
+    return w->fits >= n_origins(a) && (same || linked || trail_target(r, w->who, column, false));
+}
+
+bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
+                      uint64_t lists) {
+    const struct association *a = &g->shape->associations[b->ahead.association];
+    struct texts texts;
+    struct key values[KEY_MAX_PARTS];
+    struct guess w;
+    if (!plain_values(g, keys, &texts, values))
         return false;
     for (struct trail_result *r = t->results; r; r = r->next) {
-        if (r->serial <= lists || r->columns.at > by || r->columns.unread || !trail_is_whole(t, r))
+        bool before = b->ahead.own ? r->columns.loads < b->ahead.number : r->columns.at <= b->started;
+        if (r->serial <= lists || !before || r->columns.unread || !trail_is_whole(t, r))
             continue;
         for (unsigned i = 0; i < r->columns.n; i++)
-            if (r->columns.columns[i].kind == kind && !is_echo(g, lead, r, i) &&
-                (trail_origin(r, i) == a->origin[lead] || is_supplier(g, lead, r, i)) &&
-                trail_find_row(t, r, i, &value, &row))
+            if (find_again(t, g, a, values, &w, r, i))
                 return true;
     }
     return false;
-}
-
-// False: the lookup at hand has another value than its row of the list.
-static bool learn_spellings(struct guess *w, const struct group *g, const struct key *keys) {
-    uint8_t scratch[2 * TRAIL_MAX_TEXT];
-    struct key value;
-    for (unsigned part = 0; part < g->n_parts; part++)
-        if (w->columns[part] >= 0 && is_other(&g->parts[part]) &&
-            (!plain_value(&keys[part], scratch, &value) ||
-             !is_spelled(w, &g->parts[part], part, (unsigned)w->columns[part], &value)))
-            return false;
-    return true;
 }
 
 // Noted in every result that may predict it again.
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) {
     struct association *a = &g->shape->associations[association];
-    uint8_t scratch[2 * TRAIL_MAX_TEXT];
-    struct key value;
-    unsigned lead = lead_of(g, a);
+    struct texts texts;
+    struct key values[KEY_MAX_PARTS];
+    struct guess w;
     *guess = (struct guess){.trail = t, .association = a};
-    if (!plain_value(&keys[lead], scratch, &value))
+    if (!plain_values(g, keys, &texts, values))
         return false;
-    guess->lead = lead;
-    enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     for (struct trail_result *r = t->results; r; r = r->next) {
         for (unsigned i = 0; trail_is_whole(t, r) && i < r->columns.n; i++) {
-            struct trail_place p = {r, i, 0};
-            bool same = trail_origin(r, i) == a->origin[lead];
-            if (r->columns.columns[i].kind != kind || is_echo(g, lead, r, i) ||
-                (!same && !is_supplier(g, lead, r, i)) || !trail_find_row(t, r, i, &value, &p.row))
+            if (!find_again(t, g, a, values, &w, r, i))
                 continue;
-            const struct trail_target *target = trail_target(r, g->id, i, false);
-            bool backwards = target && target->any && target->last_row > p.row;
-            note_place(g, &p);
-            if (same && (!guess->result || r->serial > guess->result->serial)) {
-                guess->result = r;
-                guess->row = p.row;
-                guess->backwards = backwards;
-            }
+            const struct trail_target *target = trail_target(r, w.who, i, false);
+            w.backwards = target && target->any && target->last_row > w.row;
+            w.goes_on = target && trail_goes_on(target, w.row) ? 1u + target->run : 0;
+            w.association = a;
+            note_place(&w);
+            bool first = !guess->result || goes_on(&w) > goes_on(guess);
+            if (w.known && (first || (goes_on(&w) == goes_on(guess) && r->serial > guess->result->serial)))
+                *guess = w;
         }
     }
-    if (!guess->result)
-        return false;
-    (void)columns_in(a, guess->result, g->n_parts, guess->columns);
-    return guess->columns[lead] >= 0 && learn_spellings(guess, g, keys);
+    return guess->result != NULL;
 }
 
 // ---- the coming keys
@@ -411,12 +534,13 @@ static bool key_of_row(const struct gathering *x, const struct trail_result *r, 
     return true;
 }
 
-// Was the row's value asked for, in whichever row that has it?
+// Was the row's value asked for, in whichever row that has it? A value that stands beside others may come
+// again beside others.
 static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t row, unsigned column,
                     const struct trail_target *target) {
     uint32_t first;
-    if (trail_was_asked(target, row))
-        return true;
+    if (trail_was_asked(target, row) || x->g->n_parts > 1)
+        return trail_was_asked(target, row);
     struct key value = trail_value(r, row, column);
     return value.kind == KEY_NULL || !trail_find_row(x->guess->trail, r, column, &value, &first) ||
            trail_was_asked(target, first);
@@ -427,7 +551,7 @@ static void gather_rows(struct gathering *x, struct trail_result *r, const int *
     struct scratch scratch;
     struct key keys[KEY_MAX_PARTS];
     unsigned lead = (unsigned)columns[x->guess->lead];
-    const struct trail_target *target = trail_target(r, x->g->id, lead, true);
+    const struct trail_target *target = trail_target(r, x->guess->who, lead, true);
     for (int64_t at = from; target && at >= 0 && at < r->n_rows; at += step) {
         uint32_t row = (uint32_t)at;
         if (is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, &scratch, keys) ||

@@ -11,11 +11,16 @@
 // Where a lookup's key comes from.
 struct guess {
     struct trail *trail;
-    unsigned rank;     // what speaks for it
-    uint32_t distinct; // the lead's values in the result
+    bool known, linked; // by lookups before, or the catalogue; by the latter
+    bool own;           // in an answer of the group's own
+    unsigned fits;      // parts whose values the row has
+    unsigned goes_on;   // lookups that went through the rows before, one by one
+    unsigned habit;     // the same, at most, in the results that the statement has given
+    uint32_t distinct;  // the lead's values in the result
+    uint64_t who;       // asks, by the result's targets: the group, and the values that no column supplies
     struct trail_result *result;
     unsigned lead;              // the part by which it was found
-    uint32_t row;               // the first with its value
+    uint32_t row;               // the first with its values
     int columns[KEY_MAX_PARTS]; // of the parts, indexes into the result's columns; -1: none, the value is the
                                 // same for all
     struct spelling spellings[KEY_MAX_PARTS]; // of values of other types than keys
@@ -38,10 +43,10 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attrib
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) __attribute__((warn_unused_result));
 
-// Has the client read one with the key, behind the first `lists` of its results and not after `by`?
-bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys,
-                      const struct association *a, uint64_t lists, uint64_t by)
-    __attribute__((warn_unused_result));
+// Has the client read one with the key, behind the first `lists` of its results, which came before the batch
+// was loaded for it? What others have loaded must have been sent after it was given.
+bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
+                      uint64_t lists) __attribute__((warn_unused_result));
 
 // Adds the keys that are expected behind it to the batch, as many as it has room for; not those that `skip`
 // says are held.

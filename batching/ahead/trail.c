@@ -55,7 +55,7 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
     size_t at = 2, at_start;
     c->n = c->n_other = 0;
     c->source = c->group = 0;
-    c->unread = false;
+    c->loaded = c->unread = false;
     c->n_row = len >= 2 ? get_u16(body) : 0;
     for (unsigned i = 0; i < c->n_row; i++) {
         const uint8_t *zero = at < len ? memchr(body + at, 0, len - at) : NULL;
@@ -89,7 +89,7 @@ static void result_free(struct trail *t, struct trail_result *r) {
     if (t->recorder.result == r)
         t->recorder = (struct trail_recorder){0};
     for (unsigned i = 0; i < TRAIL_MAX_COLUMNS; i++)
-        free(r->index[i]);
+        free(r->index[i]), free(r->equal[i]);
     for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++)
         free(r->targets[i].asked);
     buf_free(&r->texts);
@@ -112,17 +112,42 @@ static void charge(struct trail *t, struct trail_result *r, size_t bytes) {
     t->bytes += bytes;
 }
 
-// The oldest one that nothing has followed, or the oldest; never the newest.
-static bool make_room(struct trail *t) {
-    struct trail_result **oldest = NULL, **unused = NULL;
-    for (struct trail_result **at = &t->results; *at; at = &(*at)->next) {
-        if (at == &t->results || *at == t->recorder.result)
-            continue;
-        oldest = at;
-        if (!(*at)->followed)
-            unused = at;
+// Has the statement given a result since?
+static bool is_older(const struct trail *t, const struct trail_result *r) {
+    for (const struct trail_result *o = t->results; o; o = o->next)
+        if (o->columns.source == r->columns.source && o->serial > r->serial)
+            return true;
+    return false;
+}
+
+// Has each that follows it gone through all of it?
+static bool is_over(const struct trail_result *r) {
+    bool any = false;
+    for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++) {
+        if (r->targets[i].who && r->targets[i].n_asked < r->n_rows)
+            return false;
+        any |= r->targets[i].who != 0;
     }
-    struct trail_result **which = unused ? unused : oldest;
+    return any;
+}
+
+// How little would be lost; 0: it stays.
+static unsigned dispensable(const struct trail *t, const struct trail_result *r) {
+    if (r == t->results || r == t->recorder.result)
+        return 0;
+    return !is_older(t, r) ? 1 : !is_over(r) ? 2 : 3;
+}
+
+static bool make_room(struct trail *t) {
+    struct trail_result **which = NULL;
+    unsigned most = 1;
+    for (struct trail_result **at = &t->results; *at; at = &(*at)->next) {
+        unsigned n = dispensable(t, *at);
+        if (n < most)
+            continue;
+        which = at; // of equal ones the one that was used longest ago
+        most = n;
+    }
     if (!which)
         return false;
     struct trail_result *r = *which;
@@ -356,27 +381,42 @@ static bool slot_has(const struct trail_result *r, uint32_t slot, uint32_t tag, 
     return (slot ^ tag) >> ROW_BITS == 0 && row_has(r, *row, column, value);
 }
 
+static uint32_t *slot_of(const struct trail_result *r, uint32_t *slots, uint32_t n, unsigned column,
+                         const struct key *value) {
+    uint64_t hash = key_hash(value, 0);
+    uint32_t at = (uint32_t)hash & (n - 1), row;
+    while (slots[at] && !slot_has(r, slots[at], slot_tag(hash), column, value, &row))
+        at = (at + 1) & (n - 1);
+    return &slots[at];
+}
+
+// From the last row to the first, which stands for those that have the same value.
+static void fill_index(struct trail_result *r, unsigned column, uint32_t *slots, uint32_t n,
+                       uint32_t *equal) {
+    for (uint32_t row = r->n_rows; row-- > 0;) {
+        struct key k = trail_value(r, row, column);
+        if (k.kind == KEY_NULL)
+            continue;
+        uint32_t *slot = slot_of(r, slots, n, column, &k);
+        equal[row] = *slot & ((1u << ROW_BITS) - 1);
+        r->distinct[column] += !*slot;
+        *slot = (row + 1) | slot_tag(key_hash(&k, 0));
+    }
+}
+
 static bool make_index(struct trail_result *r, unsigned column) {
     uint32_t n = 8;
     while (n < 2 * r->n_rows)
         n *= 2;
-    uint32_t *slots = calloc(n, sizeof *slots);
-    if (!slots)
+    uint32_t *slots = calloc(n, sizeof *slots), *equal = calloc(r->n_rows, sizeof *equal);
+    if (!slots || !equal) {
+        free(slots);
+        free(equal);
         return false;
-    for (uint32_t row = 0; row < r->n_rows; row++) {
-        struct key k = trail_value(r, row, column);
-        if (k.kind == KEY_NULL)
-            continue;
-        uint64_t hash = key_hash(&k, 0);
-        uint32_t at = (uint32_t)hash & (n - 1), first;
-        while (slots[at] && !slot_has(r, slots[at], slot_tag(hash), column, &k, &first))
-            at = (at + 1) & (n - 1);
-        if (slots[at])
-            continue; // the first of equal ones stands for them
-        slots[at] = (row + 1) | slot_tag(hash);
-        r->distinct[column]++;
     }
+    fill_index(r, column, slots, n, equal);
     r->index[column] = slots;
+    r->equal[column] = equal;
     r->n_slots = n;
     return true;
 }
@@ -385,11 +425,12 @@ bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
     return r != t->recorder.result;
 }
 
+// From *row on.
 static bool scan_column(const struct trail_result *r, unsigned column, const struct key *value,
                         uint32_t *row) {
     bool text = !is_plain(r->columns.columns[column].kind);
-    const struct trail_cell *cell = r->cells + column;
-    for (*row = 0; *row < r->n_rows; ++*row, cell += r->columns.n) {
+    const struct trail_cell *cell = r->cells + (size_t)*row * r->columns.n + column;
+    for (; *row < r->n_rows; ++*row, cell += r->columns.n) {
         bool maybe = text || memcmp(cell->bytes, value->of.bytes, sizeof cell->bytes) == 0;
         if (maybe && row_has(r, *row, column, value))
             return true;
@@ -403,6 +444,7 @@ uint32_t trail_distinct(struct trail_result *r, unsigned column) {
         return r->distinct[column];
     for (uint32_t i = 0; i < r->n_rows; i++) {
         struct key k = trail_value(r, i, column);
+        row = 0;
         n += k.kind != KEY_NULL && scan_column(r, column, &k, &row) && row == i;
     }
     r->distinct[column] = n;
@@ -413,19 +455,28 @@ bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, co
                     uint32_t *row) {
     if (!is_in_range(r, column, value))
         return false;
+    *row = 0;
     if (r->n_rows <= SMALL)
         return scan_column(r, column, value, row);
     if (!r->index[column]) {
         if (!make_index(r, column))
             return false;
-        charge(t, r, r->n_slots * sizeof *r->index[column]);
+        charge(t, r, r->n_slots * sizeof *r->index[column] + r->n_rows * sizeof *r->equal[column]);
     }
-    uint64_t hash = key_hash(value, 0);
-    uint32_t at = (uint32_t)hash & (r->n_slots - 1);
-    for (; r->index[column][at]; at = (at + 1) & (r->n_slots - 1))
-        if (slot_has(r, r->index[column][at], slot_tag(hash), column, value, row))
-            return true;
-    return false;
+    uint32_t slot = *slot_of(r, r->index[column], r->n_slots, column, value);
+    *row = (slot & ((1u << ROW_BITS) - 1)) - 1;
+    return slot != 0;
+}
+
+bool trail_next_equal(const struct trail_result *r, unsigned column, uint32_t *row) {
+    if (r->n_rows <= SMALL) {
+        struct key k = trail_value(r, *row, column);
+        ++*row;
+        return k.kind != KEY_NULL && scan_column(r, column, &k, row);
+    }
+    uint32_t next = r->equal[column] ? r->equal[column][*row] : 0;
+    *row = next - 1;
+    return next != 0;
 }
 
 static bool find_in_result(struct trail *t, enum trail_kind kind, const struct key *value, uint64_t hash,
@@ -461,41 +512,47 @@ uint64_t trail_origin(const struct trail_result *r, unsigned column) {
     return XXH3_64bits(place, sizeof place) | 1;
 }
 
-struct trail_target *trail_target(struct trail_result *r, uint64_t group, unsigned column, bool add) {
-    for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++)
-        if (r->targets[i].group == group && r->targets[i].column == column)
+struct trail_target *trail_target(struct trail_result *r, uint64_t who, unsigned column, bool add) {
+    struct trail_target *t = &r->targets[0];
+    for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++) {
+        if (r->targets[i].who == who && r->targets[i].column == column)
             return &r->targets[i];
+        if (r->targets[i].last_use < t->last_use)
+            t = &r->targets[i];
+    }
     if (!add)
         return NULL;
-    struct trail_target *t = &r->targets[r->next_target];
-    r->next_target = (r->next_target + 1) % TRAIL_MAX_TARGETS;
     free(t->asked);
-    *t = (struct trail_target){
-        .group = group, .column = column, .asked = calloc(r->n_rows / 64 + 1, sizeof *t->asked)};
+    *t = (struct trail_target){.who = who,
+                               .column = column,
+                               .last_use = ++r->uses,
+                               .asked = calloc(r->n_rows / 64 + 1, sizeof *t->asked)};
     if (t->asked)
         return t;
-    t->group = 0;
+    *t = (struct trail_target){0};
     return NULL;
 }
 
-void trail_note_asked(struct trail_target *t, uint32_t row) {
+bool trail_is_followed(const struct trail_result *r, unsigned column) {
+    for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++)
+        if (r->targets[i].who && r->targets[i].column == column)
+            return true;
+    return false;
+}
+
+void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row) {
+    uint8_t run = (uint8_t)(t->run < UINT8_MAX ? t->run + 1 : t->run);
+    if (!t->any || row != t->last_row)
+        t->run = trail_goes_on(t, row) ? run : t->run / 4;
+    t->longest = t->run > t->longest ? t->run : t->longest;
+    t->n_asked += !trail_was_asked(t, row);
     t->asked[row / 64] |= (uint64_t)1 << (row % 64);
     t->last_row = row;
     t->any = true;
+    t->last_use = ++r->uses;
 }
 
-void trail_note_read(struct trail *t, uint64_t serial, uint64_t now) {
-    for (struct trail_result *r = t->results; r; r = r->next)
-        if (r->serial == serial) {
-            r->columns.unread = false;
-            r->columns.at = now;
-        }
-}
-
-void trail_touch(struct trail *t, struct trail_result *r) {
-    r->followed = true;
-    if (t->results == r)
-        return;
+static void move_to_front(struct trail *t, struct trail_result *r) {
     struct trail_result **at = &t->results;
     while (*at && *at != r)
         at = &(*at)->next;
@@ -504,4 +561,19 @@ void trail_touch(struct trail *t, struct trail_result *r) {
     *at = r->next;
     r->next = t->results;
     t->results = r;
+}
+
+void trail_note_read(struct trail *t, uint64_t serial, uint64_t now) {
+    for (struct trail_result *r = t->results; r; r = r->next)
+        if (r->serial == serial) {
+            r->columns.unread = false;
+            r->columns.at = now;
+            move_to_front(t, r);
+            return;
+        }
+}
+
+void trail_touch(struct trail *t, struct trail_result *r) {
+    r->followed = true;
+    move_to_front(t, r);
 }

@@ -6,7 +6,8 @@
 // truth.
 //
 // Results of one row predict nothing and are not kept. Bounded: a trail holds at most TRAIL_MAX_RESULTS
-// results and a given number of bytes; the oldest that nothing has followed makes room first.
+// results and a given number of bytes. There is one order, by last use: recorded, followed or read. An older
+// result of a statement that has a newer one makes room first, before all one that was gone through.
 #ifndef PGFOLD_BATCHING_AHEAD_TRAIL_H
 #define PGFOLD_BATCHING_AHEAD_TRAIL_H
 
@@ -14,7 +15,7 @@
 
 #define TRAIL_MAX_COLUMNS 10 // eight, and two of other types
 #define TRAIL_MAX_RESULTS 16
-#define TRAIL_MAX_TARGETS 8
+#define TRAIL_MAX_TARGETS 16
 #define TRAIL_MAX_TEXT    64 // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
 
@@ -37,7 +38,9 @@ struct trail_columns {
     uint64_t source; // digest of the description: results with the same one come from the same statement
     uint64_t group;  // id of the group of lookups whose answers they are; 0: of none
     uint64_t at;     // microseconds: when the client was given it
-    bool unread;     // loaded ahead, and nothing of it was given to the client
+    uint64_t loads;  // batches that had been loaded ahead when it came
+    bool loaded;     // ahead
+    bool unread;     // the same, and nothing of it was given to the client
     unsigned n_row;  // columns of the row, of which n are kept
     unsigned n, n_other;
     struct trail_column columns[TRAIL_MAX_COLUMNS];
@@ -49,13 +52,18 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
 // Rows come in the formats of a Bind message instead (as there: none, one for all, or one for each column).
 void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats);
 
-// A group of lookups that follows a column of a result: which values it has asked for. Rows with equal values
-// count as the first of them.
+// Lookups that follow a column of a result: which values they have asked for. Rows with equal values count as
+// the first of them.
 struct trail_target {
-    uint64_t group;    // its id; 0: none
+    uint64_t who;      // follows it; 0: nobody
     unsigned column;   // index into the result's columns
     uint32_t last_row; // asked for last
     bool any;          // asked for at least once; last_row means something
+    uint8_t
+        run; // lookups that went on in the row beside the last one; a quarter of them after each that did not
+    uint8_t longest;   // of its runs
+    uint32_t n_asked;  // rows
+    uint64_t last_use; // by the result's `uses`
     uint64_t *asked;   // a bit for each row; owned
 };
 
@@ -76,9 +84,10 @@ struct trail_result {
         *index[TRAIL_MAX_COLUMNS]; // of n_slots slots: row + 1 and bits of the hash; made when first searched
     uint32_t distinct[TRAIL_MAX_COLUMNS]; // values; 0: not counted
     uint32_t n_slots;
-    uint64_t filter[TRAIL_KINDS][2]; // of a small one: a bit for each value's hash, by kind
+    uint64_t filter[TRAIL_KINDS][2];    // of a small one: a bit for each value's hash, by kind
+    uint32_t *equal[TRAIL_MAX_COLUMNS]; // with the index, by row: the next one with the same value, from 1
     struct trail_target targets[TRAIL_MAX_TARGETS];
-    unsigned next_target; // to be given up
+    uint64_t uses; // of its targets
     bool followed;
     bool full;
     size_t bytes;
@@ -128,6 +137,9 @@ bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, 
 // The same in one column: the first row that has the value. Not of a result that is still being recorded.
 bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, const struct key *value,
                     uint32_t *row) __attribute__((warn_unused_result));
+// The next row with the value that this one has in the column, which was searched before.
+bool trail_next_equal(const struct trail_result *r, unsigned column, uint32_t *row)
+    __attribute__((warn_unused_result));
 uint32_t trail_distinct(struct trail_result *r, unsigned column); // values of a column that was searched
 bool trail_is_whole(const struct trail *t, const struct trail_result *r);
 
@@ -138,17 +150,23 @@ struct key trail_value(const struct trail_result *r, uint32_t row, unsigned colu
 // Digest of a column: of its table and attribute, or of its place in its statement's result.
 uint64_t trail_origin(const struct trail_result *r, unsigned column);
 
-// What the group has had of the column; made when `add`. NULL: nothing, or out of memory.
-struct trail_target *trail_target(struct trail_result *r, uint64_t group, unsigned column, bool add);
+// What these lookups have had of the column; made when `add`, in place of the one not used for longest. NULL:
+// nothing, or out of memory.
+struct trail_target *trail_target(struct trail_result *r, uint64_t who, unsigned column, bool add);
+bool trail_is_followed(const struct trail_result *r, unsigned column); // by anybody
 static inline bool trail_was_asked(const struct trail_target *t, uint32_t row) {
     return t->asked[row / 64] >> (row % 64) & 1;
 }
-void trail_note_asked(struct trail_target *t, uint32_t row);
+void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row);
+// Is the row beside the one that was asked for last, so that the loop goes on in it?
+static inline bool trail_goes_on(const struct trail_target *t, uint32_t row) {
+    return t->any && (row == t->last_row + 1 || row + 1 == t->last_row);
+}
 
 // Something of the result with this serial was given to the client now.
 void trail_note_read(struct trail *t, uint64_t serial, uint64_t now);
 
-// The result was of use: it stays longest.
+// The result was of use: it is followed, and the last one used.
 void trail_touch(struct trail *t, struct trail_result *r);
 
 #endif

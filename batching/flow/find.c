@@ -112,12 +112,11 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
     return found;
 }
 
-// Who asks again without having read a list with the key since wants to know what has changed. What was
-// loaded before that list may be older than the answer that was given before it.
+// Who asks again without having read a list with the key since wants to know what has changed. What was loaded
+// before that list came may be older than the answer that was given before it.
 static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit, uint32_t lists) {
-    const struct association *association = ahead_association(hit->batch);
-    return s->ahead && association &&
-           predict_has_read(&s->ahead->trail, g, hit->keys, association, lists, hit->batch->started);
+    return s->ahead && ahead_association(hit->batch) &&
+           predict_has_read(&s->ahead->trail, g, hit->keys, hit->batch, lists);
 }
 
 bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,

@@ -151,6 +151,8 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     b->pattern_len = len;
     b->ahead.home = a;
     b->ahead.association = (unsigned)(association - g->shape->associations);
+    b->ahead.number = ++e->aheads.loads;
+    b->ahead.own = s == a->session;
     b->ahead.epoch = a->epoch;
     b->ahead.seq = s->database->seq;
     b->patience = association->latency;
@@ -185,6 +187,8 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     if (!found || burst || !predict_follow(g, s->engine->now, guess))
         return NULL;
     note_followed(s->engine, guess);
+    if (guess->own && guess->result->columns.loaded)
+        association_served(guess->association); // as a list
     return found;
 }
 
@@ -268,6 +272,10 @@ static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t
         return;
     bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
     association_asked(association, s->engine->now);
+    if (found) {
+        trail_touch(&a->trail, guess.result);
+        note_followed(s->engine, &guess);
+    }
     bool low = found && association_is_low(association, left_of(a, g)) && ahead_may_load(s);
     struct batch *b = low ? gather(s, a, g, &guess, hit->keys) : NULL;
     if (b)

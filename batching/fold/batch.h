@@ -83,6 +83,8 @@ struct batch_ahead {
     struct ahead *home;   // whose trail predicted it; a reference. NULL: it is none
     struct batch *next;   // in home's list of those that are held, or under way
     uint64_t epoch;       // home's when it was sent
+    uint64_t number;      // among all that were loaded ahead, from 1
+    bool own;             // it runs on the connection of home's session
     uint64_t seq;         // of the database's writes, up to which none has made it stale
     unsigned association; // index into the shape's
     unsigned n_used;

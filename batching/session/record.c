@@ -39,8 +39,13 @@ static bool is_worth_recording(struct engine *e, struct ahead *a, uint64_t sourc
 
 // ---- what has come
 
-// The rows are a result from which keys may be predicted, as if they had come one after the other. The client
-// has read it when it was given some of it.
+static void record_key(struct trail *t, const struct batch *b, uint32_t key) {
+    for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
+        trail_row(t, b->data.data + b->rows[row - 1].at + FRAME_HEADER, b->rows[row - 1].len - FRAME_HEADER);
+}
+
+// The rows are a result from which keys may be predicted, as if they had come one after the other: first those of
+// the lookup at hand, since the loop may go on in them. The client has read it when it was given some of it.
 void ahead_record(struct ahead *a, struct batch *b) {
     const struct group *g = b->group;
     struct trail_columns c;
@@ -51,13 +56,16 @@ void ahead_record(struct ahead *a, struct batch *b) {
     trail_columns_format(&c, g->n_formats, g->formats);
     c.group = g->id;
     c.at = a->engine->now;
+    c.loads = a->engine->aheads.loads;
+    c.loaded = true;
     c.unread = !b->ahead.n_served;
     uint64_t before = a->trail.serial;
     trail_begin(&a->trail, &c);
-    for (uint32_t key = 0; key < b->n_keys; key++)
-        for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
-            trail_row(&a->trail, b->data.data + b->rows[row - 1].at + FRAME_HEADER,
-                      b->rows[row - 1].len - FRAME_HEADER);
+    uint32_t loaded = b->n_keys - b->ahead.asked;
+    if (b->ahead.asked)
+        record_key(&a->trail, b, loaded);
+    for (uint32_t key = 0; key < loaded; key++)
+        record_key(&a->trail, b, key);
     trail_end(&a->trail);
     b->ahead.recorded = c.unread && a->trail.serial != before ? a->trail.serial : 0;
 }
@@ -135,6 +143,7 @@ static bool is_recorded(const struct session *s, const struct owed *o) {
 static void begin(struct session *s, const struct owed *o, struct trail_columns *c) {
     struct ahead *a = ahead_of(s);
     c->at = s->engine->now;
+    c->loads = s->engine->aheads.loads;
     if (o->kind == OWED_LOOKUP && o->of.lookup->counted)
         c->group = o->of.lookup->group->id;
     if (a)

@@ -3,6 +3,7 @@
 // From a lookup's key to the coming ones: what is followed, which keys come, and how many.
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "batching/ahead/predict.h"
 #include "batching/statement/shape.h"
@@ -235,6 +236,124 @@ Test(predict, the_second_part_comes_from_the_same_row_or_stays) {
     expect(behind_keys(&f, constant, 10), "3/7 4/7");
     teardown(&f);
 }
+
+// The rows of a composite key, of which one column has few values: (1, 11), (2, 12), (1, 13) …
+static void record_pairs(struct fixture *f, uint32_t table, int n) {
+    begin(f, table, OID_INT8);
+    for (int i = 0; i < n; i++) {
+        char group[16], no[16];
+        snprintf(group, sizeof group, "%d", i % 2 + 1);
+        snprintf(no, sizeof no, "%d", 11 + i);
+        row(f, group, no);
+    }
+    trail_end(&f->trail);
+}
+
+Test(predict, rows_with_an_equal_first_part_are_others) {
+    static const int sizes[] = {6, 60};
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f;
+        setup(&f, two, OID_INT4, true);
+        record_pairs(&f, 1000, sizes[i]);
+        struct key first[] = {integer(1), integer(11)}, third[] = {integer(1), integer(13)};
+        expect(behind_keys(&f, first, 3), "2/12 1/13 2/14");
+        expect(behind_keys(&f, third, 3), "2/14 1/15 2/16");
+        teardown(&f);
+    }
+}
+
+// 2 stands in both columns: alone in one of them, and beside another in the next row.
+Test(predict, only_rows_with_all_parts_count) {
+    struct fixture f;
+    setup(&f, two, OID_INT4, true);
+    begin(&f, 1000, OID_INT8);
+    row(&f, "2", "1");
+    row(&f, "3", "2");
+    row(&f, "4", "3");
+    trail_end(&f.trail);
+    struct key first[] = {integer(2), integer(1)}, second[] = {integer(3), integer(2)};
+    expect(behind_keys(&f, first, 10), "3/2 4/3");
+    expect(behind_keys(&f, second, 10), "4/3");
+    teardown(&f);
+}
+
+Test(predict, equal_values_come_from_one_column) {
+    struct fixture f;
+    setup(&f, two, OID_INT4, true);
+    begin(&f, 1000, OID_INT8);
+    row(&f, "2", "2");
+    row(&f, "3", "30");
+    row(&f, "4", "40");
+    trail_end(&f.trail);
+    struct key twice[] = {integer(2), integer(2)}, others[] = {integer(3), integer(30)};
+    expect(behind_keys(&f, twice, 10), "3/3 4/4");
+    expect(behind_keys(&f, others, 10), "4/40");
+    teardown(&f);
+}
+
+// ---- which list
+
+Test(predict, the_newest_list_of_a_statement) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 1000, 1, 6);
+    for (int i = 1; i <= 6; i++)
+        (void)behind(&f, i, 10);
+    record(&f, 1000, 3, 9);
+    expect(behind(&f, 3, 3), "4 5 6");
+    teardown(&f);
+}
+
+Test(predict, the_list_that_the_loop_goes_through) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, false);
+    for (int time = 0; time < 3; time++) {
+        static const char *const mixed[] = {"6", "3", "1", "5", "2", "4"};
+        record(&f, 2000, 1, 6); // 1 2 3 4 …
+        begin(&f, 3000, OID_INT8);
+        for (int i = 0; i < 6; i++)
+            row(&f, mixed[i], "9");
+        trail_end(&f.trail);
+        (void)behind(&f, 1, 10);
+        (void)behind(&f, 2, 10);
+        expect(behind(&f, 3, 10), "4 5 6");
+        for (int i = 4; i <= 6; i++)
+            (void)behind(&f, i, 10);
+        for (int i = 0; i < 3; i++) // it has left that list for the other one
+            (void)behind(&f, atoi(mixed[i]), 10);
+        cr_assert_eq(f.trail.results->columns.source, 3000, "it follows that one");
+    }
+    teardown(&f);
+}
+
+// A loop for each value that no list has, in turn.
+Test(predict, two_lists_in_turn) {
+    struct fixture f;
+    setup(&f, two, OID_INT4, false);
+    for (int time = 0; time < 2; time++) {
+        record(&f, 2000, 1, 5);
+        begin(&f, 3000, OID_INT8);
+        for (int i = 0; i < 5; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "%d", "41352"[i] - '0');
+            row(&f, id, "9");
+        }
+        trail_end(&f.trail);
+        for (int i = 0; i < 5; i++) {
+            struct key in_order[] = {integer(i + 1), integer(77)},
+                       mixed[] = {integer("41352"[i] - '0'), integer(88)};
+            const char *next = behind_keys(&f, in_order, 1);
+            cr_assert(time == 0 || i == 4 || (next[0] == '2' + i && strcmp(next + 1, "/77") == 0), "%s",
+                      next);
+            next = behind_keys(&f, mixed, 1);
+            cr_assert(time == 0 || i == 4 || (next[0] == "41352"[i + 1] && strcmp(next + 1, "/88") == 0),
+                      "%s", next);
+        }
+    }
+    teardown(&f);
+}
+
+// ---- what comes
 
 Test(predict, no_more_than_there_is_room_for) {
     struct fixture f;

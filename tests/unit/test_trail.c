@@ -395,6 +395,10 @@ Test(trail, equal_values_count_as_the_first) {
         cr_assert(has(&t, TRAIL_INTEGER, integer("9"), &p));
         cr_expect_eq(p.row, 2);
         cr_expect_eq(trail_distinct(t.results, 0), 3, "NULL is none");
+        unsigned n = 1;
+        for (uint32_t at = p.row, last = p.row; trail_next_equal(t.results, 0, &at); last = at, n++)
+            cr_expect_eq(at, last + 4);
+        cr_expect_eq(n, sizes[s] / 4, "of %u rows", sizes[s]);
         struct key x = text("x");
         uint32_t at;
         cr_assert(trail_find_row(&t, t.results, 1, &x, &at));
@@ -458,29 +462,57 @@ Test(trail, the_oldest_result_makes_room) {
     trail_clear(&t);
 }
 
-Test(trail, a_result_that_was_of_use_stays_longest) {
+// Of this statement, of which others have not come since.
+static void record_other(struct trail *t, unsigned source, unsigned first) {
     struct trail_columns c;
+    cr_assert(describe(&c, id_and_name, 2));
+    c.source = source;
+    record(t, &c, first, 2);
+}
+
+static bool is_kept(struct trail *t, unsigned first) {
+    char id[16];
+    struct trail_place p;
+    snprintf(id, sizeof id, "%u", first);
+    return has(t, TRAIL_INTEGER, integer(id), &p);
+}
+
+Test(trail, what_was_used_longest_ago_makes_room) {
     struct trail t;
     struct trail_place p;
-    cr_assert(describe(&c, id_and_name, 2));
     trail_init(&t, 1000000);
-    record(&t, &c, 0, 2);
+    for (unsigned i = 0; i < TRAIL_MAX_RESULTS; i++)
+        record_other(&t, 1 + i, 100 * i);
     cr_assert(has(&t, TRAIL_INTEGER, integer("0"), &p));
     trail_touch(&t, p.result);
     trail_touch(&t, p.result); // the first already
+    cr_assert(has(&t, TRAIL_INTEGER, integer("100"), &p));
+    trail_note_read(&t, p.result->serial, 5);
+    record_other(&t, 100, 5000);
+    record_other(&t, 101, 5100);
+    cr_assert(is_kept(&t, 0) && is_kept(&t, 100) && is_kept(&t, 5000));
+    cr_assert(!is_kept(&t, 200) && !is_kept(&t, 300));
+    for (unsigned i = 0; i < TRAIL_MAX_RESULTS; i++)
+        record_other(&t, 200 + i, 10000 + 100 * i);
+    cr_assert_not(is_kept(&t, 0), "of use, long ago");
+    trail_clear(&t);
+}
+
+Test(trail, older_results_of_a_statement_make_room_first) {
+    struct trail t;
+    struct trail_place p;
+    trail_init(&t, 1000000);
+    record_other(&t, 1, 0);
     for (unsigned i = 1; i < 3 * TRAIL_MAX_RESULTS; i++)
-        record(&t, &c, 100 * i, 2);
-    cr_assert(has(&t, TRAIL_INTEGER, integer("1"), &p));
-    cr_assert_not(has(&t, TRAIL_INTEGER, integer("100"), &p));
-    for (unsigned i = 0; i < TRAIL_MAX_RESULTS; i++) { // now all are
-        char id[16];
-        record(&t, &c, 10000 + 100 * i, 2);
-        snprintf(id, sizeof id, "%u", 10000 + 100 * i);
-        cr_assert(has(&t, TRAIL_INTEGER, integer(id), &p));
-        trail_touch(&t, p.result);
-    }
-    cr_assert_not(has(&t, TRAIL_INTEGER, integer("1"), &p), "the oldest of them");
-    cr_assert_eq(t.n_results, TRAIL_MAX_RESULTS);
+        record_other(&t, 2, 100 * i);
+    cr_assert(is_kept(&t, 0), "the only one of its statement");
+    cr_assert(has(&t, TRAIL_INTEGER, integer("4500"), &p));
+    struct trail_target *target = trail_target(p.result, 7, 0, true);
+    trail_note_asked(p.result, target, 0);
+    trail_note_asked(p.result, target, 1);
+    record_other(&t, 3, 10000);
+    cr_assert_not(is_kept(&t, 4500), "gone through to its end");
+    cr_assert(is_kept(&t, 3400));
     trail_clear(&t);
 }
 
@@ -587,10 +619,18 @@ Test(trail, targets_say_what_was_asked_for) {
     cr_assert_not_null(target);
     cr_assert_not(target->any);
     for (uint32_t i = 0; i < 130; i += 3)
-        trail_note_asked(target, i);
+        trail_note_asked(r, target, i);
     for (uint32_t i = 0; i < 130; i++)
         cr_expect_eq(trail_was_asked(target, i), i % 3 == 0, "row %u", i);
     cr_assert(target->any && target->last_row == 129);
+    cr_assert_eq(target->n_asked, 44);
+    cr_assert_eq(target->run, 0, "no row beside another");
+    trail_note_asked(r, target, 128);
+    trail_note_asked(r, target, 127);
+    trail_note_asked(r, target, 127);
+    cr_assert_eq(target->run, 2);
+    trail_note_asked(r, target, 5);
+    cr_assert(target->run == 0 && target->longest == 2);
     cr_assert_eq(trail_target(r, 5, 0, false), target);
     cr_assert_null(trail_target(r, 5, 1, false), "another column");
     cr_assert_null(trail_target(r, 6, 0, false), "another group");
