@@ -58,7 +58,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
     c.at = a->engine->now;
     c.loads = a->engine->aheads.loads;
     c.loaded = true;
-    c.unread = !b->ahead.n_served;
+    c.unread = !b->ahead.n_served && !b->ahead.asked;
     uint64_t before = a->trail.serial;
     trail_begin(&a->trail, &c);
     uint32_t loaded = b->n_keys - b->ahead.asked;
