@@ -277,10 +277,11 @@ static void log_shapes(const struct proxy *p) {
 // In keys: how many were of use, and how many were loaded for nothing.
 static void log_lookahead(const struct proxy *p, const struct engine_counters *c) {
     log_event(&p->log, LOG_LEVEL_INFO, 0,
-              "looked ahead: %llu keys in %llu batches, answered %llu, never asked for %llu, stale %llu",
+              "looked ahead: %llu keys in %llu batches, answered %llu, never asked for %llu, stale %llu, "
+              "again %llu",
               (unsigned long long)c->ahead_keys, (unsigned long long)c->ahead_batches,
               (unsigned long long)c->ahead_answers, (unsigned long long)c->ahead_unused,
-              (unsigned long long)c->ahead_stale);
+              (unsigned long long)c->ahead_stale, (unsigned long long)c->ahead_again);
 }
 
 // In bytes, as batching/memory.h counts them.

@@ -8,14 +8,15 @@
 // The lookup that starts it goes out untouched, and the batch of coming keys behind it on the same connection
 // (framed, inside a transaction). Once the loop has proved to be one, the lookup that finds nothing held any
 // more is a member of the next batch. A lookup whose key is in a batch that is still under way joins it. An
-// answer is given once, and only if all of this holds:
+// answer is given once for each row of the list, and only if all of this holds:
 //   - the session has sent nothing but plain reads since the batch was sent: anything else, any transaction
 //     boundary among it, drops what is held (ahead_drop);
 //   - no write that could change it has passed through this proxy since (writes.h);
 //   - the loop has not paused for longer than limits.ahead_gap, and the batch was sent at most
 //   limits.ahead_age ago.
 //     In a transaction whose snapshot stays the same, neither matters, nor do others' writes;
-//   - its session has not asked for it since it has read a list with its key (asked.h).
+//   - its session has a row left for it in a list that it has read, which came before the answer was loaded
+//     (asked.h).
 //
 // Two ways lead from a lookup to its coming keys: the catalogue says that the column that held the key is one
 // that supplies it (group->links), or two lookups of the shape have followed the same column. Each such

@@ -22,17 +22,26 @@ static unsigned place_in(const struct asked_entry *set, uint32_t tag) {
     return at;
 }
 
-bool asked_find(const struct asked *a, uint64_t hash, uint32_t *lists) {
+static struct asked_entry *entry_of(const struct asked *a, uint64_t hash) {
     uint32_t tag = tag_of(hash);
-    *lists = UINT32_MAX; // no list has come since
-    if (a->lost || !a->n_sets)
-        return a->lost;
-    const struct asked_entry *set = set_of(a, tag);
-    unsigned at = place_in(set, tag);
-    if (at == ASKED_WAYS)
-        return false;
-    *lists = set[at].lists;
-    return true;
+    struct asked_entry *set = a->n_sets ? set_of(a, tag) : NULL;
+    unsigned at = set ? place_in(set, tag) : ASKED_WAYS;
+    return at == ASKED_WAYS ? NULL : &set[at];
+}
+
+// What was asked for without being noted in the lists may have been in any of them.
+static struct asked_entry settled(const struct asked_entry *e) {
+    struct asked_entry s = *e;
+    s.base = s.open ? s.lists : s.base;
+    return s;
+}
+
+bool asked_find(const struct asked *a, uint64_t hash, struct asked_entry *found) {
+    const struct asked_entry *e = a->lost ? NULL : entry_of(a, hash);
+    *found = (struct asked_entry){.lists = UINT32_MAX, .base = UINT32_MAX}; // no list has come since
+    if (e)
+        *found = settled(e);
+    return e || a->lost;
 }
 
 // The oldest of the set makes room.
@@ -58,17 +67,36 @@ static bool grow(struct asked *a) {
     return true;
 }
 
-void asked_note(struct asked *a, uint64_t hash, uint32_t lists) {
+void asked_note(struct asked *a, uint64_t hash, uint32_t lists, uint32_t loads) {
     uint32_t tag = tag_of(hash);
     if (!a->n_sets && !grow(a)) {
         a->lost = true;
         return;
     }
-    const struct asked_entry *set = set_of(a, tag);
-    bool full = set[ASKED_WAYS - 1].tag && place_in(set, tag) == ASKED_WAYS;
-    if (full && a->n_sets < ASKED_MAX / ASKED_WAYS)
+    const struct asked_entry *before = entry_of(a, hash);
+    struct asked_entry e = before ? settled(before) : (struct asked_entry){.tag = tag};
+    if (!before && set_of(a, tag)[ASKED_WAYS - 1].tag && a->n_sets < ASKED_MAX / ASKED_WAYS)
         (void)grow(a); // without memory the oldest is forgotten
-    put(set_of(a, tag), (struct asked_entry){tag, lists});
+    e.lists = lists;
+    e.loads = loads;
+    e.open = true;
+    put(set_of(a, tag), e);
+}
+
+void asked_mark(struct asked *a, uint64_t hash, uint64_t who) {
+    struct asked_entry *e = entry_of(a, hash);
+    uint32_t mark = ((uint32_t)who << 1 | 1) & INT32_MAX;
+    if (!e)
+        return;
+    e->base = e->who && e->who != mark ? e->lists : e->base;
+    e->who = mark & INT32_MAX; // as wide as the field
+    e->open = false;
+}
+
+void asked_runs(struct asked *a, uint64_t hash, uint32_t loads) {
+    struct asked_entry *e = entry_of(a, hash);
+    if (e)
+        e->loads = loads;
 }
 
 void asked_free(struct asked *a) {

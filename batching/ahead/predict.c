@@ -243,6 +243,45 @@ static bool is_echo(const struct group *g, unsigned part, struct trail_result *r
     return r->columns.group == g->id || trail_distinct(r, column) == 1;
 }
 
+#define MAX_TURNS 1024 // rows with equal values that are told apart
+
+// Do the columns have the same values there?
+static bool is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {
+    for (unsigned part = 0; part < n_parts; part++) {
+        if (w->columns[part] < 0)
+            continue;
+        struct key a = trail_value(w->result, row, (unsigned)w->columns[part]);
+        struct key b = trail_value(w->result, other, (unsigned)w->columns[part]);
+        if (a.kind == KEY_NULL || b.kind == KEY_NULL || !key_equal(&a, &b))
+            return false;
+    }
+    return true;
+}
+
+// A row of a list answers one lookup, but for the group's own answers, which have what was asked for.
+static bool counts_rows(const struct group *g, const struct trail_result *r) {
+    return r->columns.group != g->id;
+}
+
+// The row for which it is asked now: the next one with its values that it was not asked for yet, or one before.
+// False: there is none.
+static bool find_turn(struct guess *w, const struct group *g, const struct trail_target *target) {
+    uint32_t row = w->row, first = w->row;
+    bool found = false;
+    unsigned n = 0;
+    if (!target || !counts_rows(g, w->result))
+        return !w->result->forgets;
+    do {
+        if (trail_was_asked(target, row) || !is_same_key(w, g->n_parts, row, first))
+            continue;
+        w->row = row;
+        found = true;
+        if (!target->any || row > target->last_row)
+            break;
+    } while (++n < MAX_TURNS && trail_next_equal(w->result, (unsigned)w->columns[w->lead], &row));
+    return found && target->whole;
+}
+
 // What speaks for a place at which the key was found.
 static struct guess weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
                           const struct trail_place *p) {
@@ -255,7 +294,8 @@ static struct guess weigh(struct trail *t, const struct group *g, const struct k
     w.who = who_asks(&w, g, values);
     w.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
     const struct trail_target *target = trail_target(p->result, w.who, p->column, false);
-    w.seconded = target && target->any && target->last_row != w.row;
+    (void)find_turn(&w, g, target);
+    w.seconded = target && target->any && !is_same_key(&w, g->n_parts, target->last_row, w.row);
     w.backwards = w.seconded && target->last_row > w.row;
     w.goes_on = target && trail_goes_on(target, w.row) ? 1u + target->run : 0;
     w.habit = target ? target->longest : 0;
@@ -351,7 +391,7 @@ static void choose(struct places *s, struct guess *best) {
         if (!is_outdated(s, w) && (w->known || w->seconded) && is_better(w, best))
             *best = *w;
     for (const struct guess *w = s->all; w < s->all + s->n; w++)
-        if (w->fits == s->fits)
+        if (w->fits == s->fits || w->known)
             note_place(w);
 }
 
@@ -445,26 +485,41 @@ static bool find_again(struct trail *t, const struct group *g, const struct asso
     origins_of(w, g->n_parts, origins);
     w->who = who_asks(w, g, values);
     w->known = memcmp(origins, a->origin, sizeof origins) == 0;
-    return w->fits >= n_origins(a) && (same || linked || trail_target(r, w->who, column, false));
+    w->linked = same || linked;
+    return w->linked || trail_target(r, w->who, column, false);
+}
+
+// It came before the batch was loaded for it. What others have loaded must have been sent after it was given.
+static bool is_before(const struct trail_result *r, const struct batch *b, bool own) {
+    return own ? r->columns.loads < b->ahead.number : r->columns.at <= b->started;
+}
+
+static bool has_turn(struct guess *w, const struct group *g, const struct asked_entry *asked, bool own) {
+    const struct trail_target *target = trail_target(w->result, w->who, (unsigned)w->columns[w->lead], false);
+    bool counts = own && counts_rows(g, w->result);
+    return w->result->serial > (counts ? asked->base : asked->lists) && find_turn(w, g, target);
 }
 
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
-                      uint64_t lists) {
+                      const struct asked_entry *asked, bool own) {
     const struct association *a = &g->shape->associations[b->ahead.association];
     struct texts texts;
     struct key values[KEY_MAX_PARTS];
     struct guess w;
-    if (!plain_values(g, keys, &texts, values))
+    bool has = false;
+    if (!plain_values(g, keys, &texts, values) ||
+        (own && (int32_t)((uint32_t)b->ahead.number - asked->loads) <= 0))
         return false;
     for (struct trail_result *r = t->results; r; r = r->next) {
-        bool before = b->ahead.own ? r->columns.loads < b->ahead.number : r->columns.at <= b->started;
-        if (r->serial <= lists || !before || r->columns.unread || !trail_is_whole(t, r))
-            continue;
-        for (unsigned i = 0; i < r->columns.n; i++)
-            if (find_again(t, g, a, values, &w, r, i))
-                return true;
+        for (unsigned i = 0; !r->columns.unread && trail_is_whole(t, r) && i < r->columns.n; i++) {
+            if (!find_again(t, g, a, values, &w, r, i) || w.fits < n_origins(a))
+                continue;
+            if (!is_before(r, b, own) && w.linked && counts_rows(g, r))
+                return false; // the client has read it anew since
+            has |= is_before(r, b, own) && has_turn(&w, g, asked, own);
+        }
     }
-    return false;
+    return has;
 }
 
 // Noted in every result that may predict it again.
@@ -482,12 +537,14 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
             if (!find_again(t, g, a, values, &w, r, i))
                 continue;
             const struct trail_target *target = trail_target(r, w.who, i, false);
+            (void)find_turn(&w, g, target);
             w.backwards = target && target->any && target->last_row > w.row;
             w.goes_on = target && trail_goes_on(target, w.row) ? 1u + target->run : 0;
             w.association = a;
             note_place(&w);
             bool first = !guess->result || goes_on(&w) > goes_on(guess);
-            if (w.known && (first || (goes_on(&w) == goes_on(guess) && r->serial > guess->result->serial)))
+            if (w.known && w.fits >= n_origins(a) &&
+                (first || (goes_on(&w) == goes_on(guess) && r->serial > guess->result->serial)))
                 *guess = w;
         }
     }
@@ -501,7 +558,7 @@ struct gathering {
     const struct group *g;
     const struct key *asked;
     struct batch *b;
-    bool (*skip)(void *arg, const struct key *keys);
+    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys);
     void *arg;
 };
 
@@ -534,16 +591,38 @@ static bool key_of_row(const struct gathering *x, const struct trail_result *r, 
     return true;
 }
 
-// Was the row's value asked for, in whichever row that has it? A value that stands beside others may come
-// again beside others.
+// Was the row's value asked for? In an answer of the group's own: in whichever row that has it.
 static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t row, unsigned column,
                     const struct trail_target *target) {
     uint32_t first;
-    if (trail_was_asked(target, row) || x->g->n_parts > 1)
-        return trail_was_asked(target, row);
     struct key value = trail_value(r, row, column);
-    return value.kind == KEY_NULL || !trail_find_row(x->guess->trail, r, column, &value, &first) ||
-           trail_was_asked(target, first);
+    if (trail_was_asked(target, row) || value.kind == KEY_NULL)
+        return true;
+    return !counts_rows(x->g, r) &&
+           (!trail_find_row(x->guess->trail, r, column, &value, &first) || trail_was_asked(target, first));
+}
+
+// The rows with these values that were not asked for yet.
+static uint16_t count_turns(const struct gathering *x, struct trail_result *r, const int *columns,
+                            uint32_t row, const struct trail_target *target) {
+    struct guess w = {.result = r, .lead = x->guess->lead};
+    unsigned lead = (unsigned)columns[w.lead], n = 0, seen = 0;
+    struct key value = trail_value(r, row, lead);
+    uint32_t at;
+    memcpy(w.columns, columns, sizeof w.columns);
+    if (!counts_rows(x->g, r) || !trail_find_row(x->guess->trail, r, lead, &value, &at))
+        return counts_rows(x->g, r) ? 0 : 1;
+    do
+        n += !trail_was_asked(target, at) && is_same_key(&w, x->g->n_parts, at, row);
+    while (++seen < MAX_TURNS && trail_next_equal(r, lead, &at));
+    return (uint16_t)n;
+}
+
+static bool is_asked(const struct gathering *x, const struct key *keys) {
+    for (unsigned i = 0; i < x->g->n_parts; i++)
+        if (!key_equal(&keys[i], &x->asked[i]))
+            return false;
+    return true;
 }
 
 static void gather_rows(struct gathering *x, struct trail_result *r, const int *columns, int64_t from,
@@ -553,12 +632,16 @@ static void gather_rows(struct gathering *x, struct trail_result *r, const int *
     unsigned lead = (unsigned)columns[x->guess->lead];
     const struct trail_target *target = trail_target(r, x->guess->who, lead, true);
     for (int64_t at = from; target && at >= 0 && at < r->n_rows; at += step) {
-        uint32_t row = (uint32_t)at;
+        uint32_t row = (uint32_t)at, n = x->b->n_keys;
         if (is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, &scratch, keys) ||
-            x->skip(x->arg, keys))
+            is_asked(x, keys) || x->skip(x->arg, r, keys))
             continue;
         if (!batch_add_key(x->b, keys))
             return;
+        if (x->b->n_keys == n)
+            continue;
+        x->b->ahead.left[n] = count_turns(x, r, columns, row, target);
+        x->b->ahead.n_left += x->b->ahead.left[n];
     }
 }
 
@@ -582,9 +665,21 @@ static void gather_later(struct gathering *x) {
             gather_rows(x, r, columns, 0, 1);
 }
 
+// The other rows of the key at hand, if they are not held.
+static unsigned count_again(struct gathering *x) {
+    struct trail_result *r = x->guess->result;
+    unsigned lead = (unsigned)x->guess->columns[x->guess->lead];
+    const struct trail_target *target = trail_target(r, x->guess->who, lead, true);
+    if (!target || !counts_rows(x->g, r) || x->skip(x->arg, r, x->asked))
+        return 0;
+    return count_turns(x, r, x->guess->columns, x->guess->row, target);
+}
+
 void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
-                    bool (*skip)(void *arg, const struct key *keys), void *arg) {
+                    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys),
+                    void *arg) {
     struct gathering x = {guess, g, keys, b, skip, arg};
+    b->ahead.again = count_again(&x);
     if (!guess->backwards)
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);
     if (!guess->backwards)

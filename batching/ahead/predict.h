@@ -6,6 +6,7 @@
 #define PGFOLD_BATCHING_AHEAD_PREDICT_H
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/asked.h"
 #include "batching/ahead/spelling.h"
 
 // Where a lookup's key comes from.
@@ -43,15 +44,17 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attrib
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) __attribute__((warn_unused_result));
 
-// Has the client read one with the key, behind the first `lists` of its results, which came before the batch
-// was loaded for it? What others have loaded must have been sent after it was given.
+// May what has been asked for be answered again, from this batch? A list has a row for it that it was not asked
+// for yet, the batch was loaded after the newest list that has it, and is not older than the last answer. `own`:
+// it was loaded over the session's own connection.
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
-                      uint64_t lists) __attribute__((warn_unused_result));
+                      const struct asked_entry *asked, bool own) __attribute__((warn_unused_result));
 
-// Adds the keys that are expected behind it to the batch, as many as it has room for; not those that `skip`
-// says are held.
+// Adds the keys that are expected behind it to the batch, as many as it has room for, each for as many lookups as
+// it has rows; not those that `skip` says are held. The key at hand is only counted.
 void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
-                    bool (*skip)(void *arg, const struct key *keys), void *arg);
+                    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys),
+                    void *arg);
 
 // ---- how many
 

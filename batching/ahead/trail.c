@@ -522,8 +522,10 @@ struct trail_target *trail_target(struct trail_result *r, uint64_t who, unsigned
     }
     if (!add)
         return NULL;
+    r->forgets |= t->who != 0;
     free(t->asked);
     *t = (struct trail_target){.who = who,
+                               .whole = !r->forgets,
                                .column = column,
                                .last_use = ++r->uses,
                                .asked = calloc(r->n_rows / 64 + 1, sizeof *t->asked)};

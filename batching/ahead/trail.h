@@ -52,8 +52,7 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
 // Rows come in the formats of a Bind message instead (as there: none, one for all, or one for each column).
 void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats);
 
-// Lookups that follow a column of a result: which values they have asked for. Rows with equal values count as
-// the first of them.
+// Lookups that follow a column of a result: which rows they have asked for.
 struct trail_target {
     uint64_t who;      // follows it; 0: nobody
     unsigned column;   // index into the result's columns
@@ -62,6 +61,7 @@ struct trail_target {
     uint8_t
         run; // lookups that went on in the row beside the last one; a quarter of them after each that did not
     uint8_t longest;   // of its runs
+    bool whole;        // none was forgotten before it in this result
     uint32_t n_asked;  // rows
     uint64_t last_use; // by the result's `uses`
     uint64_t *asked;   // a bit for each row; owned
@@ -88,6 +88,7 @@ struct trail_result {
     uint32_t *equal[TRAIL_MAX_COLUMNS]; // with the index, by row: the next one with the same value, from 1
     struct trail_target targets[TRAIL_MAX_TARGETS];
     uint64_t uses; // of its targets
+    bool forgets;  // one made room for another
     bool followed;
     bool full;
     size_t bytes;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "batching/ahead/asked.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
@@ -239,6 +240,7 @@ void session_run_alone(struct session *s, struct lookup *l) {
     }
     if (l->pipeline)
         l = pipeline_collapse(s, l);
+    asked_runs(&s->asked, l->question, (uint32_t)s->engine->aheads.loads);
     l->state = LOOKUP_ALONE;
     session_pump(s);
 }

@@ -29,7 +29,7 @@ static void drop_stale(struct ahead *a, const struct session *s, const struct gr
         next = b->ahead.next;
         if (ahead_is_fresh(a, s, b))
             continue;
-        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && !b->ahead.used[key];
+        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && b->ahead.left[key];
         ahead_drop_batch(a, b, true);
     }
 }
@@ -91,22 +91,32 @@ static bool is_of_others(struct session *s, const struct ahead *a, const struct 
                                                           b->group->identity, b->news.loaded, false));
 }
 
+// One answer less; true: the first one.
+static bool use_key(struct batch *b, uint32_t key) {
+    bool first = !b->ahead.used[key];
+    b->ahead.n_used += first;
+    b->ahead.used[key] = true;
+    b->ahead.left[key]--;
+    b->ahead.n_left--;
+    return first;
+}
+
 // Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
 static bool find_in(struct session *s, struct ahead *a, struct batch *list, const struct group *g,
                     const struct key *keys, struct ahead_hit *hit) {
     bool found = false;
     for (struct batch *b = list; b; b = b->ahead.next) {
         uint32_t key;
-        if (b->group != g || !batch_find_key(b, keys, &key) || b->ahead.used[key])
+        if (b->group != g || !batch_find_key(b, keys, &key) || !b->ahead.left[key])
             continue;
-        b->ahead.n_used++;
-        b->ahead.used[key] = true;
+        bool first = use_key(b, key);
         bool over = !b->ahead.ended && late_is_over(s->engine, b);
         if (found || over || is_of_others(s, a, b) || !may_come_behind(s, b) || !ahead_is_fresh(a, s, b)) {
-            a->engine->counters.ahead_stale++;
+            a->engine->counters.ahead_stale += first;
             continue;
         }
-        *hit = (struct ahead_hit){.ahead = a, .batch = b, .key = key};
+        *hit = (struct ahead_hit){.ahead = a, .batch = b, .key = key, .first = first};
+        hit->own = b->ahead.own && a->session == s;
         found = true;
     }
     return found;
@@ -114,12 +124,13 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
 
 // Who asks again without having read a list with the key since wants to know what has changed. What was loaded
 // before that list came may be older than the answer that was given before it.
-static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit, uint32_t lists) {
+static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit,
+                      const struct asked_entry *asked) {
     return s->ahead && ahead_association(hit->batch) &&
-           predict_has_read(&s->ahead->trail, g, hit->keys, hit->batch, lists);
+           predict_has_read(&s->ahead->trail, g, hit->keys, hit->batch, asked, hit->own);
 }
 
-bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,
                 struct ahead_hit *hit) {
     unsigned i = 0;
     bool found = false;
@@ -133,13 +144,15 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
             hit->ahead = at.ahead;
             hit->batch = at.batch;
             hit->key = at.key;
+            hit->own = at.own;
+            hit->first = at.first;
         }
-        s->engine->counters.ahead_stale += here && found;
+        s->engine->counters.ahead_stale += here && found && at.first;
         found |= here;
     }
     bool may = found && ahead_is_on(s) && !s->order.n && !engine_is_forgotten(s->engine, s) &&
-               (!asked || may_again(s, g, hit, *asked));
-    s->engine->counters.ahead_stale += found && !may;
+               (!asked || may_again(s, g, hit, asked));
+    s->engine->counters.ahead_stale += found && !may && hit->first;
     return found && may;
 }
 
@@ -156,6 +169,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     e->counters.ahead_answers++;
+    e->counters.ahead_again += !hit->first;
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);
     b->ahead.recorded = 0;

@@ -12,13 +12,14 @@ struct ahead_hit {
     struct ahead *ahead;
     struct batch *batch;
     uint32_t key;
+    bool first;                     // that is given of the key
+    bool own;                       // of this session, loaded over its own connection
     struct key keys[KEY_MAX_PARTS]; // the lookup's; texts are borrowed from it
 };
 
 // Is the lookup with these key values (as sent, by the group's parts) loaded, or being loaded? The answer
-// counts as used then. `asked`: it was asked for before, when the session had read so many lists (see
-// asked.h); NULL: it was not.
-bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
+// counts as used then. `asked`: it was asked for before; NULL: it was not.
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,
                 struct ahead_hit *hit) __attribute__((warn_unused_result));
 
 // The lookup is answered by it, now or when its batch ends. The lookup is in its session's order, and in no

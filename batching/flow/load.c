@@ -2,6 +2,7 @@
 #include "batching/flow/load.h"
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/asked.h"
 #include "batching/ahead/predict.h"
 #include "batching/flow/alone.h"
 #include "batching/flow/batches.h"
@@ -62,11 +63,14 @@ struct holding {
     const struct group *group;
 };
 
-static bool is_held(void *arg, const struct key *keys) {
+// What was loaded before the list came is not held for its rows.
+static bool is_held(void *arg, const struct trail_result *list, const struct key *keys) {
     const struct holding *h = arg;
+    uint64_t since = list->columns.group == h->group->id ? 0 : list->columns.loads;
     uint32_t key;
     for (const struct batch *b = h->ahead->held; b; b = b->ahead.next)
-        if (b->group == h->group && batch_find_key(b, keys, &key) && !b->ahead.used[key])
+        if (b->group == h->group && b->ahead.number > since && batch_find_key(b, keys, &key) &&
+            b->ahead.left[key])
             return true;
     return false;
 }
@@ -76,6 +80,18 @@ static bool is_loading(const struct ahead *a, const struct group *g) {
         if (b->group == g && b->ahead.epoch == a->epoch)
             return true;
     return false;
+}
+
+// Those of which each key was asked for once: their further answers may never be.
+static void drop_used(struct ahead *a) {
+    if (a->held_bytes <= a->engine->limits.ahead_session / 4)
+        return;
+    for (struct batch *b = a->held, *next; b; b = next) {
+        next = b->ahead.next;
+        if (b->ahead.n_used == b->n_keys)
+            ahead_drop_batch(a, b, false);
+    }
+    ahead_charge(a);
 }
 
 // What would not fit into what the session or all of them may hold is not loaded.
@@ -105,16 +121,25 @@ static bool is_barren(const struct ahead *a, const struct group *g, bool both_wa
     return a->barren == g->id && a->barren_since == a->trail.serial && a->barren_both_ways >= both_ways;
 }
 
-// The key of the lookup at hand; false: out of memory.
-static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
+// The key of the lookup at hand, for the other rows that it has; false: out of memory.
+static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     uint32_t n = b->n_keys;
     b->max_keys++; // there is room for one more
     if (!batch_add_key(b, keys) || b->n_keys == n)
         return false;
-    b->ahead.used[n] = true;
+    b->ahead.left[n] = (uint16_t)b->ahead.again;
+    b->ahead.n_left += b->ahead.again;
+    *key = n;
+    return true;
+}
+
+// The same, and the lookup is answered by it.
+static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
+    if (!add_again(b, keys, key))
+        return false;
+    b->ahead.used[*key] = true;
     b->ahead.n_used++;
     b->ahead.asked = true;
-    *key = n;
     return true;
 }
 
@@ -133,7 +158,7 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     struct holding holding = {a, g};
     if (b)
         predict_gather(guess, g, keys, b, is_held, &holding);
-    if (!b || b->n_keys)
+    if (!b || b->n_keys || b->ahead.again > 1)
         return b;
     batch_destroy(b);
     note_barren(a, g, guess->turns);
@@ -175,14 +200,16 @@ static void note_followed(struct engine *e, const struct guess *guess) {
 
 // The one in whose trail the key is found; noted in all of them. `company`: others ask for their keys right
 // now, which folds them; only a session that is seen to go through a list of its own is a loop then.
-static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, bool company,
-                            struct guess *guess) {
+static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, uint64_t question,
+                            bool company, struct guess *guess) {
     unsigned i = 0;
     struct ahead *found = NULL;
     *guess = (struct guess){0};
     for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
         if (predict_locate(&a->trail, g, keys, guess))
             found = a;
+    if (s->ahead)
+        asked_mark(&s->asked, question, g->id);
     bool burst = company && (found != s->ahead || !guess->seconded);
     if (!found || burst || !predict_follow(g, s->engine->now, guess))
         return NULL;
@@ -214,6 +241,8 @@ static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, s
     a->refs++;
     if (checked)
         (void)add_asked(b, l->keys, &key); // it compares its answer with the batch's
+    else if (b->ahead.again)
+        (void)add_again(b, l->keys, &key);
     return true;
 }
 
@@ -242,10 +271,11 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
         return;
     l->has_key = true;
-    struct ahead *a = locate(s, g, l->keys, !apart && engine_has_company(g), &guess);
+    struct ahead *a = locate(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
     if (!a)
         return;
     ahead_earn(a, g->shape, BUDGET_SHARE);
+    drop_used(a);
     struct batch *b = gather(s, a, g, &guess, l->keys);
     if (!b)
         return;
@@ -263,7 +293,8 @@ static unsigned left_of(const struct ahead *a, const struct group *g) {
     return n;
 }
 
-static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
+static void refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,
+                   size_t len) {
     struct guess guess;
     struct ahead *a = hit->ahead;
     struct group *g = hit->batch->group;
@@ -271,6 +302,8 @@ static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t
     if (!association)
         return;
     bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
+    if (a == s->ahead)
+        asked_mark(&s->asked, question, g->id);
     association_asked(association, s->engine->now);
     if (found) {
         trail_touch(&a->trail, guess.result);
@@ -282,11 +315,12 @@ static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t
         load(s, a, b, association, unit, len);
 }
 
-void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
+void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,
+                  size_t len) {
     struct batch *b = hit->batch;
-    refill(s, hit, unit, len);
-    if (!b->ahead.ended || b->ahead.n_used < b->n_keys)
-        return;
-    ahead_drop_batch(hit->ahead, b, false); // there is nothing left in it
+    refill(s, hit, question, unit, len);
+    if (!b->ahead.n_left && b->ahead.ended)
+        ahead_drop_batch(hit->ahead, b, false); // there is nothing left in it
+    drop_used(hit->ahead);
     ahead_charge(hit->ahead);
 }

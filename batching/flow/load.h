@@ -9,7 +9,8 @@
 
 // Behind it: if what is left will be used up soon, more is loaded.
 // `unit`: the lookup as its client sent it.
-void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len);
+void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,
+                  size_t len);
 
 // A lookup that was accepted and waits in its group: if its key is found in a trail, it goes out, and the
 // coming keys behind it.

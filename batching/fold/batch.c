@@ -125,7 +125,8 @@ struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answe
     b->max_keys = max;
     b->own = buf_make(MAX_KEY_BYTES);
     b->ahead.used = calloc(max + 1, sizeof *b->ahead.used);
-    if (b->ahead.used)
+    b->ahead.left = calloc(max + 1, sizeof *b->ahead.left);
+    if (b->ahead.used && b->ahead.left)
         return b;
     batch_destroy(b);
     return NULL;
@@ -190,7 +191,8 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
 size_t batch_bytes(const struct batch *b) {
     return sizeof *b + b->data.cap + b->own.cap + b->max_rows * sizeof *b->rows +
            b->n_slots * sizeof *b->slots +
-           b->max_keys * (b->n_parts * sizeof *b->keys + sizeof *b->key_rows + 1);
+           b->max_keys * (b->n_parts * sizeof *b->keys + sizeof *b->key_rows + sizeof *b->ahead.used +
+                          sizeof *b->ahead.left);
 }
 
 void batch_destroy(struct batch *b) {
@@ -203,6 +205,7 @@ void batch_destroy(struct batch *b) {
     free(b->slots);
     free(b->rows);
     free(b->ahead.used);
+    free(b->ahead.left);
     buf_free(&b->own);
     buf_free(&b->data);
     free(b);

@@ -65,6 +65,7 @@ struct lookup {
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, into bytes; by the group's parts
     struct key keys[KEY_MAX_PARTS];  // when has_key
     bool has_key;
+    uint64_t question;      // what it asks, see ahead/asked.h
     bool followed;          // ahead.h has looked at it
     struct ahead *loop;     // whose loop it belongs to; a reference, NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
@@ -87,11 +88,15 @@ struct batch_ahead {
     bool own;             // it runs on the connection of home's session
     uint64_t seq;         // of the database's writes, up to which none has made it stale
     unsigned association; // index into the shape's
-    unsigned n_used;
-    unsigned n_served; // lookups that were answered with what was loaded for them
+    unsigned n_used;      // keys that were asked for
+    unsigned n_served;    // lookups that were answered with what was loaded for them
+    unsigned n_left;      // answers that it may still give, of each key `left`: one for each row of the list
+    uint16_t *left;
     bool *used;        // by key: asked for
+    unsigned again;    // rows that the key of the lookup that it was loaded for has beside its own
     bool ended;        // held
-    bool asked;        // the key of the lookup that it was loaded for is in it, too
+    bool asked;        // the key of the lookup that it was loaded for is in it, too,
+    bool told;         // and that one has its answer
     bool late;         // the loop came for more of it when it had become stale
     bool grown;        // the association was told that it served
     uint32_t key_cost; // of each of them, see budget.h

@@ -51,7 +51,9 @@ void ahead_spend(const struct session *s, struct ahead *a, struct batch *b, stru
 
 void ahead_served(struct batch *b, uint32_t key) {
     struct association *association = ahead_association(b);
-    if (b->ahead.asked && key == b->n_keys - 1)
+    bool asked = b->ahead.asked && !b->ahead.told && key == b->n_keys - 1;
+    b->ahead.told |= asked;
+    if (asked)
         return; // it would have been a statement in any case
     b->ahead.n_served++;
     ahead_earn(b->ahead.home, b->group->shape, BUDGET_LOOKUP + b->ahead.key_cost);

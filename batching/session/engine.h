@@ -94,7 +94,8 @@ struct engine_counters {
     uint64_t lazy;                    // Parse messages answered without the server
     uint64_t ahead_batches;           // batches loaded ahead
     uint64_t ahead_keys;              // keys in them
-    uint64_t ahead_answers;           // lookups answered from them
+    uint64_t ahead_answers;           // lookups answered from them,
+    uint64_t ahead_again;             // of which so many for keys that had answered before
     uint64_t ahead_unused;            // keys loaded and never asked for
     uint64_t ahead_stale; // held answers dropped for a write, a gap, their age or the end of a transaction
     uint64_t held_back;   // times that a session was not read for its memory

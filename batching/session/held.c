@@ -88,7 +88,7 @@ void ahead_drop_batch(struct ahead *a, struct batch *b, bool stale) {
         at = &(*at)->ahead.next;
     *at = b->ahead.next;
     a->held_bytes -= b->ahead.bytes;
-    if (b->ahead.n_used < b->n_keys)
+    if (b->ahead.n_left)
         a->barren = 0; // those may be loaded again
     ahead_give_up(a, b, stale);
 }

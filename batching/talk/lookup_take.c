@@ -138,6 +138,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->has_describe = u->has_describe;
     l->max_rows = u->max_rows;
     l->n_closes = u->n_closes;
+    l->question = c->question;
     l->shape = shape_ref(c->shape);
     l->shape->n_lookups++;
     candidate_raw(c, l->raw);
@@ -301,23 +302,32 @@ bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct grou
     return !vets_another(c->s, vetting);
 }
 
+// However it is answered.
+static void note_question(struct candidate *c) {
+    if (!c->noted && c->shape && c->shape->parsed->kind == STATEMENT_READ)
+        question_note(c->s, c->question, c->loads);
+    c->noted = true;
+}
+
 // Answers it with what was loaded ahead.
-static bool take_held(struct session *s, const struct candidate *c) {
+static bool take_held(struct session *s, struct candidate *c) {
     struct slice raw[KEY_MAX_PARTS];
     struct ahead_hit hit;
     if (!c->group->held)
         return false;
     candidate_raw(c, raw);
-    if (!ahead_find(s, c->group, raw, c->again ? &c->lists : NULL, &hit))
+    if (!ahead_find(s, c->group, raw, c->again ? &c->asked : NULL, &hit))
         return false;
     struct lookup *l = take_lookup(s, c);
     if (!l) {
-        s->engine->counters.ahead_stale++;
+        s->engine->counters.ahead_stale += hit.first;
         return false;
     }
     session_append(s, l);
+    c->loads = hit.own ? (uint32_t)hit.batch->ahead.number - 1 : c->loads;
+    note_question(c);
     ahead_give(&hit, l);
-    ahead_refill(s, &hit, c->bytes, c->unit->size);
+    ahead_refill(s, &hit, c->question, c->bytes, c->unit->size);
     return true;
 }
 
@@ -362,6 +372,7 @@ static enum take take(struct candidate *c, enum reason *why) {
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
+    note_question(c);
     send_on(s, c->apart);
     return TAKE_TAKEN;
 }
@@ -377,10 +388,11 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
         s->observed = c.group;
     }
     bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
-    uint64_t hash = reads ? question_hash(&c) : 0;
-    c.again = reads && asked_find(&s->asked, hash, &c.lists);
+    c.question = reads ? question_hash(&c) : 0;
+    c.again = reads && asked_find(&s->asked, c.question, &c.asked);
+    c.loads = (uint32_t)s->engine->aheads.loads;
     enum take taken = take(&c, why);
-    if (reads && taken != TAKE_WAIT)
-        question_note(s, hash);
+    if (taken != TAKE_WAIT)
+        note_question(&c);
     return taken;
 }

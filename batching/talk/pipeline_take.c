@@ -55,7 +55,7 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
     // Inside a transaction one that fails would have to take back the answers to those behind it.
     *why = c->s->txn == 'I' ? lookup_judge_unit(c) : REASON_TRANSACTION;
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
-        question_note(c->s, question_hash(c));
+        question_note(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
         *why = REASON_FRAMING;
     if (*why == REASON_NONE && !lookup_may_run_alone(f, c, &elsewhere))

@@ -31,13 +31,12 @@ uint64_t question_hash(const struct candidate *c) {
     return hash;
 }
 
-// However it is answered.
-void question_note(struct session *s, uint64_t hash) {
+void question_note(struct session *s, uint64_t hash, uint32_t loads) {
     if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
-        asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists));
+        asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists), loads);
 }
 
 void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m) {
     if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
-        question_note(s, hash_bound(shape, m));
+        question_note(s, hash_bound(shape, m), (uint32_t)s->engine->aheads.loads);
 }

@@ -25,13 +25,16 @@ struct candidate {
     const struct shape_text *values; // simple
     struct statement *statement;     // extended, parsed in an earlier unit, or part of this one
     struct group *group;
-    bool again;     // the session has asked for it before,
-    uint32_t lists; // when it had read so many lists; see asked.h
+    uint64_t question;        // what it asks
+    bool again;               // the session has asked for it before,
+    struct asked_entry asked; // and what is known of that
+    uint32_t loads;           // batches that are older than its answer; see asked.h
+    bool noted;               // there
     bool apart; // of a transaction that shares nothing: it runs on its own connection, or was loaded ahead
                 // there
 };
 
 uint64_t question_hash(const struct candidate *c);
-void question_note(struct session *s, uint64_t hash);
+void question_note(struct session *s, uint64_t hash, uint32_t loads);
 
 #endif

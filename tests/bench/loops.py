@@ -140,7 +140,7 @@ def go(world, port, of, times, sent=()):
 
 def vain_of(count):
     """Keys that were loaded ahead and not asked for."""
-    return count.get("ahead_keys", 0) - count.get("ahead_answers", 0)
+    return count.get("ahead_keys", 0) + count.get("ahead_again", 0) - count.get("ahead_answers", 0)
 
 
 def refusals(pgfold):

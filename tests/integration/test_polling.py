@@ -149,6 +149,85 @@ def test_first_inside_a_transaction(scene, begin):
         poller.sees()
 
 
+BOOK_LIST = "SELECT id, author_id FROM book WHERE author_id BETWEEN 38 AND 42 ORDER BY position, id"
+AUTHOR = "SELECT id, name FROM author WHERE id = $1"
+
+
+def number(value):
+    return int(value) if value.isdigit() else int.from_bytes(value, "big")
+
+
+class AuthorPoller(Poller):
+    """Asks for an author whom a list of books names several times."""
+
+    def sees(self, poll=None):
+        Poller.serial += 1
+        self.direct.sql("UPDATE author SET name = 'state %d' WHERE id = %s" % (Poller.serial, KEY[1]))
+        assert (poll or self.poll)() == {b"state %d" % Poller.serial}
+
+    def poll(self):
+        return {r[1] for r in self.reader.ask(AUTHOR, KEY)}
+
+    def list(self):
+        return [r[1] for r in self.reader.ask(BOOK_LIST)]
+
+
+@pytest.fixture
+def author_poller(direct, proxy, opened):
+    """The statement is proved: it has gone through the list, three times."""
+    def make(framing):
+        poller = AuthorPoller(opened(Reader(proxy, framing)), None, direct)
+        for _ in range(3):
+            for row in poller.reader.ask(BOOK_LIST):
+                poller.reader.ask(AUTHOR, ("int4", str(number(row[1]))))
+        return poller
+    return make
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_no_more_often_than_the_list_has_it(author_poller, framing):
+    """A row of the list answers one lookup."""
+    poller = author_poller(framing)
+    for _ in range(3):
+        times = sum(number(at) == int(KEY[1]) for at in poller.list())
+        assert times > 1
+        for _ in range(times):
+            poller.poll()
+        for _ in range(3):
+            poller.sees()
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_a_list_read_each_time(author_poller, framing):
+    """What was loaded before the list came is no answer behind it."""
+    poller = author_poller(framing)
+    for _ in range(5):
+        poller.sees(lambda: poller.list() and poller.poll())
+        poller.poll()
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_two_statements_by_one_key(author_poller, framing):
+    """The answer to the one has the other's key in each of its rows."""
+    poller = author_poller(framing)
+    for _ in range(5):
+        poller.sees(lambda: poller.reader.ask("SELECT id, author_id FROM book WHERE author_id = $1", KEY) and poller.poll())
+
+
+@pytest.mark.parametrize("framing", TWO)
+def test_rows_that_have_the_key_in_two_columns(scene, framing):
+    """Its own answers are no lists of it."""
+    poller = scene(framing)[1]
+    either = "SELECT id, author_id, title FROM book WHERE author_id = $1 OR id = $1"
+    poller.poll = lambda: {r[2] for r in poller.reader.ask(either, KEY) if number(r[1]) == int(KEY[1])}
+    for _ in range(4):
+        poller.reader.ask(AUTHORS)
+        for key in ("1", "2", "3", "4", KEY[1]):
+            poller.reader.ask(either, ("int4", key))
+        for _ in range(4):
+            poller.sees()
+
+
 @pytest.mark.parametrize("framing", TWO)
 def test_two_pollers(scene, proxy, opened, framing):
     """What the one has asked for is not held for the other; each sees each change."""

@@ -532,7 +532,7 @@ static void check_ahead(struct world *w) {
     for (const struct batch *b = e->batches; b; b = b->next)
         if (b->ahead.home && !b->ahead.home->session)
             loaded += b->n_keys - b->ahead.n_used; // under way for one that is gone
-    if (n->ahead_keys != n->ahead_answers + n->ahead_unused + n->ahead_stale + loaded)
+    if (n->ahead_keys + n->ahead_again != n->ahead_answers + n->ahead_unused + n->ahead_stale + loaded)
         broken(w, "%lu keys were loaded ahead: %lu given, %lu unused, %lu stale, %lu there",
                (unsigned long)n->ahead_keys, (unsigned long)n->ahead_answers, (unsigned long)n->ahead_unused,
                (unsigned long)n->ahead_stale, loaded);

@@ -89,7 +89,7 @@ static void teardown(struct fixture *f) {
     for (int i = 0; i < SESSIONS; i++)
         session_destroy(f->clients[i].session);
     const struct engine_counters *n = counters(f);
-    cr_expect_eq(n->ahead_keys, n->ahead_answers + n->ahead_unused + n->ahead_stale,
+    cr_expect_eq(n->ahead_keys + n->ahead_again, n->ahead_answers + n->ahead_unused + n->ahead_stale,
                  "%u keys: %u answered, %u unused, %u stale", (unsigned)n->ahead_keys,
                  (unsigned)n->ahead_answers, (unsigned)n->ahead_unused, (unsigned)n->ahead_stale);
     cr_expect_null(f->engine->aheads.newest);
@@ -298,6 +298,15 @@ static void list(struct fixture *f, int who, bool vetted, char status) {
     (void)told(f, who);
 }
 
+// Another list of nine rows, in which keys stand several times.
+static void list_repeated(struct fixture *f, int who) {
+    static const char *const keys[] = {"2", "3", "4", "3", "2", "3", "5", "6", "6"};
+    query(f, who, "SELECT id FROM list");
+    reply(f, who, "LDDDDDDDDDCZ", keys);
+    (void)asked(f, who);
+    (void)told(f, who);
+}
+
 // Vetting's answer: nothing speaks against it, its key is its table's own and the list's.
 static void answer_vetting(struct fixture *f, int who) {
     const char *row[] = {"f",   "f", "f", "f", "f",  "f",  "f", "f",
@@ -390,6 +399,48 @@ Test(ahead, no_answer_is_given_twice) {
     cr_assert_eq(asked(&f, 0)[0], 'Q');
     answer(&f, 0, 3, 'Z');
     expect(told(&f, 0), "TDCZ");
+    teardown(&f);
+}
+
+// A row of the list answers one lookup.
+Test(ahead, a_key_is_answered_as_often_as_the_list_has_it) {
+    struct fixture f;
+    setup(&f);
+    begin(&f, 0);
+    f.engine->now += 5001; // nothing is held
+    list_repeated(&f, 0);
+    lookup(&f, 0, 2);
+    expect(asked(&f, 0), "QCCPDBEPBES"); // 3 4 5 6, and 2 for its other row
+    answer(&f, 0, 2, 'Z');
+    answer_batch(&f, 0, 2, 6, true, false);
+    cr_assert(is_held(&f, 0, 3) && is_held(&f, 0, 4) && is_held(&f, 0, 3) && is_held(&f, 0, 2) &&
+              is_held(&f, 0, 3));
+    cr_assert_not(is_held(&f, 0, 3), "a fourth time");
+    expect(asked(&f, 0), "Q");
+    answer(&f, 0, 3, 'Z');
+    cr_assert_not(is_held(&f, 0, 2), "a third time");
+    answer(&f, 0, 2, 'Z');
+    cr_assert_not(is_held(&f, 0, 4), "a second time");
+    answer(&f, 0, 4, 'Z');
+    cr_assert(is_held(&f, 0, 6) && is_held(&f, 0, 6));
+    teardown(&f);
+}
+
+// Who reads the list again is told what is new since: what is left of the keys was loaded before.
+Test(ahead, a_list_that_is_read_again) {
+    struct fixture f;
+    setup(&f);
+    begin(&f, 0);
+    f.engine->now += 5001;
+    list_repeated(&f, 0);
+    lookup(&f, 0, 2);
+    answer(&f, 0, 2, 'Z');
+    answer_batch(&f, 0, 2, 6, true, false);
+    cr_assert(is_held(&f, 0, 3));
+    list_repeated(&f, 0);
+    (void)asked(&f, 0);
+    cr_assert_not(is_held(&f, 0, 3));
+    cr_assert_eq(asked(&f, 0)[0], 'Q');
     teardown(&f);
 }
 

@@ -11,34 +11,62 @@ static uint64_t hash_of(uint32_t i) {
     return XXH3_64bits(&i, sizeof i);
 }
 
+static bool find(const struct asked *a, uint32_t i, struct asked_entry *e) {
+    return asked_find(a, hash_of(i), e);
+}
+
 Test(asked, what_was_asked_for_is_known_with_the_lists_read_by_then) {
     struct asked a = {0};
-    uint32_t lists;
-    cr_assert_not(asked_find(&a, hash_of(1), &lists));
-    asked_note(&a, hash_of(1), 3);
-    asked_note(&a, hash_of(2), 4);
-    cr_assert(asked_find(&a, hash_of(1), &lists));
-    cr_assert_eq(lists, 3);
-    asked_note(&a, hash_of(1), 5);
-    cr_assert(asked_find(&a, hash_of(1), &lists));
-    cr_assert_eq(lists, 5);
-    cr_assert_not(asked_find(&a, hash_of(3), &lists));
+    struct asked_entry e;
+    cr_assert_not(find(&a, 1, &e));
+    asked_note(&a, hash_of(1), 3, 10);
+    asked_note(&a, hash_of(2), 4, 10);
+    cr_assert(find(&a, 1, &e));
+    cr_assert(e.lists == 3 && e.base == 3 && e.loads == 10);
+    asked_note(&a, hash_of(1), 5, 11);
+    asked_runs(&a, hash_of(1), 12);
+    asked_runs(&a, hash_of(7), 12);
+    cr_assert(find(&a, 1, &e));
+    cr_assert(e.lists == 5 && e.base == 5 && e.loads == 12);
+    cr_assert_not(find(&a, 3, &e));
+    asked_free(&a);
+}
+
+// The lists tell how often it was asked for, as long as each time was noted there, for the same lookups.
+Test(asked, what_the_lists_tell) {
+    struct asked a = {0};
+    struct asked_entry e;
+    asked_note(&a, hash_of(1), 3, 0);
+    asked_mark(&a, hash_of(1), 100);
+    asked_note(&a, hash_of(1), 5, 0);
+    asked_mark(&a, hash_of(1), 100);
+    cr_assert(find(&a, 1, &e) && e.base == 0 && e.lists == 5);
+    asked_note(&a, hash_of(1), 6, 0); // not noted
+    cr_assert(find(&a, 1, &e) && e.base == 6);
+    asked_note(&a, hash_of(1), 8, 0);
+    asked_mark(&a, hash_of(1), 100);
+    cr_assert(find(&a, 1, &e) && e.base == 6);
+    asked_note(&a, hash_of(1), 9, 0);
+    asked_mark(&a, hash_of(1), 101); // by others
+    cr_assert(find(&a, 1, &e) && e.base == 9);
+    asked_mark(&a, hash_of(2), 101);
     asked_free(&a);
 }
 
 // A poller among many other lookups stays known, and memory has an end.
 Test(asked, those_asked_for_longest_ago_are_forgotten) {
     struct asked a = {0};
-    uint32_t lists, known = 0;
+    struct asked_entry e;
+    uint32_t known = 0;
     for (uint32_t i = 1; i <= 100 * ASKED_MAX; i++) {
-        asked_note(&a, hash_of(i), i);
+        asked_note(&a, hash_of(i), i, 0);
         if (i % 100 == 0)
-            asked_note(&a, hash_of(0), i);
-        cr_assert(i < 100 || asked_find(&a, hash_of(0), &lists));
+            asked_note(&a, hash_of(0), i, 0);
+        cr_assert(i < 100 || find(&a, 0, &e));
     }
     cr_assert_leq(a.n_sets * ASKED_WAYS, ASKED_MAX);
     for (uint32_t i = 100 * ASKED_MAX; i > 99 * ASKED_MAX; i--)
-        known += asked_find(&a, hash_of(i), &lists) && lists == i;
+        known += find(&a, i, &e) && e.lists == i;
     cr_assert_gt(known, ASKED_MAX / 2);
     asked_free(&a);
 }

@@ -107,8 +107,9 @@ static struct key integer(long v) {
     return k;
 }
 
-static bool nothing_held(void *arg, const struct key *keys) {
+static bool nothing_held(void *arg, const struct trail_result *list, const struct key *keys) {
     (void)arg;
+    (void)list;
     (void)keys;
     return false;
 }
