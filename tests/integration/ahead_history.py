@@ -14,13 +14,13 @@ judge() takes the recorded writes and answers and returns what is wrong with the
 - REPEATABLE READ and SERIALIZABLE: all answers of a transaction, but those of what it wrote itself, fit one snapshot, which is not
   older than its first statement; twins are equal
 - in a transaction that has written, its own version is seen
-- who asks again without having read the list meanwhile, and who is SERIALIZABLE by default, gets no answer that is older than the question
+- who asks more often than the list has rows for it, without having read it meanwhile, and who is SERIALIZABLE by default, gets no answer that is older than the question
 """
 import itertools
 import random
 import threading
 import time
-from collections import namedtuple
+from collections import Counter, namedtuple
 
 import ahead
 import proto
@@ -30,6 +30,8 @@ SQL = "SELECT side, version, amount FROM ledger WHERE owner = $1 ORDER BY side"
 # The same with a second value that varies, of the list's row: one row of what is the same for both, and it must be.
 SECOND = "SELECT min(version), max(version), max(amount), min(amount) FROM ledger WHERE owner = $1 AND amount <> $2"
 LIST = "SELECT id, odd FROM owner ORDER BY id"
+# Each owner in three rows, each of which may be answered from what was loaded for it.
+LIST_OF_THREE = "SELECT id, odd FROM owner, generate_series(1, 3) g ORDER BY g, id"
 WRITE = "UPDATE ledger SET version = version + 1, amount = CASE side WHEN 'l' THEN {n} ELSE -{n} END WHERE owner IN ({a}, {b}) RETURNING version"
 # The same by a generated column: no word of the statement tells what it writes to.
 HIDDEN = "INSERT INTO push (n, a, b) VALUES ({n}, {a}, {b}) RETURNING version"
@@ -202,11 +204,11 @@ class History:
                     self.note_write(*done, began, time.monotonic(), proxied)
 
     def reader(self, number, rng):
-        r = ahead.Reader(self.proxy, rng.choice(["simple", "psycopg", "pg", "postgres.js"]))
+        r, times = ahead.Reader(self.proxy, rng.choice(["simple", "psycopg", "pg", "postgres.js"])), rng.choice([1, 1, 3])
         try:
             while not self.stop:
                 level = rng.choice([None, None, "read committed", "repeatable read", "serializable"])
-                self.loop(r, number, rng, level, rng.random() < 0.1)
+                self.loop(r, number, rng, level, rng.random() < 0.1, times)
                 r.got.clear()
         finally:
             r.close()
@@ -229,17 +231,17 @@ class History:
         finally:
             r.close()
 
-    def loop(self, r, number, rng, level, writes):
+    def loop(self, r, number, rng, level, writes, times):
         """One page: a list, a loop over some of it, perhaps a write in its middle and once more what was seen before."""
         txn = next(self.numbers) if level else None
         started, own, began = time.monotonic(), {}, 0
         if level:
             r.conn.sql("BEGIN ISOLATION LEVEL " + level)
-        r.ask(LIST)
-        owners, asked, second = list(range(OWNERS)), set(), rng.random() < 0.3
+        r.ask(LIST if times == 1 else LIST_OF_THREE)
+        owners, asked, second = list(range(OWNERS)) * times, Counter(), rng.random() < 0.3
         if rng.random() < 0.3:
             owners = owners[::rng.choice([-1, 2, 3])]
-        owners = owners[:rng.choice([5, OWNERS, OWNERS])]
+        owners = owners[:rng.choice([5, OWNERS, OWNERS * times])]
         write_at, broken = rng.randrange(len(owners)) if writes else -1, False
         for i, owner in enumerate(owners):
             if rng.random() < 0.02:
@@ -255,9 +257,9 @@ class History:
                 else:
                     own = {o: done for o in done[0]}
             for o in [owner] if rng.random() > 0.03 else [owner, rng.choice(owners)]:
-                if not self.look(r, number, level, txn, o, started, own, o in asked, second):
+                if not self.look(r, number, level, txn, o, started, own, asked[o] >= times, second):
                     broken = True
-                asked.add(o)
+                asked[o] += 1
             if broken:
                 break
         if level:

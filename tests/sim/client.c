@@ -615,19 +615,19 @@ static bool read_tail(const struct frame *f, struct tail *t) {
     return true;
 }
 
-// An answer that had been run before it was asked for may be given once. Its serial number, its schema, role
+// An answer that had been run before it was asked for may be given for each row that lists have with its key. Its serial number, its schema, role
 // and key say which one it is.
-static bool is_given(struct sim_database *db, const struct frame *got, unsigned serial) {
+static bool is_given_too_often(struct sim_database *db, const struct frame *got, unsigned serial) {
     uint64_t hash = serial * 0x9e3779b97f4a7c15u;
     for (size_t i = 0; i + TAIL < got->body_len; i++)
         hash = (hash ^ got->body[i]) * 0x100000001b3u;
     size_t at = hash % SIM_MAX_GIVEN, n = 0;
     for (hash |= 1; db->given[at] && db->given[at] != hash && n < SIM_MAX_GIVEN; n++)
         at = (at + 1) % SIM_MAX_GIVEN;
-    bool given = db->given[at] == hash;
-    if (n < SIM_MAX_GIVEN)
-        db->given[at] = hash;
-    return given;
+    if (n == SIM_MAX_GIVEN)
+        return false;
+    db->given[at] = hash;
+    return db->times[at]++ == SIM_MAX_TIMES;
 }
 
 // What lookahead promises of a row that was loaded before it was asked for; NULL: it keeps it.
@@ -673,8 +673,8 @@ static const char *row_fault(struct client *c, const struct frame *got, const st
         db->n_held++;
         db->n_frozen += a->frozen;
         c->checked = w.serial + 1;
-        if (is_given(db, got, g.serial))
-            return "loaded ahead and given before";
+        if (is_given_too_often(db, got, g.serial))
+            return "loaded ahead and given too often";
     }
     return held_fault(c, a, &g);
 }

@@ -23,6 +23,7 @@ enum sim_table { SIM_ITEMS, SIM_BOOKS, SIM_TABLES };
 
 #define SIM_MAX_RUNS  (1u << 17)
 #define SIM_MAX_GIVEN (1u << 15)
+#define SIM_MAX_TIMES 24 // rows of all lists with one reference
 
 // A loop over the rows of a list, see client.c; one of several clients' is the database's.
 struct sim_loop {
@@ -44,7 +45,8 @@ struct sim_database {              // what all sessions share
     uint64_t now;                  // microseconds, the world's
     unsigned serial;               // lookups run so far, folded ones as one
     uint64_t ran[SIM_MAX_RUNS];    // when
-    uint64_t given[SIM_MAX_GIVEN]; // answers that were run before they were asked for: each at most once
+    uint64_t given[SIM_MAX_GIVEN]; // answers that were run before they were asked for,
+    uint8_t times[SIM_MAX_GIVEN]; // and how often they were given: once for each row of a list with their key
     struct sim_loop loop;
     unsigned lookahead; // the proxy's limits: as enum lookahead_mode
     uint64_t ahead_gap, ahead_age;

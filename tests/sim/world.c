@@ -751,6 +751,7 @@ static void report(const struct world *w) {
 static void world_end(struct world *w) {
     w->held = w->db.n_held;
     w->frozen = w->db.n_frozen;
+    w->again = w->engine->counters.ahead_again;
     w->folded = (unsigned long)w->engine->counters.folded;
     w->checked = (unsigned long)w->engine->counters.checked;
     w->differences = (unsigned long)w->engine->counters.differences;

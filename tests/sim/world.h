@@ -48,7 +48,8 @@ struct world {
     struct connection connections[WORLD_MAX_CONNECTIONS];
     uint64_t random, seed, now;
     unsigned next_id;
-    unsigned long units, folded, steps, checked, differences, held, frozen, held_back; // for the report
+    unsigned long units, folded, steps, checked, differences, held, again, frozen,
+        held_back; // for the report
     bool draining; // clients finish what they have begun
     char failure[640];
 };
