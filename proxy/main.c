@@ -15,14 +15,13 @@
 #include "batching/statement/redact.h"
 #include "batching/flow/turn.h"
 #include "batching/session/engine.h"
+#include "batching/talk/life.h"
 #include "config/cmdline.h"
 #include "proxy/explain.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
 
 #include <openssl/ssl.h>
-
-#define PARTIAL_CHECK 5000 // microseconds after which a unit without its rest is looked at again
 
 struct application {
     struct proxy proxy;
@@ -188,8 +187,8 @@ static void limit_core_dumps(const struct config *c) {
 
 static void arm_alarm(struct proxy *p) {
     uint64_t at = engine_deadline(p->engine);
-    if (p->partial && proxy_now() + PARTIAL_CHECK < at)
-        at = proxy_now() + PARTIAL_CHECK;
+    if (p->partial && proxy_now() + SESSION_PARTIAL_WAIT < at)
+        at = proxy_now() + SESSION_PARTIAL_WAIT;
     if (at >= p->alarm_at)
         return; // an alarm that turns out to be early costs less than setting it anew at every turn
     p->alarm_at = at;

@@ -15,7 +15,7 @@ void engine_run_lookup(struct lookup *l) {
     l->company = engine_has_company(l->group) ? COMPANY_SOME : COMPANY_NONE;
     lookup_detach_waiting(l);
     l->counted = true;
-    l->group->in_flight++;
+    group_pin(l->group);
     late_list_alone(l);
     session_run_alone(l->session, l);
 }

@@ -5,11 +5,12 @@
 #include "batching/fold/group.h"
 #include "batching/session/awaiting.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 
 static void hold(struct session *s, enum await_kind kind, struct shape *shape) {
-    s->hold.lookups = true;
+    hold_for_lookups(s);
     s->hold.await.kind = kind;
     s->hold.await.shape = shape_ref(shape);
     shape->n_lookups++; // it keeps others company
@@ -35,6 +36,14 @@ static void hold_for(struct session *s, struct shape *shape, struct group *g) {
     hold(s, AWAIT_VERDICT, shape);
     s->hold.await.group = g;
     list_append(s);
+}
+
+void await_is_over(struct session *s) {
+    s->hold.await.spent = s->hold.await.spent_read = false;
+}
+
+void await_asks_anew(struct session *s) {
+    s->hold.await.spent_read = false;
 }
 
 void await_end(struct session *s) {

@@ -29,7 +29,9 @@ bool await_begin(struct session *s, struct shape *shape, struct group *g);
 // Nor does it run alone before the verdict that another session has asked for: whether it is a plain read. If
 // it did and ended first, its session would be in doubt.
 bool await_read(struct session *s, struct shape *shape, struct group *read);
-void await_end(struct session *s); // it waits no longer; idempotent
+void await_end(struct session *s);       // it waits no longer; idempotent
+void await_is_over(struct session *s);   // the lookup at hand has waited for all that it may wait for
+void await_asks_anew(struct session *s); // none of the reads at hand is asked about: the next ones may wait
 void await_proof_ended(struct session *s);
 void await_verdict_given(struct engine *e, struct group *g); // or lost
 void await_give_up(struct session *s); // what nobody asks on its own connection is waited for no longer

@@ -6,12 +6,15 @@
 #include "batching/flow/lend.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/bounds.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/pipeline.h"
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
@@ -81,7 +84,7 @@ bool engine_run_batch(struct engine *e, struct group *g) {
     if (!b)
         return false;
     engine_start_batch(e, b);
-    g->in_flight++;
+    group_pin(g);
     struct session *lender = choose_lender(b);
     if (!lender) {
         b->failed = true;
@@ -116,8 +119,8 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
             session_run_alone(s, l);
             return;
         }
-        l->state = LOOKUP_ANSWERED;
-        s->order.kept += l->answer.len;
+        lookup_set_state(l, LOOKUP_ANSWERED);
+        order_keep(s, l->answer.len);
         lookup_weigh(l);
         if (l->pipeline && ++l->pipeline->n_answered == l->pipeline->n)
             session_pump(s);
@@ -130,7 +133,7 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
         return;
     }
     e->effects->to_client(s->owner, e->answer.data, e->answer.len, true);
-    session_shift(s);
+    order_shift(s);
     l->session = NULL;
     lookup_free(e, l);
     session_pump(s);
@@ -212,7 +215,7 @@ static void note_failure(struct engine *e, struct batch *b) {
     // along.
     if (g->state == GROUP_READY && !b->ahead.home && ++g->errors >= 3) {
         g->errors = 0;
-        g->state = GROUP_REFUSED;
+        group_set_state(g, GROUP_REFUSED);
         g->vetted_at = e->now;
     } else {
         group_forget(g);
@@ -244,7 +247,8 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     unlink_batch(e, b);
     account_set(b->memory, &b->weighs, 0);
-    g->in_flight -= !b->ahead.home;
+    if (!b->ahead.home)
+        group_unpin(g);
     if (b->failed)
         note_failure(e, b);
     else

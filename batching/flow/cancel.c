@@ -19,8 +19,10 @@
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/owed.h"
 #include "batching/session/pump.h"
 #include "batching/session/room.h"
@@ -36,8 +38,7 @@
 // The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement
 // sent before the request has ended may be cancelled in place of the one in front of it.
 void session_cancel_done(struct session *s) {
-    s->cancel.under_way--;
-    cancel_repeat_later(s);
+    cancel_request_done(s);
     session_pump(s);
 }
 
@@ -100,9 +101,9 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
     struct batch *b = take_out(l);
     if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // nobody is told of its Parse
         session_drop_if_listed(s, l->statement);
-    l->state = LOOKUP_ANSWERED;
+    lookup_set_state(l, LOOKUP_ANSWERED);
     l->answer = answer;
-    s->order.kept += answer.len;
+    order_keep(s, answer.len);
     lookup_weigh(l);
     session_pump(s);
     cancel_batch_if_left(b);
@@ -113,7 +114,7 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
 // cancel.
 static void cancel_in_transaction(struct session *s, struct lookup *l) {
     struct batch *b = take_out(l);
-    s->cancel.first = true;
+    cancel_first_when_sent(s);
     session_run_alone(s, l);
     cancel_batch_if_left(b);
     clear_the_way(s);
@@ -121,15 +122,13 @@ static void cancel_in_transaction(struct session *s, struct lookup *l) {
 
 // The statement is in the client's input; it is taken up soon, and waits for nothing more.
 static void cancel_held(struct session *s) {
-    s->cancel.held = true;
+    cancel_when_taken(s);
     await_give_up(s);
     clear_the_way(s);
 }
 
 void session_cancel_taken(struct session *s) {
-    bool held = s->cancel.held;
-    s->cancel.held = false;
-    if (held && s->order.first)
+    if (cancel_take_held(s) && s->order.first)
         (void)session_cancel(s); // it only waits, so there is nothing to be relayed now
 }
 
@@ -167,7 +166,7 @@ bool session_cancel(struct session *s) {
     if (l && l->check == CHECK_ORIGINAL)
         l->cancelled = true;
     // The end of the request is awaited: it must not hit what comes next, of ours.
-    s->cancel.pending = s->n_forward || l;
+    cancel_when_it_runs(s, s->n_forward || l);
     if (s->cancel.pending)
         clear_the_way(s);
     return false;

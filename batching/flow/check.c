@@ -5,11 +5,13 @@
 
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/late.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/pump.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -62,9 +64,9 @@ bool check_draw(struct engine *e, struct lookup *l) {
 
 static void run_original(struct lookup *l, enum check_stage stage) {
     l->check = stage;
-    l->state = LOOKUP_CHECKING;
+    lookup_set_state(l, LOOKUP_CHECKING);
     l->counted = true;
-    l->group->in_flight++;
+    group_pin(l->group);
     l->group->checking++;
     late_query_sent(l->session);
     session_send_checked(l->session, l);
@@ -110,7 +112,7 @@ static void queue_again(struct engine *e, struct lookup *l) {
 void check_answer(struct engine *e, struct lookup *l) {
     lookup_uncount(e, l);
     l->check = CHECK_NO;
-    l->state = LOOKUP_ANSWERED;
+    lookup_set_state(l, LOOKUP_ANSWERED);
     session_pump(l->session);
 }
 
@@ -124,7 +126,7 @@ static void end_original(struct engine *e, struct lookup *l, const struct owed *
         session_run_alone(s, l); // once more, past us
         return;
     }
-    s->order.kept += l->answer.len;
+    order_keep(s, l->answer.len);
     lookup_weigh(l);
     bool may_fold = l->group->state == GROUP_READY && !l->shape->wrong && l->has_key;
     if (o->error || l->cancelled || s->txn == 'E' || !may_fold) {
@@ -239,6 +241,6 @@ void session_run_alone(struct session *s, struct lookup *l) {
     }
     if (l->pipeline)
         l = pipeline_collapse(s, l);
-    l->state = LOOKUP_ALONE;
+    lookup_set_state(l, LOOKUP_ALONE);
     session_pump(s);
 }

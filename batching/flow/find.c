@@ -9,6 +9,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/apart.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -144,13 +145,6 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
     return found && may;
 }
 
-#define APART_WORTH 16 // answers for which the catalogue may be asked
-
-static void note_given(struct session *s) {
-    if (s->identity.state != IDENTITY_PROVEN && ++s->apart.given % APART_WORTH == 0 && s->apart.vets)
-        s->apart.vets--;
-}
-
 void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct ahead *a = hit->ahead;
     struct batch *b = hit->batch;
@@ -165,7 +159,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
         b->ahead.grown = true;
     }
     ahead_use(a);
-    note_given(l->session);
+    if (l->session->identity.state != IDENTITY_PROVEN)
+        apart_given(l->session);
     a->last_answer = e->aheads.last_answer = e->now;
     if (!b->ahead.ended) {
         if (!batch_join(b, l, hit->key))

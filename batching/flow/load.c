@@ -12,6 +12,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/apart.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -23,11 +24,6 @@
 #include "batching/statement/key.h"
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
-
-// Lookups that a session of a state of its own must bring before the catalogue is asked for it alone; twice
-// as many each time, until the answers that this brings are worth its costs.
-#define APART_VETTED  4
-#define APART_DOUBLED 8
 
 #define LOOKUPS_PER_VET 5
 
@@ -46,14 +42,12 @@ static bool may_pay_vet(struct engine *e, struct shape *s) {
 
 // It is worth a question whose answer others can use, too, or many lookups.
 static bool may_vet(struct session *s, struct shape *shape) {
-    unsigned doubled = s->apart.vets < APART_DOUBLED ? s->apart.vets : APART_DOUBLED;
     bool proven = s->identity.state == IDENTITY_PROVEN;
-    if (!proven && ++s->apart.n < (unsigned)APART_VETTED << doubled)
+    if (!proven && !apart_is_worth_asking(s))
         return false;
     if (!may_pay_vet(s->engine, shape))
         return false;
-    s->apart.vets += !proven;
-    s->apart.costs &= proven;
+    apart_asked(s, !proven);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "batching/fold/verdict.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
+#include "batching/session/frame.h"
 #include "batching/session/late.h"
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
@@ -64,7 +65,8 @@ static struct owed *send_own(struct session *s, enum owed_kind kind, const struc
     if (!o)
         return NULL;
     o->framed = s->txn != 'I';
-    s->frame.n += o->framed;
+    if (o->framed)
+        frame_begin(s);
     late_query_sent(s);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
     return o;
@@ -152,7 +154,7 @@ void session_ask_facts(struct session *s, bool again) {
 }
 
 static void refuse_group(struct session *s, struct group *g) {
-    g->state = GROUP_REFUSED;
+    group_set_state(g, GROUP_REFUSED);
     g->vetted_at = s->engine->now;
     g->generation = s->engine->generation;
 }
@@ -172,7 +174,7 @@ void session_start_vet(struct session *s, struct group *g) {
                               : send_unit(s, OWED_VET, &sql);
     if (o) {
         o->of.group = g;
-        g->state = GROUP_VETTING;
+        group_set_state(g, GROUP_VETTING);
         g->asked_at = s->engine->now;
         g->generation = s->engine->generation; // definitions may change before the answer comes
         s->engine->counters.vets++;

@@ -14,8 +14,6 @@
 #include "batching/session/session.h"
 #include "batching/statement/guard.h"
 
-#define GRACE          1000 // microseconds, at least, from the turn that finds something late to the one that acts
-#define MOST_GRACE     100000
 #define QUERY_PATIENCE 300000
 #define LONGER         100000 // at most, for a lender's own client
 
@@ -37,17 +35,6 @@ void late_uncount(struct engine *e, struct group *g) {
 }
 
 // ---- a batch's members
-
-// Found so twice, with what had come meanwhile read in between. How late the loop was says how late others
-// may be.
-static bool is_past(const struct engine *e, uint64_t *due, uint64_t deadline) {
-    if (e->now < deadline)
-        return false;
-    uint64_t late = e->now - deadline < MOST_GRACE ? e->now - deadline : MOST_GRACE;
-    if (!*due)
-        *due = e->now + (late > GRACE ? late : GRACE);
-    return e->now >= *due;
-}
 
 static uint64_t past_at(uint64_t due, uint64_t deadline) {
     return due ? due : deadline;
@@ -81,7 +68,7 @@ static void leave(struct engine *e, struct batch *b) {
 static void expire_members(struct engine *e) {
     for (struct batch *b = e->batches, *next; b; b = next) {
         next = b->next;
-        if (may_be_left(b) && is_past(e, &b->due, b->started + b->patience))
+        if (may_be_left(b) && late_is_past(e, &b->due, b->started + b->patience))
             leave(e, b);
     }
 }
@@ -144,7 +131,7 @@ static void expire_own(struct engine *e) {
         next = s->late.next;
         if (!has_ours(s))
             late_unlist(e, s);
-        else if (may_be_cleared(s) && is_past(e, &s->late.due, s->late.since + patience_of(e, owed_head(s))))
+        else if (may_be_cleared(s) && late_head_is_past(s, patience_of(e, owed_head(s))))
             clear(e, s);
     }
 }

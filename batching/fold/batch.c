@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/fold/group.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/fold/savepoint.h"
 #include "protocol/write.h"
 
@@ -75,7 +76,7 @@ static void take_members(struct batch *b, unsigned max_keys) {
         if (key == UINT32_MAX)
             return;
         take_waiting(g, l);
-        l->state = LOOKUP_BATCHED;
+        lookup_set_state(l, LOOKUP_BATCHED);
         l->batch = b;
         l->member = b->n_members;
         b->members[b->n_members] = l;
@@ -177,7 +178,7 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
         b->member_key = keys;
         b->max_members = max;
     }
-    l->state = LOOKUP_BATCHED;
+    lookup_set_state(l, LOOKUP_BATCHED);
     l->batch = b;
     l->joined = b->sent;
     l->member = b->n_members;

@@ -27,7 +27,22 @@ enum lookup_company { COMPANY_UNKNOWN, COMPANY_NONE, COMPANY_SOME };
 
 enum check_stage { CHECK_NONE, CHECK_NO, CHECK_ORIGINAL, CHECK_FOLDED, CHECK_AGAIN }; // see check.h
 
+// A lookup's way; lookup_state.h has each move.
+//
+//              +---------- its answer is to be compared ----------+
+//              v                                                  |
+//   NEW --> WAITING --one in so many is checked--> CHECKING ------+--it is not--> ANSWERED
+//              |
+//              +--> BATCHED --the batch has its rows--> given to the client; before its turn: ANSWERED
+//              |       |
+//              |       +--the batch fails, or takes long--+
+//              |                                          v
+//              +--it has no company-------------------> ALONE --> SENT, and its reply goes to the client
+//
+// What was loaded ahead takes a NEW one to BATCHED, ALONE or ANSWERED at once. A cancel request answers one that
+// was not sent. In a transaction that has failed what is ANSWERED goes back to ALONE: the server shall say so.
 enum lookup_state {
+    LOOKUP_NEW,      // in no queue yet
     LOOKUP_WAITING,  // in its group's queue
     LOOKUP_BATCHED,  // member of a batch that is under way
     LOOKUP_ALONE,    // shall run as sent on its own connection, not sent yet

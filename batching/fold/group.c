@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/fold/group.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #include "protocol/write.h"
 
 #define MAX_FINDINGS 2000
+
+#define BIT(state) (1u << (state))
 
 void group_table_init(struct group_table *t, unsigned max) {
     *t = (struct group_table){.max = max, .scratch = buf_make(1 << 17)};
@@ -381,9 +384,20 @@ bool group_read_key(const struct group *g, const struct slice *raw, struct key *
     return true;
 }
 
+void group_set_state(struct group *g, enum group_state state) {
+    static const unsigned allowed[] = {
+        [GROUP_NEW] = BIT(GROUP_NEW) | BIT(GROUP_VETTING) | BIT(GROUP_READY) | BIT(GROUP_REFUSED),
+        [GROUP_VETTING] = BIT(GROUP_NEW) | BIT(GROUP_READY) | BIT(GROUP_REFUSED),
+        [GROUP_READY] = BIT(GROUP_NEW) | BIT(GROUP_REFUSED),
+        [GROUP_REFUSED] = BIT(GROUP_NEW),
+    };
+    assert(allowed[g->state] & BIT(state));
+    g->state = state;
+}
+
 void group_forget(struct group *g) {
     if (g->state != GROUP_VETTING)
-        g->state = GROUP_NEW;
+        group_set_state(g, GROUP_NEW);
     g->parses = g->described = false;
     buf_reset(&g->row_description);
 }

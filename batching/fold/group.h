@@ -10,12 +10,17 @@
 //                        |                                                                  |
 //                        +--it does not--> REFUSED --after vet_max_age----------------------+
 //
+// A group that takes over what was found out about another one like it (finding.h) goes from NEW to READY or
+// REFUSED at once. A question that was not answered leads back to NEW. group_set_state has all moves.
+//
 //   NEW      lookups run alone; two at once are company and start the vetting
 //   VETTING  lookups run alone while the catalogue query is on its way
 //   READY    lookups wait for a batch when one is in flight
 //   REFUSED  lookups run alone
 #ifndef PGFOLD_BATCHING_FOLD_GROUP_H
 #define PGFOLD_BATCHING_FOLD_GROUP_H
+
+#include <assert.h>
 
 #include "batching/statement/key.h"
 #include "batching/statement/rewrite.h"
@@ -137,6 +142,18 @@ static inline bool group_is_read(const struct group *g) {
 // long …; the lookup runs alone.
 bool group_read_key(const struct group *g, const struct slice *raw, struct key *keys)
     __attribute__((warn_unused_result));
+
+// The one way to change it; a move that there is none of ends the process.
+void group_set_state(struct group *g, enum group_state state);
+
+// As long as it is pinned its memory stays. What pins it counts as under way.
+static inline void group_pin(struct group *g) {
+    g->in_flight++;
+}
+static inline void group_unpin(struct group *g) {
+    assert(g->in_flight);
+    g->in_flight--;
+}
 
 // Forgets the vetting: NEW.
 void group_forget(struct group *g);

@@ -236,7 +236,7 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     g->generation = generation;
     buf_reset(&g->row_description);
     const char *refusal = judge(g, v);
-    g->state = refusal ? GROUP_REFUSED : GROUP_READY;
+    group_set_state(g, refusal ? GROUP_REFUSED : GROUP_READY);
     take_facts(g, &v->catalogue);
     g->vettings++;
     return refusal;
@@ -288,7 +288,7 @@ static struct slice read_key(struct group_table *t, struct group *g) {
 }
 
 static void take_verdict(struct group *g, bool plain, uint64_t vetted_at, uint64_t generation) {
-    g->state = plain ? GROUP_READY : GROUP_REFUSED;
+    group_set_state(g, plain ? GROUP_READY : GROUP_REFUSED);
     g->vetted_at = vetted_at;
     g->generation = generation;
 }

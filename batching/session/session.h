@@ -103,9 +103,11 @@ struct owed {
     } of;
 };
 
+// The queue of them; owed.c.
 struct owed_queue {
-    struct owed *ring;
+    struct owed **ring;
     unsigned head, n, cap; // cap is a power of two
+    unsigned n_slots;      // of the ring's that there is an entry for, used or not
 };
 
 #define SESSION_MAX_OWED      1024
@@ -154,7 +156,7 @@ struct giving_state {
     struct buf error; // why what the client's next statement executes was not given: stands for its own
 };
 
-// Why bytes of the client's are left where they are; hold.c.
+// Why bytes of the client's are left where they are; hold.h.
 struct hold {
     bool lookups;       // until its lookups are answered
     bool own;           // the same, and what is at hand waits for what is ours
@@ -304,7 +306,7 @@ static inline bool session_is_pipelining(const struct session *s) {
 }
 // The i-th one, from 0; the last one, when there is any.
 static inline struct owed *owed_at(const struct session *s, unsigned i) {
-    return &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+    return s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
 }
 static inline struct owed *owed_last(const struct session *s) {
     return owed_at(s, s->owed.n - 1);

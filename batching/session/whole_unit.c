@@ -2,10 +2,12 @@
 #include "batching/session/whole_unit.h"
 
 #include "batching/fold/batch.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/pipeline.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -17,7 +19,7 @@ static void take_out(struct session *s, struct lookup *l) {
         lookup_detach_waiting(l);
     else if (l->state == LOOKUP_BATCHED)
         lookup_leave_batch(l);
-    s->order.kept -= l->answer.len;
+    order_release(s, l->answer.len);
     buf_free(&l->answer);
     l->answer.len = 0;
     lookup_weigh(l);
@@ -31,7 +33,7 @@ struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
     for (struct lookup *x = p->first; x && x->pipeline == p; x = x->next) {
         if (x != l)
             take_out(s, x);
-        x->state = LOOKUP_ANSWERED; // with nothing
+        lookup_set_state(x, LOOKUP_ANSWERED); // with nothing
         x->company = COMPANY_UNKNOWN;
         if (x != p->first)
             lookup_uncount(s->engine, x);
@@ -44,7 +46,7 @@ void pipeline_cancel(struct session *s, struct lookup *first) {
         return;
     take_out(s, first);
     (void)pipeline_collapse(s, first);
-    first->state = LOOKUP_ALONE;
+    lookup_set_state(first, LOOKUP_ALONE);
 }
 
 static bool is_given_before(const struct pipeline *p, unsigned i) {

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "batching/fold/batch.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/engine.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "protocol/buf.h"
@@ -18,7 +20,7 @@ static struct lookup *place_for_answer(struct session *s) {
     if (!l)
         return NULL;
     l->answer = buf_make(s->engine->limits.max_answer);
-    l->state = LOOKUP_ANSWERED;
+    lookup_set_state(l, LOOKUP_ANSWERED);
     l->session = s;
     l->memory = &s->queue_memory;
     return l;
@@ -42,9 +44,9 @@ bool session_answer(struct session *s, const struct buf *answer) {
         return false;
     }
     buf_put(&l->answer, answer->data, answer->len);
-    s->order.kept += answer->len;
+    order_keep(s, answer->len);
     lookup_weigh(l);
     if (l != s->order.last)
-        session_append(s, l);
+        order_append(s, l);
     return true;
 }

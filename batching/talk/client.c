@@ -12,6 +12,7 @@
 #include "batching/session/cancel_request.h"
 #include "batching/session/changes.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/learn.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
@@ -29,6 +30,7 @@
 #include "batching/talk/lookup_take.h"
 #include "batching/talk/pipeline_take.h"
 #include "batching/talk/prepare.h"
+#include "batching/talk/reads.h"
 #include "batching/trust/writes.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
@@ -52,7 +54,7 @@ static bool must_wait_for_lookups(struct session *s) {
     }
     if (session_order_is_safe(s))
         return false;
-    s->hold.lookups = true;
+    hold_for_lookups(s);
     return true;
 }
 
@@ -119,7 +121,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     enum reason why = REASON_FRAMING;
     enum take take = TAKE_FORWARD;
     if (session_effect_is_pending(s)) {
-        s->hold.lookups = true;
+        hold_for_lookups(s);
         return TAKE_WAIT;
     }
     if (session_only_forwards(s)) {
@@ -142,7 +144,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
         if (must_wait_for_lookups(s))
             return TAKE_WAIT;
         if (!s->cancel.held && forward_vets_first(f)) {
-            s->hold.lookups = true;
+            hold_for_lookups(s);
             return TAKE_WAIT;
         }
         s->force_forward = s->lazy_unit = false;
@@ -170,8 +172,10 @@ static bool step(struct feed *f) {
     }
     if (!s->in_unit) {
         enum take t = take_unit(f, &size);
-        if (t == TAKE_WAIT)
+        if (t == TAKE_WAIT) {
+            reads_end_observed(s);
             return false;
+        }
         if (t == TAKE_TAKEN) {
             feed_flush(f, true);
             f->at += size;

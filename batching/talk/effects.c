@@ -52,7 +52,7 @@ static void note_setting(struct session *s, struct owed *o, struct shape *shape)
 static void forget_all(struct session *s, struct owed *o) {
     session_forget_statements(s, true);
     o->forward.clears_names = s->n_forward == 1;
-    s->names.unknown = true; // until it has
+    names_are_unknown(s); // until it has
 }
 
 static bool prepares(const struct shape *shape) {
@@ -116,7 +116,8 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
         break;
     }
     effect_doubt(s);
-    s->names.unknown |= changes || !shape || prepares(shape);
+    if (changes || !shape || prepares(shape))
+        names_are_unknown(s);
     if (changes) {
         o->forward.changes = true;
         engine_definitions_changed(s->engine);
@@ -150,7 +151,7 @@ void effect_note_unread(struct session *s, struct statement *st, enum unread u) 
         struct slice name = {(const uint8_t *)st->name, strlen(st->name)};
         bool listed = name.len && session_statement(s, name) == st;
         session_forget_statements(s, true);
-        s->names.unknown = true;
+        names_are_unknown(s);
         st->refs += listed;
         if (listed)
             session_put_statement(s, st);

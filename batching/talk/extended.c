@@ -45,7 +45,7 @@ void extended_bind_portal(struct session *s, struct statement *st) {
 // known.
 void note_unreadable(struct session *s) {
     effect_note_unknown(s);
-    s->names.unknown = true;
+    names_are_unknown(s);
     extended_bind_portal(s, NULL);
 }
 
@@ -126,7 +126,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     if (old)
         old->changed = false; // it is there, whatever it is
     if (old) {
-        s->names.unknown |= !old->confirmed;          // is that one refused, then this one is not
+        if (!old->confirmed) // is that one refused, then this one is not
+            names_are_unknown(s);
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
     }
     enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
@@ -230,10 +231,8 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
 }
 
 static void close_unnamed(struct session *s) {
-    struct statement *st = s->names.unnamed;
     session_note_unnamed(s, false, NULL);
-    s->names.unnamed = NULL;
-    s->names.closing = st;
+    struct statement *st = names_close_unnamed(s);
     session_expect(s, EXPECT_CLOSE, st);
     statement_unref(st);
 }

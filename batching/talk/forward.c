@@ -8,6 +8,7 @@
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
@@ -72,7 +73,7 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     drop_unnamed(s);
     if (effect_may_deallocate(c)) {
         session_forget_given(s);
-        s->names.unknown = true;
+        names_are_unknown(s);
     }
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
         session_drop_statement(s, c->name);
@@ -121,7 +122,7 @@ static void note_large_query(struct session *s) {
     effect_note_unknown(s);
     drop_unnamed(s);
     session_forget_given(s);
-    s->names.unknown = true;
+    names_are_unknown(s);
     owed_last(s)->forward.changes = true;
     engine_definitions_changed(s->engine);
 }
@@ -166,8 +167,7 @@ static bool forward_sync(struct session *s) {
 
 // What has just been asked in front of the unit is answered first where a pooler may be; see pooler.h.
 static bool waits_for_own(struct session *s) {
-    s->hold.own = !s->hold.own && session_is_careful(s) && session_runs_own(s);
-    s->hold.lookups |= s->hold.own;
+    hold_for_own(s, !s->hold.own && session_is_careful(s) && session_runs_own(s));
     return s->hold.own;
 }
 
@@ -222,7 +222,7 @@ static bool has_room(struct feed *f) {
     if (s->owed.n < l->max_owed && s->expect.n < l->max_expected)
         return true;
     forward_ask_for_replies(f);
-    s->hold.full = true;
+    hold_until_room(s);
     return false;
 }
 
@@ -258,12 +258,13 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
 static void note_observed(struct session *s) {
     if (s->observed && s->owed.n && owed_last(s)->kind == OWED_FORWARD && !owed_last(s)->of.group)
         reads_pin_group(owed_last(s), s->observed);
-    s->observed = NULL;
 }
 
 bool forward_message(struct feed *f, const struct frame *fr) {
     bool done = forward_one(f, fr);
     if (done)
         note_observed(f->s);
+    if (done || !f->s->in_unit) // a unit that is not open yet is looked at anew
+        reads_end_observed(f->s);
     return done;
 }

@@ -12,6 +12,7 @@
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lists.h"
 #include "batching/session/owed.h"
@@ -65,7 +66,8 @@ bool front_parse_all(struct feed *f, bool asks) {
     if (s->in_unit)
         return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
     bool first = session_parse_all(s, asks) == GIVING_FIRST;
-    s->hold.lookups |= first;
+    if (first)
+        hold_for_lookups(s);
     return !first;
 }
 
@@ -273,6 +275,7 @@ bool forward_vets_first(struct feed *f) {
     struct session *s = f->s;
     bool sees_prepared = false;
     bool asked = s->txn != 'I' && !s->n_forward && session_may_ask(s) && ask_ahead(f, true, &sees_prepared);
-    s->hold.await.spent_read &= asked;
+    if (!asked)
+        await_asks_anew(s);
     return asked;
 }

@@ -31,9 +31,9 @@ static enum stage_result take_stage(struct session *s, const struct statement *s
     static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION,
                                   B_ROW_DESCRIPTION, 0};
     if (!s->expect.stage && !st->name[0])
-        s->expect.stage = 1;
+        expected_next_stage(s);
     if (s->expect.stage == 3 && f->type == B_NO_DATA) {
-        s->expect.stage++;
+        expected_next_stage(s);
         return st->described ? STAGE_DIFFERS : STAGE_FITS;
     }
     if (s->expect.stage > 3 || f->type != (uint8_t)wanted[s->expect.stage])
@@ -44,7 +44,7 @@ static enum stage_result take_stage(struct session *s, const struct statement *s
             hash_differs(st->parameters_described, XXH3_128bits(f->body, f->body_len), st->parameters_hash);
     if (f->type == B_ROW_DESCRIPTION)
         differs = hash_differs(st->described, row_types_hash(f->body, f->body_len), st->types_hash);
-    s->expect.stage++;
+    expected_next_stage(s);
     return differs ? STAGE_DIFFERS : STAGE_FITS;
 }
 
@@ -127,12 +127,12 @@ bool session_abort_refused(struct session *s, struct owed *o, char status) {
 // What has changed counts as lacking: it is given again each time, since it may have changed back.
 static void end_delayed(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
-    s->expect.stage = 0;
+    expected_first_stage(s);
     if (st->changed)
         unlearn(s, st->shape);
     st->on_server = !st->changed;
     st->unfit &= st->changed;
-    s->names.n_lazy += st->changed && st->name[0];
+    names_more_lazy(s, st->changed && st->name[0]);
     if (st->changed && !st->name[0])
         session_note_unnamed(s, true, NULL);
     statement_unref(st);
@@ -162,11 +162,16 @@ bool session_take_delayed(struct session *s, struct owed *o, const struct frame 
 static void end_given(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
     st->on_server = !o->answer;
-    s->names.n_lazy = st->on_server ? s->names.n_lazy - (s->names.n_lazy > 0) : s->names.n_lazy;
+    if (st->on_server)
+        names_less_lazy(s);
     st->unfit = o->answer;
-    s->expect.stage = 0;
+    expected_first_stage(s);
     o->answer = false;
     statement_unref(st);
+}
+
+void given_forget_error(struct session *s) {
+    buf_free(&s->giving.error);
 }
 
 // Without what belongs to our Parse: where in its text.
@@ -179,7 +184,7 @@ static void keep_error(struct session *s, const struct frame *f) {
     snprintf(sqlstate, sizeof sqlstate, "%.*s", (int)code.len, (const char *)code.data);
     snprintf(text, sizeof text, "%.*s", message.len < 512 ? (int)message.len : 511,
              (const char *)message.data);
-    buf_free(&s->giving.error);
+    given_forget_error(s);
     s->giving.error = buf_make(2048);
     write_error(&s->giving.error, "ERROR", sqlstate, text, NULL, NULL);
 }
@@ -194,14 +199,14 @@ bool session_take_missing(struct session *s, struct owed *o, const struct frame 
     session_end_expected(s, o);
     if (!s->client_gone && !s->giving.error.failed)
         s->engine->effects->to_client(s->owner, s->giving.error.data, s->giving.error.len, true);
-    buf_free(&s->giving.error);
+    given_forget_error(s);
     if (s->hold.unit)
         session_settle(s);
     return true;
 }
 
 void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption) {
-    struct expected *x = o->n_expected && s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
+    const struct expected *x = o->n_expected && s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
     if (f->type == B_ERROR) {
         o->error = true;
         o->interrupted = interruption;

@@ -25,5 +25,6 @@ void session_end_parse(struct session *s, struct owed *o);
 
 // The error of a statement that executes what could not be given. True: the client was told why instead.
 bool session_take_missing(struct session *s, struct owed *o, const struct frame *f);
+void given_forget_error(struct session *s); // what stands for the server's own
 
 #endif

@@ -11,6 +11,7 @@
 // opaque.
 #include "batching/talk/inside.h"
 
+#include "batching/session/hold.h"
 #include "batching/session/owed.h"
 #include "batching/session/session.h"
 #include "batching/talk/feed.h"
@@ -42,7 +43,10 @@ void session_note_answer(struct session *s, struct owed *o, uint8_t type) {
 
 bool inside_wait(struct feed *f) {
     forward_ask_for_replies(f);
-    f->s->hold.unit = !f->s->failed;
+    if (f->s->failed)
+        hold_end_unit(f->s);
+    else
+        hold_until_answered(f->s);
     return false;
 }
 

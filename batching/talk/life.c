@@ -18,16 +18,20 @@
 #include "batching/session/learn.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/owed.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
 #include "batching/session/turns.h"
+#include "batching/session/txn.h"
 #include "batching/statement/shape.h"
+#include "batching/talk/given.h"
+#include "batching/talk/reads.h"
 #include "batching/trust/facts.h"
 #include "batching/trust/identity.h"
-#include "batching/trust/writes.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
@@ -77,11 +81,11 @@ void owed_release(struct session *s, struct owed *o) {
     if (o->kind == OWED_FACTS)
         facts_lost(&s->database->facts, s->engine->now);
     if (o->kind == OWED_VET || o->kind == OWED_READ_VET) {
-        o->of.group->state = GROUP_NEW;
+        group_set_state(o->of.group, GROUP_NEW);
         await_verdict_given(s->engine, o->of.group);
     }
     if (o->kind == OWED_FORWARD && o->of.group)
-        o->of.group->in_flight--;
+        group_unpin(o->of.group);
 }
 
 static void session_drop_lookups(struct session *s) {
@@ -92,8 +96,7 @@ static void session_drop_lookups(struct session *s) {
     }
     while (s->order.first) {
         struct lookup *l = s->order.first;
-        s->order.first = l->next;
-        s->order.n--;
+        order_shift(s);
         l->session = NULL;
         if (l->state == LOOKUP_WAITING)
             lookup_detach_waiting(l);
@@ -103,8 +106,7 @@ static void session_drop_lookups(struct session *s) {
         lookup_free(s->engine, l);
         cancel_batch_if_left(b);
     }
-    s->order.last = NULL;
-    s->order.kept = 0;
+    order_clear(s);
 }
 
 static void session_lose_server(struct session *s) {
@@ -114,7 +116,7 @@ static void session_lose_server(struct session *s) {
         owed_pop(s);
         owed_release(s, &o);
     }
-    writes_ended(s->database, &s->writes);
+    session_end_writes(s);
 }
 
 void session_destroy(struct session *s) {
@@ -129,14 +131,14 @@ void session_destroy(struct session *s) {
     await_end(s);
     session_lose_server(s);
     session_end_learning(s);
+    reads_end_observed(s);
     session_drop_expected(s);
     ahead_session_gone(s);
     asked_free(&s->asked);
     session_forget_statements(s, true);
-    statement_unref(s->names.unnamed);
+    names_finish(s);
     statement_unref(s->portal);
     session_forget_cursors(s, true);
-    shape_unref(s->names.server_unnamed);
     session_identity_finish(&e->identities, &s->identity);
     room_drop_database(e, s->database);
     *(s->previous ? &s->previous->next : &e->sessions) = s->next;
@@ -144,10 +146,10 @@ void session_destroy(struct session *s) {
         s->next->previous = s->previous;
     e->n_sessions--;
     room_close_session(s);
-    free(s->owed.ring);
-    free(s->expect.ring);
-    buf_free(&s->giving.error);
-    free(s->own.ring);
+    owed_finish(s);
+    expected_finish(s);
+    given_forget_error(s);
+    own_prepared_finish(s);
     free(s);
 }
 
@@ -185,7 +187,7 @@ bool session_server_is_lending(const struct session *s) {
 // ---- our own queries
 
 bool session_partial_expired(struct session *s, uint64_t now) {
-    if (!s->partial_since || s->hold.lookups || now < s->partial_since + 5000)
+    if (!s->partial_since || s->hold.lookups || now < s->partial_since + SESSION_PARTIAL_WAIT)
         return false;
     s->partial_since = 0;
     s->force_forward = true;

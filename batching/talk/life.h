@@ -27,6 +27,7 @@ void session_server_gone(struct session *s);
 
 // Forwards a unit whose rest has not come for a while. Returns true when the client's bytes should be offered
 // again.
+#define SESSION_PARTIAL_WAIT 5000 // microseconds
 bool session_partial_expired(struct session *s, uint64_t now);
 
 void owed_release(struct session *s, struct owed *o);

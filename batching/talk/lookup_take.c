@@ -19,9 +19,11 @@
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
+#include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
@@ -155,7 +157,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
 static void queue_lookup(struct session *s, struct lookup *l) {
     l->asked = s->engine->now ? s->engine->now : 1;
     guard_note_came(&l->shape->guard, s->engine->now);
-    session_append(s, l);
+    order_append(s, l);
     lookup_wait(s->engine, l);
 }
 
@@ -177,7 +179,7 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
         st->refs++;
     }
     if (creates) {
-        s->names.n_lazy += u->parse.name.len > 0;
+        names_more_lazy(s, u->parse.name.len > 0);
         session_put_statement(s, st);
     }
     if (c->simple)
@@ -246,7 +248,8 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
         return NULL;
     }
     s->engine->counters.lookups += l != NULL;
-    s->transaction.snapshot |= s->txn == 'T'; // its own statement would have taken one
+    if (s->txn == 'T')
+        session_note_snapshot(s); // its own statement would have taken one
     return l;
 }
 
@@ -290,9 +293,9 @@ bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct grou
         return !c->s->order.last || c->s->order.last->shape == c->shape;
     if (c->group->state == GROUP_READY)
         return !vets_another(c->s, NULL); // what may be folded is more than a plain read
-    c->group->in_flight++;                // so that the group of the read does not take its place
+    group_pin(c->group);                  // so that the group of the read does not take its place
     enum read_effect effect = forward_read_effect(f, c->shape, &vetting);
-    c->group->in_flight--;
+    group_unpin(c->group);
     bool vetted_here = vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting);
     if (effect != READ_PLAIN && !vetted_here) {
         *elsewhere = vetting;
@@ -315,7 +318,7 @@ static bool take_held(struct session *s, const struct candidate *c) {
         s->engine->counters.ahead_stale++;
         return false;
     }
-    session_append(s, l);
+    order_append(s, l);
     ahead_give(&hit, l);
     ahead_refill(s, &hit, c->bytes, c->unit->size);
     return true;
@@ -349,13 +352,13 @@ static enum take take(struct candidate *c, enum reason *why) {
     bool may = never || lookup_may_run_alone(c->f, c, &elsewhere);
     if (!may && elsewhere && !s->cancel.held && await_read(s, c->shape, elsewhere))
         return TAKE_WAIT;
-    s->hold.await.spent = s->hold.await.spent_read = false;
+    await_is_over(s);
     if (!may) {
         *why = REASON_NOT_VETTED;
         return TAKE_FORWARD;
     }
     if (s->order.n >= session_max_lookups(s)) {
-        s->hold.full = true;
+        hold_until_room(s);
         return TAKE_WAIT;
     }
     if (!lookup_accept(s, c)) {
@@ -369,12 +372,12 @@ static enum take take(struct candidate *c, enum reason *why) {
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
-    s->observed = NULL;
+    reads_end_observed(s);
     *why = lookup_judge_unit(&c);
     if (*why == REASON_OBSERVE) {
         s->engine->counters.lookups++;
         s->engine->counters.would_fold += c.group->in_flight > 0;
-        s->observed = c.group;
+        reads_observe(s, c.group);
     }
     bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
     uint64_t hash = reads ? question_hash(&c) : 0;

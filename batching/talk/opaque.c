@@ -2,8 +2,10 @@
 #include "batching/talk/opaque.h"
 
 #include "batching/flow/await.h"
+#include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
+#include "batching/session/hold.h"
 #include "batching/session/learn.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
@@ -38,14 +40,13 @@ void session_go_opaque(struct session *s) {
     session_note_write(s, NULL);
     release_forwarded(s);
     s->in_unit = false;
-    s->cancel.pending = s->cancel.held = false;
-    s->cancel.at = 0;
+    cancel_forget(s);
     session_end_learning(s);
     if (awaits_delayed(s)) // its replies would be relayed, too
         session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
     if (s->hold.lookups || s->hold.full || s->hold.unit)
         s->engine->effects->resume_client(s->owner);
-    s->hold.lookups = s->hold.full = s->hold.unit = false;
+    hold_end_all(s);
     await_end(s);
     session_identity_forever(&s->engine->identities, &s->identity);
     session_drop_expected(s);

@@ -7,7 +7,9 @@
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
+#include "batching/session/hold.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/pipeline.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -29,16 +31,13 @@ static unsigned count_parts(const uint8_t *bytes, size_t size) {
 // Takes the lookups behind `last` back, the newest first; the unit will be forwarded.
 static void undo(struct session *s, struct lookup *last, struct statement *unnamed) {
     while (s->order.last != last) {
-        struct lookup *l = s->order.last;
-        s->order.last = l->previous;
-        *(s->order.last ? &s->order.last->next : &s->order.first) = NULL;
-        s->order.n--;
+        struct lookup *l = order_take_last(s);
         s->engine->counters.lookups--;
         lookup_detach_waiting(l);
         lookup_free(s->engine, l);
     }
     session_drop_unnamed(s);
-    s->names.unnamed = unnamed;
+    names_put_unnamed(s, unnamed);
 }
 
 // Wherever the unit fails, the unnamed statement is the same one: its first message prepares it, or none
@@ -88,7 +87,7 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
         s->engine->limits.observe)
         return TAKE_FORWARD;
     if (s->order.n + n > max) {
-        s->hold.full = true;
+        hold_until_room(s);
         return TAKE_WAIT;
     }
     size_t bytes = u->size + n * sizeof(struct lookup);

@@ -74,7 +74,7 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
         statement_unref(st);
         return false;
     }
-    s->names.n_lazy += u->parse.name.len > 0;
+    names_more_lazy(s, u->parse.name.len > 0);
     s->lazy_unit = !u->sync;
     s->engine->counters.lazy++;
     session_put_statement(s, st);
@@ -123,7 +123,7 @@ static bool is_lazy(struct session *s, struct slice name) {
 static bool answer_and_drop(struct session *s, struct slice name) {
     if (!session_answer(s, &s->engine->answer))
         return false;
-    s->names.n_lazy -= s->names.n_lazy > 0;
+    names_less_lazy(s);
     session_drop_statement(s, name);
     s->lazy_unit = false;
     return true;

@@ -24,7 +24,19 @@
 
 void reads_pin_group(struct owed *o, struct group *g) {
     o->of.group = g;
-    g->in_flight++;
+    group_pin(g);
+}
+
+void reads_observe(struct session *s, struct group *g) {
+    reads_end_observed(s);
+    s->observed = g;
+    group_pin(g);
+}
+
+void reads_end_observed(struct session *s) {
+    if (s->observed)
+        group_unpin(s->observed);
+    s->observed = NULL;
 }
 
 static bool group_is_current(const struct engine *e, const struct group *g) {

@@ -36,5 +36,8 @@ void reads_note(struct session *s, struct owed *o, const struct read_note *n);
 struct read_note reads_judge_cursor(struct feed *f, struct slice text);
 void reads_run(struct session *s, struct owed *o, struct shape *shape);
 bool reads_run_cursor(struct session *s, struct owed *o, const struct shape *shape);
+// Mode observe: the group of the lookup that is being forwarded, which stays until it has been or waits.
+void reads_observe(struct session *s, struct group *g);
+void reads_end_observed(struct session *s);
 
 #endif

@@ -14,13 +14,16 @@
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
+#include "batching/session/frame.h"
 #include "batching/session/held.h"
 #include "batching/session/late.h"
 #include "batching/session/lazy.h"
 #include "batching/session/learn.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/owed.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/pooler.h"
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
@@ -31,6 +34,7 @@
 #include "batching/session/vouch.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
+#include "batching/talk/extended.h"
 #include "batching/talk/given.h"
 #include "batching/talk/opaque.h"
 #include "batching/trust/facts.h"
@@ -105,7 +109,7 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     note_definitions(s, o);
     struct group *g = o->of.group;
     if (g) {
-        g->in_flight--;
+        group_unpin(g);
         // The read that was being vetted while it ran: only a good verdict leaves the session what it was.
         if (group_is_read(g) && g->state != GROUP_READY) {
             session_doubt(s);
@@ -115,11 +119,9 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     session_end_expected(s, o);
     session_end_learning(s);
     if (o->forward.clears_names && !o->error && !s->n_forward)
-        s->names.unknown = false;
-    if (s->txn == 'I' && !s->in_unit && s->portal) {
-        statement_unref(s->portal); // portals end with the transaction
-        s->portal = NULL;
-    }
+        names_are_known(s);
+    if (s->txn == 'I' && !s->in_unit)
+        extended_bind_portal(s, NULL); // portals end with the transaction
 }
 
 static void end_lookup(struct session *s, struct owed *o) {
@@ -131,11 +133,12 @@ static void end_lookup(struct session *s, struct owed *o) {
     if (l->loop)
         l->loop->last_answer = s->engine->now;
     ahead_answered(s);
-    s->transaction.taken |= s->txn == 'T';
+    if (s->txn == 'T')
+        session_note_snapshot_taken(s);
     trust_note_run(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
-    session_shift(s);
+    order_shift(s);
     l->session = NULL;
     lookup_free(s->engine, l);
 }
@@ -151,7 +154,7 @@ static uint64_t verdict_time(const struct session *s) {
 static void postpone_vet(struct session *s, struct group *g) {
     vetting_destroy(g->vetting);
     g->vetting = NULL;
-    g->state = GROUP_REFUSED;
+    group_set_state(g, GROUP_REFUSED);
     g->vetted_at = s->engine->now + VET_AGAIN - s->engine->limits.vet_max_age;
 }
 
@@ -169,7 +172,7 @@ static void end_vet(struct session *s, struct owed *o) {
         session_note_unnamed(s, true, NULL); // it may not have come to closing it
     if ((o->framed && s->txn == 'E') || (o->unwanted && o->error)) {
         // The client's transaction was aborted before it, or its client has cancelled: nobody was asked.
-        g->state = GROUP_NEW;
+        group_set_state(g, GROUP_NEW);
         if (o->unwanted && o->error)
             late_verdict(e, g);
         if (o->kind == OWED_READ_VET && s->txn != 'E')
@@ -288,7 +291,7 @@ void reply_end(struct session *s, char status) {
         break;
     }
     if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP) {
-        buf_free(&s->giving.error);
+        given_forget_error(s);
         session_note_written(s, &o);
     }
     if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)

@@ -598,7 +598,7 @@ static void check_session(struct world *w, const struct session *s) {
     if (n != s->order.n)
         broken(w, "session %lu has %u lookups and counts %u", (unsigned long)s->id, n, s->order.n);
     for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        const struct owed *o = owed_at(s, i);
         forward += o->kind == OWED_FORWARD;
         framed += o->framed || o->kind == OWED_REPAIR;
         if (framed && (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP))
@@ -663,7 +663,7 @@ static void describe_stuck(struct world *w) {
                "%d, opaque %d, in_unit %d, lending %d, busy %u, bytes %zu %zu %zu %zu",
                c->id, c->client.answered, c->client.sent, s->order.n,
                s->order.first ? (int)s->order.first->state : -1, s->owed.n,
-               s->owed.n ? (int)s->owed.ring[s->owed.head].kind : -1, s->hold.lookups, s->hold.full,
+               s->owed.n ? (int)owed_at(s, 0)->kind : -1, s->hold.lookups, s->hold.full,
                s->opaque, s->in_unit, c->lending, c->server.busy, c->from_client.len, c->to_server.len,
                c->from_server.len, c->to_client.len);
     }

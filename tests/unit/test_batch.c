@@ -685,7 +685,7 @@ static void forget(struct fixture *f) {
 }
 
 static void refuse(struct fixture *f) {
-    f->group->state = GROUP_REFUSED;
+    group_set_state(f->group, GROUP_REFUSED);
 }
 
 static void vet_anew(struct fixture *f) {

@@ -9,6 +9,7 @@
 #include "batching/flow/cancel.h"
 #include "batching/flow/own_queries.h"
 #include "batching/flow/turn.h"
+#include "batching/session/owed.h"
 #include "batching/session/statements.h"
 #include "batching/talk/client.h"
 #include "batching/talk/life.h"
@@ -1645,5 +1646,30 @@ Test(session, a_close_on_its_way_is_not_sent_once_more) {
     sync(&f);
     say(&f);
     cr_assert_str_eq(types_of(&f.to_server), "BES");
+    teardown(&f);
+}
+
+// Who holds an entry of what the server owes may push others meanwhile.
+Test(session, what_is_owed_stays_where_it_is) {
+    struct fixture f;
+    setup(&f, false);
+    struct session *s = f.session;
+    for (unsigned n = 0; n < 3; n++) { // as the queue is new, and where it has been before
+        struct owed *first = owed_push(s, OWED_UNNAMED);
+        cr_assert_not_null(first);
+        for (unsigned i = 1; i < 100; i++) {
+            struct owed *o = owed_push(s, OWED_UNNAMED);
+            cr_assert_not_null(o);
+            o->n_asked = i;
+            first->n_asked++;
+        }
+        cr_assert_eq(owed_head(s), first);
+        cr_assert_eq(owed_head(s)->n_asked, 99);
+        for (unsigned i = 1; i < 100; i++, owed_pop(s))
+            cr_assert_eq(owed_at(s, 1)->n_asked, i);
+        owed_pop(s);
+        cr_assert_eq(s->owed.n, 0);
+        cr_assert_eq(owed_bytes(s), 0, "an idle session keeps nothing of a long queue");
+    }
     teardown(&f);
 }
