@@ -32,8 +32,4 @@ void log_limited(const struct log *log, const char *kind, enum config_log_level 
 // Tells the numbers of those whose time has passed; `all`: of all. To be called now and then.
 void log_tell_held(const struct log *log, bool all);
 
-// The line itself, with its end; how many bytes.
-size_t log_format(const struct log *log, enum config_log_level level, uint64_t session,
-                  char line[static LOG_LINE], const char *format, ...) __attribute__((format(printf, 5, 6)));
-
 #endif

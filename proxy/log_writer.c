@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/log.h"
+#include "proxy/log_line.h"
 
 #define QUEUE    262144 // bytes
 #define PATIENCE 1      // seconds, at the end
@@ -76,10 +76,9 @@ static size_t take_line(struct log_writer *w, char line[static LOG_LINE]) {
 static size_t take(struct log_writer *w, char line[static LOG_LINE]) {
     if (!w->dropped || w->used > QUEUE / 2)
         return take_line(w, line);
-    struct log as = {.level = LOG_LEVEL_WARNING, .json = w->json};
-    size_t n = log_format(&as, LOG_LEVEL_WARNING, 0, line,
-                          "%llu log lines were dropped, because stderr was not read fast enough",
-                          (unsigned long long)w->dropped);
+    size_t n = log_line(w->json, LOG_LEVEL_WARNING, 0, line,
+                        "%llu log lines were dropped, because stderr was not read fast enough",
+                        (unsigned long long)w->dropped);
     w->dropped = 0;
     return n;
 }
@@ -95,13 +94,12 @@ static int write_unlocked(struct log_writer *w, const char *line, size_t len) {
 // What could not be written is told before anything else can be.
 static bool tell_failed(struct log_writer *w) {
     char line[LOG_LINE], why[128];
-    struct log as = {.level = LOG_LEVEL_WARNING, .json = w->json};
     uint64_t failed = w->failed;
     if (!failed)
         return true;
-    size_t n =
-        log_format(&as, LOG_LEVEL_WARNING, 0, line, "%llu log lines were lost: could not write to stderr: %s",
-                   (unsigned long long)failed, strerror_r(w->error, why, sizeof why));
+    size_t n = log_line(w->json, LOG_LEVEL_WARNING, 0, line,
+                        "%llu log lines were lost: could not write to stderr: %s", (unsigned long long)failed,
+                        strerror_r(w->error, why, sizeof why));
     if (write_unlocked(w, line, n) != 0)
         return false;
     w->failed -= failed;

@@ -14,9 +14,6 @@
 
 struct log_writer;
 
-#define LOG_LINE                                                                                             \
-    2600 // bytes of the longest line: less than PIPE_BUF, so that lines of several processes do not mix
-
 // NULL: there is no memory for one; lines are then written at once.
 struct log_writer *log_writer_create(void);
 // Waits for what is queued, but not long: a reader that stalls does not keep the process. Takes NULL.
