@@ -6,6 +6,7 @@
 #ifndef PGFOLD_PROXY_CANCEL_KEY_H
 #define PGFOLD_PROXY_CANCEL_KEY_H
 
+#include "protocol/message.h"
 #include "proxy/link.h"
 
 // BackendKeyData's body, which names the link from now on. Nothing happens when it has a key or there is no

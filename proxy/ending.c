@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// How a link ends.
-//
-// A client's end is a byte of its stream: it is passed on in its place, behind all that came before it, and
-// the server does what it does for a client of its own, in COPY, in the middle of a message, in a
-// transaction. A client that has closed its sending side alone may still read what it asked for, so the link
-// lasts until the server closes.
-//
-// A client that hung up reads nothing any more either. What it said before still goes to the server; what its
-// connection runs for others is waited for. (A TCP socket cannot tell one from the other until something is
-// sent to it; hence the keepalive.)
-//
-// Each wait for a peer that is to close, or to take its last bytes, has a bound.
-#include "proxy/link.h"
+#include "proxy/ending.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+
+#include "batching/session.h"
 
 #define SECOND      1000000       // microseconds
 #define LAST_WORDS  (15 * SECOND) // a client that takes nothing of what is left for it
@@ -37,26 +26,11 @@ static void probe(const struct side *s) {
     setsockopt(s->stream.fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
-void link_note_end(struct link *l) {
+void ending_client_ends(struct link *l) {
     l->since = proxy_now();
     l->aborted |= l->client.broken;
     if (!l->client.broken)
         probe(&l->client);
-}
-
-// Units that wait for their rest go out now. False: the link has been closed.
-static bool tell_session(struct link *l) {
-    proxy_tell_time(l->proxy);
-    if (l->session->ending)
-        return true;
-    session_client_ends(l->session);
-    return link_feed_leftover(l);
-}
-
-static bool end_is_due(struct link *l) {
-    if (l->state == LINK_LOGIN)
-        return login_end_is_due(l);
-    return tell_session(l) && !l->session->failed && session_end_is_due(l->session);
 }
 
 // What is left over is the beginning of a message.
@@ -69,7 +43,7 @@ static void pass_rest(struct link *l) {
 static bool pass_end(struct link *l) {
     if (l->end_passed)
         return true;
-    if (!end_is_due(l))
+    if (!l->stage->end_is_due(l))
         return false;
     if (l->client.in.len)
         pass_rest(l);
@@ -111,7 +85,7 @@ static void client_hung_up(struct link *l) {
     bool unanswered = l->session->n_lookups;
     proxy_tell_time(l->proxy);
     session_client_gone(l->session);
-    l->state = LINK_LENDING;
+    link_set_state(l, LINK_LENDING);
     l->since = proxy_now();
     l->aborted |= !l->client.eof;
     buf_free(&l->client.out);
@@ -119,7 +93,8 @@ static void client_hung_up(struct link *l) {
         buf_free(&l->client.in);
         l->client.eof = true;
     }
-    if (link_feed_leftover(l))
+    link_offer_leftover(l, &l->client);
+    if (l->state != LINK_CLOSED)
         settle_lending(l);
 }
 
@@ -143,7 +118,7 @@ static void settle_open(struct link *l) {
 }
 
 // Broken connections are noticed while writing, where nothing may be closed; here is where it happens.
-void link_settle(struct link *l) {
+void ending_settle(struct link *l) {
     bool gone = l->client.eof || l->client.broken;
     switch (l->state) {
     case LINK_START:
@@ -216,7 +191,7 @@ static void look_on(struct link *l, uint64_t now) {
     link_update(l);
 }
 
-void link_expire(struct link *l, uint64_t now) {
+void ending_expire(struct link *l, uint64_t now) {
     probe_unread(l);
     look_on(l, now);
     if (!is_leaving(l))
@@ -240,7 +215,7 @@ static bool is_at_work(const struct link *l) {
            l->server.out.len || s->opaque;
 }
 
-bool link_is_busy(const struct link *l, uint64_t drained_for) {
+bool ending_is_busy(const struct link *l, uint64_t drained_for) {
     bool bounded = drained_for < DRAIN_END;
     switch (l->state) {
     case LINK_READY:

@@ -6,9 +6,6 @@
 
 #include "proxy/proxy.h"
 
-// Are the addresses well formed? Nothing is opened or resolved.
-bool listeners_check(const char *addresses, char *err, size_t err_size);
-
 // Opens every address of the comma-separated list; false with a message, nothing stays open then.
 bool listeners_open(struct proxy *p, const char *addresses, char *err, size_t err_size);
 void listeners_watch(struct proxy *p, bool look); // or leave connections in the queue

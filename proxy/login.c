@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// From the first byte of a connection to the first ReadyForQuery. Start-up packets are answered or passed on
-// as they came; the log-in is relayed message by message, so that no secret is kept here. Two things are
-// changed on the way: SASL mechanisms with channel binding are taken out of the server's offer, since they
-// bind to a TLS connection that ends here, and nothing but the messages of a log-in passes before it is
-// complete.
-//
-// With target_session_attrs the server's role is known only when it has logged the client in. A log-in that
-// needed nothing from the client is then repeated at the next host; another one is refused, and the host is
-// left out for a while.
-#include <openssl/ssl.h>
+#include "proxy/login.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include <openssl/ssl.h>
 
 #include "protocol/frame.h"
 #include "protocol/message.h"
 #include "protocol/startup.h"
 #include "protocol/write.h"
+#include "proxy/cancel.h"
 #include "proxy/cancel_key.h"
-#include "proxy/link.h"
+#include "proxy/connector.h"
+#include "proxy/relay.h"
+#include "proxy/target.h"
+#include "proxy/traffic.h"
 
 #define MAX_LOGIN_MESSAGE 65536
 #define ASK_AGAIN         10      // a server that is full
@@ -27,23 +24,25 @@
 #define SILENCE           1000000 // microseconds
 
 struct login {
-    struct buf packet;      // StartupMessage as sent
-    struct startup startup; // points into packet
-    struct buf held;        // server's messages, while its role is not known
-    bool stripped_plus;     // the server offered channel binding
-    bool authenticated;     // AuthenticationOk came
-    bool client_spoke;      // the client had to send something besides the start-up packet
-    bool replication;
-    unsigned n_again; // times that the server was full
-    bool tls_direct;
-    bool asked_tls, asked_gss; // each may be asked for once
+    struct buf packet;         // StartupMessage as sent
+    struct startup startup;    // points into packet
+    struct buf held;           // server's messages, while its role is not known
+    bool stripped_plus;        // the server offered channel binding
+    bool authenticated;        // AuthenticationOk came
+    bool client_spoke;         // the client had to send something besides the start-up packet
+    bool replication;          // it asks for a replication connection
+    unsigned n_again;          // times that the server was full
+    bool tls_direct;           // the client began with a TLS handshake
+    bool asked_tls, asked_gss; // the client has asked for it; each may be asked for once
     const char *ahead_of;      // the request for encryption that came in one piece with what is looked at
-    bool hot_standby, read_only, role_known;
-    char client_encoding[32], conforming_strings[8];
-    bool *skip; // hosts whose role was wrong
+    bool hot_standby;          // the server's in_hot_standby
+    bool read_only;            // the server's default_transaction_read_only
+    char client_encoding[32];  // what the server said of these two settings; empty: nothing
+    char conforming_strings[8];
+    bool *skip; // for each host: its role was wrong; NULL: none was
 };
 
-void login_start(struct link *l) {
+static void login_start(struct link *l) {
     l->login = calloc(1, sizeof *l->login);
     if (!l->login)
         return; // noticed at the first packet
@@ -52,7 +51,7 @@ void login_start(struct link *l) {
     l->login->packet.secret = l->login->held.secret = true;
 }
 
-void login_free(struct link *l) {
+static void login_free(struct link *l) {
     if (!l->login)
         return;
     buf_free(&l->login->packet);
@@ -63,11 +62,6 @@ void login_free(struct link *l) {
 }
 
 // ---- TLS to the client
-
-static void start_client_tls(struct link *l) {
-    link_set_state(l, LINK_CLIENT_TLS);
-    login_client_tls(l);
-}
 
 // "If a direct SSL connection is used, ALPN must be" negotiated: without it the peer may be something else
 // than PostgreSQL.
@@ -89,7 +83,7 @@ static bool has_begun(struct link *l) {
     return l->client.stream.ssl != NULL;
 }
 
-void login_client_tls(struct link *l) {
+static void go_on_with_tls(struct link *l) {
     if (!has_begun(l))
         return;
     int r = l->client.stream.ops->handshake(&l->client.stream);
@@ -108,8 +102,13 @@ void login_client_tls(struct link *l) {
     link_update(l);
 }
 
+static void start_client_tls(struct link *l) {
+    link_set_state(l, LINK_CLIENT_TLS);
+    go_on_with_tls(l);
+}
+
 // A TLS record of type handshake starts with 22, which no start-up packet of a sane length does.
-bool login_direct_tls(struct link *l) {
+static bool begins_with_tls(struct link *l) {
     uint8_t first;
     if (l->client.stream.ssl || !l->login || l->login->packet.len || l->login->tls_direct)
         return false;
@@ -166,7 +165,7 @@ static void connect_server(struct link *l, size_t first_host) {
         connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
     if (!l->connector)
         return refuse_for_descriptors(l); // or memory, which nobody runs out of first
-    connector_keep_back(l->connector, gate_files(l->proxy, GATE_LOGIN));
+    connector_keep_back(l->connector, gate_files(l->proxy->gate, GATE_LOGIN));
     link_update(l);
 }
 
@@ -189,7 +188,7 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
     free(l->address);
     l->address = strdup(address);
     l->host_index = host_index;
-    if (!l->address || !link_open_server(l, stream)) {
+    if (!l->address || !link_open_server(l, stream, traffic_on_server)) {
         if (!l->server.poll)
             stream_close(stream);
         link_refuse(l, "53200", "out of memory", NULL);
@@ -198,7 +197,7 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
     link_set_state(l, LINK_LOGIN);
     log_event(&l->proxy->log, LOG_LEVEL_DEBUG, l->id, "connected to %s", address);
     link_to_server(l, l->login->packet.data, l->login->packet.len, false);
-    link_feed_client(l);
+    traffic_feed_client(l);
 }
 
 // ---- start-up packets
@@ -210,7 +209,7 @@ void login_connect(struct link *l) {
 static void await_turn(struct link *l) {
     struct slice user = {NULL, 0};
     startup_param(&l->login->startup, "user", &user);
-    switch (pace_begins(l, user.data, user.len)) {
+    switch (pace_begins(l->proxy->pace, &l->pace, l->client.stream.fd, user.data, user.len)) {
     case PACE_GO:
         login_connect(l);
         break;
@@ -241,7 +240,7 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
         return link_refuse(l, "57P03", "pgfold is shutting down", "Connect again when it is back.");
     if (p->n_sessions >= (unsigned)p->settings->config->max_clients)
         return refuse_for_clients(l);
-    if (gate_is_short(p, l->client.stream.fd, GATE_LOGIN))
+    if (gate_is_short(p->gate, l->client.stream.fd, GATE_LOGIN))
         return refuse_for_descriptors(l);
     buf_put(&l->login->packet, bytes, f->size);
     struct frame own;
@@ -346,18 +345,6 @@ static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t l
 
 // ---- the log-in, client's side
 
-bool login_takes_client(const struct link *l) {
-    return l->client.in.len < MAX_LOGIN_MESSAGE;
-}
-
-// Its next message can only be the one that the server asks for, and not all of it will come. What else it
-// has sent waits for the end of the log-in.
-bool login_end_is_due(const struct link *l) {
-    struct frame f;
-    const struct buf *in = &l->client.in;
-    return !in->len || frame_read(in->data, in->len, &f) == FRAME_INCOMPLETE;
-}
-
 static bool binding_is_denied(struct link *l, const struct frame *f) {
     if (!l->login->stripped_plus || !l->client.stream.ssl || !startup_sasl_denied_binding(f))
         return false;
@@ -389,22 +376,10 @@ static size_t login_client_message(struct link *l, const uint8_t *bytes, size_t 
     if (binding_is_denied(l, &f))
         return len;
     l->login->client_spoke = true;
-    gate_waits(l, false);
-    pace_asks(l, false);
+    gate_waits(l->proxy->gate, &l->place, false);
+    pace_asks(l->proxy->pace, &l->pace, false);
     link_to_server(l, bytes, f.size, false);
     return f.size;
-}
-
-size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len) {
-    size_t at = 0;
-    while (at < len && (l->state == LINK_START || l->state == LINK_LOGIN)) {
-        size_t taken = l->state == LINK_START ? startup_from_client(l, bytes + at, len - at)
-                                              : login_client_message(l, bytes + at, len - at);
-        if (!taken)
-            break;
-        at += taken;
-    }
-    return l->state == LINK_CLOSED ? len : at;
 }
 
 // ---- the log-in, server's side
@@ -419,10 +394,8 @@ static void note_status(struct login *login, const struct frame *f) {
         snprintf(login->client_encoding, sizeof login->client_encoding, "%s", value);
     if (strcmp(name, "standard_conforming_strings") == 0)
         snprintf(login->conforming_strings, sizeof login->conforming_strings, "%s", value);
-    if (strcmp(name, "in_hot_standby") == 0) {
-        login->role_known = true;
+    if (strcmp(name, "in_hot_standby") == 0)
         login->hot_standby = strcmp(value, "on") == 0;
-    }
     if (strcmp(name, "default_transaction_read_only") == 0)
         login->read_only = strcmp(value, "on") == 0;
 }
@@ -446,28 +419,17 @@ static bool role_fits(const struct link *l) {
     }
 }
 
-// A place among the clients is taken by whom the server takes, before it is told so: that there was one when
+// A client gets its place when the server has accepted it and before it is told so. That there was a place when
 // it came is no promise.
 static bool take_place(struct link *l) {
-    struct proxy *p = l->proxy;
-    if (l->counted)
-        return true;
-    if (p->n_sessions >= (unsigned)p->settings->config->max_clients) {
+    bool placed = link_take_place(l);
+    if (!placed)
         refuse_for_clients(l);
-        return false;
-    }
-    l->counted = true;
-    p->n_sessions++;
-    return true;
-}
-
-void login_leave_place(struct link *l) {
-    l->proxy->n_sessions -= l->counted;
-    l->counted = false;
+    return placed;
 }
 
 static void forget_server(struct link *l) {
-    login_leave_place(l);
+    link_leave_place(l);
     cancel_key_remove(l);
     link_close_server(l);
     buf_reset(&l->login->held);
@@ -527,8 +489,8 @@ static void finish_login(struct link *l) {
 static void note_question(struct link *l, const struct frame *f) {
     uint32_t code = f->body_len >= 4 ? get_u32(f->body) : 0;
     l->login->authenticated |= f->body_len >= 4 && code == 0;
-    gate_waits(l, code != 0 && code != 12);
-    pace_asks(l, code != 0 && code != 12);
+    gate_waits(l->proxy->gate, &l->place, code != 0 && code != 12);
+    pace_asks(l->proxy->pace, &l->pace, code != 0 && code != 12);
 }
 
 // Its processes may be those of clients that have said nothing for long: they are given up, and it is asked
@@ -539,7 +501,7 @@ static bool make_room_at_server(struct link *l, const struct frame *f) {
     if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "53300", 5))
         return false;
     for (int i = 0; i < MAKE_ROOM; i++)
-        room |= gate_evict_at_server(l->proxy, SILENCE);
+        room |= gate_evict_at_server(l->proxy->gate, SILENCE);
     if ((!room && !l->login->n_again) || l->login->authenticated || l->login->client_spoke ||
         l->login->n_again == ASK_AGAIN)
         return false;
@@ -593,7 +555,23 @@ static bool login_server_message(struct link *l, const struct frame *f, const ui
     return true;
 }
 
-size_t login_from_server(struct link *l, const uint8_t *bytes, size_t len) {
+// ---- the stage
+
+static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
+    size_t at = 0;
+    if (l->state == LINK_CANCEL || l->state == LINK_CLOSING)
+        return len; // not wanted any more
+    while (at < len && (l->state == LINK_START || l->state == LINK_LOGIN)) {
+        size_t taken = l->state == LINK_START ? startup_from_client(l, bytes + at, len - at)
+                                              : login_client_message(l, bytes + at, len - at);
+        if (!taken)
+            break;
+        at += taken;
+    }
+    return l->state == LINK_CLOSED ? len : at;
+}
+
+static size_t from_server(struct link *l, const uint8_t *bytes, size_t len) {
     size_t at = 0;
     while (at < len && l->state == LINK_LOGIN) {
         struct frame f;
@@ -609,4 +587,86 @@ size_t login_from_server(struct link *l, const uint8_t *bytes, size_t len) {
     if (l->state == LINK_READY)
         l->resume = true; // the client may have sent more than its log-in
     return l->state == LINK_LOGIN || l->state == LINK_READY ? at : len;
+}
+
+static bool takes_client(const struct link *l) {
+    switch (l->state) {
+    case LINK_START:
+    case LINK_CLIENT_TLS:
+    case LINK_CANCEL:
+        return true;
+    case LINK_LOGIN:
+        return l->client.in.len < MAX_LOGIN_MESSAGE && !link_is_backlogged(l, &l->server);
+    default:
+        return false;
+    }
+}
+
+static bool takes_server(const struct link *l) {
+    return l->state == LINK_LOGIN && !link_is_backlogged(l, &l->client);
+}
+
+static bool client_is_ready_early(struct link *l) {
+    if (l->state != LINK_CLIENT_TLS)
+        return false;
+    go_on_with_tls(l);
+    return true;
+}
+
+static bool client_is_ready_late(struct link *l) {
+    return l->state == LINK_START && !l->client.in.len && begins_with_tls(l);
+}
+
+// The client's next message can only be the one that the server asks for, and not all of it will come. What
+// else it has sent waits for the end of the log-in.
+static bool end_is_due(struct link *l) {
+    struct frame f;
+    const struct buf *in = &l->client.in;
+    return !in->len || frame_read(in->data, in->len, &f) == FRAME_INCOMPLETE;
+}
+
+static void closes(struct link *l) {
+    cancel_forget_link(l);
+    cancel_key_remove(l);
+    if (l->connector)
+        connector_cancel(l->connector);
+    login_free(l);
+}
+
+static const struct link_stage login_stage = {
+    .from_client = from_client,
+    .from_server = from_server,
+    .takes_client = takes_client,
+    .takes_server = takes_server,
+    .client_is_ready_early = client_is_ready_early,
+    .client_is_ready_late = client_is_ready_late,
+    .end_is_due = end_is_due,
+    .closes = closes,
+};
+
+void login_accept(struct proxy *p, int fd) {
+    struct link *l = link_create(p, fd, &login_stage, traffic_on_client);
+    if (!l)
+        return;
+    login_start(l);
+    link_update(l);
+}
+
+// ---- for the gate
+
+bool login_is_at_server(const struct link *l) {
+    return l->state == LINK_LOGIN;
+}
+
+void login_evict(struct link *l) {
+    pace_withdraw(l->proxy->pace, &l->pace);
+    if (l->state == LINK_CLOSING)
+        link_close(l);
+    else
+        link_dismiss(
+            l, "53300", "connection closed before its log-in was complete, to make room for others",
+            "Connect again. Raise max_logins in pgfold's configuration if this happens to clients of "
+            "your own.");
+    if (l->state != LINK_CLOSED)
+        link_close(l); // it does not read what it is told
 }

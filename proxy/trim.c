@@ -3,8 +3,8 @@
 
 #include <malloc.h>
 
+#include "batching/engine.h"
 #include "batching/room.h"
-#include "proxy/proxy.h"
 
 #define LEAST   4194304 // bytes freed that are worth the call
 #define BUSY    100     // units in a second: others would notice
@@ -29,18 +29,16 @@ static uint64_t work_done(const struct engine_counters *c) {
     return units;
 }
 
-void trim_tick(struct proxy *p) {
-    struct trim *t = &p->trim;
-    const struct engine *e = p->engine;
+void trim_tick(struct trim *t, struct engine *e) {
     uint64_t work = work_done(&e->counters);
     bool quiet = work - t->work < BUSY;
     t->work = work;
-    account_note_peak(&p->engine->memory);
+    account_note_peak(&e->memory);
     t->high = e->memory.high > t->high ? e->memory.high : t->high;
-    p->engine->memory.high = e->memory.used;
-    room_age(p->engine);
+    e->memory.high = e->memory.used;
+    room_age(e);
     if (quiet)
-        room_rest(p->engine);
+        room_rest(e);
     if (t->high < e->memory.used + LEAST || t->high - e->memory.used < t->high / 8) {
         t->waiting = 0;
         return;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct proxy;
+struct engine;
 
 struct trim {
     size_t high;      // bytes: the most that was in use since the last time
@@ -17,7 +17,7 @@ struct trim {
     unsigned waiting; // seconds since which there is something to give back
 };
 
-void trim_start(void);           // at the start of the process
-void trim_tick(struct proxy *p); // once a second
+void trim_start(void);                            // at the start of the process
+void trim_tick(struct trim *t, struct engine *e); // once a second
 
 #endif
