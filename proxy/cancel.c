@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/session.h"
+#include "batching/session/session.h"
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 #include "proxy/connector.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "proxy/counters.h"
 
-#include "batching/redact.h"
+#include "batching/statement/redact.h"
 #include "proxy/cancel.h"
 #include "proxy/proxy.h"
 

@@ -5,7 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "batching/session.h"
+#include "batching/session/session.h"
 
 #define SECOND      1000000       // microseconds
 #define LAST_WORDS  (15 * SECOND) // a client that takes nothing of what is left for it

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "batching/explain.h"
-#include "batching/script.h"
+#include "batching/statement/script.h"
 
 #define LARGEST_INPUT ((size_t)64 << 20)
 #define REPLY_TIMEOUT 30000 // milliseconds

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "batching/room.h"
-#include "batching/session.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
 #include "protocol/write.h"
 #include "proxy/connector.h"
 

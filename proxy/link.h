@@ -29,7 +29,7 @@
 #ifndef PGFOLD_PROXY_LINK_H
 #define PGFOLD_PROXY_LINK_H
 
-#include "batching/hash.h"
+#include "batching/base/hash.h"
 #include "proxy/gate.h"
 #include "proxy/pace.h"
 #include "proxy/proxy.h"

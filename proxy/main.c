@@ -11,7 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "batching/session.h"
+#include "batching/session/session.h"
 #include "config/cmdline.h"
 #include "proxy/cancel.h"
 #include "proxy/counters.h"

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "batching/room.h"
-#include "batching/session.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
 #include "protocol/write.h"
 #include "proxy/cancel.h"
 #include "proxy/cancel_key.h"

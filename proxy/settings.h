@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "batching/engine.h"
+#include "batching/session/engine.h"
 #include "config/config.h"
 #include "proxy/log.h"
 

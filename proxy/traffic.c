@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "batching/room.h"
-#include "batching/session.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
 #include "proxy/ending.h"
 
 #define LOGIN_READ_SIZE 1024 // a log-in is small; of what strangers send, little is held

@@ -3,8 +3,8 @@
 
 #include <malloc.h>
 
-#include "batching/engine.h"
-#include "batching/room.h"
+#include "batching/session/engine.h"
+#include "batching/session/room.h"
 
 #define LEAST   4194304 // bytes freed that are worth the call
 #define BUSY    100     // units in a second: others would notice

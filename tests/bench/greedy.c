@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "batching/session.h"
+#include "batching/session/session.h"
 #include "protocol/frame.h"
 #include "protocol/write.h"
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "protocol/write.h"
 #include "tests/unit/effects.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/room.h"
+#include "batching/session/room.h"
 
 static unsigned dice(struct world *w, unsigned n) {
     w->random = w->random * 6364136223846793005u + 1442695040888963407u;

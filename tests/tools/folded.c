@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/rewrite.h"
+#include "batching/statement/rewrite.h"
 
 #define MAX_INPUT 1000000
 

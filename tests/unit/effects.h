@@ -4,7 +4,7 @@
 #ifndef PGFOLD_TESTS_UNIT_EFFECTS_H
 #define PGFOLD_TESTS_UNIT_EFFECTS_H
 
-#include "batching/engine.h"
+#include "batching/session/engine.h"
 
 static inline void nothing(void *owner) {
     (void)owner;

@@ -3,8 +3,8 @@
 // Bursts on new connections: who waits for a proof or a verdict, and for how long.
 #include <criterion/criterion.h>
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/effects.h"

@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/batch.h"
+#include "batching/fold/batch.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/vetted.h"
 

@@ -3,8 +3,8 @@
 // Cancel requests: for what they are sent, and again until it has ended.
 #include <criterion/criterion.h>
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/effects.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batching/facts.h"
+#include "batching/trust/facts.h"
 #include "tests/unit/bytes.h"
 
 #define SECOND  1000000ull

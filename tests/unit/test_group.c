@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/group.h"
+#include "batching/fold/group.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/vetted.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include <criterion/criterion.h>
 
-#include "batching/guard.h"
+#include "batching/statement/guard.h"
 
 struct world {
     struct guard g;

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/identity.h"
+#include "batching/trust/identity.h"
 #include "tests/unit/bytes.h"
 
 struct fixture {

@@ -4,8 +4,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/effects.h"

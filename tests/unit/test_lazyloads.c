@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/rewrite.h"
+#include "batching/statement/rewrite.h"
 #include "tests/unit/bytes.h"
 
 // Keys: the other side of each candidate, in the order of appearance; in_form as struct parsed says it.

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batching/room.h"
+#include "batching/session/room.h"
 
 // ---- accounts
 

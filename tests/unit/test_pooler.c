@@ -3,8 +3,8 @@
 // What the server's process ids say of poolers.
 #include <criterion/criterion.h>
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/effects.h"
 

@@ -4,8 +4,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/predict.h"
-#include "batching/shape.h"
+#include "batching/ahead/predict.h"
+#include "batching/statement/shape.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/vetted.h"
 

@@ -3,7 +3,7 @@
 // The folded statement's text, form by form.
 #include <criterion/criterion.h>
 
-#include "batching/rewrite.h"
+#include "batching/statement/rewrite.h"
 #include "tests/unit/bytes.h"
 
 #define HEAD(arrays, names)                                                                                  \

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/script.h"
+#include "batching/statement/script.h"
 
 static const struct {
     const char *text;

@@ -3,7 +3,7 @@
 // Seals: when a folded statement may prove itself, and what happens when it did not.
 #include <criterion/criterion.h>
 
-#include "batching/seal.h"
+#include "batching/trust/seal.h"
 
 #define SECOND 1000000
 

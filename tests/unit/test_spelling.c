@@ -3,7 +3,7 @@
 // How a client writes back what it has read: found in one value, and used for another.
 #include <criterion/criterion.h>
 
-#include "batching/spelling.h"
+#include "batching/ahead/spelling.h"
 #include "tests/unit/bytes.h"
 
 // What follows from `read` and `sent` for another value; "-": nothing.

@@ -3,8 +3,8 @@
 // How much of one client's input is looked at in a turn of the loop, and when it goes on.
 #include <criterion/criterion.h>
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "protocol/frame.h"
 #include "protocol/write.h"
 #include "tests/unit/bytes.h"

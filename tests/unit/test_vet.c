@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/vet.h"
+#include "batching/trust/vet.h"
 #include "tests/unit/bytes.h"
 #include "own_sql.h"
 

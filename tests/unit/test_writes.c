@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batching/vet.h"
-#include "batching/writes.h"
+#include "batching/trust/vet.h"
+#include "batching/trust/writes.h"
 #include "tests/unit/bytes.h"
 
 static uint64_t table(const char *name) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/group.h"
+#include "batching/fold/group.h"
 #include "protocol/write.h"
 
 // The answer to the stamp's question: user 10, tables from 16384 on, which transaction 7 has made; no
