@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/session/session.h"
+#include "batching/session/session_state.h"
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 #include "proxy/connector.h"
@@ -159,8 +160,7 @@ static void finish(struct cancel *c) {
         link_close(l);
     }
     if (ours && target && target->session) {
-        proxy_tell_time(target->proxy);
-        session_cancel_done(target->session);
+        session_cancel_done(target->session, proxy_now());
     }
 }
 
@@ -253,8 +253,8 @@ static bool is_wanted(const struct cancel *c) {
     if (!t || !t->session || t->state != LINK_READY)
         return false;
     const struct session *s = t->session;
-    proxy_tell_time(c->proxy);
-    return (s->opaque || (c->busy && s->n_replies == c->replies)) && session_cancel(t->session);
+    return (session_is_opaque(s) || (c->busy && session_replies(s) == c->replies)) &&
+           session_cancel(t->session, proxy_now());
 }
 
 static void run_queue(struct proxy *p) {
@@ -275,8 +275,8 @@ static void run_queue(struct proxy *p) {
 
 static void attach(struct cancel *c, struct link *l) {
     const struct session *s = c->target->session;
-    c->busy = s->opaque || s->owed.n;
-    c->replies = s->n_replies;
+    c->busy = session_is_opaque(s) || session_server_owes(s);
+    c->replies = session_replies(s);
     if (!c->n_clients)
         c->source = source_of(l->client.stream.fd);
     if (c->n_clients >= MAX_JOINED) {
@@ -350,10 +350,9 @@ void cancel_from_client(struct link *l, uint32_t pid, struct slice secret) {
     bool known;
     struct link *target = find(l, pid, secret, &from, &known);
     link_set_state(l, LINK_CANCEL);
-    proxy_tell_time(l->proxy);
     if (!target)
         refuse_guess(l, &from, pid, known);
-    else if (target->state == LINK_READY && target->session && session_cancel(target->session))
+    else if (target->state == LINK_READY && target->session && session_cancel(target->session, proxy_now()))
         relay(target, l);
     else
         link_close(l); // done already; a log-in that is under way has nothing to cancel

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "proxy/counters.h"
 
+#include "batching/session/session_state.h"
 #include "batching/statement/redact.h"
 #include "proxy/cancel.h"
 #include "proxy/proxy.h"
@@ -9,7 +10,7 @@
 
 static void log_shapes(const struct proxy *p) {
     unsigned left = REPORTED_SHAPES;
-    for (struct shape *s = p->engine->shapes.newest; s && left; s = s->older) {
+    for (const struct shape *s = engine_newest_shape(p->engine); s && left; s = s->older) {
         const struct guard *g = &s->guard;
         if (!g->n_folded)
             continue;
@@ -38,15 +39,15 @@ static void log_lookahead(const struct proxy *p, const struct engine_counters *c
 
 // In bytes, as batching/memory.h counts them.
 static void log_memory(const struct proxy *p) {
-    const struct engine *e = p->engine;
-    size_t caches = e->shapes.memory.used + e->groups.memory.used + e->identities.memory.used;
+    const struct engine_counters *c = engine_counters(p->engine);
+    struct engine_memory_use m = engine_memory_use(p->engine);
     log_event(
         &p->log, LOG_LEVEL_INFO, 0,
         "memory: %zu bytes of at most %zu, peak %zu; statements %zu, groups %zu, identities %zu, sessions "
         "%zu; held back %llu times, forwarded for it %llu, miscounted %llu",
-        e->memory.used, e->memory.limit, e->memory.peak, e->shapes.memory.used, e->groups.memory.used,
-        e->identities.memory.used, e->memory.used - caches, (unsigned long long)e->counters.held_back,
-        (unsigned long long)e->counters.forwarded[REASON_MEMORY], (unsigned long long)e->counters.miscounted);
+        m.used, m.limit, m.peak, m.shapes, m.groups, m.identities,
+        m.used - (m.shapes + m.groups + m.identities), (unsigned long long)c->held_back,
+        (unsigned long long)c->forwarded[REASON_MEMORY], (unsigned long long)c->miscounted);
 }
 
 static void log_own(const struct proxy *p) {
@@ -59,7 +60,7 @@ static void log_own(const struct proxy *p) {
 }
 
 void counters_log(const struct proxy *p) {
-    const struct engine_counters *c = &p->engine->counters;
+    const struct engine_counters *c = engine_counters(p->engine);
     log_event(
         &p->log, LOG_LEVEL_INFO, 0,
         "clients %u, accepted %llu, refused %llu, lookups %llu, folded %llu in %llu batches of %llu keys, "

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "batching/session/session.h"
+#include "batching/session/session_state.h"
 
 #define SECOND      1000000       // microseconds
 #define LAST_WORDS  (15 * SECOND) // a client that takes nothing of what is left for it
@@ -59,19 +60,19 @@ static bool pass_end(struct link *l) {
 // ---- what becomes of the link
 
 static void settle_lending(struct link *l) {
-    if (l->server.eof || l->session->failed) {
+    if (l->server.eof || session_has_failed(l->session)) {
         link_close(l);
         return;
     }
     if (l->client.eof && l->client.poll)
         side_close(&l->client);
-    bool passed = l->client.eof && pass_end(l), patient = l->session->goodbye && !l->aborted;
+    bool passed = l->client.eof && pass_end(l), patient = session_has_said_goodbye(l->session) && !l->aborted;
     // After a Terminate the server is left the time to do what came before it.
     if (!passed || patient || session_is_lending(l->session)) {
         link_update(l);
         return;
     }
-    if (l->session->owed.n)
+    if (session_server_owes(l->session))
         stream_abort(&l->server.stream); // its next answer cannot be given: nothing behind it is run
     link_close(l);
 }
@@ -82,9 +83,8 @@ static void client_hung_up(struct link *l) {
         return;
     }
     // The server would have found out when it answered these, and have run nothing behind them.
-    bool unanswered = l->session->n_lookups;
-    proxy_tell_time(l->proxy);
-    session_client_gone(l->session);
+    bool unanswered = session_owes_client(l->session);
+    session_client_gone(l->session, proxy_now());
     link_set_state(l, LINK_LENDING);
     l->since = proxy_now();
     l->aborted |= !l->client.eof;
@@ -100,16 +100,15 @@ static void client_hung_up(struct link *l) {
 
 // The client gets what the server has said, then the end.
 static void server_ended(struct link *l) {
-    proxy_tell_time(l->proxy);
     if (l->session)
-        session_server_gone(l->session);
+        session_server_gone(l->session, proxy_now());
     link_close_when_sent(l);
 }
 
 static void settle_open(struct link *l) {
     if (l->server.eof)
         server_ended(l);
-    else if (l->session && l->session->failed)
+    else if (l->session && session_has_failed(l->session))
         link_close_when_sent(l);
     else if (l->client.broken)
         client_hung_up(l);
@@ -158,7 +157,7 @@ static bool goes_on(const struct link *l) {
     if (l->state == LINK_CLOSING || is_abandoned(l))
         return l->client.sent != l->seen;
     // Of a client that has said its last word and has all its answers nothing is left but the server's end.
-    return s->owed.n || s->n_lookups || s->in_unit || s->copying || s->opaque;
+    return !session_is_idle(s) || session_is_copying(s);
 }
 
 static bool is_leaving(const struct link *l) {
@@ -211,8 +210,7 @@ void ending_expire(struct link *l, uint64_t now) {
 // What a live client is in the middle of.
 static bool is_at_work(const struct link *l) {
     const struct session *s = l->session;
-    return s->owed.n || s->n_lookups || s->in_unit || s->txn != 'I' || l->client.out.len ||
-           l->server.out.len || s->opaque;
+    return !session_is_idle(s) || session_is_in_transaction(s) || l->client.out.len || l->server.out.len;
 }
 
 bool ending_is_busy(const struct link *l, uint64_t drained_for) {

@@ -13,6 +13,7 @@
 
 #include "batching/session/room.h"
 #include "batching/session/session.h"
+#include "batching/session/session_state.h"
 #include "protocol/write.h"
 #include "proxy/connector.h"
 
@@ -111,7 +112,7 @@ void link_close(struct link *l) {
     gate_leave(p->gate, &l->place);
     pace_ends(p->pace, &l->pace, end_of(l));
     unweigh(l);
-    proxy_tell_time(p);
+    proxy_is_awake(p);
     l->stage->closes(l);
     unlist_everywhere(l);
     side_close(&l->client);
@@ -181,9 +182,8 @@ void link_set_state(struct link *l, enum link_state state) {
 
 // The server is not kept waiting for a client that reads slowly.
 static void end_server(struct link *l) {
-    proxy_tell_time(l->proxy);
     if (l->session)
-        session_server_gone(l->session);
+        session_server_gone(l->session, proxy_now());
     if (l->connector)
         connector_cancel(l->connector);
     l->connector = NULL;
@@ -235,7 +235,7 @@ void link_mark_dirty(struct link *l) {
 // While memory is short, a link with more than its share is waited for.
 static bool is_behind(const struct link *l, size_t waiting) {
     const struct engine *e = l->proxy->engine;
-    size_t session = e->limits.max_session / 8;
+    size_t session = engine_max_session(e) / 8;
     return waiting > l->settings->config->session_buffer || waiting > session || waiting > room_share(e);
 }
 
@@ -271,7 +271,7 @@ static void put(struct link *l, struct side *s, const uint8_t *bytes, size_t len
 void link_to_client(struct link *l, const uint8_t *bytes, size_t len, bool more) {
     put(l, &l->client, bytes, len, more);
     if (l->session)
-        l->session->backlogged = link_is_backlogged(l, &l->client);
+        session_set_backlogged(l->session, link_is_backlogged(l, &l->client));
 }
 
 void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more) {
@@ -288,7 +288,6 @@ bool link_wants(const struct link *l, const struct side *s) {
 }
 
 size_t link_offer(struct link *l, const struct side *s, const uint8_t *bytes, size_t len) {
-    proxy_tell_time(l->proxy);
     return s == &l->client ? l->stage->from_client(l, bytes, len) : l->stage->from_server(l, bytes, len);
 }
 
@@ -309,7 +308,7 @@ void link_offer_leftover(struct link *l, struct side *s) {
 
 // The bytes of its buffers count against its session. Before there is one, they count against all.
 static void weigh(struct link *l) {
-    struct account *memory = l->session ? &l->session->memory : &l->proxy->engine->memory;
+    struct account *memory = l->session ? session_memory(l->session) : engine_memory(l->proxy->engine);
     if (memory != l->memory)
         unweigh(l);
     l->memory = memory;
@@ -326,7 +325,7 @@ void link_update(struct link *l) {
     l->client.behind |= link_is_backlogged(l, &l->client);
     l->server.behind |= link_is_backlogged(l, &l->server);
     if (l->session)
-        l->session->backlogged = link_is_backlogged(l, &l->client);
+        session_set_backlogged(l->session, link_is_backlogged(l, &l->client));
     bool ends = l->client.eof && !l->end_passed && l->server.poll && !l->server.out.len;
     side_wait(&l->client, link_wants(l, &l->client), l->client.out.len && !l->dirty, l->pace.queued);
     side_wait(&l->server, link_wants(l, &l->server),

@@ -303,6 +303,7 @@ static size_t message_from_client(struct link *l, const uint8_t *bytes, size_t l
 
 static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
     size_t at = 0;
+    proxy_is_awake(l->proxy);
     if (l->state == LINK_CANCEL || l->state == LINK_CLOSING)
         return len; // not wanted any more
     while (at < len && (l->state == LINK_START || l->state == LINK_LOGIN)) {
@@ -316,6 +317,7 @@ static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
 }
 
 static size_t from_server(struct link *l, const uint8_t *bytes, size_t len) {
+    proxy_is_awake(l->proxy);
     size_t taken = login_server_take(l, bytes, len);
     if (l->state == LINK_READY) {
         login_free(l);

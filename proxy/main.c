@@ -11,7 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "batching/session/session.h"
+#include "batching/session/session_state.h"
 #include "config/cmdline.h"
 #include "proxy/cancel.h"
 #include "proxy/counters.h"
@@ -143,7 +143,8 @@ static void stop_if_drained(struct application *a) {
         next = l->next;
         if (!late && ending_is_busy(l, lasts))
             busy = true;
-        else if (l->state == LINK_READY && !l->session->server_skip) // not into the middle of a message
+        else if (l->state == LINK_READY &&
+                 !session_is_inside_message(l->session)) // not into the middle of a message
             link_dismiss(l, "57P01", "terminating connection because pgfold is shutting down", NULL);
         else
             link_close(l);

@@ -48,8 +48,9 @@ static inline uint64_t proxy_now(void) {
     return uv_hrtime() / 1000;
 }
 
-// The engine has no clock. It is told the time when the loop has woken, in front of the first thing done.
-static inline void proxy_tell_time(struct proxy *p) {
+// What comes in a turn of the loop had come when the loop woke. So the engine is told of that also where the
+// first thing done is none of a session's. (Its entry points are told the time anyway.)
+static inline void proxy_is_awake(struct proxy *p) {
     engine_wakes(p->engine, proxy_now());
 }
 

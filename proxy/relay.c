@@ -8,6 +8,7 @@
 
 #include "batching/session/room.h"
 #include "batching/session/session.h"
+#include "batching/session/session_state.h"
 #include "protocol/write.h"
 #include "proxy/cancel.h"
 #include "proxy/cancel_key.h"
@@ -79,12 +80,12 @@ const struct engine_effects relay_effects = {
 
 static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
     bool open = l->state == LINK_READY || l->state == LINK_LENDING;
-    return open ? session_from_client(l->session, bytes, len) : len;
+    return open ? session_from_client(l->session, bytes, len, proxy_now()) : len;
 }
 
 static size_t from_server(struct link *l, const uint8_t *bytes, size_t len) {
     bool open = l->state == LINK_READY || l->state == LINK_LENDING;
-    return open ? session_from_server(l->session, bytes, len) : len;
+    return open ? session_from_server(l->session, bytes, len, proxy_now()) : len;
 }
 
 // A client that does not read its answers is not asked for more questions, as PostgreSQL does it. One that has
@@ -100,7 +101,7 @@ static bool looks_on(const struct link *l) {
     const struct engine *e = l->proxy->engine;
     size_t waiting = l->client.out.len;
     size_t adds = (size_t)l->settings->config->max_answer + (size_t)2 * PROXY_READ_SIZE;
-    return l->looks_on && waiting < room_share(e) && waiting < e->limits.max_session / 8 &&
+    return l->looks_on && waiting < room_share(e) && waiting < engine_max_session(e) / 8 &&
            waiting + adds < l->client.out.limit;
 }
 
@@ -112,8 +113,7 @@ static bool takes_server(const struct link *l) {
 
 // Units that wait for their rest go out now. False: the link has been closed.
 static bool tell_session(struct link *l) {
-    proxy_tell_time(l->proxy);
-    if (l->session->ending)
+    if (session_is_ending(l->session))
         return true;
     session_client_ends(l->session);
     link_offer_leftover(l, &l->client);
@@ -121,11 +121,11 @@ static bool tell_session(struct link *l) {
 }
 
 static bool end_is_due(struct link *l) {
-    return tell_session(l) && !l->session->failed && session_end_is_due(l->session);
+    return tell_session(l) && !session_has_failed(l->session) && session_end_is_due(l->session);
 }
 
 static void closes(struct link *l) {
-    session_destroy(l->session);
+    session_destroy(l->session, proxy_now());
     l->session = NULL;
     cancel_forget_link(l);
     cancel_key_remove(l);
@@ -142,8 +142,7 @@ static const struct link_stage relay_stage = {
 
 void relay_start(struct link *l, struct slice startup_params, bool opaque) {
     struct slice address = {(const uint8_t *)l->address, strlen(l->address)};
-    proxy_tell_time(l->proxy);
-    l->session = session_create(l->proxy->engine, l, address, startup_params, opaque);
+    l->session = session_create(l->proxy->engine, l, address, startup_params, opaque, proxy_now());
     if (!l->session)
         return link_refuse(l, "53200", "out of memory", NULL);
     session_server(l->session, address, l->key ? get_u32(l->key) : 0);

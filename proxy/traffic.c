@@ -8,6 +8,7 @@
 
 #include "batching/session/room.h"
 #include "batching/session/session.h"
+#include "batching/session/session_state.h"
 #include "proxy/ending.h"
 
 #define LOGIN_READ_SIZE 1024 // a log-in is small; of what strangers send, little is held
@@ -17,7 +18,8 @@
 // What is read may have to be kept.
 static size_t read_size(const struct link *l) {
     const struct engine *e = l->proxy->engine;
-    size_t most = e->limits.max_session ? e->limits.max_session / 8 : PROXY_READ_SIZE, share = room_share(e);
+    size_t session = engine_max_session(e), share = room_share(e);
+    size_t most = session ? session / 8 : PROXY_READ_SIZE;
     most = share < most ? share : most;
     return most < 4096 ? 4096 : most < PROXY_READ_SIZE ? most : PROXY_READ_SIZE;
 }
@@ -49,7 +51,7 @@ static ssize_t read_once(struct link *l, struct side *s) {
 
 static void note_partial(struct link *l) {
     struct proxy *p = l->proxy;
-    if (l->partial || !l->session || !l->session->partial_since)
+    if (l->partial || !l->session || !session_has_partial_unit(l->session))
         return;
     l->partial = true;
     l->next_partial = p->partial;
@@ -212,8 +214,7 @@ void traffic_check_partial(struct proxy *p) {
     while (l) {
         struct link *next = l->next_partial;
         l->partial = false;
-        proxy_tell_time(p);
-        if (l->session && session_partial_expired(l->session, p->engine->now))
+        if (l->session && session_partial_expired(l->session, proxy_now()))
             traffic_feed_client(l);
         else
             note_partial(l);

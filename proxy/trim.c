@@ -5,6 +5,7 @@
 
 #include "batching/session/engine.h"
 #include "batching/session/room.h"
+#include "batching/session/session_state.h"
 
 #define LEAST   4194304 // bytes freed that are worth the call
 #define BUSY    100     // units in a second: others would notice
@@ -30,21 +31,21 @@ static uint64_t work_done(const struct engine_counters *c) {
 }
 
 void trim_tick(struct trim *t, struct engine *e) {
-    uint64_t work = work_done(&e->counters);
+    uint64_t work = work_done(engine_counters(e));
     bool quiet = work - t->work < BUSY;
     t->work = work;
-    account_note_peak(&e->memory);
-    t->high = e->memory.high > t->high ? e->memory.high : t->high;
-    e->memory.high = e->memory.used;
+    size_t high = engine_take_memory_high(e);
+    t->high = high > t->high ? high : t->high;
     room_age(e);
     if (quiet)
         room_rest(e);
-    if (t->high < e->memory.used + LEAST || t->high - e->memory.used < t->high / 8) {
+    size_t used = engine_memory_use(e).used;
+    if (t->high < used + LEAST || t->high - used < t->high / 8) {
         t->waiting = 0;
         return;
     }
     if (!quiet && ++t->waiting < PATIENT)
         return;
     give_back();
-    *t = (struct trim){.high = e->memory.used, .work = work};
+    *t = (struct trim){.high = used, .work = work};
 }

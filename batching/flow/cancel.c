@@ -76,7 +76,8 @@ void session_relay_cancel(struct session *s) {
 
 // The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement
 // sent before the request has ended may be cancelled in place of the one in front of it.
-void session_cancel_done(struct session *s) {
+void session_cancel_done(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     s->cancelling--;
     repeat_later(s);
     session_pump(s);
@@ -217,7 +218,7 @@ void session_cancel_taken(struct session *s) {
     bool held = s->cancel_held;
     s->cancel_held = false;
     if (held && s->first)
-        (void)session_cancel(s); // it only waits, so there is nothing to be relayed now
+        (void)session_cancel(s, s->engine->now); // it only waits, so there is nothing to be relayed now
 }
 
 void session_cancel_forwarded(struct session *s) {
@@ -234,7 +235,8 @@ static bool waits(const struct lookup *l) {
     return l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE;
 }
 
-bool session_cancel(struct session *s) {
+bool session_cancel(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct lookup *l = s->first;
     const struct owed *o = owed_head(s);
     if (s->opaque)

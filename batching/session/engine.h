@@ -5,9 +5,9 @@
 // told the time.
 //
 //   e = engine_create(limits, effects, ctx)
-//   s = session_create(e, …)                            a client has logged in
-//   session_from_client(s, bytes, …)                    bytes came; effects go out
-//   session_from_server(s, bytes, …)
+//   s = session_create(e, …, now)                       a client has logged in
+//   session_from_client(s, bytes, …, now)               bytes came; effects go out
+//   session_from_server(s, bytes, …, now)
 //   engine_turn(e, now)                                 at the end of each turn of the event loop: batches
 //   are made here engine_deadline(e)                                  when engine_turn wants to be called
 //   even if nothing happens
@@ -146,7 +146,12 @@ void engine_turn(struct engine *e, uint64_t now);
 uint64_t engine_deadline(const struct engine *e); // UINT64_MAX: none
 // The loop waits for events from now on, until `due` at the latest; and it goes on.
 void engine_sleeps(struct engine *e, uint64_t now, uint64_t due);
-void engine_wakes(struct engine *e, uint64_t now);
+static inline void engine_wakes(struct engine *e, uint64_t now) { // every entry point begins with it
+    e->now = now;
+    if (e->vigil.asleep)
+        e->vigil.woke = now;
+    e->vigil.asleep = false;
+}
 
 // ---- for batching/session*.c
 

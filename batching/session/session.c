@@ -12,8 +12,9 @@
 // ---- life
 
 struct session *session_create(struct engine *e, void *owner, struct slice address,
-                               struct slice startup_params, bool opaque) {
+                               struct slice startup_params, bool opaque, uint64_t now) {
     struct session *s = calloc(1, sizeof *s);
+    engine_wakes(e, now);
     if (!s)
         return NULL;
     s->id = ++e->next_session;
@@ -95,10 +96,11 @@ static void session_lose_server(struct session *s) {
     writes_ended(s->database, &s->writes);
 }
 
-void session_destroy(struct session *s) {
+void session_destroy(struct session *s, uint64_t now) {
     if (!s)
         return;
     struct engine *e = s->engine;
+    engine_wakes(e, now);
     s->server_gone = s->client_gone = true;
     engine_unlist_proof(e, s);
     cancel_unlist(s);
@@ -161,7 +163,8 @@ bool session_end_is_due(struct session *s) {
     return !s->hold;
 }
 
-bool session_client_gone(struct session *s) {
+bool session_client_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     s->client_gone = s->terminating = s->ending = true;
     session_drop_lookups(s);
     bool lending = session_is_lending(s);
@@ -176,7 +179,8 @@ bool session_client_gone(struct session *s) {
     return lending;
 }
 
-void session_server_gone(struct session *s) {
+void session_server_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     s->server_gone = true;
     session_lose_server(s);
 }
@@ -1142,6 +1146,7 @@ void session_start_vet(struct session *s, struct group *g) {
 }
 
 bool session_partial_expired(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     if (!s->partial_since || s->hold || now < s->partial_since + 5000)
         return false;
     s->partial_since = 0;

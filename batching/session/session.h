@@ -290,15 +290,15 @@ struct session {
 // A client that has logged in; `address` names the server, `startup_params` are its start-up parameters as
 // sent. Relayed unread when opaque. NULL: out of memory.
 struct session *session_create(struct engine *e, void *owner, struct slice address,
-                               struct slice startup_params, bool opaque);
-void session_destroy(
-    struct session *s); // takes NULL; batches that it lent its connection to run their members alone
+                               struct slice startup_params, bool opaque, uint64_t now);
+// Takes NULL. Batches that it lent its connection to run their members alone.
+void session_destroy(struct session *s, uint64_t now);
 
 // Bytes from either side. Returns how many were taken; the rest is offered again with what follows it (from
 // the client: also after resume_client). A message of which all is needed but not all has come is left; it
 // never exceeds session_largest_message().
-size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len);
-size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len);
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
+size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 size_t session_largest_message(const struct session *s);
 
 // A ParameterStatus of the server's, during log-in too: some settings decide how text is read.
@@ -322,15 +322,15 @@ void session_client_ends(struct session *s);
 bool session_end_is_due(struct session *s);
 // The client has closed, and reads nothing either. True: the server connection still owes others something;
 // effects->finished tells when it no longer does.
-bool session_client_gone(struct session *s);
+bool session_client_gone(struct session *s, uint64_t now);
 bool session_is_lending(const struct session *s);
 bool session_is_wanted(const struct session *s); // it lends, and somebody still waits for it
-void session_server_gone(struct session *s);
+void session_server_gone(struct session *s, uint64_t now);
 
 // A cancel request came. True: relay it to the server now.
-bool session_cancel(struct session *s);
+bool session_cancel(struct session *s, uint64_t now);
 // A cancel request that the engine asked for has ended, well or not.
-void session_cancel_done(struct session *s);
+void session_cancel_done(struct session *s, uint64_t now);
 
 // Forwards a unit whose rest has not come for a while. Returns true when the client's bytes should be offered
 // again.

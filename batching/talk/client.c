@@ -181,8 +181,9 @@ static bool step(struct feed *f) {
     return true;
 }
 
-size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) {
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now) {
     struct feed f = {.s = s, .bytes = bytes, .len = len};
+    engine_wakes(s->engine, now);
     rations_begin(&s->engine->rations, &s->ration, s->engine->now);
     turns_begin(s);
     while (f.at < f.len && session_takes_client(s)) {
