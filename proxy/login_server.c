@@ -188,6 +188,7 @@ static bool make_room_at_server(struct link *l, const struct frame *f) {
     bool room = false;
     if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "53300", 5))
         return false;
+    gate_waits(l->proxy->gate, &l->place, false); // it is not itself one of those that are given up
     for (int i = 0; i < MAKE_ROOM; i++)
         room |= gate_evict_at_server(l->proxy->gate, SILENCE);
     if ((!room && !l->login->n_again) || l->login->authenticated || l->login->client_spoke ||
