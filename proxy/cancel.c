@@ -13,14 +13,14 @@
 
 #define CANCEL_TIMEOUT 10000000 // microseconds, from its start
 #define QUEUE_TIMEOUT  30000000 // microseconds
-#define GRACE          20000 // microseconds until the next request: what the first one has struck has ended by then
-#define PERIOD         20 // milliseconds between two looks at what waits
-#define MAX_JOINED     32 // clients that wait for the same request; others are not kept waiting
+#define GRACE          20000 // microseconds to the next request: what the first has struck has ended by then
+#define PERIOD         20    // milliseconds between two looks at what waits
+#define MAX_JOINED     32    // clients that wait for the same request; others are not kept waiting
 
 struct cancel {
     struct proxy *proxy;
     struct settings *settings;      // a reference: the target outlives the attempt; NULL before it is started
-    struct link *target;            // whose session it is for; NULL: it has gone
+    struct link *target;            // the link whose session it is for; NULL: that has gone
     bool ours;                      // the engine's request: the session is told of its end
     struct link *clients;           // list: who wait for its end
     unsigned n_clients;             // how many they are
@@ -30,7 +30,7 @@ struct cancel {
     struct connector *connector;    // the attempt under way
     struct stream stream;           // open: the connection that it is sent on
     uv_poll_t poll;                 // open: of that connection
-    bool queued, open, closing;     // it is in the queue; is connected; has ended
+    bool queued, open, closing;     // it is in the queue; it is connected; it has ended
     struct buf request;             // what is still to be sent
     uint64_t started;               // microseconds: when it was made, then when the attempt began
     uint64_t not_before;            // microseconds
@@ -61,7 +61,7 @@ static void watch_the_clock(struct proxy *p) {
         uv_timer_start(&p->cancels->timer, on_timer, PERIOD, PERIOD);
 }
 
-// Sources take turns: each request comes behind those of its own source, and beside those of others.
+// Sources take turns: a request comes behind those of its own source, and in between those of other sources.
 static uint64_t turn_of(const struct cancel *c) {
     const struct cancels *all = c->proxy->cancels;
     uint64_t last = all->turn;
@@ -129,7 +129,7 @@ static void close_connection(struct cancel *c) {
     }
 }
 
-// The one that follows takes its place.
+// The request that follows it, if any, takes its place at the session.
 static void leave_target(struct cancel *c) {
     struct link *t = c->target;
     if (!t || c->ours)
@@ -237,7 +237,7 @@ static bool start(struct cancel *c) {
 
 // ---- the queue
 
-static bool has_room(const struct cancel *c) {
+static bool may_start(const struct cancel *c) {
     const struct cancels *all = c->proxy->cancels;
     unsigned most = (unsigned)c->proxy->settings->config->max_cancels, share = most / 2 ? most / 2 : 1, n = 0;
     if (all->n_clients >= most)
@@ -247,7 +247,7 @@ static bool has_room(const struct cancel *c) {
     return n < share;
 }
 
-// What was to be cancelled when it was asked for is still there to be.
+// Does what was to be cancelled still run?
 static bool is_wanted(const struct cancel *c) {
     const struct link *t = c->target;
     if (!t || !t->session || t->state != LINK_READY)
@@ -262,7 +262,7 @@ static void run_queue(struct proxy *p) {
     uint64_t now = proxy_now();
     for (struct cancel *c = p->cancels->queue, *next; c && p->cancels->n_clients < most; c = next) {
         next = c->next;
-        if (c->target && (now < c->not_before || !has_room(c)))
+        if (c->target && (now < c->not_before || !may_start(c)))
             continue;
         if (!is_wanted(c))
             finish(c);
@@ -289,7 +289,8 @@ static void attach(struct cancel *c, struct link *l) {
     c->clients = l;
 }
 
-// What is under way and not sent yet, or what follows it; NULL: a new one is needed.
+// The request of this session that another client may join: one that is not sent yet, or the one that follows
+// it. NULL: a new one is needed.
 static struct cancel *to_be_joined(struct link *target) {
     if (target->parked || !target->cancel)
         return target->parked;
@@ -312,13 +313,14 @@ static void relay(struct link *target, struct link *l) {
     }
     *(before ? &target->parked : &target->cancel) = c;
     attach(c, l);
-    if (!before && (target->proxy->cancels->queue || !has_room(c) || !start(c))) {
+    if (!before && (target->proxy->cancels->queue || !may_start(c) || !start(c))) {
         enqueue(c);
         run_queue(target->proxy);
     }
 }
 
-// In PostgreSQL's words, and without the key. The end comes later than that of a right one.
+// Logs it in PostgreSQL's words, without the key. Its connection is closed later than that of a right
+// request.
 static void refuse_guess(struct link *l, const struct source *from, uint32_t pid, bool known) {
     struct proxy *p = l->proxy;
     char name[SOURCE_NAME];
@@ -335,7 +337,7 @@ static void refuse_guess(struct link *l, const struct source *from, uint32_t pid
         link_close(l);
 }
 
-// Who has guessed much may still cancel a session from where it came.
+// Finds the session that a request is for. A source that has guessed much reaches only sessions of its own.
 static struct link *find(struct link *l, uint32_t pid, struct slice secret, const struct source *from,
                          bool *known) {
     struct link *target = cancel_key_find(l->proxy, pid, secret, known);
@@ -390,7 +392,7 @@ static void on_timer(uv_timer_t *timer) {
         uv_timer_stop(timer);
 }
 
-// A server that takes the request and does not close would keep the session from going on.
+// Without this, a server that takes a request and never closes would keep the session from going on.
 void cancel_tick(struct proxy *p, uint64_t now) {
     for (struct cancel *c = p->cancels->running, *next; c; c = next) {
         next = c->next;
@@ -418,7 +420,7 @@ void cancel_forget_link(struct link *l) {
     if (l->awaits)
         stop_waiting(l);
     if (l->parked)
-        enqueue(l->parked); // where it is found to be of no use
+        enqueue(l->parked); // without a target it is dropped there
     for (struct cancel *c = l->key ? l->proxy->cancels->running : NULL; c; c = c->next)
         if (c->target == l)
             c->target = NULL;

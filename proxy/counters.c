@@ -6,7 +6,7 @@
 #include "proxy/cancel.h"
 #include "proxy/proxy.h"
 
-#define REPORTED_SHAPES 50 // those used last
+#define REPORTED_SHAPES 50 // statements: those used last
 
 static void log_shapes(const struct proxy *p) {
     unsigned left = REPORTED_SHAPES;
@@ -28,7 +28,7 @@ static void log_shapes(const struct proxy *p) {
     }
 }
 
-// In keys: how many were of use, and how many were loaded for nothing.
+// What was loaded ahead, in keys: how many were of use, and how many were loaded for nothing.
 static void log_lookahead(const struct proxy *p, const struct engine_counters *c) {
     log_event(&p->log, LOG_LEVEL_INFO, 0,
               "looked ahead: %llu keys in %llu batches, answered %llu, never asked for %llu, stale %llu",
@@ -37,7 +37,7 @@ static void log_lookahead(const struct proxy *p, const struct engine_counters *c
               (unsigned long long)c->ahead_stale);
 }
 
-// In bytes, as batching/memory.h counts them.
+// In bytes, as the engine's accounts count them.
 static void log_memory(const struct proxy *p) {
     const struct engine_counters *c = engine_counters(p->engine);
     struct engine_memory_use m = engine_memory_use(p->engine);

@@ -9,16 +9,17 @@
 #include "batching/session/session_state.h"
 
 #define SECOND      1000000       // microseconds
-#define LAST_WORDS  (15 * SECOND) // a client that takes nothing of what is left for it
-#define REFUSAL     (5 * SECOND)  // one that was not logged in
+#define LAST_WORDS  (15 * SECOND) // for a client that takes nothing of what is left for it
+#define REFUSAL     (5 * SECOND)  // for one that was not logged in
 #define CLOSING_END (5 * 60 * SECOND)
-#define SERVER_END  (5 * SECOND) // a server that does not close for a client that has gone
-#define DRAIN_END   (5 * SECOND) // either, while pgfold stops
-#define PROBE_AFTER 10           // seconds; the same between two probes
+#define SERVER_END  (5 * SECOND) // for a server that does not close, though its client has gone
+#define DRAIN_END   (5 * SECOND) // for either, while pgfold stops
+#define PROBE_AFTER 10           // seconds until the first probe, and between two
 
 // ---- the client's end
 
-// A peer that has closed altogether forgets the socket after a while, and says so when it is asked.
+// Asks by TCP keepalive. A peer that has closed altogether forgets the socket after a while, and then says
+// so.
 static void probe(const struct side *s) {
     int on = 1, after = PROBE_AFTER, count = 3;
     setsockopt(s->stream.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -34,13 +35,13 @@ void ending_client_ends(struct link *l) {
         probe(&l->client);
 }
 
-// What is left over is the beginning of a message.
+// The bytes that are left over are the beginning of a message.
 static void pass_rest(struct link *l) {
     link_to_server(l, l->client.in.data, l->client.in.len, false);
     buf_free(&l->client.in);
 }
 
-// The client will send no more. True: the server knows.
+// The client will send no more: tells the server, if it may be told now. True: the server knows.
 static bool pass_end(struct link *l) {
     if (l->end_passed)
         return true;
@@ -67,13 +68,14 @@ static void settle_lending(struct link *l) {
     if (l->client.eof && l->client.poll)
         side_close(&l->client);
     bool passed = l->client.eof && pass_end(l), patient = session_has_said_goodbye(l->session) && !l->aborted;
-    // After a Terminate the server is left the time to do what came before it.
+    // After a Terminate the server gets the time to do what came before it.
     if (!passed || patient || session_is_lending(l->session)) {
         link_update(l);
         return;
     }
     if (session_server_owes(l->session))
-        stream_abort(&l->server.stream); // its next answer cannot be given: nothing behind it is run
+        stream_abort(
+            &l->server.stream); // as when a client crashes: the server runs nothing behind its next answer
     link_close(l);
 }
 
@@ -82,7 +84,7 @@ static void client_hung_up(struct link *l) {
         link_close(l);
         return;
     }
-    // The server would have found out when it answered these, and have run nothing behind them.
+    // Without pgfold the server would have failed to answer these, and would have run nothing behind them.
     bool unanswered = session_owes_client(l->session);
     session_client_gone(l->session, proxy_now());
     link_set_state(l, LINK_LENDING);
@@ -98,7 +100,7 @@ static void client_hung_up(struct link *l) {
         settle_lending(l);
 }
 
-// The client gets what the server has said, then the end.
+// The client gets what the server has said, then its connection is closed.
 static void server_ended(struct link *l) {
     if (l->session)
         session_server_gone(l->session, proxy_now());
@@ -116,7 +118,7 @@ static void settle_open(struct link *l) {
         link_update(l);
 }
 
-// Broken connections are noticed while writing, where nothing may be closed; here is where it happens.
+// Broken connections are noticed while writing, where nothing may be closed. They are dealt with here.
 void ending_settle(struct link *l) {
     bool gone = l->client.eof || l->client.broken;
     switch (l->state) {
@@ -143,20 +145,19 @@ void ending_settle(struct link *l) {
 
 // ---- bounds
 
-// It can only go on when its client takes something. That may last, unless the server has closed behind what
-// the client does not take.
+// The server has closed, behind bytes that the client does not take.
 static bool is_abandoned(const struct link *l) {
     return l->state == LINK_READY && l->server.hung_up && !l->server.eof;
 }
 
-// The end waits for something that still happens.
+// What the end waits for is still going on.
 static bool goes_on(const struct link *l) {
     const struct session *s = l->session;
     if (l->state == LINK_LENDING)
         return session_is_wanted(s) || l->server.sent != l->seen;
     if (l->state == LINK_CLOSING || is_abandoned(l))
         return l->client.sent != l->seen;
-    // Of a client that has said its last word and has all its answers nothing is left but the server's end.
+    // When the client has said its last word and has all its answers, only the server's end is missing.
     return !session_is_idle(s) || session_is_copying(s);
 }
 
@@ -165,7 +166,8 @@ static bool is_leaving(const struct link *l) {
            (l->state == LINK_READY && l->end_passed);
 }
 
-// A server that is not read from, since its client takes nothing, cannot tell that it has gone.
+// While a server is not read, since its client takes nothing, it cannot be seen that it has gone. So it is
+// asked.
 static void probe_unread(struct link *l) {
     if (l->probed || l->state != LINK_READY || !link_is_backlogged(l, &l->client))
         return;
@@ -173,8 +175,8 @@ static void probe_unread(struct link *l) {
     probe(&l->server);
 }
 
-// Where the server's last bytes do not fit into the socket's buffer its end cannot be seen behind them: when
-// the client has taken nothing for a while, the server is read on from, as far as there is room.
+// When the server's last bytes do not fit into the socket's buffer, its end cannot be seen behind them. So
+// when the client has taken nothing for a while, more is read from the server, as far as there is room.
 static void look_on(struct link *l, uint64_t now) {
     uint64_t bound = l->proxy->draining ? DRAIN_END : LAST_WORDS;
     bool stuck = l->state == LINK_READY && l->client.sent == l->stuck_at &&
@@ -207,7 +209,7 @@ void ending_expire(struct link *l, uint64_t now) {
         link_close(l);
 }
 
-// What a live client is in the middle of.
+// The client is in the middle of something.
 static bool is_at_work(const struct link *l) {
     const struct session *s = l->session;
     return !session_is_idle(s) || session_is_in_transaction(s) || l->client.out.len || l->server.out.len;

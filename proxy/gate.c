@@ -7,15 +7,15 @@
 #include "proxy/proxy.h"
 
 #define MS           1000000   // nanoseconds
-#define TURN         (2 * MS)  // of one turn, at most
+#define TURN         (2 * MS)  // the most that is spent in one turn
 #define CREDIT_MOST  (2 * MS)  // what may be saved up
-#define CREDIT_LEAST (-5 * MS) // a debt that is larger is forgiven: others had the processor
-#define AT_WORK      20        // milliseconds: a session that had something to do has more
+#define CREDIT_LEAST (-5 * MS) // a larger debt is forgiven: another process had the processor meanwhile
+#define AT_WORK      20        // milliseconds for which a session that had something to do counts as at work
 #define GRACE_MOST   1000000   // microseconds
-#define KEPT_LEAST   16        // descriptors
+#define KEPT_LEAST   16        // descriptors that are kept back, at least
 #define EXTRA        16        // connections, when the server keeps all others waiting
-#define STALLED      2000000   // microseconds
-#define OWN_FILES    16        // the loop's, those of listeners and log
+#define STALLED      2000000   // microseconds without any log-in that has ended
+#define OWN_FILES    16        // descriptors of the loop, the listeners and the log
 
 // ---- descriptors
 
@@ -48,7 +48,7 @@ bool gate_is_short(struct gate *g, int fd, enum gate_use use) {
 
 // ---- places
 
-// In the order of `since`: whoever takes a new step goes to the end.
+// The list is in the order of `since`: a link that takes a new step goes to its end.
 static void list(struct gate *g, struct gate_place *place) {
     place->listed = true;
     place->steps++;
@@ -125,7 +125,7 @@ void gate_waits(struct gate *g, struct gate_place *place, bool does) {
         list(g, place);
 }
 
-// Those that are due have come: it is they who wait.
+// Whoever is due does not keep us waiting: its client has come, and it waits for us.
 static struct gate_place *slowest(const struct gate *g) {
     struct gate_place *place = g->first;
     while (place && place->due)
@@ -148,7 +148,7 @@ static bool evict_if_late(struct gate *g, struct gate_place *place, uint64_t pat
     return true;
 }
 
-// Who answers step by step may be far away.
+// Those that have answered nothing come first: a client that answers step by step may only be far away.
 bool gate_evict(struct gate *g, uint64_t patience) {
     struct gate_place *place = slowest(g), *first = place;
     uint64_t now = proxy_now();
@@ -164,7 +164,8 @@ bool gate_evict_at_server(struct gate *g, uint64_t patience) {
     return evict_if_late(g, place, patience);
 }
 
-// No more than have two descriptors each when the others have theirs; some in any case, for cancel requests.
+// Each connection may need two descriptors, besides those of the sessions. A few are let in in any case, for
+// cancel requests.
 bool gate_is_full(const struct gate *g) {
     const struct proxy *p = g->proxy;
     unsigned long long most = (unsigned)p->settings->config->max_logins, least = kept(g) / 4;
@@ -186,7 +187,7 @@ bool gate_has_place(struct gate *g, struct gate_place *place) {
     return true;
 }
 
-// All have been waiting for the server for a while.
+// All of them have been waiting for the server for a while.
 static bool is_stalled(const struct gate *g) {
     const struct gate_place *place = g->first;
     while (place && (place->due || place->extra))
@@ -218,7 +219,8 @@ static bool others_are_at_work(const struct gate *g) {
     return uv_now(g->proxy->loop) < g->session_at + AT_WORK;
 }
 
-static const int64_t parts[] = {[GATE_ANY] = 6, [GATE_TLS] = 4}; // one in so many of the time
+static const int64_t parts[] = {
+    [GATE_ANY] = 6, [GATE_TLS] = 4}; // the part of the loop's time: a sixth, a quarter
 
 static bool has_credit(struct gate *g, enum gate_kind kind) {
     struct gate_work *w = &g->work[kind];
@@ -257,8 +259,7 @@ static void on_wake(uv_timer_t *timer) {
     (void)timer; // the turn that follows does the rest
 }
 
-// What is left over goes on as soon as the sockets of the others have been looked at, or when there is credit
-// again.
+// Work that is left over goes on when the other sockets have been looked at, or when there is credit again.
 static void plan(struct gate *g) {
     uint64_t soonest = UINT64_MAX;
     for (int kind = GATE_ANY; kind <= GATE_TLS; kind++) {

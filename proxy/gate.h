@@ -16,8 +16,8 @@
 //                than a handshake or two. What is more waits for its turn, first come, first served.
 //   descriptors  the last ones are kept back for cancel requests, and for files.
 //
-// Who is waited for is noted at each step of a log-in, not at each byte: a step that comes byte by byte is one
-// step.
+// Who is waited for is noted at each step of a log-in, not at each byte: a step that comes byte by byte is
+// one step.
 //
 // The gate knows links by their place alone. What is to be done with one it asks of struct gate_calls.
 #ifndef PGFOLD_PROXY_GATE_H

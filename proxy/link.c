@@ -18,7 +18,7 @@
 #include "proxy/connector.h"
 
 #define TLS_BYTES     20000 // what OpenSSL keeps for an idle connection, about
-#define SMALL_BACKLOG 2048  // bytes: not worth waiting for
+#define SMALL_BACKLOG 2048  // bytes: fewer are not worth waiting for
 
 // ---- life
 
@@ -99,7 +99,7 @@ static void unlist_everywhere(struct link *l) {
     link_leave_place(l);
 }
 
-// One whose server could not be reached has cost the server nothing.
+// A log-in that never reached the server has cost it nothing, so it does not count as failed.
 static enum pace_end end_of(const struct link *l) {
     return l->address ? PACE_FAILED : PACE_UNREACHED;
 }
@@ -180,7 +180,7 @@ void link_set_state(struct link *l, enum link_state state) {
 
 // ---- the end
 
-// The server is not kept waiting for a client that reads slowly.
+// Closes the server's side: it need not wait for a client that reads slowly.
 static void end_server(struct link *l) {
     if (l->session)
         session_server_gone(l->session, proxy_now());
@@ -275,7 +275,7 @@ void link_to_client(struct link *l, const uint8_t *bytes, size_t len, bool more)
 }
 
 void link_to_server(struct link *l, const uint8_t *bytes, size_t len, bool more) {
-    if (!l->end_passed) // else the server has read the last of this client
+    if (!l->end_passed) // else the server has been told that nothing more comes
         put(l, &l->server, bytes, len, more);
 }
 

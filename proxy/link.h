@@ -72,44 +72,44 @@ struct link_stage {
 };
 
 struct link {
-    struct proxy *proxy;
-    struct settings *settings; // those that it began with; a reference
-    const struct link_stage *stage;
-    uint64_t id; // for the log
-    enum link_state state;
-    struct side client, server;
-    struct account *memory;      // where the bytes of its buffers are counted; NULL: nowhere yet
-    size_t weighs;               // how many are counted there
-    struct session *session;     // READY and LENDING: the engine's; owned
-    struct login *login;         // until READY; NULL: out of memory; owned by login.c
-    struct connector *connector; // CONNECTING: the attempt under way
-    uint64_t started;            // microseconds: when it was accepted
-    size_t host_index;           // which of the target's hosts it is connected to
-    char *address;               // of the server; NULL: not connected yet; owned
-    uint8_t *key;                // body of the server's BackendKeyData; NULL: none; owned by cancel_key.c
-    size_t key_len;
-    UT_hash_handle hh;         // by key
-    struct cancel *cancel;     // a client's request for its session that is under way
-    struct cancel *parked;     // and the one that follows it
-    struct cancel *awaits;     // CANCEL: the request for whose end the client waits
-    struct link *next_waiting; // list of those that wait for the same
-    bool counted;              // it has a place among max_clients
-    bool dirty, partial;       // it stands in the proxy's list of that name
-    bool resume;               // what is left of the client's bytes is to be looked at again
-    bool end_passed;           // the server knows that the client will send no more
-    bool end_waits;            // the server is told when its socket takes more
-    bool aborted;              // the client has reset its connection
-    bool probed;               // keepalive tells whether the server is still there
-    bool looks_on;             // the server is read, though the client takes nothing, to see if it has ended
-    uint64_t stuck_since;      // microseconds: since when the client has taken nothing,
-    uint64_t stuck_at;         // after so many bytes
-    uint64_t since;            // microseconds: when something last went on of what its end waits for
-    uint64_t seen;             // bytes that had been sent by then
-    uint64_t closing;          // microseconds: since when it is CLOSING
-    struct gate_place place;   // among those that have not logged in (gate.h)
-    struct pace_place pace;    // among those that the server is asked to log in (pace.h)
-    struct link *next, *previous; // list of all; CLOSED: `next` in the graveyard
-    struct link *next_dirty, *next_partial;
+    struct proxy *proxy;            // what it belongs to
+    struct settings *settings;      // those that it began with; a reference
+    const struct link_stage *stage; // what its bytes mean now
+    uint64_t id;                    // its number, for the log
+    enum link_state state;          // see the drawing above
+    struct side client, server;     // the two sockets
+    struct account *memory;         // where the bytes of its buffers are counted; NULL: nowhere yet
+    size_t weighs;                  // how many are counted there
+    struct session *session;        // from READY on: the engine's; NULL before; owned
+    struct login *login;            // until READY; NULL: out of memory; owned by login.c
+    struct connector *connector;    // CONNECTING: the attempt under way
+    uint64_t started;               // microseconds: when it was accepted
+    size_t host_index;              // which of the target's hosts it is connected to
+    char *address;                  // of the server; NULL: not connected yet; owned
+    uint8_t *key;                   // body of the server's BackendKeyData; NULL: none; owned by cancel_key.c
+    size_t key_len;                 // its bytes
+    UT_hash_handle hh;              // by key
+    struct cancel *cancel;          // a client's request for its session that is under way
+    struct cancel *parked;          // and the one that follows it
+    struct cancel *awaits;          // CANCEL: the request for whose end the client waits
+    struct link *next_waiting;      // list of those that wait for the same
+    bool counted;                   // it has a place among max_clients
+    bool dirty, partial;            // it stands in the proxy's list of that name
+    bool resume;                    // what is left of the client's bytes is to be looked at again
+    bool end_passed;                // the server knows that the client will send no more
+    bool end_waits;                 // the server is told when its socket takes more
+    bool aborted;                   // the client has reset its connection
+    bool probed;                    // keepalive tells whether the server is still there
+    bool looks_on;           // the server is read, though the client takes nothing, to see if it has ended
+    uint64_t stuck_since;    // microseconds: since when the client has taken nothing,
+    uint64_t stuck_at;       // after so many bytes
+    uint64_t since;          // microseconds: when something last went on of what its end waits for
+    uint64_t seen;           // bytes that had been sent by then
+    uint64_t closing;        // microseconds: since when it is CLOSING
+    struct gate_place place; // among those that have not logged in (gate.h)
+    struct pace_place pace;  // among those that the server is asked to log in (pace.h)
+    struct link *next, *previous;           // list of all; CLOSED: `next` in the graveyard
+    struct link *next_dirty, *next_partial; // the next one in these lists
 };
 
 // ---- life
@@ -125,8 +125,8 @@ void link_close_server(struct link *l);                                         
 bool link_take_place(struct link *l);
 void link_leave_place(struct link *l);
 
-// Ends the link with an ErrorResponse for the client; hint may be NULL. link_refuse is for what the client is
-// to blame for: it is logged and counted.
+// Ends the link with an ErrorResponse for the client; hint may be NULL. link_refuse logs and counts it as a
+// client that was turned away.
 void link_refuse(struct link *l, const char *sqlstate, const char *message, const char *hint);
 void link_dismiss(struct link *l, const char *sqlstate, const char *message, const char *hint);
 void link_close(struct link *l);           // both sides, now

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Addresses are resolved once, at the start, before the loop runs. A burst of connections is taken in one go,
-// but not without end: those that are here want service, too.
+// Addresses are resolved once, at the start, before the loop runs. A burst of connections is accepted in one
+// go, up to ACCEPT_AT_ONCE: those that are connected want service, too.
 #include "proxy/listener.h"
 
 #include <errno.h>
@@ -23,16 +23,16 @@
 #include "proxy/login.h"
 
 #define ACCEPT_AT_ONCE 64
-#define PAUSE_LEAST    10 // milliseconds, when none can be accepted
+#define PAUSE_LEAST    10 // milliseconds without accepting, after it has failed
 #define PAUSE_MOST     1000
-#define TELL_EVERY     60000000 // microseconds
+#define TELL_EVERY     60000000 // microseconds: the log is told at most so often
 
 struct listener {
     struct proxy *proxy;
     uv_poll_t poll;
     int fd;
     unsigned pause;                                         // milliseconds: the last one; 0: none
-    uint64_t told;                                          // microseconds: when the log was last told
+    uint64_t told;                                          // microseconds: when the log was last told of it
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; // Unix socket's file, else empty
     struct listener *next;
 };
@@ -48,8 +48,8 @@ static void send_away(struct proxy *p, int fd) {
     p->refused++;
 }
 
-// No descriptors left: the spare one is given up to say so to one client, which would wait for its time-out
-// otherwise.
+// There are no descriptors left. The spare one is given up to say so to one client, which would otherwise
+// wait for its time-out.
 static void refuse_for_descriptors(struct listener *ls) {
     struct proxy *p = ls->proxy;
     if (p->spare_fd >= 0)
@@ -60,8 +60,8 @@ static void refuse_for_descriptors(struct listener *ls) {
     p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-// Neither is the client's fault, nor will the next one fare better; trying on and on would take the time of
-// those that are here.
+// It is not the client's fault, and the next one would fare no better. To try on and on would take the time
+// of those that are connected, so the listeners pause.
 static void accept_failed(struct listener *ls, int error) {
     struct proxy *p = ls->proxy;
     if (error == EMFILE || error == ENFILE)
@@ -84,9 +84,9 @@ static bool is_shortage(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// The last descriptors are for the cancel requests of those who are logged in. Whoever comes then may be one
-// of them, and is let in if somebody leaves who has said nothing so far.
-static void take(struct listener *ls, int fd) {
+// The last descriptors are kept for cancel requests of clients that are logged in. A client that comes now
+// may bring one. It is let in if another one that has said nothing so far is closed for it.
+static void let_in(struct listener *ls, int fd) {
     struct proxy *p = ls->proxy;
     int on = 1;
     p->accepted++;
@@ -119,11 +119,11 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
         uint64_t begun = gate_begins();
         int fd = accept4(ls->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         int error = errno;
-        if (fd < 0 && is_shortage(error) && is_asked_for(ls)) // it says so with nobody there, too
+        if (fd < 0 && is_shortage(error) && is_asked_for(ls)) // the error comes also when nobody is there
             return accept_failed(ls, error);
         if (fd < 0)
             return; // EAGAIN, or a connection that ended before it was taken
-        take(ls, fd);
+        let_in(ls, fd);
         gate_worked(p->gate, GATE_ANY, begun);
     }
 }
@@ -155,7 +155,7 @@ static bool listener_add(struct proxy *p, int fd, const char *path, char *err, s
     return true;
 }
 
-// A file that nobody answers at is left over from a process that is gone.
+// A socket's file at which nobody answers was left over by a process that has ended.
 static bool remove_stale_socket(const struct sockaddr_un *addr) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool stale =

@@ -36,8 +36,8 @@ static void login_free(struct link *l) {
 
 // ---- TLS to the client
 
-// "If a direct SSL connection is used, ALPN must be" negotiated: without it the peer may be something else
-// than PostgreSQL.
+// With direct TLS the client must negotiate ALPN: otherwise it may speak something else than PostgreSQL's
+// protocol.
 static bool alpn_is_missing(const struct link *l) {
     const unsigned char *name;
     unsigned len;
@@ -45,7 +45,8 @@ static bool alpn_is_missing(const struct link *l) {
     return l->login->tls_direct && (len != 10 || memcmp(name, "postgresql", 10) != 0);
 }
 
-// What OpenSSL needs is forty times what the connection has cost so far.
+// OpenSSL needs forty times the memory that the connection has cost so far, so it starts with the first
+// record.
 static bool has_begun(struct link *l) {
     if (l->client.stream.ssl)
         return true;
@@ -80,7 +81,7 @@ static void start_client_tls(struct link *l) {
     go_on_with_tls(l);
 }
 
-// A TLS record of type handshake starts with 22, which no start-up packet of a sane length does.
+// A TLS handshake starts with the byte 22. No start-up packet of a sane length does.
 static bool begins_with_tls(struct link *l) {
     uint8_t first;
     if (l->client.stream.ssl || !l->login || l->login->packet.len || l->login->tls_direct)
@@ -111,7 +112,7 @@ static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
         return len;
     }
     link_to_client(l, (const uint8_t *)(accept ? "S" : "N"), 1, false);
-    l->login->asked_gss |= accept; // inside TLS it is no request any more
+    l->login->asked_gss |= accept; // inside TLS it may not be asked for any more
     if (accept)
         start_client_tls(l);
     return taken;
@@ -168,8 +169,8 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
     await_turn(l);
 }
 
-// "ereport(FATAL) stuff is sent to the client, so only use it if that's what you want": what cannot be a
-// packet of PostgreSQL's is logged and closed on without a word (ProcessStartupPacket).
+// Bytes that cannot be a packet of PostgreSQL's get no answer: it is logged, and the connection is closed. So
+// does PostgreSQL (ProcessStartupPacket).
 static void close_on_packet(struct link *l, const char *why) {
     log_limited(&l->proxy->log, NULL, LOG_LEVEL_INFO, l->id, "client closed without an answer: %s", why);
     link_close(l);
@@ -188,8 +189,8 @@ static void refuse_packet(struct link *l, const struct startup *s) {
     }
 }
 
-// What came in one piece with a request for encryption was sent before its answer was known. A second request
-// is answered like one that comes later; a start-up packet is refused as PostgreSQL refuses it.
+// A start-up packet that came in one piece with a request for encryption was sent before the answer was
+// known. It is refused, as PostgreSQL does it. A second request is answered as if it had come later.
 static void refuse_unencrypted(struct link *l) {
     char text[128];
     snprintf(text, sizeof text, "received unencrypted data after %s request", l->login->ahead_of);
@@ -198,7 +199,7 @@ static void refuse_unencrypted(struct link *l) {
                 "attack.");
 }
 
-// Encryption may be asked for in either way, once each.
+// Each way of encryption may be asked for once.
 static struct startup read_request(struct link *l, const struct frame *f) {
     struct startup s = startup_read(f);
     if (s.kind != STARTUP_SSL && s.kind != STARTUP_GSS)
@@ -237,7 +238,7 @@ static size_t take_packet(struct link *l, const struct frame *f, const uint8_t *
     return f->size;
 }
 
-// PostgreSQL's limit leaves out the length word.
+// PostgreSQL does not count the length word.
 static size_t longest_packet(const struct link *l) {
     return l->settings->config->max_startup_packet + 4;
 }
@@ -274,7 +275,7 @@ static bool binding_is_denied(struct link *l, const struct frame *f) {
     return true;
 }
 
-// Only what a log-in consists of passes; anything else waits until it is complete.
+// Only messages of a log-in pass. Anything else waits until the log-in is complete.
 static size_t message_from_client(struct link *l, const uint8_t *bytes, size_t len) {
     struct frame f;
     enum frame_result r = frame_read(bytes, len, &f);

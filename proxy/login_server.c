@@ -12,9 +12,9 @@
 #include "proxy/target.h"
 #include "proxy/traffic.h"
 
-#define ASK_AGAIN 10      // times that a server which is full is asked once more
-#define MAKE_ROOM 4       // log-ins that are given up for each that comes
-#define SILENCE   1000000 // microseconds: only those whose clients have said nothing for so long
+#define ASK_AGAIN 10      // how often a full server is asked once more
+#define MAKE_ROOM 4       // log-ins that are closed for each that finds the server full
+#define SILENCE   1000000 // microseconds: only clients that have been silent for so long are closed
 
 // ---- connecting
 
@@ -36,7 +36,7 @@ void login_server_connect(struct link *l, size_t first_host) {
     l->connector =
         connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
     if (!l->connector)
-        return login_refuse_for_descriptors(l); // or memory, which nobody runs out of first
+        return login_refuse_for_descriptors(l); // or no memory, but descriptors run out first
     connector_keep_back(l->connector, gate_files(l->proxy->gate, GATE_LOGIN));
     link_update(l);
 }
@@ -109,8 +109,8 @@ static bool role_fits(const struct link *l) {
     }
 }
 
-// A client gets its place when the server has accepted it and before it is told so. That there was a place when
-// it came is no promise.
+// A client gets its place when the server has accepted it and before it is told so. That there was a place
+// when it came is no promise.
 static bool take_place(struct link *l) {
     bool placed = link_take_place(l);
     if (!placed)
@@ -126,8 +126,8 @@ static void forget_server(struct link *l) {
     l->login->authenticated = false;
 }
 
-// The server is not of the kind that is wanted. A log-in in which the client said nothing can be had again
-// elsewhere.
+// The server is not of the kind that is wanted. A log-in in which the client had to say nothing can be
+// repeated at the next host.
 static void try_next_host(struct link *l) {
     struct login *g = l->login;
     const struct target *t = l->settings->target;
@@ -181,14 +181,15 @@ static void note_question(struct link *l, const struct frame *f) {
     pace_asks(l->proxy->pace, &l->pace, code != 0 && code != 12);
 }
 
-// Its processes may be those of clients that have said nothing for long: they are given up, and it is asked
-// again where the client has heard nothing yet. A process needs a moment to end, as does the next to begin.
+// The server is full. Its processes may belong to log-ins whose clients have been silent for long: some of
+// those are closed, and the server is asked again, if this client has said nothing yet. It is asked several
+// times: processes need a moment to end.
 static bool make_room_at_server(struct link *l, const struct frame *f) {
     struct slice code = {NULL, 0};
     bool room = false;
     if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "53300", 5))
         return false;
-    gate_waits(l->proxy->gate, &l->place, false); // it is not itself one of those that are given up
+    gate_waits(l->proxy->gate, &l->place, false); // it is not one of those that are closed
     for (int i = 0; i < MAKE_ROOM; i++)
         room |= gate_evict_at_server(l->proxy->gate, SILENCE);
     if ((!room && !l->login->n_again) || l->login->authenticated || l->login->client_spoke ||
@@ -235,7 +236,7 @@ static bool take_message(struct link *l, const struct frame *f, const uint8_t *b
     }
     pass_to_client(l, bytes, f->size);
     if (f->type == B_ERROR &&
-        l->login->held.len) { // it failed after AuthenticationOk: nothing more will be decided
+        l->login->held.len) { // it failed after AuthenticationOk: its role will not be known
         link_to_client(l, l->login->held.data, l->login->held.len, true);
         buf_reset(&l->login->held);
     }

@@ -45,9 +45,9 @@ struct application {
     int exit_code;
 };
 
-// The soft limit alone, so that "prlimit --core" can lift it for an investigation. PR_SET_DUMPABLE would keep
-// crashes from programs in kernel.core_pattern, too, but takes /proc/PID from those who watch over pgfold;
-// systemd-coredump and apport go by the limit.
+// Sets only the soft limit, so that "prlimit --core" can lift it for an investigation. PR_SET_DUMPABLE would
+// also keep crashes from programs in kernel.core_pattern, but it would close /proc/PID to those who monitor
+// pgfold. systemd-coredump and apport obey the limit.
 static void limit_core_dumps(const struct config *c) {
     struct rlimit r;
     if (getrlimit(RLIMIT_CORE, &r) != 0)
@@ -64,7 +64,7 @@ static void arm_alarm(struct application *a) {
     if (p->partial && proxy_now() + PARTIAL_CHECK < at)
         at = proxy_now() + PARTIAL_CHECK;
     if (at >= a->alarm_at)
-        return; // an alarm that turns out to be early costs less than setting it anew at every turn
+        return; // an alarm that comes too early costs less than setting it anew at every turn
     a->alarm_at = at;
     uint64_t now = proxy_now(), in = at > now ? at - now : 1;
     struct itimerspec t = {.it_value = {(time_t)(in / 1000000), (long)(in % 1000000) * 1000}};
@@ -103,7 +103,8 @@ static void on_turn(uv_prepare_t *prepare) {
 }
 
 static bool login_is_late(const struct link *l, uint64_t now) {
-    uint64_t limit = l->proxy->settings->config->login_timeout; // a reload is for those that are here, too
+    uint64_t limit =
+        l->proxy->settings->config->login_timeout; // those in force now: a reload holds for old links, too
     return limit && l->state < LINK_READY && now > l->started + limit;
 }
 
@@ -134,7 +135,7 @@ static void stop(struct proxy *p, const char *why) {
     uv_stop(p->loop);
 }
 
-// Idle clients are told to go, as PostgreSQL does at a fast shutdown; busy ones may end what they are at.
+// Idle clients are told to go, as PostgreSQL does at a fast shutdown. Busy ones may finish what they are at.
 static void stop_if_drained(struct application *a) {
     struct proxy *p = &a->proxy;
     uint64_t limit = p->settings->config->drain_timeout, lasts = proxy_now() - a->drain_started;
@@ -375,7 +376,8 @@ static int start(struct application *a) {
     return run(a);
 }
 
-// A standard descriptor that is closed would be the next socket's, and the log be written to a client.
+// If a standard descriptor were closed, the next socket would get its number, and the log would go to a
+// client.
 static void fill_standard_descriptors(void) {
     int fd;
     do

@@ -9,25 +9,25 @@
 #include "proxy/gate.h"
 #include "proxy/proxy.h"
 
-#define ONE            16 // the unit of the limit
+#define ONE            16 // a whole log-in: the limit counts in sixteenths
 #define AT_ONCE_FIRST  4
 #define AT_ONCE_MOST   32
-#define ASKING_MOST    50        // each is a process of the server's
-#define FAILURES       20        // fewer, in a second or two, are nothing
+#define ASKING_MOST    50        // each of them has a process of the server's
+#define FAILURES       20        // of late; fewer are nothing unusual
 #define REMEMBERED     600000000 // microseconds
 #define PLACELESS_MOST 8
-#define UNKNOWN_TURN   4 // one log-in in so many is of those who are not known, if these wait
+#define UNKNOWN_TURN   4 // when both wait, one log-in in so many is of an unknown client
 
 static bool is_under_attack(const struct pace *s) {
     return s->bad > FAILURES && s->bad > s->good / 2;
 }
 
-static bool has_room(const struct pace *s) {
+static bool server_has_room(const struct pace *s) {
     return s->working < s->limit / ONE;
 }
 
-// One more while the server takes about as long as it does when it has nothing else to do; less when it takes
-// twice as long: its processors have other work then.
+// The server gets a little more at once while it answers about as fast as it ever did. It gets less when it
+// takes twice as long: then its processors have other work.
 static void adapt(struct pace *s, uint64_t took) {
     if (!s->fastest || took < s->fastest)
         s->fastest = took;
@@ -46,7 +46,7 @@ static uint64_t digest(uint64_t h, const void *bytes, size_t len) {
     return h;
 }
 
-// The address without its port, and the user.
+// A digest of the address, without its port, and the user.
 static uint64_t who_is(const struct pace *s, int fd, const uint8_t *user, size_t len) {
     union {
         struct sockaddr any;
@@ -145,7 +145,7 @@ enum pace_answer pace_begins(struct pace *s, struct pace_place *place, int fd, c
     unsigned places = (unsigned)s->proxy->settings->config->max_logins;
     place->who = who_is(s, fd, user, len);
     enum pace_lane lane = lane_of(s, place);
-    bool waits = somebody_waits(s) || !has_room(s);
+    bool waits = somebody_waits(s) || !server_has_room(s);
     bool placed = gate_has_place(s->proxy->gate, place->gate);
     if (placed && (!is_under_attack(s) || !waits)) {
         begin(s, place);
@@ -179,14 +179,14 @@ void pace_ends(struct pace *s, struct pace_place *place, enum pace_end end) {
     if (!begun)
         return;
     s->good += end == PACE_LOGGED_IN;
-    s->bad += end == PACE_FAILED; // one that cannot be reached has no work
+    s->bad += end == PACE_FAILED; // a server that was not reached had no work
     if (end == PACE_LOGGED_IN)
         remember(s, place->who);
 }
 
 void pace_turn(struct pace *s) {
     give_places(s);
-    while (somebody_waits(s) && (has_room(s) || !is_under_attack(s))) {
+    while (somebody_waits(s) && (server_has_room(s) || !is_under_attack(s))) {
         struct pace_place *place = next_of(s);
         dequeue(s, place);
         begin(s, place);

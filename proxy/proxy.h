@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the parts of the proxy share. main.c owns it; nothing here is global. The parts themselves (gate, pace,
-// cancel requests) are known by pointers only, so that each can include this file.
+// What the parts of the proxy share. main.c owns it; nothing here is global. The parts themselves (gate,
+// pace, cancel requests) are known by pointers only, so that each can include this file.
 #ifndef PGFOLD_PROXY_PROXY_H
 #define PGFOLD_PROXY_PROXY_H
 

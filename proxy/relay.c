@@ -34,10 +34,10 @@ static bool relay_cancel(void *owner) {
 }
 
 static void finished(void *owner) {
-    link_mark_dirty(owner); // nothing of ours keeps the connection any more: ending.c
+    link_mark_dirty(owner); // nothing of ours runs on the connection any more: ending.c closes it
 }
 
-// What the engine says is a sentence, or the text of a shape without its constants.
+// The engine's message is a sentence, or the text of a statement without its constants.
 static void engine_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
     const struct proxy *p = ctx;
     if (reason == REASON_SWITCHED_OFF)
@@ -88,15 +88,15 @@ static size_t from_server(struct link *l, const uint8_t *bytes, size_t len) {
     return open ? session_from_server(l->session, bytes, len, proxy_now()) : len;
 }
 
-// A client that does not read its answers is not asked for more questions, as PostgreSQL does it. One that has
-// gone has sent what is still to be run.
+// A client that does not read its answers is not asked for more questions, as PostgreSQL does it. One that
+// has gone has sent what is still to be run.
 static bool takes_client(const struct link *l) {
     bool open = l->state == LINK_READY || l->state == LINK_LENDING;
     return open && session_takes_client(l->session) && !link_is_backlogged(l, &l->server) &&
            (l->state == LINK_LENDING || !link_is_backlogged(l, &l->client));
 }
 
-// With room for what one more read and a batch may add to what waits for the client.
+// There must be room for what one more read and a batch may add to the bytes that wait for the client.
 static bool looks_on(const struct link *l) {
     const struct engine *e = l->proxy->engine;
     size_t waiting = l->client.out.len;
@@ -111,7 +111,7 @@ static bool takes_server(const struct link *l) {
     return l->state == LINK_LENDING;
 }
 
-// Units that wait for their rest go out now. False: the link has been closed.
+// The client has ended. Units that wait for their rest go out now. False: the link was closed by that.
 static bool tell_session(struct link *l) {
     if (session_is_ending(l->session))
         return true;

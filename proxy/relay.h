@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The second stage of a link: a session of the engine. Its bytes go to the engine, and what the engine decides
-// becomes bytes on the link's sockets.
+// The second stage of a link: a session of the engine. Its bytes go to the engine, and what the engine
+// decides becomes bytes on the link's sockets.
 #ifndef PGFOLD_PROXY_RELAY_H
 #define PGFOLD_PROXY_RELAY_H
 

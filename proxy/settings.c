@@ -28,7 +28,7 @@ void settings_unref(struct settings *s) {
     free(s);
 }
 
-// The whole file as text; NULL with a message.
+// Reads the whole file as text. NULL with a message.
 static char *read_file(const char *path, char *err, size_t err_size) {
     FILE *f = fopen(path, "re");
     if (!f) {
@@ -60,7 +60,7 @@ static struct config *read_config(const struct cmdline *c, char *err, size_t err
     return config;
 }
 
-// The tables that are switched off, as the engine wants them.
+// Lists the tables that are switched off, as the engine wants them.
 static bool list_tables(struct settings *s, char *err, size_t err_size) {
     if (s->config->n_tables == 0)
         return true;
@@ -117,7 +117,6 @@ static enum lookahead_mode lookahead_of(const struct config *c) {
     return c->mode == MODE_FOLD ? modes[c->lookahead] : LOOKAHEAD_OFF;
 }
 
-// Points into the settings.
 struct engine_limits settings_engine_limits(const struct settings *s) {
     const struct config *c = s->config;
     return (struct engine_limits){

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The settings of one reading of the configuration, with all that is made of them: the target's hosts, the TLS
-// context for clients, the tables that are never loaded ahead. They do not change: a reload makes new ones, and
-// a link keeps those that it began with.
+// The settings of one reading of the configuration, with all that is made of them: the target's hosts, the
+// TLS context for clients, the tables that are never loaded ahead. They do not change: a reload makes new
+// ones, and a link keeps those that it began with.
 #ifndef PGFOLD_PROXY_SETTINGS_H
 #define PGFOLD_PROXY_SETTINGS_H
 

@@ -61,8 +61,8 @@ void side_set_secret(struct side *s, bool secret) {
 
 // ---- writing
 
-// A broken connection is noted here and handled when the link is next looked at. What the peer said before can
-// still be read, except with TLS: OpenSSL forbids it.
+// A broken connection is noted here and handled when the link is next looked at. What the peer said before
+// can still be read, except with TLS: OpenSSL forbids it.
 size_t side_send(struct side *s, const uint8_t *bytes, size_t len) {
     size_t sent = 0;
     while (sent < len && !s->broken) {
@@ -118,8 +118,8 @@ void side_wait(struct side *s, bool read, bool unsent, bool tells_end) {
         uv_poll_stop(s->poll);
 }
 
-// libuv stops a handle whose socket is broken. Bytes that came before may still wait there, more than one read
-// takes; the error itself comes only behind them.
+// libuv stops a handle whose socket is broken. Bytes that came before may still wait there, more than one
+// read takes; the error itself comes only behind them.
 int side_note_error(struct side *s) {
     s->events = 0;
     s->broken = true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // A side of a link: one socket, plain or TLS, with the bytes that wait in either direction. A side knows
-// nothing of the link that it belongs to. Writing notices broken connections and only notes them; who owns the
-// side closes it.
+// nothing of the link that it belongs to. Writing notices broken connections and only notes them; who owns
+// the side closes it.
 #ifndef PGFOLD_PROXY_SIDE_H
 #define PGFOLD_PROXY_SIDE_H
 
@@ -13,13 +13,13 @@
 #include "proxy/stream.h"
 
 struct side {
-    struct stream stream;
+    struct stream stream;  // the socket
     uv_poll_t *poll;       // NULL: not open; freed by its close callback
     uv_poll_cb ready;      // called when the socket is ready
     bool eof;              // nothing more comes: all that the peer said has been read
     bool broken;           // nothing that is written arrives: what is put here is dropped
     bool hung_up;          // the peer has closed, behind what has not been read yet
-    bool behind;           // more waited for it than may wait, so its peer's other side was kept waiting
+    bool behind;           // too much waited to be sent, so the other side was not read
     uint64_t sent;         // bytes, since the start
     bool read_wants_write; // TLS: to go on reading, the socket must take bytes
     bool write_wants_read; // TLS: to go on writing, the socket must give bytes
@@ -42,8 +42,8 @@ void side_set_secret(struct side *s, bool secret);
 size_t side_send(struct side *s, const uint8_t *bytes, size_t len);
 void side_flush(struct side *s); // the same with what waits in `out`
 
-// Waits for events. `read`: for bytes from the peer. `unsent`: until the socket takes bytes. `tells_end`: a side
-// that waits for neither still tells when its peer hangs up.
+// Waits for events. `read`: for bytes from the peer. `unsent`: until the socket takes bytes. `tells_end`: a
+// side that waits for neither still tells when its peer hangs up.
 void side_wait(struct side *s, bool read, bool unsent, bool tells_end);
 // The poll reported an error and has been stopped. Returns the events to go on with.
 int side_note_error(struct side *s);

@@ -38,10 +38,10 @@ struct target {
     int tcp_user_timeout;                                       // milliseconds, 0: system default
 };
 
-// Parses conninfo (keyword or URI form; sslnegotiation is understood even where libpq's parser is older than
-// it). user, password, dbname and other log-in settings belong to the client: they are named,
-// comma-separated, in `ignored`. Settings that are not supported (gssencmode=require,
-// channel_binding=require, …) are errors. NULL: message in err.
+// Parses conninfo, in keyword or URI form. sslnegotiation is understood also where libpq is too old for it.
+// user, password, dbname and other settings of a log-in belong to the client: they are named in `ignored`,
+// separated by commas. Settings that are not supported (gssencmode=require, channel_binding=require, …) are
+// errors. NULL: the message is in err.
 struct target *target_create(const char *conninfo, char *ignored, size_t ignored_size, char *err,
                              size_t err_size);
 void target_destroy(struct target *t); // takes NULL

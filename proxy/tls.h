@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// TLS contexts from files: for connections to the server, by the settings of libpq that target.c reads from the
-// connection string, and for those of clients, by pgfold's own settings.
+// TLS contexts from files. The one for connections to the server follows libpq's settings, which target.c
+// reads from the connection string. The one for connections of clients follows pgfold's own settings.
 #ifndef PGFOLD_PROXY_TLS_H
 #define PGFOLD_PROXY_TLS_H
 
@@ -19,8 +19,8 @@ enum target_sslmode {
     SSLMODE_VERIFY_FULL
 };
 
-// The texts are borrowed for the call; NULL or "" is "not given", and libpq's default file in ~/.postgresql
-// counts.
+// The texts are borrowed for the call. NULL or "" means "not given": then libpq's default file in
+// ~/.postgresql is used.
 struct tls_settings {
     enum target_sslmode mode;
     const char *rootcert; // a file, or "system" for OpenSSL's own trusted roots
@@ -45,7 +45,7 @@ struct client_tls_settings {
 // most 8 kB, ALPN "postgresql" (required when the client negotiates TLS directly).
 struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char *err, size_t err_size);
 
-// True when versions below TLS 1.2 are allowed, but no cipher is that they could use.
+// True: versions below TLS 1.2 are allowed, but no cipher that they could use.
 bool client_tls_lacks_ciphers(struct ssl_ctx_st *ctx);
 
 #endif

@@ -15,7 +15,7 @@
 
 // ---- reading
 
-// What is read may have to be kept.
+// How much is read at once. All of it may have to be kept.
 static size_t read_size(const struct link *l) {
     const struct engine *e = l->proxy->engine;
     size_t session = engine_max_session(e), share = room_share(e);
@@ -24,7 +24,7 @@ static size_t read_size(const struct link *l) {
     return most < 4096 ? 4096 : most < PROXY_READ_SIZE ? most : PROXY_READ_SIZE;
 }
 
-// One read. Returns its count or STREAM_*.
+// Reads once. Returns the count of bytes or STREAM_*.
 static ssize_t read_once(struct link *l, struct side *s) {
     bool fresh = !s->in.len;
     size_t room = l->place.taken ? LOGIN_READ_SIZE : read_size(l);
@@ -58,7 +58,8 @@ static void note_partial(struct link *l) {
     p->partial = l;
 }
 
-// Reads while there may be more that poll cannot see (TLS), else once: the loop tells when there is more.
+// Reads once: the loop tells when there is more. Only bytes that TLS has decrypted already are read on, since
+// poll cannot see them.
 static void read_side(struct link *l, struct side *s) {
     ssize_t n;
     do {
@@ -77,7 +78,7 @@ static void read_side(struct link *l, struct side *s) {
     note_partial(l);
 }
 
-// Decrypted bytes that came while the side was not read are not announced by poll.
+// Bytes that TLS decrypted while the side was not read are not announced by poll.
 static void feed(struct link *l, struct side *s) {
     link_offer_leftover(l, s);
     if (l->state != LINK_CLOSED && link_wants(l, s) && stream_has_buffered(&s->stream))

@@ -8,12 +8,12 @@
 #include "batching/session/session_state.h"
 
 #define LEAST   4194304 // bytes freed that are worth the call
-#define BUSY    100     // units in a second: others would notice
+#define BUSY    100     // units in a second: clients would notice the pause
 #define PATIENT 10      // seconds that it waits for a quiet one
 
 void trim_start(void) {
 #ifdef __GLIBC__
-    mallopt(M_ARENA_MAX, 1); // the threads that look up names and write the log allocate next to nothing
+    mallopt(M_ARENA_MAX, 1); // the other threads, for names and the log, allocate next to nothing
 #endif
 }
 
