@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/session/session.h"
+#include "batching/flow/cancel.h"
 #include "batching/session/session_state.h"
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"

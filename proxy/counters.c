@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "proxy/counters.h"
 
+#include "batching/base/reason.h"
 #include "batching/session/session_state.h"
+#include "batching/statement/guard.h"
 #include "batching/statement/redact.h"
+#include "batching/statement/shape.h"
 #include "proxy/cancel.h"
 #include "proxy/proxy.h"
 

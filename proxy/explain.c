@@ -19,6 +19,8 @@
 
 #include "batching/explain.h"
 #include "batching/statement/script.h"
+#include "batching/fold/group.h"
+#include "batching/trust/vet.h"
 
 #define LARGEST_INPUT ((size_t)64 << 20)
 #define REPLY_TIMEOUT 30000 // milliseconds

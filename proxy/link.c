@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "batching/base/memory.h"
 #include "batching/session/room.h"
-#include "batching/session/session.h"
 #include "batching/session/session_state.h"
+#include "batching/talk/life.h"
 #include "protocol/write.h"
 #include "proxy/connector.h"
 

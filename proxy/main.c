@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "batching/flow/turn.h"
 #include "batching/session/session_state.h"
 #include "config/cmdline.h"
 #include "proxy/cancel.h"

@@ -6,9 +6,15 @@
 
 #include <string.h>
 
+#include "batching/session/pooler.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/session_state.h"
+#include "batching/session/settle.h"
+#include "batching/session/wire.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/write.h"
 #include "proxy/cancel.h"
 #include "proxy/cancel_key.h"

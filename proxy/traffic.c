@@ -9,6 +9,7 @@
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/session_state.h"
+#include "batching/talk/life.h"
 #include "proxy/ending.h"
 
 #define LOGIN_READ_SIZE 1024 // a log-in is small; of what strangers send, little is held

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Counts single test cases in a runner's report: `count.py NAME FILE` prints "PASSED FAILED".
 
-FILE is meson's testlog.json (Criterion's summary of each executable, purity.sh's and the simulation's own) or pytest's JUnit XML. A test program
+FILE is meson's testlog.json (Criterion's summary of each executable, purity.sh's, layers.py's and the simulation's own) or pytest's JUnit XML. A test program
 that ended without a summary, or with a failure that its summary does not show, counts as one failed test.
 """
 import json
@@ -11,7 +11,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 CRITERION = re.compile(r"Synthesis: Tested:\D*(\d+)\D*Passing:\D*(\d+)\D*Failing:\D*(\d+)\D*Crashing:\D*(\d+)")
-PURITY = re.compile(r"^(?:purity|sim): passed=(\d+) failed=(\d+)", re.M)
+PURITY = re.compile(r"^(?:purity|layers|sim): passed=(\d+) failed=(\d+)", re.M)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -29,9 +29,9 @@
 #ifndef PGFOLD_BATCHING_AHEAD_AHEAD_H
 #define PGFOLD_BATCHING_AHEAD_AHEAD_H
 
+#include "batching/ahead/trail.h"
 #include "batching/fold/batch.h"
 #include "batching/statement/budget.h"
-#include "batching/ahead/trail.h"
 
 struct engine;
 struct owed;
@@ -86,75 +86,5 @@ struct ahead_list { // by last_used
     uint8_t
         unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many
 };
-
-// An answer that was found: yours to give.
-struct ahead_hit {
-    struct ahead *ahead;
-    struct batch *batch;
-    uint32_t key;
-    struct key keys[KEY_MAX_PARTS]; // the lookup's; texts are borrowed from it
-};
-
-// Is the lookup with these key values (as sent, by the group's parts) loaded, or being loaded? The answer
-// counts as used then. `asked`: it was asked for before, when the session had read so many lists (see
-// asked.h); NULL: it was not.
-bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
-                struct ahead_hit *hit) __attribute__((warn_unused_result));
-// The lookup is answered by it, now or when its batch ends. The lookup is in its session's order, and in no
-// queue.
-void ahead_give(const struct ahead_hit *hit, struct lookup *l);
-// Behind it: if what is left will be used up soon, more is loaded.
-// `unit`: the lookup as its client sent it.
-void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len);
-
-// Are lookups of the transaction at hand accepted although they can be shared with none (session_is_apart)?
-bool ahead_may_be_apart(const struct session *s);
-// Has it read a list that lookups may follow? Without one there is nothing to gain, and each doubt would
-// leave groups behind that nobody uses again.
-bool ahead_has_list(const struct session *s);
-
-// A lookup that was accepted and waits in its group: if its key is found in a trail, it goes out, and the
-// coming keys behind it.
-// `apart`: its transaction shares nothing with others'.
-void ahead_follow(struct session *s, struct lookup *l, bool apart); // may free it
-
-// A lookup whose original was answered, to be compared with the batch behind it: it becomes a member. False:
-// there is none.
-bool ahead_join_checked(struct lookup *l) __attribute__((warn_unused_result));
-
-// The batch has ended: may its member be answered with it? One that joined it while it was under way may only
-// with what is fresh now.
-bool ahead_may_end(struct batch *b, const struct lookup *l);
-// A lookup was answered with what a batch has loaded for this key.
-void ahead_served(struct batch *b, uint32_t key);
-
-// A batch that was loaded ahead has ended and its members are answered; takes it.
-void ahead_ended(struct engine *e, struct batch *b);
-
-// The client has been answered, whatever it had asked: what it waited for is no pause of its own.
-void ahead_answered(struct session *s);
-void ahead_unref(struct ahead *a); // takes NULL
-
-// The session has sent something that is no plain read, or one of its transactions has begun or ended.
-void ahead_drop(struct session *s);
-// A lookup of its own will run of which nobody has vetted whether it only reads.
-void ahead_run_unvetted(struct session *s);
-void ahead_session_gone(struct session *s);
-
-bool ahead_may_record(struct session *s, const struct lookup *l); // its answer may have several rows
-// A reply of the client's that is worth recording: one of its messages. `whole`: all of it is there.
-void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole);
-// A row of it is wanted whole.
-bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f);
-// The statement's columns, for replies that do not describe them.
-void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len);
-
-// Whose client does not read delays no others: those whose answers come behind its own run alone.
-void ahead_give_back_stalled(struct engine *e);
-
-void ahead_expire(struct engine *e);
-void ahead_shrink(struct engine *e); // gives back what is kept for some of those who used it longest ago
-uint64_t ahead_deadline(const struct engine *e);
-void ahead_finish(struct engine *e);
 
 #endif

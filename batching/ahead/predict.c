@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/ahead/ahead.h"
 #include "batching/statement/shape.h"
 
 // ---- values

@@ -120,6 +120,7 @@ struct trail_place {
     unsigned column; // index into result->columns.columns
     uint32_t row;    // the first one that has it
 };
+
 // The next place of the value behind *p (all zero: the first), in any result and column of the kind; false:
 // there is none.
 bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, struct trail_place *p)

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/flow/await.h"
 
+#include "batching/flow/own_queries.h"
+#include "batching/fold/group.h"
+#include "batching/session/awaiting.h"
+#include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/session/settle.h"
 
 static void hold(struct session *s, enum await_kind kind, struct shape *shape) {
     s->hold = true;

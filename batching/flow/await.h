@@ -23,21 +23,6 @@ struct shape;
 
 #define AWAIT_PATIENCE 50000 // microseconds
 
-enum await_kind { AWAIT_NOTHING, AWAIT_PROOF, AWAIT_VERDICT };
-
-struct await { // of a session
-    enum await_kind kind;
-    struct shape *shape;             // a reference: of the lookup that is held
-    struct group *group;             // VERDICT
-    uint64_t until;                  // VERDICT: microseconds
-    struct session *next, *previous; // VERDICT: in the engine's list
-    bool spent, spent_read; // the lookup at hand has waited in vain for its group's verdict, or its read's
-};
-
-struct await_list {
-    struct session *first, *last; // in the order of `until`
-};
-
 // Shall the session hold its lookup of this shape and group? Then it does, and what it waits for has been
 // asked.
 bool await_begin(struct session *s, struct shape *shape, struct group *g);

@@ -3,8 +3,23 @@
 
 #include <string.h>
 
-#include "batching/statement/redact.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/late.h"
+#include "batching/session/lazy.h"
+#include "batching/session/lookup.h"
+#include "batching/session/pump.h"
+#include "batching/session/room.h"
 #include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/whole_unit.h"
+#include "batching/statement/redact.h"
+#include "batching/statement/shape.h"
+#include "protocol/buf.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
 
 // ---- which lookups
 
@@ -213,4 +228,17 @@ void check_member(struct engine *e, struct batch *b, uint32_t i) {
         l->compared = 0;
         run_original(l, CHECK_AGAIN);
     }
+}
+
+// ---- lookups
+
+void session_run_alone(struct session *s, struct lookup *l) {
+    if (l->check == CHECK_FOLDED) {
+        check_answer(s->engine, l);
+        return;
+    }
+    if (l->pipeline)
+        l = pipeline_collapse(s, l);
+    l->state = LOOKUP_ALONE;
+    session_pump(s);
 }

@@ -48,4 +48,6 @@ void check_member(struct engine *e, struct batch *b, uint32_t i);
 // Gives a lookup that has its original's answer that answer: there is nothing more to compare it with.
 void check_answer(struct engine *e, struct lookup *l);
 
+void session_run_alone(struct session *s, struct lookup *l);
+
 #endif

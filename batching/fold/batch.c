@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/fold/group.h"
 #include "batching/fold/savepoint.h"
 #include "protocol/write.h"
 

@@ -57,7 +57,7 @@ struct lookup {
     size_t compared; // CHECK_AGAIN: bytes of that answer
     bool simple, has_parse, has_describe;
     struct statement *statement;     // extended: a reference
-    struct pipeline *pipeline;       // of several statements in one unit, see session_pipeline.c; a reference
+    struct pipeline *pipeline;       // of several statements in one unit, see session/pipeline.h; a reference
     bool more;                       // others of its unit come behind it
     uint32_t max_rows;               // 0: all
     unsigned n_closes;               // CloseComplete messages at the end

@@ -17,10 +17,10 @@
 #ifndef PGFOLD_BATCHING_FOLD_GROUP_H
 #define PGFOLD_BATCHING_FOLD_GROUP_H
 
-#include "batching/trust/finding.h"
-#include "batching/trust/identity.h"
 #include "batching/statement/key.h"
 #include "batching/statement/rewrite.h"
+#include "batching/trust/finding.h"
+#include "batching/trust/identity.h"
 #include "batching/trust/seal.h"
 #include "batching/trust/stamp.h"
 #include "batching/trust/vet.h"
@@ -133,25 +133,6 @@ static inline bool group_is_read(const struct group *g) {
     return !g->keys;
 }
 
-// Appends the messages that vet the group, up to Sync, and makes room for the answer. `named`: the unnamed
-// statement stays what it is; else it is closed in the end. False: a name cannot be
-// quoted safely, or no memory. vetting_feed() takes the replies.
-bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__((warn_unused_result));
-
-// Judges what the vetting has found. READY with its text, or REFUSED with a reason in words (static), which
-// is returned; NULL when READY.
-const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation);
-
-// The same for a plain read: READY when `plain`. `answered`: the catalogue has said so, and other reads about
-// which the same is asked may take it over.
-void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
-                       uint64_t generation);
-
-// A new group takes over what was found about another that differs in values alone, a plain read what was
-// answered to the same question, unless that was found before `oldest` or under other definitions: it is
-// READY or REFUSED then.
-void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation);
-
 // Reads a lookup's key: raw[i] and keys[i] belong to parts[i]. False: a value is not plainly written, too
 // long …; the lookup runs alone.
 bool group_read_key(const struct group *g, const struct slice *raw, struct key *keys)
@@ -178,5 +159,9 @@ XXH128_hash_t row_description_hash(const uint8_t *body, size_t len);
 // The same without table and attribute, as the server's plan cache compares result types
 // (src/backend/access/common/tupdesc.c: equalTupleDescs).
 XXH128_hash_t row_types_hash(const uint8_t *body, size_t len);
+
+void group_scratch_start(struct group_table *t, const struct shape *s, const struct identity *i,
+                         uint32_t keys);
+uint32_t group_constant_type(struct slice constant);
 
 #endif

@@ -3,7 +3,12 @@
 
 #include <string.h>
 
+#include "batching/session/engine.h"
+#include "batching/session/owed.h"
 #include "batching/session/session.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/shape.h"
+#include "batching/trust/identity.h"
 
 static bool is_one_of(const char *name, const char *const *names) {
     for (; *names; names++)
@@ -65,19 +70,4 @@ bool session_text_is_pending(const struct session *s) {
 
 bool session_effect_is_pending(const struct session *s) {
     return s->n_replies < s->changes.effect && !session_copy_waits(s);
-}
-
-// The lender itself has been told of the new configuration when its process had read it.
-void session_check_members(struct session *lender, struct batch *b) {
-    struct identity_table *t = &lender->engine->identities;
-    const struct identity *of = b->group->identity;
-    (void)session_identity_may_take(t, &lender->identity, of, b->news.loaded, true);
-    for (uint32_t i = 0; i < b->n_members && !b->failed; i++) {
-        struct lookup *l = b->members[i];
-        if (!l ||
-            session_identity_may_take(t, &l->session->identity, of, b->news.loaded, l->session == lender))
-            continue;
-        lookup_leave_batch(l);
-        session_run_alone(l->session, l);
-    }
 }

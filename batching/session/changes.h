@@ -42,8 +42,4 @@ bool session_meaning_is_pending(const struct session *s);
 bool session_text_is_pending(const struct session *s);
 bool session_effect_is_pending(const struct session *s); // no: COPY waits for the client's data
 
-// The lender's reply to a batch has ended. Members that are no longer what they were when they joined, or
-// whose proof is older than the configuration that the lender has read, leave it and run alone.
-void session_check_members(struct session *lender, struct batch *b);
-
 #endif

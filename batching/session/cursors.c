@@ -9,10 +9,15 @@
 //
 // What of ours runs inside the transaction opens its own savepoint, runs no portal of the client's, and ends;
 // ROLLBACK TO it closes what was opened in it, and moves nothing.
+#include "batching/session/cursors.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/talk/client.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/statement/parse.h"
 
 #define MAX_OPEN 16
 

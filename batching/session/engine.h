@@ -5,21 +5,20 @@
 // told the time.
 //
 //   e = engine_create(limits, effects, ctx)
-//   s = session_create(e, …, now)                       a client has logged in
-//   session_from_client(s, bytes, …, now)               bytes came; effects go out
+//   s = session_create(e, …, now)             a client has logged in
+//   session_from_client(s, bytes, …, now)     bytes came; effects go out
 //   session_from_server(s, bytes, …, now)
-//   engine_turn(e, now)                                 at the end of each turn of the event loop: batches
-//   are made here engine_deadline(e)                                  when engine_turn wants to be called
-//   even if nothing happens
+//   engine_turn(e, now)                       at the end of each turn of the event loop: batches are made here
+//   engine_deadline(e)                        when engine_turn wants to be called even if nothing happens
 #ifndef PGFOLD_BATCHING_SESSION_ENGINE_H
 #define PGFOLD_BATCHING_SESSION_ENGINE_H
 
 #include "batching/ahead/ahead.h"
-#include "batching/flow/await.h"
+#include "batching/base/reason.h"
 #include "batching/fold/batch.h"
+#include "batching/session/awaiting.h"
 #include "batching/session/late.h"
 #include "batching/session/pooler.h"
-#include "batching/base/reason.h"
 #include "batching/session/turns.h"
 
 struct session;
@@ -141,9 +140,6 @@ void engine_destroy(struct engine *e); // every session must have been destroyed
 void engine_forget(struct engine *e);  // the same: all that is remembered; e->memory.used is 0 then
 void engine_set_limits(struct engine *e,
                        const struct engine_limits *limits); // for a reload; cache sizes stay
-
-void engine_turn(struct engine *e, uint64_t now);
-uint64_t engine_deadline(const struct engine *e); // UINT64_MAX: none
 // The loop waits for events from now on, until `due` at the latest; and it goes on.
 void engine_sleeps(struct engine *e, uint64_t now, uint64_t due);
 static inline void engine_wakes(struct engine *e, uint64_t now) { // every entry point begins with it
@@ -152,29 +148,12 @@ static inline void engine_wakes(struct engine *e, uint64_t now) { // every entry
         e->vigil.woke = now;
     e->vigil.asleep = false;
 }
-
-// ---- for batching/session*.c
-
-bool engine_has_company(const struct group *g);            // several lookups of it wait or are under way
-void engine_list_group(struct engine *e, struct group *g); // engine_turn shall look at it
-bool engine_may_prove(const struct engine *e);             // else one more has to wait for its turn
-void engine_list_proof(struct engine *e, struct session *s);
-void engine_unlist_proof(struct engine *e, struct session *s);
-void engine_dispatch_group(struct engine *e, struct group *g);
 // False when lookahead is off, or is switched off for one of the statement's relations. One without a schema
 // may be in any.
 bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
-void engine_run_lookup(struct lookup *l);                   // as it was sent, now; may free it
-void engine_start_batch(struct engine *e, struct batch *b); // of no member: counted, not sent yet
-// Answers it from an ended batch, or has it run alone. It is a member of none.
-void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key);
 // Others' connections have answered for the session for so long that its own must have a turn.
 bool engine_is_forgotten(const struct engine *e, const struct session *s);
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s);
-void engine_note_alone(struct engine *e, const struct lookup *l); // its answer came, and no error
-void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery came, or its connection was lost
-void engine_abandon_batch(struct batch *b, const char *why); // its members run alone; why: static
-void engine_abandon_shape(struct engine *e, const struct shape *s, const char *why); // all of its batches
 void engine_definitions_changed(struct engine *e);
 void engine_names_shadowed(struct engine *e); // the same, and what is prepared may go on with the old tables
 // Microseconds from `since` to the arrival of what is at hand, as far as they are none of pgfold's own: of a

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/session/late.h"
 
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/statement/guard.h"
 
-#define GRACE          1000 // microseconds, at least, from the turn that finds something late to the one that acts
-#define MOST_GRACE     100000
-#define QUERY_PATIENCE 300000
-#define LEAST_PARSED   100000 // of a batch whose statement is prepared, perhaps in a backend just started
-#define LONGER         100000 // at most, for a lender's own client
-#define FIRST_ASK      1000000
-#define MAX_DOUBLINGS  6
+#define LEAST_PARSED  100000 // of a batch whose statement is prepared, perhaps in a backend just started
+#define FIRST_ASK     1000000
+#define MAX_DOUBLINGS 6
 
 // ---- what is ours
 
-static bool is_ours(const struct owed *o) {
+bool late_is_ours(const struct owed *o) {
     return o->kind == OWED_BATCH || o->kind == OWED_PROOF || o->kind == OWED_FACTS || o->kind == OWED_VET ||
            o->kind == OWED_READ_VET || (o->kind == OWED_PARSE && o->framed);
 }
 
 // Its client's statement once more, to compare the answers.
-static bool is_again(const struct owed *o) {
+bool late_is_again(const struct owed *o) {
     return o->kind == OWED_CHECK && o->of.lookup && o->of.lookup->check == CHECK_AGAIN;
 }
 
@@ -48,21 +48,14 @@ void late_batch_sent(struct session *s, struct batch *b) {
 }
 
 bool late_must_wait(const struct session *s) {
-    return s->engine->limits.patience && s->owed.n && is_ours(owed_last(s));
+    return s->engine->limits.patience && s->owed.n && late_is_ours(owed_last(s));
 }
 
 bool late_is_over(const struct engine *e, const struct batch *b) {
     return e->limits.patience && e->now >= b->started + b->patience;
 }
 
-static bool has_ours(const struct session *s) {
-    for (unsigned i = 0; i < s->owed.n; i++)
-        if (is_ours(owed_at(s, i)) || is_again(owed_at(s, i)))
-            return true;
-    return false;
-}
-
-static void unlist(struct engine *e, struct session *s) {
+void late_unlist(struct engine *e, struct session *s) {
     for (struct session **at = &e->late; s->late_listed && *at; at = &(*at)->next_late) {
         if (*at != s)
             continue;
@@ -73,7 +66,7 @@ static void unlist(struct engine *e, struct session *s) {
 }
 
 void late_session_gone(struct session *s) {
-    unlist(s->engine, s);
+    late_unlist(s->engine, s);
 }
 
 // ---- the catalogue, which did not answer
@@ -106,149 +99,4 @@ void late_unlist_alone(struct lookup *l) {
     *(l->previous_waiting ? &l->previous_waiting->next_waiting : &g->first_alone) = l->next_waiting;
     *(l->next_waiting ? &l->next_waiting->previous_waiting : &g->last_alone) = l->previous_waiting;
     l->next_waiting = l->previous_waiting = NULL;
-}
-
-void late_uncount(struct engine *e, struct group *g) {
-    uint64_t patience = guard_patience(&g->shape->guard, 1, e->limits.patience);
-    while (e->limits.patience && g->first_alone && e->now >= g->first_alone->asked + patience)
-        lookup_uncount(e, g->first_alone);
-}
-
-// ---- a batch's members
-
-// Found so twice, with what had come meanwhile read in between. How late the loop was says how late others
-// may be.
-static bool is_past(const struct engine *e, uint64_t *due, uint64_t deadline) {
-    if (e->now < deadline)
-        return false;
-    uint64_t late = e->now - deadline < MOST_GRACE ? e->now - deadline : MOST_GRACE;
-    if (!*due)
-        *due = e->now + (late > GRACE ? late : GRACE);
-    return e->now >= *due;
-}
-
-static uint64_t past_at(uint64_t due, uint64_t deadline) {
-    return due ? due : deadline;
-}
-
-static bool may_be_left(const struct batch *b) {
-    return b->sent && !b->abandoned && !b->left && b->n_left;
-}
-
-static void note_late(struct engine *e, struct batch *b) {
-    b->late = true;
-    guard_note_late(&b->group->shape->guard, e->now, b->patience);
-}
-
-static void leave(struct engine *e, struct batch *b) {
-    b->left = true;
-    for (uint32_t i = 0; i < b->n_members; i++) {
-        struct lookup *l = b->members[i];
-        if (!l || l->session == b->lender)
-            continue;
-        if (!b->late)
-            note_late(e, b);
-        e->counters.late++;
-        lookup_leave_batch(l);
-        session_run_alone(l->session, l);
-    }
-    if (!b->ahead.home)
-        cancel_batch_if_left(b);
-}
-
-static void expire_members(struct engine *e) {
-    for (struct batch *b = e->batches, *next; b; b = next) {
-        next = b->next;
-        if (may_be_left(b) && is_past(e, &b->due, b->started + b->patience))
-            leave(e, b);
-    }
-}
-
-// ---- a connection's own client
-
-// For what is ours on its connection, as far as that can be told.
-static bool client_waits(const struct session *s) {
-    if (s->hold)
-        return true;
-    for (const struct lookup *l = s->first; l; l = l->next)
-        if (l->state == LOOKUP_ALONE || (l->state == LOOKUP_BATCHED && l->batch->lender == s))
-            return true;
-    return false;
-}
-
-static uint64_t patience_of(const struct engine *e, const struct owed *o) {
-    if (o->kind != OWED_BATCH)
-        return e->limits.patience > QUERY_PATIENCE ? e->limits.patience : QUERY_PATIENCE;
-    uint64_t patience = o->of.batch->patience;
-    return patience + (patience < LONGER ? patience : LONGER);
-}
-
-// What it waits for is to be cancelled, and is not yet.
-static bool may_be_cleared(const struct session *s) {
-    const struct owed *o = s->owed.n ? owed_at(s, 0) : NULL;
-    bool may = o && !o->unwanted && !s->server_gone && !s->opaque;
-    return may && (is_again(o) || (is_ours(o) && client_waits(s)));
-}
-
-// Others behind it have waited as long.
-static void abandon_all(struct engine *e, struct session *s) {
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = owed_at(s, i);
-        struct batch *b = o->kind == OWED_BATCH ? o->of.batch : NULL;
-        if (!b || b->abandoned || (i && !late_is_over(e, b)))
-            continue;
-        if (!b->late)
-            note_late(e, b);
-        engine_abandon_batch(b, "it took long, and its lender's client waited");
-    }
-}
-
-static void clear(struct engine *e, struct session *s) {
-    struct owed *o = owed_head(s);
-    if (o->kind == OWED_CHECK) {
-        session_end_check(s, o->of.lookup);
-        return;
-    }
-    if (o->kind != OWED_BATCH) {
-        o->unwanted = true;
-        session_relay_cancel(s);
-        return;
-    }
-    abandon_all(e, s);
-}
-
-static void expire_own(struct engine *e) {
-    for (struct session *s = e->late, *next; s; s = next) {
-        next = s->next_late;
-        if (!has_ours(s))
-            unlist(e, s);
-        else if (may_be_cleared(s) && is_past(e, &s->late_due, s->head_since + patience_of(e, owed_head(s))))
-            clear(e, s);
-    }
-}
-
-// ---- time
-
-void late_expire(struct engine *e) {
-    if (!e->limits.patience)
-        return;
-    expire_members(e);
-    expire_own(e);
-}
-
-uint64_t late_deadline(const struct engine *e) {
-    uint64_t least = UINT64_MAX;
-    if (!e->limits.patience)
-        return least;
-    for (const struct batch *b = e->batches; b; b = b->next) {
-        uint64_t at = past_at(b->due, b->started + b->patience);
-        least = may_be_left(b) && at < least ? at : least;
-    }
-    for (const struct session *s = e->late; s; s = s->next_late) {
-        if (!may_be_cleared(s))
-            continue;
-        uint64_t at = past_at(s->late_due, s->head_since + patience_of(e, owed_at(s, 0)));
-        least = at < least ? at : least;
-    }
-    return least;
 }

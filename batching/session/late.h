@@ -27,6 +27,7 @@ struct batch;
 struct engine;
 struct group;
 struct lookup;
+struct owed;
 struct session;
 
 // What is ours has been sent on the session's connection.
@@ -45,10 +46,11 @@ bool late_may_ask(const struct engine *e, const struct group *g);
 // that are late themselves.
 void late_list_alone(struct lookup *l);
 void late_unlist_alone(struct lookup *l);
-void late_uncount(struct engine *e, struct group *g);
 
 void late_session_gone(struct session *s);
-void late_expire(struct engine *e);
-uint64_t late_deadline(const struct engine *e); // UINT64_MAX: none
+
+bool late_is_ours(const struct owed *o);
+bool late_is_again(const struct owed *o);
+void late_unlist(struct engine *e, struct session *s);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
 #include "batching/session/session.h"
 
 void pooler_finish(struct engine *e) {

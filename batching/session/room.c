@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/held.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/trust/writes.h"
+
 static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }

@@ -14,6 +14,7 @@
 #define PGFOLD_BATCHING_SESSION_ROOM_H
 
 #include "batching/session/session.h"
+#include "batching/session/statements.h"
 
 // Makes the other limits agree with those of memory.
 void room_fit_limits(struct engine_limits *limits);
@@ -37,5 +38,39 @@ size_t room_share_now(const struct engine *e); // while it is
 static inline size_t room_share(const struct engine *e) {
     return e->memory.used <= e->memory.most ? SIZE_MAX : room_share_now(e);
 }
+
+// An unnamed statement is counted with the lookup or the entry in `owed` that refers to it.
+#define UNNAMED_BYTES (sizeof(struct statement) + sizeof(struct trail_columns) + 2 * MEMORY_BLOCK)
+
+// Are there as many bytes as may be in what waits for answers, or would `more` be too many? Never of a
+// session that waits for none.
+bool session_queue_is_larger(const struct session *s, size_t bytes); // would so many be too many?
+
+static inline bool session_queue_is_full(const struct session *s, size_t more) {
+    return s->n_lookups && session_queue_is_larger(s, s->queue.used + more);
+}
+bool session_queue_has_drained(const struct session *s); // half of it is gone
+void session_hold_back(struct session *s);               // until then
+
+// May another prepared statement be remembered? The unnamed one, of which there is one, may use what the
+// named ones leave. `own`: bytes of its own that are counted already.
+static inline bool session_has_room_for(const struct session *s, bool named, size_t own) {
+    const struct account *a = &s->names, *all = &s->engine->memory;
+    size_t most = !a->limit ? SIZE_MAX : named ? a->limit / 4 * 3 : a->limit;
+    return a->used + a->claimed - own <= most && all->used <= all->most;
+}
+
+static inline bool session_may_remember(const struct session *s, bool named) {
+    return session_has_room_for(s, named, 0);
+}
+
+static inline size_t lookup_bytes(const struct lookup *l) {
+    return sizeof *l + l->len + l->answer.cap + 2 * MEMORY_BLOCK + UNNAMED_BYTES;
+}
+
+static inline void lookup_weigh(struct lookup *l) { // counts it anew
+    account_set(l->memory, &l->weighs, lookup_bytes(l));
+}
+void statement_weigh(struct statement *st); // a named one
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/session/turns.h"
 
+#include "batching/session/engine.h"
 #include "batching/session/session.h"
 
 #define SLICE       1000000 // nanoseconds

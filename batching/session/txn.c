@@ -10,8 +10,18 @@
 //
 // What of ours runs inside one is framed by SAVEPOINT and RELEASE (savepoint.h). If it fails, the connection
 // is repaired before anything of its client's is sent; until then the client is held.
+#include "batching/session/txn.h"
+
 #include "batching/fold/savepoint.h"
+#include "batching/session/cursors.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/owed.h"
 #include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/wire.h"
+#include "batching/statement/parse.h"
+#include "batching/trust/writes.h"
 
 #include <string.h>
 

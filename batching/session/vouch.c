@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/session/txn.h"
+#include "batching/trust/writes.h"
 
 #define FRESH 100000 // microseconds
 

@@ -20,14 +20,7 @@
 
 #include "protocol/message.h"
 
-#define TRUST_MAX_STAMP 96
-
 struct session;
-
-struct trust {                   // of a database
-    char stamp[TRUST_MAX_STAMP]; // "": not told yet
-    uint64_t told;               // microseconds: when the question was asked that it answers
-};
 
 // It runs what is believed to leave it as it is.
 void trust_note_run(struct session *s);

@@ -6,13 +6,16 @@
 #include "batching/statement/parse.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "batching/base/reason.h"
 #include "batching/statement/depth.h"
-#include "batching/statement/lexer.h"
 #include "batching/statement/parse_tree.h"
+#include "batching/statement/parsed.h"
+#include "protocol/buf.h"
+#include "batching/statement/parse_lookup.h"
+#include "batching/statement/parse_walk.h"
 
 // ---- settings
 
@@ -170,6 +173,7 @@ static enum statement_kind set_config_kind(struct builder *b, const PgQuery__Sel
             return STATEMENT_OTHER;
     return local ? STATEMENT_SET_LOCAL : STATEMENT_SET;
 }
+
 // ---- kinds
 
 static enum statement_kind transaction_kind(struct builder *b, const PgQuery__TransactionStmt *t) {
@@ -364,22 +368,4 @@ struct parsed *parse_statement(const char *text, size_t max_len, int max_depth) 
     if (b->p.kind != STATEMENT_READ)
         b->p.select_at = 0;
     return builder_finish(b);
-}
-
-static bool is_letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool text_is_moving_time(const char *text, size_t len) {
-    static const char *const words[] = {"now", "today", "tomorrow", "yesterday", NULL};
-    for (size_t at = 0; at < len;) {
-        size_t end = at;
-        while (end < len && is_letter(text[end]))
-            end++;
-        for (const char *const *w = words; *w; w++)
-            if (end - at == strlen(*w) && strncasecmp(text + at, *w, end - at) == 0)
-                return true;
-        at = end > at ? end : at + 1;
-    }
-    return false;
 }

@@ -144,18 +144,4 @@ struct parsed {
 struct parsed *parse_statement(const char *text, size_t max_len, int max_depth);
 #define PARSE_MAX_WRITE 16384 // bytes of a write that are looked at
 
-// An INSERT, UPDATE, DELETE or MERGE, by its tokens alone, which is much cheaper: kind WRITE, with the table
-// that it writes to and the functions that it calls. No relations when that cannot be told. NULL: out of
-// memory.
-struct parsed *parse_write(const char *text, size_t len);
-void parsed_destroy(struct parsed *p); // takes NULL
-
-// Is it the name of a type whose input and casts are the server's own code, and which no list has for that?
-bool parse_is_server_type(const char *name);
-
-// True when the text, read as a date or time, may mean another instant later on: 'now', 'today', 'tomorrow',
-// 'yesterday' as a word in it. A constant like that in the statement makes it no lookup; the caller asks
-// about values.
-bool text_is_moving_time(const char *text, size_t len);
-
 #endif

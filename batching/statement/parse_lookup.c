@@ -10,10 +10,18 @@
 // BY and DISTINCT an expression is compared with others; LIMIT takes no columns; and the columns in an
 // aggregate's arguments tell the select that it belongs to, so that nothing inside a function call is a key
 // where the function may be an aggregate.
+#include "batching/statement/parse_lookup.h"
+
 #include <stdio.h>
 #include <string.h>
 
+#include "batching/statement/moving_time.h"
+#include "batching/statement/parse.h"
 #include "batching/statement/parse_tree.h"
+#include "batching/statement/parsed.h"
+#include "batching/statement/parse_risk.h"
+#include "batching/statement/parse_walk.h"
+#include "batching/statement/server_types.h"
 
 #define IDENTIFIER_MAX 62 // a longer one may have been cut, and by other rules than the server's
 
@@ -110,7 +118,7 @@ static const char *lookup_type(const PgQuery__TypeName *t) {
     const char *schema, *name = t ? tree_name(t->n_names, t->names, &schema) : NULL;
     if (!name || t->n_names > 2 || (t->n_names == 2 && !schema) || t->setof || t->pct_type)
         return NULL;
-    bool own = schema ? strcmp(schema, "pg_catalog") == 0 : tree_is_server_type(name);
+    bool own = schema ? strcmp(schema, "pg_catalog") == 0 : type_is_the_servers(name);
     if (own)
         return tree_name_in(name, lookup_types) ? name : NULL;
     return plain_name(name) && (!schema || plain_name(schema)) ? name : NULL;

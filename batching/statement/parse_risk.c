@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // Where a parameter's value may be an error although no row is read; see risk.h.
+#include "batching/statement/parse_risk.h"
+
 #include <string.h>
 
 #include "batching/statement/parse_tree.h"
+#include "batching/statement/parsed.h"
+#include "batching/statement/parse_walk.h"
 
 static void raise_to(enum risk *r, enum risk to) {
     *r = to > *r ? to : *r;

@@ -3,10 +3,14 @@
 // The walk over a whole parse tree, which lists what a statement names. It goes by protobuf's own
 // descriptions of the messages, so that no field of a known message can be missed, and stops at every message
 // type that is not in `visitors`.
+#include "batching/statement/parse_walk.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "batching/statement/parse_tree.h"
+#include "batching/statement/parsed.h"
+#include "batching/statement/server_types.h"
 
 bool tree_name_in(const char *name, const char *const *list) {
     for (; *list; list++)
@@ -265,22 +269,6 @@ static bool visit_select(struct walk *w, const ProtobufCMessage *m) {
     return true;
 }
 
-// Types whose input and casts are the server's own code.
-static const char *const server_types[] = {
-    "int2",     "int4",        "int8",      "float4",      "float8",       "numeric",   "text",
-    "varchar",  "bpchar",      "char",      "name",        "bool",         "uuid",      "date",
-    "time",     "timetz",      "timestamp", "timestamptz", "interval",     "json",      "jsonb",
-    "jsonpath", "bytea",       "bit",       "varbit",      "inet",         "cidr",      "macaddr",
-    "macaddr8", "money",       "xml",       "oid",         "regclass",     "regproc",   "regprocedure",
-    "regoper",  "regoperator", "regtype",   "regrole",     "regnamespace", "regconfig", "point",
-    "line",     "lseg",        "box",       "path",        "polygon",      "circle",    "tsvector",
-    "tsquery",  "int4range",   "int8range", "numrange",    "tsrange",      "tstzrange", "daterange",
-    "xid",      "tid",         "pg_lsn",    NULL};
-
-bool tree_is_server_type(const char *name) {
-    return tree_name_in(name, server_types);
-}
-
 // Those that vetting takes for granted (common_types in vet.c).
 static bool is_common_type(const char *name) {
     static const char *const common[] = {
@@ -290,17 +278,13 @@ static bool is_common_type(const char *name) {
     return tree_name_in(name, common);
 }
 
-bool parse_is_server_type(const char *name) {
-    return tree_is_server_type(name);
-}
-
 static bool visit_type(struct walk *w, const ProtobufCMessage *m) {
     const PgQuery__TypeName *t = (const PgQuery__TypeName *)m;
     const char *schema, *name = tree_name(t->n_names, t->names, &schema);
     w->b->p.n_types_named++;
     if (!name || t->n_names > 2)
         w->unknown = true;
-    else if (schema ? strcmp(schema, "pg_catalog") != 0 : !tree_is_server_type(name))
+    else if (schema ? strcmp(schema, "pg_catalog") != 0 : !type_is_the_servers(name))
         builder_function(w->b, schema, name);
     else
         w->b->p.rare_types |= !is_common_type(name) || t->n_array_bounds;

@@ -4,9 +4,12 @@
 // the words that stand in front of a bracket, and, as columns, all words that there are, since each may be
 // the name of a table, a type, or a function of a user's (keywords, too). A positive list: where a word could
 // begin another statement inside this one, or anything is not as expected, nothing is said.
+#include "batching/statement/parse_write.h"
+
 #include <string.h>
 
 #include "batching/statement/lexer.h"
+#include "batching/statement/parse.h"
 #include "batching/statement/parsed.h"
 
 #define MAX_NAME 256 // bytes of an identifier with its quotes

@@ -9,6 +9,7 @@
 
 #include "batching/base/hash.h"
 #include "batching/base/memory.h"
+#include "batching/statement/parse.h"
 
 struct chunk {
     struct chunk *next;

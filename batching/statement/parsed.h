@@ -56,4 +56,6 @@ size_t parsed_bytes(const struct parsed *p); // of memory; takes NULL
 struct parsed *builder_finish(struct builder *b);
 struct parsed *parsed_no_memory(void); // static, parsed_destroy knows it
 
+void parsed_destroy(struct parsed *p); // takes NULL
+
 #endif

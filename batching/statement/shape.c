@@ -6,6 +6,8 @@
 
 #include "batching/statement/cost.h"
 #include "batching/statement/key.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parse_write.h"
 #include "batching/statement/parsed.h"
 
 #define MAX_DEPTH  100     // brackets in brackets that are handed to the parser

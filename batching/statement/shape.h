@@ -10,11 +10,11 @@
 #ifndef PGFOLD_BATCHING_STATEMENT_SHAPE_H
 #define PGFOLD_BATCHING_STATEMENT_SHAPE_H
 
+#include "batching/base/hash.h"
+#include "batching/base/memory.h"
 #include "batching/statement/budget.h"
 #include "batching/statement/guard.h"
-#include "batching/base/hash.h"
 #include "batching/statement/lexer.h"
-#include "batching/base/memory.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/ration.h"
 #include "protocol/message.h"

@@ -2,6 +2,12 @@
 //
 // What a Query message's text is, at the least cost that is safe: SELECTs by their shape, which is cached;
 // statements that need no closer look by their first word; the others by their text as it stands, cached too.
+#include "batching/talk/classify.h"
+
+#include "batching/session/changes.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/statement/parse.h"
 #include "batching/talk/client.h"
 
 #include <string.h>

@@ -3,20 +3,35 @@
 // What the client says. The happy path of a lookup: the unit at the front of the input is read whole and
 // accepted. Everything else is forwarded, behind the lookups that came before it.
 #include "batching/talk/client.h"
+
+#include "batching/base/reason.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/dispatch.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/cancel_request.h"
+#include "batching/session/changes.h"
+#include "batching/session/engine.h"
+#include "batching/session/learn.h"
+#include "batching/session/pooler.h"
 #include "batching/session/room.h"
-
-void feed_flush(struct feed *f, bool more) {
-    if (f->at > f->run)
-        f->s->engine->effects->to_server(f->s->owner, f->bytes + f->run, f->at - f->run, more);
-    f->run = f->at;
-}
-
-const struct statement_class *feed_classify(struct feed *f, struct slice text) {
-    if (!f->classified)
-        f->query = classify_query(f->s, text);
-    f->classified = true;
-    return &f->query;
-}
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+#include "batching/session/statements.h"
+#include "batching/session/turns.h"
+#include "batching/session/wire.h"
+#include "batching/statement/ration.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/unit.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/forward.h"
+#include "batching/talk/front.h"
+#include "batching/talk/lookup_take.h"
+#include "batching/talk/pipeline_take.h"
+#include "batching/talk/prepare.h"
+#include "batching/trust/writes.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
 
 static struct lookup *first_waiting(const struct session *s) {
     struct lookup *l = s->first;
@@ -138,8 +153,6 @@ static enum take take_unit(struct feed *f, size_t *size) {
     return take;
 }
 
-// ---- entry
-
 static bool step(struct feed *f) {
     f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
     struct session *s = f->s;
@@ -182,8 +195,8 @@ static bool step(struct feed *f) {
 }
 
 size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now) {
-    struct feed f = {.s = s, .bytes = bytes, .len = len};
     engine_wakes(s->engine, now);
+    struct feed f = {.s = s, .bytes = bytes, .len = len};
     rations_begin(&s->engine->rations, &s->ration, s->engine->now);
     turns_begin(s);
     while (f.at < f.len && session_takes_client(s)) {

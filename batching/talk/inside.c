@@ -9,21 +9,13 @@
 // While COPY waits for data the server alone knows what becomes of a message that is none: it ignores a Sync,
 // unless the data before it have failed meanwhile, and breaks off for anything else. Then the session becomes
 // opaque.
-#include "batching/talk/client.h"
+#include "batching/talk/inside.h"
 
-bool session_unit_is_answered(const struct session *s) {
-    if (!s->owed.n)
-        return true;
-    const struct owed *o = owed_last(s);
-    return o->extended && (o->error || (!o->n_asked && !o->n_expected));
-}
-
-bool session_copy_waits(const struct session *s) {
-    if (!s->owed.n)
-        return false;
-    const struct owed *o = owed_at(s, 0);
-    return !o->extended && !o->error && o->n_copies > o->n_copied;
-}
+#include "batching/session/owed.h"
+#include "batching/session/session.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/opaque.h"
+#include "protocol/message.h"
 
 void session_note_answer(struct session *s, struct owed *o, uint8_t type) {
     switch (type) {

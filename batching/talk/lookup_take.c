@@ -1,30 +1,46 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // A lookup's acceptance: its shape is looked up, its group found, and it is queued there until the turn of
-// the event loop ends (engine.c). Anything that speaks against it is a reason to forward.
+// the event loop ends (flow/turn.c). Anything that speaks against it is a reason to forward.
+#include "batching/talk/lookup_take.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/talk/client.h"
+#include "batching/ahead/asked.h"
+#include "batching/base/reason.h"
+#include "batching/flow/alone.h"
+#include "batching/flow/await.h"
+#include "batching/flow/find.h"
+#include "batching/flow/load.h"
+#include "batching/flow/own_queries.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/bounds.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/lazy.h"
+#include "batching/session/lists.h"
+#include "batching/session/lookup.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
 #include "batching/statement/cost.h"
-
-// A lookup on its way to being accepted.
-struct candidate {
-    struct feed *f;
-    struct session *s;
-    const uint8_t *bytes;
-    const struct unit *unit;
-    size_t whole; // bytes to keep, when more than the unit's: of the first part of several
-    bool simple;
-    struct shape *shape;
-    const struct shape_text *values; // simple
-    struct statement *statement;     // extended, parsed in an earlier unit, or part of this one
-    struct group *group;
-    bool again;     // the session has asked for it before,
-    uint32_t lists; // when it had read so many lists; see asked.h
-    bool apart; // of a transaction that shares nothing: it runs on its own connection, or was loaded ahead
-                // there
-};
+#include "batching/statement/functions.h"
+#include "batching/statement/guard.h"
+#include "batching/statement/key.h"
+#include "batching/statement/lexer.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/ration.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/unit.h"
+#include "batching/talk/classify.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/question.h"
+#include "batching/talk/reads.h"
+#include "batching/trust/identity.h"
+#include "protocol/message.h"
 
 static struct slice candidate_value(const struct candidate *c, int param) {
     if (c->simple) {
@@ -195,7 +211,7 @@ static bool types_fit(const struct candidate *c) {
 }
 
 // Everything that a lookup must be; the order is that of cost.
-static enum reason judge(struct candidate *c) {
+enum reason lookup_judge_unit(struct candidate *c) {
     struct session *s = c->s;
     enum reason why = find_shape(c);
     if (why != REASON_NONE)
@@ -234,7 +250,7 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
     return l;
 }
 
-static bool accept(struct session *s, const struct candidate *c) {
+bool lookup_accept(struct session *s, const struct candidate *c) {
     struct lookup *l = take_lookup(s, c);
     if (!l)
         return false;
@@ -267,7 +283,7 @@ static bool vets_another(const struct session *s, const struct group *g) {
 // proof on its way finds. A session that is not proven folds with itself alone, and its proof comes after;
 // what it runs may change it, so that lookups of two shapes keep their order.
 // `elsewhere`: the read whose verdict another session has asked for.
-static bool may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
+bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
     struct group *vetting = NULL;
     enum identity_state state = c->s->identity.state;
     if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
@@ -314,39 +330,6 @@ static void send_on(struct session *s, bool apart) {
         engine_run_lookup(s->last);
 }
 
-// The statement and all its values.
-static uint64_t hash_bound(const struct shape *shape, const struct msg_bind *m) {
-    uint64_t hash = (uintptr_t)shape;
-    struct slice value;
-    size_t walk = 0;
-    while (msg_bind_next_param(m, &walk, &value))
-        hash = XXH3_64bits_withSeed(value.data ? value.data : (const uint8_t *)"", value.len,
-                                    hash + !value.data);
-    return hash;
-}
-
-static uint64_t hash_lookup(const struct candidate *c) {
-    uint64_t hash = (uintptr_t)c->shape;
-    if (!c->simple)
-        return hash_bound(c->shape, &c->unit->bind);
-    for (int i = 0; i < c->values->n_values; i++) {
-        const struct shape_value *v = &c->values->values[i];
-        hash = XXH3_64bits_withSeed(c->unit->query.data + v->at, v->len, hash);
-    }
-    return hash;
-}
-
-// However it is answered.
-static void note_asked(struct session *s, uint64_t hash) {
-    if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
-        asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists));
-}
-
-void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m) {
-    if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
-        note_asked(s, hash_bound(shape, m));
-}
-
 static enum take take(struct candidate *c, enum reason *why) {
     struct session *s = c->s;
     // Inside a transaction that nothing is known of: those to come shall find the session proven.
@@ -363,7 +346,7 @@ static enum take take(struct candidate *c, enum reason *why) {
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
     bool never = s->cancel_held && s->txn == 'I'; // it is answered at once
-    bool may = never || may_run_alone(c->f, c, &elsewhere);
+    bool may = never || lookup_may_run_alone(c->f, c, &elsewhere);
     if (!may && elsewhere && !s->cancel_held && await_read(s, c->shape, elsewhere))
         return TAKE_WAIT;
     s->await.spent = s->await.spent_read = false;
@@ -375,7 +358,7 @@ static enum take take(struct candidate *c, enum reason *why) {
         s->held_full = true;
         return TAKE_WAIT;
     }
-    if (!accept(s, c)) {
+    if (!lookup_accept(s, c)) {
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
@@ -387,116 +370,17 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
     s->observed = NULL;
-    *why = judge(&c);
+    *why = lookup_judge_unit(&c);
     if (*why == REASON_OBSERVE) {
         s->engine->counters.lookups++;
         s->engine->counters.would_fold += c.group->in_flight > 0;
         s->observed = c.group;
     }
     bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
-    uint64_t hash = reads ? hash_lookup(&c) : 0;
+    uint64_t hash = reads ? question_hash(&c) : 0;
     c.again = reads && asked_find(&s->asked, hash, &c.lists);
     enum take taken = take(&c, why);
     if (reads && taken != TAKE_WAIT)
-        note_asked(s, hash);
+        question_note(s, hash);
     return taken;
-}
-
-// ---- several in one unit
-
-static unsigned count_parts(const uint8_t *bytes, size_t size) {
-    struct unit part;
-    unsigned n = 0;
-    for (size_t at = 0; unit_part(bytes, size, &at, &part); n++)
-        ;
-    return n;
-}
-
-// Takes the lookups behind `last` back, the newest first; the unit will be forwarded.
-static void undo(struct session *s, struct lookup *last, struct statement *unnamed) {
-    while (s->last != last) {
-        struct lookup *l = s->last;
-        s->last = l->previous;
-        *(s->last ? &s->last->next : &s->first) = NULL;
-        s->n_lookups--;
-        s->engine->counters.lookups--;
-        lookup_detach_waiting(l);
-        lookup_free(s->engine, l);
-    }
-    session_drop_unnamed(s);
-    s->unnamed = unnamed;
-}
-
-// Wherever the unit fails, the unnamed statement is the same one: its first message prepares it, or none
-// does.
-static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
-    if (!p->n || !c->unit->has_parse)
-        return true;
-    c->statement = p->parts[0].statement;
-    return p->parts[0].has_parse && c->shape == c->statement->shape;
-}
-
-static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
-    struct group *elsewhere = NULL;
-    // Inside a transaction one that fails would have to take back the answers to those behind it.
-    *why = c->s->txn == 'I' ? judge(c) : REASON_TRANSACTION;
-    if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
-        note_asked(c->s, hash_lookup(c));
-    if (*why == REASON_NONE && !keeps_unnamed(c, p))
-        *why = REASON_FRAMING;
-    if (*why == REASON_NONE && !may_run_alone(f, c, &elsewhere))
-        *why = REASON_NOT_VETTED;
-    if (*why == REASON_NONE && !accept(c->s, c))
-        *why = REASON_MEMORY;
-    if (*why == REASON_NONE)
-        pipeline_add(p, c->s->last);
-    return *why == REASON_NONE;
-}
-
-static bool take_parts(struct feed *f, const struct unit *u, struct pipeline *p, enum reason *why) {
-    const uint8_t *bytes = f->bytes + f->at;
-    struct unit part;
-    for (size_t at = 0, from = 0; unit_part(bytes, u->size, &at, &part); from = at) {
-        struct candidate c = {
-            .f = f, .s = f->s, .bytes = bytes + from, .unit = &part, .whole = from ? 0 : u->size};
-        if (!take_part(f, &c, p, why))
-            return false;
-    }
-    return true;
-}
-
-enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) {
-    struct session *s = f->s;
-    unsigned n = count_parts(f->bytes + f->at, u->size), max = session_max_lookups(s);
-    struct lookup *last = s->last;
-    struct statement *unnamed = s->unnamed;
-    if (s->txn != 'I' || s->n_forward || n < 2 || n > max || n > SESSION_MAX_PIPELINE ||
-        s->engine->limits.observe)
-        return TAKE_FORWARD;
-    if (s->n_lookups + n > max) {
-        s->held_full = true;
-        return TAKE_WAIT;
-    }
-    size_t bytes = u->size + n * sizeof(struct lookup);
-    if (session_queue_is_full(s, bytes)) {
-        session_hold_back(s);
-        return TAKE_WAIT;
-    }
-    if (account_is_full(&s->queue, bytes)) {
-        *why = REASON_MEMORY;
-        return TAKE_FORWARD;
-    }
-    struct pipeline *p = pipeline_create(s, n);
-    if (!p)
-        return TAKE_FORWARD;
-    ahead_drop(s); // none of them is a loop's, and their answers will be newer
-    if (unnamed)
-        unnamed->refs++;
-    bool taken = take_parts(f, u, p, why);
-    if (taken)
-        statement_unref(unnamed);
-    else
-        undo(s, last, unnamed);
-    pipeline_unref(p);
-    return taken ? TAKE_TAKEN : TAKE_FORWARD;
 }

@@ -2,12 +2,27 @@
 //
 // What a client may be told without its server: that a statement is prepared whose description is known for
 // this identity, that one is closed of which the server never heard, and the end of a unit in which nothing
-// else was asked for. Everything stands in its order behind the lookups before it. See session_lazy.c for
+// else was asked for. Everything stands in its order behind the lookups before it. See session/lazy.c for
 // when the server gets the statement after all.
+#include "batching/talk/prepare.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/lazy.h"
+#include "batching/session/learn.h"
+#include "batching/session/record.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/statement/parse.h"
+#include "batching/talk/answer.h"
+#include "batching/talk/classify.h"
 #include "batching/talk/client.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/reads.h"
 #include "protocol/write.h"
 
 // Nothing is under way whose reply would be awaited before this answer, and nothing says what it would be.

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/statement/server_types.h"
+#include "batching/trust/own_settings.h"
 #include "batching/trust/vet.h"
+#include "batching/trust/write_set.h"
 #include "batching/trust/writes.h"
 
 #define FRESH        1000000 // microseconds that a stamp is not asked for again
@@ -165,7 +168,7 @@ static bool is_implicit(const char *name) {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (strcmp(name, operators[i]) == 0)
             return true;
-    return parse_is_server_type(name);
+    return type_is_the_servers(name);
 }
 
 static bool set_grow(struct name_set *s) {

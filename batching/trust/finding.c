@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/trust/vet.h"
+
 void finding_table_init(struct finding_table *t, unsigned max) {
     *t = (struct finding_table){.max = max};
 }

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/statement/quote.h"
 #include "batching/trust/facts.h"
 #include "batching/trust/proof.h"
-#include "batching/statement/quote.h"
 
 #define MAX_CHECK   ((size_t)1 << 17)
 #define MAX_COLUMNS 300 // names of columns that are asked for; more than a stamp may hold

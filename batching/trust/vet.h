@@ -67,30 +67,8 @@ void vetting_feed(struct vetting *v, const struct frame *f);
 // known.
 uint32_t vet_array_type(const struct vet_result *r, uint32_t type);
 uint32_t vet_element_type(const struct vet_result *r, uint32_t array);
-
-// Appends the catalogue query for the shape to `out`; `key`: the candidate whose column may be unique, or -1.
-// False: a name cannot be quoted safely, or no memory.
-bool vet_query(const struct shape *s, int key, struct buf *out) __attribute__((warn_unused_result));
-
-// A statement to run in front of either, in the same unit: settings that last until its end, so that what the
-// client has set cannot make the query slow (no indexes, no nested loops, everything compiled).
-const char *vet_settings(void);
-// The same for what stands in front of a client's statement in one write: no lock of somebody's on the
-// catalogue may hold that up. Vetting waits for locks of its tables, as what it vets does, and is cancelled
-// for its client.
-const char *vet_question_settings(void);
-
-// The same for a SELECT that is only asked whether it is a plain read: its one column is "t" when every table
-// is an ordinary one without row-level security (or the server's own) and none of its functions and operators
-// is a user's.
-bool vet_read_query(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 bool vet_read_row(struct slice row);
 bool vet_read_facts(struct slice row, struct slice *stamp); // its second one: the facts' stamp. False: none
-
-// Do the names alone say that the statement's functions are the server's own, and read and change nothing of
-// a session, unless a user has made one of that name? False when one is not on the list.
-bool vet_functions_plain(const struct parsed *p);
-bool vet_function_plain(const struct parsed_function *f);
 
 // What the query's one row (DataRow body, text format) means. `r` is zeroed or from an earlier row; free it.
 void vet_row(struct slice row, struct vet_result *r);

@@ -4,15 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/trust/vet.h"
-
-// A name of more than 63 bytes is cut between characters, of which the longest has four bytes.
-#define NAME_BYTES 60
-
-uint64_t write_table(struct slice name) {
-    uint64_t h = XXH3_64bits(name.data, name.len < NAME_BYTES ? name.len : NAME_BYTES);
-    return h == WRITES_ALL ? 1 : h;
-}
+#include "batching/statement/functions.h"
+#include "batching/statement/parse.h"
+#include "batching/trust/facts.h"
+#include "batching/trust/write_set.h"
+#include "protocol/message.h"
 
 // ---- databases
 
@@ -75,50 +71,13 @@ void database_note(struct database *d, uint64_t table) {
     d->last[d->seq++ % WRITES_LOG] = table;
 }
 
-static int compare_tables(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static bool is_member(const struct write_set *set, uint64_t table) {
-    return table == WRITES_ALL ||
-           (set->n && bsearch(&table, set->tables, set->n, sizeof *set->tables, compare_tables));
-}
-
-struct write_set write_set_make(uint64_t *tables, unsigned n) {
-    unsigned kept = 0;
-    if (n)
-        qsort(tables, n, sizeof *tables, compare_tables);
-    for (unsigned i = 0; i < n; i++)
-        if (!kept || tables[kept - 1] != tables[i])
-            tables[kept++] = tables[i];
-    return (struct write_set){.n = kept, .tables = tables};
-}
-
-struct write_set write_set_copy(const struct write_set *set) {
-    struct write_set copy = {.all = set->all};
-    if (set->all || !set->n)
-        return copy;
-    copy.tables = malloc(set->n * sizeof *copy.tables);
-    copy.all = !copy.tables;
-    if (copy.tables)
-        memcpy(copy.tables, set->tables, set->n * sizeof *copy.tables);
-    copy.n = copy.tables ? set->n : 0;
-    return copy;
-}
-
-void write_set_free(struct write_set *set) {
-    free(set->tables);
-    *set = (struct write_set){.all = true};
-}
-
 bool database_has_changed(const struct database *d, uint64_t seq, const struct write_set *set) {
     if (d->seq == seq)
         return false;
     if (set->all || d->seq - seq > WRITES_LOG)
         return true;
     for (uint64_t at = seq; at != d->seq; at++)
-        if (is_member(set, d->last[at % WRITES_LOG]))
+        if (write_set_has(set, d->last[at % WRITES_LOG]))
             return true;
     return false;
 }

@@ -9,16 +9,23 @@
 #ifndef PGFOLD_BATCHING_TRUST_WRITES_H
 #define PGFOLD_BATCHING_TRUST_WRITES_H
 
-#include "batching/trust/facts.h"
 #include "batching/base/hash.h"
 #include "batching/statement/parse.h"
-#include "batching/session/vouch.h"
+#include "batching/trust/facts.h"
+#include "batching/trust/write_set.h"
 #include "protocol/message.h"
 
 #define WRITES_LOG     256
 #define WRITES_ALL     0   // in place of a table: any
 #define WRITE_SET_MAX  512 // a longer set is `all`
 #define WRITES_PENDING 16  // of a transaction; more are `all`
+
+#define TRUST_MAX_STAMP 96
+
+struct trust {                   // of a database
+    char stamp[TRUST_MAX_STAMP]; // "": not told yet
+    uint64_t told;               // microseconds: when the question was asked that it answers
+};
 
 // One database.
 struct database {
@@ -33,28 +40,12 @@ struct database {
     uint8_t name[];
 };
 
-// The writes that can change what a statement reads; sorted.
-struct write_set {
-    bool all;
-    unsigned n;
-    uint64_t *tables; // owned
-};
-
 // The writes of a session whose transaction has not ended.
 struct pending_writes {
     bool all;
     unsigned n;
     uint64_t tables[WRITES_PENDING];
 };
-
-// Digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL. Of a long name only as much counts
-// as no truncation to 63 bytes takes away.
-uint64_t write_table(struct slice name);
-
-// Makes a set of n digests, which it takes over (NULL: none).
-struct write_set write_set_make(uint64_t *tables, unsigned n);
-struct write_set write_set_copy(const struct write_set *set); // `all` when there is no memory
-void write_set_free(struct write_set *set);                   // leaves `all`
 
 // The database that a session with these start-up parameters (as sent: pairs of zero-terminated strings)
 // logs in to, by its name alone: the servers of one connection string hold the same data. A reference of the

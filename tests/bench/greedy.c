@@ -14,6 +14,11 @@
 #include <time.h>
 
 #include "batching/session/session.h"
+#include "batching/flow/turn.h"
+#include "batching/session/engine.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/frame.h"
 #include "protocol/write.h"
 

@@ -9,6 +9,11 @@
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/turn.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/write.h"
 #include "tests/unit/effects.h"
 

@@ -12,6 +12,7 @@
 #include "batching/statement/lexer.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/rewrite.h"
+#include "batching/statement/parsed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,6 +7,18 @@
 #include <string.h>
 
 #include "batching/session/room.h"
+#include "batching/ahead/ahead.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/turn.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/owed.h"
+#include "batching/session/pipeline.h"
+#include "batching/session/session.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
+#include "batching/trust/writes.h"
 
 static unsigned dice(struct world *w, unsigned n) {
     w->random = w->random * 6364136223846793005u + 1442695040888963407u;

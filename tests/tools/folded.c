@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "batching/statement/rewrite.h"
+#include "batching/statement/parse.h"
 
 #define MAX_INPUT 1000000
 

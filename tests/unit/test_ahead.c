@@ -7,6 +7,12 @@
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/own_queries.h"
+#include "batching/flow/turn.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/effects.h"

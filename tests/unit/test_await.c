@@ -5,6 +5,13 @@
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/flow/await.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/turn.h"
+#include "batching/session/awaiting.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/effects.h"

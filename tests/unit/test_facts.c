@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "batching/trust/facts.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parse_write.h"
+#include "batching/statement/parsed.h"
 #include "tests/unit/bytes.h"
 
 #define SECOND  1000000ull

@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
+#include "batching/trust/vet.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/vetted.h"
 

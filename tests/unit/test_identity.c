@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "batching/trust/identity.h"
+#include "batching/statement/parse.h"
 #include "tests/unit/bytes.h"
 
 struct fixture {

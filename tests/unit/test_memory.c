@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "batching/session/room.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 
 // ---- accounts
 

@@ -10,6 +10,8 @@
 #include "batching/statement/depth.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/risk.h"
+#include "batching/statement/moving_time.h"
+#include "batching/statement/parsed.h"
 #include "protocol/buf.h"
 #include "tests/unit/statements.h"
 

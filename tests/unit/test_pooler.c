@@ -5,6 +5,7 @@
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/talk/life.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/effects.h"
 

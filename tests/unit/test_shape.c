@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/statement/shape.h"
+#include "batching/statement/parse.h"
 #include "tests/unit/bytes.h"
 
 static struct shape *simple(struct shape_cache *c, const char *text) {

@@ -5,6 +5,9 @@
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/flow/turn.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
 #include "protocol/frame.h"
 #include "protocol/write.h"
 #include "tests/unit/bytes.h"

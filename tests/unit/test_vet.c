@@ -6,6 +6,12 @@
 #include <string.h>
 
 #include "batching/trust/vet.h"
+#include "batching/statement/functions.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parsed.h"
+#include "batching/trust/vet_query.h"
+#include "batching/trust/write_set.h"
+#include "batching/trust/writes.h"
 #include "tests/unit/bytes.h"
 #include "own_sql.h"
 

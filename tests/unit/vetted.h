@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "batching/fold/group.h"
+#include "batching/trust/vet.h"
 #include "protocol/write.h"
 
 // The answer to the stamp's question: user 10, tables from 16384 on, which transaction 7 has made; no
