@@ -9,36 +9,36 @@
 #include "batching/session/settle.h"
 
 static void hold(struct session *s, enum await_kind kind, struct shape *shape) {
-    s->hold = true;
-    s->await.kind = kind;
-    s->await.shape = shape_ref(shape);
+    s->hold.lookups = true;
+    s->hold.await.kind = kind;
+    s->hold.await.shape = shape_ref(shape);
     shape->n_lookups++; // it keeps others company
 }
 
 static void list_append(struct session *s) {
     struct await_list *list = &s->engine->awaiting;
-    s->await.until = s->engine->now + AWAIT_PATIENCE;
-    s->await.next = NULL;
-    s->await.previous = list->last;
-    *(list->last ? &list->last->await.next : &list->first) = s;
+    s->hold.await.until = s->engine->now + AWAIT_PATIENCE;
+    s->hold.await.next = NULL;
+    s->hold.await.previous = list->last;
+    *(list->last ? &list->last->hold.await.next : &list->first) = s;
     list->last = s;
 }
 
 static void list_remove(struct session *s) {
-    struct await *a = &s->await;
+    struct await *a = &s->hold.await;
     struct await_list *list = &s->engine->awaiting;
-    *(a->previous ? &a->previous->await.next : &list->first) = a->next;
-    *(a->next ? &a->next->await.previous : &list->last) = a->previous;
+    *(a->previous ? &a->previous->hold.await.next : &list->first) = a->next;
+    *(a->next ? &a->next->hold.await.previous : &list->last) = a->previous;
 }
 
 static void hold_for(struct session *s, struct shape *shape, struct group *g) {
     hold(s, AWAIT_VERDICT, shape);
-    s->await.group = g;
+    s->hold.await.group = g;
     list_append(s);
 }
 
 void await_end(struct session *s) {
-    struct await *a = &s->await;
+    struct await *a = &s->hold.await;
     if (a->kind == AWAIT_NOTHING)
         return;
     if (a->kind == AWAIT_VERDICT)
@@ -62,7 +62,7 @@ static bool may_come_soon(const struct session *s, const struct group *g) {
 }
 
 static bool begin_verdict(struct session *s, const struct shape *shape, struct group *g) {
-    if (s->identity.state != IDENTITY_PROVEN || s->await.spent)
+    if (s->identity.state != IDENTITY_PROVEN || s->hold.await.spent)
         return false;
     if (g->state == GROUP_NEW && shape->n_lookups)
         session_start_vet(s, g);
@@ -70,7 +70,7 @@ static bool begin_verdict(struct session *s, const struct shape *shape, struct g
 }
 
 bool await_begin(struct session *s, struct shape *shape, struct group *g) {
-    if (s->first || s->await.kind != AWAIT_NOTHING)
+    if (s->order.first || s->hold.await.kind != AWAIT_NOTHING)
         return false;
     if (begin_proof(s, shape)) {
         hold(s, AWAIT_PROOF, shape);
@@ -84,14 +84,14 @@ bool await_begin(struct session *s, struct shape *shape, struct group *g) {
 }
 
 bool await_read(struct session *s, struct shape *shape, struct group *read) {
-    if (s->await.kind != AWAIT_NOTHING || s->await.spent_read || !may_come_soon(s, read))
+    if (s->hold.await.kind != AWAIT_NOTHING || s->hold.await.spent_read || !may_come_soon(s, read))
         return false;
     hold_for(s, shape, read);
     return true;
 }
 
 void await_proof_ended(struct session *s) {
-    if (s->await.kind == AWAIT_PROOF)
+    if (s->hold.await.kind == AWAIT_PROOF)
         await_end(s);
 }
 
@@ -101,21 +101,21 @@ static void give_up(struct session *s) {
 }
 
 void await_give_up(struct session *s) {
-    if (s->await.kind == AWAIT_VERDICT && !session_vets(s, s->await.group))
+    if (s->hold.await.kind == AWAIT_VERDICT && !session_vets(s, s->hold.await.group))
         give_up(s);
 }
 
 void await_verdict_given(struct engine *e, struct group *g) {
     for (struct session *s = e->awaiting.first, *next; s; s = next) {
-        next = s->await.next;
-        if (s->await.group == g)
+        next = s->hold.await.next;
+        if (s->hold.await.group == g)
             give_up(s);
     }
 }
 
 // The session that has asked goes on waiting: its connection is taken anyway.
 static void expire(struct session *s) {
-    struct await *a = &s->await;
+    struct await *a = &s->hold.await;
     if (session_vets(s, a->group)) {
         list_remove(s);
         list_append(s);
@@ -126,10 +126,10 @@ static void expire(struct session *s) {
 }
 
 void await_expire(struct engine *e) {
-    while (e->awaiting.first && e->now >= e->awaiting.first->await.until)
+    while (e->awaiting.first && e->now >= e->awaiting.first->hold.await.until)
         expire(e->awaiting.first);
 }
 
 uint64_t await_deadline(const struct engine *e) {
-    return e->awaiting.first ? e->awaiting.first->await.until : UINT64_MAX;
+    return e->awaiting.first ? e->awaiting.first->hold.await.until : UINT64_MAX;
 }

@@ -38,7 +38,7 @@ void engine_note_alone(struct engine *e, const struct lookup *l) {
 // What speaks against a lender, the worst first: its connection has something to do, it is inside a
 // transaction, it has not prepared the statement.
 static unsigned lender_cost(struct session *s, const struct batch *b) {
-    bool prepared = s->n_prepared && session_has_prepared(s, b->statement);
+    bool prepared = s->own.n && session_has_prepared(s, b->statement);
     return s->owed.n * 4 + (s->txn != 'I') * 2u + !prepared;
 }
 
@@ -108,8 +108,8 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
     struct session *s = l->session;
     note_described(b, l);
     ahead_answered(s);
-    if (s->first != l || l->pipeline) {
-        l->answer = buf_make(s->kept < e->limits.max_answer ? e->limits.max_answer - s->kept : 0);
+    if (s->order.first != l || l->pipeline) {
+        l->answer = buf_make(s->order.kept < e->limits.max_answer ? e->limits.max_answer - s->order.kept : 0);
         batch_answer(b, l, key, s->txn, &l->answer);
         if (l->answer.failed) {
             buf_free(&l->answer);
@@ -117,7 +117,7 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
             return;
         }
         l->state = LOOKUP_ANSWERED;
-        s->kept += l->answer.len;
+        s->order.kept += l->answer.len;
         lookup_weigh(l);
         if (l->pipeline && ++l->pipeline->n_answered == l->pipeline->n)
             session_pump(s);

@@ -37,7 +37,7 @@
 // sent before the request has ended may be cancelled in place of the one in front of it.
 void session_cancel_done(struct session *s, uint64_t now) {
     engine_wakes(s->engine, now);
-    s->cancelling--;
+    s->cancel.under_way--;
     cancel_repeat_later(s);
     session_pump(s);
 }
@@ -103,7 +103,7 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
         session_drop_if_listed(s, l->statement);
     l->state = LOOKUP_ANSWERED;
     l->answer = answer;
-    s->kept += answer.len;
+    s->order.kept += answer.len;
     lookup_weigh(l);
     session_pump(s);
     cancel_batch_if_left(b);
@@ -114,7 +114,7 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
 // cancel.
 static void cancel_in_transaction(struct session *s, struct lookup *l) {
     struct batch *b = take_out(l);
-    s->cancel_first = true;
+    s->cancel.first = true;
     session_run_alone(s, l);
     cancel_batch_if_left(b);
     clear_the_way(s);
@@ -122,15 +122,15 @@ static void cancel_in_transaction(struct session *s, struct lookup *l) {
 
 // The statement is in the client's input; it is taken up soon, and waits for nothing more.
 static void cancel_held(struct session *s) {
-    s->cancel_held = true;
+    s->cancel.held = true;
     await_give_up(s);
     clear_the_way(s);
 }
 
 void session_cancel_taken(struct session *s) {
-    bool held = s->cancel_held;
-    s->cancel_held = false;
-    if (held && s->first)
+    bool held = s->cancel.held;
+    s->cancel.held = false;
+    if (held && s->order.first)
         (void)session_cancel(s, s->engine->now); // it only waits, so there is nothing to be relayed now
 }
 
@@ -140,11 +140,11 @@ static bool waits(const struct lookup *l) {
 
 bool session_cancel(struct session *s, uint64_t now) {
     engine_wakes(s->engine, now);
-    struct lookup *l = s->first;
+    struct lookup *l = s->order.first;
     const struct owed *o = owed_head(s);
     if (s->opaque)
         return true;
-    if (s->hold && !l && !s->n_forward) {
+    if (s->hold.lookups && !l && !s->n_forward) {
         cancel_held(s);
         return false;
     }
@@ -169,8 +169,8 @@ bool session_cancel(struct session *s, uint64_t now) {
     if (l && l->check == CHECK_ORIGINAL)
         l->cancelled = true;
     // The end of the request is awaited: it must not hit what comes next, of ours.
-    s->cancel_pending = s->n_forward || l;
-    if (s->cancel_pending)
+    s->cancel.pending = s->n_forward || l;
+    if (s->cancel.pending)
         clear_the_way(s);
     return false;
 }

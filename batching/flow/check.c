@@ -73,7 +73,7 @@ static void run_original(struct lookup *l, enum check_stage stage) {
 void check_start(struct engine *e, struct lookup *l) {
     struct session *s = l->session;
     lookup_detach_waiting(l);
-    l->answer = buf_make(s->kept < e->limits.max_answer ? e->limits.max_answer - s->kept : 0);
+    l->answer = buf_make(s->order.kept < e->limits.max_answer ? e->limits.max_answer - s->order.kept : 0);
     run_original(l, CHECK_ORIGINAL);
 }
 
@@ -116,7 +116,7 @@ void check_answer(struct engine *e, struct lookup *l) {
 
 static void end_original(struct engine *e, struct lookup *l, const struct owed *o) {
     struct session *s = l->session;
-    if (l->answer.failed || s->kept + l->answer.len > e->limits.max_answer) {
+    if (l->answer.failed || s->order.kept + l->answer.len > e->limits.max_answer) {
         lookup_uncount(e, l);
         buf_free(&l->answer);
         lookup_weigh(l);
@@ -124,7 +124,7 @@ static void end_original(struct engine *e, struct lookup *l, const struct owed *
         session_run_alone(s, l); // once more, past us
         return;
     }
-    s->kept += l->answer.len;
+    s->order.kept += l->answer.len;
     lookup_weigh(l);
     bool may_fold = l->group->state == GROUP_READY && !l->shape->wrong && l->has_key;
     if (o->error || l->cancelled || s->txn == 'E' || !may_fold) {

@@ -81,7 +81,7 @@ static bool has_room(const struct engine *e, const struct group *g) {
 // before.
 static bool runs_alone(const struct group *g) {
     const struct lookup *l = g->first;
-    return g->n_waiting == 1 && l->check != CHECK_FOLDED && (l->session->first == l || l->pipeline);
+    return g->n_waiting == 1 && l->check != CHECK_FOLDED && (l->session->order.first == l || l->pipeline);
 }
 
 static void dispatch_ready(struct engine *e, struct group *g) {

@@ -60,7 +60,7 @@ static bool may_come_behind(const struct session *s, const struct batch *b) {
     const struct session *lender = b->ahead.ended || b->lender == s ? NULL : b->lender;
     for (unsigned i = 0; lender && i < lender->owed.n; i++) {
         const struct owed *o = owed_at(lender, i);
-        if (o->kind < OWED_BATCH && (o->kind != OWED_LOOKUP || lender->backlogged))
+        if (!owed_is_own(o) && (o->kind != OWED_LOOKUP || lender->backlogged))
             return false;
         if (o->kind == OWED_BATCH && o->of.batch == b)
             return true;
@@ -138,7 +138,7 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
         s->engine->counters.ahead_stale += here && found;
         found |= here;
     }
-    bool may = found && ahead_is_on(s) && !s->n_lookups && !engine_is_forgotten(s->engine, s) &&
+    bool may = found && ahead_is_on(s) && !s->order.n && !engine_is_forgotten(s->engine, s) &&
                (!asked || may_again(s, g, hit, *asked));
     s->engine->counters.ahead_stale += found && !may;
     return found && may;
@@ -147,8 +147,8 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
 #define APART_WORTH 16 // answers for which the catalogue may be asked
 
 static void note_given(struct session *s) {
-    if (s->identity.state != IDENTITY_PROVEN && ++s->apart_given % APART_WORTH == 0 && s->apart_vets)
-        s->apart_vets--;
+    if (s->identity.state != IDENTITY_PROVEN && ++s->apart.given % APART_WORTH == 0 && s->apart.vets)
+        s->apart.vets--;
 }
 
 void ahead_give(const struct ahead_hit *hit, struct lookup *l) {

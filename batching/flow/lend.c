@@ -22,9 +22,9 @@
 #include "protocol/write.h"
 
 bool session_can_lend(const struct session *s) {
-    if (s->keeps_out || s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque ||
+    if (s->own.keeps_out || s->terminating || s->server_gone || s->failed || s->backlogged || s->opaque ||
         session_only_forwards(s) || session_is_cancelling(s) || s->in_unit ||
-        session_txn_reason(s) != REASON_NONE || s->repair_due || s->n_forward || s->server_skip ||
+        session_txn_reason(s) != REASON_NONE || s->frame.repair_due || s->n_forward || s->server_skip ||
         s->owed.n >= s->engine->limits.max_owed)
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
@@ -35,19 +35,19 @@ bool session_can_lend(const struct session *s) {
 
 // The statement becomes the most recently used one.
 bool session_has_prepared(struct session *s, XXH128_hash_t statement) {
-    for (unsigned i = s->n_prepared; i-- > 0;) {
-        if (!XXH128_isEqual(s->prepared[i].name, statement))
+    for (unsigned i = s->own.n; i-- > 0;) {
+        if (!XXH128_isEqual(s->own.ring[i].name, statement))
             continue;
-        struct own_statement found = s->prepared[i];
-        memmove(s->prepared + i, s->prepared + i + 1, (s->n_prepared - i - 1) * sizeof *s->prepared);
-        s->prepared[s->n_prepared - 1] = found;
+        struct own_statement found = s->own.ring[i];
+        memmove(s->own.ring + i, s->own.ring + i + 1, (s->own.n - i - 1) * sizeof *s->own.ring);
+        s->own.ring[s->own.n - 1] = found;
         return true;
     }
     return false;
 }
 
 static struct seal *seal_of(struct session *s, XXH128_hash_t statement) {
-    return session_has_prepared(s, statement) ? &s->prepared[s->n_prepared - 1].seal : NULL;
+    return session_has_prepared(s, statement) ? &s->own.ring[s->own.n - 1].seal : NULL;
 }
 
 void session_note_seal(struct session *s, const struct batch *b) {
@@ -71,7 +71,7 @@ static const struct seal *seal_for(struct session *s, const struct batch *b) {
 
 void session_unprepare(struct session *s, XXH128_hash_t statement) {
     if (session_has_prepared(s, statement))
-        s->n_prepared--; // it has become the last one
+        s->own.n--; // it has become the last one
 }
 
 // Has the connection prepared the statement? If not it is noted as one that is being prepared, and what must
@@ -81,15 +81,15 @@ static bool prepare(struct session *s, XXH128_hash_t statement, struct batch_pre
     if (session_has_prepared(s, statement))
         return true;
     p->closes[p->n_closes++] = statement;
-    if (!s->prepared)
-        s->prepared = malloc(SESSION_MAX_PREPARED * sizeof *s->prepared);
-    if (!s->prepared)
+    if (!s->own.ring)
+        s->own.ring = malloc(SESSION_MAX_PREPARED * sizeof *s->own.ring);
+    if (!s->own.ring)
         return false; // it will be prepared again each time
-    if (s->n_prepared == SESSION_MAX_PREPARED) {
-        p->closes[p->n_closes++] = s->prepared[0].name;
-        memmove(s->prepared, s->prepared + 1, --s->n_prepared * sizeof *s->prepared);
+    if (s->own.n == SESSION_MAX_PREPARED) {
+        p->closes[p->n_closes++] = s->own.ring[0].name;
+        memmove(s->own.ring, s->own.ring + 1, --s->own.n * sizeof *s->own.ring);
     }
-    s->prepared[s->n_prepared++] = (struct own_statement){.name = statement};
+    s->own.ring[s->own.n++] = (struct own_statement){.name = statement};
     return false;
 }
 
@@ -99,11 +99,11 @@ static void take_back_prepared(struct session *s, const struct batch *b, const s
         session_unprepare(s, b->group->statement);
     if (!p->stamp)
         session_unprepare(s, batch_stamp(b));
-    for (unsigned i = 0; s->prepared && i < p->n_closes && s->n_prepared < SESSION_MAX_PREPARED; i++) {
+    for (unsigned i = 0; s->own.ring && i < p->n_closes && s->own.n < SESSION_MAX_PREPARED; i++) {
         bool own =
             XXH128_isEqual(p->closes[i], b->group->statement) || XXH128_isEqual(p->closes[i], batch_stamp(b));
         if (!own)
-            s->prepared[s->n_prepared++] = (struct own_statement){.name = p->closes[i]};
+            s->own.ring[s->own.n++] = (struct own_statement){.name = p->closes[i]};
     }
 }
 
@@ -120,16 +120,16 @@ static void batch_not_sent(struct session *s, struct batch *b, const struct batc
 void session_keep_out(struct session *s, struct slice name) {
     struct buf *b = &s->engine->request;
     char own[GROUP_NAME_SIZE];
-    bool left = s->lent && group_is_statement_name(name);
-    bool frame = s->frame_prepared || (s->lent && !s->keeps_out);
-    s->keeps_out = true;
-    if ((!s->n_prepared && !frame && !left) || s->in_unit)
+    bool left = s->own.lent && group_is_statement_name(name);
+    bool frame = s->frame.prepared || (s->own.lent && !s->own.keeps_out);
+    s->own.keeps_out = true;
+    if ((!s->own.n && !frame && !left) || s->in_unit)
         return;
     buf_reset(b);
     if (frame)
         savepoint_write_forget(b);
-    for (unsigned i = 0; i < s->n_prepared; i++) {
-        group_statement_name(s->prepared[i].name, own);
+    for (unsigned i = 0; i < s->own.n; i++) {
+        group_statement_name(s->own.ring[i].name, own);
         write_close(b, 'S', (struct slice){(const uint8_t *)own, strlen(own)});
     }
     if (left)
@@ -144,13 +144,13 @@ void session_keep_out(struct session *s, struct slice name) {
 bool session_run_batch(struct session *s, struct batch *b) {
     struct engine *e = s->engine;
     struct batch_prepared p = {0};
-    if (s->keeps_out) {
+    if (s->own.keeps_out) {
         p.statement = p.stamp = true;
         batch_not_sent(s, b, &p, "its client uses names that begin with pgfold_");
         return false;
     }
     b->framed = s->txn != 'I';
-    b->frame_prepared = s->frame_prepared;
+    b->frame_prepared = s->frame.prepared;
     b->snapshot = session_snapshot_is_fixed(s);
     b->asks_facts = b->ahead.home || trust_is_due(s);
     const struct seal *seal = seal_for(s, b);
@@ -167,11 +167,11 @@ bool session_run_batch(struct session *s, struct batch *b) {
     }
     o->of.batch = b;
     o->framed = b->framed;
-    s->n_framed += b->framed;
-    s->frame_prepared |= b->framed;
+    s->frame.n += b->framed;
+    s->frame.prepared |= b->framed;
     b->lender = s;
-    b->sent = s->lent = true;
-    b->memory = &s->queue;
+    b->sent = s->own.lent = true;
+    b->memory = &s->queue_memory;
     account_set(b->memory, &b->weighs, batch_bytes(b));
     late_batch_sent(s, b);
     s->last_used = e->now;

@@ -46,14 +46,14 @@ static bool may_pay_vet(struct engine *e, struct shape *s) {
 
 // It is worth a question whose answer others can use, too, or many lookups.
 static bool may_vet(struct session *s, struct shape *shape) {
-    unsigned doubled = s->apart_vets < APART_DOUBLED ? s->apart_vets : APART_DOUBLED;
+    unsigned doubled = s->apart.vets < APART_DOUBLED ? s->apart.vets : APART_DOUBLED;
     bool proven = s->identity.state == IDENTITY_PROVEN;
-    if (!proven && ++s->apart < (unsigned)APART_VETTED << doubled)
+    if (!proven && ++s->apart.n < (unsigned)APART_VETTED << doubled)
         return false;
     if (!may_pay_vet(s->engine, shape))
         return false;
-    s->apart_vets += !proven;
-    s->apart_costs &= proven;
+    s->apart.vets += !proven;
+    s->apart.costs &= proven;
     return true;
 }
 
@@ -204,7 +204,7 @@ static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, s
         check_start(s->engine, l);
     else
         engine_run_lookup(l); // stays until its answer has come
-    if (s->gives || s->first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
+    if (s->gives || s->order.first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
         return false;
     l->loop = a;
     a->refs++;
@@ -226,11 +226,11 @@ static bool take_along(struct lookup *l, struct batch *b) {
 void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct group *g = l->group;
     struct guess guess;
-    if (!s->engine->aheads.newest || !ahead_is_on(s) || s->first != l || l->next || l->pipeline ||
+    if (!s->engine->aheads.newest || !ahead_is_on(s) || s->order.first != l || l->next || l->pipeline ||
         !ahead_may_load(s) || (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
-    if (g->state == GROUP_NEW && (s->apart_costs || is_plausible(s, l)) && may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, l)) && may_vet(s, g->shape)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;

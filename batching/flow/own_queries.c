@@ -44,7 +44,7 @@ static bool snapshot_is_young(const struct session *s) {
 }
 
 bool session_may_ask(const struct session *s) {
-    if (s->keeps_out && s->txn != 'I')
+    if (s->own.keeps_out && s->txn != 'I')
         return false;
     if (session_txn_reason(s) == REASON_NONE)
         return true;
@@ -54,9 +54,9 @@ bool session_may_ask(const struct session *s) {
 // A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is
 // needed, for which its text must be known.
 static bool can_query(const struct session *s) {
-    return session_may_ask(s) && !session_only_forwards(s) && !s->repair_due && !s->terminating &&
+    return session_may_ask(s) && !session_only_forwards(s) && !s->frame.repair_due && !s->terminating &&
            !s->server_gone && !s->in_unit && !s->failed && !s->gives &&
-           (s->txn != 'I' || !s->unnamed || s->unnamed->shape);
+           (s->txn != 'I' || !s->names.unnamed || s->names.unnamed->shape);
 }
 
 static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {
@@ -64,7 +64,7 @@ static struct owed *send_own(struct session *s, enum owed_kind kind, const struc
     if (!o)
         return NULL;
     o->framed = s->txn != 'I';
-    s->n_framed += o->framed;
+    s->frame.n += o->framed;
     late_query_sent(s);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
     return o;
@@ -88,7 +88,7 @@ static struct owed *send_question(struct session *s, enum owed_kind kind, struct
     struct owed *o = NULL;
     if (s->txn != 'I') {
         buf_reset(b);
-        savepoint_write_question(b, first, (struct slice){sql->data, sql->len}, s->frame_prepared);
+        savepoint_write_question(b, first, (struct slice){sql->data, sql->len}, s->frame.prepared);
         return send_own(s, kind, b);
     }
     buf_put(&both, first.data, first.len);
@@ -109,7 +109,7 @@ static struct owed *send_unit(struct session *s, enum owed_kind kind, const stru
         return o;
     }
     buf_reset(b);
-    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame_prepared);
+    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame.prepared);
     return send_own(s, kind, b);
 }
 
@@ -118,7 +118,7 @@ void session_start_proof(struct session *s) {
     // Inside a transaction the server would show settings that end with it.
     if (s->identity.state != IDENTITY_UNPROVEN || s->txn != 'I' || s->n_forward || !can_query(s))
         return;
-    for (const struct lookup *l = s->first; l; l = l->next)
+    for (const struct lookup *l = s->order.first; l; l = l->next)
         if (l->state == LOOKUP_ALONE)
             return; // it would run behind the proof, which could not tell what it has done
     s->wants_proof = false;

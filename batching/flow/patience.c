@@ -90,9 +90,9 @@ static void expire_members(struct engine *e) {
 
 // For what is ours on its connection, as far as that can be told.
 static bool client_waits(const struct session *s) {
-    if (s->hold)
+    if (s->hold.lookups)
         return true;
-    for (const struct lookup *l = s->first; l; l = l->next)
+    for (const struct lookup *l = s->order.first; l; l = l->next)
         if (l->state == LOOKUP_ALONE || (l->state == LOOKUP_BATCHED && l->batch->lender == s))
             return true;
     return false;
@@ -141,10 +141,10 @@ static void clear(struct engine *e, struct session *s) {
 
 static void expire_own(struct engine *e) {
     for (struct session *s = e->late, *next; s; s = next) {
-        next = s->next_late;
+        next = s->late.next;
         if (!has_ours(s))
             late_unlist(e, s);
-        else if (may_be_cleared(s) && is_past(e, &s->late_due, s->head_since + patience_of(e, owed_head(s))))
+        else if (may_be_cleared(s) && is_past(e, &s->late.due, s->late.since + patience_of(e, owed_head(s))))
             clear(e, s);
     }
 }
@@ -166,10 +166,10 @@ uint64_t late_deadline(const struct engine *e) {
         uint64_t at = past_at(b->due, b->started + b->patience);
         least = may_be_left(b) && at < least ? at : least;
     }
-    for (const struct session *s = e->late; s; s = s->next_late) {
+    for (const struct session *s = e->late; s; s = s->late.next) {
         if (!may_be_cleared(s))
             continue;
-        uint64_t at = past_at(s->late_due, s->head_since + patience_of(e, owed_at(s, 0)));
+        uint64_t at = past_at(s->late.due, s->late.since + patience_of(e, owed_at(s, 0)));
         least = at < least ? at : least;
     }
     return least;

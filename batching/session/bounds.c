@@ -18,12 +18,12 @@ static bool is_serializable(struct session *s) {
     struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
     if (!i || s->identity.state != IDENTITY_PROVEN)
         return true;
-    if (s->serial_of != i->id) {
+    if (s->apart.serial_of != i->id) {
         enum identity_isolation level = session_identity_isolation(&s->identity);
-        s->serial = level == ISOLATION_SERIALIZABLE || level == ISOLATION_UNKNOWN;
-        s->serial_of = i->id;
+        s->apart.serial = level == ISOLATION_SERIALIZABLE || level == ISOLATION_UNKNOWN;
+        s->apart.serial_of = i->id;
     }
-    return s->serial;
+    return s->apart.serial;
 }
 
 static bool is_allowed(const struct session *s) {
@@ -77,8 +77,8 @@ bool ahead_may_end(struct batch *b, const struct lookup *l) {
 // A batch of our own may go out on the session's connection now, behind a lookup of its client's at most.
 bool ahead_may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
-           !session_only_forwards(s) && !s->cancelling && !s->cancel_pending && !s->in_unit &&
-           !s->n_forward && !s->repair_due && !s->gives && !s->server_skip &&
+           !session_only_forwards(s) && !s->cancel.under_way && !s->cancel.pending && !s->in_unit &&
+           !s->n_forward && !s->frame.repair_due && !s->gives && !s->server_skip &&
            s->owed.n < s->engine->limits.max_owed / 2 &&
            (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
 }

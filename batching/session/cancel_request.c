@@ -29,20 +29,20 @@ static bool hits_nothing_else(const struct session *s) {
 void cancel_repeat_later(struct session *s) {
     struct engine *e = s->engine;
     const struct owed *o = owed_head(s);
-    if (!o || !o->cancels || s->cancelling || s->opaque || !hits_nothing_else(s))
+    if (!o || !o->cancels || s->cancel.under_way || s->opaque || !hits_nothing_else(s))
         return;
-    s->cancel_at = e->now + ((uint64_t)AGAIN << (o->cancels - 1));
-    if (s->cancel_listed)
+    s->cancel.at = e->now + ((uint64_t)AGAIN << (o->cancels - 1));
+    if (s->cancel.listed)
         return;
-    s->cancel_listed = true;
-    s->next_cancel = e->cancelled;
+    s->cancel.listed = true;
+    s->cancel.next = e->cancelled;
     e->cancelled = s;
 }
 
 static void request(struct session *s) {
     struct owed *o = owed_head(s);
     bool sent = s->engine->effects->relay_cancel(s->owner);
-    s->cancelling += sent;
+    s->cancel.under_way += sent;
     if (o->kind == OWED_FORWARD && !o->cancels)
         return;
     if (o->cancels < MAX_DOUBLINGS)
@@ -54,41 +54,41 @@ void session_relay_cancel(struct session *s) {
     const struct owed *o = owed_head(s);
     if (!o)
         return;
-    if (s->cancel_pending && owed_is_the_clients(o)) {
-        s->cancel_pending = false;
+    if (s->cancel.pending && owed_is_the_clients(o)) {
+        s->cancel.pending = false;
         request(s);
-    } else if (o->unwanted && !o->cancels && (s->cancel_pending || hits_nothing_else(s))) {
+    } else if (o->unwanted && !o->cancels && (s->cancel.pending || hits_nothing_else(s))) {
         request(s);
     }
 }
 
 void cancel_unlist(struct session *s) {
-    for (struct session **at = &s->engine->cancelled; s->cancel_listed && *at; at = &(*at)->next_cancel) {
+    for (struct session **at = &s->engine->cancelled; s->cancel.listed && *at; at = &(*at)->cancel.next) {
         if (*at != s)
             continue;
-        *at = s->next_cancel;
-        s->cancel_listed = false;
+        *at = s->cancel.next;
+        s->cancel.listed = false;
         return;
     }
 }
 
 void cancel_repeat(struct engine *e) {
     for (struct session *s = e->cancelled, *next; s; s = next) {
-        next = s->next_cancel;
-        if (s->cancel_at && e->now < s->cancel_at)
+        next = s->cancel.next;
+        if (s->cancel.at && e->now < s->cancel.at)
             continue;
         cancel_unlist(s);
-        if (!s->cancel_at)
+        if (!s->cancel.at)
             continue; // the reply has come
-        s->cancel_at = 0;
+        s->cancel.at = 0;
         request(s);
     }
 }
 
 uint64_t cancel_deadline(const struct engine *e) {
     uint64_t at = UINT64_MAX;
-    for (const struct session *s = e->cancelled; s; s = s->next_cancel)
-        at = s->cancel_at && s->cancel_at < at ? s->cancel_at : at;
+    for (const struct session *s = e->cancelled; s; s = s->cancel.next)
+        at = s->cancel.at && s->cancel.at < at ? s->cancel.at : at;
     return at;
 }
 
@@ -107,17 +107,17 @@ void session_end_batch(struct session *s, const struct batch *b) {
 // ---- the client's request
 
 void session_cancel_sent(struct session *s) {
-    s->cancel_first = false;
-    s->cancel_pending = true;
+    s->cancel.first = false;
+    s->cancel.pending = true;
     session_relay_cancel(s);
 }
 
 void session_cancel_forwarded(struct session *s) {
     struct owed *o = s->owed.n ? owed_last(s) : NULL;
-    s->cancel_held = false;
+    s->cancel.held = false;
     if (s->opaque || !o || o->kind != OWED_FORWARD)
         return;
     o->cancels = 1;
-    s->cancel_pending = true;
+    s->cancel.pending = true;
     session_relay_cancel(s);
 }

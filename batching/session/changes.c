@@ -47,12 +47,12 @@ void session_note_change(struct session *s, struct owed *o, enum statement_kind 
         s->changes.meaning = answered;
     // RESET ALL, which pools send, brings back what was; that is nothing new where nothing had been set.
     s->meaning += meaning && (s->meaning || kind != STATEMENT_RESET_ALL);
-    if (meaning && o->effect)
+    if (meaning && o->forward.setting)
         s->changes.effect = answered;
     if (kind != STATEMENT_SET_LOCAL)
         return;
-    o->renames |= meaning;
-    o->customs |= !shape || any_changes(shape, setting_is_custom);
+    o->forward.renames |= meaning;
+    o->forward.customs |= !shape || any_changes(shape, setting_is_custom);
 }
 
 void session_note_unread_change(struct session *s, struct owed *o) {

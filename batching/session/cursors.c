@@ -151,13 +151,13 @@ struct statement *session_portal(const struct session *s, struct slice name) {
 
 void session_resume_portal(const struct session *s, struct slice name, struct owed *o) {
     const struct open_cursor *c = find(s, name);
-    if (!c || !c->portal || c->fresh || o->binds)
+    if (!c || !c->portal || c->fresh || o->forward.binds)
         return;
-    o->binds = o->resumes = true;
-    o->bound = c->portal;
-    o->bound->refs++;
-    o->result_format = c->result_format;
-    o->formats_differ = c->formats_differ;
+    o->forward.binds = o->forward.resumes = true;
+    o->forward.bound = c->portal;
+    o->forward.bound->refs++;
+    o->forward.result_format = c->result_format;
+    o->forward.formats_differ = c->formats_differ;
 }
 
 void session_end_portals(struct session *s) {

@@ -12,13 +12,13 @@
 // ---- statements
 
 static struct expected shift_expected(struct session *s) {
-    struct expected x = s->expected[s->expected_head];
-    s->expected_head = (s->expected_head + 1) & (s->expected_cap - 1);
-    s->n_expected--;
-    if (!s->n_expected && s->expected_cap > 64) { // an idle session keeps little
-        free(s->expected);
-        s->expected = NULL;
-        s->expected_cap = s->expected_head = 0;
+    struct expected x = s->expect.ring[s->expect.head];
+    s->expect.head = (s->expect.head + 1) & (s->expect.cap - 1);
+    s->expect.n--;
+    if (!s->expect.n && s->expect.cap > 64) { // an idle session keeps little
+        free(s->expect.ring);
+        s->expect.ring = NULL;
+        s->expect.cap = s->expect.head = 0;
     }
     return x;
 }
@@ -29,26 +29,26 @@ struct statement *session_shift_expected(struct session *s, struct owed *o) {
 }
 
 void session_drop_expected(struct session *s) {
-    while (s->n_expected)
+    while (s->expect.n)
         statement_unref(shift_expected(s).statement);
 }
 
 static void unnamed_is_unknown(struct session *s) {
-    statement_unref(s->unnamed);
-    s->unnamed = statement_create(s, "", 0, NULL);
+    statement_unref(s->names.unnamed);
+    s->names.unnamed = statement_create(s, "", 0, NULL);
     session_note_unnamed(s, true, NULL);
-    if (!s->unnamed)
+    if (!s->names.unnamed)
         session_fail(s, "53200", "out of memory");
 }
 
 // Its Parse failed or was never reached: what the server has under its name is not known.
 static void statement_not_parsed(struct session *s, struct statement *st) {
     st->confirmed = false;
-    if (st == s->unnamed)
+    if (st == s->names.unnamed)
         unnamed_is_unknown(s);
     else if (st->name[0])
         session_drop_if_listed(s, st);
-    else if (s->server_unnamed == st->shape)
+    else if (s->names.server_unnamed == st->shape)
         session_note_unnamed(s, true, NULL);
 }
 
@@ -58,14 +58,14 @@ static void statement_not_given(struct session *s, struct statement *st) {
         session_note_unnamed(s, true, NULL);
     if (st->forgotten)
         session_list_again(s, st);
-    s->n_lazy += st->name[0] != 0;
+    s->names.n_lazy += st->name[0] != 0;
     st->on_server = false;
 }
 
 // The unnamed one is still there; or, when its Parse was not reached either, the one before it.
 static void statement_not_closed(struct session *s, struct statement *st) {
-    s->closing = NULL;
-    s->unnamed = st;
+    s->names.closing = NULL;
+    s->names.unnamed = st;
     st->refs++;
     if (st->confirmed)
         session_note_unnamed(s, true, NULL);
@@ -78,28 +78,28 @@ static void expected_not_said(struct session *s, struct expected x) {
         statement_not_parsed(s, x.statement);
     if (x.statement && x.kind == EXPECT_DELAYED)
         statement_not_given(s, x.statement);
-    if (x.statement && x.kind == EXPECT_CLOSE && s->closing == x.statement)
+    if (x.statement && x.kind == EXPECT_CLOSE && s->names.closing == x.statement)
         statement_not_closed(s, x.statement);
     statement_unref(x.statement);
 }
 
 void session_end_expected(struct session *s, struct owed *o) {
-    for (; o->n_expected && s->n_expected; o->n_expected--)
+    for (; o->n_expected && s->expect.n; o->n_expected--)
         expected_not_said(s, shift_expected(s));
-    s->delayed_stage = 0;
+    s->expect.stage = 0;
 }
 
 static bool grow_expected(struct session *s) {
-    unsigned cap = s->expected_cap ? s->expected_cap * 2 : 16;
+    unsigned cap = s->expect.cap ? s->expect.cap * 2 : 16;
     struct expected *ring = cap <= 4 * SESSION_MAX_EXPECTED ? calloc(cap, sizeof *ring) : NULL;
     if (!ring)
         return false;
-    for (unsigned i = 0; i < s->n_expected; i++)
-        ring[i] = s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
-    free(s->expected);
-    s->expected = ring;
-    s->expected_head = 0;
-    s->expected_cap = cap;
+    for (unsigned i = 0; i < s->expect.n; i++)
+        ring[i] = s->expect.ring[(s->expect.head + i) & (s->expect.cap - 1)];
+    free(s->expect.ring);
+    s->expect.ring = ring;
+    s->expect.head = 0;
+    s->expect.cap = cap;
     return true;
 }
 
@@ -111,12 +111,12 @@ static void expect(struct session *s, struct expected x) {
         expected_not_said(s, x);
         return;
     }
-    if (s->n_expected == s->expected_cap && !grow_expected(s)) {
+    if (s->expect.n == s->expect.cap && !grow_expected(s)) {
         statement_unref(x.statement);
         session_fail(s, "53200", "out of memory");
         return;
     }
-    s->expected[(s->expected_head + s->n_expected++) & (s->expected_cap - 1)] = x;
+    s->expect.ring[(s->expect.head + s->expect.n++) & (s->expect.cap - 1)] = x;
     o->n_expected++;
 }
 
@@ -126,8 +126,8 @@ void session_expect(struct session *s, enum expected_kind kind, struct statement
 }
 
 bool session_expects(const struct session *s, enum expected_kind kind, const struct statement *st) {
-    for (unsigned i = 0; i < s->n_expected; i++) {
-        const struct expected *x = &s->expected[(s->expected_head + i) & (s->expected_cap - 1)];
+    for (unsigned i = 0; i < s->expect.n; i++) {
+        const struct expected *x = &s->expect.ring[(s->expect.head + i) & (s->expect.cap - 1)];
         if (x->kind == kind && x->statement == st)
             return true;
     }
@@ -143,11 +143,11 @@ void session_expect_delayed(struct session *s, struct statement *st, bool waited
 void session_list_again(struct session *s, struct statement *st) {
     struct slice name = statement_name_of(st);
     st->forgotten = false;
-    if (session_statement(s, name) || s->n_statements >= s->engine->limits.max_statements)
+    if (session_statement(s, name) || s->names.n >= s->engine->limits.max_statements)
         return;
-    HASH_ADD_KEYPTR(hh, s->statements, st->name, name.len, st);
+    HASH_ADD_KEYPTR(hh, s->names.table, st->name, name.len, st);
     if (!st->hh.tbl)
         return;
     st->refs++;
-    s->n_statements++;
+    s->names.n++;
 }

@@ -128,8 +128,8 @@ void ahead_shrink(struct engine *e) {
 void ahead_drop(struct session *s) {
     struct ahead *a = s->ahead;
     s->ahead_since = s->engine->now;
-    s->apart = 0;
-    s->apart_costs = false;
+    s->apart.n = 0;
+    s->apart.costs = false;
     if (!a)
         return;
     a->epoch++;
@@ -137,11 +137,11 @@ void ahead_drop(struct session *s) {
 }
 
 void ahead_run_unvetted(struct session *s) {
-    unsigned apart = s->apart;
-    bool costs = s->apart_costs || (s->ahead && (s->ahead->held || s->ahead->loading));
+    unsigned apart = s->apart.n;
+    bool costs = s->apart.costs || (s->ahead && (s->ahead->held || s->ahead->loading));
     ahead_drop(s);
-    s->apart = apart;
-    s->apart_costs = costs;
+    s->apart.n = apart;
+    s->apart.costs = costs;
 }
 
 void ahead_session_gone(struct session *s) {

@@ -25,10 +25,10 @@ bool late_is_again(const struct owed *o) {
 
 static void list(struct session *s) {
     struct engine *e = s->engine;
-    if (s->late_listed)
+    if (s->late.listed)
         return;
-    s->late_listed = true;
-    s->next_late = e->late;
+    s->late.listed = true;
+    s->late.next = e->late;
     e->late = s;
 }
 
@@ -56,11 +56,11 @@ bool late_is_over(const struct engine *e, const struct batch *b) {
 }
 
 void late_unlist(struct engine *e, struct session *s) {
-    for (struct session **at = &e->late; s->late_listed && *at; at = &(*at)->next_late) {
+    for (struct session **at = &e->late; s->late.listed && *at; at = &(*at)->late.next) {
         if (*at != s)
             continue;
-        *at = s->next_late;
-        s->late_listed = false;
+        *at = s->late.next;
+        s->late.listed = false;
         return;
     }
 }

@@ -42,8 +42,8 @@
 void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
     struct buf framed = buf_make(unit->len + 4096);
     if (o->framed) {
-        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame_prepared);
-        s->n_framed++;
+        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared);
+        s->frame.n++;
         late_query_sent(s);
     }
     const struct buf *b = o->framed ? &framed : unit;
@@ -59,14 +59,15 @@ void session_send_parses(struct session *s, struct owed *o, const struct buf *un
 bool session_lacks(const struct session *s, const struct statement *st) {
     if (!st->shape || !st->confirmed)
         return false; // it is the server's own affair
-    return st->name[0] ? !st->on_server : !s->server_has_unnamed || s->server_unnamed != st->shape;
+    return st->name[0] ? !st->on_server
+                       : !s->names.server_has_unnamed || s->names.server_unnamed != st->shape;
 }
 
 static void count_lazy(struct session *s) {
     struct statement *st, *next;
-    s->n_lazy = 0;
-    HASH_ITER(hh, s->statements, st, next) {
-        s->n_lazy += session_lacks(s, st);
+    s->names.n_lazy = 0;
+    HASH_ITER(hh, s->names.table, st, next) {
+        s->names.n_lazy += session_lacks(s, st);
     }
 }
 
@@ -75,10 +76,10 @@ bool session_name_is_free(struct session *s, struct slice name) {
         return true;
     if (savepoint_is_own_name(name))
         return false;
-    if (s->n_lazy >= SESSION_MAX_LAZY)
+    if (s->names.n_lazy >= SESSION_MAX_LAZY)
         count_lazy(s);
-    return !s->names_unknown && name.len <= SESSION_MAX_LAZY_NAME && s->n_lazy < SESSION_MAX_LAZY &&
-           s->n_statements < s->engine->limits.max_statements && !session_statement(s, name);
+    return !s->names.unknown && name.len <= SESSION_MAX_LAZY_NAME && s->names.n_lazy < SESSION_MAX_LAZY &&
+           s->names.n < s->engine->limits.max_statements && !session_statement(s, name);
 }
 
 // ---- giving it
@@ -135,15 +136,15 @@ static bool put_inside(struct session *s, struct buf *unit) {
     struct owed *o = owed_push(s, OWED_PARSE);
     if (!o)
         return false;
-    o->framed = !s->keeps_out;
-    HASH_ITER(hh, s->statements, st, next) {
+    o->framed = !s->own.keeps_out;
+    HASH_ITER(hh, s->names.table, st, next) {
         if (!may_be_given(s, st))
             continue;
         write_delayed(unit, st);
         session_expect_delayed(s, st, true);
     }
     if (o->framed)
-        o->n_asked = (unsigned)strlen(savepoint_open_replies(s->frame_prepared));
+        o->n_asked = (unsigned)strlen(savepoint_open_replies(s->frame.prepared));
     write_empty(unit, F_SYNC);
     if (!unit->failed)
         session_send_parses(s, o, unit);
@@ -158,7 +159,7 @@ static bool put_each(struct session *s, unsigned n, struct buf *units) {
     struct statement *st, *next;
     struct owed *o = NULL;
     unsigned wait = VET_LOCK_TIMEOUT / n;
-    HASH_ITER(hh, s->statements, st, next) {
+    HASH_ITER(hh, s->names.table, st, next) {
         if (!may_be_given(s, st))
             continue;
         o = owed_push(s, OWED_PARSE);
@@ -178,18 +179,18 @@ static bool put_each(struct session *s, unsigned n, struct buf *units) {
 static unsigned count_to_give(struct session *s) {
     struct statement *st, *next;
     unsigned n = 0;
-    s->n_lazy = 0;
-    HASH_ITER(hh, s->statements, st, next) {
+    s->names.n_lazy = 0;
+    HASH_ITER(hh, s->names.table, st, next) {
         n += may_be_given(s, st);
-        s->n_lazy += session_lacks(s, st);
+        s->names.n_lazy += session_lacks(s, st);
     }
     return n;
 }
 
 enum giving session_parse_all(struct session *s, bool asks) {
     bool inside = s->txn != 'I';
-    bool again = (asks && !inside) || s->engine->now >= s->give_from;
-    unsigned n = !s->n_lazy || s->txn == 'E' || s->in_unit || !again ? 0 : count_to_give(s);
+    bool again = (asks && !inside) || s->engine->now >= s->giving.from;
+    unsigned n = !s->names.n_lazy || s->txn == 'E' || s->in_unit || !again ? 0 : count_to_give(s);
     if (!n)
         return GIVING_NOTHING;
     struct buf unit = buf_make((size_t)1 << 30);
@@ -221,10 +222,10 @@ bool session_give_named(struct session *s, struct slice name) {
 
 bool session_give_all(struct session *s) {
     struct statement *st, *next;
-    s->n_lazy = 0;
-    HASH_ITER(hh, s->statements, st, next) {
+    s->names.n_lazy = 0;
+    HASH_ITER(hh, s->names.table, st, next) {
         if (st->changed) // the server has it, and what comes here waits until it has said so
-            s->n_lazy++;
+            s->names.n_lazy++;
         else if (session_lacks(s, st) && !session_send_delayed(s, st, true))
             return false;
     }
@@ -245,13 +246,13 @@ static bool has_constants(const struct shape *shape) {
 static void forget(struct session *s, bool constants) {
     struct statement *st, *next;
     session_forget_statements(s, false);
-    HASH_ITER(hh, s->statements, st, next) {
+    HASH_ITER(hh, s->names.table, st, next) {
         bool lacks = session_lacks(s, st) && !(constants && has_constants(st->shape));
         if (lacks && !session_expects(s, EXPECT_DELAYED, st))
             continue;
         st->forgotten = lacks;
-        HASH_DEL(s->statements, st);
-        s->n_statements--;
+        HASH_DEL(s->names.table, st);
+        s->names.n--;
         statement_unref(st);
     }
 }

@@ -70,21 +70,21 @@ void lookup_leave_batch(struct lookup *l) {
 }
 
 void session_append(struct session *s, struct lookup *l) {
-    l->previous = s->last;
-    *(s->last ? &s->last->next : &s->first) = l;
-    s->last = l;
-    s->n_lookups++;
+    l->previous = s->order.last;
+    *(s->order.last ? &s->order.last->next : &s->order.first) = l;
+    s->order.last = l;
+    s->order.n++;
 }
 
 void session_shift(struct session *s) {
-    struct lookup *l = s->first;
-    s->first = l->next;
-    if (s->first)
-        s->first->previous = NULL;
+    struct lookup *l = s->order.first;
+    s->order.first = l->next;
+    if (s->order.first)
+        s->order.first->previous = NULL;
     else
-        s->last = NULL;
+        s->order.last = NULL;
     l->next = NULL;
-    s->n_lookups--;
+    s->order.n--;
 }
 
 // All of them may have to be sent to the own server connection at once.

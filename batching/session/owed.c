@@ -24,8 +24,8 @@ static bool owed_grow(struct owed_queue *q) {
 }
 
 static void note_head(struct session *s) {
-    s->head_since = s->engine->now;
-    s->late_due = 0;
+    s->late.since = s->engine->now;
+    s->late.due = 0;
 }
 
 struct owed *owed_push(struct session *s, enum owed_kind kind) {
@@ -46,7 +46,7 @@ void owed_pop(struct session *s) {
     struct owed_queue *q = &s->owed;
     s->n_forward -= q->ring[q->head].kind == OWED_FORWARD;
     s->n_replies++;
-    s->cancel_at = 0;
+    s->cancel.at = 0;
     note_head(s);
     q->head = (q->head + 1) & (q->cap - 1);
     q->n--;
@@ -73,5 +73,5 @@ bool session_copy_waits(const struct session *s) {
     if (!s->owed.n)
         return false;
     const struct owed *o = owed_at(s, 0);
-    return !o->extended && !o->error && o->n_copies > o->n_copied;
+    return !o->extended && !o->error && o->forward.n_copies > o->forward.n_copied;
 }

@@ -14,7 +14,7 @@ struct pipeline *pipeline_create(struct session *s, unsigned n) {
     if (!p)
         return NULL;
     p->refs = 1;
-    p->memory = &s->queue;
+    p->memory = &s->queue_memory;
     account_set(p->memory, &p->weighs, bytes + MEMORY_BLOCK);
     return p;
 }

@@ -76,10 +76,10 @@ void session_send_checked(struct session *s, struct lookup *l) {
 // In an aborted transaction every statement fails, also one whose answer a batch has brought already: the
 // server shall say so.
 static void take_back_answers(struct session *s) {
-    for (struct lookup *l = s->first; l; l = l->next) {
+    for (struct lookup *l = s->order.first; l; l = l->next) {
         if (l->state != LOOKUP_ANSWERED)
             continue;
-        s->kept -= l->answer.len;
+        s->order.kept -= l->answer.len;
         buf_free(&l->answer);
         lookup_weigh(l);
         l->state = LOOKUP_ALONE;
@@ -92,23 +92,24 @@ void session_pump(struct session *s) {
     struct engine *e = s->engine;
     if (s->txn == 'E')
         take_back_answers(s);
-    while (s->first && s->first->state == LOOKUP_ANSWERED && pipeline_is_answered(s->first)) {
-        struct lookup *l = s->first;
+    while (s->order.first && s->order.first->state == LOOKUP_ANSWERED &&
+           pipeline_is_answered(s->order.first)) {
+        struct lookup *l = s->order.first;
         session_shift(s);
-        s->kept -= l->answer.len;
+        s->order.kept -= l->answer.len;
         if (l->answer.len)
             e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
         l->session = NULL;
         lookup_free(e, l);
     }
     session_repair(s);
-    for (struct lookup *l = s->first; l; l = l->next) {
-        if (l->state == LOOKUP_ALONE && (!session_may_send(s) || s->n_expected >= e->limits.max_expected ||
+    for (struct lookup *l = s->order.first; l; l = l->next) {
+        if (l->state == LOOKUP_ALONE && (!session_may_send(s) || s->expect.n >= e->limits.max_expected ||
                                          !send_original(s, l, OWED_LOOKUP)))
             break;
         if (l->state != LOOKUP_SENT)
             break;
-        if (s->cancel_first && l == s->first)
+        if (s->cancel.first && l == s->order.first)
             session_cancel_sent(s);
     }
     session_settle(s);

@@ -144,20 +144,21 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
 // Rows of a statement that was described before.
 static void begin_bound(struct session *s, const struct owed *o) {
     const struct lookup *l = o->kind == OWED_FORWARD ? NULL : o->of.lookup;
-    const struct statement *st = l ? l->statement : o->bound;
+    const struct statement *st = l ? l->statement : o->forward.bound;
     struct trail_columns c;
-    if (!st || !st->columns || (!l && o->formats_differ))
+    if (!st || !st->columns || (!l && o->forward.formats_differ))
         return;
     c = *st->columns;
     if (l && l->counted)
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
-        trail_columns_format(&c, 1, o->result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
+        trail_columns_format(&c, 1,
+                             o->forward.result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
     begin(s, o, &c);
 }
 
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
-    bool on = (s->ahead && s->ahead->trail.recorder.on) || (o && o->resumes);
+    bool on = (s->ahead && s->ahead->trail.recorder.on) || (o && o->forward.resumes);
     return on && f->type == B_DATA_ROW && f->size <= 8192 && is_recorded(s, o);
 }
 
@@ -166,9 +167,9 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     if (!is_recorded(s, o))
         return;
     if (f->type == B_DATA_ROW) {
-        if (o->resumes)
+        if (o->forward.resumes)
             begin_bound(s, o);
-        o->resumes = false;
+        o->forward.resumes = false;
         if (whole && s->ahead)
             trail_row(&s->ahead->trail, f->body, f->body_len);
         return;

@@ -43,8 +43,8 @@ void room_fit_limits(struct engine_limits *l) {
 static void limit_session(struct session *s) {
     size_t limit = s->engine->limits.max_session;
     s->memory.limit = limit;
-    s->queue.limit = limit / 4;
-    s->names.limit = limit / 2;
+    s->queue_memory.limit = limit / 4;
+    s->names_memory.limit = limit / 2;
 }
 
 void room_adopt_limits(struct engine *e) {
@@ -64,7 +64,7 @@ void room_adopt_limits(struct engine *e) {
 
 void room_open_session(struct session *s) {
     s->memory.parent = &s->engine->memory;
-    s->queue.parent = s->names.parent = &s->memory;
+    s->queue_memory.parent = s->names_memory.parent = &s->memory;
     limit_session(s);
     room_weigh_session(s);
     room_weigh_database(s->engine, s->database);
@@ -74,8 +74,8 @@ void room_weigh_session(struct session *s) {
     const struct session_identity *i = &s->identity;
     size_t bytes = sizeof *s + i->settings_bytes + i->login.cap + i->proof_reader.bytes.cap +
                    s->owed.cap * sizeof *s->owed.ring + s->owed.n * UNNAMED_BYTES +
-                   s->expected_cap * sizeof *s->expected +
-                   (s->prepared ? SESSION_MAX_PREPARED * sizeof *s->prepared : 0) +
+                   s->expect.cap * sizeof *s->expect.ring +
+                   (s->own.ring ? SESSION_MAX_PREPARED * sizeof *s->own.ring : 0) +
                    s->asked.n_sets * sizeof *s->asked.sets + 6 * MEMORY_BLOCK;
     account_set(&s->memory, &s->weighs, bytes);
 }
@@ -106,16 +106,16 @@ size_t room_share_now(const struct engine *e) {
 
 bool session_queue_is_larger(const struct session *s, size_t bytes) {
     size_t share = room_share(s->engine);
-    return s->queue.limit && (bytes > s->queue.limit || bytes > share);
+    return s->queue_memory.limit && (bytes > s->queue_memory.limit || bytes > share);
 }
 
 bool session_queue_has_drained(const struct session *s) {
-    return !s->n_lookups || !session_queue_is_larger(s, 2 * s->queue.used);
+    return !s->order.n || !session_queue_is_larger(s, 2 * s->queue_memory.used);
 }
 
 void session_hold_back(struct session *s) {
-    s->engine->counters.held_back += !s->held_full;
-    s->held_full = true;
+    s->engine->counters.held_back += !s->hold.full;
+    s->hold.full = true;
 }
 
 void statement_weigh(struct statement *st) {

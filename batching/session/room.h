@@ -47,7 +47,7 @@ static inline size_t room_share(const struct engine *e) {
 bool session_queue_is_larger(const struct session *s, size_t bytes); // would so many be too many?
 
 static inline bool session_queue_is_full(const struct session *s, size_t more) {
-    return s->n_lookups && session_queue_is_larger(s, s->queue.used + more);
+    return s->order.n && session_queue_is_larger(s, s->queue_memory.used + more);
 }
 bool session_queue_has_drained(const struct session *s); // half of it is gone
 void session_hold_back(struct session *s);               // until then
@@ -55,7 +55,7 @@ void session_hold_back(struct session *s);               // until then
 // May another prepared statement be remembered? The unnamed one, of which there is one, may use what the
 // named ones leave. `own`: bytes of its own that are counted already.
 static inline bool session_has_room_for(const struct session *s, bool named, size_t own) {
-    const struct account *a = &s->names, *all = &s->engine->memory;
+    const struct account *a = &s->names_memory, *all = &s->engine->memory;
     size_t most = !a->limit ? SIZE_MAX : named ? a->limit / 4 * 3 : a->limit;
     return a->used + a->claimed - own <= most && all->used <= all->most;
 }

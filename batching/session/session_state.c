@@ -26,7 +26,7 @@ bool session_server_owes(const struct session *s) {
 }
 
 bool session_owes_client(const struct session *s) {
-    return s->n_lookups;
+    return s->order.n;
 }
 
 bool session_is_in_transaction(const struct session *s) {
@@ -38,7 +38,7 @@ bool session_is_copying(const struct session *s) {
 }
 
 bool session_is_idle(const struct session *s) {
-    return !s->owed.n && !s->n_lookups && !s->in_unit && !s->opaque;
+    return !s->owed.n && !s->order.n && !s->in_unit && !s->opaque;
 }
 
 bool session_has_partial_unit(const struct session *s) {

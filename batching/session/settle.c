@@ -35,9 +35,9 @@ bool session_is_wanted(const struct session *s) {
 bool session_end_is_due(struct session *s) {
     if (!session_takes_client(s))
         return false;
-    for (const struct lookup *l = s->first; l; l = l->next)
-        s->hold |= l->state != LOOKUP_SENT;
-    return !s->hold;
+    for (const struct lookup *l = s->order.first; l; l = l->next)
+        s->hold.lookups |= l->state != LOOKUP_SENT;
+    return !s->hold.lookups;
 }
 
 // Nothing of the client's may be sent that a cancel request under way could hit, or into a transaction that a
@@ -52,7 +52,7 @@ bool session_may_send(const struct session *s) {
 bool session_order_is_safe(const struct session *s) {
     if (!session_may_send(s) || (session_is_careful(s) && session_runs_own(s)))
         return false;
-    for (const struct lookup *l = s->first; l; l = l->next)
+    for (const struct lookup *l = s->order.first; l; l = l->next)
         if (l->state != LOOKUP_SENT)
             return false;
     return true;
@@ -66,19 +66,19 @@ static bool unit_is_known(const struct session *s) {
 void session_settle(struct session *s) {
     struct engine *e = s->engine;
     bool resume = false;
-    if (s->hold && s->await.kind == AWAIT_NOTHING && session_order_is_safe(s) &&
+    if (s->hold.lookups && s->hold.await.kind == AWAIT_NOTHING && session_order_is_safe(s) &&
         !session_effect_is_pending(s)) {
-        s->hold = false;
+        s->hold.lookups = false;
         resume = true;
     }
     const struct engine_limits *limits = &e->limits;
-    if (s->held_full && s->owed.n < limits->max_owed / 2 && s->n_expected <= limits->max_expected / 2 &&
-        s->n_lookups < session_max_lookups(s) / 2 + 1 && session_queue_has_drained(s)) {
-        s->held_full = false;
+    if (s->hold.full && s->owed.n < limits->max_owed / 2 && s->expect.n <= limits->max_expected / 2 &&
+        s->order.n < session_max_lookups(s) / 2 + 1 && session_queue_has_drained(s)) {
+        s->hold.full = false;
         resume = true;
     }
-    if (s->held_unit && unit_is_known(s)) {
-        s->held_unit = false;
+    if (s->hold.unit && unit_is_known(s)) {
+        s->hold.unit = false;
         resume = true;
     }
     if (resume)

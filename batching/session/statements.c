@@ -21,7 +21,7 @@ struct statement *statement_create(struct session *s, const char *name, size_t l
     st->refs = 1;
     st->shape = shape ? shape_ref(shape) : NULL;
     st->claims = shape ? shape->weighs : 0;
-    st->memory = &s->names;
+    st->memory = &s->names_memory;
     st->memory->claimed += st->claims;
     if (len)
         statement_weigh(st);
@@ -41,8 +41,8 @@ void statement_unref(struct statement *st) {
 struct statement *session_statement(struct session *s, struct slice name) {
     struct statement *st;
     if (!name.len)
-        return s->unnamed;
-    HASH_FIND(hh, s->statements, name.data, name.len, st);
+        return s->names.unnamed;
+    HASH_FIND(hh, s->names.table, name.data, name.len, st);
     return st;
 }
 
@@ -51,60 +51,60 @@ void session_put_statement(struct session *s, struct statement *st) {
     st->meaning = s->meaning;
     if (!st->name[0]) {
         session_drop_unnamed(s);
-        s->unnamed = st;
+        s->names.unnamed = st;
         return;
     }
     // What the server has not got must not be lost: there was room for it when the client was told.
     bool lazy = st->confirmed && !st->on_server;
-    bool room = s->n_statements < s->engine->limits.max_statements &&
+    bool room = s->names.n < s->engine->limits.max_statements &&
                 session_has_room_for(s, true, st->weighs + st->claims);
     if (lazy || room) {
-        HASH_ADD_KEYPTR(hh, s->statements, st->name, strlen(st->name), st);
+        HASH_ADD_KEYPTR(hh, s->names.table, st->name, strlen(st->name), st);
         if (st->hh.tbl) {
-            s->n_statements++;
+            s->names.n++;
             return;
         }
     }
-    s->names_unknown = true;
+    s->names.unknown = true;
     statement_unref(st);
 }
 
 void session_drop_unnamed(struct session *s) {
-    statement_unref(s->unnamed);
-    s->unnamed = NULL;
-    s->closing = NULL;
+    statement_unref(s->names.unnamed);
+    s->names.unnamed = NULL;
+    s->names.closing = NULL;
 }
 
 void session_drop_statement(struct session *s, struct slice name) {
     struct statement *st = session_statement(s, name);
     if (!st)
         return;
-    if (st == s->unnamed) {
-        s->unnamed = NULL;
+    if (st == s->names.unnamed) {
+        s->names.unnamed = NULL;
     } else {
-        HASH_DEL(s->statements, st);
-        s->n_statements--;
+        HASH_DEL(s->names.table, st);
+        s->names.n--;
     }
     statement_unref(st);
 }
 
 // Everything that the session has prepared is gone or unknown; names_too: the client's as well as ours.
 void session_forget_statements(struct session *s, bool names_too) {
-    s->n_prepared = 0;
-    s->frame_prepared = false;
+    s->own.n = 0;
+    s->frame.prepared = false;
     if (!names_too)
         return;
     struct statement *st, *next;
-    HASH_ITER(hh, s->statements, st, next) {
-        HASH_DEL(s->statements, st);
+    HASH_ITER(hh, s->names.table, st, next) {
+        HASH_DEL(s->names.table, st);
         statement_unref(st);
     }
-    s->n_statements = s->n_lazy = 0;
+    s->names.n = s->names.n_lazy = 0;
 }
 
 void session_drop_if_listed(struct session *s, struct statement *st) {
     struct statement *listed = NULL;
-    HASH_FIND(hh, s->statements, st->name, strlen(st->name), listed);
+    HASH_FIND(hh, s->names.table, st->name, strlen(st->name), listed);
     if (listed == st)
         session_drop_statement(s, (struct slice){(const uint8_t *)st->name, strlen(st->name)});
 }
@@ -113,9 +113,9 @@ void session_drop_if_listed(struct session *s, struct statement *st) {
 
 void session_note_unnamed(struct session *s, bool has, struct shape *shape) {
     shape = shape ? shape_ref(shape) : NULL;
-    shape_unref(s->server_unnamed);
-    s->server_unnamed = shape;
-    s->server_has_unnamed = has;
+    shape_unref(s->names.server_unnamed);
+    s->names.server_unnamed = shape;
+    s->names.server_has_unnamed = has;
 }
 
 struct slice statement_name_of(const struct statement *st) {

@@ -24,9 +24,9 @@ void turns_note(struct session *s, size_t bytes, bool ends, uint64_t cost) {
     struct turns *t = &s->engine->turns;
     uint64_t work = s->turn.work + (ends ? OF_A_UNIT : OF_A_PART) + OF_A_BYTE * (uint64_t)bytes + cost;
     s->turn.work = work < UINT32_MAX ? (uint32_t)work : UINT32_MAX;
-    if (work < SLICE || s->held_turn)
+    if (work < SLICE || s->hold.turn)
         return;
-    s->held_turn = true;
+    s->hold.turn = true;
     s->turn.ended_at = s->engine->now;
     s->turn.next = NULL;
     *(t->last ? &t->last->turn.next : &t->first) = s;
@@ -44,14 +44,14 @@ void turns_end(struct session *s) {
 void turns_unlist(struct session *s) {
     struct turns *t = &s->engine->turns;
     struct session *before = NULL;
-    if (!s->held_turn)
+    if (!s->hold.turn)
         return;
     for (struct session *x = t->first; x && x != s; x = x->turn.next)
         before = x;
     *(before ? &before->turn.next : &t->first) = s->turn.next;
     if (t->last == s)
         t->last = before;
-    s->held_turn = false;
+    s->hold.turn = false;
 }
 
 // The slice may have been used up in many turns, or the last one took longer: that is known since it woke,

@@ -30,8 +30,8 @@
 // ---- what statements do to a transaction
 
 void session_txn_lose_level(struct owed *o) {
-    o->level = true;
-    o->isolation = ISOLATION_UNKNOWN;
+    o->forward.level = true;
+    o->forward.isolation = ISOLATION_UNKNOWN;
 }
 
 // SET LOCAL of one of these changes neither what a statement means nor whether it may be folded; and no batch
@@ -44,12 +44,13 @@ static void note_level(struct owed *o, const struct parsed *p) {
     for (int i = 0; i < p->n_settings; i++) {
         const struct parsed_setting *set = &p->settings[i];
         if (strcmp(set->name, "transaction_isolation") == 0) {
-            o->level = true;
-            o->isolation = (uint8_t)(set->value ? identity_isolation_of(set->value) : ISOLATION_UNKNOWN);
+            o->forward.level = true;
+            o->forward.isolation =
+                (uint8_t)(set->value ? identity_isolation_of(set->value) : ISOLATION_UNKNOWN);
         } else if (strcmp(set->name, "transaction_read_only") != 0 &&
                    strcmp(set->name, "transaction_deferrable") != 0) {
-            o->spends = true;
-            o->local |= !is_harmless(set->name);
+            o->forward.spends = true;
+            o->forward.local |= !is_harmless(set->name);
         }
     }
 }
@@ -57,7 +58,7 @@ static void note_level(struct owed *o, const struct parsed *p) {
 void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape) {
     switch (kind) {
     case STATEMENT_BEGIN:
-        o->begins = true;
+        o->forward.begins = true;
         if (shape)
             note_level(o, shape->parsed);
         return;
@@ -65,27 +66,27 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
         if (shape)
             note_level(o, shape->parsed);
         else
-            o->spends = o->local = true;
+            o->forward.spends = o->forward.local = true;
         return;
     case STATEMENT_COMMIT:
     case STATEMENT_ROLLBACK:
-        o->ends = true;
+        o->forward.ends = true;
         return;
     case STATEMENT_READ: // one that may not be plain puts the session in doubt, which says so
-        o->spends |= shape && shape->parsed->reason == REASON_LOCKING;
+        o->forward.spends |= shape && shape->parsed->reason == REASON_LOCKING;
         return;
     case STATEMENT_ROLLBACK_TO: // what was spent stays so
-        o->returns = true;
+        o->forward.returns = true;
         return;
     case STATEMENT_SAVEPOINT:
     case STATEMENT_HARMLESS:
     case STATEMENT_DEALLOCATE:
         return;
     case STATEMENT_OTHER:
-        o->ends = o->spends = true; // several statements may
+        o->forward.ends = o->forward.spends = true; // several statements may
         return;
     default:
-        o->spends = true;
+        o->forward.spends = true;
     }
 }
 
@@ -106,11 +107,11 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     if (s->txn != before)
         ahead_drop(s); // also what others have loaded for it meanwhile
     // Settings and definitions go back with it, which no statement names.
-    bool back = o->returns || o->ends || s->txn == 'I';
-    if (before != 'I' && back && (t->spent || o->spends))
+    bool back = o->forward.returns || o->forward.ends || s->txn == 'I';
+    if (before != 'I' && back && (t->spent || o->forward.spends))
         session_identity_moved(&s->engine->identities, &s->identity);
     if (s->txn == 'I') {
-        if (t->customs || o->customs)
+        if (t->customs || o->forward.customs)
             session_identity_set_local(&s->engine->identities, &s->identity);
         *t = (struct transaction){0};
         session_forget_cursors(s, false);
@@ -118,20 +119,21 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     }
     if (before == 'I')
         *t = (struct transaction){
-            .spent = !o->begins, .began = s->engine->now, .generation = s->engine->generation};
-    t->portal |= o->portal;
-    t->snapshot |= o->selects && !o->error;
-    t->taken |= o->selects && !o->error;
+            .spent = !o->forward.begins, .began = s->engine->now, .generation = s->engine->generation};
+    t->portal |= o->forward.portal;
+    t->snapshot |= o->forward.selects && !o->error;
+    t->taken |= o->forward.selects && !o->error;
     ask_identity(s);
     // A statement that failed has set nothing; which of a unit's did is not known.
-    bool lost = (o->ends && o->begins) || (o->error && (o->begins || o->level));
-    t->spent |= o->spends || lost;
-    t->local |= o->local;
-    t->renamed |= o->renames;
-    t->customs |= o->customs;
-    if (lost || o->level)
-        t->isolation = lost ? ISOLATION_UNKNOWN : (enum identity_isolation)o->isolation;
-    t->level |= lost || o->level;
+    bool lost =
+        (o->forward.ends && o->forward.begins) || (o->error && (o->forward.begins || o->forward.level));
+    t->spent |= o->forward.spends || lost;
+    t->local |= o->forward.local;
+    t->renamed |= o->forward.renames;
+    t->customs |= o->forward.customs;
+    if (lost || o->forward.level)
+        t->isolation = lost ? ISOLATION_UNKNOWN : (enum identity_isolation)o->forward.isolation;
+    t->level |= lost || o->forward.level;
 }
 
 void session_note_write(struct session *s, const struct parsed *p) {
@@ -169,10 +171,10 @@ void session_note_complete(struct session *s, const struct owed *o, struct slice
 // still to be answered may be a transaction of its own, with a write that was noted when it was sent.
 void session_note_written(struct session *s, const struct owed *o) {
     struct pending_writes w = s->writes;
-    if (s->txn != 'I' && !o->ends)
+    if (s->txn != 'I' && !o->forward.ends)
         return;
     writes_ended(s->database, &w);
-    if (s->txn == 'I' && !s->n_forward && !s->n_lookups)
+    if (s->txn == 'I' && !s->n_forward && !s->order.n)
         s->writes = w;
 }
 
@@ -222,8 +224,8 @@ bool session_lacks_snapshot(const struct session *s) {
 void session_take_snapshot(struct session *s) {
     struct buf *b = &s->engine->request;
     // A Query drops the client's unnamed statement; but names like ours are its own.
-    bool query = s->keeps_out;
-    if (query && s->unnamed && !s->unnamed->shape)
+    bool query = s->own.keeps_out;
+    if (query && s->names.unnamed && !s->names.unnamed->shape)
         return;
     buf_reset(b);
     if (query)
@@ -250,17 +252,17 @@ void session_doubt(struct session *s) {
 // ---- what runs inside it for us
 
 bool session_is_framed(const struct session *s) {
-    return s->n_framed || s->repair_due;
+    return s->frame.n || s->frame.repair_due;
 }
 
 // ReadyForQuery of a framed unit. A transaction that was aborted before it is the client's own affair.
 void session_frame_ended(struct session *s, char status) {
-    s->n_framed--;
-    s->frame_prepared &= status == 'T'; // what was to prepare it may not have been reached
+    s->frame.n--;
+    s->frame.prepared &= status == 'T'; // what was to prepare it may not have been reached
     if (status == s->txn || s->client_gone)
         return;
     if (s->txn == 'T' && status == 'E')
-        s->repair_due = true;
+        s->frame.repair_due = true;
     else
         session_fail(s, "08P01", "the server has ended a transaction unasked");
 }
@@ -268,22 +270,22 @@ void session_frame_ended(struct session *s, char status) {
 // Not while a cancel request is under way, which could hit it.
 void session_repair(struct session *s) {
     struct buf *b = &s->engine->request;
-    if (!s->repair_due || s->cancelling || s->n_framed || s->failed)
+    if (!s->frame.repair_due || s->cancel.under_way || s->frame.n || s->failed)
         return;
-    s->repair_due = false;
+    s->frame.repair_due = false;
     buf_reset(b);
     savepoint_write_repair(b);
     if (b->failed || !owed_push(s, OWED_REPAIR)) {
         session_fail(s, "53200", "out of memory");
         return;
     }
-    s->n_framed++;
+    s->frame.n++;
     s->engine->effects->to_server(s->owner, b->data, b->len, false);
 }
 
 // The client's transaction is lost, and it does not know: it must not go on as if nothing had happened.
 void session_repair_ended(struct session *s, char status) {
-    s->n_framed--;
+    s->frame.n--;
     if (status != s->txn && !s->client_gone)
         session_fail(s, "08006", "a batch of lookups has failed and taken the transaction with it");
 }

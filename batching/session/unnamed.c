@@ -15,11 +15,12 @@
 bool session_unnamed_fits(const struct session *s) {
     // A Close of the client's that is on the way may yet fail, and the server will know. What an earlier
     // unit's end says of the server's does not count then.
-    if (!s->unnamed)
-        return !s->server_has_unnamed || (s->closing && session_expects(s, EXPECT_CLOSE, s->closing));
-    if (!s->unnamed->confirmed) // its Parse is on the way, and the server will know
+    if (!s->names.unnamed)
+        return !s->names.server_has_unnamed ||
+               (s->names.closing && session_expects(s, EXPECT_CLOSE, s->names.closing));
+    if (!s->names.unnamed->confirmed) // its Parse is on the way, and the server will know
         return true;
-    return s->server_has_unnamed && s->server_unnamed == s->unnamed->shape;
+    return s->names.server_has_unnamed && s->names.server_unnamed == s->names.unnamed->shape;
 }
 
 // A unit of its own: its failure must not end that of the client behind it.

@@ -17,7 +17,7 @@ static void take_out(struct session *s, struct lookup *l) {
         lookup_detach_waiting(l);
     else if (l->state == LOOKUP_BATCHED)
         lookup_leave_batch(l);
-    s->kept -= l->answer.len;
+    s->order.kept -= l->answer.len;
     buf_free(&l->answer);
     l->answer.len = 0;
     lookup_weigh(l);

@@ -12,39 +12,39 @@
 
 // Behind an answer of our own it takes no place of its own.
 static struct lookup *place_for_answer(struct session *s) {
-    if (s->last && !s->last->shape)
-        return s->last;
+    if (s->order.last && !s->order.last->shape)
+        return s->order.last;
     struct lookup *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;
     l->answer = buf_make(s->engine->limits.max_answer);
     l->state = LOOKUP_ANSWERED;
     l->session = s;
-    l->memory = &s->queue;
+    l->memory = &s->queue_memory;
     return l;
 }
 
 bool session_answer(struct session *s, const struct buf *answer) {
     if (answer->failed)
         return false;
-    if (!s->first) {
+    if (!s->order.first) {
         s->engine->effects->to_client(s->owner, answer->data, answer->len, true);
         return true;
     }
-    if (s->kept + answer->len > s->engine->limits.max_answer)
+    if (s->order.kept + answer->len > s->engine->limits.max_answer)
         return false;
     struct lookup *l = place_for_answer(s);
     if (!l || !buf_reserve(&l->answer, answer->len)) {
         if (l)
             l->answer.failed = false;
-        if (l && l != s->last)
+        if (l && l != s->order.last)
             free(l);
         return false;
     }
     buf_put(&l->answer, answer->data, answer->len);
-    s->kept += answer->len;
+    s->order.kept += answer->len;
     lookup_weigh(l);
-    if (l != s->last)
+    if (l != s->order.last)
         session_append(s, l);
     return true;
 }

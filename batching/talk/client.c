@@ -34,7 +34,7 @@
 #include "protocol/message.h"
 
 static struct lookup *first_waiting(const struct session *s) {
-    struct lookup *l = s->first;
+    struct lookup *l = s->order.first;
     while (l && l->state != LOOKUP_WAITING)
         l = l->next;
     return l;
@@ -46,13 +46,13 @@ static bool must_wait_for_lookups(struct session *s) {
     if (session_order_is_safe(s))
         return false;
     struct lookup *l;
-    for (unsigned i = s->n_lookups; i && (l = first_waiting(s)); i--) {
+    for (unsigned i = s->order.n; i && (l = first_waiting(s)); i--) {
         l->group->urgent = true;
         engine_dispatch_group(s->engine, l->group); // may answer and free it
     }
     if (session_order_is_safe(s))
         return false;
-    s->hold = true;
+    s->hold.lookups = true;
     return true;
 }
 
@@ -105,7 +105,7 @@ static bool may_wait_for_rest(struct session *s, const struct unit *u) {
         return false;
     struct shape *shape =
         shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
-    if (shape && s->last && s->last->shape == shape)
+    if (shape && s->order.last && s->order.last->shape == shape)
         return true; // its likes are under way, and are answered first
     struct group *g = shape && shape->reason == REASON_NONE ? session_read_group(s, shape) : NULL;
     return g && g->generation == s->engine->generation && (g->parses || g->state == GROUP_READY);
@@ -119,7 +119,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     enum reason why = REASON_FRAMING;
     enum take take = TAKE_FORWARD;
     if (session_effect_is_pending(s)) {
-        s->hold = true;
+        s->hold.lookups = true;
         return TAKE_WAIT;
     }
     if (session_only_forwards(s)) {
@@ -141,8 +141,8 @@ static enum take take_unit(struct feed *f, size_t *size) {
     if (take == TAKE_FORWARD) {
         if (must_wait_for_lookups(s))
             return TAKE_WAIT;
-        if (!s->cancel_held && forward_vets_first(f)) {
-            s->hold = true;
+        if (!s->cancel.held && forward_vets_first(f)) {
+            s->hold.lookups = true;
             return TAKE_WAIT;
         }
         s->force_forward = s->lazy_unit = false;
@@ -187,7 +187,7 @@ static bool step(struct feed *f) {
     s->client_skip = fr.size - now;
     f->at += now;
     f->run = f->drop ? f->at : f->run;
-    if (s->cancel_held) {
+    if (s->cancel.held) {
         feed_flush(f, false);
         session_cancel_forwarded(s);
     }

@@ -27,7 +27,7 @@ static enum expected_kind kind_of_reply(uint8_t type) {
 // The statement that a ParseComplete, CloseComplete, RowDescription or NoData of an extended unit is about.
 static void take_expected(struct session *s, struct owed *o, const struct frame *f) {
     enum expected_kind kind = kind_of_reply(f->type);
-    if (!o->n_expected || !s->n_expected || s->expected[s->expected_head].kind != kind) {
+    if (!o->n_expected || !s->expect.n || s->expect.ring[s->expect.head].kind != kind) {
         session_end_expected(s, o);
         return;
     }
@@ -45,7 +45,7 @@ static void take_expected(struct session *s, struct owed *o, const struct frame 
 
 // The same of a ParameterDescription, which comes before it.
 static void take_parameters(struct session *s, const struct frame *f) {
-    const struct expected *x = s->n_expected ? &s->expected[s->expected_head] : NULL;
+    const struct expected *x = s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
     if (!x || x->kind != EXPECT_DESCRIBE || !x->statement)
         return;
     x->statement->parameters_described = true;
@@ -90,10 +90,10 @@ void reply_note(struct session *s, struct owed *o, const struct frame *f, bool w
         note_complete(s, o, f, whole, last);
     if (o->reads)
         ahead_reply(s, o, f, whole);
-    if (s->held_unit || f->type == B_COPY_IN)
+    if (s->hold.unit || f->type == B_COPY_IN)
         session_settle(s);
     // Behind an error the server says nothing before the Sync, which the client may still have to say.
-    if (s->held_full && s->n_expected <= s->engine->limits.max_expected / 2)
+    if (s->hold.full && s->expect.n <= s->engine->limits.max_expected / 2)
         session_settle(s);
 }
 

@@ -28,11 +28,11 @@
 void effect_doubt(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
-        shape_unref(o->effect);
-        o->effect = NULL;
+        shape_unref(o->forward.setting);
+        o->forward.setting = NULL;
     }
     if (s->owed.n)
-        owed_last(s)->spends = owed_last(s)->drops = true;
+        owed_last(s)->forward.spends = owed_last(s)->forward.drops = true;
     session_forget_cursors(s, true);
     ahead_drop(s);
     session_identity_doubt(&s->engine->identities, &s->identity);
@@ -41,18 +41,18 @@ void effect_doubt(struct session *s) {
 // A settings statement takes effect when the server has confirmed it, outside a transaction. Two in one unit,
 // or one inside a transaction, leave the session in doubt.
 static void note_setting(struct session *s, struct owed *o, struct shape *shape) {
-    if (o->effect || s->txn != 'I' || s->n_forward > 1)
+    if (o->forward.setting || s->txn != 'I' || s->n_forward > 1)
         effect_doubt(s);
     else
-        o->effect = shape_ref(shape);
+        o->forward.setting = shape_ref(shape);
     session_note_change(s, o, shape ? shape->parsed->kind : STATEMENT_RESET_ALL, shape);
 }
 
 // Nothing that the session has prepared is left, if it succeeds. What comes behind it may prepare anew.
 static void forget_all(struct session *s, struct owed *o) {
     session_forget_statements(s, true);
-    o->clears_names = s->n_forward == 1;
-    s->names_unknown = true; // until it has
+    o->forward.clears_names = s->n_forward == 1;
+    s->names.unknown = true; // until it has
 }
 
 static bool prepares(const struct shape *shape) {
@@ -63,7 +63,7 @@ static bool prepares(const struct shape *shape) {
 // What is held now may be older than what it does, or reads; so may be what others load until it has ended,
 // since it may have to wait.
 static void drop_held(struct session *s, struct owed *o) {
-    o->drops = true;
+    o->forward.drops = true;
     ahead_drop(s);
 }
 
@@ -116,9 +116,9 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
         break;
     }
     effect_doubt(s);
-    s->names_unknown |= changes || !shape || prepares(shape);
+    s->names.unknown |= changes || !shape || prepares(shape);
     if (changes) {
-        o->changes = true;
+        o->forward.changes = true;
         engine_definitions_changed(s->engine);
     }
 }
@@ -127,7 +127,7 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
 void effect_note_unknown(struct session *s) {
     effect_doubt(s);
     session_note_write(s, NULL);
-    owed_last(s)->ends = true;
+    owed_last(s)->forward.ends = true;
     session_txn_lose_level(owed_last(s));
 }
 
@@ -143,14 +143,14 @@ void effect_note_unread(struct session *s, struct statement *st, enum unread u) 
     if (u != UNREAD_NOTHING && u != UNREAD_WRITE)
         session_note_unread_change(s, o);
     if (u == UNREAD_DEFINITIONS) {
-        o->changes = true;
+        o->forward.changes = true;
         engine_definitions_changed(s->engine);
     }
     if (u == UNREAD_ANY || u == UNREAD_DEFINITIONS) {
         struct slice name = {(const uint8_t *)st->name, strlen(st->name)};
         bool listed = name.len && session_statement(s, name) == st;
         session_forget_statements(s, true);
-        s->names_unknown = true;
+        s->names.unknown = true;
         st->refs += listed;
         if (listed)
             session_put_statement(s, st);

@@ -45,7 +45,7 @@ void extended_bind_portal(struct session *s, struct statement *st) {
 // known.
 void note_unreadable(struct session *s) {
     effect_note_unknown(s);
-    s->names_unknown = true;
+    s->names.unknown = true;
     extended_bind_portal(s, NULL);
 }
 
@@ -103,7 +103,7 @@ static void learn_parse(struct feed *f, struct shape *shape) {
 // nothing: SKIPPED.
 static enum inside replaces_unknown(struct feed *f) {
     struct session *s = f->s;
-    if (!s->unnamed || !s->unnamed->shape || session_unnamed_fits(s))
+    if (!s->names.unnamed || !s->names.unnamed->shape || session_unnamed_fits(s))
         return INSIDE_PASS;
     if (session_unit_is_answered(s))
         return owed_last(s)->error ? INSIDE_SKIPPED : INSIDE_PASS;
@@ -126,7 +126,7 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     if (old)
         old->changed = false; // it is there, whatever it is
     if (old) {
-        s->names_unknown |= !old->confirmed;          // is that one refused, then this one is not
+        s->names.unknown |= !old->confirmed;          // is that one refused, then this one is not
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
     }
     enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
@@ -154,7 +154,7 @@ bool extended_restore_unnamed(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];
     bool needs = needs_unnamed(fr, f->len - f->at);
-    if (parses || s->unnamed || session_unnamed_fits(s) || (session_is_pooled(s) && !needs))
+    if (parses || s->names.unnamed || session_unnamed_fits(s) || (session_is_pooled(s) && !needs))
         return true;
     feed_flush(f, true);
     return session_restore_unnamed(s, NULL);
@@ -188,14 +188,14 @@ static void run_shape(struct feed *f, struct shape *shape) {
 
 // What the rows to come are made of, when nothing else tells; of a unit of several statements nothing does.
 static void note_bound(struct owed *o, struct statement *st, const struct msg_bind *m) {
-    bool first = !o->binds;
-    o->binds = true;
-    statement_unref(o->bound);
-    o->bound = first ? st : NULL;
-    if (o->bound)
+    bool first = !o->forward.binds;
+    o->forward.binds = true;
+    statement_unref(o->forward.bound);
+    o->forward.bound = first ? st : NULL;
+    if (o->forward.bound)
         st->refs++;
-    o->formats_differ = m->n_result_formats > 1;
-    o->result_format = m->n_result_formats == 1 && get_u16(m->result_formats) == 1;
+    o->forward.formats_differ = m->n_result_formats > 1;
+    o->forward.result_format = m->n_result_formats == 1 && get_u16(m->result_formats) == 1;
 }
 
 static void forward_bind(struct feed *f, const struct frame *fr) {
@@ -213,7 +213,7 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     if (!m.portal.len)
         extended_bind_portal(s, st);
     else
-        session_note_portal(s, m.portal, st, o->result_format, o->formats_differ);
+        session_note_portal(s, m.portal, st, o->forward.result_format, o->forward.formats_differ);
 }
 
 static void forward_describe(struct feed *f, const struct frame *fr) {
@@ -230,10 +230,10 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
 }
 
 static void close_unnamed(struct session *s) {
-    struct statement *st = s->unnamed;
+    struct statement *st = s->names.unnamed;
     session_note_unnamed(s, false, NULL);
-    s->unnamed = NULL;
-    s->closing = st;
+    s->names.unnamed = NULL;
+    s->names.closing = st;
     session_expect(s, EXPECT_CLOSE, st);
     statement_unref(st);
 }

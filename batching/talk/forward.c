@@ -46,8 +46,8 @@ static struct owed *begin_unit(struct session *s, bool extended) {
 static void end_unit(struct session *s) {
     struct owed *o = owed_last(s);
     s->in_unit = false;
-    o->portal |= s->portal_open;
-    o->spends |= s->portal_open;
+    o->forward.portal |= s->portal_open;
+    o->forward.spends |= s->portal_open;
     s->portal_open = false;
     session_end_portals(s);
 }
@@ -72,7 +72,7 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     drop_unnamed(s);
     if (effect_may_deallocate(c)) {
         session_forget_given(s);
-        s->names_unknown = true;
+        s->names.unknown = true;
     }
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
         session_drop_statement(s, c->name);
@@ -82,7 +82,7 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     if (effect_of_unread_class(c) > UNREAD_WRITE)
         session_note_unread_change(s, o);
     // FETCH and RETURNING list, too.
-    o->selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
+    o->forward.selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
     o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;
 }
 
@@ -109,7 +109,7 @@ static bool forward_query(struct feed *f, struct slice text) {
     if (!o)
         return false;
     note_query(s, o, c);
-    o->copies = is_copy(text);
+    o->forward.copies = is_copy(text);
     effect_note_query_writes(s, c, text);
     reads_note(s, o, &n);
     o->reads &= !inside;
@@ -121,8 +121,8 @@ static void note_large_query(struct session *s) {
     effect_note_unknown(s);
     drop_unnamed(s);
     session_forget_given(s);
-    s->names_unknown = true;
-    owed_last(s)->changes = true;
+    s->names.unknown = true;
+    owed_last(s)->forward.changes = true;
     engine_definitions_changed(s->engine);
 }
 
@@ -166,9 +166,9 @@ static bool forward_sync(struct session *s) {
 
 // What has just been asked in front of the unit is answered first where a pooler may be; see pooler.h.
 static bool waits_for_own(struct session *s) {
-    s->held_for_own = !s->held_for_own && session_is_careful(s) && session_runs_own(s);
-    s->hold |= s->held_for_own;
-    return s->held_for_own;
+    s->hold.own = !s->hold.own && session_is_careful(s) && session_runs_own(s);
+    s->hold.lookups |= s->hold.own;
+    return s->hold.own;
 }
 
 // Something runs that cannot be looked at: a function, or a Query that is too large.
@@ -198,7 +198,7 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
         extended_forward(f, fr);
     else
         extended_forward_large(f, fr);
-    if (s->held_unit)
+    if (s->hold.unit)
         return false;
     owed_last(s)->n_asked += fr->type != F_FLUSH;
     return true;
@@ -219,10 +219,10 @@ static enum inside inside_of(struct feed *f, uint8_t type) {
 static bool has_room(struct feed *f) {
     struct session *s = f->s;
     const struct engine_limits *l = &s->engine->limits;
-    if (s->owed.n < l->max_owed && s->n_expected < l->max_expected)
+    if (s->owed.n < l->max_owed && s->expect.n < l->max_expected)
         return true;
     forward_ask_for_replies(f);
-    s->held_full = true;
+    s->hold.full = true;
     return false;
 }
 

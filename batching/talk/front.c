@@ -59,19 +59,19 @@ static bool has_snapshot(const struct session *s) {
 // Gives the server what it lacks, in front of a unit. Inside of one that is waited for: false.
 bool front_parse_all(struct feed *f, bool asks) {
     struct session *s = f->s;
-    if (!s->n_lazy || s->txn == 'E' || !has_snapshot(s))
+    if (!s->names.n_lazy || s->txn == 'E' || !has_snapshot(s))
         return true;
     feed_flush(f, true);
     if (s->in_unit)
         return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
     bool first = session_parse_all(s, asks) == GIVING_FIRST;
-    s->hold |= first;
+    s->hold.lookups |= first;
     return !first;
 }
 
 // EXECUTE of a statement that the server lacks: of no other one it asks.
 bool front_give_executed(struct feed *f, const char *name) {
-    if (!*name || !f->s->n_lazy || f->s->in_unit)
+    if (!*name || !f->s->names.n_lazy || f->s->in_unit)
         return false;
     feed_flush(f, true);
     return session_give_named(f->s, (struct slice){(const uint8_t *)name, strlen(name)});
@@ -261,7 +261,7 @@ bool front_look_ahead(struct feed *f, const struct frame *fr) {
     // In the middle of a unit, which is a transaction, it would take its snapshot. Once: what is refused
     // stays.
     bool late = f->s->txn == 'I' && !f->single && !f->prepares && !f->s->gave;
-    if (!late || !f->s->n_lazy)
+    if (!late || !f->s->names.n_lazy)
         return true;
     f->s->gave = true;
     (void)front_parse_all(f, false);
@@ -273,6 +273,6 @@ bool forward_vets_first(struct feed *f) {
     struct session *s = f->s;
     bool sees_prepared = false;
     bool asked = s->txn != 'I' && !s->n_forward && session_may_ask(s) && ask_ahead(f, true, &sees_prepared);
-    s->await.spent_read &= asked;
+    s->hold.await.spent_read &= asked;
     return asked;
 }

@@ -30,13 +30,13 @@ enum stage_result { STAGE_NO, STAGE_FITS, STAGE_DIFFERS };
 static enum stage_result take_stage(struct session *s, const struct statement *st, const struct frame *f) {
     static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION,
                                   B_ROW_DESCRIPTION, 0};
-    if (!s->delayed_stage && !st->name[0])
-        s->delayed_stage = 1;
-    if (s->delayed_stage == 3 && f->type == B_NO_DATA) {
-        s->delayed_stage++;
+    if (!s->expect.stage && !st->name[0])
+        s->expect.stage = 1;
+    if (s->expect.stage == 3 && f->type == B_NO_DATA) {
+        s->expect.stage++;
         return st->described ? STAGE_DIFFERS : STAGE_FITS;
     }
-    if (s->delayed_stage > 3 || f->type != (uint8_t)wanted[s->delayed_stage])
+    if (s->expect.stage > 3 || f->type != (uint8_t)wanted[s->expect.stage])
         return STAGE_NO;
     bool differs = false;
     if (f->type == B_PARAMETER_DESCRIPTION)
@@ -44,7 +44,7 @@ static enum stage_result take_stage(struct session *s, const struct statement *s
             hash_differs(st->parameters_described, XXH3_128bits(f->body, f->body_len), st->parameters_hash);
     if (f->type == B_ROW_DESCRIPTION)
         differs = hash_differs(st->described, row_types_hash(f->body, f->body_len), st->types_hash);
-    s->delayed_stage++;
+    s->expect.stage++;
     return differs ? STAGE_DIFFERS : STAGE_FITS;
 }
 
@@ -112,7 +112,7 @@ bool session_take_refusal(struct session *s, struct owed *o, const struct frame 
     o->error = true;
     session_end_expected(s, o);
     tell_changed(s);
-    if (s->held_unit)
+    if (s->hold.unit)
         session_settle(s);
     return true;
 }
@@ -127,23 +127,23 @@ bool session_abort_refused(struct session *s, struct owed *o, char status) {
 // What has changed counts as lacking: it is given again each time, since it may have changed back.
 static void end_delayed(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
-    s->delayed_stage = 0;
+    s->expect.stage = 0;
     if (st->changed)
         unlearn(s, st->shape);
     st->on_server = !st->changed;
     st->unfit &= st->changed;
-    s->n_lazy += st->changed && st->name[0];
+    s->names.n_lazy += st->changed && st->name[0];
     if (st->changed && !st->name[0])
         session_note_unnamed(s, true, NULL);
     statement_unref(st);
-    if (s->held_unit)
+    if (s->hold.unit)
         session_settle(s);
 }
 
 bool session_take_delayed(struct session *s, struct owed *o, const struct frame *f) {
-    if (!o->n_expected || !s->n_expected || s->expected[s->expected_head].kind != EXPECT_DELAYED)
+    if (!o->n_expected || !s->expect.n || s->expect.ring[s->expect.head].kind != EXPECT_DELAYED)
         return false;
-    struct expected x = s->expected[s->expected_head];
+    struct expected x = s->expect.ring[s->expect.head];
     struct statement *st = x.statement;
     enum stage_result r = take_stage(s, st, f);
     if (r == STAGE_NO)
@@ -153,7 +153,7 @@ bool session_take_delayed(struct session *s, struct owed *o, const struct frame 
         return true;
     }
     st->changed |= r == STAGE_DIFFERS;
-    if (s->delayed_stage == 4)
+    if (s->expect.stage == 4)
         end_delayed(s, o);
     return true;
 }
@@ -162,9 +162,9 @@ bool session_take_delayed(struct session *s, struct owed *o, const struct frame 
 static void end_given(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
     st->on_server = !o->answer;
-    s->n_lazy = st->on_server ? s->n_lazy - (s->n_lazy > 0) : s->n_lazy;
+    s->names.n_lazy = st->on_server ? s->names.n_lazy - (s->names.n_lazy > 0) : s->names.n_lazy;
     st->unfit = o->answer;
-    s->delayed_stage = 0;
+    s->expect.stage = 0;
     o->answer = false;
     statement_unref(st);
 }
@@ -179,29 +179,29 @@ static void keep_error(struct session *s, const struct frame *f) {
     snprintf(sqlstate, sizeof sqlstate, "%.*s", (int)code.len, (const char *)code.data);
     snprintf(text, sizeof text, "%.*s", message.len < 512 ? (int)message.len : 511,
              (const char *)message.data);
-    buf_free(&s->giving_error);
-    s->giving_error = buf_make(2048);
-    write_error(&s->giving_error, "ERROR", sqlstate, text, NULL, NULL);
+    buf_free(&s->giving.error);
+    s->giving.error = buf_make(2048);
+    write_error(&s->giving.error, "ERROR", sqlstate, text, NULL, NULL);
 }
 
 bool session_take_missing(struct session *s, struct owed *o, const struct frame *f) {
     struct slice code;
-    if (!s->giving_error.len || o->kind != OWED_FORWARD || f->type != B_ERROR ||
+    if (!s->giving.error.len || o->kind != OWED_FORWARD || f->type != B_ERROR ||
         !msg_error_field(f->body, f->body_len, 'C', &code) ||
         (!slice_is(code, "26000", 5) && !slice_is(code, "25P02", 5)))
         return false;
     o->error = true;
     session_end_expected(s, o);
-    if (!s->client_gone && !s->giving_error.failed)
-        s->engine->effects->to_client(s->owner, s->giving_error.data, s->giving_error.len, true);
-    buf_free(&s->giving_error);
-    if (s->held_unit)
+    if (!s->client_gone && !s->giving.error.failed)
+        s->engine->effects->to_client(s->owner, s->giving.error.data, s->giving.error.len, true);
+    buf_free(&s->giving.error);
+    if (s->hold.unit)
         session_settle(s);
     return true;
 }
 
 void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption) {
-    struct expected *x = o->n_expected && s->n_expected ? &s->expected[s->expected_head] : NULL;
+    struct expected *x = o->n_expected && s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
     if (f->type == B_ERROR) {
         o->error = true;
         o->interrupted = interruption;
@@ -214,7 +214,7 @@ void session_feed_parse(struct session *s, struct owed *o, const struct frame *f
         o->n_asked--;
     } else if (x) {
         o->answer |= take_stage(s, x->statement, f) == STAGE_DIFFERS;
-        if (s->delayed_stage == 4)
+        if (s->expect.stage == 4)
             end_given(s, o);
     }
 }
@@ -222,11 +222,11 @@ void session_feed_parse(struct session *s, struct owed *o, const struct frame *f
 // Who waits for the lock is not asked again each time.
 void session_end_parse(struct session *s, struct owed *o) {
     session_end_expected(s, o);
-    bool counts = s->engine->now >= s->give_from; // of those that were given together one
+    bool counts = s->engine->now >= s->giving.from; // of those that were given together one
     if (o->error && o->interrupted && counts) {
-        s->give_from = s->engine->now + ((uint64_t)GIVE_AGAIN << s->gave_in_vain);
-        s->gave_in_vain += s->gave_in_vain < MAX_DOUBLINGS;
+        s->giving.from = s->engine->now + ((uint64_t)GIVE_AGAIN << s->giving.in_vain);
+        s->giving.in_vain += s->giving.in_vain < MAX_DOUBLINGS;
     } else if (!o->error) {
-        s->gave_in_vain = 0;
+        s->giving.in_vain = 0;
     }
 }

@@ -32,7 +32,7 @@ void session_note_answer(struct session *s, struct owed *o, uint8_t type) {
     case B_COPY_IN:
         // Of what was sent behind it, and not behind the end of its data, a Sync is ignored, and it fails for
         // anything else.
-        if (++o->n_copies > o->n_copied && s->owed.n > 1)
+        if (++o->forward.n_copies > o->forward.n_copied && s->owed.n > 1)
             session_go_opaque(s);
         return;
     default:
@@ -42,7 +42,7 @@ void session_note_answer(struct session *s, struct owed *o, uint8_t type) {
 
 bool inside_wait(struct feed *f) {
     forward_ask_for_replies(f);
-    f->s->held_unit = !f->s->failed;
+    f->s->hold.unit = !f->s->failed;
     return false;
 }
 
@@ -58,7 +58,7 @@ enum inside inside_end(struct feed *f) {
 
 // Behind a COPY that has not been answered it is known soon.
 static bool may_be_inside_copy(const struct session *s) {
-    return s->owed.n && owed_last(s)->copies && !owed_last(s)->n_copied;
+    return s->owed.n && owed_last(s)->forward.copies && !owed_last(s)->forward.n_copied;
 }
 
 enum inside inside_no_data(struct feed *f, uint8_t type) {
@@ -85,7 +85,7 @@ enum inside inside_copy(struct feed *f, uint8_t type) {
     struct owed *o = owed_last(s);
     if (!o->extended) {
         s->copying = true;
-        o->n_copied += type != F_COPY_DATA;
+        o->forward.n_copied += type != F_COPY_DATA;
         return INSIDE_PASS;
     }
     if (session_unit_is_answered(s))

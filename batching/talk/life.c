@@ -62,10 +62,10 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
 }
 
 void owed_release(struct session *s, struct owed *o) {
-    shape_unref(o->effect);
-    o->effect = NULL;
-    statement_unref(o->bound);
-    o->bound = NULL;
+    shape_unref(o->forward.setting);
+    o->forward.setting = NULL;
+    statement_unref(o->forward.bound);
+    o->forward.bound = NULL;
     if (o->kind == OWED_BATCH && o->of.batch) {
         struct batch *b = o->of.batch;
         o->of.batch = NULL;
@@ -91,10 +91,10 @@ static void session_drop_lookups(struct session *s) {
         if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
             o->of.lookup = NULL; // it will be freed
     }
-    while (s->first) {
-        struct lookup *l = s->first;
-        s->first = l->next;
-        s->n_lookups--;
+    while (s->order.first) {
+        struct lookup *l = s->order.first;
+        s->order.first = l->next;
+        s->order.n--;
         l->session = NULL;
         if (l->state == LOOKUP_WAITING)
             lookup_detach_waiting(l);
@@ -104,8 +104,8 @@ static void session_drop_lookups(struct session *s) {
         lookup_free(s->engine, l);
         cancel_batch_if_left(b);
     }
-    s->last = NULL;
-    s->kept = 0;
+    s->order.last = NULL;
+    s->order.kept = 0;
 }
 
 static void session_lose_server(struct session *s) {
@@ -135,10 +135,10 @@ void session_destroy(struct session *s, uint64_t now) {
     ahead_session_gone(s);
     asked_free(&s->asked);
     session_forget_statements(s, true);
-    statement_unref(s->unnamed);
+    statement_unref(s->names.unnamed);
     statement_unref(s->portal);
     session_forget_cursors(s, true);
-    shape_unref(s->server_unnamed);
+    shape_unref(s->names.server_unnamed);
     session_identity_finish(&e->identities, &s->identity);
     room_drop_database(e, s->database);
     *(s->previous ? &s->previous->next : &e->sessions) = s->next;
@@ -147,9 +147,9 @@ void session_destroy(struct session *s, uint64_t now) {
     e->n_sessions--;
     room_close_session(s);
     free(s->owed.ring);
-    free(s->expected);
-    buf_free(&s->giving_error);
-    free(s->prepared);
+    free(s->expect.ring);
+    buf_free(&s->giving.error);
+    free(s->own.ring);
     free(s);
 }
 
@@ -183,14 +183,14 @@ void session_server_gone(struct session *s, uint64_t now) {
 // ---- lending
 
 bool session_server_is_lending(const struct session *s) {
-    return s->owed.n && s->owed.ring[s->owed.head].kind >= OWED_BATCH;
+    return s->owed.n && owed_is_own(owed_at(s, 0));
 }
 
 // ---- our own queries
 
 bool session_partial_expired(struct session *s, uint64_t now) {
     engine_wakes(s->engine, now);
-    if (!s->partial_since || s->hold || now < s->partial_since + 5000)
+    if (!s->partial_since || s->hold.lookups || now < s->partial_since + 5000)
         return false;
     s->partial_since = 0;
     s->force_forward = true;

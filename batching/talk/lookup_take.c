@@ -131,7 +131,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     memcpy(l->bytes, c->bytes, size);
     l->len = size;
     l->session = c->s;
-    l->memory = &c->s->queue;
+    l->memory = &c->s->queue_memory;
     l->group = c->group;
     l->simple = c->simple;
     l->has_parse = u->has_parse;
@@ -177,7 +177,7 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
         st->refs++;
     }
     if (creates) {
-        s->n_lazy += u->parse.name.len > 0;
+        s->names.n_lazy += u->parse.name.len > 0;
         session_put_statement(s, st);
     }
     if (c->simple)
@@ -287,7 +287,7 @@ bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct grou
     struct group *vetting = NULL;
     enum identity_state state = c->s->identity.state;
     if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
-        return !c->s->last || c->s->last->shape == c->shape;
+        return !c->s->order.last || c->s->order.last->shape == c->shape;
     if (c->group->state == GROUP_READY)
         return !vets_another(c->s, NULL); // what may be folded is more than a plain read
     c->group->in_flight++;                // so that the group of the read does not take its place
@@ -323,11 +323,11 @@ static bool take_held(struct session *s, const struct candidate *c) {
 
 // It goes out at once where nobody else's may join it, or where the catalogue is to be asked for its loop.
 static void send_on(struct session *s, bool apart) {
-    struct lookup *l = s->last;
-    if (l && l->state == LOOKUP_WAITING && l == s->first && (apart || l->group->state == GROUP_NEW))
+    struct lookup *l = s->order.last;
+    if (l && l->state == LOOKUP_WAITING && l == s->order.first && (apart || l->group->state == GROUP_NEW))
         ahead_follow(s, l, apart);
-    if (apart && s->last && s->last->state == LOOKUP_WAITING)
-        engine_run_lookup(s->last);
+    if (apart && s->order.last && s->order.last->state == LOOKUP_WAITING)
+        engine_run_lookup(s->order.last);
 }
 
 static enum take take(struct candidate *c, enum reason *why) {
@@ -340,22 +340,22 @@ static enum take take(struct candidate *c, enum reason *why) {
         ahead_drop(s); // its answer will be newer than what is held
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
-    if (!s->cancel_held && take_held(s, c))
+    if (!s->cancel.held && take_held(s, c))
         return TAKE_TAKEN;
-    if (!s->cancel_held && await_begin(s, c->shape, c->group))
+    if (!s->cancel.held && await_begin(s, c->shape, c->group))
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
-    bool never = s->cancel_held && s->txn == 'I'; // it is answered at once
+    bool never = s->cancel.held && s->txn == 'I'; // it is answered at once
     bool may = never || lookup_may_run_alone(c->f, c, &elsewhere);
-    if (!may && elsewhere && !s->cancel_held && await_read(s, c->shape, elsewhere))
+    if (!may && elsewhere && !s->cancel.held && await_read(s, c->shape, elsewhere))
         return TAKE_WAIT;
-    s->await.spent = s->await.spent_read = false;
+    s->hold.await.spent = s->hold.await.spent_read = false;
     if (!may) {
         *why = REASON_NOT_VETTED;
         return TAKE_FORWARD;
     }
-    if (s->n_lookups >= session_max_lookups(s)) {
-        s->held_full = true;
+    if (s->order.n >= session_max_lookups(s)) {
+        s->hold.full = true;
         return TAKE_WAIT;
     }
     if (!lookup_accept(s, c)) {

@@ -23,11 +23,11 @@ static void release_forwarded(struct session *s) {
 }
 
 static bool awaits_delayed(const struct session *s) {
-    unsigned at = s->expected_head;
+    unsigned at = s->expect.head;
     for (unsigned i = 0; i < s->owed.n; i++) {
         const struct owed *o = owed_at(s, i);
-        for (unsigned end = at + o->n_expected; s->expected && at != end; at++)
-            if (s->expected[at & (s->expected_cap - 1)].kind == EXPECT_DELAYED && o->kind != OWED_PARSE)
+        for (unsigned end = at + o->n_expected; s->expect.ring && at != end; at++)
+            if (s->expect.ring[at & (s->expect.cap - 1)].kind == EXPECT_DELAYED && o->kind != OWED_PARSE)
                 return true;
     }
     return false;
@@ -38,14 +38,14 @@ void session_go_opaque(struct session *s) {
     session_note_write(s, NULL);
     release_forwarded(s);
     s->in_unit = false;
-    s->cancel_pending = s->cancel_held = false;
-    s->cancel_at = 0;
+    s->cancel.pending = s->cancel.held = false;
+    s->cancel.at = 0;
     session_end_learning(s);
     if (awaits_delayed(s)) // its replies would be relayed, too
         session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
-    if (s->hold || s->held_full || s->held_unit)
+    if (s->hold.lookups || s->hold.full || s->hold.unit)
         s->engine->effects->resume_client(s->owner);
-    s->hold = s->held_full = s->held_unit = false;
+    s->hold.lookups = s->hold.full = s->hold.unit = false;
     await_end(s);
     session_identity_forever(&s->engine->identities, &s->identity);
     session_drop_expected(s);

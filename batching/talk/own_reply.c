@@ -28,7 +28,7 @@
 // least on this connection. What was proven and prepared is void. (Inside a transaction that has done more
 // than read it may as well be SET LOCAL.)
 static void note_reload(struct session *s, const struct owed *o) {
-    if ((s->txn != 'I' && s->transaction.spent) || (o && (o->effect || o->spends)))
+    if ((s->txn != 'I' && s->transaction.spent) || (o && (o->forward.setting || o->forward.spends)))
         return;
     if (o && o->kind == OWED_BATCH && !o->of.batch->failed) {
         o->of.batch->failed = true;

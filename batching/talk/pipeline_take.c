@@ -28,17 +28,17 @@ static unsigned count_parts(const uint8_t *bytes, size_t size) {
 
 // Takes the lookups behind `last` back, the newest first; the unit will be forwarded.
 static void undo(struct session *s, struct lookup *last, struct statement *unnamed) {
-    while (s->last != last) {
-        struct lookup *l = s->last;
-        s->last = l->previous;
-        *(s->last ? &s->last->next : &s->first) = NULL;
-        s->n_lookups--;
+    while (s->order.last != last) {
+        struct lookup *l = s->order.last;
+        s->order.last = l->previous;
+        *(s->order.last ? &s->order.last->next : &s->order.first) = NULL;
+        s->order.n--;
         s->engine->counters.lookups--;
         lookup_detach_waiting(l);
         lookup_free(s->engine, l);
     }
     session_drop_unnamed(s);
-    s->unnamed = unnamed;
+    s->names.unnamed = unnamed;
 }
 
 // Wherever the unit fails, the unnamed statement is the same one: its first message prepares it, or none
@@ -63,7 +63,7 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
     if (*why == REASON_NONE && !lookup_accept(c->s, c))
         *why = REASON_MEMORY;
     if (*why == REASON_NONE)
-        pipeline_add(p, c->s->last);
+        pipeline_add(p, c->s->order.last);
     return *why == REASON_NONE;
 }
 
@@ -82,13 +82,13 @@ static bool take_parts(struct feed *f, const struct unit *u, struct pipeline *p,
 enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct session *s = f->s;
     unsigned n = count_parts(f->bytes + f->at, u->size), max = session_max_lookups(s);
-    struct lookup *last = s->last;
-    struct statement *unnamed = s->unnamed;
+    struct lookup *last = s->order.last;
+    struct statement *unnamed = s->names.unnamed;
     if (s->txn != 'I' || s->n_forward || n < 2 || n > max || n > SESSION_MAX_PIPELINE ||
         s->engine->limits.observe)
         return TAKE_FORWARD;
-    if (s->n_lookups + n > max) {
-        s->held_full = true;
+    if (s->order.n + n > max) {
+        s->hold.full = true;
         return TAKE_WAIT;
     }
     size_t bytes = u->size + n * sizeof(struct lookup);
@@ -96,7 +96,7 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
         session_hold_back(s);
         return TAKE_WAIT;
     }
-    if (account_is_full(&s->queue, bytes)) {
+    if (account_is_full(&s->queue_memory, bytes)) {
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }

@@ -74,7 +74,7 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
         statement_unref(st);
         return false;
     }
-    s->n_lazy += u->parse.name.len > 0;
+    s->names.n_lazy += u->parse.name.len > 0;
     s->lazy_unit = !u->sync;
     s->engine->counters.lazy++;
     session_put_statement(s, st);
@@ -123,7 +123,7 @@ static bool is_lazy(struct session *s, struct slice name) {
 static bool answer_and_drop(struct session *s, struct slice name) {
     if (!session_answer(s, &s->engine->answer))
         return false;
-    s->n_lazy -= s->n_lazy > 0;
+    s->names.n_lazy -= s->names.n_lazy > 0;
     session_drop_statement(s, name);
     s->lazy_unit = false;
     return true;
@@ -142,7 +142,7 @@ enum take close_take(struct feed *f, const struct unit *u) {
 
 enum take deallocate_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
-    if (!s->n_lazy || !may_answer(s))
+    if (!s->names.n_lazy || !may_answer(s))
         return TAKE_FORWARD;
     const struct statement_class *c = feed_classify(f, u->query);
     if (c->kind != STATEMENT_DEALLOCATE || !is_lazy(s, class_name(c)))

@@ -132,7 +132,7 @@ static struct read_note bound_read(struct session *s, struct shape *shape) {
 
 void reads_run(struct session *s, struct owed *o, struct shape *shape) {
     struct read_note n = bound_read(s, shape);
-    o->reads = o->selects = true;
+    o->reads = o->forward.selects = true;
     effect_note_statement(s, o, STATEMENT_READ, shape, false);
     reads_note(s, o, &n);
 }
@@ -142,7 +142,7 @@ bool reads_run_cursor(struct session *s, struct owed *o, const struct shape *sha
     struct cursor_statement c;
     struct read_note n = {.effect = READ_PLAIN};
     cursor_read(shape->text, shape->text_len, &c);
-    struct shape *select = o->begins ? NULL : session_cursor_select(s, &c, true);
+    struct shape *select = o->forward.begins ? NULL : session_cursor_select(s, &c, true);
     if (select)
         n = bound_read(s, select);
     if (c.verb != CURSOR_CLOSE && (!select || n.effect == READ_DOUBTFUL))

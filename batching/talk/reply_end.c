@@ -83,25 +83,25 @@ static void apply_setting(struct session *s, const struct shape *shape) {
 
 // Definitions count as changed when the statement was sent, when it ended, and when its transaction ended.
 static void note_definitions(struct session *s, const struct owed *o) {
-    if (o->changes || (s->definitions_in_txn && s->txn == 'I'))
+    if (o->forward.changes || (s->definitions_in_txn && s->txn == 'I'))
         engine_definitions_changed(s->engine);
-    s->definitions_in_txn = (s->definitions_in_txn || o->changes) && s->txn != 'I';
+    s->definitions_in_txn = (s->definitions_in_txn || o->forward.changes) && s->txn != 'I';
 }
 
 static void end_forward(struct session *s, struct owed *o, char before) {
     trust_note_run(s);
     ahead_answered(s);
     session_txn_ended(s, o, before);
-    if (o->drops)
+    if (o->forward.drops)
         ahead_drop(s);
     if (o->error)
         session_forget_cursors(s, true);
-    if (o->effect && !o->error && s->txn == 'I')
-        apply_setting(s, o->effect);
-    else if (o->effect)
+    if (o->forward.setting && !o->error && s->txn == 'I')
+        apply_setting(s, o->forward.setting);
+    else if (o->forward.setting)
         session_doubt(s);
-    shape_unref(o->effect);
-    statement_unref(o->bound);
+    shape_unref(o->forward.setting);
+    statement_unref(o->forward.bound);
     note_definitions(s, o);
     struct group *g = o->of.group;
     if (g) {
@@ -114,8 +114,8 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     }
     session_end_expected(s, o);
     session_end_learning(s);
-    if (o->clears_names && !o->error && !s->n_forward)
-        s->names_unknown = false;
+    if (o->forward.clears_names && !o->error && !s->n_forward)
+        s->names.unknown = false;
     if (s->txn == 'I' && !s->in_unit && s->portal) {
         statement_unref(s->portal); // portals end with the transaction
         s->portal = NULL;
@@ -288,10 +288,10 @@ void reply_end(struct session *s, char status) {
         break;
     }
     if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP) {
-        buf_free(&s->giving_error);
+        buf_free(&s->giving.error);
         session_note_written(s, &o);
     }
-    if (session_is_pooled(s) && s->txn == 'I' && s->unnamed && s->unnamed->confirmed)
+    if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)
         session_note_unnamed(s, true, NULL); // the next unit may run in another process
     session_relay_cancel(s);
     if (s->wants_proof && s->txn == 'I' && !s->n_forward && !s->in_unit)

@@ -21,7 +21,7 @@
 #include "protocol/message.h"
 
 static bool is_own(const struct owed *o) {
-    return o && o->kind >= OWED_BATCH;
+    return o && owed_is_own(o);
 }
 
 // Its bytes that are there, and those to come.
@@ -66,7 +66,7 @@ static bool step_own(struct feed *f, struct owed *o, const struct frame *fr) {
 // description.
 static bool is_read_whole(const struct session *s, const struct frame *f) {
     if (f->type == B_ROW_DESCRIPTION || f->type == B_PARAMETER_DESCRIPTION)
-        return s->n_expected && f->size <= session_largest_message(s);
+        return s->expect.n && f->size <= session_largest_message(s);
     return (f->type == B_READY_FOR_QUERY || f->type == B_PARAMETER_STATUS || f->type == B_PARSE_COMPLETE ||
             f->type == B_CLOSE_COMPLETE || f->type == B_NO_DATA) &&
            f->size <= 4096;
@@ -83,11 +83,11 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     size_t have = f->len - f->at;
     bool whole = fr->size <= have;
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
-    bool refusal = o && (o->refused || s->giving_error.len) && fr->type == B_ERROR;
+    bool refusal = o && (o->refused || s->giving.error.len) && fr->type == B_ERROR;
     if (!whole && (refusal || is_read_whole(s, fr) || ahead_wants(s, o, fr) ||
                    (!o && fr->size <= session_largest_message(s))))
         return false;
-    if (o && (o->n_expected || o->poisoned || o->refused || s->giving_error.len)) {
+    if (o && (o->n_expected || o->poisoned || o->refused || s->giving.error.len)) {
         feed_to_client(f, true); // an error may have to come behind it
         if (reply_is_dropped(s, o, fr, whole)) {
             drop_message(f, fr);

@@ -760,7 +760,7 @@ Test(ahead, a_lookup_that_fails_inside_a_transaction) {
     reply(&f, 0, "CZ", NULL);
     query(&f, 0, "BEGIN");
     reply(&f, 0, "Cz", NULL);
-    cr_assert_not(f.clients[0].session->frame_prepared);
+    cr_assert_not(f.clients[0].session->frame.prepared);
     teardown(&f);
 }
 

@@ -196,7 +196,7 @@ Test(cancel, a_request_that_cannot_be_sent_is_sent_later) {
     run_alone(&f, &f.one);
     f.one.refuses = true;
     cr_assert_not(session_cancel(f.one.session, f.one.session->engine->now));
-    cr_assert_eq(f.one.session->cancelling, 0);
+    cr_assert_eq(f.one.session->cancel.under_way, 0);
     f.one.refuses = false;
     engine_turn(f.engine, engine_deadline(f.engine));
     cr_assert_eq(f.one.requests, 1);
@@ -247,7 +247,7 @@ Test(cancel, a_session_that_is_relayed_unread_has_its_requests_relayed) {
 static void await_own_verdict(struct fixture *f) {
     ask(&f->other, lookup);
     ask(&f->one, lookup);
-    cr_assert_eq(f->one.session->await.kind, AWAIT_VERDICT);
+    cr_assert_eq(f->one.session->hold.await.kind, AWAIT_VERDICT);
     cr_assert_not_null(strchr(types(&f->one.to_server), 'P'));
     cr_assert_eq(f->one.left.len, 5 + sizeof lookup, "it is held");
 }

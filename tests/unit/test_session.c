@@ -210,15 +210,15 @@ Test(session, what_comes_behind_a_change_of_meaning_waits_for_its_answer) {
         query(&f, "SELECT a FROM t WHERE id = 1");
         size_t taken = session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now);
         cr_assert_eq(taken, changes[i].waits ? first : f.message.len, "%s", changes[i].sql);
-        cr_assert_eq(f.session->hold, changes[i].waits, "%s", changes[i].sql);
+        cr_assert_eq(f.session->hold.lookups, changes[i].waits, "%s", changes[i].sql);
         buf_reset(&f.message);
         reply(&f, "CZ");
-        cr_assert_not(f.session->hold);
+        cr_assert_not(f.session->hold.lookups);
         if (changes[i].waits) {
             query(&f, "SELECT a FROM t WHERE id = 1");
             say(&f);
         }
-        cr_assert_eq(f.session->n_lookups, changes[i].waits, "%s", changes[i].sql);
+        cr_assert_eq(f.session->order.n, changes[i].waits, "%s", changes[i].sql);
         teardown(&f);
     }
 }
@@ -314,7 +314,7 @@ Test(session, unproven_lookups_of_two_shapes_keep_their_order) {
     query(&f, "SELECT a FROM v WHERE id = 1");
     query(&f, "SELECT a FROM t WHERE id = 1");
     say(&f);
-    cr_assert_eq(f.session->n_lookups, 1);
+    cr_assert_eq(f.session->order.n, 1);
     cr_assert_eq(f.session->n_forward, 1);
     cr_assert_str_eq(sent(&f, 'Q', 0), "SELECT a FROM v WHERE id = 1");
     cr_assert_str_eq(sent(&f, 'Q', 1), "SELECT a FROM t WHERE id = 1");
@@ -396,7 +396,7 @@ Test(session, a_cancel_ends_the_lookup_that_waits) {
     cr_assert_str_eq(sent(&f, 'Q', 0), "SELECT a FROM t WHERE id = 2");
     reply(&f, "TCZ");
     cr_assert_str_eq(types_of(&f.to_client), "EZTCZ");
-    cr_assert_eq(f.session->n_lookups, 0);
+    cr_assert_eq(f.session->order.n, 0);
     teardown(&f);
 }
 
@@ -408,10 +408,10 @@ Test(session, an_error_makes_room_for_the_rest_of_its_unit) {
         parse(&f, "SELECT 1");
     size_t taken = session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now);
     cr_assert_lt(taken, f.message.len);
-    cr_assert(f.session->held_full);
+    cr_assert(f.session->hold.full);
     buf_reset(&f.message);
     reply(&f, "1E");
-    cr_assert_not(f.session->held_full);
+    cr_assert_not(f.session->hold.full);
     teardown(&f);
 }
 
@@ -1413,12 +1413,12 @@ Test(session, a_name_of_the_clients_is_closed_only_where_a_batch_may_have_left_i
     for (int i = 0; i < 8; i++) {
         struct fixture f;
         setup(&f, false);
-        f.session->lent = i & 1;
+        f.session->own.lent = i & 1;
         query(&f, "PREPARE pgfold_x AS SELECT 1");
         say(&f);
-        cr_assert_str_eq(types_of(&f.to_server), f.session->lent ? "CCCSQ" : "Q",
+        cr_assert_str_eq(types_of(&f.to_server), f.session->own.lent ? "CCCSQ" : "Q",
                          "what may be left of savepoints");
-        reply(&f, f.session->lent ? "333ZCZ" : "CZ");
+        reply(&f, f.session->own.lent ? "333ZCZ" : "CZ");
         buf_reset(&f.to_server);
         write_parse(&f.message, text_slice(names[i / 2]), text_slice("SELECT 1"), NULL, 0);
         sync(&f);
@@ -1509,17 +1509,18 @@ static void check_unread(struct fixture *f, size_t i) {
     uint64_t generation = f->engine->generation, seq = s->database->seq;
     size_t first = f->message.len;
     query(f, "SELECT b FROM t WHERE id = 1");
-    s->names_unknown = false;
+    s->names.unknown = false;
     cr_expect_eq(session_from_client(s, f->message.data, f->message.len, s->engine->now), first, "%s", sql);
-    cr_expect(s->hold, "%s", sql);
+    cr_expect(s->hold.lookups, "%s", sql);
     buf_reset(&f->message);
     cr_expect_eq(s->identity.state, IDENTITY_UNPROVEN, "%s", sql);
     cr_expect_eq(s->identity.origin, ORIGIN_UNKNOWN, "%s", sql);
     cr_expect(s->database->seq > seq, "%s: it may write", sql);
     cr_expect_eq(f->engine->generation != generation, unread[i].definitions, "%s", sql);
-    cr_expect_eq(owed_last(s)->changes, unread[i].definitions, "%s", sql);
-    cr_expect(owed_last(s)->ends && owed_last(s)->spends && owed_last(s)->drops, "%s", sql);
-    cr_expect(owed_last(s)->level && owed_last(s)->isolation == ISOLATION_UNKNOWN, "%s", sql);
+    cr_expect_eq(owed_last(s)->forward.changes, unread[i].definitions, "%s", sql);
+    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.spends && owed_last(s)->forward.drops, "%s",
+              sql);
+    cr_expect(owed_last(s)->forward.level && owed_last(s)->forward.isolation == ISOLATION_UNKNOWN, "%s", sql);
 }
 
 Test(session, a_query_that_is_not_read_may_be_anything) {
@@ -1532,9 +1533,9 @@ Test(session, a_query_that_is_not_read_may_be_anything) {
         check_unread(&f, i);
         cr_expect_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2, "%s", unread[i].sql);
         cr_expect_null(session_statement(f.session, text_slice("x")), "%s", unread[i].sql);
-        cr_expect(f.session->names_unknown, "%s", unread[i].sql);
+        cr_expect(f.session->names.unknown, "%s", unread[i].sql);
         reply(&f, "CZ");
-        cr_expect_not(f.session->hold, "%s", unread[i].sql);
+        cr_expect_not(f.session->hold.lookups, "%s", unread[i].sql);
         teardown(&f);
     }
 }
@@ -1549,9 +1550,9 @@ Test(session, a_statement_that_is_not_read_may_be_anything) {
         check_unread(&f, i);
         cr_expect_eq(session_statement(f.session, text_slice("x")) == NULL, unread[i].names, "%s",
                      unread[i].sql);
-        cr_expect_eq(f.session->names_unknown, unread[i].names, "%s", unread[i].sql);
+        cr_expect_eq(f.session->names.unknown, unread[i].names, "%s", unread[i].sql);
         reply(&f, "12CZ");
-        cr_expect_not(f.session->hold, "%s", unread[i].sql);
+        cr_expect_not(f.session->hold.lookups, "%s", unread[i].sql);
         teardown(&f);
     }
 }
@@ -1565,14 +1566,14 @@ Test(session, a_prepared_statement_that_was_not_read_is_not_read_each_time) {
     say(&f);
     reply(&f, "1Z");
     for (int i = 0; i < 2; i++) {
-        f.session->names_unknown = false;
+        f.session->names.unknown = false;
         size_t at = write_begin(&f.message, F_BIND);
         buf_put(&f.message, "\0y\0\0\0\0\0\0\0", 9);
         write_end(&f.message, at);
         write_execute_all(&f.message, text_slice(""));
         sync(&f);
         say(&f);
-        cr_assert(f.session->names_unknown);
+        cr_assert(f.session->names.unknown);
         cr_assert_not_null(session_statement(f.session, text_slice("y")));
         reply(&f, "2CZ");
     }
@@ -1599,7 +1600,7 @@ Test(session, the_data_of_a_copy_do_not_wait_behind_what_was_not_read) {
     cr_assert(session_takes_client(f.session));
     cr_assert_eq(session_from_client(f.session, data.data, len, f.session->engine->now), len);
     reply(&f, "CZ");
-    cr_assert_not(f.session->hold);
+    cr_assert_not(f.session->hold.lookups);
     buf_free(&data);
     teardown(&f);
 }
@@ -1615,7 +1616,7 @@ Test(session, a_text_that_comes_again_is_known_when_there_is_time) {
     query(&f, "SELECT a FROM t WHERE id = 2");
     say(&f);
     cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
-    cr_assert_eq(f.session->n_lookups, 1);
+    cr_assert_eq(f.session->order.n, 1);
     teardown(&f);
 }
 

@@ -106,7 +106,7 @@ Test(turns, a_flood_is_looked_at_in_slices) {
     wake(&f, 1000);
     size_t n = flood(&f, &f.greedy[0]);
     cr_assert(n > 1000 && n < 9000, "%zu", n);
-    cr_assert(f.greedy[0].session->held_turn);
+    cr_assert(f.greedy[0].session->hold.turn);
     cr_assert_eq(flood(&f, &f.greedy[0]), 0);
     speak(&f);
     end_turn(&f, 1000);
@@ -125,7 +125,7 @@ Test(turns, alone_it_goes_on_when_the_loop_has_looked_for_others) {
         wake(&f, 1);
         end_turn(&f, 0);
         cr_assert_eq(f.greedy[0].resumed, i);
-        cr_assert_not(f.greedy[0].session->held_turn);
+        cr_assert_not(f.greedy[0].session->hold.turn);
     }
     teardown(&f);
 }
@@ -206,7 +206,7 @@ Test(turns, a_steady_client_is_not_held) {
         wake(&f, 30);
         speak(&f);
     }
-    cr_assert_not(f.other.session->held_turn);
+    cr_assert_not(f.other.session->hold.turn);
     teardown(&f);
 }
 
