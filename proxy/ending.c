@@ -4,11 +4,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/talk/life.h"
 
-#include "batching/session/session.h"
 #include "batching/session/session_state.h"
 
 #define SECOND      1000000       // microseconds
