@@ -37,7 +37,8 @@
 
 // The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement
 // sent before the request has ended may be cancelled in place of the one in front of it.
-void session_cancel_done(struct session *s) {
+void session_cancel_done(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     cancel_request_done(s);
     session_pump(s);
 }
@@ -129,14 +130,15 @@ static void cancel_held(struct session *s) {
 
 void session_cancel_taken(struct session *s) {
     if (cancel_take_held(s) && s->order.first)
-        (void)session_cancel(s); // it only waits, so there is nothing to be relayed now
+        (void)session_cancel(s, s->engine->now); // it only waits, so there is nothing to be relayed now
 }
 
 static bool waits(const struct lookup *l) {
     return l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE;
 }
 
-bool session_cancel(struct session *s) {
+bool session_cancel(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct lookup *l = s->order.first;
     const struct owed *o = owed_head(s);
     if (s->opaque)

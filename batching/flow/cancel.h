@@ -7,10 +7,10 @@
 #include "batching/session/session.h"
 
 // A cancel request came. True: relay it to the server now.
-bool session_cancel(struct session *s);
+bool session_cancel(struct session *s, uint64_t now);
 
 // A cancel request that the engine asked for has ended, well or not.
-void session_cancel_done(struct session *s);
+void session_cancel_done(struct session *s, uint64_t now);
 void session_cancel_taken(struct session *s); // cancel_held: the unit has been accepted
 
 // A lookup whose original has been answered is compared no further, and its client gets that answer.

@@ -10,6 +10,6 @@
 // Bytes from either side. Returns how many were taken; the rest is offered again with what follows it (from
 // the client: also after resume_client). A message of which all is needed but not all has come is left; it
 // never exceeds session_largest_message().
-size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len);
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 #endif

@@ -10,9 +10,9 @@
 // A client that has logged in; `address` names the server, `startup_params` are its start-up parameters as
 // sent. Relayed unread when opaque. NULL: out of memory.
 struct session *session_create(struct engine *e, void *owner, struct slice address,
-                               struct slice startup_params, bool opaque);
-void session_destroy(
-    struct session *s); // takes NULL; batches that it lent its connection to run their members alone
+                               struct slice startup_params, bool opaque, uint64_t now);
+// Takes NULL. Batches that it lent its connection to run their members alone.
+void session_destroy(struct session *s, uint64_t now);
 
 // May the server be read although the client does not read? Only what is not for this client.
 bool session_server_is_lending(const struct session *s);
@@ -22,8 +22,8 @@ void session_client_ends(struct session *s);
 
 // The client has closed, and reads nothing either. True: the server connection still owes others something;
 // effects->finished tells when it no longer does.
-bool session_client_gone(struct session *s);
-void session_server_gone(struct session *s);
+bool session_client_gone(struct session *s, uint64_t now);
+void session_server_gone(struct session *s, uint64_t now);
 
 // Forwards a unit whose rest has not come for a while. Returns true when the client's bytes should be offered
 // again.

@@ -6,6 +6,6 @@
 
 #include "batching/session/session.h"
 
-size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len);
+size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 #endif
