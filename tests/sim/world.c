@@ -662,8 +662,8 @@ static void describe_stuck(struct world *w) {
                "%d, opaque %d, in_unit %d, lending %d, busy %u, bytes %zu %zu %zu %zu",
                c->id, c->client.answered, c->client.sent, s->order.n,
                s->order.first ? (int)s->order.first->state : -1, s->owed.n,
-               s->owed.n ? (int)owed_at(s, 0)->kind : -1, s->hold.lookups, s->hold.full,
-               s->opaque, s->in_unit, c->lending, c->server.busy, c->from_client.len, c->to_server.len,
+               s->owed.n ? (int)owed_at(s, 0)->kind : -1, s->hold.lookups, s->hold.full, s->opaque,
+               s->in_unit, c->lending, c->server.busy, c->from_client.len, c->to_server.len,
                c->from_server.len, c->to_client.len);
     }
 }
