@@ -9,10 +9,12 @@
 #include "batching/flow/cancel.h"
 #include "batching/flow/own_queries.h"
 #include "batching/flow/turn.h"
+#include "batching/fold/group.h"
 #include "batching/session/owed.h"
 #include "batching/session/statements.h"
 #include "batching/talk/client.h"
 #include "batching/talk/life.h"
+#include "batching/talk/reads.h"
 #include "batching/talk/server.h"
 #include "batching/trust/write_set.h"
 #include "batching/trust/writes.h"
@@ -1680,5 +1682,26 @@ Test(session, what_is_owed_stays_where_it_is) {
         cr_assert_eq(s->owed.n, 0);
         cr_assert_eq(owed_bytes(s), 0, "an idle session keeps nothing of a long queue");
     }
+    teardown(&f);
+}
+
+// Others' groups may push it out of the table else, while its lookup is being forwarded as well as behind that.
+Test(session, an_observed_group_stays_until_its_lookup_is_answered) {
+    struct fixture f;
+    setup(&f, true);
+    struct group_table *groups = &f.engine->groups;
+    query(&f, "SELECT a FROM t WHERE id = 1");
+    say(&f);
+    struct group *g = groups->newest;
+    cr_assert_not_null(g);
+    cr_assert_eq(g->in_flight, 1, "by its entry in what is owed");
+    cr_assert_null(f.session->observed);
+    reads_observe(f.session, g);
+    reply(&f, "TDCZ");
+    group_table_shrink(groups, &f.engine->identities, 10);
+    cr_assert_eq(groups->newest, g, "by the session");
+    reads_end_observed(f.session);
+    group_table_shrink(groups, &f.engine->identities, 10);
+    cr_assert_null(groups->newest);
     teardown(&f);
 }
