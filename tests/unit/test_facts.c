@@ -7,6 +7,7 @@
 
 #include "batching/facts.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 
 #define SECOND  1000000ull
 #define MAX_AGE (60 * SECOND)

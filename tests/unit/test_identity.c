@@ -6,6 +6,7 @@
 
 #include "batching/identity.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 
 struct fixture {
     struct identity_table table;

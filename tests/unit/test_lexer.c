@@ -191,7 +191,7 @@ Test(lexer, prefixes_stay_in_bounds) {
         run_prefixes(samples[i]);
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
         run_prefixes(broken[i]);
-    for (size_t i = 0; i < N_STATEMENTS; i++)
+    for (size_t i = 0; i < n_statements; i++)
         run_prefixes(statements[i]);
 }
 
@@ -231,7 +231,7 @@ static void compare_with_scan(const char *text) {
 }
 
 Test(lexer, agrees_with_libpg_query) {
-    for (size_t i = 0; i < N_STATEMENTS; i++)
+    for (size_t i = 0; i < n_statements; i++)
         compare_with_scan(statements[i]);
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
         compare_with_scan(samples[i]);

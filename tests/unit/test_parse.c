@@ -792,7 +792,7 @@ Test(parse, deallocate_names) {
 
 // Every statement that a mapper sends is a read; which of them are lookups is in the tables above.
 Test(parse, mappers_statements_are_reads) {
-    for (size_t i = 0; i < N_STATEMENTS; i++) {
+    for (size_t i = 0; i < n_statements; i++) {
         struct parsed *p = parse(statements[i]);
         cr_expect_eq(p->kind, STATEMENT_READ, "%s: %d", statements[i], p->kind);
         cr_expect(p->n_relations > 0, "%s", statements[i]);

@@ -7,6 +7,7 @@
 #include "batching/stamp.h"
 #include "protocol/write.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 
 struct fixture {
     struct shape_cache shapes;

@@ -7,7 +7,8 @@
 
 #include "batching/vet.h"
 #include "tests/unit/bytes.h"
-#include "own_sql.h"
+#include "tests/unit/own_sql.h"
+#include "tests/unit/replies.h"
 
 #define N_FACTS  12
 #define N_VALUES (N_FACTS + 5)
