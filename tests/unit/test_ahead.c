@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Lookahead through sessions with scripted servers: what is loaded, what is given, and what drops it. After
-// each conversation every key that was loaded has had exactly one end.
+// Lookahead: what is loaded before it is asked for, what is answered from it, and what throws it away.
+//
+// Sessions of the fixture go through a loop: they read a list, then look up one of its ids after the other.
+// The test answers as the server. At the end of each conversation every key that was loaded has had exactly
+// one end: answered, unused or stale.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

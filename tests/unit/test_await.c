@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Bursts on new connections: who waits for a proof or a verdict, and for how long.
+// A burst on new connections: which lookups wait until their session is proven or their statement is vetted,
+// and for how long.
+//
+// Three clients of the fixture ask the same at once. What went to the server is read as L for a lookup, P
+// for a proof and V for the catalogue's question.
 #include <criterion/criterion.h>
 
 #include "protocol/frame.h"

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Batches: made-up replies folded back into each member's own answer, in both forms and all framings, and
-// every reply that is not the expected one makes the batch fail and nothing else.
+// A folded statement's replies, taken apart into each member's own answer. And every reply that is not the
+// expected one makes the batch fail, and nothing else.
+//
+// Members and replies are made up, in both forms of folded statements and in all framings; there is no
+// session.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

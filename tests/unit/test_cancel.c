@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Cancel requests: for what they are sent, and again until it has ended.
+// Cancel requests: for what they are sent to the server, and that they are repeated until what they shall
+// end has ended.
+//
+// Two clients of the fixture; the requests that the engine sends are counted, lost or refused by the test.
 #include <criterion/criterion.h>
 
 #include "tests/unit/fixture.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The fixture of the session tests: that the example in its head does what it says, and that what it promises
-// of time and of bytes that are left over holds.
+// The fixture of the tests with sessions: the example in its head does what it says there, and time and
+// left-over bytes are handled as it promises.
 #include <criterion/criterion.h>
 
 #include "tests/unit/fixture.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // Identities: when two sessions share one, and every way in which a session loses or finds its own.
+//
+// The answers to proofs are made up from a struct with one field changed at a time.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Batches and queries of our own that are not answered: who waits for them, and for how long.
+// Batches and queries of pgfold's own that are not answered in time: who waits for them, for how long, and
+// what is tried next.
+//
+// Three clients of the fixture share an identity and fold from the start. The test lets the deadlines pass.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the server's process ids say of poolers.
+// Is there a pooler in front of the server, and does it share connections? Told by the process ids that
+// proofs report: sessions of the fixture are given some, and the log says what was concluded.
 #include <criterion/criterion.h>
 
 #include "tests/unit/fixture.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// From a lookup's key to the coming ones: what is followed, which keys come, and how many.
+// From one lookup's key to the keys that come next: which list it is in, what follows, and how many are
+// loaded. Lists are recorded row by row; what is predicted is read as "3 4 5".
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Sessions, message by message: what the simulation found, told as the shortest conversation that shows it.
+// Sessions, message by message: what the simulation has found, told as the shortest conversation that shows
+// it.
+//
+// One client of the fixture; the test says what the client and the server say, and looks at what went out on
+// either side, at the tables that were noted as written to, and at what the session believes of itself.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Stamps: what is asked, what the check is made of, and what its answer says.
+// Stamps: what the catalogue is asked, what the check behind a folded statement is made of, and what its
+// answer says. Answers are made up, value by value.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

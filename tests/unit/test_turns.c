@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// How much of one client's input is looked at in a turn of the loop, and when it goes on.
+// How much of one client's input is looked at in a turn of the event loop, and when it goes on.
+//
+// Three clients of the fixture send floods and a fourth speaks now and then; the test says how long each
+// turn took.
 #include <criterion/criterion.h>
 
 #include "protocol/write.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Vetting: the judgement over made-up rows, the functions that are plain, and the names that the queries
-// quote.
+// The judgement over what the catalogue says of a statement, one fact changed at a time; the functions that
+// are plain; and that the queries quote names and qualify operators.
 #include <criterion/criterion.h>
 #include <string.h>
 
