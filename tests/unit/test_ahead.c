@@ -41,7 +41,7 @@ static void setup(struct fixture *f) {
     start(f);
 }
 
-// Each key that was loaded has had exactly one end, and nothing is left of it.
+// Ends the conversation: each key that was loaded has had exactly one end, and no memory is left.
 static void end(struct fixture *f) {
     for (unsigned i = 0; i < f->n_clients; i++)
         log_out(&f->clients[i]);
@@ -100,7 +100,7 @@ static void answer(struct client *c, int key, char status) {
     reply_with(c, types, &one);
 }
 
-// The folded statement's description: the ordinal or the key column in front of the original's.
+// The description of a folded statement's rows: a column for the key, then the original's.
 static void put_folded_description(struct buf *b) {
     size_t at = write_begin(b, B_ROW_DESCRIPTION);
     buf_put_u16(b, 2);
@@ -124,22 +124,20 @@ static void put_frame(struct buf *b) {
     put_replies(b, "312C3");
 }
 
-// A batch's answer in the IN form: one row for each of the keys first … last. `first_time`: it was prepared,
-// too. `framed`: inside a transaction.
-// As first_time: the statement alone was prepared once more, or its check alone, which is another one for
-// rows that will be held.
-#define ANEW       2
-#define CHECK_ANEW 3
+// What has to be prepared for a batch: nothing, its statement and its check, or its statement alone.
+enum preparing { KNOWN, NEW, STATEMENT_ANEW };
 
-static void answer_batch(struct client *c, int first, int last, int first_time, bool framed) {
+// A batch's answer in the IN form: one row for each of the keys first … last. `framed`: inside a transaction,
+// between a SAVEPOINT and its RELEASE.
+static void answer_batch(struct client *c, int first, int last, enum preparing what, bool framed) {
     struct buf *b = &c->from_server;
     if (framed) { // SAVEPOINT, and what makes the process hear of others' changes
         put_frame(b);
         put_frame(b);
     }
-    if (first_time == true || first_time == CHECK_ANEW)
+    if (what == NEW)
         write_empty(b, B_CLOSE_COMPLETE); // of the check's name
-    if (first_time == true || first_time == ANEW) {
+    if (what != KNOWN) {
         write_empty(b, B_CLOSE_COMPLETE);
         write_empty(b, B_PARSE_COMPLETE);
         buf_put(b, "t\0\0\0\x0a\0\1\0\0\3\xef", 11);
@@ -155,7 +153,7 @@ static void answer_batch(struct client *c, int first, int last, int first_time, 
     write_select_complete(b, (unsigned)(last - first + 1));
     if (framed)
         write_empty(b, B_CLOSE_COMPLETE);
-    put_check(b, first_time == true || first_time == CHECK_ANEW);
+    put_check(b, what == NEW);
     if (framed)
         write_empty(b, B_CLOSE_COMPLETE);
     if (framed)
@@ -245,7 +243,7 @@ static void load(struct client *c) {
 
 static void load_and_hold(struct client *c) {
     load(c);
-    answer_batch(c, 3, 9, true, false);
+    answer_batch(c, 3, 9, NEW, false);
     expect_text(told(c), "");
 }
 
@@ -292,13 +290,14 @@ Test(ahead, a_lookup_joins_what_is_under_way) {
     load(a);
     lookup(a, 5);
     expect_text(told(a), "");
-    answer_batch(a, 3, 9, true, false);
+    answer_batch(a, 3, 9, NEW, false);
     expect_text(told(a), "TDCZ");
     expect_text(asked(a), "");
     end(&f);
 }
 
-// It waits for longer than a pause may be; what it gets is judged by its age when it comes.
+// A lookup that has joined a batch may wait for longer than a pause may be. Whether the row is fresh enough
+// is judged when it comes.
 Test(ahead, who_has_joined_gets_what_is_fresh_then) {
     static const struct {
         uint64_t takes;
@@ -316,14 +315,14 @@ Test(ahead, who_has_joined_gets_what_is_fresh_then) {
         f.now += cases[i].takes;
         if (cases[i].write)
             say_query(b, cases[i].write);
-        answer_batch(a, 3, 9, true, false);
+        answer_batch(a, 3, 9, NEW, false);
         expect_text(told(a), cases[i].told);
         expect_text(asked(a), cases[i].asked);
         end(&f);
     }
 }
 
-// What runs alone is answered by the server, and nobody learns that anything was loaded.
+// The lookup that had joined runs alone, and its client gets no error.
 Test(ahead, a_batch_that_fails_is_nobodys_business) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -359,14 +358,14 @@ Test(ahead, what_is_no_plain_read_drops_all) {
     }
 }
 
-// Also what is still under way, whose answer no later lookup gets.
+// Rows that are still under way are dropped like those that are held: no later lookup gets them.
 Test(ahead, what_is_under_way_is_dropped_too) {
     struct fixture f;
     struct client *a = &f.clients[0];
     setup(&f);
     load(a);
     say_query(a, "INSERT INTO u VALUES (1)");
-    answer_batch(a, 3, 9, true, false);
+    answer_batch(a, 3, 9, NEW, false);
     reply(a, "CZ");
     cr_assert_eq(counters(&f)->ahead_stale, 7);
     cr_assert_not(is_held(a, 3));
@@ -405,7 +404,7 @@ Test(ahead, writes_of_others_to_the_table) {
     }
 }
 
-// It counts again when it has ended: what was loaded meanwhile may not have seen it.
+// A write counts when it is sent and when it has ended: what was loaded between may not show it.
 Test(ahead, a_write_that_ends_counts_again) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
@@ -463,7 +462,8 @@ Test(ahead, the_time_by_which_pgfold_is_late_is_no_pause) {
     cr_assert_not(is_held_after(40000, 50000, 46000));
 }
 
-// Nothing had come when it last woke.
+// The loop has slept and woken several times since the answer, in time. So the client has not spoken for all
+// that while.
 Test(ahead, a_pause_over_several_turns) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -478,7 +478,7 @@ Test(ahead, a_pause_over_several_turns) {
     end(&f);
 }
 
-// The client has waited for an answer, of whatever it had asked.
+// The time that the client has waited for an answer to something else is no pause of its own.
 Test(ahead, waiting_for_the_server_is_no_pause) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -492,7 +492,8 @@ Test(ahead, waiting_for_the_server_is_no_pause) {
     end(&f);
 }
 
-// Who has asked for a key, and has read no list since, is answered by the server.
+// A client that asks for the same key again, without reading a list between, is polling, and wants news. It
+// is answered by the server, although a loop beside it has the row loaded.
 Test(ahead, a_poller_beside_a_loop) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
@@ -502,13 +503,13 @@ Test(ahead, a_poller_beside_a_loop) {
     lookup(b, 9);
     expect_text(asked(b), "QCCPDBEPBES"); // and those before, since it comes from the neighbour's list
     answer(b, 9, 'Z');
-    answer_batch(b, 2, 8, true, false);
+    answer_batch(b, 2, 8, NEW, false);
     list(a, true, 'Z');
     f.now += 5001;
     lookup(a, 1);
     expect_text(asked(a), "QCCPDBEPBES"); // with all from 2 to 9
     answer(a, 1, 'Z');
-    answer_batch(a, 2, 9, true, false);
+    answer_batch(a, 2, 9, NEW, false);
     cr_assert_not(is_held(b, 9));
     cr_assert_eq(asked(b)[0], 'Q');
     answer(b, 9, 'Z');
@@ -516,7 +517,7 @@ Test(ahead, a_poller_beside_a_loop) {
     end(&f);
 }
 
-// Four batches that serve nobody, whatever drops them, and no more for a while.
+// When four batches were loaded of which nobody asked for a row, no more are loaded for a while.
 Test(ahead, what_serves_nobody_ends) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -528,14 +529,14 @@ Test(ahead, what_serves_nobody_ends) {
         lookup(a, 2);
         answer(a, 2, 'Z');
         if (f.engine->batches)
-            answer_batch(a, 3, 9, i == 0, false);
+            answer_batch(a, 3, 9, i == 0 ? NEW : KNOWN, false);
         (void)asked(a), (void)told(a);
     }
     cr_assert_eq(counters(&f)->ahead_batches, 4);
     end(&f);
 }
 
-// Most of a batch was asked for, and a pause has dropped the rest: key 8 is next.
+// Most of a batch was asked for, so the loop has proved to be one. A pause has dropped the rest.
 static void pause_a_proven_loop(struct fixture *f) {
     struct client *a = &f->clients[0];
     load_and_hold(a);
@@ -546,7 +547,7 @@ static void pause_a_proven_loop(struct fixture *f) {
     (void)asked(a), (void)told(a);
 }
 
-// A loop that has proved to be one costs a statement for each batch, not two.
+// Where a loop has proved to be one, the lookup is a member of the batch: one statement, not two.
 Test(ahead, a_lookup_of_a_proven_loop_is_a_member_of_the_next_batch) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -555,7 +556,7 @@ Test(ahead, a_lookup_of_a_proven_loop_is_a_member_of_the_next_batch) {
     cr_assert_not(is_held(a, 3));
     expect_text(asked(a), "BEBES");
     cr_assert_eq(counters(&f)->ahead_keys, 7 + 6);
-    answer_batch(a, 3, 9, false, false);
+    answer_batch(a, 3, 9, KNOWN, false);
     expect_text(told(a), "TDCZ");
     cr_assert(is_held(a, 4));
     expect_text(told(a), "TDCZ");
@@ -563,7 +564,7 @@ Test(ahead, a_lookup_of_a_proven_loop_is_a_member_of_the_next_batch) {
     end(&f);
 }
 
-// What is loaded next has the lookup in front of it again.
+// Behind such a batch that fails, lookups go out as they came again.
 Test(ahead, a_member_of_a_batch_that_fails_runs_alone) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -583,7 +584,8 @@ Test(ahead, a_member_of_a_batch_that_fails_runs_alone) {
     end(&f);
 }
 
-// One snapshot for all: neither time nor others make its answers any other. Its end drops them.
+// REPEATABLE READ: all answers come from one snapshot, so neither time nor writes of others matter until the
+// transaction ends.
 Test(ahead, a_transaction_that_sees_one_snapshot) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
@@ -596,7 +598,7 @@ Test(ahead, a_transaction_that_sees_one_snapshot) {
     lookup(a, 2);
     expect_text(asked(a), "QCPBECCPBECCCPDBECPBECCPBECS");
     answer(a, 2, 'z');
-    answer_batch(a, 3, 9, true, true);
+    answer_batch(a, 3, 9, NEW, true);
     expect_text(told(a), "TDCZ");
     f.now += 900000;
     say_query(b, "DELETE FROM t");
@@ -607,7 +609,7 @@ Test(ahead, a_transaction_that_sees_one_snapshot) {
     end(&f);
 }
 
-// READ COMMITTED: its lookups may see each what was committed meanwhile.
+// READ COMMITTED: each lookup sees what was committed before it, so writes of others matter.
 Test(ahead, a_transaction_that_sees_what_is_committed) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
@@ -620,14 +622,15 @@ Test(ahead, a_transaction_that_sees_what_is_committed) {
     lookup(a, 2);
     expect_text(asked(a), "QCPBECCPBECCCPDBECPBECCPBECS");
     answer(a, 2, 'z');
-    answer_batch(a, 3, 9, true, true);
+    answer_batch(a, 3, 9, NEW, true);
     cr_assert(is_held(a, 3));
     say_query(b, "DELETE FROM t");
     cr_assert_not(is_held(a, 4));
     end(&f);
 }
 
-// Inside a transaction the failure is rolled back before anything of the client's goes on.
+// Inside a transaction a batch that fails is rolled back to its savepoint before anything else of the
+// client's is sent.
 Test(ahead, a_batch_that_fails_inside_a_transaction) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -652,7 +655,8 @@ Test(ahead, a_batch_that_fails_inside_a_transaction) {
     end(&f);
 }
 
-// Behind an error of the lookup's own nothing of the batch is reached, nor is what frames it prepared.
+// The lookup in front of the batch fails itself. The server skips the batch behind it and its savepoint,
+// whose statements are not prepared then.
 Test(ahead, a_lookup_that_fails_inside_a_transaction) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -702,8 +706,8 @@ Test(ahead, a_lost_connection_runs_who_joined_elsewhere) {
     end(&f);
 }
 
-// Others wait for what was loaded for it: the connection stays until they have it.
-// Key 2's answer and the batch behind it are under way for the first; the second asks for key 5.
+// The first client's key 2 and the batch behind it are under way; the second client asks for key 5 and
+// joins.
 static void join_behind_another(struct fixture *f) {
     struct client *a = &f->clients[0], *b = &f->clients[1];
     setup(f);
@@ -715,13 +719,13 @@ static void join_behind_another(struct fixture *f) {
     expect_text(asked(b), "");
 }
 
-// The lookups of a page that come together over a pool's connections.
+// Lookups of one page come together over several connections of a pool.
 Test(ahead, a_lookup_joins_behind_anothers_answer) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
     join_behind_another(&f);
     answer(a, 2, 'Z');
-    answer_batch(a, 3, 9, true, false);
+    answer_batch(a, 3, 9, NEW, false);
     expect_text(told(a), "TDCZ");
     expect_text(told(b), "TDCZ");
     end(&f);
@@ -741,7 +745,7 @@ Test(ahead, a_client_that_does_not_read_holds_up_nobody) {
     cr_assert_eq(asked(b)[0], 'Q');
     answer(b, 6, 'Z');
     answer(a, 2, 'Z');
-    answer_batch(a, 3, 9, true, false);
+    answer_batch(a, 3, 9, NEW, false);
     expect_text(told(b), "TDCZ");
     end(&f);
 }
@@ -754,7 +758,7 @@ Test(ahead, a_client_that_leaves_others_waiting) {
     load(a);
     lookup(b, 5);
     cr_assert(hang_up(a));
-    answer_batch(a, 3, 9, true, false);
+    answer_batch(a, 3, 9, NEW, false);
     expect_text(told(b), "TDCZ");
     end(&f);
 }
@@ -787,7 +791,7 @@ Test(ahead, a_loop_over_the_connections_of_a_pool) {
     end(&f);
 }
 
-// Those that come together fold; the first of them is no loop.
+// Lookups that come together are folded: they are no loop.
 Test(ahead, a_burst_over_the_connections_of_a_pool) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
@@ -798,14 +802,15 @@ Test(ahead, a_burst_over_the_connections_of_a_pool) {
     say_query(b, "SELECT id FROM t WHERE id = 3");
     turn(&f, f.now);
     cr_assert_eq(counters(&f)->ahead_batches, 0);
-    answer_batch(a->to_server.len ? a : b, 2, 3, true, false);
+    answer_batch(a->to_server.len ? a : b, 2, 3, NEW, false);
     expect_text(told(a), "TDCZ");
     expect_text(told(b), "TDCZ");
     cr_assert_eq(counters(&f)->folded, 2);
     end(&f);
 }
 
-// What one client pipelines comes in several reads: the last one does not wait for the batch before.
+// Lookups that a client pipelines arrive in several reads. The last one does not wait for the batch of those
+// before it.
 Test(ahead, a_straggler_of_a_pipeline) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -817,14 +822,14 @@ Test(ahead, a_straggler_of_a_pipeline) {
     expect_text(asked(a), "CCPDBEPBES");
     lookup(a, 4);
     expect_text(asked(a), "BEBES");
-    answer_batch(a, 2, 3, true, false);
+    answer_batch(a, 2, 3, NEW, false);
     expect_text(told(a), "TDCZTDCZ");
-    answer_batch(a, 4, 4, false, false);
+    answer_batch(a, 4, 4, KNOWN, false);
     expect_text(told(a), "TDCZ");
     end(&f);
 }
 
-// In company only a session that is seen to go through its own list looks ahead.
+// Where several sessions ask at the same time, only one that is seen to go through its own list looks ahead.
 Test(ahead, a_loop_in_company) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
@@ -842,11 +847,12 @@ Test(ahead, a_loop_in_company) {
     expect_text(asked(a), "QCCPDBEPBES");
     answer(b, 78, 'Z');
     answer(a, 3, 'Z');
-    answer_batch(a, 4, 9, true, false);
+    answer_batch(a, 4, 9, NEW, false);
     end(&f);
 }
 
-// What was loaded before a session did more than read is not for it, and still is for others.
+// A session has done more than read. What others had loaded before is not for it any more, and still is for
+// the others.
 Test(ahead, what_was_loaded_before_ones_own_statement) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1], *c = &f.clients[2];
@@ -921,7 +927,7 @@ Test(ahead, modes_in_which_nothing_is_loaded) {
     }
 }
 
-// What is kept for sessions that have been idle is given back.
+// Rows of a session that has been idle for ten seconds are given back.
 Test(ahead, idle_sessions_keep_nothing) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -938,8 +944,9 @@ Test(ahead, idle_sessions_keep_nothing) {
     end(&f);
 }
 
-// Both lookups are compared, and the server describes the columns of another table.
-static void compare_with_another_table(struct fixture *f, const char *batch, int first_time) {
+// Both lookups are folded and run as they came, too, to be compared. The server describes other columns for
+// one than for the other.
+static void compare_with_another_table(struct fixture *f, const char *batch, enum preparing what) {
     struct client *a = &f->clients[0], *b = &f->clients[1];
     say_query(a, "SELECT id FROM t WHERE id = 2");
     say_query(b, "SELECT id FROM t WHERE id = 3");
@@ -951,10 +958,11 @@ static void compare_with_another_table(struct fixture *f, const char *batch, int
     turn(f, f->now);
     struct client *lender = a->to_server.len ? a : b;
     expect_text(asked(lender), batch);
-    answer_batch(lender, 2, 3, first_time, false);
+    answer_batch(lender, 2, 3, what, false);
 }
 
-// Once that is a change of definitions. If they are the same when they have been asked for again, it is ours.
+// The first time, columns that differ count as a change of the table. If they still differ when all was
+// vetted anew, folding was wrong.
 Test(ahead, columns_that_differ_after_all_was_vetted_anew) {
     struct fixture f;
     struct client *a = &f.clients[0], *b = &f.clients[1];
@@ -962,14 +970,14 @@ Test(ahead, columns_that_differ_after_all_was_vetted_anew) {
     begin(a);
     prove_read_committed(b);
     f.engine->limits.check_one_in = 1;
-    compare_with_another_table(&f, "CCPDBEPBES", true);
+    compare_with_another_table(&f, "CCPDBEPBES", NEW);
     cr_assert_eq(counters(&f)->check_changed, 2);
     expect_text(told(a), "TDCZ");
     expect_text(told(b), "TDCZ");
     f.engine->limits.check_one_in = 0;
     begin_proven(a);
     f.engine->limits.check_one_in = 1;
-    compare_with_another_table(&f, "CPDBEBES", ANEW);
+    compare_with_another_table(&f, "CPDBEBES", STATEMENT_ANEW);
     expect_text(asked(a), "Q");
     expect_text(asked(b), "Q");
     reply_with(a, "LDCZ", (const char *const[]){"2"});
@@ -981,7 +989,7 @@ Test(ahead, columns_that_differ_after_all_was_vetted_anew) {
     end(&f);
 }
 
-// Its age is judged when it is given: the state that it shows is that of the time at which it was sent.
+// A row that was joined is as old as the batch's sending. It is not given when it comes too late.
 Test(ahead, what_is_joined_and_comes_late_is_not_given) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -990,7 +998,7 @@ Test(ahead, what_is_joined_and_comes_late_is_not_given) {
     lookup(a, 3);
     expect_text(asked(a), "");
     f.now += 100001;
-    answer_batch(a, 3, 9, true, false);
+    answer_batch(a, 3, 9, NEW, false);
     expect_text(told(a), "");
     expect_text(asked(a), "Q");
     answer(a, 3, 'Z');
@@ -998,7 +1006,7 @@ Test(ahead, what_is_joined_and_comes_late_is_not_given) {
     end(&f);
 }
 
-// A snapshot that stays the same shows the same, however late.
+// In a transaction that sees one snapshot a row is right however late it comes.
 Test(ahead, what_is_joined_in_one_snapshot_is_given_late) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -1015,7 +1023,7 @@ Test(ahead, what_is_joined_in_one_snapshot_is_given_late) {
     (void)told(a);
     lookup(a, 3);
     f.now += 100001;
-    answer_batch(a, 3, 9, true, true);
+    answer_batch(a, 3, 9, NEW, true);
     expect_text(told(a), "TDCZ");
     end(&f);
 }

@@ -117,7 +117,7 @@ Test(await, patience_ends) {
     end(&f);
 }
 
-// Where it hangs, one wait is enough.
+// A session that has waited in vain for a verdict does not wait for it again.
 Test(await, a_verdict_that_takes_long_is_not_awaited_again) {
     struct fixture f;
     both_await_the_verdict(&f);

@@ -26,7 +26,7 @@ static void end(struct fixture *f) {
     fixture_end(f);
 }
 
-// The first of the two is the catalogue's: is the other one a plain read?
+// Two messages went out: the catalogue's query, whether the lookup is a plain read, and the lookup.
 static void is_sent_behind_its_vetting(struct client *c) {
     const char *yes[] = {"t"};
     expect_text(take_types(&c->to_server), "QQ");
@@ -67,7 +67,7 @@ static uint64_t lose(struct client *c, unsigned times) {
     return now;
 }
 
-// A lookup that is sent only now that it is cancelled: the request may overtake it.
+// A request may overtake the lookup that it is for, and is dropped by the server then.
 Test(cancel, a_request_is_repeated_until_the_lookup_has_ended) {
     struct fixture f;
     struct client *one = setup(&f);
@@ -100,7 +100,7 @@ Test(cancel, a_request_that_cannot_be_sent_is_sent_later) {
     end(&f);
 }
 
-// One request, one statement, as without a proxy: what is behind it was not cancelled.
+// One request is for one statement, as without a proxy. Repeated, it could hit the next one.
 Test(cancel, nothing_is_repeated_where_something_is_behind) {
     struct fixture f;
     struct client *one = setup(&f);
@@ -164,7 +164,7 @@ Test(cancel, what_is_held_does_not_wait_for_the_catalogue) {
     end(&f);
 }
 
-// Held, then forwarded: its request goes out with it.
+// A lookup was cancelled while it was held, and is forwarded then: a request goes out behind it.
 Test(cancel, what_was_held_is_cancelled_when_it_is_forwarded) {
     struct fixture f;
     struct client *one = setup(&f);

@@ -17,7 +17,7 @@ static const char *sent(struct client *c) {
     return take_types(&c->to_server);
 }
 
-// A deadline has passed when a turn finds so, and one behind it.
+// Lets a deadline pass: it takes two turns, since what had come by then is read first.
 static void pass(struct fixture *f, uint64_t deadline) {
     turn(f, deadline);
     turn(f, deadline + 1000);
@@ -77,7 +77,7 @@ static void end(struct fixture *f) {
     fixture_end(f);
 }
 
-// All ask at once: a batch, which one of them, who is returned, lends its connection to.
+// All clients ask at once: a batch. Returns the one whose connection it runs on.
 static struct client *begin_batch(struct fixture *f, uint64_t now) {
     f->now = now;
     for (int i = 0; i < N; i++)
@@ -162,7 +162,7 @@ Test(late, the_next_lookups_run_as_sent_for_a_while) {
     end(&f);
 }
 
-// Lookups that hang are no reason for others to wait for them.
+// Lookups that hang do not count as under way, so others do not wait for them.
 Test(late, what_hangs_is_not_under_way) {
     struct fixture f;
     setup(&f);
@@ -185,7 +185,8 @@ Test(late, what_hangs_is_not_under_way) {
     end(&f);
 }
 
-// In front of it the cancel request could not be sent any more.
+// The statement is held back until pgfold's own query has ended: behind it on the wire, a cancel request for
+// the query could hit the statement.
 Test(late, a_statement_behind_a_query_of_ours_waits_and_the_query_is_cancelled) {
     struct fixture f;
     setup(&f);

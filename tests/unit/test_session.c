@@ -36,7 +36,7 @@ static const char *sent(struct client *c, char type, unsigned i) {
 
 // ---- conversations
 
-// A later statement of the same unit may have changed what the SET has set.
+// A statement behind the SET, in the same unit, may have changed the setting again.
 Test(session, a_doubt_outlasts_the_settings_before_it) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -82,7 +82,7 @@ static const struct {
     {"SELECT 1", false},
 };
 
-// What names mean, and where a constant ends, is not known before.
+// Until the server has answered, it is not known what names mean and where a constant ends.
 Test(session, what_comes_behind_a_change_of_meaning_waits_for_its_answer) {
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct fixture f;
@@ -106,8 +106,8 @@ Test(session, what_comes_behind_a_change_of_meaning_waits_for_its_answer) {
 
 static const char one[] = "SELECT a FROM t WHERE id = $1", two[] = "SELECT a FROM t WHERE id = $1 LIMIT 1";
 
-// The unnamed statement of a lookup is the one of its own time, whatever came after it, and the server has
-// it.
+// A lookup of the unnamed statement runs the one that was there when the client asked, whatever the client
+// has prepared since. The server is given that one first.
 Test(session, a_lookup_that_runs_alone_has_its_own_statement) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -140,7 +140,7 @@ Test(session, a_lookup_that_runs_alone_has_its_own_statement) {
     fixture_end(&f);
 }
 
-// A Parse behind an error is not reached: the unnamed statement is not the one that it names.
+// The server skips a Parse behind an error, so the unnamed statement stays the one of before.
 Test(session, a_parse_that_is_not_reached_names_nothing) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -163,7 +163,8 @@ Test(session, a_parse_that_is_not_reached_names_nothing) {
     fixture_end(&f);
 }
 
-// Views may change the session that reads them: what runs behind the proof is vetted before it.
+// Reading a view may change the session. A lookup behind the proof could make it untrue, so the catalogue is
+// asked first whether the lookup is a plain read.
 Test(session, a_lookup_behind_the_proof_is_vetted) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -186,7 +187,7 @@ Test(session, a_lookup_behind_the_proof_is_vetted) {
     fixture_end(&f);
 }
 
-// Nor does a lookup go past one of another shape that nobody has vetted.
+// Of two lookups of different shapes that nobody has vetted, the second one waits for the first one.
 Test(session, unproven_lookups_of_two_shapes_keep_their_order) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -199,7 +200,7 @@ Test(session, unproven_lookups_of_two_shapes_keep_their_order) {
     fixture_end(&f);
 }
 
-// Replies of a unit that failed are not taken for those of the next.
+// What the server says of a unit that failed is not taken for an answer to the next one.
 Test(session, each_unit_tells_about_its_own_statements) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -216,10 +217,8 @@ Test(session, each_unit_tells_about_its_own_statements) {
     fixture_end(&f);
 }
 
-// Nothing of ours reaches the client, opaque or not.
-
-// A server that ends a unit before the client has: no entry is left that the rest of the unit could be noted
-// in.
+// The server ends a unit before the client has. Nothing is left in which the rest of the unit could be
+// noted.
 Test(session, a_unit_that_ends_too_early_makes_opaque) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -235,7 +234,8 @@ Test(session, a_unit_that_ends_too_early_makes_opaque) {
     fixture_end(&f);
 }
 
-// What nobody asked for is not cut in two: an answer could come between.
+// A message that nobody has asked for must be passed on in one piece, or an answer could come between its
+// parts.
 Test(session, a_notification_is_passed_on_whole) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -249,7 +249,7 @@ Test(session, a_notification_is_passed_on_whole) {
     fixture_end(&f);
 }
 
-// Who was only observed was never proven.
+// In mode observe nobody is asked who he is, and so nobody is proven behind a change to mode fold.
 Test(session, a_reload_from_observe_to_fold_proves_nobody) {
     struct fixture f;
     struct client *c = setup(&f, true);
@@ -260,7 +260,7 @@ Test(session, a_reload_from_observe_to_fold_proves_nobody) {
     fixture_end(&f);
 }
 
-// The answer of a lookup that was cancelled comes once and at its place.
+// The answer of a cancelled lookup comes once, in front of the answers to what was asked later.
 Test(session, a_cancel_ends_the_lookup_that_waits) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -276,7 +276,8 @@ Test(session, a_cancel_ends_the_lookup_that_waits) {
     fixture_end(&f);
 }
 
-// The server says nothing more before the Sync, which the client may not have been able to say.
+// A unit has so many messages that pgfold reads no more of it. The server says nothing behind an error until
+// the Sync comes, so pgfold must read on.
 Test(session, an_error_makes_room_for_the_rest_of_its_unit) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -291,7 +292,8 @@ Test(session, an_error_makes_room_for_the_rest_of_its_unit) {
     fixture_end(&f);
 }
 
-// A large Bind comes in pieces, and its names tell what it runs.
+// A Bind that is too large to be kept is passed on in pieces. Its names come first, and tell which statement
+// runs.
 Test(session, a_large_bind_is_read_by_its_names_wherever_it_is_cut) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -312,7 +314,7 @@ Test(session, a_large_bind_is_read_by_its_names_wherever_it_is_cut) {
 
 static const char three[] = "SELECT a FROM t WHERE id = $1 AND b = $2";
 
-// Proven, and told by the server what `text` looks like.
+// Makes the session proven, and has the server describe `text`.
 static void learn(struct client *c, const char *text) {
     const char *yes[] = {"t"};
     c->session->identity.state = IDENTITY_PROVEN;
@@ -361,7 +363,8 @@ Test(session, a_known_statement_is_prepared_without_the_server) {
     fixture_end(&f);
 }
 
-// The second Parse of a name is refused only if the first was not.
+// Two Parse messages for one name: the server refuses the second only if the first has succeeded. pgfold
+// cannot tell whether the name is free.
 Test(session, a_name_is_not_free_behind_a_parse_that_failed) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -396,7 +399,7 @@ Test(session, a_statement_that_the_server_refuses_fails_where_it_is_used) {
     fixture_end(&f);
 }
 
-// The columns that the client was told of are no longer those of the rows.
+// The statement has been given to the server late, and has other columns by now than the client was told of.
 Test(session, rows_of_other_columns_are_not_passed_on) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -446,7 +449,8 @@ Test(session, an_opaque_session_gets_no_reply_that_it_did_not_ask_for) {
     fixture_end(&f);
 }
 
-// A function may execute what the client has prepared.
+// The statement may run what the client has prepared, by whatever name. So the server is given all that it
+// lacks first.
 Test(session, what_cannot_be_read_finds_all_statements) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -461,7 +465,8 @@ Test(session, what_cannot_be_read_finds_all_statements) {
     fixture_end(&f);
 }
 
-// It waits for the tables of this one anyway.
+// EXECUTE names its statement, so only that one is given to the server: giving it waits for the tables'
+// locks, as running it would.
 Test(session, execute_finds_its_own_statement) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -476,7 +481,8 @@ Test(session, execute_finds_its_own_statement) {
     fixture_end(&f);
 }
 
-// The server gives it up when it has to wait; then it is given to what needs it, and asked for no sooner.
+// The server gives a Parse up that would have to wait for a lock (55P03). pgfold then tries again when the
+// statement is needed, or after a while.
 Test(session, what_cannot_be_given_is_given_later) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -555,7 +561,7 @@ Test(session, a_write_counts_when_sent_and_when_it_has_ended) {
     fixture_end(&f);
 }
 
-// Its end is that of its transaction.
+// A write inside a transaction ends with the transaction.
 Test(session, writes_of_a_transaction_count_again_at_its_end) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -579,7 +585,8 @@ Test(session, writes_of_a_transaction_count_again_at_its_end) {
     fixture_end(&f);
 }
 
-// The end of the first is not that of the second, whose statement was sent before it.
+// Two writes were sent before the first one ended. Whose end it was is not known, so each end counts for
+// both.
 Test(session, writes_behind_one_another_count_each_at_its_end) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -593,7 +600,7 @@ Test(session, writes_behind_one_another_count_each_at_its_end) {
     fixture_end(&f);
 }
 
-// Several statements in one message may end a transaction and begin the next.
+// A message of several statements may end a transaction and begin another one.
 Test(session, several_statements_may_end_any_transaction) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -668,7 +675,8 @@ Test(session, what_writes_to_no_table_is_not_noted) {
     }
 }
 
-// A call of a function by its number, and what names statements that are not known.
+// A function that is called by its number, an Execute of a statement that is not known, and a text that is
+// too long to be read.
 Test(session, messages_that_run_unknown_things_may_write) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -693,7 +701,7 @@ Test(session, messages_that_run_unknown_things_may_write) {
     fixture_end(&f);
 }
 
-// The verdict comes behind the read that it is about.
+// The catalogue's verdict on a read comes when the read has been sent already.
 Test(session, a_read_that_proves_to_be_none_counts_at_its_end) {
     struct fixture f;
     const char *no[] = {"f"};
@@ -706,7 +714,7 @@ Test(session, a_read_that_proves_to_be_none_counts_at_its_end) {
     fixture_end(&f);
 }
 
-// As long as nothing is known of the database, nothing is known of what runs in it.
+// While the facts about the database are not known, any statement may run something of a user's.
 Test(session, without_facts_a_write_counts_for_all_tables) {
     static const char *const any[] = {"INSERT INTO t (a) VALUES (1)", "DELETE FROM t", "SELECT a FROM t",
                                       "SELECT a FROM t WHERE id = 1", "SELECT now()"};
@@ -720,7 +728,7 @@ Test(session, without_facts_a_write_counts_for_all_tables) {
     }
 }
 
-// It may commit, for who asks with Flush for what has become of it; what else there is does not.
+// CommandComplete behind a Flush: commands that may have committed count as a write's end, others do not.
 Test(session, a_command_that_ends_a_transaction_is_its_acknowledgement) {
     static const struct {
         const char *tag, *noted;
@@ -748,7 +756,7 @@ Test(session, a_command_that_ends_a_transaction_is_its_acknowledgement) {
     }
 }
 
-// In the simple protocol the command has ended its transaction before it says so.
+// In the simple protocol a write has been committed when CommandComplete comes.
 Test(session, a_query_is_acknowledged_by_its_command) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -760,7 +768,8 @@ Test(session, a_query_is_acknowledged_by_its_command) {
     fixture_end(&f);
 }
 
-// What a timeout has ended says nothing about the statement: it is asked again, only not at once.
+// The catalogue's query was ended by a timeout or the like. That says nothing about the statement, so it is
+// asked again, though not at once.
 Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
     static const struct {
         const char *code;
@@ -795,7 +804,8 @@ Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
     }
 }
 
-// PostgreSQL answers an error at once. What it may still refuse does not wait here for the rest of its unit.
+// PostgreSQL answers a message that it refuses at once, before the Sync. So must it be through pgfold, which
+// may not keep messages until the Sync comes.
 Test(session, an_error_does_not_wait_for_a_sync) {
     static const char *const texts[] = {"SELECT a FROM t WHERE id = $1", "SELEC", "SELECT now()",
                                         "UPDATE t SET a = $1"};
@@ -838,7 +848,7 @@ Test(session, an_opaque_session_may_write_with_each_byte) {
     fixture_end(&f);
 }
 
-// Sessions of one database share what is known of its writes.
+// Two sessions of one database note their writes in the same place.
 Test(session, writes_of_one_session_are_known_to_others) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -875,7 +885,8 @@ static struct client *setup_vetted(struct fixture *f, const char *sql) {
     return c;
 }
 
-// Its names may mean something else, in the rest of the unit and in the rest of the transaction.
+// Behind a SET search_path the names of a statement may mean other tables than those that were vetted: in
+// the rest of the unit, and in the rest of the transaction.
 Test(session, a_verdict_is_not_for_what_comes_behind_a_change_of_meaning) {
     static const char sql[] = "SELECT a FROM v";
     struct fixture f;
@@ -997,7 +1008,7 @@ Test(session, cursors_that_are_known_read) {
         }
 }
 
-// Of those on their way it is not known which will succeed.
+// A cursor that has been declared is known only when the server has answered: the declaration may fail.
 Test(session, a_cursor_is_known_when_its_declaration_has_ended) {
     struct fixture f;
     struct client *c = setup_in_transaction(&f);
@@ -1016,7 +1027,7 @@ Test(session, a_cursor_is_known_when_its_declaration_has_ended) {
     fixture_end(&f);
 }
 
-// Outside transactions there are those alone that stay.
+// Cursors WITH HOLD stay when their transaction has ended; all others are gone.
 Test(session, cursors_that_are_held_outlast_transactions) {
     for (int extended = 0; extended < 2; extended++) {
         struct fixture f;
@@ -1038,7 +1049,7 @@ Test(session, cursors_that_are_held_outlast_transactions) {
     }
 }
 
-// A named portal's statement runs with each Execute.
+// A portal with a name is bound once and run later, several times perhaps. It writes when it runs.
 static const char *bound(struct client *c, const char *text, const char *portal) {
     (void)noted(c); // at the end of what came before
     parse(c, "", text);
@@ -1092,7 +1103,7 @@ Test(session, a_named_portal_writes_when_it_runs) {
     fixture_end(&f);
 }
 
-// More names than are remembered.
+// Only so many names are remembered.
 Test(session, the_oldest_cursors_are_forgotten) {
     struct fixture f;
     char text[80];
@@ -1109,7 +1120,8 @@ Test(session, the_oldest_cursors_are_forgotten) {
 
 // ---- inside an open unit
 
-// A Query ends it, with one ReadyForQuery for both, unless it has failed.
+// A Query in place of a Sync ends the unit; there is one ReadyForQuery for both. But if the unit has failed,
+// the server skips the Query.
 Test(session, a_query_inside_a_unit_waits_for_what_is_before_it) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -1149,7 +1161,8 @@ Test(session, a_query_behind_an_error_is_skipped) {
     fixture_end(&f);
 }
 
-// COPY waits for data and ignores it, unless the data before it have failed meanwhile: the server knows.
+// A Sync inside COPY is ignored by the server, unless the data before it have made the COPY fail. Only the
+// server knows.
 static struct client *begin_copy(struct fixture *f) {
     struct client *c = setup(f, false);
     say_query(c, "COPY t FROM STDIN");
@@ -1176,7 +1189,7 @@ Test(session, a_sync_inside_copy_goes_to_the_server) {
     }
 }
 
-// Until the server has said that there is a COPY.
+// Whether there is a COPY at all is not known before the server has said so.
 Test(session, a_sync_behind_copy_or_its_data_waits) {
     static const char *const replies[] = {"G", "EZ", "CZ"};
     for (size_t n = 0; n < 2 * sizeof replies / sizeof *replies; n++) {
@@ -1220,7 +1233,7 @@ Test(session, a_sync_behind_the_end_of_copy_has_a_reply) {
     fixture_end(&f);
 }
 
-// It ends the COPY (and with it the connection), and is not run.
+// A Query inside COPY ends the COPY, and is not run.
 Test(session, a_query_inside_copy_goes_to_the_server) {
     struct fixture f;
     struct client *c = begin_copy(&f);
@@ -1234,7 +1247,8 @@ Test(session, a_query_inside_copy_goes_to_the_server) {
     fixture_end(&f);
 }
 
-// Not one that it may have prepared by a statement.
+// A client may use names that begin as pgfold's own do. pgfold closes such a name first only where a batch
+// may have left a statement of that name, or else it could close the client's own.
 Test(session, a_name_of_the_clients_is_closed_only_where_a_batch_may_have_left_it) {
     static const char *const names[] = {"pgfold_x", "pgfold_release",
                                         "pgfold_0123456789abcdef0123456789abcdef",
@@ -1256,7 +1270,8 @@ Test(session, a_name_of_the_clients_is_closed_only_where_a_batch_may_have_left_i
     }
 }
 
-// Behind it in a unit of several could be what cannot be taken back: it is known first.
+// A statement that was prepared without the server has changed meanwhile. That must be known before it is
+// used in a unit of several statements, since those before it could not be taken back.
 Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
     struct fixture f;
     struct client *c = setup(&f, false);
@@ -1294,7 +1309,7 @@ Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
 
 // ---- texts that are not read
 
-// Nothing is left for new texts.
+// A session for which nothing may be spent on reading new texts any more.
 static struct client *setup_spent(struct fixture *f) {
     struct client *c = setup(f, false);
     f->limits.parse_budget = 1000;
@@ -1330,7 +1345,8 @@ static const struct {
     {"DO $$ BEGIN END $$", true, true},
 };
 
-// It may be anything that its first word allows, and what comes behind it waits.
+// The i-th of these texts has been put into from_client and is not read. It counts as anything that its
+// first word allows, and what comes behind it waits.
 static void check_unread(struct client *c, size_t i) {
     const char *sql = unread[i].sql;
     struct session *s = c->session;
@@ -1385,7 +1401,7 @@ Test(session, a_statement_that_is_not_read_may_be_anything) {
     }
 }
 
-// One that is prepared once and run often stays known as one that is not.
+// A statement that was not read when it was prepared counts as unknown each time that it runs.
 Test(session, a_prepared_statement_that_was_not_read_is_not_read_each_time) {
     struct fixture f;
     struct client *c = setup_spent(&f);
@@ -1405,7 +1421,8 @@ Test(session, a_prepared_statement_that_was_not_read_is_not_read_each_time) {
     fixture_end(&f);
 }
 
-// Of several statements one may be a COPY, whose data come behind it.
+// One of several statements in the text may be a COPY. Its data come behind it and must not wait for its
+// end.
 Test(session, the_data_of_a_copy_do_not_wait_behind_what_was_not_read) {
     struct fixture f;
     struct client *c = setup_spent(&f);
@@ -1438,7 +1455,7 @@ Test(session, a_text_that_comes_again_is_known_when_there_is_time) {
     fixture_end(&f);
 }
 
-// EXECUTE counts on statements that the server has not been given.
+// An EXECUTE in a text that is not read may run a statement that the server has not been given yet.
 Test(session, in_front_of_what_is_not_read_the_server_is_given_what_it_lacks) {
     struct fixture f;
     struct client *c = setup_spent(&f);
@@ -1455,8 +1472,9 @@ Test(session, in_front_of_what_is_not_read_the_server_is_given_what_it_lacks) {
     fixture_end(&f);
 }
 
-// What an earlier unit of ours leaves the server with says nothing of what a Close behind it leaves: that may
-// be skipped for an error, and then the client still has the statement.
+// A Close of the client's is on its way when an earlier unit of pgfold's own ends. What that unit leaves at
+// the server says nothing about the Close: it may be skipped for an error, and then the client still has its
+// statement.
 Test(session, a_close_on_its_way_is_not_sent_once_more) {
     struct fixture f;
     struct client *c = setup(&f, false);

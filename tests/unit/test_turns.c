@@ -94,7 +94,7 @@ Test(turns, beside_others_it_waits_for_twice_as_long_as_it_took) {
     fixture_end(&f);
 }
 
-// However many they are: one after the other.
+// Several that flood take turns, one at a time.
 Test(turns, of_several_one_is_read_at_a_time) {
     struct fixture f;
     setup(&f);
@@ -141,7 +141,7 @@ Test(turns, who_leaves_while_waiting_is_not_waited_for) {
     }
 }
 
-// What a client sends at the pace of its answers never is too much.
+// A client that waits for its answers never sends too much.
 Test(turns, a_steady_client_is_not_held) {
     struct fixture f;
     setup(&f);
@@ -153,7 +153,7 @@ Test(turns, a_steady_client_is_not_held) {
     fixture_end(&f);
 }
 
-// Where nobody says when the loop waits, the next turn is one that comes later.
+// Without the loop's reports of its waits, a session goes on in the next turn.
 Test(turns, without_a_vigil_the_next_turn_goes_on) {
     struct fixture f;
     setup(&f);
