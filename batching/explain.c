@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/statement/parse.h"
+
 #define MAX_TEXT   65536
 #define MAX_SHAPES 10000
 

@@ -12,7 +12,7 @@
 #ifndef PGFOLD_BATCHING_EXPLAIN_H
 #define PGFOLD_BATCHING_EXPLAIN_H
 
-#include "batching/group.h"
+#include "batching/fold/group.h"
 
 struct explainer;
 

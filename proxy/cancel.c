@@ -15,6 +15,8 @@
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 #include "proxy/link.h"
+#include "batching/flow/cancel.h"
+#include "batching/session/session.h"
 
 #define CANCEL_TIMEOUT 10000000 // microseconds
 

@@ -17,6 +17,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+#include "batching/talk/life.h"
 
 #define SECOND      1000000       // microseconds
 #define LAST_WORDS  (15 * SECOND) // a client that takes nothing of what is left for it
@@ -108,7 +111,7 @@ static void client_hung_up(struct link *l) {
         return;
     }
     // The server would have found out when it answered these, and have run nothing behind them.
-    bool unanswered = l->session->n_lookups;
+    bool unanswered = l->session->order.n;
     proxy_tell_time(l->proxy);
     session_client_gone(l->session);
     l->state = LINK_LENDING;
@@ -183,7 +186,7 @@ static bool goes_on(const struct link *l) {
     if (l->state == LINK_CLOSING || is_abandoned(l))
         return l->client.sent != l->seen;
     // Of a client that has said its last word and has all its answers nothing is left but the server's end.
-    return s->owed.n || s->n_lookups || s->in_unit || s->copying || s->opaque;
+    return s->owed.n || s->order.n || s->in_unit || s->copying || s->opaque;
 }
 
 static bool is_leaving(const struct link *l) {
@@ -236,7 +239,7 @@ void link_expire(struct link *l, uint64_t now) {
 // What a live client is in the middle of.
 static bool is_at_work(const struct link *l) {
     const struct session *s = l->session;
-    return s->owed.n || s->n_lookups || s->in_unit || s->txn != 'I' || l->client.out.len ||
+    return s->owed.n || s->order.n || s->in_unit || s->txn != 'I' || l->client.out.len ||
            l->server.out.len || s->opaque;
 }
 

@@ -19,7 +19,9 @@
 #include <unistd.h>
 
 #include "batching/explain.h"
-#include "batching/script.h"
+#include "batching/statement/script.h"
+#include "batching/fold/group.h"
+#include "batching/trust/vet.h"
 
 #define LARGEST_INPUT ((size_t)64 << 20)
 #define REPLY_TIMEOUT 30000 // milliseconds

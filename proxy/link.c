@@ -19,7 +19,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "batching/room.h"
+#include "batching/session/room.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 

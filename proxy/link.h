@@ -22,8 +22,8 @@
 #ifndef PGFOLD_PROXY_LINK_H
 #define PGFOLD_PROXY_LINK_H
 
-#include "batching/hash.h"
-#include "batching/session.h"
+#include "batching/base/hash.h"
+#include "batching/session/session.h"
 #include "protocol/buf.h"
 #include "proxy/connector.h"
 #include "proxy/gate.h"

@@ -2,7 +2,7 @@
 #include "proxy/log_limit.h"
 
 #include <string.h>
-#include "batching/hash.h"
+#include "batching/base/hash.h"
 
 static uint64_t digest_of(const char *message) {
     uint64_t d = XXH3_64bits(message, strcspn(message, ":\"0123456789"));

@@ -20,6 +20,7 @@
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 #include "proxy/link.h"
+#include "batching/session/held.h"
 
 #define MAX_LOGIN_MESSAGE 65536
 #define ASK_AGAIN         10      // a server that is full

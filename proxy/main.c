@@ -12,7 +12,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "batching/redact.h"
+#include "batching/statement/redact.h"
+#include "batching/flow/turn.h"
+#include "batching/session/engine.h"
 #include "config/cmdline.h"
 #include "proxy/explain.h"
 #include "proxy/link.h"

@@ -7,7 +7,7 @@
 
 #include <uv.h>
 
-#include "batching/engine.h"
+#include "batching/session/engine.h"
 #include "config/config.h"
 #include "proxy/cancel.h"
 #include "proxy/gate.h"

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "proxy/link.h"
+#include "batching/session/engine.h"
+#include "batching/session/wire.h"
+#include "batching/talk/life.h"
 
 static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
     link_to_client(owner, bytes, len, more);

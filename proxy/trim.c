@@ -3,7 +3,8 @@
 
 #include <malloc.h>
 
-#include "batching/room.h"
+#include "batching/session/room.h"
+#include "batching/session/engine.h"
 #include "proxy/proxy.h"
 
 #define LEAST   4194304 // bytes freed that are worth the call

@@ -13,7 +13,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "batching/session.h"
+#include "batching/session/session.h"
+#include "batching/flow/turn.h"
+#include "batching/session/engine.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/frame.h"
 #include "protocol/write.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "batching/explain.h"
-#include "batching/redact.h"
-#include "batching/script.h"
+#include "batching/statement/redact.h"
+#include "batching/statement/script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,8 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/turn.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

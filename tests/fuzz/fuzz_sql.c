@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/cursor.h"
-#include "batching/lexer.h"
-#include "batching/parse.h"
-#include "batching/rewrite.h"
+#include "batching/statement/cursor.h"
+#include "batching/statement/lexer.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/rewrite.h"
+#include "batching/statement/parsed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

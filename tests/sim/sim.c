@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/world.h"
+#include "batching/session/engine.h"
 
 static unsigned long number(const char *name, unsigned long otherwise) {
     const char *text = getenv(name);

@@ -9,7 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/room.h"
+#include "batching/session/room.h"
+#include "batching/ahead/ahead.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/turn.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/owed.h"
+#include "batching/session/pipeline.h"
+#include "batching/session/session.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
+#include "batching/trust/writes.h"
 
 static unsigned dice(struct world *w, unsigned n) {
     w->random = w->random * 6364136223846793005u + 1442695040888963407u;
@@ -298,7 +310,7 @@ static bool is_stuck(const struct connection *c) {
     bool waits = s->busy ? s->locked : !s->in.len;
     return waits && !client_is_answered(&c->client) && !c->client.sending.len && !c->to_server.len &&
            !s->out.len && !c->from_server.len && !c->to_client.len &&
-           (!c->from_client.len || c->session->hold);
+           (!c->from_client.len || c->session->hold.lookups);
 }
 
 // Where there are locks, a cancel request must not be in vain: it is not repeated.
@@ -403,10 +415,11 @@ static void check_waits(struct world *w) {
                    "the client of connection %u waits long for what is not its own: lookups %u (state %d), "
                    "owed %u "
                    "(kind %d, last %d), hold %d, await %d, hanging %d, for us %d, bytes %zu %zu %zu %zu",
-                   c->id, c->session->n_lookups, c->session->first ? (int)c->session->first->state : -1,
-                   c->session->owed.n, c->session->owed.n ? (int)owed_head(c->session)->kind : -1,
-                   c->session->owed.n ? (int)owed_last(c->session)->kind : -1, c->session->hold,
-                   (int)c->session->await.kind, s->hanging, s->hangs_for_us, c->from_client.len,
+                   c->id, c->session->order.n,
+                   c->session->order.first ? (int)c->session->order.first->state : -1, c->session->owed.n,
+                   c->session->owed.n ? (int)owed_head(c->session)->kind : -1,
+                   c->session->owed.n ? (int)owed_last(c->session)->kind : -1, c->session->hold.lookups,
+                   (int)c->session->hold.await.kind, s->hanging, s->hangs_for_us, c->from_client.len,
                    c->to_server.len, c->from_server.len, c->to_client.len);
     }
 }
@@ -537,9 +550,10 @@ static void check_memory(struct world *w) {
         sum += d->weighs;
     for (const struct session *s = e->sessions; s; s = s->next) {
         sum += s->memory.used;
-        if (s->memory.used < s->queue.used + s->names.used || s->names.claimed > (size_t)1 << 40)
-            broken(w, "a session's accounts do not fit: %zu, %zu, %zu", s->memory.used, s->queue.used,
-                   s->names.used);
+        if (s->memory.used < s->queue_memory.used + s->names_memory.used ||
+            s->names_memory.claimed > (size_t)1 << 40)
+            broken(w, "a session's accounts do not fit: %zu, %zu, %zu", s->memory.used, s->queue_memory.used,
+                   s->names_memory.used);
         if (s->memory.limit && s->memory.used > s->memory.limit + ONE_UNIT)
             broken(w, "a session holds %zu bytes and may %zu", s->memory.used, s->memory.limit);
     }
@@ -572,20 +586,20 @@ static void check_group(struct world *w, const struct group *g) {
 static void check_session(struct world *w, const struct session *s) {
     unsigned n = 0, forward = 0, framed = 0;
     bool sent = true, all_sent = true;
-    for (const struct lookup *l = s->first; l; l = l->next, n++) {
+    for (const struct lookup *l = s->order.first; l; l = l->next, n++) {
         if (l->state == LOOKUP_SENT && !sent)
             broken(w, "a lookup was sent before an earlier one");
         sent = l->state == LOOKUP_SENT;
         all_sent &= sent;
-        if (l->session != s || (l->next ? l->next->previous != l : s->last != l))
+        if (l->session != s || (l->next ? l->next->previous != l : s->order.last != l))
             broken(w, "a session's lookups are not linked both ways");
         if (l->state == LOOKUP_BATCHED && (!l->batch || l->batch->members[l->member] != l))
             broken(w, "a lookup and its batch do not know each other");
     }
-    if (s->first && s->first->state == LOOKUP_ANSWERED && pipeline_is_answered(s->first))
+    if (s->order.first && s->order.first->state == LOOKUP_ANSWERED && pipeline_is_answered(s->order.first))
         broken(w, "an answer waits for nothing");
-    if (n != s->n_lookups)
-        broken(w, "session %lu has %u lookups and counts %u", (unsigned long)s->id, n, s->n_lookups);
+    if (n != s->order.n)
+        broken(w, "session %lu has %u lookups and counts %u", (unsigned long)s->id, n, s->order.n);
     for (unsigned i = 0; i < s->owed.n; i++) {
         const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
         forward += o->kind == OWED_FORWARD;
@@ -593,7 +607,7 @@ static void check_session(struct world *w, const struct session *s) {
         if (framed && (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP))
             broken(w, "a statement of the client's was sent behind what may abort its transaction");
     }
-    if (framed != s->n_framed)
+    if (framed != s->frame.n)
         broken(w, "a session's count of framed units is wrong");
     if (forward != s->n_forward)
         broken(w, "a session's count of forwarded units is wrong");
@@ -634,10 +648,10 @@ static void check_idle(struct world *w) {
             broken(w, "a group is not idle: %u wait, %u under way, state %d", g->n_waiting, g->in_flight,
                    g->state);
     for (const struct session *s = e->sessions; s; s = s->next)
-        if (!s->opaque && (s->owed.n || s->n_lookups || s->cancelling || s->hold || s->held_full ||
-                           s->n_expected || s->n_framed || s->repair_due))
+        if (!s->opaque && (s->owed.n || s->order.n || s->cancel.under_way || s->hold.lookups ||
+                           s->hold.full || s->expect.n || s->frame.n || s->frame.repair_due))
             broken(w, "session %lu is not idle: owed %u, lookups %u, held %d %d, expected %u",
-                   (unsigned long)s->id, s->owed.n, s->n_lookups, s->hold, s->held_full, s->n_expected);
+                   (unsigned long)s->id, s->owed.n, s->order.n, s->hold.lookups, s->hold.full, s->expect.n);
 }
 
 static void describe_stuck(struct world *w) {
@@ -650,8 +664,9 @@ static void describe_stuck(struct world *w) {
                "connection %u waits for ever: %lu of %lu answered, lookups %u (state %d), owed %u (kind %d), "
                "hold %d "
                "%d, opaque %d, in_unit %d, lending %d, busy %u, bytes %zu %zu %zu %zu",
-               c->id, c->client.answered, c->client.sent, s->n_lookups, s->first ? (int)s->first->state : -1,
-               s->owed.n, s->owed.n ? (int)s->owed.ring[s->owed.head].kind : -1, s->hold, s->held_full,
+               c->id, c->client.answered, c->client.sent, s->order.n,
+               s->order.first ? (int)s->order.first->state : -1, s->owed.n,
+               s->owed.n ? (int)s->owed.ring[s->owed.head].kind : -1, s->hold.lookups, s->hold.full,
                s->opaque, s->in_unit, c->lending, c->server.busy, c->from_client.len, c->to_server.len,
                c->from_server.len, c->to_client.len);
     }

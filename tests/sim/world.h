@@ -6,8 +6,8 @@
 #ifndef PGFOLD_TESTS_SIM_WORLD_H
 #define PGFOLD_TESTS_SIM_WORLD_H
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "tests/sim/client.h"
 
 #define WORLD_MAX_CONNECTIONS 12

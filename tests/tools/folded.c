@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/rewrite.h"
+#include "batching/statement/rewrite.h"
+#include "batching/statement/parse.h"
 
 #define MAX_INPUT 1000000
 

@@ -8,6 +8,12 @@
 
 #include <criterion/criterion.h>
 
+#include "batching/flow/cancel.h"
+#include "batching/flow/own_queries.h"
+#include "batching/flow/turn.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/talk/server.h"
 #include "protocol/write.h"
 
 // Of each of a client's buffers; above what any test sends.

@@ -25,8 +25,8 @@
 #ifndef PGFOLD_TESTS_FIXTURE_H
 #define PGFOLD_TESTS_FIXTURE_H
 
-#include "batching/engine.h"
-#include "batching/session.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/replies.h"
 

@@ -3,7 +3,7 @@
 #
 # Proves what the folders promise: protocol/, batching/ and config/ touch no socket, no clock, no event loop,
 # no libpq and no OpenSSL; includes go one way (proxy -> batching -> protocol, proxy -> config); the files
-# batching/parse*.c alone name libpg_query. Checked twice: in the sources' #include lines and in the undefined symbols of what was built.
+# batching/statement/parse* alone name libpg_query. Checked twice: in the sources' #include lines and in the undefined symbols of what was built.
 #
 #   purity.sh SOURCE_ROOT PROTOCOL_LIB BATCHING_LIB CONFIG_LIB
 set -u
@@ -63,10 +63,10 @@ check "protocol/ includes a header of batching/ or config/" "$(includes '(\.\./)
 check "config/ includes a header of protocol/ or batching/" "$(includes '(\.\./)*(protocol|batching)/' config)"
 check "batching/ includes a header of config/" "$(includes '(\.\./)*config/' batching)"
 check "a header is included by a path that is not from the root" "$(includes '\.\.?/' $pure proxy)"
-check "libpg_query is named in a file besides batching/parse_tree.h" \
-    "$(includes '(\./)?pg_query|protobuf' $pure proxy | grep -v '^batching/parse_tree\.h:')"
-check "the parse tree is used outside of batching/parse*.c" \
-    "$(includes '([a-z./]*/)?parse_tree\.h' $pure proxy | grep -vE '^batching/parse(_[a-z]+)?\.c:')"
+check "libpg_query is named in a file besides batching/statement/parse_tree.h" \
+    "$(includes '(\./)?pg_query|protobuf' $pure proxy | grep -v '^batching/statement/parse_tree\.h:')"
+check "the parse tree is used outside of batching/statement/parse*" \
+    "$(includes '([a-z./]*/)?parse_(tree|walk|lookup|risk)\.h' $pure proxy | grep -vE '^batching/statement/parse(_[a-z]+)?\.[ch]:')"
 check "protocol/ calls out of its purity" "$(symbols "$calls" "$protocol_lib")"
 check "config/ calls out of its purity" "$(symbols "$calls" "$config_lib")"
 check "batching/ calls out of its purity" "$(symbols "$calls" "$batching_lib")"

@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "batching/flow/turn.h"
 #include "protocol/write.h"
 #include "tests/unit/fixture.h"
 
@@ -673,7 +674,7 @@ Test(ahead, a_lookup_that_fails_inside_a_transaction) {
     reply(a, "CZ");
     say_query(a, "BEGIN");
     reply(a, "Cz");
-    cr_assert_not(a->session->frame_prepared);
+    cr_assert_not(a->session->frame.prepared);
     end(&f);
 }
 

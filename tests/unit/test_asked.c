@@ -4,9 +4,9 @@
 // time and costs are numbers.
 #include <criterion/criterion.h>
 
-#include "batching/asked.h"
-#include "batching/budget.h"
-#include "batching/hash.h"
+#include "batching/ahead/asked.h"
+#include "batching/statement/budget.h"
+#include "batching/base/hash.h"
 
 static uint64_t hash_of(uint32_t i) {
     return XXH3_64bits(&i, sizeof i);

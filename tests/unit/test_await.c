@@ -7,6 +7,10 @@
 // for a proof and V for the catalogue's question.
 #include <criterion/criterion.h>
 
+#include "batching/flow/await.h"
+#include "batching/flow/turn.h"
+#include "batching/session/awaiting.h"
+#include "batching/talk/client.h"
 #include "protocol/frame.h"
 #include "tests/unit/fixture.h"
 
@@ -63,7 +67,7 @@ Test(await, one_in_company_is_proven_first) {
     turn(&f, 1);
     cr_assert_str_eq(sent(&f.clients[0]), "LP");
     cr_assert_str_eq(sent(&f.clients[1]), "P");
-    cr_assert_eq(f.clients[1].session->await.kind, AWAIT_PROOF);
+    cr_assert_eq(f.clients[1].session->hold.await.kind, AWAIT_PROOF);
     cr_assert_not(session_takes_client(f.clients[1].session));
     end(&f);
 }
@@ -78,7 +82,7 @@ static void both_await_the_verdict(struct fixture *f) {
     turn(f, 1);
     for (int i = 1; i < N; i++) {
         answer_proof(&f->clients[i], settings);
-        cr_assert_eq(f->clients[i].session->await.kind, AWAIT_VERDICT);
+        cr_assert_eq(f->clients[i].session->hold.await.kind, AWAIT_VERDICT);
     }
     turn(f, 2);
     cr_assert_str_eq(sent(&f->clients[1]), "PV");
@@ -90,7 +94,7 @@ Test(await, a_verdict_is_asked_for_once_and_awaited) {
     both_await_the_verdict(&f);
     reply(&f.clients[1], "EZ");
     turn(&f, 3);
-    cr_assert_eq(f.clients[2].session->await.kind, AWAIT_NOTHING);
+    cr_assert_eq(f.clients[2].session->hold.await.kind, AWAIT_NOTHING);
     cr_assert_not_null(strchr(sent(&f.clients[1]), 'L'), "it is not to be folded, so it runs as sent");
     cr_assert_not_null(strchr(sent(&f.clients[2]), 'L'));
     end(&f);
@@ -112,7 +116,7 @@ Test(await, patience_ends) {
     uint64_t until = engine_deadline(f.engine);
     cr_assert_leq(until, AWAIT_PATIENCE + 2);
     turn(&f, until);
-    cr_assert_eq(f.clients[2].session->await.kind, AWAIT_NOTHING);
+    cr_assert_eq(f.clients[2].session->hold.await.kind, AWAIT_NOTHING);
     cr_assert_not_null(strchr(sent(&f.clients[2]), 'L'), "and it does not begin anew");
     end(&f);
 }
@@ -127,7 +131,7 @@ Test(await, a_verdict_that_takes_long_is_not_awaited_again) {
     reply(&f.clients[2], "CZ");
     look_up(&f.clients[2]);
     turn(&f, until + 1);
-    cr_assert_eq(f.clients[2].session->await.kind, AWAIT_NOTHING);
+    cr_assert_eq(f.clients[2].session->hold.await.kind, AWAIT_NOTHING);
     cr_assert_not_null(strchr(sent(&f.clients[2]), 'L'));
     end(&f);
 }
@@ -156,6 +160,6 @@ Test(await, what_is_cancelled_waits_for_no_verdict_of_anothers) {
     turn(&f, 3);
     cr_assert(f.clients[2].to_client.len && f.clients[2].to_client.data[0] == B_ERROR);
     cr_assert_str_eq(sent(&f.clients[2]), "", "it was not run");
-    cr_assert_eq(f.clients[1].session->await.kind, AWAIT_VERDICT);
+    cr_assert_eq(f.clients[1].session->hold.await.kind, AWAIT_VERDICT);
     end(&f);
 }

@@ -8,7 +8,10 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/batch.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
+#include "batching/trust/vet.h"
 #include "protocol/write.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/replies.h"

@@ -6,6 +6,12 @@
 // Two clients of the fixture; the requests that the engine sends are counted, lost or refused by the test.
 #include <criterion/criterion.h>
 
+#include "batching/flow/cancel.h"
+#include "batching/flow/turn.h"
+#include "batching/fold/group.h"
+#include "batching/session/awaiting.h"
+#include "batching/session/cancel_request.h"
+#include "batching/talk/opaque.h"
 #include "tests/unit/fixture.h"
 
 static const char lookup[] = "SELECT a FROM t WHERE id = 1";
@@ -93,7 +99,7 @@ Test(cancel, a_request_that_cannot_be_sent_is_sent_later) {
     run_alone(one);
     one->cancels_fail = true;
     cr_assert_not(request_cancel(one));
-    cr_assert_eq(one->session->cancelling, 0);
+    cr_assert_eq(one->session->cancel.under_way, 0);
     one->cancels_fail = false;
     turn(&f, engine_deadline(f.engine));
     cr_assert_eq(one->n_cancels, 1);
@@ -144,7 +150,7 @@ Test(cancel, a_session_that_is_relayed_unread_has_its_requests_relayed) {
 static void await_own_verdict(struct client *one) {
     ask(one + 1, lookup);
     ask(one, lookup);
-    cr_assert_eq(one->session->await.kind, AWAIT_VERDICT);
+    cr_assert_eq(one->session->hold.await.kind, AWAIT_VERDICT);
     cr_assert_not_null(strchr(take_types(&one->to_server), 'P'));
     cr_assert_eq(one->from_client.len, 5 + sizeof lookup, "it is held");
 }

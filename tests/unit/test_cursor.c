@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/cursor.h"
+#include "batching/statement/cursor.h"
 #include "tests/unit/bytes.h"
 
 static const struct {

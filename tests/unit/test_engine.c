@@ -5,8 +5,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/engine.h"
-#include "batching/parse.h"
+#include "batching/session/engine.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parsed.h"
 
 static bool may_look_ahead(struct engine_limits limits, const char *text) {
     limits.max_shapes = limits.max_groups = 10;

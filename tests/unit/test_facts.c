@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batching/facts.h"
+#include "batching/trust/facts.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parse_write.h"
+#include "batching/statement/parsed.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/replies.h"
 

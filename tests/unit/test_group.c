@@ -7,7 +7,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/group.h"
+#include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
+#include "batching/trust/vet.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/vetted.h"
 

@@ -4,7 +4,7 @@
 // and folded; bursts of lookups are answered as the guard decides, and the test looks at how it ends.
 #include <criterion/criterion.h>
 
-#include "batching/guard.h"
+#include "batching/statement/guard.h"
 
 struct world {
     struct guard g;

@@ -6,7 +6,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/identity.h"
+#include "batching/trust/identity.h"
+#include "batching/statement/parse.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/replies.h"
 

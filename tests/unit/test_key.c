@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/key.h"
+#include "batching/statement/key.h"
 #include "tests/unit/bytes.h"
 
 static bool text_key(uint32_t oid, const char *text, struct key *k) {

@@ -7,6 +7,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "batching/flow/turn.h"
+#include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/vetted.h"
 

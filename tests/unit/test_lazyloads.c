@@ -5,7 +5,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/rewrite.h"
+#include "batching/statement/rewrite.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parsed.h"
 #include "tests/unit/bytes.h"
 
 // Keys: the other side of each candidate, in the order of appearance; in_form as struct parsed says it.

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/lexer.h"
+#include "batching/statement/lexer.h"
 #include "tests/unit/statements.h"
 
 // Texts that are hard to lex. Those without a lexical error are compared with libpg_query too.

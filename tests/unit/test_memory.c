@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batching/room.h"
+#include "batching/session/room.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
 
 // ---- accounts
 

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/depth.h"
-#include "batching/parse.h"
-#include "batching/risk.h"
+#include "batching/statement/depth.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/risk.h"
+#include "batching/statement/moving_time.h"
+#include "batching/statement/parsed.h"
 #include "protocol/buf.h"
 #include "tests/unit/statements.h"
 

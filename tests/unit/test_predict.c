@@ -5,8 +5,12 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/predict.h"
-#include "batching/shape.h"
+#include "batching/ahead/predict.h"
+#include "batching/statement/shape.h"
+#include "batching/ahead/ahead.h"
+#include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
+#include "batching/trust/vet.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/replies.h"
 #include "tests/unit/vetted.h"

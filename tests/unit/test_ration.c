@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/cost.h"
-#include "batching/ration.h"
+#include "batching/statement/cost.h"
+#include "batching/statement/ration.h"
 
 #define MS     1000000u   // nanoseconds
 #define SECOND 1000000ull // microseconds

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/redact.h"
+#include "batching/statement/redact.h"
 
 static const struct {
     const char *text, *wanted;

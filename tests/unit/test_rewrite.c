@@ -3,7 +3,7 @@
 // The text of folded statements, form by form, compared word for word.
 #include <criterion/criterion.h>
 
-#include "batching/rewrite.h"
+#include "batching/statement/rewrite.h"
 #include "tests/unit/bytes.h"
 
 #define HEAD(arrays, names)                                                                                  \

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/script.h"
+#include "batching/statement/script.h"
 #include "tests/unit/bytes.h"
 
 static const struct {

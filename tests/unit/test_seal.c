@@ -4,7 +4,7 @@
 // not. Plain calls.
 #include <criterion/criterion.h>
 
-#include "batching/seal.h"
+#include "batching/trust/seal.h"
 
 #define SECOND 1000000
 

@@ -8,6 +8,12 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "batching/flow/own_queries.h"
+#include "batching/session/statements.h"
+#include "batching/talk/client.h"
+#include "batching/talk/life.h"
+#include "batching/trust/write_set.h"
+#include "batching/trust/writes.h"
 #include "protocol/frame.h"
 #include "protocol/write.h"
 #include "tests/unit/fixture.h"
@@ -92,14 +98,14 @@ Test(session, what_comes_behind_a_change_of_meaning_waits_for_its_answer) {
         query(c, "SELECT a FROM t WHERE id = 1");
         size_t whole = c->from_client.len, taken = offer(c);
         cr_assert_eq(taken, changes[i].waits ? first : whole, "%s", changes[i].sql);
-        cr_assert_eq(c->session->hold, changes[i].waits, "%s", changes[i].sql);
+        cr_assert_eq(c->session->hold.lookups, changes[i].waits, "%s", changes[i].sql);
         buf_reset(&c->from_client);
         reply(c, "CZ");
-        cr_assert_not(c->session->hold);
+        cr_assert_not(c->session->hold.lookups);
         if (changes[i].waits) {
             say_query(c, "SELECT a FROM t WHERE id = 1");
         }
-        cr_assert_eq(c->session->n_lookups, changes[i].waits, "%s", changes[i].sql);
+        cr_assert_eq(c->session->order.n, changes[i].waits, "%s", changes[i].sql);
         fixture_end(&f);
     }
 }
@@ -193,7 +199,7 @@ Test(session, unproven_lookups_of_two_shapes_keep_their_order) {
     struct client *c = setup(&f, false);
     query(c, "SELECT a FROM v WHERE id = 1");
     say_query(c, "SELECT a FROM t WHERE id = 1");
-    cr_assert_eq(c->session->n_lookups, 1);
+    cr_assert_eq(c->session->order.n, 1);
     cr_assert_eq(c->session->n_forward, 1);
     cr_assert_str_eq(sent(c, 'Q', 0), "SELECT a FROM v WHERE id = 1");
     cr_assert_str_eq(sent(c, 'Q', 1), "SELECT a FROM t WHERE id = 1");
@@ -272,7 +278,7 @@ Test(session, a_cancel_ends_the_lookup_that_waits) {
     cr_assert_str_eq(sent(c, 'Q', 0), "SELECT a FROM t WHERE id = 2");
     reply(c, "TCZ");
     cr_assert_str_eq(types_of(&c->to_client), "EZTCZ");
-    cr_assert_eq(c->session->n_lookups, 0);
+    cr_assert_eq(c->session->order.n, 0);
     fixture_end(&f);
 }
 
@@ -285,10 +291,10 @@ Test(session, an_error_makes_room_for_the_rest_of_its_unit) {
         parse(c, "", "SELECT 1");
     offer(c);
     cr_assert_gt(c->from_client.len, 0);
-    cr_assert(c->session->held_full);
+    cr_assert(c->session->hold.full);
     buf_reset(&c->from_client);
     reply(c, "1E");
-    cr_assert_not(c->session->held_full);
+    cr_assert_not(c->session->hold.full);
     fixture_end(&f);
 }
 
@@ -1256,11 +1262,11 @@ Test(session, a_name_of_the_clients_is_closed_only_where_a_batch_may_have_left_i
     for (int i = 0; i < 8; i++) {
         struct fixture f;
         struct client *c = setup(&f, false);
-        c->session->lent = i & 1;
+        c->session->own.lent = i & 1;
         say_query(c, "PREPARE pgfold_x AS SELECT 1");
-        cr_assert_str_eq(types_of(&c->to_server), c->session->lent ? "CCCSQ" : "Q",
+        cr_assert_str_eq(types_of(&c->to_server), c->session->own.lent ? "CCCSQ" : "Q",
                          "what may be left of savepoints");
-        reply(c, c->session->lent ? "333ZCZ" : "CZ");
+        reply(c, c->session->own.lent ? "333ZCZ" : "CZ");
         buf_reset(&c->to_server);
         parse(c, names[i / 2], "SELECT 1");
         sync_unit(c);
@@ -1354,17 +1360,18 @@ static void check_unread(struct client *c, size_t i) {
     uint64_t generation = e->generation, seq = s->database->seq;
     size_t first = c->from_client.len;
     query(c, "SELECT b FROM t WHERE id = 1");
-    s->names_unknown = false;
+    s->names.unknown = false;
     cr_expect_eq(offer(c), first, "%s", sql);
-    cr_expect(s->hold, "%s", sql);
+    cr_expect(s->hold.lookups, "%s", sql);
     buf_reset(&c->from_client);
     cr_expect_eq(s->identity.state, IDENTITY_UNPROVEN, "%s", sql);
     cr_expect_eq(s->identity.origin, ORIGIN_UNKNOWN, "%s", sql);
     cr_expect(s->database->seq > seq, "%s: it may write", sql);
     cr_expect_eq(e->generation != generation, unread[i].definitions, "%s", sql);
-    cr_expect_eq(owed_last(s)->changes, unread[i].definitions, "%s", sql);
-    cr_expect(owed_last(s)->ends && owed_last(s)->spends && owed_last(s)->drops, "%s", sql);
-    cr_expect(owed_last(s)->level && owed_last(s)->isolation == ISOLATION_UNKNOWN, "%s", sql);
+    cr_expect_eq(owed_last(s)->forward.changes, unread[i].definitions, "%s", sql);
+    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.spends && owed_last(s)->forward.drops, "%s",
+              sql);
+    cr_expect(owed_last(s)->forward.level && owed_last(s)->forward.isolation == ISOLATION_UNKNOWN, "%s", sql);
 }
 
 Test(session, a_query_that_is_not_read_may_be_anything) {
@@ -1377,9 +1384,9 @@ Test(session, a_query_that_is_not_read_may_be_anything) {
         check_unread(c, i);
         cr_expect_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2, "%s", unread[i].sql);
         cr_expect_null(session_statement(c->session, text_slice("x")), "%s", unread[i].sql);
-        cr_expect(c->session->names_unknown, "%s", unread[i].sql);
+        cr_expect(c->session->names.unknown, "%s", unread[i].sql);
         reply(c, "CZ");
-        cr_expect_not(c->session->hold, "%s", unread[i].sql);
+        cr_expect_not(c->session->hold.lookups, "%s", unread[i].sql);
         fixture_end(&f);
     }
 }
@@ -1394,9 +1401,9 @@ Test(session, a_statement_that_is_not_read_may_be_anything) {
         check_unread(c, i);
         cr_expect_eq(session_statement(c->session, text_slice("x")) == NULL, unread[i].names, "%s",
                      unread[i].sql);
-        cr_expect_eq(c->session->names_unknown, unread[i].names, "%s", unread[i].sql);
+        cr_expect_eq(c->session->names.unknown, unread[i].names, "%s", unread[i].sql);
         reply(c, "12CZ");
-        cr_expect_not(c->session->hold, "%s", unread[i].sql);
+        cr_expect_not(c->session->hold.lookups, "%s", unread[i].sql);
         fixture_end(&f);
     }
 }
@@ -1410,11 +1417,11 @@ Test(session, a_prepared_statement_that_was_not_read_is_not_read_each_time) {
     say(c);
     reply(c, "1Z");
     for (int i = 0; i < 2; i++) {
-        c->session->names_unknown = false;
+        c->session->names.unknown = false;
         execute(c, "y", NULL);
         sync_unit(c);
         say(c);
-        cr_assert(c->session->names_unknown);
+        cr_assert(c->session->names.unknown);
         cr_assert_not_null(session_statement(c->session, text_slice("y")));
         reply(c, "2CZ");
     }
@@ -1438,7 +1445,7 @@ Test(session, the_data_of_a_copy_do_not_wait_behind_what_was_not_read) {
     cr_assert(session_takes_client(c->session));
     cr_assert_eq(c->from_client.len, 0, "they were taken");
     reply(c, "CZ");
-    cr_assert_not(c->session->hold);
+    cr_assert_not(c->session->hold.lookups);
     fixture_end(&f);
 }
 
@@ -1451,7 +1458,7 @@ Test(session, a_text_that_comes_again_is_known_when_there_is_time) {
     f.now += 60000000;
     say_query(c, "SELECT a FROM t WHERE id = 2");
     cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
-    cr_assert_eq(c->session->n_lookups, 1);
+    cr_assert_eq(c->session->order.n, 1);
     fixture_end(&f);
 }
 

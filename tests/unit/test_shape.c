@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batching/shape.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/parse.h"
 #include "tests/unit/bytes.h"
 
 static struct shape *simple(struct shape_cache *c, const char *text) {

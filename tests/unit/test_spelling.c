@@ -3,7 +3,7 @@
 // How a client writes a time that it has read: found in one pair of values, and used to write another one.
 #include <criterion/criterion.h>
 
-#include "batching/spelling.h"
+#include "batching/ahead/spelling.h"
 #include "tests/unit/bytes.h"
 
 // What follows from `read` and `sent` for another value; "-": nothing.

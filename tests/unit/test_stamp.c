@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/stamp.h"
+#include "batching/trust/stamp.h"
 #include "protocol/write.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/replies.h"

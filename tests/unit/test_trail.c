@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/trail.h"
+#include "batching/ahead/trail.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
 

@@ -6,6 +6,8 @@
 // turn took.
 #include <criterion/criterion.h>
 
+#include "batching/flow/turn.h"
+#include "batching/talk/client.h"
 #include "protocol/write.h"
 #include "tests/unit/fixture.h"
 
@@ -50,7 +52,7 @@ Test(turns, a_flood_is_looked_at_in_slices) {
     wake_after(&f, 1000);
     size_t n = flood(&f.clients[0]);
     cr_assert(n > 1000 && n < 9000, "%zu", n);
-    cr_assert(f.clients[0].session->held_turn);
+    cr_assert(f.clients[0].session->hold.turn);
     cr_assert_eq(flood(&f.clients[0]), 0);
     speak(&f);
     end_turn(&f, 1000);
@@ -69,7 +71,7 @@ Test(turns, alone_it_goes_on_when_the_loop_has_looked_for_others) {
         wake_after(&f, 1);
         end_turn(&f, 0);
         cr_assert_eq(f.clients[0].n_resumed, i);
-        cr_assert_not(f.clients[0].session->held_turn);
+        cr_assert_not(f.clients[0].session->hold.turn);
     }
     fixture_end(&f);
 }
@@ -149,7 +151,7 @@ Test(turns, a_steady_client_is_not_held) {
         wake_after(&f, 30);
         speak(&f);
     }
-    cr_assert_not(f.clients[OTHER].session->held_turn);
+    cr_assert_not(f.clients[OTHER].session->hold.turn);
     fixture_end(&f);
 }
 

@@ -3,7 +3,7 @@
 // Units: the framings in which a lookup may come, each cut at every byte, and those that are something else.
 #include <criterion/criterion.h>
 
-#include "batching/unit.h"
+#include "batching/statement/unit.h"
 #include "protocol/write.h"
 #include "tests/unit/bytes.h"
 

@@ -5,7 +5,13 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "batching/vet.h"
+#include "batching/trust/vet.h"
+#include "batching/statement/functions.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parsed.h"
+#include "batching/trust/vet_query.h"
+#include "batching/trust/write_set.h"
+#include "batching/trust/writes.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/own_sql.h"
 #include "tests/unit/replies.h"

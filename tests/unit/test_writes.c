@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batching/vet.h"
-#include "batching/writes.h"
+#include "batching/trust/vet.h"
+#include "batching/trust/writes.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parse_write.h"
+#include "batching/statement/parsed.h"
+#include "batching/trust/write_set.h"
 #include "tests/unit/bytes.h"
 
 static uint64_t table(const char *name) {

@@ -4,7 +4,8 @@
 #ifndef PGFOLD_TESTS_VETTED_H
 #define PGFOLD_TESTS_VETTED_H
 
-#include "batching/group.h"
+#include "batching/fold/group.h"
+#include "batching/trust/vet.h"
 
 // The row of the check that says that all is as it was: a whole message.
 void put_stamp_row(struct buf *b, const struct stamp *st);

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/flow/alone.h"
+
+#include "batching/flow/check.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/late.h"
+#include "batching/session/lookup.h"
+
+bool engine_has_company(const struct group *g) {
+    return g->n_waiting + g->in_flight > 1;
+}
+
+void engine_run_lookup(struct lookup *l) {
+    l->company = engine_has_company(l->group) ? COMPANY_SOME : COMPANY_NONE;
+    lookup_detach_waiting(l);
+    l->counted = true;
+    l->group->in_flight++;
+    late_list_alone(l);
+    session_run_alone(l->session, l);
+}
+
+// Its batches are late, for whatever reason: nothing of it waits for another.
+void engine_run_apart(struct group *g) {
+    while (g->first) {
+        struct lookup *l = g->first;
+        l->company = COMPANY_UNKNOWN;
+        lookup_detach_waiting(l);
+        session_run_alone(l->session, l);
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/flow/await.h"
+
+#include "batching/flow/own_queries.h"
+#include "batching/fold/group.h"
+#include "batching/session/awaiting.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+
+static void hold(struct session *s, enum await_kind kind, struct shape *shape) {
+    s->hold.lookups = true;
+    s->hold.await.kind = kind;
+    s->hold.await.shape = shape_ref(shape);
+    shape->n_lookups++; // it keeps others company
+}
+
+static void list_append(struct session *s) {
+    struct await_list *list = &s->engine->awaiting;
+    s->hold.await.until = s->engine->now + AWAIT_PATIENCE;
+    s->hold.await.next = NULL;
+    s->hold.await.previous = list->last;
+    *(list->last ? &list->last->hold.await.next : &list->first) = s;
+    list->last = s;
+}
+
+static void list_remove(struct session *s) {
+    struct await *a = &s->hold.await;
+    struct await_list *list = &s->engine->awaiting;
+    *(a->previous ? &a->previous->hold.await.next : &list->first) = a->next;
+    *(a->next ? &a->next->hold.await.previous : &list->last) = a->previous;
+}
+
+static void hold_for(struct session *s, struct shape *shape, struct group *g) {
+    hold(s, AWAIT_VERDICT, shape);
+    s->hold.await.group = g;
+    list_append(s);
+}
+
+void await_end(struct session *s) {
+    struct await *a = &s->hold.await;
+    if (a->kind == AWAIT_NOTHING)
+        return;
+    if (a->kind == AWAIT_VERDICT)
+        list_remove(s);
+    a->shape->n_lookups--;
+    shape_unref(a->shape);
+    *a = (struct await){.spent = a->spent, .spent_read = a->spent_read};
+}
+
+// In front of the session's first lookup when it has company. One that is on its way anyway is waited for:
+// the lookup would run behind it.
+static bool begin_proof(struct session *s, const struct shape *shape) {
+    if (s->identity.state == IDENTITY_UNPROVEN && !s->identity.n_proofs && shape->n_lookups)
+        session_start_proof(s);
+    return s->identity.state == IDENTITY_PROVING;
+}
+
+// One that has been under way for long may hang: not every lookup waits for it in vain.
+static bool may_come_soon(const struct session *s, const struct group *g) {
+    return g->state == GROUP_VETTING && (session_vets(s, g) || s->engine->now < g->asked_at + AWAIT_PATIENCE);
+}
+
+static bool begin_verdict(struct session *s, const struct shape *shape, struct group *g) {
+    if (s->identity.state != IDENTITY_PROVEN || s->hold.await.spent)
+        return false;
+    if (g->state == GROUP_NEW && shape->n_lookups)
+        session_start_vet(s, g);
+    return may_come_soon(s, g);
+}
+
+bool await_begin(struct session *s, struct shape *shape, struct group *g) {
+    if (s->order.first || s->hold.await.kind != AWAIT_NOTHING)
+        return false;
+    if (begin_proof(s, shape)) {
+        hold(s, AWAIT_PROOF, shape);
+        return true;
+    }
+    if (begin_verdict(s, shape, g)) {
+        hold_for(s, shape, g);
+        return true;
+    }
+    return false;
+}
+
+bool await_read(struct session *s, struct shape *shape, struct group *read) {
+    if (s->hold.await.kind != AWAIT_NOTHING || s->hold.await.spent_read || !may_come_soon(s, read))
+        return false;
+    hold_for(s, shape, read);
+    return true;
+}
+
+void await_proof_ended(struct session *s) {
+    if (s->hold.await.kind == AWAIT_PROOF)
+        await_end(s);
+}
+
+static void give_up(struct session *s) {
+    await_end(s);
+    session_settle(s);
+}
+
+void await_give_up(struct session *s) {
+    if (s->hold.await.kind == AWAIT_VERDICT && !session_vets(s, s->hold.await.group))
+        give_up(s);
+}
+
+void await_verdict_given(struct engine *e, struct group *g) {
+    for (struct session *s = e->awaiting.first, *next; s; s = next) {
+        next = s->hold.await.next;
+        if (s->hold.await.group == g)
+            give_up(s);
+    }
+}
+
+// The session that has asked goes on waiting: its connection is taken anyway.
+static void expire(struct session *s) {
+    struct await *a = &s->hold.await;
+    if (session_vets(s, a->group)) {
+        list_remove(s);
+        list_append(s);
+        return;
+    }
+    *(group_is_read(a->group) ? &a->spent_read : &a->spent) = true;
+    give_up(s);
+}
+
+void await_expire(struct engine *e) {
+    while (e->awaiting.first && e->now >= e->awaiting.first->hold.await.until)
+        expire(e->awaiting.first);
+}
+
+uint64_t await_deadline(const struct engine *e) {
+    return e->awaiting.first ? e->awaiting.first->hold.await.until : UINT64_MAX;
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/flow/batches.h"
+
+#include "batching/base/memory.h"
+#include "batching/flow/check.h"
+#include "batching/flow/lend.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/ahead_cost.h"
+#include "batching/session/bounds.h"
+#include "batching/session/cancel_request.h"
+#include "batching/session/engine.h"
+#include "batching/session/lists.h"
+#include "batching/session/lookup.h"
+#include "batching/session/pipeline.h"
+#include "batching/session/pump.h"
+#include "batching/session/record.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/vouch.h"
+#include "batching/statement/guard.h"
+#include "batching/statement/shape.h"
+#include "batching/trust/identity.h"
+#include "batching/trust/seal.h"
+#include "protocol/buf.h"
+
+// ---- running lookups
+
+void engine_note_alone(struct engine *e, const struct lookup *l) {
+    uint64_t took = e->now > l->asked ? e->now - l->asked : 0;
+    if (l->company == COMPANY_NONE)
+        guard_note_lone(&l->shape->guard, took);
+    else if (l->company == COMPANY_SOME)
+        guard_note_alone(&l->shape->guard, e->now, took);
+}
+
+// What speaks against a lender, the worst first: its connection has something to do, it is inside a
+// transaction, it has not prepared the statement.
+static unsigned lender_cost(struct session *s, const struct batch *b) {
+    bool prepared = s->own.n && session_has_prepared(s, b->statement);
+    return s->owed.n * 4 + (s->txn != 'I') * 2u + !prepared;
+}
+
+// The member that runs the batch: its connection must be free for it; among equals the one that was used
+// last, so that few connections prepare much, and their caches are warm.
+static struct session *choose_lender(const struct batch *b) {
+    struct session *best = NULL;
+    unsigned best_cost = 0;
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        struct session *s = b->members[i]->session;
+        if (!session_can_lend(s))
+            continue;
+        unsigned cost = lender_cost(s, b);
+        if (!best || cost < best_cost || (cost == best_cost && s->last_used > best->last_used)) {
+            best = s;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
+void engine_start_batch(struct engine *e, struct batch *b) {
+    b->started = e->now;
+    b->statement = b->group->statement;
+    b->next = e->batches;
+    if (b->next)
+        b->next->previous = b;
+    e->batches = b;
+}
+
+static void unlink_batch(struct engine *e, struct batch *b) {
+    *(b->previous ? &b->previous->next : &e->batches) = b->next;
+    if (b->next)
+        b->next->previous = b->previous;
+}
+
+bool engine_run_batch(struct engine *e, struct group *g) {
+    struct batch *b =
+        batch_create(g, guard_max_keys(&g->shape->guard, e->now, e->limits.max_keys), e->limits.max_answer);
+    if (!b)
+        return false;
+    engine_start_batch(e, b);
+    g->in_flight++;
+    struct session *lender = choose_lender(b);
+    if (!lender) {
+        b->failed = true;
+        b->why = "no member's connection is free";
+    }
+    if (!lender || !session_run_batch(lender, b))
+        engine_batch_ended(e, b);
+    return true;
+}
+
+// ---- the end of a batch
+
+// The client knows its statement's columns from now on.
+static void note_described(const struct batch *b, struct lookup *l) {
+    struct statement *st = l->statement;
+    if (!st || st->described || !l->has_describe)
+        return;
+    st->described = true;
+    st->row_hash = b->group->row_hash;
+    st->types_hash = row_types_hash(b->group->row_description.data, b->group->row_description.len);
+}
+
+static void answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
+    struct session *s = l->session;
+    note_described(b, l);
+    ahead_answered(s);
+    if (s->order.first != l || l->pipeline) {
+        l->answer = buf_make(s->order.kept < e->limits.max_answer ? e->limits.max_answer - s->order.kept : 0);
+        batch_answer(b, l, key, s->txn, &l->answer);
+        if (l->answer.failed) {
+            buf_free(&l->answer);
+            session_run_alone(s, l);
+            return;
+        }
+        l->state = LOOKUP_ANSWERED;
+        s->order.kept += l->answer.len;
+        lookup_weigh(l);
+        if (l->pipeline && ++l->pipeline->n_answered == l->pipeline->n)
+            session_pump(s);
+        return;
+    }
+    buf_reset(&e->answer);
+    batch_answer(b, l, key, s->txn, &e->answer);
+    if (e->answer.failed) {
+        session_run_alone(s, l);
+        return;
+    }
+    e->effects->to_client(s->owner, e->answer.data, e->answer.len, true);
+    session_shift(s);
+    l->session = NULL;
+    lookup_free(e, l);
+    session_pump(s);
+}
+
+// The client knows its columns from an earlier Describe; after a change of definitions the server would tell
+// it so.
+static bool columns_fit(const struct batch *b, const struct lookup *l) {
+    return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
+}
+
+void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key) {
+    bool fits = columns_fit(b, l);
+    // A client that does not read must not make us keep its answers: alone, they wait in the server.
+    // In an aborted transaction it fails.
+    bool certain = batch_is_certain(b, key);
+    if (fits && certain && !l->session->backlogged && l->session->txn != 'E') {
+        e->counters.folded++;
+        if (b->ahead.home)
+            ahead_served(b, key);
+        if (!l->session->answered_since)
+            l->session->answered_since = e->now ? e->now : 1;
+        answer(e, b, l, key);
+        return;
+    }
+    if (!fits)
+        e->counters.forwarded[REASON_CHANGED_RESULT]++;
+    else if (!certain)
+        e->counters.forwarded[REASON_MAY_FAIL]++;
+    session_run_alone(l->session, l);
+}
+
+static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trusted) {
+    struct lookup *l = b->members[i];
+    if (!l)
+        return;
+    l->batch = NULL;
+    if (l->check == CHECK_FOLDED)
+        check_member(e, b, i);
+    else if (b->failed || !trusted || (b->ahead.home && !ahead_may_end(b, l))) {
+        if (b->changed) // nobody knows what it runs now
+            trust_broken(l->session);
+        session_run_alone(l->session, l);
+    } else
+        engine_answer(e, b, l, b->member_key[i]);
+}
+
+// What it was vetted by is no longer so. A transaction that sees one snapshot sees the catalogue as it was:
+// it says nothing about what others may believe.
+static void note_changed(struct engine *e, struct batch *b) {
+    if (b->snapshot)
+        return;
+    if (b->shadowed)
+        engine_names_shadowed(e);
+    group_forget(b->group);
+}
+
+// A batch that failed may have been right to (a table that is gone, a right withdrawn): the catalogue is
+// asked again, and a group that fails again and again is left alone for a while.
+static void note_failure(struct engine *e, struct batch *b) {
+    struct group *g = b->group;
+    e->counters.failed++;
+    e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
+    if (b->unproved) { // nor is this: the next ones are checked
+        seal_broken(&g->seals, e->now);
+        return;
+    }
+    if (b->changed) { // it is no fault of the statement's
+        note_changed(e, b);
+        return;
+    }
+    if (!b->sent || b->late)
+        return; // it says nothing about the statement
+    if (b->oversized) {
+        guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
+        return;
+    }
+    // One that was loaded ahead runs behind a lookup that may have failed, or been cancelled, and taken it
+    // along.
+    if (g->state == GROUP_READY && !b->ahead.home && ++g->errors >= 3) {
+        g->errors = 0;
+        g->state = GROUP_REFUSED;
+        g->vetted_at = e->now;
+    } else {
+        group_forget(g);
+    }
+}
+
+static void note_success(struct engine *e, struct batch *b) {
+    b->group->errors = 0;
+    seal_batch_right(&b->group->seals, b->n_rows > 0);
+    if (b->ahead.home)
+        return;
+    uint64_t waited = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        if (!b->members[i] || b->members[i]->check == CHECK_FOLDED)
+            continue; // gone, or it has run before
+        waited += e->now > b->members[i]->asked ? e->now - b->members[i]->asked : 0;
+        n++;
+    }
+    if (b->parse)
+        guard_note_first_batch(&b->group->shape->guard, n);
+    else
+        guard_note_batch(&b->group->shape->guard, e->now, b->n_keys, n, e->now - b->started, waited);
+    e->counters.batches++;
+    e->counters.batch_keys += b->n_keys;
+}
+
+void engine_batch_ended(struct engine *e, struct batch *b) {
+    struct group *g = b->group;
+    unlink_batch(e, b);
+    account_set(b->memory, &b->weighs, 0);
+    g->in_flight -= !b->ahead.home;
+    if (b->failed)
+        note_failure(e, b);
+    else
+        note_success(e, b);
+    bool trusted = b->failed || !check_batch(e, b);
+    for (uint32_t i = 0; i < b->n_members; i++)
+        end_member(e, b, i, trusted);
+    b->n_members = 0;
+    b->failed |= !trusted;
+    if (g->n_waiting)
+        engine_list_group(e, g);
+    if (b->ahead.home)
+        ahead_ended(e, b);
+    else
+        batch_destroy(b);
+}
+
+// ---- turns and time
+
+// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked
+// to end it.
+void engine_abandon_batch(struct batch *b, const char *why) {
+    b->why = b->failed ? b->why : why;
+    b->failed = b->abandoned = true;
+    if (b->lender)
+        session_end_batch(b->lender, b);
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        struct lookup *l = b->members[i];
+        b->members[i] = NULL;
+        if (!l)
+            continue;
+        l->batch = NULL;
+        session_run_alone(l->session, l);
+    }
+}
+
+void engine_abandon_shape(struct engine *e, const struct shape *s, const char *why) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
+        next = b->next;
+        if (b->group->shape == s && !b->failed)
+            engine_abandon_batch(b, why);
+    }
+}
+
+// The lender itself has been told of the new configuration when its process had read it.
+void session_check_members(struct session *lender, struct batch *b) {
+    struct identity_table *t = &lender->engine->identities;
+    const struct identity *of = b->group->identity;
+    (void)session_identity_may_take(t, &lender->identity, of, b->news.loaded, true);
+    for (uint32_t i = 0; i < b->n_members && !b->failed; i++) {
+        struct lookup *l = b->members[i];
+        if (!l ||
+            session_identity_may_take(t, &l->session->identity, of, b->news.loaded, l->session == lender))
+            continue;
+        lookup_leave_batch(l);
+        session_run_alone(l->session, l);
+    }
+}

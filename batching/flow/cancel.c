@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Cancel requests. PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for
+// others, or nothing of this client's, so that a request is
+//   answered at once   for a lookup that waits outside a transaction: as a cancelled statement is
+//   kept               until the client's own statement runs: inside a transaction, which must be aborted by
+//                      the server, and where the statement is still held
+//   relayed            else
+//
+// "If we're reading a command from the client, just ignore the cancel request" (ProcessInterrupts): one that
+// overtakes its statement is lost. Without a proxy the client sees to that. Here the statement may be sent
+// only now that it shall be cancelled, and a batch that nobody wants any more may hold up its lender. So what
+// is cancelled is remembered in its entry in `owed`, and the request is sent again, at growing intervals,
+// until the reply is there; nothing is sent behind it before. A statement that was forwarded when the client
+// sent it gets one request for one, as it would without a proxy.
+#include "batching/flow/cancel.h"
+
+#include "batching/flow/await.h"
+#include "batching/flow/batches.h"
+#include "batching/flow/check.h"
+#include "batching/fold/batch.h"
+#include "batching/session/cancel_request.h"
+#include "batching/session/lookup.h"
+#include "batching/session/owed.h"
+#include "batching/session/pump.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/whole_unit.h"
+#include "batching/session/wire.h"
+#include "protocol/buf.h"
+#include "protocol/write.h"
+
+// ---- requests
+
+// The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement
+// sent before the request has ended may be cancelled in place of the one in front of it.
+void session_cancel_done(struct session *s) {
+    s->cancel.under_way--;
+    cancel_repeat_later(s);
+    session_pump(s);
+}
+
+// ---- what is not wanted any more
+
+// What of ours runs on the client's own connection. It may be stuck behind a lock, and the client with it.
+static void clear_the_way(struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        bool left = o->kind == OWED_CHECK && !o->of.lookup;
+        bool parse = o->kind == OWED_PARSE && o->framed;
+        if (left || parse || o->kind == OWED_VET || o->kind == OWED_READ_VET)
+            o->unwanted = true;
+        else if (o->kind == OWED_BATCH && !o->of.batch->abandoned)
+            engine_abandon_batch(o->of.batch, "its lender's client has cancelled");
+    }
+    session_relay_cancel(s);
+}
+
+// A batch that nobody waits for is of no use.
+void cancel_batch_if_left(struct batch *b) {
+    if (b && !b->abandoned && !b->n_left)
+        engine_abandon_batch(b, "nobody waits for it any more");
+}
+
+// ---- the client's request
+
+// Out of its queue, or of its batch, which is returned.
+static struct batch *take_out(struct lookup *l) {
+    struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
+    if (l->state == LOOKUP_WAITING)
+        lookup_detach_waiting(l);
+    if (b)
+        lookup_leave_batch(l);
+    return b;
+}
+
+// The client's statement has been run: it is too late to cancel it, and what is left is to be compared with.
+void session_end_check(struct session *s, struct lookup *l) {
+    struct batch *b = take_out(l);
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_CHECK && o->of.lookup == l)
+            o->of.lookup = NULL;
+    }
+    check_answer(s->engine, l);
+    cancel_batch_if_left(b);
+    clear_the_way(s); // who cancels wants to go on
+}
+
+static void cancel_lookup(struct session *s, struct lookup *l) {
+    struct buf answer = buf_make(4096);
+    write_error(&answer, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
+    write_ready(&answer, s->txn);
+    if (answer.failed) { // it must not run: nobody may have vetted it
+        buf_free(&answer);
+        session_fail(s, "53200", "out of memory");
+        return;
+    }
+    struct batch *b = take_out(l);
+    if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // nobody is told of its Parse
+        session_drop_if_listed(s, l->statement);
+    l->state = LOOKUP_ANSWERED;
+    l->answer = answer;
+    s->order.kept += answer.len;
+    lookup_weigh(l);
+    session_pump(s);
+    cancel_batch_if_left(b);
+    clear_the_way(s); // who cancels wants to go on
+}
+
+// Inside a transaction the cancelled statement aborts it: it runs on its own connection, for the server to
+// cancel.
+static void cancel_in_transaction(struct session *s, struct lookup *l) {
+    struct batch *b = take_out(l);
+    s->cancel.first = true;
+    session_run_alone(s, l);
+    cancel_batch_if_left(b);
+    clear_the_way(s);
+}
+
+// The statement is in the client's input; it is taken up soon, and waits for nothing more.
+static void cancel_held(struct session *s) {
+    s->cancel.held = true;
+    await_give_up(s);
+    clear_the_way(s);
+}
+
+void session_cancel_taken(struct session *s) {
+    bool held = s->cancel.held;
+    s->cancel.held = false;
+    if (held && s->order.first)
+        (void)session_cancel(s); // it only waits, so there is nothing to be relayed now
+}
+
+static bool waits(const struct lookup *l) {
+    return l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE;
+}
+
+bool session_cancel(struct session *s) {
+    struct lookup *l = s->order.first;
+    const struct owed *o = owed_head(s);
+    if (s->opaque)
+        return true;
+    if (s->hold.lookups && !l && !s->n_forward) {
+        cancel_held(s);
+        return false;
+    }
+    if (l && (l->check == CHECK_FOLDED || l->check == CHECK_AGAIN)) {
+        session_end_check(s, l);
+        return false;
+    }
+    if (l && l->pipeline && l->state != LOOKUP_SENT) {
+        pipeline_cancel(s, l);
+        cancel_lookup(s, l);
+        return false;
+    }
+    if (l && waits(l)) {
+        if (s->txn == 'I')
+            cancel_lookup(s, l);
+        else
+            cancel_in_transaction(s, l);
+        return false;
+    }
+    if (s->txn == 'I' && (!o || o->kind == OWED_FORWARD))
+        return true; // without a statement it is late: the server ignores it
+    if (l && l->check == CHECK_ORIGINAL)
+        l->cancelled = true;
+    // The end of the request is awaited: it must not hit what comes next, of ours.
+    s->cancel.pending = s->n_forward || l;
+    if (s->cancel.pending)
+        clear_the_way(s);
+    return false;
+}

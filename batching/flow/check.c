@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/flow/check.h"
+
+#include <string.h>
+
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/late.h"
+#include "batching/session/lazy.h"
+#include "batching/session/lookup.h"
+#include "batching/session/pump.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/whole_unit.h"
+#include "batching/statement/redact.h"
+#include "batching/statement/shape.h"
+#include "protocol/buf.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+
+// ---- which lookups
+
+// Lookups until the next one: one in so many, but at no regular distance, since keys come regularly at times.
+static uint32_t draw_distance(struct engine *e) {
+    uint64_t range = 2 * (uint64_t)e->limits.check_one_in - 1;
+    e->dice = e->dice * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((e->dice >> 33) % range);
+}
+
+// It would be done twice, or the server has to be given its statement first.
+static bool prepares(const struct lookup *l) {
+    const struct statement *st = l->statement;
+    if (l->pipeline)
+        return true; // nor can a part of a unit
+    return st && (l->has_parse ? st->name[0] : session_lacks(l->session, st));
+}
+
+bool check_draw(struct engine *e, struct lookup *l) {
+    const struct session *s = l->session;
+    if (l->check != CHECK_NONE)
+        return false;
+    l->check = CHECK_NO;
+    // Inside a transaction the original could abort it, and what is kept back would come too late.
+    if (prepares(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s) || late_must_wait(s))
+        return false;
+    if (e->limits.verify)
+        return true;
+    if (!e->limits.check_one_in)
+        return false;
+    if (l->shape->until_check) {
+        l->shape->until_check--;
+        return false;
+    }
+    l->shape->until_check = draw_distance(e);
+    return true;
+}
+
+// ---- the original
+
+static void run_original(struct lookup *l, enum check_stage stage) {
+    l->check = stage;
+    l->state = LOOKUP_CHECKING;
+    l->counted = true;
+    l->group->in_flight++;
+    l->group->checking++;
+    late_query_sent(l->session);
+    session_send_checked(l->session, l);
+}
+
+void check_start(struct engine *e, struct lookup *l) {
+    struct session *s = l->session;
+    lookup_detach_waiting(l);
+    l->answer = buf_make(s->order.kept < e->limits.max_answer ? e->limits.max_answer - s->order.kept : 0);
+    run_original(l, CHECK_ORIGINAL);
+}
+
+// Errors that the statement's data make, and that it makes again therefore: a batch without them is wrong.
+static bool error_is_of_the_data(const struct frame *f) {
+    struct slice code;
+    if (!msg_error_field(f->body, f->body_len, 'C', &code) || code.len != 5)
+        return false;
+    return memcmp(code.data, "21", 2) == 0 || memcmp(code.data, "22", 2) == 0;
+}
+
+void check_feed(struct lookup *l, const struct frame *f, struct owed *o) {
+    const uint8_t *message = f->body - FRAME_HEADER;
+    if (f->type == B_ERROR && !error_is_of_the_data(f))
+        o->error = true;
+    if (!l)
+        return;
+    if (l->check == CHECK_ORIGINAL) {
+        buf_put(&l->answer, message, f->size);
+        return;
+    }
+    size_t left = l->answer.len - l->compared;
+    l->differs |= f->size > left || memcmp(l->answer.data + l->compared, message, f->size) != 0;
+    l->compared += f->size < left ? f->size : left;
+}
+
+// Its answer is there, and others of its group wait for theirs: as soon as all are, a batch is made.
+static void queue_again(struct engine *e, struct lookup *l) {
+    l->check = CHECK_FOLDED;
+    if (!ahead_join_checked(l))
+        lookup_wait(e, l);
+}
+
+void check_answer(struct engine *e, struct lookup *l) {
+    lookup_uncount(e, l);
+    l->check = CHECK_NO;
+    l->state = LOOKUP_ANSWERED;
+    session_pump(l->session);
+}
+
+static void end_original(struct engine *e, struct lookup *l, const struct owed *o) {
+    struct session *s = l->session;
+    if (l->answer.failed || s->order.kept + l->answer.len > e->limits.max_answer) {
+        lookup_uncount(e, l);
+        buf_free(&l->answer);
+        lookup_weigh(l);
+        l->check = CHECK_NO;
+        session_run_alone(s, l); // once more, past us
+        return;
+    }
+    s->order.kept += l->answer.len;
+    lookup_weigh(l);
+    bool may_fold = l->group->state == GROUP_READY && !l->shape->wrong && l->has_key;
+    if (o->error || l->cancelled || s->txn == 'E' || !may_fold) {
+        check_answer(e, l);
+        return;
+    }
+    lookup_uncount(e, l);
+    queue_again(e, l);
+}
+
+// ---- the verdict
+
+static void note_difference(struct engine *e, struct session *s, struct shape *shape) {
+    e->counters.differences++;
+    if (!shape->wrong) {
+        struct buf text = buf_make(1024);
+        redact_text(shape->text, shape->text_len, 800, &text);
+        buf_put_u8(&text, 0);
+        shape->wrong = true;
+        e->effects->log(e->ctx, e->limits.verify ? REASON_VERIFY : REASON_SWITCHED_OFF, s->id,
+                        text.failed ? "out of memory" : (const char *)text.data);
+        buf_free(&text);
+    }
+}
+
+bool check_replied(struct engine *e, struct lookup *l, const struct owed *o) {
+    if (!l)
+        return false;
+    if (l->check == CHECK_ORIGINAL) {
+        end_original(e, l, o);
+        return false;
+    }
+    bool same = !o->error && !l->differs && l->compared == l->answer.len;
+    if (same) {
+        note_difference(e, l->session, l->shape);
+        return true;
+    }
+    e->counters.check_changed++;
+    check_answer(e, l);
+    return false;
+}
+
+// ---- the batch
+
+// The first RowDescription of an answer; false: there is none.
+static bool find_columns(const struct buf *answer, struct frame *f) {
+    for (size_t at = 0; frame_read(answer->data + at, answer->len - at, f) == FRAME_OK; at += f->size)
+        if (f->type == B_ROW_DESCRIPTION)
+            return true;
+    return false;
+}
+
+// The server describes other columns than it did when the statement was vetted: a change of definitions that
+// did not pass through here. Not if it has been vetted anew for that, and none has been right since.
+static bool is_outdated(const struct batch *b, const struct buf *folded, const struct buf *original) {
+    struct frame f, o;
+    const struct group *g = b->group;
+    if (g->vettings == b->vettings && g->shape->outdated && g->generation >= g->shape->outdated)
+        return false;
+    return find_columns(folded, &f) && find_columns(original, &o) &&
+           (f.size != o.size || memcmp(f.body, o.body, f.body_len) != 0);
+}
+
+bool check_batch(struct engine *e, const struct batch *b) {
+    bool any = false;
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        struct lookup *l = b->members[i];
+        if (!l || l->check != CHECK_FOLDED)
+            continue;
+        l->differs = false;
+        if (!batch_is_certain(b, b->member_key[i]))
+            continue; // nobody is given that
+        buf_reset(&e->answer);
+        batch_answer(b, l, b->member_key[i], l->session->txn, &e->answer);
+        l->differs = !e->answer.failed && (e->answer.len != l->answer.len ||
+                                           memcmp(e->answer.data, l->answer.data, l->answer.len) != 0);
+        any |= l->differs;
+        if (l->differs && is_outdated(b, &e->answer, &l->answer)) {
+            engine_definitions_changed(e);
+            l->shape->outdated = e->generation;
+            l->outdated = true;
+        }
+    }
+    return any;
+}
+
+void check_member(struct engine *e, struct batch *b, uint32_t i) {
+    struct lookup *l = b->members[i];
+    const struct session *s = l->session;
+    if (b->failed) {
+        check_answer(e, l);
+    } else if (!l->differs) {
+        l->shape->outdated = 0;
+        e->counters.checked++;
+        check_answer(e, l);
+    } else if (l->outdated || s->txn != 'I' || session_is_cancelling(s) || late_must_wait(s) || s->failed) {
+        e->counters.check_changed++;
+        check_answer(e, l);
+    } else {
+        l->differs = false;
+        l->compared = 0;
+        run_original(l, CHECK_AGAIN);
+    }
+}
+
+// ---- lookups
+
+void session_run_alone(struct session *s, struct lookup *l) {
+    if (l->check == CHECK_FOLDED) {
+        check_answer(s->engine, l);
+        return;
+    }
+    if (l->pipeline)
+        l = pipeline_collapse(s, l);
+    l->state = LOOKUP_ALONE;
+    session_pump(s);
+}

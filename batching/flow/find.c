@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/flow/find.h"
+
+#include "batching/ahead/ahead.h"
+#include "batching/ahead/predict.h"
+#include "batching/ahead/trail.h"
+#include "batching/flow/batches.h"
+#include "batching/flow/check.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/ahead_cost.h"
+#include "batching/session/bounds.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/late.h"
+#include "batching/session/lookup.h"
+#include "batching/session/session.h"
+#include "batching/statement/key.h"
+#include "batching/trust/identity.h"
+#include "protocol/message.h"
+
+#define OTHERS 8 // sessions of the same identity whose trails are looked at
+
+// `g`, `keys`: what is asked for now.
+static void drop_stale(struct ahead *a, const struct session *s, const struct group *g,
+                       const struct key *keys) {
+    uint32_t key;
+    for (struct batch *b = a->held, *next; b; b = next) {
+        next = b->ahead.next;
+        if (ahead_is_fresh(a, s, b))
+            continue;
+        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && !b->ahead.used[key];
+        ahead_drop_batch(a, b, true);
+    }
+}
+
+// What another session has read and loaded: neither is in a transaction, and this one has not done anything
+// since that could have changed it.
+static bool may_share(const struct session *s, const struct ahead *a) {
+    const struct session *other = a->session;
+    return other && other != s && other->txn == 'I' && other->identity.current &&
+           other->identity.current == s->identity.current && !s->identity.current->is_private;
+}
+
+// The session's own, then those of others of its identity; `i` from 0. NULL: no more.
+struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i) {
+    if (!(*i)++ && s->ahead)
+        return s->ahead;
+    if (s->txn != 'I')
+        return NULL;
+    a = !a || a == s->ahead ? s->engine->aheads.newest : a->older;
+    for (; a && *i <= 2 * OTHERS; a = a->older, ++*i)
+        if (may_share(s, a))
+            return a;
+    return NULL;
+}
+
+// Its reply comes behind another client's: that of a lookup, and as long as that client reads.
+static bool may_come_behind(const struct session *s, const struct batch *b) {
+    const struct session *lender = b->ahead.ended || b->lender == s ? NULL : b->lender;
+    for (unsigned i = 0; lender && i < lender->owed.n; i++) {
+        const struct owed *o = owed_at(lender, i);
+        if (!owed_is_own(o) && (o->kind != OWED_LOOKUP || lender->backlogged))
+            return false;
+        if (o->kind == OWED_BATCH && o->of.batch == b)
+            return true;
+    }
+    return true;
+}
+
+void ahead_give_back_stalled(struct engine *e) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
+        next = b->next;
+        if (!b->ahead.home || !b->n_left || !b->lender || !b->lender->backlogged)
+            continue;
+        for (uint32_t i = 0; i < b->n_members; i++) {
+            struct lookup *l = b->members[i];
+            if (!l || may_come_behind(l->session, b))
+                continue;
+            lookup_leave_batch(l);
+            session_run_alone(l->session, l);
+        }
+    }
+}
+
+// What another session has loaded must have been read under a configuration that this one was proven under,
+// too.
+static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
+    return a->session != s && (b->started <= s->ahead_since ||
+                               !session_identity_may_take(&s->engine->identities, &s->identity,
+                                                          b->group->identity, b->news.loaded, false));
+}
+
+// Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
+static bool find_in(struct session *s, struct ahead *a, struct batch *list, const struct group *g,
+                    const struct key *keys, struct ahead_hit *hit) {
+    bool found = false;
+    for (struct batch *b = list; b; b = b->ahead.next) {
+        uint32_t key;
+        if (b->group != g || !batch_find_key(b, keys, &key) || b->ahead.used[key])
+            continue;
+        b->ahead.n_used++;
+        b->ahead.used[key] = true;
+        bool over = !b->ahead.ended && late_is_over(s->engine, b);
+        if (found || over || is_of_others(s, a, b) || !may_come_behind(s, b) || !ahead_is_fresh(a, s, b)) {
+            a->engine->counters.ahead_stale++;
+            continue;
+        }
+        *hit = (struct ahead_hit){.ahead = a, .batch = b, .key = key};
+        found = true;
+    }
+    return found;
+}
+
+// Who asks again without having read a list with the key since wants to know what has changed. What was
+// loaded before that list may be older than the answer that was given before it.
+static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit, uint32_t lists) {
+    const struct association *association = ahead_association(hit->batch);
+    return s->ahead && association &&
+           predict_has_read(&s->ahead->trail, g, hit->keys, association, lists, hit->batch->started);
+}
+
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const uint32_t *asked,
+                struct ahead_hit *hit) {
+    unsigned i = 0;
+    bool found = false;
+    if (!g->held || g->state != GROUP_READY || !group_read_key(g, raw, hit->keys))
+        return false;
+    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i)) {
+        struct ahead_hit at = {0};
+        drop_stale(a, s, g, hit->keys);
+        bool here = find_in(s, a, a->held, g, hit->keys, &at) || find_in(s, a, a->loading, g, hit->keys, &at);
+        if (here && !found) {
+            hit->ahead = at.ahead;
+            hit->batch = at.batch;
+            hit->key = at.key;
+        }
+        s->engine->counters.ahead_stale += here && found;
+        found |= here;
+    }
+    bool may = found && ahead_is_on(s) && !s->order.n && !engine_is_forgotten(s->engine, s) &&
+               (!asked || may_again(s, g, hit, *asked));
+    s->engine->counters.ahead_stale += found && !may;
+    return found && may;
+}
+
+#define APART_WORTH 16 // answers for which the catalogue may be asked
+
+static void note_given(struct session *s) {
+    if (s->identity.state != IDENTITY_PROVEN && ++s->apart.given % APART_WORTH == 0 && s->apart.vets)
+        s->apart.vets--;
+}
+
+void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
+    struct ahead *a = hit->ahead;
+    struct batch *b = hit->batch;
+    struct engine *e = a->engine;
+    struct association *association = ahead_association(b);
+    e->counters.ahead_answers++;
+    if (b->ahead.recorded)
+        trail_note_read(&a->trail, b->ahead.recorded, e->now);
+    b->ahead.recorded = 0;
+    if (association && !b->ahead.grown && 2 * b->ahead.n_used >= b->n_keys) {
+        association_grow(association, e->limits.ahead_keys);
+        b->ahead.grown = true;
+    }
+    ahead_use(a);
+    note_given(l->session);
+    a->last_answer = e->aheads.last_answer = e->now;
+    if (!b->ahead.ended) {
+        if (!batch_join(b, l, hit->key))
+            session_run_alone(l->session, l);
+        return;
+    }
+    engine_answer(e, b, l, hit->key);
+}

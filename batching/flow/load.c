@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/flow/load.h"
+
+#include "batching/ahead/ahead.h"
+#include "batching/ahead/predict.h"
+#include "batching/flow/alone.h"
+#include "batching/flow/batches.h"
+#include "batching/flow/check.h"
+#include "batching/flow/find.h"
+#include "batching/flow/lend.h"
+#include "batching/flow/own_queries.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/ahead_cost.h"
+#include "batching/session/bounds.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/lookup.h"
+#include "batching/session/session.h"
+#include "batching/session/txn.h"
+#include "batching/statement/budget.h"
+#include "batching/statement/guard.h"
+#include "batching/statement/key.h"
+#include "batching/statement/shape.h"
+#include "batching/trust/identity.h"
+
+// Lookups that a session of a state of its own must bring before the catalogue is asked for it alone; twice
+// as many each time, until the answers that this brings are worth its costs.
+#define APART_VETTED  4
+#define APART_DOUBLED 8
+
+#define LOOKUPS_PER_VET 5
+
+// At first on the budget of all. Where that is spent, on what the shape's lookups cost as they are: a text
+// that is used once is asked about in vain.
+static bool may_pay_vet(struct engine *e, struct shape *s) {
+    bool paid = budget_keys(&e->aheads.vets, BUDGET_VETS, 0, BUDGET_VET) > 0;
+    uint64_t lookups = s->guard.n_alone + s->guard.n_folded;
+    if (!paid && lookups < LOOKUPS_PER_VET * (UINT64_C(1) + s->ahead_vets))
+        return false;
+    if (paid)
+        budget_spend(&e->aheads.vets, BUDGET_VET);
+    s->ahead_vets++;
+    return true;
+}
+
+// It is worth a question whose answer others can use, too, or many lookups.
+static bool may_vet(struct session *s, struct shape *shape) {
+    unsigned doubled = s->apart.vets < APART_DOUBLED ? s->apart.vets : APART_DOUBLED;
+    bool proven = s->identity.state == IDENTITY_PROVEN;
+    if (!proven && ++s->apart.n < (unsigned)APART_VETTED << doubled)
+        return false;
+    if (!may_pay_vet(s->engine, shape))
+        return false;
+    s->apart.vets += !proven;
+    s->apart.costs &= proven;
+    return true;
+}
+
+struct holding {
+    struct ahead *ahead;
+    const struct group *group;
+};
+
+static bool is_held(void *arg, const struct key *keys) {
+    const struct holding *h = arg;
+    uint32_t key;
+    for (const struct batch *b = h->ahead->held; b; b = b->ahead.next)
+        if (b->group == h->group && batch_find_key(b, keys, &key) && !b->ahead.used[key])
+            return true;
+    return false;
+}
+
+static bool is_loading(const struct ahead *a, const struct group *g) {
+    for (const struct batch *b = a->loading; b; b = b->ahead.next)
+        if (b->group == g && b->ahead.epoch == a->epoch)
+            return true;
+    return false;
+}
+
+// What would not fit into what the session or all of them may hold is not loaded.
+static size_t room(struct ahead *a) {
+    struct engine *e = a->engine;
+    const struct engine_limits *l = &e->limits;
+    ahead_trim(a, l->ahead_memory / 2);
+    size_t used = a->trail.bytes + a->held_bytes;
+    size_t own = l->ahead_session > used ? l->ahead_session - used : 0;
+    size_t all = l->ahead_memory > e->aheads.bytes ? l->ahead_memory - e->aheads.bytes : 0;
+    size_t least = own < all ? own : all;
+    return least < l->max_answer ? least : l->max_answer;
+}
+
+static uint64_t age_limit(const struct session *s) {
+    return session_snapshot_is_fixed(s) ? 0 : s->engine->limits.ahead_age;
+}
+
+// Near the end of a loop every lookup would ask in vain.
+static void note_barren(struct ahead *a, const struct group *g, bool both_ways) {
+    a->barren = g->id;
+    a->barren_since = a->trail.serial;
+    a->barren_both_ways = both_ways;
+}
+
+static bool is_barren(const struct ahead *a, const struct group *g, bool both_ways) {
+    return a->barren == g->id && a->barren_since == a->trail.serial && a->barren_both_ways >= both_ways;
+}
+
+// The key of the lookup at hand; false: out of memory.
+static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
+    uint32_t n = b->n_keys;
+    b->max_keys++; // there is room for one more
+    if (!batch_add_key(b, keys) || b->n_keys == n)
+        return false;
+    b->ahead.used[n] = true;
+    b->ahead.n_used++;
+    b->ahead.asked = true;
+    *key = n;
+    return true;
+}
+
+// The coming keys, as a batch that is not sent yet; NULL: there are none, or it is not the time.
+static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
+                            const struct key *keys) {
+    const struct engine *e = s->engine;
+    unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
+    unsigned paid = ahead_affordable(s, a, g, guess->association);
+    unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
+    size_t bytes = room(a);
+    if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
+        is_barren(a, g, guess->turns) || !engine_may_look_ahead(e, g->shape->parsed))
+        return NULL;
+    struct batch *b = batch_create_ahead(g, max, bytes);
+    struct holding holding = {a, g};
+    if (b)
+        predict_gather(guess, g, keys, b, is_held, &holding);
+    if (!b || b->n_keys)
+        return b;
+    batch_destroy(b);
+    note_barren(a, g, guess->turns);
+    return NULL;
+}
+
+// `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
+static void load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
+                 const uint8_t *unit, size_t len) {
+    struct engine *e = s->engine;
+    struct group *g = b->group;
+    if (!association->window)
+        association->window = b->max_keys;
+    b->pattern = unit;
+    b->pattern_len = len;
+    b->ahead.home = a;
+    b->ahead.association = (unsigned)(association - g->shape->associations);
+    b->ahead.epoch = a->epoch;
+    b->ahead.seq = s->database->seq;
+    b->patience = association->latency;
+    a->refs++;
+    g->held++;
+    b->ahead.next = a->loading;
+    a->loading = b;
+    e->counters.ahead_batches++;
+    e->counters.ahead_keys += b->n_keys - b->ahead.asked;
+    ahead_spend(s, a, b, association);
+    ahead_use(a);
+    engine_start_batch(e, b);
+    if (!session_run_batch(s, b))
+        engine_batch_ended(e, b);
+}
+
+static void note_followed(struct engine *e, const struct guess *guess) {
+    e->aheads.unfollowed[guess->result->columns.source % AHEAD_SOURCES] = 0;
+}
+
+// The one in whose trail the key is found; noted in all of them. `company`: others ask for their keys right
+// now, which folds them; only a session that is seen to go through a list of its own is a loop then.
+static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, bool company,
+                            struct guess *guess) {
+    unsigned i = 0;
+    struct ahead *found = NULL;
+    *guess = (struct guess){0};
+    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
+        if (predict_locate(&a->trail, g, keys, guess))
+            found = a;
+    bool burst = company && (found != s->ahead || !guess->seconded);
+    if (!found || burst || !predict_follow(g, s->engine->now, guess))
+        return NULL;
+    note_followed(s->engine, guess);
+    return found;
+}
+
+static bool is_plausible(struct session *s, const struct lookup *l) {
+    unsigned i = 0;
+    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
+        if (predict_is_plausible(&a->trail, l->group, l->raw))
+            return true;
+    return false;
+}
+
+// The lookup goes out as it was sent, in front of the batch; false: what has become of it needs none.
+static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, struct batch *b,
+                         bool checked) {
+    uint32_t key;
+    if (checked)
+        check_start(s->engine, l);
+    else
+        engine_run_lookup(l); // stays until its answer has come
+    if (s->gives || s->order.first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
+        return false;
+    l->loop = a;
+    a->refs++;
+    if (checked)
+        (void)add_asked(b, l->keys, &key); // it compares its answer with the batch's
+    return true;
+}
+
+// A loop that has proved to be one is not worth a statement of its own each time that more is loaded: the
+// lookup becomes a member of the batch, whose other answers its client waits for anyway.
+static bool take_along(struct lookup *l, struct batch *b) {
+    uint32_t key;
+    if (!add_asked(b, l->keys, &key) || !batch_join(b, l, key))
+        return false;
+    lookup_detach_waiting(l);
+    return true;
+}
+
+void ahead_follow(struct session *s, struct lookup *l, bool apart) {
+    struct group *g = l->group;
+    struct guess guess;
+    if (!s->engine->aheads.newest || !ahead_is_on(s) || s->order.first != l || l->next || l->pipeline ||
+        !ahead_may_load(s) || (s->identity.state != IDENTITY_PROVEN && !apart))
+        return;
+    budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, l)) && may_vet(s, g->shape)) {
+        engine_run_lookup(l);
+        session_start_vet(s, g);
+        return;
+    }
+    if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
+        return;
+    l->has_key = true;
+    struct ahead *a = locate(s, g, l->keys, !apart && engine_has_company(g), &guess);
+    if (!a)
+        return;
+    ahead_earn(a, g->shape, BUDGET_SHARE);
+    struct batch *b = gather(s, a, g, &guess, l->keys);
+    if (!b)
+        return;
+    bool checked = check_draw(s->engine, l);
+    if ((guess.association->useful && !checked && take_along(l, b)) || run_in_front(s, a, l, b, checked))
+        load(s, a, b, guess.association, l->bytes, l->len);
+    else
+        batch_destroy(b);
+}
+
+static unsigned left_of(const struct ahead *a, const struct group *g) {
+    unsigned n = 0;
+    for (const struct batch *b = a->held; b; b = b->ahead.next)
+        n += b->group == g ? b->n_keys - b->ahead.n_used : 0;
+    return n;
+}
+
+static void refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
+    struct guess guess;
+    struct ahead *a = hit->ahead;
+    struct group *g = hit->batch->group;
+    struct association *association = ahead_association(hit->batch);
+    if (!association)
+        return;
+    bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
+    association_asked(association, s->engine->now);
+    bool low = found && association_is_low(association, left_of(a, g)) && ahead_may_load(s);
+    struct batch *b = low ? gather(s, a, g, &guess, hit->keys) : NULL;
+    if (b)
+        load(s, a, b, association, unit, len);
+}
+
+void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t *unit, size_t len) {
+    struct batch *b = hit->batch;
+    refill(s, hit, unit, len);
+    if (!b->ahead.ended || b->ahead.n_used < b->n_keys)
+        return;
+    ahead_drop_batch(hit->ahead, b, false); // there is nothing left in it
+    ahead_charge(hit->ahead);
+}

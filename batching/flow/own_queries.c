@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/flow/own_queries.h"
+
+#include <string.h>
+
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/fold/savepoint.h"
+#include "batching/fold/verdict.h"
+#include "batching/session/bounds.h"
+#include "batching/session/engine.h"
+#include "batching/session/late.h"
+#include "batching/session/owed.h"
+#include "batching/session/pooler.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/trust/facts.h"
+#include "batching/trust/identity.h"
+#include "batching/trust/own_settings.h"
+#include "batching/trust/vet_query.h"
+#include "protocol/buf.h"
+#include "protocol/message.h"
+#include "protocol/write.h"
+
+// ---- lending
+
+bool session_vets(const struct session *s, const struct group *g) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = owed_at(s, i);
+        if ((o->kind == OWED_VET || o->kind == OWED_READ_VET) && o->of.group == g)
+            return true;
+    }
+    return false;
+}
+
+// ---- our own queries
+
+// A fixed snapshot shows the catalogue as it was: what it says is as old as that.
+static bool snapshot_is_young(const struct session *s) {
+    const struct engine *e = s->engine;
+    const struct transaction *t = &s->transaction;
+    return t->generation == e->generation && e->now - t->began < e->limits.vet_max_age / 2;
+}
+
+bool session_may_ask(const struct session *s) {
+    if (s->own.keeps_out && s->txn != 'I')
+        return false;
+    if (session_txn_reason(s) == REASON_NONE)
+        return true;
+    return ahead_may_be_apart(s) && (!session_snapshot_is_fixed(s) || snapshot_is_young(s));
+}
+
+// A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is
+// needed, for which its text must be known.
+static bool can_query(const struct session *s) {
+    return session_may_ask(s) && !session_only_forwards(s) && !s->frame.repair_due && !s->terminating &&
+           !s->server_gone && !s->in_unit && !s->failed && !s->gives &&
+           (s->txn != 'I' || !s->names.unnamed || s->names.unnamed->shape);
+}
+
+static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {
+    struct owed *o = b->failed ? NULL : owed_push(s, kind);
+    if (!o)
+        return NULL;
+    o->framed = s->txn != 'I';
+    s->frame.n += o->framed;
+    late_query_sent(s);
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return o;
+}
+
+static struct owed *send_query(struct session *s, enum owed_kind kind, const char *sql, size_t len) {
+    struct buf *b = &s->engine->request;
+    buf_reset(b);
+    write_query(b, sql, len);
+    struct owed *o = send_own(s, kind, b);
+    if (o)
+        session_note_unnamed(s, false, NULL);
+    return o;
+}
+
+// The same with settings of its own in front, inside a transaction, too.
+static struct owed *send_question(struct session *s, enum owed_kind kind, struct buf *sql) {
+    const char *settings = vet_question_settings();
+    struct slice first = {(const uint8_t *)settings, strlen(settings)};
+    struct buf *b = &s->engine->request, both = buf_make(sql->limit);
+    struct owed *o = NULL;
+    if (s->txn != 'I') {
+        buf_reset(b);
+        savepoint_write_question(b, first, (struct slice){sql->data, sql->len}, s->frame.prepared);
+        return send_own(s, kind, b);
+    }
+    buf_put(&both, first.data, first.len);
+    buf_put_text(&both, "; ");
+    buf_put(&both, sql->data, sql->len);
+    if (!both.failed)
+        o = send_query(s, kind, (const char *)both.data, both.len);
+    buf_free(&both);
+    return o;
+}
+
+static struct owed *send_unit(struct session *s, enum owed_kind kind, const struct buf *unit) {
+    struct buf *b = &s->engine->request;
+    if (s->txn == 'I') {
+        struct owed *o = send_own(s, kind, unit);
+        if (o)
+            session_note_unnamed(s, false, NULL); // which it uses, and closes
+        return o;
+    }
+    buf_reset(b);
+    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame.prepared);
+    return send_own(s, kind, b);
+}
+
+void session_start_proof(struct session *s) {
+    s->wants_proof &= s->identity.state == IDENTITY_UNPROVEN;
+    // Inside a transaction the server would show settings that end with it.
+    if (s->identity.state != IDENTITY_UNPROVEN || s->txn != 'I' || s->n_forward || !can_query(s))
+        return;
+    for (const struct lookup *l = s->order.first; l; l = l->next)
+        if (l->state == LOOKUP_ALONE)
+            return; // it would run behind the proof, which could not tell what it has done
+    s->wants_proof = false;
+    const char *sql = identity_proof_start(&s->identity);
+    if (send_query(s, OWED_PROOF, sql, strlen(sql))) {
+        s->engine->proving++;
+        s->engine->counters.proofs++;
+        session_ask_facts(s, true);
+    } else {
+        s->identity.state = IDENTITY_UNPROVEN;
+    }
+}
+
+bool session_lacks_facts(const struct session *s) {
+    const struct engine *e = s->engine;
+    const struct facts *f = &s->database->facts;
+    return f->named && facts_are_due(f, e->now, e->generation, false);
+}
+
+void session_ask_facts(struct session *s, bool again) {
+    struct engine *e = s->engine;
+    struct facts *f = &s->database->facts;
+    if (e->limits.lookahead == LOOKAHEAD_OFF || e->limits.observe || s->txn != 'I' || s->n_forward ||
+        session_is_cancelling(s) || !can_query(s) || !facts_are_due(f, e->now, e->generation, again))
+        return;
+    struct buf sql = buf_make(1 << 16);
+    if (facts_ask(f, e->now, e->generation, e->limits.vet_max_age, &sql) &&
+        !send_query(s, OWED_FACTS, (const char *)sql.data, sql.len))
+        facts_answered(f, e->now, false);
+    buf_free(&sql);
+}
+
+static void refuse_group(struct session *s, struct group *g) {
+    g->state = GROUP_REFUSED;
+    g->vetted_at = s->engine->now;
+    g->generation = s->engine->generation;
+}
+
+void session_start_vet(struct session *s, struct group *g) {
+    if (s->n_forward || session_is_cancelling(s) || !can_query(s)) // a cancel request could hit it
+        return;
+    if (!late_may_ask(s->engine, g))
+        return;
+    struct buf sql = buf_make((size_t)1 << 20);
+    bool read = group_is_read(g);
+    bool written = read ? vet_read_query(g->shape, &sql) : group_write_vet(g, s->txn != 'I', &sql);
+    if (!written)
+        refuse_group(s, g);
+    struct owed *o = !written ? NULL
+                     : read   ? send_question(s, OWED_READ_VET, &sql)
+                              : send_unit(s, OWED_VET, &sql);
+    if (o) {
+        o->of.group = g;
+        g->state = GROUP_VETTING;
+        g->asked_at = s->engine->now;
+        g->generation = s->engine->generation; // definitions may change before the answer comes
+        s->engine->counters.vets++;
+    }
+    if (o && !o->framed)
+        session_ask_facts(s, true);
+    buf_free(&sql);
+}

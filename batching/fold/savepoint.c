@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/fold/savepoint.h"
+
+#include <string.h>
+
+#include "protocol/frame.h"
+
+static struct slice slice_of(const char *text) {
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+bool savepoint_is_own_name(struct slice name) {
+    size_t n = strlen(SAVEPOINT_OWN);
+    return name.len >= n && memcmp(name.data, SAVEPOINT_OWN, n) == 0;
+}
+
+static void close_portal(struct buf *out) {
+    write_close(out, 'P', slice_of(SAVEPOINT_PORTAL));
+}
+
+static void close_statement(struct buf *out, const char *name) {
+    write_close(out, 'S', slice_of(name));
+}
+
+static void write_run(struct buf *out, const char *name, struct slice sql, bool prepared) {
+    if (!prepared) {
+        close_statement(out, name);
+        write_parse(out, slice_of(name), sql, NULL, 0);
+    }
+    size_t at = write_begin(out, F_BIND);
+    buf_put_str(out, SAVEPOINT_PORTAL);
+    buf_put_str(out, name);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    write_end(out, at);
+    write_execute_all(out, slice_of(SAVEPOINT_PORTAL));
+    close_portal(out);
+}
+
+// A process hears of what others have changed when a transaction begins, and when it takes a lock that it has
+// not yet. This takes and gives back that on a relation that does not exist, and has no row.
+static const char fresh_sql[] = "SELECT WHERE pg_catalog.pg_relation_is_updatable('0'::pg_catalog.regclass, "
+                                "false) OPERATOR(pg_catalog.<) 0";
+
+void savepoint_write_open(struct buf *out, bool prepared) {
+    write_run(out, SAVEPOINT_OPEN, slice_of("SAVEPOINT pgfold_guard"), prepared);
+    write_run(out, SAVEPOINT_FRESH, slice_of(fresh_sql), prepared);
+}
+
+void savepoint_write_release(struct buf *out, bool prepared) {
+    write_run(out, SAVEPOINT_RELEASE, slice_of("RELEASE SAVEPOINT pgfold_guard"), prepared);
+}
+
+#define SHORT_REPLIES B_BIND_COMPLETE, B_COMMAND_COMPLETE, B_CLOSE_COMPLETE
+#define REPLIES       B_CLOSE_COMPLETE, B_PARSE_COMPLETE, SHORT_REPLIES
+
+const char *savepoint_open_replies(bool prepared) {
+    static const char short_replies[] = {SHORT_REPLIES, SHORT_REPLIES, 0}, replies[] = {REPLIES, REPLIES, 0};
+    return prepared ? short_replies : replies;
+}
+
+// The first CloseComplete is that of what ran before it.
+const char *savepoint_release_replies(bool prepared) {
+    static const char short_replies[] = {B_CLOSE_COMPLETE, SHORT_REPLIES, 0},
+                      replies[] = {B_CLOSE_COMPLETE, REPLIES, 0};
+    return prepared ? short_replies : replies;
+}
+
+void savepoint_write_forget(struct buf *out) {
+    close_statement(out, SAVEPOINT_OPEN);
+    close_statement(out, SAVEPOINT_FRESH);
+    close_statement(out, SAVEPOINT_RELEASE);
+}
+
+static void end(struct buf *out, bool prepared) {
+    savepoint_write_release(out, prepared);
+    if (!prepared)
+        savepoint_write_forget(out);
+    write_empty(out, F_SYNC);
+}
+
+// What has been set and locked since the savepoint is given up.
+static void write_undo(struct buf *out) {
+    write_run(out, SAVEPOINT_QUERY, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
+    close_statement(out, SAVEPOINT_QUERY);
+}
+
+void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared) {
+    savepoint_write_open(out, prepared);
+    write_run(out, SAVEPOINT_QUERY, settings, false);
+    write_run(out, SAVEPOINT_QUERY, sql, false);
+    write_undo(out);
+    end(out, prepared);
+}
+
+void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared) {
+    savepoint_write_open(out, prepared);
+    buf_put(out, unit.data, unit.len - FRAME_HEADER);
+    write_undo(out);
+    end(out, prepared);
+}
+
+void savepoint_write_select(struct buf *out) {
+    write_run(out, SAVEPOINT_QUERY, slice_of("SELECT 1"), false);
+    close_statement(out, SAVEPOINT_QUERY);
+    write_empty(out, F_SYNC);
+}
+
+void savepoint_write_repair(struct buf *out) {
+    close_portal(out); // else its name would be taken
+    write_run(out, SAVEPOINT_REPAIR, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
+    savepoint_write_release(out, false);
+    savepoint_write_forget(out);
+    close_statement(out, SAVEPOINT_REPAIR);
+    close_statement(out, SAVEPOINT_QUERY);
+    close_statement(out, SAVEPOINT_VET);
+    write_empty(out, F_SYNC);
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/fold/verdict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/fold/group.h"
+#include "batching/fold/savepoint.h"
+#include "batching/statement/key.h"
+#include "batching/statement/lexer.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/rewrite.h"
+#include "batching/trust/finding.h"
+#include "batching/trust/own_settings.h"
+#include "batching/trust/stamp.h"
+#include "batching/trust/vet.h"
+#include "batching/trust/vet_query.h"
+#include "batching/trust/write_set.h"
+#include "protocol/buf.h"
+#include "protocol/message.h"
+#include "protocol/write.h"
+
+// Equal statements of different groups (other result formats) share what is prepared, as long as the text
+// would mean the same if it were read again: constants are read as the session's settings say (TimeZone,
+// DateStyle), and a name finds its table when the statement is parsed. The server keeps both, even where a
+// table that was created since stands earlier in search_path: the stamp tells.
+static XXH128_hash_t statement_digest(struct group *g) {
+    size_t text_len = g->text.len;
+    buf_put_u64(&g->text, g->identity->id);
+    buf_put_u64(&g->text, g->generation);
+    buf_put(&g->text, &g->stamp->digest, sizeof g->stamp->digest);
+    for (unsigned i = 0; i < g->n_params; i++)
+        buf_put_u32(&g->text, g->params[i]);
+    XXH128_hash_t h = XXH3_128bits(g->text.data, g->text.len);
+    g->text.len = text_len;
+    return h;
+}
+
+static struct slice name_slice(const char *name) {
+    return (struct slice){(const uint8_t *)name, strlen(name)};
+}
+
+// The types that a member's own statement is parsed with.
+static unsigned original_types(const struct group *g, uint32_t *types) {
+    if (!g->values) {
+        unsigned n = g->shape->n_types < SHAPE_MAX_VALUES ? g->shape->n_types : SHAPE_MAX_VALUES;
+        for (unsigned i = 0; i < n; i++)
+            types[i] = g->shape->types[i];
+        return n;
+    }
+    for (unsigned i = 0; i < g->n_parts; i++)
+        types[i] = g->parts[i].declared;
+    return g->n_parts;
+}
+
+static int in_key(const struct group *g) {
+    int key = g->parts[0].key;
+    return g->n_parts == 1 && rewrite_in_possible(g->shape, key) ? key : -1;
+}
+
+// A statement of that name may be left from a vetting that failed.
+static void write_prepare(struct buf *out, struct slice name, const struct buf *sql, const uint32_t *types,
+                          unsigned n_types) {
+    write_close(out, 'S', name);
+    write_parse(out, name, (struct slice){sql->data, sql->len}, types, n_types);
+}
+
+static void write_ask(struct buf *out, struct slice name, const struct buf *sql) {
+    struct slice portal = name_slice(SAVEPOINT_PORTAL);
+    write_prepare(out, name, sql, NULL, 0);
+    size_t at = write_begin(out, F_BIND);
+    buf_put_str(out, SAVEPOINT_PORTAL);
+    buf_put(out, name.data, name.len);
+    buf_put_u8(out, 0);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    buf_put_u16(out, 0);
+    write_end(out, at);
+    write_execute_all(out, portal);
+    write_close(out, 'P', portal);
+}
+
+// What is asked about a group, and the statement as a member sends it.
+struct questions {
+    struct buf stamp, catalogue, original;
+};
+
+// One unit: the queries are run, under settings of their own, the statement only described. The stamp comes
+// before the catalogue: what is found out behind it is at least as new.
+static void write_unit(struct group *g, bool named, const struct questions *q, struct buf *out) {
+    struct slice name = name_slice(named ? SAVEPOINT_VET : "");
+    uint32_t types[SHAPE_MAX_VALUES];
+    unsigned n = original_types(g, types);
+    struct buf settings = buf_make(1024);
+    buf_put_text(&settings, vet_settings());
+    write_ask(out, name, &settings);
+    buf_free(&settings);
+    write_ask(out, name, &q->stamp);
+    write_ask(out, name, &q->catalogue);
+    write_prepare(out, name, &q->original, types, n);
+    write_describe(out, 'S', name);
+    write_close(out, 'S', name);
+    write_empty(out, F_SYNC);
+}
+
+bool group_write_vet(struct group *g, bool named, struct buf *out) {
+    size_t limit = (size_t)1 << 20;
+    struct questions q = {buf_make(limit), buf_make(limit), buf_make(limit)};
+    vetting_destroy(g->vetting);
+    g->vetting = vetting_create();
+    bool ok = g->vetting && stamp_question(g->shape, &q.stamp) &&
+              vet_query(g->shape, in_key(g), &q.catalogue) &&
+              rewrite_original(g->shape, g->keys, g->values, &q.original);
+    if (ok)
+        write_unit(g, named, &q, out);
+    buf_free(&q.stamp);
+    buf_free(&q.catalogue);
+    buf_free(&q.original);
+    return ok && !out->failed;
+}
+
+// Takes over the types that the server has told, the keys' as arrays of them.
+static bool take_types(struct group *g, const struct vetting *v) {
+    g->n_params = v->n_params;
+    if (g->n_params != (g->values ? g->n_parts : (unsigned)g->shape->parsed->n_params))
+        return false;
+    for (unsigned i = 0; i < g->n_params; i++) {
+        struct group_part *part = (struct group_part *)group_part_of(g, i);
+        g->params[i] = v->params[i];
+        if (!part)
+            continue;
+        bool array = g->shape->parsed->keys[part->key].array;
+        part->type = array ? vet_element_type(&v->catalogue, v->params[i]) : v->params[i];
+        g->params[i] = vet_array_type(&v->catalogue, part->type);
+        if (!part->type || !g->params[i])
+            return false;
+    }
+    return true;
+}
+
+static bool take_columns(struct group *g, const struct vetting *v) {
+    buf_reset(&g->row_description);
+    buf_put(&g->row_description, v->row_description.data, v->row_description.len);
+    g->row_hash = row_description_hash(g->row_description.data, g->row_description.len);
+    g->source = 0;
+    return !g->row_description.failed;
+}
+
+// The key column's values come back with the rows, and must be told by their bytes.
+static bool in_form_fits(const struct group *g, const struct vet_result *r) {
+    uint32_t type = g->parts[0].type;
+    return in_key(g) >= 0 && r->key_unique && key_type_is_plain(type) && key_type_is_plain(r->key_type) &&
+           key_type_is_integer(type) == key_type_is_integer(r->key_type);
+}
+
+// An operator of a user's is not taken for that of a plain type. Casts, operators elsewhere and what makes
+// its parts one type may be a user's.
+static bool compares_key_only(const struct parsed *p, const struct parsed_key *key) {
+    return p->n_operator_uses == 1 && !p->n_functions && !p->mixes && p->n_types_named == (key->cast != NULL);
+}
+
+// What the folded statement will be checked by. It is made once for all groups that share what vetting has
+// found.
+static bool take_stamp(struct group *g, struct vetting *v) {
+    const struct parsed *p = g->shape->parsed;
+    int key = in_key(g);
+    bool plain = g->form == FORM_IN && key >= 0 && compares_key_only(p, &p->keys[key]);
+    if (!v->made)
+        v->made =
+            stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain, v->catalogue.alone);
+    stamp_unref(g->stamp);
+    g->stamp = v->made ? stamp_ref(v->made) : NULL;
+    return g->stamp;
+}
+
+static XXH128_hash_t types_hash(const struct vetting *v) {
+    struct buf b = buf_make(2 + 4 * SHAPE_MAX_VALUES);
+    buf_put_u16(&b, (uint16_t)v->n_params);
+    for (unsigned i = 0; i < v->n_params; i++)
+        buf_put_u32(&b, v->params[i]);
+    XXH128_hash_t h = b.failed ? (XXH128_hash_t){0} : XXH3_128bits(b.data, b.len);
+    buf_free(&b);
+    return h;
+}
+
+static bool write_folded(struct group *g) {
+    const struct stamp *st = g->stamp;
+    g->sealed = g->form == FORM_IN && st->sealed.len;
+    if (!g->sealed)
+        return rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text);
+    return rewrite_sealed(g->shape, g->keys, g->values, (struct slice){st->sealed.data, st->sealed.len},
+                          g->n_params + 1, &g->text);
+}
+
+static const char *judge(struct group *g, struct vetting *v) {
+    static const char not_written[] = "the folded statement could not be written";
+    if (!v->catalogue.answered)
+        return "the catalogue could not be asked";
+    if (!v->catalogue.ok)
+        return v->catalogue.refusal;
+    if (v->failed || !v->described)
+        return "the server could not prepare the statement";
+    if (g->moving)
+        return "a constant may mean the current time";
+    if (!take_types(g, v))
+        return "the type of its key is not one of those that can be sent as an array";
+    if (g->n_formats > 1 && g->n_formats != get_u16(v->row_description.data))
+        return "the number of result formats does not fit";
+    g->form = in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
+    g->column_type = v->catalogue.key_type;
+    if (!take_stamp(g, v))
+        return "the catalogue did not tell what its tables are";
+    g->types_hash = types_hash(v);
+    buf_reset(&g->text);
+    if (!take_columns(g, v) || !write_folded(g))
+        return not_written;
+    g->statement = statement_digest(g);
+    return g->text.failed ? not_written : NULL;
+}
+
+// Of what vetting has found, what lookahead goes by. Out of memory: no links, all writers.
+static void take_facts(struct group *g, const struct vet_result *r) {
+    free(g->links);
+    write_set_free(&g->writers);
+    g->n_links = 0;
+    g->links = r->n_links ? malloc(r->n_links * sizeof *g->links) : NULL;
+    if (g->links) {
+        memcpy(g->links, r->links, r->n_links * sizeof *g->links);
+        g->n_links = r->n_links;
+    }
+    g->writers = write_set_copy(&r->writers);
+}
+
+static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vetted_at, uint64_t generation) {
+    g->vetted_at = vetted_at;
+    g->generation = generation;
+    buf_reset(&g->row_description);
+    const char *refusal = judge(g, v);
+    g->state = refusal ? GROUP_REFUSED : GROUP_READY;
+    take_facts(g, &v->catalogue);
+    g->vettings++;
+    return refusal;
+}
+
+// All that vetting depends on. Of the constants that are put back into the statement it is their types, as
+// which the server reads them: those decide which operators are meant.
+static struct slice finding_key(struct group_table *t, const struct group *g) {
+    group_scratch_start(t, g->shape, g->identity, g->keys);
+    for (unsigned i = 0; i < g->n_parts; i++) {
+        buf_put_u32(&t->scratch, g->parts[i].declared);
+        buf_put_u16(&t->scratch, g->parts[i].format);
+    }
+    for (int i = 0; g->values && i < g->shape->parsed->n_params; i++)
+        buf_put_u32(&t->scratch, group_constant_type(g->values[i]));
+    return (struct slice){t->scratch.data, t->scratch.failed ? 0 : t->scratch.len};
+}
+
+// A statement that the server could not prepare may have failed for one of its values.
+static bool is_worth_keeping(const struct vetting *v) {
+    return v->catalogue.answered && !v->failed && v->described;
+}
+
+const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation) {
+    const char *refusal = take_vetting(g, g->vetting, now, generation);
+    struct slice key = finding_key(t, g);
+    if (key.len && is_worth_keeping(g->vetting))
+        finding_put(&t->findings, key, g->shape, g->vetting, now, generation);
+    else
+        vetting_destroy(g->vetting);
+    g->vetting = NULL;
+    group_weigh(g);
+    return refusal;
+}
+
+// All that the verdict about a read depends on: the question's text and whose names it means. Of the
+// statement's text nothing else matters to it. Nothing is prepared for it, so a digest will do.
+static struct slice read_key(struct group_table *t, struct group *g) {
+    if (!g->has_question) {
+        struct buf sql = buf_make((size_t)1 << 20);
+        g->has_question = vet_read_query(g->shape, &sql);
+        if (g->has_question)
+            g->question = XXH3_128bits(sql.data, sql.len);
+        buf_free(&sql);
+    }
+    group_scratch_start(t, NULL, g->identity, 0);
+    buf_put(&t->scratch, &g->question, sizeof g->question);
+    return (struct slice){t->scratch.data, t->scratch.failed || !g->has_question ? 0 : t->scratch.len};
+}
+
+static void take_verdict(struct group *g, bool plain, uint64_t vetted_at, uint64_t generation) {
+    g->state = plain ? GROUP_READY : GROUP_REFUSED;
+    g->vetted_at = vetted_at;
+    g->generation = generation;
+}
+
+void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
+                       uint64_t generation) {
+    take_verdict(g, plain, now, generation);
+    struct slice key = answered ? read_key(t, g) : (struct slice){0};
+    if (key.len)
+        finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
+}
+
+// Once vetted, a lookup is vetted itself: a batch that erred may have been right to. A read is not doubted.
+void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation) {
+    bool read = group_is_read(g);
+    if (g->state != GROUP_NEW || (g->vettings && !read))
+        return;
+    struct slice key = read ? read_key(t, g) : finding_key(t, g);
+    const struct finding *f = key.len ? finding_get(&t->findings, key) : NULL;
+    if (!f || f->generation != generation || f->vetted_at < oldest)
+        return;
+    if (read)
+        take_verdict(g, f->plain, f->vetted_at, generation);
+    else
+        (void)take_vetting(g, f->vetting, f->vetted_at, generation);
+    group_weigh(g);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/ahead_cost.h"
+
+#include "batching/ahead/ahead.h"
+#include "batching/ahead/predict.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/statement/budget.h"
+#include "batching/statement/shape.h"
+
+struct association *ahead_association(const struct batch *b) {
+    struct association *all = b->group->shape->associations;
+    return all ? &all[b->ahead.association] : NULL;
+}
+
+// What the batch's statement and its keys cost the server. In a transaction a SAVEPOINT, its RELEASE and a
+// SELECT that makes the process look for changes come with it.
+static uint32_t statement_cost(const struct session *s) {
+    return (s->txn == 'I' ? 1 : 3) * BUDGET_LOOKUP;
+}
+
+static uint32_t key_cost(const struct group *g, const struct association *a) {
+    return budget_key_cost(g->shape->guard.lone, a->cost);
+}
+
+// A lookup of a loop, however it is answered: `a` is where its key was found.
+void ahead_earn(struct ahead *a, struct shape *s, uint32_t value) {
+    budget_earn(&s->budget, value);
+    budget_earn(&a->engine->aheads.vets, value);
+    if (a->session)
+        budget_earn(&a->session->ahead_budget, value);
+}
+
+unsigned ahead_affordable(const struct session *s, const struct ahead *a, const struct group *g,
+                          const struct association *association) {
+    uint32_t statement = statement_cost(s), key = key_cost(g, association);
+    unsigned shape = budget_keys(&g->shape->budget, BUDGET_SHAPE, statement, key);
+    unsigned session = budget_keys(&a->session->ahead_budget, BUDGET_SESSION, statement, key);
+    return shape < session ? shape : session;
+}
+
+void ahead_spend(const struct session *s, struct ahead *a, struct batch *b, struct association *association) {
+    b->ahead.key_cost = key_cost(b->group, association);
+    uint64_t cost = statement_cost(s) + (uint64_t)(b->n_keys - b->ahead.asked) * b->ahead.key_cost;
+    budget_spend(&b->group->shape->budget, cost);
+    budget_spend(&a->session->ahead_budget, cost);
+    association_sent(association, s->engine->now);
+}
+
+void ahead_served(struct batch *b, uint32_t key) {
+    struct association *association = ahead_association(b);
+    if (b->ahead.asked && key == b->n_keys - 1)
+        return; // it would have been a statement in any case
+    b->ahead.n_served++;
+    ahead_earn(b->ahead.home, b->group->shape, BUDGET_LOOKUP + b->ahead.key_cost);
+    if (association)
+        association_served(association);
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/held.h"
+
+#include <stdlib.h>
+
+#include "batching/ahead/ahead.h"
+#include "batching/ahead/predict.h"
+#include "batching/ahead/trail.h"
+#include "batching/base/memory.h"
+#include "batching/fold/batch.h"
+#include "batching/session/ahead_cost.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+
+// Microseconds until what is kept for a session is given back. Who has read a long list takes some time
+// before the loop.
+#define IDLE 10000000
+
+// ---- life
+
+static void list_remove(struct ahead_list *l, struct ahead *a) {
+    *(a->newer ? &a->newer->older : &l->newest) = a->older;
+    *(a->older ? &a->older->newer : &l->oldest) = a->newer;
+}
+
+static void list_push(struct ahead_list *l, struct ahead *a) {
+    a->newer = NULL;
+    a->older = l->newest;
+    *(l->newest ? &l->newest->newer : &l->oldest) = a;
+    l->newest = a;
+}
+
+void ahead_use(struct ahead *a) {
+    a->last_used = a->engine->now;
+    if (a->engine->aheads.newest == a || !a->session)
+        return;
+    list_remove(&a->engine->aheads, a);
+    list_push(&a->engine->aheads, a);
+}
+
+// One whose session is gone is in no list, and counts no more.
+void ahead_charge(struct ahead *a) {
+    size_t now = a->session ? sizeof *a + a->trail.bytes + a->held_bytes : 0;
+    a->engine->aheads.bytes += now - a->charged;
+    account_set(a->memory, &a->charged, now);
+}
+
+void ahead_unref(struct ahead *a) {
+    if (a && !--a->refs)
+        free(a);
+}
+
+struct ahead *ahead_of(struct session *s) {
+    if (s->ahead)
+        return s->ahead;
+    struct ahead *a = calloc(1, sizeof *a);
+    if (!a)
+        return NULL;
+    a->refs = 1;
+    a->engine = s->engine;
+    a->session = s;
+    a->memory = &s->memory;
+    trail_init(&a->trail, s->engine->limits.ahead_session / 2);
+    a->trail.serial = s->lists;
+    list_push(&s->engine->aheads, a);
+    ahead_use(a);
+    ahead_charge(a);
+    s->ahead = a;
+    return a;
+}
+
+// A held batch, or one that is not worth holding, is given up; `stale`: it might have been asked for later.
+void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
+    struct engine *e = a->engine;
+    struct association *association = ahead_association(b);
+    unsigned unused = b->n_keys - b->ahead.n_used;
+    *(stale ? &e->counters.ahead_stale : &e->counters.ahead_unused) += unused;
+    if (association)
+        association_ended(association, e->now, b->n_keys - b->ahead.asked, b->ahead.n_served, b->ahead.late);
+    b->group->held--;
+    batch_destroy(b);
+    ahead_unref(a);
+}
+
+void ahead_drop_batch(struct ahead *a, struct batch *b, bool stale) {
+    struct batch **at = &a->held;
+    while (*at != b)
+        at = &(*at)->ahead.next;
+    *at = b->ahead.next;
+    a->held_bytes -= b->ahead.bytes;
+    if (b->ahead.n_used < b->n_keys)
+        a->barren = 0; // those may be loaded again
+    ahead_give_up(a, b, stale);
+}
+
+static void drop_all(struct ahead *a, bool stale) {
+    a->refs++;
+    while (a->held)
+        ahead_drop_batch(a, a->held, stale);
+    ahead_charge(a);
+    ahead_unref(a);
+}
+
+// Gives back all that is kept for its session. What is on its way finds that it is not wanted any more.
+static void forget(struct ahead *a) {
+    drop_all(a, false);
+    trail_clear(&a->trail);
+    list_remove(&a->engine->aheads, a);
+    a->session->lists = a->trail.serial;
+    a->session->ahead = NULL;
+    a->session = NULL;
+    ahead_charge(a);
+    ahead_unref(a);
+}
+
+// Those that were used longest ago make room.
+void ahead_trim(struct ahead *keep, size_t max) {
+    struct ahead_list *l = &keep->engine->aheads;
+    while (l->bytes > max && l->oldest != keep)
+        forget(l->oldest);
+}
+
+void ahead_shrink(struct engine *e) {
+    for (unsigned n = 0; e->aheads.oldest && n < 16; n++)
+        forget(e->aheads.oldest);
+}
+
+void ahead_drop(struct session *s) {
+    struct ahead *a = s->ahead;
+    s->ahead_since = s->engine->now;
+    s->apart.n = 0;
+    s->apart.costs = false;
+    if (!a)
+        return;
+    a->epoch++;
+    drop_all(a, true);
+}
+
+void ahead_run_unvetted(struct session *s) {
+    unsigned apart = s->apart.n;
+    bool costs = s->apart.costs || (s->ahead && (s->ahead->held || s->ahead->loading));
+    ahead_drop(s);
+    s->apart.n = apart;
+    s->apart.costs = costs;
+}
+
+void ahead_session_gone(struct session *s) {
+    if (s->ahead)
+        forget(s->ahead);
+}
+
+// ---- loading
+
+bool ahead_join_checked(struct lookup *l) {
+    uint32_t key;
+    const struct ahead *a = l->loop;
+    for (struct batch *b = a ? a->loading : NULL; b; b = b->ahead.next)
+        if (b->lender == l->session && b->group == l->group && !b->failed && batch_find_key(b, l->keys, &key))
+            return batch_join(b, l, key);
+    return false;
+}
+
+// ---- time
+
+void ahead_expire(struct engine *e) {
+    while (e->aheads.oldest && e->now > e->aheads.oldest->last_used + IDLE)
+        forget(e->aheads.oldest);
+}
+
+// At the end of a loop's longest pause there is nothing to do; but only who asks to be woken then can tell
+// how late that was.
+uint64_t ahead_deadline(const struct engine *e) {
+    uint64_t gap = e->aheads.last_answer + e->limits.ahead_gap;
+    if (!e->aheads.oldest)
+        return UINT64_MAX;
+    return gap > e->now ? gap : e->aheads.oldest->last_used + IDLE + 1;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/late.h"
+
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/statement/guard.h"
+
+#define LEAST_PARSED  100000 // of a batch whose statement is prepared, perhaps in a backend just started
+#define FIRST_ASK     1000000
+#define MAX_DOUBLINGS 6
+
+// ---- what is ours
+
+bool late_is_ours(const struct owed *o) {
+    return o->kind == OWED_BATCH || o->kind == OWED_PROOF || o->kind == OWED_FACTS || o->kind == OWED_VET ||
+           o->kind == OWED_READ_VET || (o->kind == OWED_PARSE && o->framed);
+}
+
+// Its client's statement once more, to compare the answers.
+bool late_is_again(const struct owed *o) {
+    return o->kind == OWED_CHECK && o->of.lookup && o->of.lookup->check == CHECK_AGAIN;
+}
+
+static void list(struct session *s) {
+    struct engine *e = s->engine;
+    if (s->late.listed)
+        return;
+    s->late.listed = true;
+    s->late.next = e->late;
+    e->late = s;
+}
+
+void late_query_sent(struct session *s) {
+    list(s);
+}
+
+void late_batch_sent(struct session *s, struct batch *b) {
+    uint64_t least = s->engine->limits.patience;
+    uint64_t known = b->patience; // what its association knows, of one that was loaded ahead
+    b->patience = guard_patience(&b->group->shape->guard, b->n_keys, least);
+    if (known)
+        b->patience = guard_patience_of(known, least);
+    if (b->parse && b->patience < LEAST_PARSED)
+        b->patience = LEAST_PARSED;
+    list(s);
+}
+
+bool late_must_wait(const struct session *s) {
+    return s->engine->limits.patience && s->owed.n && late_is_ours(owed_last(s));
+}
+
+bool late_is_over(const struct engine *e, const struct batch *b) {
+    return e->limits.patience && e->now >= b->started + b->patience;
+}
+
+void late_unlist(struct engine *e, struct session *s) {
+    for (struct session **at = &e->late; s->late.listed && *at; at = &(*at)->late.next) {
+        if (*at != s)
+            continue;
+        *at = s->late.next;
+        s->late.listed = false;
+        return;
+    }
+}
+
+void late_session_gone(struct session *s) {
+    late_unlist(s->engine, s);
+}
+
+// ---- the catalogue, which did not answer
+
+void late_verdict(const struct engine *e, struct group *g) {
+    g->ask_from = e->now + ((uint64_t)FIRST_ASK << g->asked_in_vain);
+    g->asked_in_vain += g->asked_in_vain < MAX_DOUBLINGS;
+}
+
+bool late_may_ask(const struct engine *e, const struct group *g) {
+    return e->now >= g->ask_from;
+}
+
+// ---- lookups that run as sent
+
+void late_list_alone(struct lookup *l) {
+    struct group *g = l->group;
+    l->listed_alone = true;
+    l->next_waiting = NULL;
+    l->previous_waiting = g->last_alone;
+    *(g->last_alone ? &g->last_alone->next_waiting : &g->first_alone) = l;
+    g->last_alone = l;
+}
+
+void late_unlist_alone(struct lookup *l) {
+    struct group *g = l->group;
+    if (!l->listed_alone)
+        return;
+    l->listed_alone = false;
+    *(l->previous_waiting ? &l->previous_waiting->next_waiting : &g->first_alone) = l->next_waiting;
+    *(l->next_waiting ? &l->next_waiting->previous_waiting : &g->last_alone) = l->previous_waiting;
+    l->next_waiting = l->previous_waiting = NULL;
+}

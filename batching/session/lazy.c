@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Lazy Parse: a statement whose description is known for this identity is prepared without the server
+// (talk/prepare.c answers the client), which gets it when something needs it: in the same write, in front
+// of the Bind or Describe that names it (EXPECT_DELAYED), or in a unit of its own, before a statement that
+// may ask for it in a way that cannot be seen (OWED_PARSE). A Close goes before the Parse, so that it may be
+// sent any number of times; until its reply is there nobody counts on it.
+//
+// A Parse locks the tables that it names. In front of the Bind it waits for what the Bind would wait for. A
+// unit of its own is in front of a statement that may have nothing to do with these tables, so the server
+// gives it up when it waits long, one statement without the others; inside a transaction, where the setting
+// for that would stay, it is framed, awaited and cancelled like any unit of ours there (late.h). What was not
+// given is lacking still.
+//
+// What the client was told of the statement may no longer hold when the server gets it at last: definitions
+// have changed past this proxy. The server describes it anew each time, and if that is another description,
+// the client is told what PostgreSQL says of a prepared statement whose columns have changed.
+//
+// And how descriptions become known: by watching what the server answers to a client that asks it.
+#include "batching/session/lazy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "batching/fold/savepoint.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/late.h"
+#include "batching/session/owed.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/session/wire.h"
+#include "batching/statement/shape.h"
+#include "batching/trust/vet.h"
+#include "protocol/buf.h"
+#include "protocol/message.h"
+#include "protocol/write.h"
+
+// ---- our own queries
+
+void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
+    struct buf framed = buf_make(unit->len + 4096);
+    if (o->framed) {
+        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared);
+        s->frame.n++;
+        late_query_sent(s);
+    }
+    const struct buf *b = o->framed ? &framed : unit;
+    if (b->failed)
+        session_fail(s, "53200", "out of memory");
+    else
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    buf_free(&framed);
+}
+
+// ---- what the server lacks
+
+bool session_lacks(const struct session *s, const struct statement *st) {
+    if (!st->shape || !st->confirmed)
+        return false; // it is the server's own affair
+    return st->name[0] ? !st->on_server
+                       : !s->names.server_has_unnamed || s->names.server_unnamed != st->shape;
+}
+
+static void count_lazy(struct session *s) {
+    struct statement *st, *next;
+    s->names.n_lazy = 0;
+    HASH_ITER(hh, s->names.table, st, next) {
+        s->names.n_lazy += session_lacks(s, st);
+    }
+}
+
+bool session_name_is_free(struct session *s, struct slice name) {
+    if (!name.len)
+        return true;
+    if (savepoint_is_own_name(name))
+        return false;
+    if (s->names.n_lazy >= SESSION_MAX_LAZY)
+        count_lazy(s);
+    return !s->names.unknown && name.len <= SESSION_MAX_LAZY_NAME && s->names.n_lazy < SESSION_MAX_LAZY &&
+           s->names.n < s->engine->limits.max_statements && !session_statement(s, name);
+}
+
+// ---- giving it
+
+static void write_delayed(struct buf *b, const struct statement *st) {
+    const struct shape *shape = st->shape;
+    if (st->name[0])
+        write_close(b, 'S', statement_name_of(st));
+    write_parse(b, statement_name_of(st), (struct slice){(uint8_t *)shape->text, shape->text_len},
+                shape->types, shape->n_types);
+    write_describe(b, 'S', statement_name_of(st));
+}
+
+bool session_send_delayed(struct session *s, struct statement *st, bool waited) {
+    struct buf *b = &s->engine->request;
+    buf_reset(b);
+    write_delayed(b, st);
+    if (b->failed) {
+        session_fail(s, "53200", "out of memory");
+        return false;
+    }
+    session_expect_delayed(s, st, waited);
+    if (!st->name[0])
+        session_note_unnamed(s, true, st->shape);
+    if (!s->failed)
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return !s->failed;
+}
+
+// In front of what is given, under a name that is free until it is: the setting ends with the unit.
+static void write_bound(struct buf *b, const struct statement *st, unsigned milliseconds) {
+    char sql[96];
+    int len =
+        snprintf(sql, sizeof sql, "SELECT pg_catalog.set_config('lock_timeout', '%u', true)", milliseconds);
+    write_close(b, 'S', statement_name_of(st));
+    write_parse(b, statement_name_of(st), (struct slice){(const uint8_t *)sql, (size_t)len}, NULL, 0);
+    size_t at = write_begin(b, F_BIND);
+    buf_put_str(b, "");
+    buf_put_str(b, st->name);
+    buf_put(b, "\0\0\0\0\0\0", 6);
+    write_end(b, at);
+    write_execute_all(b, (struct slice){0});
+    write_close(b, 'S', statement_name_of(st));
+}
+#define BOUND_REPLIES 6 // messages
+
+static bool may_be_given(const struct session *s, const struct statement *st) {
+    return session_lacks(s, st) && !st->unfit;
+}
+
+// Inside a transaction: one unit, that is framed as a whole.
+static bool put_inside(struct session *s, struct buf *unit) {
+    struct statement *st, *next;
+    struct owed *o = owed_push(s, OWED_PARSE);
+    if (!o)
+        return false;
+    o->framed = !s->own.keeps_out;
+    HASH_ITER(hh, s->names.table, st, next) {
+        if (!may_be_given(s, st))
+            continue;
+        write_delayed(unit, st);
+        session_expect_delayed(s, st, true);
+    }
+    if (o->framed)
+        o->n_asked = (unsigned)strlen(savepoint_open_replies(s->frame.prepared));
+    write_empty(unit, F_SYNC);
+    if (!unit->failed)
+        session_send_parses(s, o, unit);
+    return !unit->failed;
+}
+
+#define LEAST_LOCK_WAIT 5 // milliseconds
+
+// Each in a unit of its own: one that has to wait for a lock takes no other one along. All together they wait
+// no longer than one would.
+static bool put_each(struct session *s, unsigned n, struct buf *units) {
+    struct statement *st, *next;
+    struct owed *o = NULL;
+    unsigned wait = VET_LOCK_TIMEOUT / n;
+    HASH_ITER(hh, s->names.table, st, next) {
+        if (!may_be_given(s, st))
+            continue;
+        o = owed_push(s, OWED_PARSE);
+        if (!o)
+            return false;
+        write_bound(units, st, wait > LEAST_LOCK_WAIT ? wait : LEAST_LOCK_WAIT);
+        o->n_asked = BOUND_REPLIES;
+        write_delayed(units, st);
+        session_expect_delayed(s, st, true);
+        write_empty(units, F_SYNC);
+    }
+    if (!units->failed)
+        session_send_parses(s, o, units);
+    return !units->failed;
+}
+
+static unsigned count_to_give(struct session *s) {
+    struct statement *st, *next;
+    unsigned n = 0;
+    s->names.n_lazy = 0;
+    HASH_ITER(hh, s->names.table, st, next) {
+        n += may_be_given(s, st);
+        s->names.n_lazy += session_lacks(s, st);
+    }
+    return n;
+}
+
+enum giving session_parse_all(struct session *s, bool asks) {
+    bool inside = s->txn != 'I';
+    bool again = (asks && !inside) || s->engine->now >= s->giving.from;
+    unsigned n = !s->names.n_lazy || s->txn == 'E' || s->in_unit || !again ? 0 : count_to_give(s);
+    if (!n)
+        return GIVING_NOTHING;
+    struct buf unit = buf_make((size_t)1 << 30);
+    if (!(inside ? put_inside(s, &unit) : put_each(s, n, &unit)))
+        session_fail(s, "53200", "out of memory");
+    buf_free(&unit);
+    return session_is_framed(s) ? GIVING_FIRST : GIVING_IN_FRONT;
+}
+
+bool session_give_named(struct session *s, struct slice name) {
+    struct statement *st = name.len ? session_statement(s, name) : NULL;
+    if (!st || !session_lacks(s, st) || s->txn == 'E' || s->in_unit)
+        return false;
+    struct buf *b = &s->engine->request;
+    struct owed *o = owed_push(s, OWED_PARSE);
+    buf_reset(b);
+    write_delayed(b, st);
+    write_empty(b, F_SYNC);
+    if (o) {
+        o->named = true;
+        session_expect_delayed(s, st, true);
+    }
+    if (o && !b->failed)
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    else
+        session_fail(s, "53200", "out of memory");
+    return true;
+}
+
+bool session_give_all(struct session *s) {
+    struct statement *st, *next;
+    s->names.n_lazy = 0;
+    HASH_ITER(hh, s->names.table, st, next) {
+        if (st->changed) // the server has it, and what comes here waits until it has said so
+            s->names.n_lazy++;
+        else if (session_lacks(s, st) && !session_send_delayed(s, st, true))
+            return false;
+    }
+    return true;
+}
+
+// Strings, in whatever quotes; not $1.
+static bool has_constants(const struct shape *shape) {
+    const char *text = shape->text, *end = text + shape->text_len;
+    if (memchr(text, '\'', shape->text_len))
+        return true;
+    for (const char *p = text; (p = memchr(p, '$', (size_t)(end - p))); p++)
+        if (p + 1 == end || p[1] < '0' || p[1] > '9')
+            return true;
+    return false;
+}
+
+static void forget(struct session *s, bool constants) {
+    struct statement *st, *next;
+    session_forget_statements(s, false);
+    HASH_ITER(hh, s->names.table, st, next) {
+        bool lacks = session_lacks(s, st) && !(constants && has_constants(st->shape));
+        if (lacks && !session_expects(s, EXPECT_DELAYED, st))
+            continue;
+        st->forgotten = lacks;
+        HASH_DEL(s->names.table, st);
+        s->names.n--;
+        statement_unref(st);
+    }
+}
+
+void session_forget_given(struct session *s) {
+    forget(s, false);
+}
+
+void session_forget_constants(struct session *s) {
+    forget(s, true);
+}

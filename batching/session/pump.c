@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/pump.h"
+
+#include "batching/fold/batch.h"
+#include "batching/session/cancel_request.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/lazy.h"
+#include "batching/session/lookup.h"
+#include "batching/session/owed.h"
+#include "batching/session/pipeline.h"
+#include "batching/session/record.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/session/unnamed.h"
+#include "batching/session/vouch.h"
+#include "batching/session/whole_unit.h"
+#include "batching/session/wire.h"
+#include "protocol/buf.h"
+
+// What the replies to a lookup that runs alone will tell of its statement.
+static void expect_of_lookup(struct session *s, struct lookup *l) {
+    struct statement *st = l->statement;
+    if (l->has_parse) {
+        session_expect(s, EXPECT_PARSE, st);
+        st->on_server = true;
+    }
+    if (l->has_describe)
+        session_expect(s, EXPECT_DESCRIBE, st->described ? NULL : st);
+    for (unsigned i = 0; i < l->n_closes; i++)
+        session_expect(s, EXPECT_CLOSE, NULL);
+    if (l->has_parse && !st->name[0])
+        session_note_unnamed(s, true, l->shape);
+}
+
+// Sends a lookup as the client sent it, and in front of it the statement that it counts on.
+static bool send_original(struct session *s, struct lookup *l, enum owed_kind kind) {
+    bool checked = kind == OWED_CHECK,
+         lacks = !l->simple && !l->has_parse && !l->pipeline && session_lacks(s, l->statement);
+    if (checked && lacks && !session_restore_unnamed(s, l->shape)) // it was there when the check began
+        return false;
+    struct owed *o = owed_push(s, kind);
+    if (!o) {
+        session_fail(s, "53200", "out of memory");
+        return false;
+    }
+    o->extended = !l->simple;
+    o->single = true;
+    o->of.lookup = l;
+    o->reads = l->check != CHECK_AGAIN && ahead_may_record(s, l);
+    if (kind == OWED_LOOKUP)
+        l->state = LOOKUP_SENT;
+    s->engine->counters.alone++;
+    trust_note_run(s);
+    if (lacks && !checked && !session_send_delayed(s, l->statement, false))
+        return false;
+    s->gives |= lacks && !checked && s->txn != 'I';
+    if (l->pipeline && !pipeline_expect(s, l->pipeline))
+        return false;
+    if (!l->simple && !checked && !l->pipeline)
+        expect_of_lookup(s, l);
+    if (l->simple || (checked && l->has_parse))
+        session_note_unnamed(s, l->has_parse, l->has_parse ? l->shape : NULL);
+    s->engine->effects->to_server(s->owner, l->bytes, l->len, true);
+    return !s->failed;
+}
+
+void session_send_checked(struct session *s, struct lookup *l) {
+    bool sent = send_original(s, l, OWED_CHECK);
+    (void)sent; // else the session has failed
+}
+
+// In an aborted transaction every statement fails, also one whose answer a batch has brought already: the
+// server shall say so.
+static void take_back_answers(struct session *s) {
+    for (struct lookup *l = s->order.first; l; l = l->next) {
+        if (l->state != LOOKUP_ANSWERED)
+            continue;
+        s->order.kept -= l->answer.len;
+        buf_free(&l->answer);
+        lookup_weigh(l);
+        l->state = LOOKUP_ALONE;
+    }
+}
+
+// Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent
+// once nothing before them waits for anything but the own connection.
+void session_pump(struct session *s) {
+    struct engine *e = s->engine;
+    if (s->txn == 'E')
+        take_back_answers(s);
+    while (s->order.first && s->order.first->state == LOOKUP_ANSWERED &&
+           pipeline_is_answered(s->order.first)) {
+        struct lookup *l = s->order.first;
+        session_shift(s);
+        s->order.kept -= l->answer.len;
+        if (l->answer.len)
+            e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
+        l->session = NULL;
+        lookup_free(e, l);
+    }
+    session_repair(s);
+    for (struct lookup *l = s->order.first; l; l = l->next) {
+        if (l->state == LOOKUP_ALONE && (!session_may_send(s) || s->expect.n >= e->limits.max_expected ||
+                                         !send_original(s, l, OWED_LOOKUP)))
+            break;
+        if (l->state != LOOKUP_SENT)
+            break;
+        if (s->cancel.first && l == s->order.first)
+            session_cancel_sent(s);
+    }
+    session_settle(s);
+}

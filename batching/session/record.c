@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/record.h"
+
+#include <stdlib.h>
+
+#include "batching/ahead/ahead.h"
+#include "batching/ahead/predict.h"
+#include "batching/ahead/trail.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/ahead_cost.h"
+#include "batching/session/bounds.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/statement/rewrite.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+
+// ---- loading
+
+#define UNFOLLOWED   32 // results in a row of which one more is a surprise
+#define NOW_AND_THEN 8
+
+// Results of lookups are many, and most are leaves: those of a statement that none has followed for long are
+// kept now and then.
+static bool is_worth_recording(struct engine *e, struct ahead *a, uint64_t source) {
+    uint8_t *n = &e->aheads.unfollowed[source % AHEAD_SOURCES];
+    *n = *n == UINT8_MAX ? UNFOLLOWED : (uint8_t)(*n + 1);
+    if (*n <= UNFOLLOWED)
+        return true;
+    if (*n % NOW_AND_THEN)
+        return false;
+    if (a)
+        trail_drop_unfollowed(&a->trail, source); // one of them will do
+    return true;
+}
+
+// ---- what has come
+
+// The rows are a result from which keys may be predicted, as if they had come one after the other. The client
+// has read it when it was given some of it.
+void ahead_record(struct ahead *a, struct batch *b) {
+    const struct group *g = b->group;
+    struct trail_columns c;
+    if (a->trail.recorder.on || a->trail.recorder.result ||
+        !trail_columns_read(&c, g->row_description.data, g->row_description.len) ||
+        !is_worth_recording(a->engine, a, c.source))
+        return;
+    trail_columns_format(&c, g->n_formats, g->formats);
+    c.group = g->id;
+    c.at = a->engine->now;
+    c.unread = !b->ahead.n_served;
+    uint64_t before = a->trail.serial;
+    trail_begin(&a->trail, &c);
+    for (uint32_t key = 0; key < b->n_keys; key++)
+        for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
+            trail_row(&a->trail, b->data.data + b->rows[row - 1].at + FRAME_HEADER,
+                      b->rows[row - 1].len - FRAME_HEADER);
+    trail_end(&a->trail);
+    b->ahead.recorded = c.unread && a->trail.serial != before ? a->trail.serial : 0;
+}
+
+static void unlink_loading(struct ahead *a, struct batch *b) {
+    struct batch **at = &a->loading;
+    while (*at != b)
+        at = &(*at)->ahead.next;
+    *at = b->ahead.next;
+}
+
+void ahead_ended(struct engine *e, struct batch *b) {
+    struct ahead *a = b->ahead.home;
+    struct association *association = ahead_association(b);
+    unlink_loading(a, b);
+    if (association && b->failed)
+        association->useful = false;
+    if (association && !b->failed && !b->parse)
+        association_loaded(association, e->now - b->started, b->group->shape->guard.lone, b->n_keys);
+    if (!a->session || !ahead_is_current(a, b)) {
+        ahead_give_up(a, b, true);
+        return;
+    }
+    if (b->ahead.n_used) // who waited for it was answered now
+        a->last_answer = e->aheads.last_answer = e->now;
+    b->ahead.ended = true;
+    b->ahead.bytes = batch_bytes(b);
+    b->ahead.next = a->held;
+    a->held = b;
+    a->held_bytes += b->ahead.bytes;
+    ahead_record(a, b);
+    ahead_charge(a);
+    ahead_trim(a, e->limits.ahead_memory);
+}
+
+void ahead_answered(struct session *s) {
+    s->last_answer = s->engine->now;
+    if (s->ahead)
+        s->ahead->last_answer = s->engine->aheads.last_answer = s->engine->now;
+}
+
+// ---- recording what the client is told
+
+static uint64_t source_of(struct group *g) {
+    struct trail_columns c;
+    if (!g->source && trail_columns_read(&c, g->row_description.data, g->row_description.len))
+        g->source = c.source;
+    return g->source;
+}
+
+bool ahead_may_record(struct session *s, const struct lookup *l) {
+    struct group *g = l->counted ? l->group : NULL; // else it may be gone
+    if (s->engine->limits.lookahead == LOOKAHEAD_OFF || l->pipeline)
+        return false;
+    if (!g || g->state != GROUP_READY)
+        return true;
+    return g->form != FORM_IN && source_of(g) && is_worth_recording(s->engine, s->ahead, g->source);
+}
+
+void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len) {
+    if (s->engine->limits.lookahead == LOOKAHEAD_OFF || st->columns)
+        return;
+    struct trail_columns c;
+    if (!trail_columns_read(&c, body, len))
+        return;
+    st->columns = malloc(sizeof c);
+    if (st->columns)
+        *st->columns = c;
+}
+
+static bool is_recorded(const struct session *s, const struct owed *o) {
+    return o && o->reads && s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
+}
+
+static void begin(struct session *s, const struct owed *o, struct trail_columns *c) {
+    struct ahead *a = ahead_of(s);
+    c->at = s->engine->now;
+    if (o->kind == OWED_LOOKUP && o->of.lookup->counted)
+        c->group = o->of.lookup->group->id;
+    if (a)
+        trail_begin(&a->trail, c);
+}
+
+// Rows of a statement that was described before.
+static void begin_bound(struct session *s, const struct owed *o) {
+    const struct lookup *l = o->kind == OWED_FORWARD ? NULL : o->of.lookup;
+    const struct statement *st = l ? l->statement : o->forward.bound;
+    struct trail_columns c;
+    if (!st || !st->columns || (!l && o->forward.formats_differ))
+        return;
+    c = *st->columns;
+    if (l && l->counted)
+        trail_columns_format(&c, l->group->n_formats, l->group->formats);
+    else
+        trail_columns_format(&c, 1,
+                             o->forward.result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
+    begin(s, o, &c);
+}
+
+bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
+    bool on = (s->ahead && s->ahead->trail.recorder.on) || (o && o->forward.resumes);
+    return on && f->type == B_DATA_ROW && f->size <= 8192 && is_recorded(s, o);
+}
+
+void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+    struct trail_columns c;
+    if (!is_recorded(s, o))
+        return;
+    if (f->type == B_DATA_ROW) {
+        if (o->forward.resumes)
+            begin_bound(s, o);
+        o->forward.resumes = false;
+        if (whole && s->ahead)
+            trail_row(&s->ahead->trail, f->body, f->body_len);
+        return;
+    }
+    if (f->type == B_ROW_DESCRIPTION && whole) {
+        if (trail_columns_read(&c, f->body, f->body_len))
+            begin(s, o, &c);
+    } else if (f->type == B_BIND_COMPLETE) {
+        begin_bound(s, o);
+    } else if (s->ahead) {
+        trail_end(&s->ahead->trail);
+        if (f->type == B_READY_FOR_QUERY) {
+            ahead_use(s->ahead);
+            ahead_charge(s->ahead);
+            ahead_trim(s->ahead, s->engine->limits.ahead_memory);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/statements.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/base/memory.h"
+#include "batching/session/engine.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/statement/shape.h"
+#include "protocol/message.h"
+
+// ---- statements
+
+struct statement *statement_create(struct session *s, const char *name, size_t len, struct shape *shape) {
+    struct statement *st = calloc(1, sizeof *st + len + 1);
+    if (!st)
+        return NULL;
+    memcpy(st->name, name, len);
+    st->refs = 1;
+    st->shape = shape ? shape_ref(shape) : NULL;
+    st->claims = shape ? shape->weighs : 0;
+    st->memory = &s->names_memory;
+    st->memory->claimed += st->claims;
+    if (len)
+        statement_weigh(st);
+    return st;
+}
+
+void statement_unref(struct statement *st) {
+    if (!st || --st->refs)
+        return;
+    st->memory->claimed -= st->claims;
+    account_set(st->memory, &st->weighs, 0);
+    shape_unref(st->shape);
+    free(st->columns);
+    free(st);
+}
+
+struct statement *session_statement(struct session *s, struct slice name) {
+    struct statement *st;
+    if (!name.len)
+        return s->names.unnamed;
+    HASH_FIND(hh, s->names.table, name.data, name.len, st);
+    return st;
+}
+
+// Takes over the caller's reference.
+void session_put_statement(struct session *s, struct statement *st) {
+    st->meaning = s->meaning;
+    if (!st->name[0]) {
+        session_drop_unnamed(s);
+        s->names.unnamed = st;
+        return;
+    }
+    // What the server has not got must not be lost: there was room for it when the client was told.
+    bool lazy = st->confirmed && !st->on_server;
+    bool room = s->names.n < s->engine->limits.max_statements &&
+                session_has_room_for(s, true, st->weighs + st->claims);
+    if (lazy || room) {
+        HASH_ADD_KEYPTR(hh, s->names.table, st->name, strlen(st->name), st);
+        if (st->hh.tbl) {
+            s->names.n++;
+            return;
+        }
+    }
+    s->names.unknown = true;
+    statement_unref(st);
+}
+
+void session_drop_unnamed(struct session *s) {
+    statement_unref(s->names.unnamed);
+    s->names.unnamed = NULL;
+    s->names.closing = NULL;
+}
+
+void session_drop_statement(struct session *s, struct slice name) {
+    struct statement *st = session_statement(s, name);
+    if (!st)
+        return;
+    if (st == s->names.unnamed) {
+        s->names.unnamed = NULL;
+    } else {
+        HASH_DEL(s->names.table, st);
+        s->names.n--;
+    }
+    statement_unref(st);
+}
+
+// Everything that the session has prepared is gone or unknown; names_too: the client's as well as ours.
+void session_forget_statements(struct session *s, bool names_too) {
+    s->own.n = 0;
+    s->frame.prepared = false;
+    if (!names_too)
+        return;
+    struct statement *st, *next;
+    HASH_ITER(hh, s->names.table, st, next) {
+        HASH_DEL(s->names.table, st);
+        statement_unref(st);
+    }
+    s->names.n = s->names.n_lazy = 0;
+}
+
+void session_drop_if_listed(struct session *s, struct statement *st) {
+    struct statement *listed = NULL;
+    HASH_FIND(hh, s->names.table, st->name, strlen(st->name), listed);
+    if (listed == st)
+        session_drop_statement(s, (struct slice){(const uint8_t *)st->name, strlen(st->name)});
+}
+
+// ---- the unnamed statement
+
+void session_note_unnamed(struct session *s, bool has, struct shape *shape) {
+    shape = shape ? shape_ref(shape) : NULL;
+    shape_unref(s->names.server_unnamed);
+    s->names.server_unnamed = shape;
+    s->names.server_has_unnamed = has;
+}
+
+struct slice statement_name_of(const struct statement *st) {
+    return (struct slice){(const uint8_t *)st->name, strlen(st->name)};
+}

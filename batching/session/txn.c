@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Transactions. Lookups inside one take part as those outside do when it is READ COMMITTED and has only read
+// so far (pristine): each statement of it sees what was committed before the statement began, and so does a
+// statement of another session's. What a transaction is, is known from the statements that were forwarded
+// (session_txn_note) and what the server answered (session_txn_ended).
+//
+// Whether there was a query in it decides what SET TRANSACTION and its like say. One that was answered on
+// another connection the own one knows nothing of: it gets a query of ours in front of such a statement.
+//
+// What of ours runs inside one is framed by SAVEPOINT and RELEASE (savepoint.h). If it fails, the connection
+// is repaired before anything of its client's is sent; until then the client is held.
+#include "batching/session/txn.h"
+
+#include "batching/fold/savepoint.h"
+#include "batching/session/cursors.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/owed.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/wire.h"
+#include "batching/statement/parse.h"
+#include "batching/trust/writes.h"
+
+#include <string.h>
+
+#include "protocol/write.h"
+
+// ---- what statements do to a transaction
+
+void session_txn_lose_level(struct owed *o) {
+    o->forward.level = true;
+    o->forward.isolation = ISOLATION_UNKNOWN;
+}
+
+// SET LOCAL of one of these changes neither what a statement means nor whether it may be folded; and no batch
+// fails for it, which would count against others' of its group.
+static bool is_harmless(const char *setting) {
+    return strchr(setting, '.') || strcmp(setting, "lock_timeout") == 0;
+}
+
+static void note_level(struct owed *o, const struct parsed *p) {
+    for (int i = 0; i < p->n_settings; i++) {
+        const struct parsed_setting *set = &p->settings[i];
+        if (strcmp(set->name, "transaction_isolation") == 0) {
+            o->forward.level = true;
+            o->forward.isolation =
+                (uint8_t)(set->value ? identity_isolation_of(set->value) : ISOLATION_UNKNOWN);
+        } else if (strcmp(set->name, "transaction_read_only") != 0 &&
+                   strcmp(set->name, "transaction_deferrable") != 0) {
+            o->forward.spends = true;
+            o->forward.local |= !is_harmless(set->name);
+        }
+    }
+}
+
+void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape) {
+    switch (kind) {
+    case STATEMENT_BEGIN:
+        o->forward.begins = true;
+        if (shape)
+            note_level(o, shape->parsed);
+        return;
+    case STATEMENT_SET_LOCAL: // SET TRANSACTION, for one
+        if (shape)
+            note_level(o, shape->parsed);
+        else
+            o->forward.spends = o->forward.local = true;
+        return;
+    case STATEMENT_COMMIT:
+    case STATEMENT_ROLLBACK:
+        o->forward.ends = true;
+        return;
+    case STATEMENT_READ: // one that may not be plain puts the session in doubt, which says so
+        o->forward.spends |= shape && shape->parsed->reason == REASON_LOCKING;
+        return;
+    case STATEMENT_ROLLBACK_TO: // what was spent stays so
+        o->forward.returns = true;
+        return;
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_HARMLESS:
+    case STATEMENT_DEALLOCATE:
+        return;
+    case STATEMENT_OTHER:
+        o->forward.ends = o->forward.spends = true; // several statements may
+        return;
+    default:
+        o->forward.spends = true;
+    }
+}
+
+// What a transaction that begins has from its session.
+static void ask_identity(struct session *s) {
+    struct transaction *t = &s->transaction;
+    if (t->known || s->identity.state != IDENTITY_PROVEN)
+        return;
+    t->known = true;
+    t->standard = session_identity_isolation(&s->identity);
+    t->may_idle = session_identity_may_idle(&s->identity);
+}
+
+// The server has answered a forwarded unit; `before` is the status that it found. A chained transaction has
+// the level of the one before it, and counts as its continuation.
+void session_txn_ended(struct session *s, const struct owed *o, char before) {
+    struct transaction *t = &s->transaction;
+    if (s->txn != before)
+        ahead_drop(s); // also what others have loaded for it meanwhile
+    // Settings and definitions go back with it, which no statement names.
+    bool back = o->forward.returns || o->forward.ends || s->txn == 'I';
+    if (before != 'I' && back && (t->spent || o->forward.spends))
+        session_identity_moved(&s->engine->identities, &s->identity);
+    if (s->txn == 'I') {
+        if (t->customs || o->forward.customs)
+            session_identity_set_local(&s->engine->identities, &s->identity);
+        *t = (struct transaction){0};
+        session_forget_cursors(s, false);
+        return;
+    }
+    if (before == 'I')
+        *t = (struct transaction){
+            .spent = !o->forward.begins, .began = s->engine->now, .generation = s->engine->generation};
+    t->portal |= o->forward.portal;
+    t->snapshot |= o->forward.selects && !o->error;
+    t->taken |= o->forward.selects && !o->error;
+    ask_identity(s);
+    // A statement that failed has set nothing; which of a unit's did is not known.
+    bool lost =
+        (o->forward.ends && o->forward.begins) || (o->error && (o->forward.begins || o->forward.level));
+    t->spent |= o->forward.spends || lost;
+    t->local |= o->forward.local;
+    t->renamed |= o->forward.renames;
+    t->customs |= o->forward.customs;
+    if (lost || o->forward.level)
+        t->isolation = lost ? ISOLATION_UNKNOWN : (enum identity_isolation)o->forward.isolation;
+    t->level |= lost || o->forward.level;
+}
+
+void session_note_write(struct session *s, const struct parsed *p) {
+    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
+    writes_sent(s->database, &s->writes, clean ? p : NULL);
+}
+
+bool session_read_may_write(const struct session *s, const struct parsed *p) {
+    if (p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p))
+        return true;
+    return (p->n_relations || p->n_functions || p->n_operators) &&
+           !facts_say_clean(&s->database->facts, s->engine->generation, p);
+}
+
+// Of statements that end no transaction, whoever runs them. A procedure may.
+static bool may_commit(struct slice tag) {
+    static const char *const tags[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ",   "MERGE ",
+                                       "FETCH ",  "BEGIN",   "SET",     "SAVEPOINT", "RELEASE"};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        if (tag.len >= strlen(tags[i]) && memcmp(tag.data, tags[i], strlen(tags[i])) == 0)
+            return false;
+    return true;
+}
+
+// A COMMIT that the client has asked for with Flush is acknowledged by this, and so is in the simple protocol
+// whatever ends a transaction by itself; ReadyForQuery may come much later.
+void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last) {
+    if (last || !(s->writes.all || s->writes.n) || (o->extended && !may_commit(tag)))
+        return;
+    struct pending_writes w = s->writes;
+    writes_ended(s->database, &w);
+}
+
+// Also when a chained transaction, or one of several statements in one message, leads into the next. What is
+// still to be answered may be a transaction of its own, with a write that was noted when it was sent.
+void session_note_written(struct session *s, const struct owed *o) {
+    struct pending_writes w = s->writes;
+    if (s->txn != 'I' && !o->forward.ends)
+        return;
+    writes_ended(s->database, &w);
+    if (s->txn == 'I' && !s->n_forward && !s->order.n)
+        s->writes = w;
+}
+
+static enum identity_isolation level_of(const struct transaction *t) {
+    return t->level ? t->isolation : t->standard;
+}
+
+enum reason session_txn_reason(const struct session *s) {
+    const struct transaction *t = &s->transaction;
+    if (s->txn == 'I')
+        return REASON_NONE;
+    if (s->txn != 'T' || t->spent)
+        return REASON_TRANSACTION;
+    enum identity_isolation level = level_of(t);
+    // In mode observe nothing is proven.
+    if (s->engine->limits.observe && !t->level)
+        level = ISOLATION_READ_COMMITTED;
+    bool proven = s->identity.state == IDENTITY_PROVEN;
+    if (proven && t->known && !t->may_idle)
+        return REASON_TRANSACTION;
+    return proven && level == ISOLATION_READ_COMMITTED ? REASON_NONE : REASON_ISOLATION;
+}
+
+bool session_is_apart(const struct session *s) {
+    const struct transaction *t = &s->transaction;
+    bool level = level_of(t) == ISOLATION_READ_COMMITTED || level_of(t) == ISOLATION_REPEATABLE_READ;
+    return s->txn == 'T' && t->known && t->may_idle && !t->portal && !t->local && level &&
+           session_txn_reason(s) != REASON_NONE;
+}
+
+bool session_snapshot_is_fixed(const struct session *s) {
+    return s->txn == 'T' && level_of(&s->transaction) == ISOLATION_REPEATABLE_READ;
+}
+
+bool session_txn_asks(enum statement_kind kind, const struct parsed *p) {
+    bool sets = kind == STATEMENT_SET_LOCAL || kind == STATEMENT_SET || kind == STATEMENT_BEGIN;
+    for (int i = 0; sets && p && i < p->n_settings; i++)
+        if (strncmp(p->settings[i].name, "transaction_", 12) == 0)
+            return true;
+    return sets && !p && kind != STATEMENT_BEGIN;
+}
+
+bool session_lacks_snapshot(const struct session *s) {
+    return s->txn == 'T' && s->transaction.snapshot && !s->transaction.taken && !s->in_unit;
+}
+
+void session_take_snapshot(struct session *s) {
+    struct buf *b = &s->engine->request;
+    // A Query drops the client's unnamed statement; but names like ours are its own.
+    bool query = s->own.keeps_out;
+    if (query && s->names.unnamed && !s->names.unnamed->shape)
+        return;
+    buf_reset(b);
+    if (query)
+        write_query(b, "SELECT 1", 8);
+    else
+        savepoint_write_select(b);
+    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
+        session_fail(s, "53200", "out of memory");
+        return;
+    }
+    if (query)
+        session_note_unnamed(s, false, NULL);
+    s->transaction.taken = true;
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+}
+
+void session_doubt(struct session *s) {
+    session_identity_doubt(&s->engine->identities, &s->identity);
+    s->transaction.spent |= s->txn != 'I';
+    session_forget_cursors(s, true);
+    ahead_drop(s);
+}
+
+// ---- what runs inside it for us
+
+bool session_is_framed(const struct session *s) {
+    return s->frame.n || s->frame.repair_due;
+}
+
+// ReadyForQuery of a framed unit. A transaction that was aborted before it is the client's own affair.
+void session_frame_ended(struct session *s, char status) {
+    s->frame.n--;
+    s->frame.prepared &= status == 'T'; // what was to prepare it may not have been reached
+    if (status == s->txn || s->client_gone)
+        return;
+    if (s->txn == 'T' && status == 'E')
+        s->frame.repair_due = true;
+    else
+        session_fail(s, "08P01", "the server has ended a transaction unasked");
+}
+
+// Not while a cancel request is under way, which could hit it.
+void session_repair(struct session *s) {
+    struct buf *b = &s->engine->request;
+    if (!s->frame.repair_due || s->cancel.under_way || s->frame.n || s->failed)
+        return;
+    s->frame.repair_due = false;
+    buf_reset(b);
+    savepoint_write_repair(b);
+    if (b->failed || !owed_push(s, OWED_REPAIR)) {
+        session_fail(s, "53200", "out of memory");
+        return;
+    }
+    s->frame.n++;
+    s->engine->effects->to_server(s->owner, b->data, b->len, false);
+}
+
+// The client's transaction is lost, and it does not know: it must not go on as if nothing had happened.
+void session_repair_ended(struct session *s, char status) {
+    s->frame.n--;
+    if (status != s->txn && !s->client_gone)
+        session_fail(s, "08006", "a batch of lookups has failed and taken the transaction with it");
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/unnamed.h"
+
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/owed.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/wire.h"
+#include "batching/statement/shape.h"
+#include "protocol/buf.h"
+#include "protocol/message.h"
+#include "protocol/write.h"
+
+bool session_unnamed_fits(const struct session *s) {
+    // A Close of the client's that is on the way may yet fail, and the server will know. What an earlier
+    // unit's end says of the server's does not count then.
+    if (!s->names.unnamed)
+        return !s->names.server_has_unnamed ||
+               (s->names.closing && session_expects(s, EXPECT_CLOSE, s->names.closing));
+    if (!s->names.unnamed->confirmed) // its Parse is on the way, and the server will know
+        return true;
+    return s->names.server_has_unnamed && s->names.server_unnamed == s->names.unnamed->shape;
+}
+
+// A unit of its own: its failure must not end that of the client behind it.
+bool session_restore_unnamed(struct session *s, struct shape *wanted) {
+    struct buf *b = &s->engine->request;
+    struct slice unnamed = {0};
+    buf_reset(b);
+    if (wanted)
+        write_parse(b, unnamed, (struct slice){(uint8_t *)wanted->text, wanted->text_len}, wanted->types,
+                    wanted->n_types);
+    else
+        write_close(b, 'S', unnamed);
+    write_empty(b, F_SYNC);
+    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
+        session_fail(s, "53200", "out of memory");
+        return false;
+    }
+    session_note_unnamed(s, wanted, wanted);
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return true;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/whole_unit.h"
+
+#include "batching/fold/batch.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/lazy.h"
+#include "batching/session/lookup.h"
+#include "batching/session/pipeline.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "protocol/buf.h"
+
+static void take_out(struct session *s, struct lookup *l) {
+    if (l->state == LOOKUP_WAITING)
+        lookup_detach_waiting(l);
+    else if (l->state == LOOKUP_BATCHED)
+        lookup_leave_batch(l);
+    s->order.kept -= l->answer.len;
+    buf_free(&l->answer);
+    l->answer.len = 0;
+    lookup_weigh(l);
+}
+
+struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
+    struct pipeline *p = l->pipeline;
+    if (p->whole)
+        return p->first;
+    p->whole = true;
+    for (struct lookup *x = p->first; x && x->pipeline == p; x = x->next) {
+        if (x != l)
+            take_out(s, x);
+        x->state = LOOKUP_ANSWERED; // with nothing
+        x->company = COMPANY_UNKNOWN;
+        if (x != p->first)
+            lookup_uncount(s->engine, x);
+    }
+    return p->first;
+}
+
+void pipeline_cancel(struct session *s, struct lookup *first) {
+    if (first->pipeline->whole)
+        return;
+    take_out(s, first);
+    (void)pipeline_collapse(s, first);
+    first->state = LOOKUP_ALONE;
+}
+
+static bool is_given_before(const struct pipeline *p, unsigned i) {
+    for (unsigned j = 0; j < i; j++)
+        if (p->parts[j].statement == p->parts[i].statement)
+            return true;
+    return false;
+}
+
+// Statements that the server lacks go in front of the unit: those that none of its own messages prepares.
+static bool give_all(struct session *s, const struct pipeline *p) {
+    for (unsigned i = 0; i < p->n; i++) {
+        struct statement *st = p->parts[i].statement;
+        bool own = p->parts[i].has_parse || is_given_before(p, i);
+        if (!own && session_lacks(s, st) && !session_send_delayed(s, st, false))
+            return false;
+    }
+    return true;
+}
+
+bool pipeline_expect(struct session *s, const struct pipeline *p) {
+    if (!give_all(s, p))
+        return false;
+    for (unsigned i = 0; i < p->n && !s->failed; i++) {
+        const struct pipeline_part *part = &p->parts[i];
+        if (part->has_parse) // all of the same one
+            session_expect(s, EXPECT_PARSE, i ? NULL : part->statement);
+        if (part->has_parse)
+            session_note_unnamed(s, true, part->statement->shape);
+        if (part->has_describe)
+            session_expect(s, EXPECT_DESCRIBE, part->statement->described ? NULL : part->statement);
+        for (unsigned c = 0; c < part->n_closes; c++)
+            session_expect(s, EXPECT_CLOSE, NULL);
+    }
+    return !s->failed;
+}

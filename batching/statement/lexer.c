@@ -1,0 +1,791 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// The lexer, a byte-class table and one function a kind of token, and the pass that makes a statement's
+// shape.
+//
+// Where PostgreSQL's releases differ (0x1F, 1_000 and $1abc are numbers, tokens or errors according to the
+// release) the token is an error: such a text is forwarded, which is right on every server.
+//
+// The shape pass copies the text in runs: bytes that stay are put when something between has to go. A
+// constant is decided on when the token behind it is known.
+#include "batching/statement/lexer.h"
+
+#include <string.h>
+
+enum {
+    OPERATOR_MAX = 63, // PostgreSQL refuses longer ones (NAMEDATALEN)
+};
+
+// What a token may start with, and what it may go on with.
+enum byte_class {
+    B_NONE,
+    B_SPACE,
+    B_LETTER,
+    B_DIGIT,
+    B_QUOTE,
+    B_DQUOTE,
+    B_DOLLAR,
+    B_OPERATOR,
+    B_SINGLE,
+    B_DOT,
+    B_COLON
+};
+
+#define LETTERS16                                                                                            \
+    B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER,      \
+        B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER, B_LETTER
+
+static const uint8_t byte_class[256] = {
+    ['\t'] = B_SPACE,   ['\n'] = B_SPACE,   ['\f'] = B_SPACE,   ['\r'] = B_SPACE,   [' '] = B_SPACE,
+    ['!'] = B_OPERATOR, ['"'] = B_DQUOTE,   ['#'] = B_OPERATOR, ['$'] = B_DOLLAR,   ['%'] = B_OPERATOR,
+    ['&'] = B_OPERATOR, ['\''] = B_QUOTE,   ['('] = B_SINGLE,   [')'] = B_SINGLE,   ['*'] = B_OPERATOR,
+    ['+'] = B_OPERATOR, [','] = B_SINGLE,   ['-'] = B_OPERATOR, ['.'] = B_DOT,      ['/'] = B_OPERATOR,
+    ['0'] = B_DIGIT,    ['1'] = B_DIGIT,    ['2'] = B_DIGIT,    ['3'] = B_DIGIT,    ['4'] = B_DIGIT,
+    ['5'] = B_DIGIT,    ['6'] = B_DIGIT,    ['7'] = B_DIGIT,    ['8'] = B_DIGIT,    ['9'] = B_DIGIT,
+    [':'] = B_COLON,    [';'] = B_SINGLE,   ['<'] = B_OPERATOR, ['='] = B_OPERATOR, ['>'] = B_OPERATOR,
+    ['?'] = B_OPERATOR, ['@'] = B_OPERATOR, ['['] = B_SINGLE,   [']'] = B_SINGLE,   ['^'] = B_OPERATOR,
+    ['_'] = B_LETTER,   ['`'] = B_OPERATOR, ['|'] = B_OPERATOR, ['~'] = B_OPERATOR, ['A'] = LETTERS16,
+    ['Q'] = B_LETTER,   ['R'] = B_LETTER,   ['S'] = B_LETTER,   ['T'] = B_LETTER,   ['U'] = B_LETTER,
+    ['V'] = B_LETTER,   ['W'] = B_LETTER,   ['X'] = B_LETTER,   ['Y'] = B_LETTER,   ['Z'] = B_LETTER,
+    ['a'] = LETTERS16,  ['q'] = B_LETTER,   ['r'] = B_LETTER,   ['s'] = B_LETTER,   ['t'] = B_LETTER,
+    ['u'] = B_LETTER,   ['v'] = B_LETTER,   ['w'] = B_LETTER,   ['x'] = B_LETTER,   ['y'] = B_LETTER,
+    ['z'] = B_LETTER,   [128] = LETTERS16,  [144] = LETTERS16,  [160] = LETTERS16,  [176] = LETTERS16,
+    [192] = LETTERS16,  [208] = LETTERS16,  [224] = LETTERS16,  [240] = LETTERS16,
+};
+
+static inline uint8_t class_at(const struct lexer *lx, size_t at) {
+    return at < lx->len ? byte_class[(uint8_t)lx->text[at]] : (uint8_t)B_NONE;
+}
+
+static inline char byte_at(const struct lexer *lx, size_t at) {
+    return at < lx->len ? lx->text[at] : '\0';
+}
+
+// Letters, digits and $ go on with an identifier.
+static inline bool is_word_class(uint8_t class) {
+    return class == B_LETTER || class == B_DIGIT || class == B_DOLLAR;
+}
+
+// ---- white space and comments
+
+static size_t skip_line_comment(const struct lexer *lx, size_t at) {
+    while (at < lx->len && lx->text[at] != '\n' && lx->text[at] != '\r')
+        at++;
+    return at;
+}
+
+// Offset behind a /* comment */, nested ones included; 0 when it has no end.
+static size_t skip_block_comment(const struct lexer *lx, size_t at) {
+    size_t depth = 1;
+    for (at += 2; at + 1 < lx->len;) {
+        if (lx->text[at] == '*' && lx->text[at + 1] == '/') {
+            at += 2;
+            if (--depth == 0)
+                return at;
+        } else if (lx->text[at] == '/' && lx->text[at + 1] == '*') {
+            at += 2;
+            depth++;
+        } else {
+            at++;
+        }
+    }
+    return 0;
+}
+
+static bool at_line_comment(const struct lexer *lx, size_t at) {
+    return byte_at(lx, at) == '-' && byte_at(lx, at + 1) == '-';
+}
+
+static bool at_block_comment(const struct lexer *lx, size_t at) {
+    return byte_at(lx, at) == '/' && byte_at(lx, at + 1) == '*';
+}
+
+static size_t skip_space(const struct lexer *lx, size_t at) {
+    while (class_at(lx, at) == B_SPACE)
+        at++;
+    return at;
+}
+
+// Offset of the next byte that belongs to a token; false when a comment has no end.
+static bool skip_blank(const struct lexer *lx, size_t *at) {
+    for (;;) {
+        *at = skip_space(lx, *at);
+        if (at_line_comment(lx, *at)) {
+            *at = skip_line_comment(lx, *at);
+        } else if (at_block_comment(lx, *at)) {
+            *at = skip_block_comment(lx, *at);
+            if (!*at)
+                return false;
+        } else {
+            return true;
+        }
+    }
+}
+
+// ---- one function a kind of token: each gives the offset behind it, 0 for an error
+
+static size_t scan_word(const struct lexer *lx, size_t at) {
+    while (is_word_class(class_at(lx, at)))
+        at++;
+    return at;
+}
+
+static size_t scan_digits(const struct lexer *lx, size_t at) {
+    while (class_at(lx, at) == B_DIGIT)
+        at++;
+    return at;
+}
+
+// 12, 1.5, .5, 1., 1e5. "1..2" is 1, two dots, 2. Letters directly behind are an error, as since
+// PostgreSQL 15.
+static size_t scan_number(const struct lexer *lx, size_t at, enum token_type *type) {
+    size_t end = scan_digits(lx, at);
+    *type = TOKEN_INTEGER;
+    if (byte_at(lx, end) == '.' && !(end > at && byte_at(lx, end + 1) == '.')) {
+        *type = TOKEN_NUMBER;
+        end = scan_digits(lx, end + 1);
+    }
+    if ((byte_at(lx, end) | 0x20) == 'e') {
+        size_t digits = end + 1;
+        if (byte_at(lx, digits) == '+' || byte_at(lx, digits) == '-')
+            digits++;
+        if (class_at(lx, digits) != B_DIGIT)
+            return 0;
+        *type = TOKEN_NUMBER;
+        end = scan_digits(lx, digits);
+    }
+    return class_at(lx, end) == B_LETTER ? 0 : end;
+}
+
+// The run of operator bytes from `at`, up to a comment.
+static size_t operator_run(const struct lexer *lx, size_t at) {
+    size_t end = at;
+    while (class_at(lx, end) == B_OPERATOR && !at_line_comment(lx, end) && !at_block_comment(lx, end))
+        end++;
+    return end;
+}
+
+// A multi-byte operator may end in + or - only if it holds one of these.
+static bool may_end_in_sign(const char *s, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (memchr("~!@#^&|`?%", s[i], 10))
+            return true;
+    return false;
+}
+
+static size_t scan_operator(const struct lexer *lx, size_t at) {
+    size_t end = operator_run(lx, at);
+    while (end > at + 1 && (lx->text[end - 1] == '+' || lx->text[end - 1] == '-') &&
+           !may_end_in_sign(lx->text + at, end - 1 - at))
+        end--;
+    return end - at > OPERATOR_MAX ? 0 : end;
+}
+
+// Behind the closing quote of what opened at `at`; `backslash` says whether one was inside.
+static size_t scan_quoted(const struct lexer *lx, size_t at, char quote, bool *backslash) {
+    for (at++; at < lx->len; at++) {
+        if (lx->text[at] == '\\') {
+            *backslash = true;
+        } else if (lx->text[at] == quote) {
+            if (byte_at(lx, at + 1) != quote)
+                return at + 1;
+            at++;
+        }
+    }
+    return 0;
+}
+
+static size_t scan_escape_string(const struct lexer *lx, size_t at) {
+    for (at++; at < lx->len; at++) {
+        if (lx->text[at] == '\\') {
+            at++;
+        } else if (lx->text[at] == '\'') {
+            if (byte_at(lx, at + 1) != '\'')
+                return at + 1;
+            at++;
+        }
+    }
+    return 0;
+}
+
+// "'a'<newline>'b'" is one constant: white space with a newline in it, -- comments included, and another
+// quote. Offset of that quote, 0 when the string ends here.
+static size_t find_continuation(const struct lexer *lx, size_t at) {
+    bool newline = false;
+    for (;; at++) {
+        if (at_line_comment(lx, at))
+            at = skip_line_comment(lx, at);
+        if (class_at(lx, at) != B_SPACE)
+            return newline && byte_at(lx, at) == '\'' ? at : 0;
+        newline |= lx->text[at] == '\n' || lx->text[at] == '\r';
+    }
+}
+
+// B'0' and X'F' know neither escapes nor doubled quotes.
+static size_t scan_bits(const struct lexer *lx, size_t at) {
+    const char *end = at + 1 < lx->len ? memchr(lx->text + at + 1, '\'', lx->len - at - 1) : NULL;
+    return end ? (size_t)(end - lx->text) + 1 : 0;
+}
+
+enum string_style { STRING_PLAIN, STRING_ESCAPE, STRING_BITS, STRING_OTHER };
+
+// A string whose opening quote stands at `at`, with its continuations.
+static size_t scan_string(const struct lexer *lx, size_t at, enum string_style style, enum token_type *type) {
+    bool backslash = false, continued = false;
+    for (;;) {
+        size_t end = style == STRING_ESCAPE ? scan_escape_string(lx, at)
+                     : style == STRING_BITS ? scan_bits(lx, at)
+                                            : scan_quoted(lx, at, '\'', &backslash);
+        if (!end)
+            return 0;
+        at = find_continuation(lx, end);
+        if (!at) {
+            *type = style == STRING_PLAIN && !backslash && !continued ? TOKEN_STRING : TOKEN_STRING_OTHER;
+            return end;
+        }
+        continued = true;
+    }
+}
+
+static size_t scan_quoted_identifier(const struct lexer *lx, size_t at) {
+    bool backslash = false;
+    size_t end = scan_quoted(lx, at, '"', &backslash);
+    return end == at + 2 ? 0 : end; // "" names nothing
+}
+
+// What starts with a letter: an identifier, or a string or quoted identifier with a prefix.
+static size_t scan_letter(const struct lexer *lx, size_t at, enum token_type *type) {
+    char first = (char)(lx->text[at] | 0x20), next = byte_at(lx, at + 1);
+    if (next == '\'') {
+        if (first == 'e')
+            return scan_string(lx, at + 1, STRING_ESCAPE, type);
+        if (first == 'b' || first == 'x')
+            return scan_string(lx, at + 1, STRING_BITS, type);
+        if (first == 'n')
+            return scan_string(lx, at + 1, STRING_OTHER, type);
+    } else if (next == '&' && first == 'u' && byte_at(lx, at + 2) == '\'') {
+        return scan_string(lx, at + 2, STRING_OTHER, type);
+    } else if (next == '&' && first == 'u' && byte_at(lx, at + 2) == '"') {
+        *type = TOKEN_QUOTED;
+        return scan_quoted_identifier(lx, at + 2);
+    }
+    *type = TOKEN_IDENT;
+    return scan_word(lx, at + 1);
+}
+
+// $tag$ … $tag$, its opening tag ending before `body`.
+static size_t scan_dollar_quote(const struct lexer *lx, size_t at, size_t body) {
+    const char *end = memmem(lx->text + body, lx->len - body, lx->text + at, body - at);
+    return end ? (size_t)(end - lx->text) + (body - at) : 0;
+}
+
+static size_t scan_dollar(const struct lexer *lx, size_t at, enum token_type *type) {
+    size_t end = at + 1;
+    if (class_at(lx, end) == B_DIGIT) {
+        *type = TOKEN_PARAM;
+        end = scan_digits(lx, end);
+        return class_at(lx, end) == B_LETTER ? 0 : end;
+    }
+    *type = TOKEN_STRING_OTHER;
+    while (class_at(lx, end) == B_LETTER || class_at(lx, end) == B_DIGIT)
+        end++;
+    return byte_at(lx, end) == '$' ? scan_dollar_quote(lx, at, end + 1) : 0;
+}
+
+static size_t scan_colon(const struct lexer *lx, size_t at, enum token_type *type) {
+    char next = byte_at(lx, at + 1);
+    bool pair = next == ':' || next == '=';
+    *type = pair ? TOKEN_OPERATOR : TOKEN_COLON;
+    return at + (pair ? 2 : 1);
+}
+
+static size_t scan_dot(const struct lexer *lx, size_t at, enum token_type *type) {
+    if (class_at(lx, at + 1) == B_DIGIT)
+        return scan_number(lx, at, type);
+    bool pair = byte_at(lx, at + 1) == '.';
+    *type = pair ? TOKEN_OPERATOR : TOKEN_DOT;
+    return at + (pair ? 2 : 1);
+}
+
+static enum token_type single_type(char c) {
+    switch (c) {
+    case ',':
+        return TOKEN_COMMA;
+    case ';':
+        return TOKEN_SEMICOLON;
+    case '(':
+    case '[':
+        return TOKEN_OPEN;
+    default:
+        return TOKEN_CLOSE;
+    }
+}
+
+static size_t scan_token(const struct lexer *lx, size_t at, enum token_type *type) {
+    switch ((enum byte_class)class_at(lx, at)) {
+    case B_LETTER:
+        return scan_letter(lx, at, type);
+    case B_DQUOTE:
+        *type = TOKEN_QUOTED;
+        return scan_quoted_identifier(lx, at);
+    case B_DOT:
+        return scan_dot(lx, at, type);
+    case B_SINGLE:
+        *type = single_type(lx->text[at]);
+        return at + 1;
+    case B_OPERATOR:
+        *type = TOKEN_OPERATOR;
+        return scan_operator(lx, at);
+    case B_DIGIT:
+        return scan_number(lx, at, type);
+    case B_QUOTE:
+        return scan_string(lx, at, STRING_PLAIN, type);
+    case B_DOLLAR:
+        return scan_dollar(lx, at, type);
+    case B_COLON:
+        return scan_colon(lx, at, type);
+    case B_SPACE:
+    case B_NONE:
+        break;
+    }
+    return 0;
+}
+
+static struct token lexer_fail(struct lexer *lx, size_t at) {
+    struct token t = {TOKEN_ERROR, at, lx->len - at};
+    lx->at = lx->len;
+    return t;
+}
+
+// The token that starts at `at`, blanks already skipped.
+static inline struct token token_at(struct lexer *lx, size_t at) {
+    if (at >= lx->len) {
+        lx->at = lx->len;
+        return (struct token){TOKEN_END, lx->len, 0};
+    }
+    enum token_type type = TOKEN_ERROR;
+    size_t end = scan_token(lx, at, &type);
+    if (!end)
+        return lexer_fail(lx, at);
+    lx->at = end;
+    return (struct token){type, at, end - at};
+}
+
+struct token lexer_next(struct lexer *lx) {
+    size_t at = lx->at;
+    if (!skip_blank(lx, &at))
+        return lexer_fail(lx, lx->at);
+    return token_at(lx, at);
+}
+
+// `word` holds lower-case letters only, so setting a byte's case bit cannot make another byte equal to it.
+static inline bool word_is(const char *s, const char *word, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if ((s[i] | 0x20) != word[i] || !(s[i] & 0x40))
+            return false;
+    }
+    return true;
+}
+
+bool token_is(const char *text, struct token t, const char *keyword) {
+    size_t len = strlen(keyword);
+    return t.type == TOKEN_IDENT && t.len == len && word_is(text + t.at, keyword, len);
+}
+
+struct token lexer_first_word(const char *text, size_t len) {
+    struct lexer lx = {text, len, 0};
+    struct token t;
+    do {
+        t = lexer_next(&lx);
+    } while (t.type == TOKEN_OPEN);
+    return t;
+}
+
+bool lexer_setting_dependent(const char *text, struct token t) {
+    if (t.type != TOKEN_STRING_OTHER)
+        return false;
+    const char *s = text + t.at;
+    return (*s == '\'' || *s == 'n' || *s == 'N') && memchr(s, '\\', t.len);
+}
+
+// ---- shape of a simple-protocol text
+
+enum word {
+    WORD_OTHER,
+    WORD_LEFT, // a constant behind it may be the left side of a comparison
+    WORD_IN,
+    WORD_ANY,
+    WORD_ARRAY,
+    WORD_CAST,
+    WORD_LOWER, // LOWER, UPPER
+    WORD_LIMIT, // LIMIT, OFFSET
+    WORD_QUERY, // SELECT, WITH, VALUES, TABLE
+};
+
+// What a constant that comes next is to the shape.
+enum place {
+    PLACE_STAYS,
+    PLACE_TAKEN, // it varies
+    PLACE_LEFT,  // it varies if a comparison follows
+};
+
+struct shaper {
+    const char *text;
+    struct buf *out;
+    struct shape_text *st;
+    size_t copied;  // bytes of the text before this are in `out`, or left out for good
+    bool takes;     // this kind of statement has its constants taken out
+    bool started;   // a token other than an opening bracket was seen
+    bool ended;     // a semicolon was seen
+    bool compared;  // the last token is "="
+    bool joined;    // every constant is $1, and many in a list are one
+    enum word word; // the last token's
+    enum place place;
+    bool dotted;       // the last token is a dot, so the next is no keyword
+    bool after_sign;   // the last token is a minus sign that belongs to the place
+    uint64_t lists;    // a bit for each open bracket, innermost lowest: its elements vary
+    struct token held; // a constant not yet decided on; TOKEN_END when none
+    enum place held_place;
+};
+
+static enum word word_of(const char *s, size_t len) {
+#define IS(w) (len == sizeof(w) - 1 && word_is(s, w, sizeof(w) - 1))
+    switch (s[0] | 0x20) {
+    case 'a':
+        return IS("and") ? WORD_LEFT : IS("any") ? WORD_ANY : IS("array") ? WORD_ARRAY : WORD_OTHER;
+    case 'c':
+        return IS("cast") ? WORD_CAST : WORD_OTHER;
+    case 'h':
+        return IS("having") ? WORD_LEFT : WORD_OTHER;
+    case 'i':
+        return IS("in") ? WORD_IN : WORD_OTHER;
+    case 'l':
+        return IS("limit") ? WORD_LIMIT : IS("lower") ? WORD_LOWER : WORD_OTHER;
+    case 'n':
+        return IS("not") ? WORD_LEFT : WORD_OTHER;
+    case 'o':
+        return IS("on") || IS("or") ? WORD_LEFT : IS("offset") ? WORD_LIMIT : WORD_OTHER;
+    case 's':
+        return IS("select") ? WORD_QUERY : WORD_OTHER;
+    case 't':
+        return IS("table") ? WORD_QUERY : WORD_OTHER;
+    case 'u':
+        return IS("upper") ? WORD_LOWER : WORD_OTHER;
+    case 'v':
+        return IS("values") ? WORD_QUERY : WORD_OTHER;
+    case 'w':
+        return IS("where") ? WORD_LEFT : IS("with") ? WORD_QUERY : WORD_OTHER;
+    default:
+        return WORD_OTHER;
+    }
+#undef IS
+}
+
+static bool is_comparison(const char *s, size_t len) {
+    if (len == 1)
+        return *s == '=' || *s == '<' || *s == '>';
+    return len == 2 &&
+           (!memcmp(s, "<>", 2) || !memcmp(s, "!=", 2) || !memcmp(s, "<=", 2) || !memcmp(s, ">=", 2));
+}
+
+// Only statements whose grammar takes a parameter at each of the places are touched.
+static bool statement_takes(const char *text, struct token t) {
+    static const char *const words[] = {"select", "with", "update", "delete", "insert", "values", "table"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (token_is(text, t, words[i]))
+            return true;
+    return false;
+}
+
+static void copy_up_to(struct shaper *s, size_t at) {
+    if (at > s->copied)
+        buf_put(s->out, s->text + s->copied, at - s->copied);
+    s->copied = at;
+}
+
+static size_t without_blanks(const struct buf *b, size_t len) {
+    while (len && b->data[len - 1] == ' ')
+        len--;
+    return len;
+}
+
+// True when $1 and a comma were written last: the list goes on as it began. Takes the comma back.
+static bool joins_list(struct shaper *s) {
+    const uint8_t *data = s->out->data;
+    size_t len = without_blanks(s->out, s->out->len);
+    if (!(s->lists & 1) || !len || data[len - 1] != ',')
+        return false;
+    len = without_blanks(s->out, len - 1);
+    if (len < 2 || memcmp(data + len - 2, "$1", 2) != 0)
+        return false;
+    s->out->len = len;
+    return true;
+}
+
+// Writes $n for a constant, parted from letters, digits and $ at either side: they would become part of it.
+static bool take(struct shaper *s, struct token t) {
+    if (!s->joined && s->st->n_values == SHAPE_MAX_VALUES)
+        return false;
+    copy_up_to(s, t.at);
+    s->copied = t.at + t.len;
+    if (s->joined && joins_list(s))
+        return true;
+    int n = s->joined ? 1 : ++s->st->n_values;
+    if (!s->joined)
+        s->st->values[n - 1] = (struct shape_value){t.type, t.at, t.len};
+
+    char sign[8];
+    size_t len = 0;
+    if (s->out->len && is_word_class(byte_class[s->out->data[s->out->len - 1]]))
+        sign[len++] = ' ';
+    sign[len++] = '$';
+    if (n > 9)
+        sign[len++] = (char)('0' + n / 10);
+    sign[len++] = (char)('0' + n % 10);
+    buf_put(s->out, sign, len);
+    return true;
+}
+
+// A constant was seen, and now the token behind it. A cast binds closer than a sign, so -5::int8 stays.
+static bool decide_held(struct shaper *s, struct token next) {
+    struct token held = s->held;
+    s->held.type = TOKEN_END;
+    const char *bytes = s->text + next.at;
+    if (s->held_place == PLACE_LEFT && !(next.type == TOKEN_OPERATOR && is_comparison(bytes, next.len)))
+        return true;
+    bool tight = (next.type == TOKEN_OPERATOR && next.len == 2 && *bytes == ':') || next.type == TOKEN_DOT ||
+                 (next.type == TOKEN_OPEN && *bytes == '[');
+    if (tight && s->text[held.at] == '-')
+        return true;
+    if (!take(s, held))
+        return false;
+    if (next.at == s->copied && next.len && is_word_class(byte_class[(uint8_t)*bytes]))
+        buf_put(s->out, " ", 1);
+    return true;
+}
+
+#define SKIP_WORD "pgfold:skip"
+
+// Blanks, and what begins a comment, or a hint, or ends one.
+static bool is_before_word(char c) {
+    return byte_class[(uint8_t)c] == B_SPACE || c == '*' || c == '-' || c == '+';
+}
+
+static bool is_after_word(char c) {
+    return byte_class[(uint8_t)c] == B_SPACE || c == '*';
+}
+
+static bool comment_says_skip(const char *comment, size_t len) {
+    const size_t word = strlen(SKIP_WORD);
+    const char *end = comment + len, *at = comment;
+    while ((at = memmem(at, (size_t)(end - at), SKIP_WORD, word))) {
+        if (is_before_word(at[-1]) && (at + word == end || is_after_word(at[word])))
+            return true;
+        at += word;
+    }
+    return false;
+}
+
+static bool gap_says_skip(const struct lexer *lx, size_t from, size_t to) {
+    for (size_t at = skip_space(lx, from); at < to; at = skip_space(lx, at)) {
+        size_t end = at_line_comment(lx, at) ? skip_line_comment(lx, at) : skip_block_comment(lx, at);
+        if (comment_says_skip(lx->text + at, end - at))
+            return true;
+        at = end;
+    }
+    return false;
+}
+
+bool lexer_says_skip(const char *text, size_t len) {
+    struct lexer lx = {text, len, 0};
+    if (!memmem(text, len, SKIP_WORD, strlen(SKIP_WORD)))
+        return false; // as nearly always
+    for (;;) {
+        size_t gap = lx.at, at = gap;
+        if (!skip_blank(&lx, &at))
+            return false;
+        if (gap_says_skip(&lx, gap, at))
+            return true;
+        struct token t = token_at(&lx, at);
+        if (t.type == TOKEN_END || t.type == TOKEN_ERROR)
+            return false;
+    }
+}
+
+static bool comment_is_kept(const char *comment, size_t len) {
+    return (len > 2 && comment[0] == '/' && comment[2] == '+') || memmem(comment, len, "pgfold:", 7);
+}
+
+// Writes what of the gap belongs to the shape: the comments that are kept, else one blank.
+static void put_gap(struct shaper *s, const struct lexer *lx, size_t from, size_t to) {
+    copy_up_to(s, from);
+    bool first = s->out->len == 0, kept = false;
+    for (size_t at = skip_space(lx, from); at < to; at = skip_space(lx, at)) {
+        bool line = at_line_comment(lx, at);
+        size_t end = line ? skip_line_comment(lx, at) : skip_block_comment(lx, at);
+        if (comment_is_kept(s->text + at, end - at)) {
+            if (!first || kept)
+                buf_put(s->out, " ", 1);
+            buf_put(s->out, s->text + at, end - at);
+            if (line)
+                buf_put(s->out, "\n", 1);
+            kept = true;
+        }
+        at = end;
+    }
+    if (!first || kept)
+        buf_put(s->out, " ", 1);
+    s->copied = to;
+}
+
+// Trailing blanks are no part of the shape, comments that are kept are.
+static void put_last_gap(struct shaper *s, const struct lexer *lx, size_t from, size_t to) {
+    put_gap(s, lx, from, to);
+    if (s->out->len && s->out->data[s->out->len - 1] == ' ')
+        s->out->len--;
+}
+
+static bool gap_is_plain(const struct shaper *s, size_t from, size_t to) {
+    return from == to || (to == from + 1 && s->text[from] == ' ' && from > 0);
+}
+
+static void see_word(struct shaper *s, struct token t) {
+    s->word = s->dotted ? WORD_OTHER : word_of(s->text + t.at, t.len);
+    if (s->word == WORD_LOWER && s->place != PLACE_TAKEN)
+        s->word = WORD_OTHER; // no side of a comparison
+    s->place = PLACE_STAYS;
+    if (s->word == WORD_LIMIT)
+        s->place = PLACE_TAKEN;
+    else if (s->word == WORD_LEFT)
+        s->place = PLACE_LEFT;
+    if (s->word != WORD_QUERY)
+        return;
+    s->lists &= ~(uint64_t)1;
+    if ((s->text[t.at] | 0x20) == 's')
+        s->place = PLACE_LEFT;
+}
+
+static void see_open(struct shaper *s, struct token t) {
+    bool bracket = s->text[t.at] == '[';
+    bool compared = s->place == PLACE_TAKEN && s->word != WORD_LIMIT && !s->after_sign; // a row, or just ( )
+    bool list = bracket ? s->word == WORD_ARRAY && (s->lists & 1)
+                        : s->word == WORD_IN || s->word == WORD_ANY || compared;
+    s->lists = s->lists << 1 | list;
+    bool argument = s->word == WORD_CAST || s->word == WORD_LOWER;
+    s->place = list || argument ? PLACE_TAKEN : bracket ? PLACE_STAYS : PLACE_LEFT;
+}
+
+// True when the operator is a sign in front of a constant, which leaves the place as it was.
+static bool see_operator(struct shaper *s, struct token t) {
+    const char *op = s->text + t.at;
+    if (t.len == 1 && *op == '-' && !s->after_sign && s->place != PLACE_STAYS && s->word != WORD_LIMIT)
+        return true;
+    s->place = is_comparison(op, t.len) ? PLACE_TAKEN : PLACE_STAYS;
+    return false;
+}
+
+static void see_constant(struct shaper *s, struct token t) {
+    if (s->takes && s->place != PLACE_STAYS && (!s->after_sign || t.type != TOKEN_STRING)) {
+        s->held = t;
+        s->held_place = s->place;
+        if (s->after_sign) {
+            if (s->text[t.at - 1] != '-')
+                s->held.type = TOKEN_END; // the sign stands apart
+            s->held.at--;
+            s->held.len++;
+        }
+    }
+    s->place = PLACE_STAYS;
+}
+
+// Takes note of a token, so that the place of the next is known.
+static void see_token(struct shaper *s, struct token t) {
+    enum word before = s->word;
+    bool was_compared = s->compared, sign = false;
+    if (!s->started && t.type != TOKEN_OPEN) {
+        s->started = true;
+        s->takes = statement_takes(s->text, t);
+    }
+    if (t.type == TOKEN_IDENT) {
+        see_word(s, t);
+        if (s->word == WORD_ANY && !was_compared)
+            s->word = WORD_OTHER;
+    } else if (t.type == TOKEN_OPERATOR) {
+        sign = see_operator(s, t);
+    } else if (t.type == TOKEN_OPEN) {
+        see_open(s, t);
+    } else if (t.type == TOKEN_CLOSE) {
+        s->lists >>= 1;
+        s->place = PLACE_STAYS;
+    } else if (t.type == TOKEN_COMMA) {
+        s->place = s->lists & 1 ? PLACE_TAKEN : PLACE_STAYS;
+    } else if (t.type == TOKEN_INTEGER || t.type == TOKEN_NUMBER || t.type == TOKEN_STRING) {
+        see_constant(s, t);
+    } else {
+        s->place = PLACE_STAYS;
+    }
+    if (t.type != TOKEN_IDENT)
+        s->word = sign ? before : WORD_OTHER;
+    s->after_sign = sign;
+    s->dotted = t.type == TOKEN_DOT;
+    s->compared = t.type == TOKEN_OPERATOR && t.len == 1 && s->text[t.at] == '=';
+}
+
+// One token and the gap before it. SHAPE_OK: go on.
+static enum shape_scan shape_token(struct shaper *s, const struct lexer *lx, size_t gap, struct token t) {
+    if (t.type == TOKEN_ERROR || t.type == TOKEN_PARAM || lexer_setting_dependent(s->text, t))
+        return SHAPE_ERROR;
+    if (s->held.type != TOKEN_END && !decide_held(s, t))
+        return SHAPE_TOO_MANY;
+    if (t.type == TOKEN_SEMICOLON) {
+        // The gap before it may hold a comment that is kept.
+        put_last_gap(s, lx, gap, t.at);
+        s->copied = t.at + 1;
+        s->ended = true;
+        return SHAPE_OK;
+    }
+    if (s->ended)
+        return SHAPE_MULTI;
+    if (!gap_is_plain(s, gap, t.at))
+        put_gap(s, lx, gap, t.at);
+    see_token(s, t);
+    s->st->statement_len = t.at + t.len;
+    return SHAPE_OK;
+}
+
+static enum shape_scan shape_run(struct shaper *s, struct lexer *lx) {
+    for (;;) {
+        size_t gap = lx->at, at = gap;
+        if (!skip_blank(lx, &at))
+            return SHAPE_ERROR;
+        struct token t = token_at(lx, at);
+        if (t.type == TOKEN_END) {
+            if (s->held.type != TOKEN_END && !decide_held(s, t))
+                return SHAPE_TOO_MANY;
+            put_last_gap(s, lx, gap, lx->len);
+            return s->out->failed ? SHAPE_TOO_MANY : SHAPE_OK;
+        }
+        enum shape_scan rc = shape_token(s, lx, gap, t);
+        if (rc != SHAPE_OK)
+            return rc;
+    }
+}
+
+static enum shape_scan scan(const char *text, size_t len, bool joined, struct buf *out,
+                            struct shape_text *st) {
+    struct lexer lx = {text, len, 0};
+    struct shaper s = {.text = text, .out = out, .st = st, .joined = joined, .held = {.type = TOKEN_END}};
+    buf_reset(out);
+    st->statement_len = 0;
+    st->n_values = 0;
+    return shape_run(&s, &lx);
+}
+
+enum shape_scan shape_text_scan(const char *text, size_t len, struct buf *out, struct shape_text *st) {
+    return scan(text, len, false, out, st);
+}
+
+enum shape_scan shape_text_join(const char *text, size_t len, struct buf *out) {
+    struct shape_text st;
+    return scan(text, len, true, out, &st);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// PostgreSQL's lexical structure, one token at a time, and the one pass that takes the constants out of a
+// simple-protocol statement. Obeys https://www.postgresql.org/docs/current/sql-syntax-lexical.html and
+// src/backend/parser/scan.l with standard_conforming_strings = on; a text whose reading would depend on a
+// setting (a backslash in a plain '…' string) is refused by shape_text_scan, not guessed.
+//
+// Not for every encoding: in SJIS, BIG5, GBK, GB18030, UHC and JOHAB the second byte of a character can be an
+// ASCII byte, a backslash among them. The caller does not scan the texts of a session with such a
+// client_encoding.
+//
+// Nothing here allocates except into the buffers handed in; the text need not be zero-terminated.
+#ifndef PGFOLD_BATCHING_STATEMENT_LEXER_H
+#define PGFOLD_BATCHING_STATEMENT_LEXER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/buf.h"
+
+enum token_type {
+    TOKEN_END,    // no more input
+    TOKEN_ERROR,  // unterminated string, identifier or comment, or a byte no token starts with
+    TOKEN_IDENT,  // unquoted identifier or keyword
+    TOKEN_QUOTED, // "quoted identifier" or U&"…"
+    TOKEN_STRING, // plain '…' string ('' inside allowed, no continuation over a newline)
+    TOKEN_STRING_OTHER, // E'…', B'…', X'…', N'…', U&'…', $tag$…$tag$, a plain string that holds a backslash,
+                        // or one that goes on behind a newline ('a'<newline>'b', one token from first quote
+                        // to last)
+    TOKEN_INTEGER,  // 123
+    TOKEN_NUMBER,   // 1.5, 1e5, .5
+    TOKEN_PARAM,    // $1
+    TOKEN_OPERATOR, // + - = <> :: and so on, PostgreSQL's longest-match rules; "::", ":=" and ".." are
+                    // operators here
+    TOKEN_COMMA,
+    TOKEN_SEMICOLON,
+    TOKEN_DOT,
+    TOKEN_OPEN,  // ( or [
+    TOKEN_CLOSE, // ) or ]
+    TOKEN_COLON,
+};
+
+struct token {
+    enum token_type type;
+    size_t at;  // offset of its first byte in the text
+    size_t len; // in bytes
+};
+
+struct lexer {
+    const char *text; // borrowed
+    size_t len;
+    size_t at; // where the next token is looked for
+};
+
+// The next token; white space and comments (nested /* */ too) are skipped. After TOKEN_ERROR the lexer is
+// done.
+struct token lexer_next(struct lexer *lx);
+
+// True when the token is this keyword (give it in lower case), unquoted, in any case.
+bool token_is(const char *text, struct token t, const char *keyword);
+
+// The first keyword of a statement, comments and opening brackets skipped: TOKEN_IDENT or something else.
+struct token lexer_first_word(const char *text, size_t len);
+
+// True for a string whose end depends on standard_conforming_strings: '…' or N'…' with a backslash in it.
+bool lexer_setting_dependent(const char *text, struct token t);
+
+// True when a comment of the text, of either kind, holds pgfold:skip between blanks or the comment's own
+// signs.
+bool lexer_says_skip(const char *text, size_t len);
+
+// ---- shape of a simple-protocol text
+
+#define SHAPE_MAX_VALUES 32
+
+struct shape_value {
+    enum token_type type; // TOKEN_INTEGER, TOKEN_NUMBER or TOKEN_STRING
+    size_t at, len; // the constant in the original text, with its quotes; a minus directly before is part of
+                    // a number
+};
+
+struct shape_text {
+    size_t statement_len; // bytes of the text up to the trailing semicolon, blanks and comments
+    int n_values;
+    struct shape_value values[SHAPE_MAX_VALUES];
+};
+
+enum shape_scan {
+    SHAPE_OK,
+    SHAPE_ERROR,    // lexical error, a $n parameter (not allowed in a Query message), or a setting-dependent
+                    // string
+    SHAPE_MULTI,    // something other than comments follows a semicolon
+    SHAPE_TOO_MANY, // more than SHAPE_MAX_VALUES constants, or the buffer's limit was passed
+};
+
+// One pass over a statement's text. Writes the shape's text to `out` (reset first, not zero-terminated):
+// comments dropped, runs of white space as one blank, trailing semicolon dropped, and every constant that
+// stands where a value may vary replaced with $1, $2, … in order of appearance. A constant is taken out when
+//   - the token before it is a comparison operator (= <> != < > <= >=), with or without a minus between, or
+//   - the token after it is a comparison operator and the one before it is a keyword WHERE, AND, OR, NOT, ON,
+//     SELECT, HAVING or "(", or
+//   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), or of brackets where such an element or the
+//     right side of a comparison may stand, no subselect, or
+//   - it follows LIMIT, OFFSET or CAST (, or LOWER ( or UPPER ( behind a comparison operator.
+// Only statements that start with SELECT, WITH, INSERT, UPDATE, DELETE, VALUES or TABLE have constants taken
+// out: the others (SET, for one) want a constant where these take a parameter. Any other constant (select
+// list, typed literals such as DATE '…', type modifiers, function arguments, -5 before a cast) stays in the
+// text as it is. Hint comments
+// (/*+ … */) and comments that contain "pgfold:" are kept in the text wherever they stand, so that they make
+// another shape. A $n gets a blank beside it where it would run into a letter or digit. The text is only ever
+// more specific than necessary, never less; its values put back, it has the tokens of the original. Empty
+// statements give an empty text. When the answer is not SHAPE_OK, `out` and `st` hold nothing of use.
+enum shape_scan shape_text_scan(const char *text, size_t len, struct buf *out, struct shape_text *st);
+
+// The same pass for a statement with more constants than that, which nobody wants back: each becomes $1, and
+// those that follow one another in a list become one, so that lists of any length make one text.
+enum shape_scan shape_text_join(const char *text, size_t len, struct buf *out);
+
+#endif

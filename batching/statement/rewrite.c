@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// The text is rewritten token by token: only parameters change, everything else is copied as it was written.
+#include "batching/statement/rewrite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int param_number(const char *text, struct token t) {
+    return atoi(text + t.at + 1); // the lexer has seen the digits; parse has refused absurd numbers
+}
+
+// ANY takes no brackets around it: "id = ($1)" stays as it is.
+static bool follows_equals(const char *text, size_t len, int param) {
+    struct lexer lx = {.text = text, .len = len};
+    bool equals = false;
+    for (struct token t = lexer_next(&lx); t.type != TOKEN_END && t.type != TOKEN_ERROR;
+         t = lexer_next(&lx)) {
+        if (t.type == TOKEN_PARAM && param_number(text, t) == param)
+            return equals;
+        equals = t.type == TOKEN_OPERATOR && t.len == 1 && text[t.at] == '=';
+    }
+    return false;
+}
+
+bool rewrite_in_possible(const struct shape *s, int key) {
+    const struct parsed *p = s->parsed;
+    const struct parsed_key *k = &p->keys[key];
+    return p->in_form && k->top && k->plain_right && k->column_sql && !k->array && k->uses == 1 &&
+           follows_equals(s->text, s->text_len, k->param);
+}
+
+struct replacing {
+    const struct shape *s;
+    uint32_t keys;
+    enum { PUT_ORIGINAL, PUT_IN, PUT_LATERAL } form;
+    const struct slice *values;
+    struct buf *out;
+    struct slice condition; // PUT_IN: of a seal, or none
+    unsigned first_added;
+};
+
+static void put_number(struct buf *out, const char *before, int n, const char *behind) {
+    char digits[16];
+    snprintf(digits, sizeof digits, "%d", n);
+    buf_put_text(out, before);
+    buf_put_text(out, digits);
+    buf_put_text(out, behind);
+}
+
+static bool in_mask(const struct replacing *r, int i) {
+    return r->keys >> i & 1;
+}
+
+// The key whose parameter is $n, -1 when it is none of the mask's.
+static int key_of_param(const struct replacing *r, int n) {
+    const struct parsed *p = r->s->parsed;
+    for (int i = 0; i < p->n_keys; i++)
+        if (in_mask(r, i) && p->keys[i].param == n)
+            return i;
+    return -1;
+}
+
+// The parameter in the new text that key i's value or array comes in.
+static int key_param(const struct replacing *r, int i) {
+    if (!r->values)
+        return r->s->parsed->keys[i].param;
+    int before = 0;
+    for (int at = 0; at < i; at++)
+        before += in_mask(r, at);
+    return before + 1;
+}
+
+// All of it under one condition: as long as there is no seal the statement runs whatever is so.
+static void put_sealed_key(const struct replacing *r, int i) {
+    int n = (int)r->first_added;
+    put_number(r->out, "ANY (COALESCE((SELECT $", key_param(r, i), "");
+    put_number(r->out, " WHERE $", n, " IS NULL");
+    put_number(r->out, " OR 'now'::pg_catalog.timestamptz OPERATOR(pg_catalog.=) $", n, "");
+    put_number(r->out, " AND pg_catalog.pg_conf_load_time() OPERATOR(pg_catalog.=) $", n + 1, "");
+    put_number(r->out, " AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $", n + 2, " AND ");
+    buf_put(r->out, r->condition.data, r->condition.len);
+    buf_put_text(r->out, ")))");
+}
+
+static void put_key(const struct replacing *r, int i) {
+    bool array = r->s->parsed->keys[i].array;
+    if (r->form == PUT_ORIGINAL)
+        put_number(r->out, "$", key_param(r, i), "");
+    else if (r->form == PUT_IN && r->condition.len)
+        put_sealed_key(r, i);
+    else if (r->form == PUT_IN)
+        put_number(r->out, "ANY ($", key_param(r, i), ")");
+    else
+        put_number(r->out, array ? "ARRAY[pgfold_k.pgfold_v" : "pgfold_k.pgfold_v", i + 1, array ? "]" : "");
+}
+
+static void put_param(const struct replacing *r, struct token t) {
+    int n = param_number(r->s->text, t), key = key_of_param(r, n);
+    if (key >= 0)
+        put_key(r, key);
+    else if (r->values)
+        buf_put(r->out, r->values[n - 1].data, r->values[n - 1].len);
+    else
+        buf_put(r->out, r->s->text + t.at, t.len);
+}
+
+// Copies text from `from` up to its end without a trailing semicolon, parameters replaced.
+static void put_text(const struct replacing *r, size_t from) {
+    struct lexer lx = {.text = r->s->text, .len = r->s->text_len, .at = from};
+    size_t copied = from;
+    for (struct token t = lexer_next(&lx); t.type != TOKEN_END && t.type != TOKEN_ERROR;
+         t = lexer_next(&lx)) {
+        if (t.type != TOKEN_PARAM && t.type != TOKEN_SEMICOLON)
+            continue;
+        buf_put(r->out, r->s->text + copied, t.at - copied);
+        copied = t.at + t.len;
+        if (t.type == TOKEN_SEMICOLON)
+            return;
+        put_param(r, t);
+    }
+    // A comment behind the last token could swallow what is written behind it.
+    struct lexer end = {.text = r->s->text, .len = r->s->text_len, .at = copied};
+    size_t stop = copied;
+    for (struct token t = lexer_next(&end); t.type != TOKEN_END && t.type != TOKEN_ERROR;
+         t = lexer_next(&end))
+        stop = t.at + t.len;
+    buf_put(r->out, r->s->text + copied, stop - copied);
+}
+
+static void put_arrays(const struct replacing *r) {
+    const char *before = "pg_catalog.unnest($";
+    for (int i = 0; i < r->s->parsed->n_keys; i++) {
+        if (!in_mask(r, i))
+            continue;
+        put_number(r->out, before, key_param(r, i), ")");
+        before = ", pg_catalog.unnest($";
+    }
+    buf_put_text(r->out, ") WITH ORDINALITY AS pgfold_k(");
+    for (int i = 0; i < r->s->parsed->n_keys; i++)
+        if (in_mask(r, i))
+            put_number(r->out, "pgfold_v", i + 1, ", ");
+    buf_put_text(r->out, "pgfold_n)");
+}
+
+static void put_in(const struct replacing *r) {
+    const struct parsed *p = r->s->parsed;
+    int key = 0;
+    while (!in_mask(r, key))
+        key++;
+    buf_put(r->out, r->s->text, p->select_at);
+    buf_put_text(r->out, " ");
+    buf_put_text(r->out, p->keys[key].column_sql);
+    buf_put_text(r->out, ",");
+    put_text(r, p->select_at);
+}
+
+static void put_lateral(const struct replacing *r) {
+    buf_put_text(r->out, "SELECT pgfold_k.pgfold_n, pgfold_q.* FROM ROWS FROM (");
+    put_arrays(r);
+    buf_put_text(r->out, " CROSS JOIN LATERAL (");
+    put_text(r, 0);
+    buf_put_text(r->out, r->s->parsed->fenced ? ") AS pgfold_q" : " OFFSET 0) AS pgfold_q");
+}
+
+// Unquoted names are folded to lower case, and those in U&"…" may be written in any way.
+static bool has_our_names(const struct shape *s) {
+    return strcasestr(s->text, "pgfold_") || strcasestr(s->text, "u&\"");
+}
+
+bool rewrite_folded(const struct shape *s, uint32_t keys, enum fold_form form, const struct slice *values,
+                    struct buf *out) {
+    struct replacing r = {
+        .s = s, .keys = keys, .form = form == FORM_IN ? PUT_IN : PUT_LATERAL, .values = values, .out = out};
+    if (!keys || has_our_names(s))
+        return false;
+    if (form == FORM_IN)
+        put_in(&r);
+    else
+        put_lateral(&r);
+    return !out->failed;
+}
+
+bool rewrite_sealed(const struct shape *s, uint32_t keys, const struct slice *values, struct slice condition,
+                    unsigned first, struct buf *out) {
+    struct replacing r = {.s = s,
+                          .keys = keys,
+                          .form = PUT_IN,
+                          .values = values,
+                          .out = out,
+                          .condition = condition,
+                          .first_added = first};
+    if (!keys || has_our_names(s))
+        return false;
+    put_in(&r);
+    return !out->failed;
+}
+
+bool rewrite_original(const struct shape *s, uint32_t keys, const struct slice *values, struct buf *out) {
+    struct replacing r = {.s = s, .keys = keys, .form = PUT_ORIGINAL, .values = values, .out = out};
+    put_text(&r, 0);
+    return !out->failed;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What a Query message's text is, at the least cost that is safe: SELECTs by their shape, which is cached;
+// statements that need no closer look by their first word; the others by their text as it stands, cached too.
+#include "batching/talk/classify.h"
+
+#include "batching/session/changes.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/statement/parse.h"
+#include "batching/talk/client.h"
+
+#include <string.h>
+
+static bool has_inner_semicolon(struct slice text) {
+    const uint8_t *p = memchr(text.data, ';', text.len);
+    if (!p)
+        return false;
+    for (p++; p < text.data + text.len; p++)
+        if (*p != ' ' && *p != '\n' && *p != '\r' && *p != '\t' && *p != ';')
+            return true;
+    return false;
+}
+
+static bool word_in(struct slice text, struct token t, const char *const *words) {
+    for (; *words; words++)
+        if (token_is((const char *)text.data, t, *words))
+            return true;
+    return false;
+}
+
+// BEGIN without options: nothing about the transaction is said.
+static bool is_plain_begin(struct slice text, struct token first) {
+    static const char *const begins[] = {"begin", "start", NULL}, *const nouns[] = {"transaction", "work",
+                                                                                    NULL};
+    if (!word_in(text, first, begins))
+        return false;
+    struct lexer lx = {(const char *)text.data, text.len, first.at + first.len};
+    struct token t = lexer_next(&lx);
+    if (word_in(text, t, nouns))
+        t = lexer_next(&lx);
+    return t.type == TOKEN_END || t.type == TOKEN_SEMICOLON;
+}
+
+static struct statement_class class_of_shape(struct statement_class c, struct slice text) {
+    if (!c.shape && unread_is_why(c.reason))
+        c.unread = unread_of(text);
+    if (!c.shape)
+        return c;
+    c.kind = c.shape->parsed->kind;
+    c.reason = c.shape->reason;
+    c.changes = c.shape->changes || (c.changes && c.kind == STATEMENT_OTHER);
+    return c;
+}
+
+// DEALLOCATE of a plain name, of which some drivers send another one each time. Everything else is for the
+// parser.
+static bool read_deallocate(struct slice text, struct token word, struct slice *name) {
+    const char *p = (const char *)text.data + word.at + word.len, *end = (const char *)text.data + text.len;
+    while (p < end && (*p == ' ' || *p == '\n'))
+        p++;
+    const char *from = p;
+    bool keyword = true; // may be one
+    for (; p < end && ((*p >= 'a' && *p <= 'z') || *p == '_' || (p > from && *p >= '0' && *p <= '9')); p++)
+        keyword = keyword && *p >= 'a';
+    *name = (struct slice){(const uint8_t *)from, (size_t)(p - from)};
+    while (p < end && (*p == ' ' || *p == ';' || *p == '\n'))
+        p++;
+    return p == end && name->len && !keyword;
+}
+
+struct slice class_name(const struct statement_class *c) {
+    const char *name = c->shape ? c->shape->parsed->name : NULL;
+    return name ? (struct slice){(const uint8_t *)name, strlen(name)} : c->name;
+}
+
+void classify_verbatim(struct session *s, struct slice text, struct statement_class *c) {
+    c->shape = shape_verbatim(&s->engine->shapes, text, &c->reason);
+    *c = class_of_shape(*c, text);
+}
+
+// A Query message's text. Statements that are no SELECT and need no closer look are told by their first word.
+struct statement_class classify_query(struct session *s, struct slice text) {
+    static const char *const reads[] = {"select", "with", "values", "table", NULL};
+    static const char *const writes[] = {"insert", "update", "delete", "merge", "copy", NULL};
+    static const char *const clearing[] = {"close", "unlisten", "reset",
+                                           NULL}; // may begin a pool's clearing string
+    static const char *const cursors[] = {"declare", "fetch", "move", "close", NULL};
+    static const char *const savepoints[] = {"savepoint", "release", NULL};
+    struct statement_class c = {.kind = STATEMENT_OTHER, .reason = REASON_NOT_SELECT};
+    if (s->no_scan || session_text_is_pending(s)) {
+        c.reason = REASON_ENCODING;
+        c.changes = true;
+        return c;
+    }
+    struct token t = lexer_first_word((const char *)text.data, text.len);
+    bool several = has_inner_semicolon(text);
+    if (word_in(text, t, reads) && !several) {
+        c.shape = shape_simple(&s->engine->shapes, text, &c.values, &c.reason);
+        return class_of_shape(c, text);
+    }
+    if (several && !word_in(text, t, clearing) && !token_is((const char *)text.data, t, "select")) {
+        c.reason = REASON_MULTI_STATEMENT;
+        c.changes = true;
+    } else if (word_in(text, t, writes)) {
+        c.kind = STATEMENT_WRITE;
+    } else if (token_is((const char *)text.data, t, "deallocate") && read_deallocate(text, t, &c.name)) {
+        c.kind = STATEMENT_DEALLOCATE;
+    } else if (word_in(text, t, cursors) && !several) {
+        cursor_read((const char *)text.data, text.len, &c.cursor);
+        if (c.cursor.verb == CURSOR_NONE)
+            classify_verbatim(s, text, &c);
+    } else if (word_in(text, t, savepoints)) {
+        c.kind = STATEMENT_SAVEPOINT;
+    } else if (is_plain_begin(text, t)) {
+        c.kind = STATEMENT_BEGIN;
+    } else if (shape_text_changes_definitions(text)) {
+        c.changes = true;
+    } else {
+        c.changes = several; // unless it proves to be harmless
+        classify_verbatim(s, text, &c);
+    }
+    return c;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What the client says. The happy path of a lookup: the unit at the front of the input is read whole and
+// accepted. Everything else is forwarded, behind the lookups that came before it.
+#include "batching/talk/client.h"
+
+#include "batching/base/reason.h"
+#include "batching/flow/cancel.h"
+#include "batching/flow/dispatch.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/cancel_request.h"
+#include "batching/session/changes.h"
+#include "batching/session/engine.h"
+#include "batching/session/learn.h"
+#include "batching/session/pooler.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+#include "batching/session/statements.h"
+#include "batching/session/turns.h"
+#include "batching/session/wire.h"
+#include "batching/statement/ration.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/unit.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/forward.h"
+#include "batching/talk/front.h"
+#include "batching/talk/lookup_take.h"
+#include "batching/talk/pipeline_take.h"
+#include "batching/talk/prepare.h"
+#include "batching/trust/writes.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+
+static struct lookup *first_waiting(const struct session *s) {
+    struct lookup *l = s->order.first;
+    while (l && l->state != LOOKUP_WAITING)
+        l = l->next;
+    return l;
+}
+
+// A unit that is no lookup comes behind lookups that wait: they go out at once, and it waits for them unless
+// all of them run on the own connection.
+static bool must_wait_for_lookups(struct session *s) {
+    if (session_order_is_safe(s))
+        return false;
+    struct lookup *l;
+    for (unsigned i = s->order.n; i && (l = first_waiting(s)); i--) {
+        l->group->urgent = true;
+        engine_dispatch_group(s->engine, l->group); // may answer and free it
+    }
+    if (session_order_is_safe(s))
+        return false;
+    s->hold.lookups = true;
+    return true;
+}
+
+static bool may_begin_unit(uint8_t type) {
+    return type == F_QUERY || type == F_PARSE || type == F_BIND || type == F_CLOSE || type == F_SYNC;
+}
+
+static bool adds_to_queue(enum unit_result r) {
+    return r != UNIT_PARTIAL && r != UNIT_OTHER;
+}
+
+static enum take take_whole(struct feed *f, const struct unit *u, enum unit_result r, enum reason *why) {
+    enum take take = TAKE_FORWARD;
+    if (adds_to_queue(r) && session_queue_is_full(f->s, u->size)) {
+        session_hold_back(f->s);
+        return TAKE_WAIT;
+    }
+    switch (r) {
+    case UNIT_SIMPLE:
+        take = deallocate_take(f, u);
+        return take == TAKE_FORWARD ? lookup_take(f, u, true, why) : take;
+    case UNIT_EXTENDED:
+        f->single = true;
+        return lookup_take(f, u, false, why);
+    case UNIT_PIPELINE:
+        return pipeline_take(f, u, why);
+    case UNIT_PREPARE:
+        f->prepares = true;
+        return prepare_take(f, u, why);
+    case UNIT_CLOSE:
+        return close_take(f, u);
+    case UNIT_SYNC:
+        return sync_take(f);
+    default:
+        return TAKE_FORWARD;
+    }
+}
+
+// The server answers an error at once, not only at the Sync: a unit waits here for its rest only as long as
+// the server is known to accept what is there.
+static bool may_wait_for_rest(struct session *s, const struct unit *u) {
+    enum reason why;
+    if (!u->has_parse && !u->bind.statement.data)
+        return true; // the first message is not whole
+    if (!u->has_parse) {
+        const struct statement *st = session_statement(s, u->bind.statement);
+        return st && st->confirmed && st->shape && st->shape->reason == REASON_NONE;
+    }
+    if (s->no_scan || session_text_is_pending(s) || !session_may_remember(s, u->parse.name.len))
+        return false;
+    struct shape *shape =
+        shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
+    if (shape && s->order.last && s->order.last->shape == shape)
+        return true; // its likes are under way, and are answered first
+    struct group *g = shape && shape->reason == REASON_NONE ? session_read_group(s, shape) : NULL;
+    return g && g->generation == s->engine->generation && (g->parses || g->state == GROUP_READY);
+}
+
+// Decides about the unit at the front, of which the first message's header is there.
+static enum take take_unit(struct feed *f, size_t *size) {
+    struct session *s = f->s;
+    uint8_t type = f->bytes[f->at];
+    struct unit u = {0};
+    enum reason why = REASON_FRAMING;
+    enum take take = TAKE_FORWARD;
+    if (session_effect_is_pending(s)) {
+        s->hold.lookups = true;
+        return TAKE_WAIT;
+    }
+    if (session_only_forwards(s)) {
+        why = REASON_POOLER;
+    } else if (!s->force_forward && !s->client_gone && may_begin_unit(type)) {
+        enum unit_result r =
+            unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);
+        why = u.why;
+        if (r == UNIT_PARTIAL && !s->n_forward && !s->ending && may_wait_for_rest(s, &u)) {
+            if (!s->partial_since)
+                s->partial_since = s->engine->now;
+            return TAKE_WAIT;
+        }
+        take = take_whole(f, &u, r, &why);
+    }
+    if (take == TAKE_TAKEN)
+        s->unit_vets = 0;
+    s->partial_since = 0;
+    if (take == TAKE_FORWARD) {
+        if (must_wait_for_lookups(s))
+            return TAKE_WAIT;
+        if (!s->cancel.held && forward_vets_first(f)) {
+            s->hold.lookups = true;
+            return TAKE_WAIT;
+        }
+        s->force_forward = s->lazy_unit = false;
+        if (type == F_QUERY || type == F_PARSE || type == F_BIND)
+            s->engine->counters.forwarded[why]++;
+    }
+    *size = u.size;
+    return take;
+}
+
+static bool step(struct feed *f) {
+    f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
+    struct session *s = f->s;
+    struct frame fr;
+    size_t have = f->len - f->at, size = 0;
+    switch (frame_header(f->bytes + f->at, have, &fr)) {
+    case FRAME_INCOMPLETE:
+        return false;
+    case FRAME_MALFORMED:
+        feed_flush(f, false);
+        session_fail(s, "08P01", "invalid message length: the client does not speak PostgreSQL's protocol");
+        return false;
+    case FRAME_OK:
+        break;
+    }
+    if (!s->in_unit) {
+        enum take t = take_unit(f, &size);
+        if (t == TAKE_WAIT)
+            return false;
+        if (t == TAKE_TAKEN) {
+            feed_flush(f, true);
+            f->at += size;
+            f->run = f->at;
+            session_cancel_taken(s);
+            return true;
+        }
+    }
+    f->asks_no_more = s->txn != 'I';
+    if (!forward_message(f, &fr))
+        return false;
+    size_t now = fr.size < have ? fr.size : have;
+    s->client_skip = fr.size - now;
+    f->at += now;
+    f->run = f->drop ? f->at : f->run;
+    if (s->cancel.held) {
+        feed_flush(f, false);
+        session_cancel_forwarded(s);
+    }
+    return true;
+}
+
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) {
+    struct feed f = {.s = s, .bytes = bytes, .len = len};
+    rations_begin(&s->engine->rations, &s->ration, s->engine->now);
+    turns_begin(s);
+    while (f.at < f.len && session_takes_client(s)) {
+        size_t at = f.at;
+        bool ends = bytes[at] == F_QUERY || bytes[at] == F_SYNC || bytes[at] == F_FUNCTION_CALL;
+        uint64_t spent = s->engine->rations.n_spent;
+        if (s->opaque) {
+            f.at = f.len;
+        } else if (s->client_skip) {
+            size_t n = s->client_skip < f.len - f.at ? s->client_skip : f.len - f.at;
+            s->client_skip -= n;
+            f.at += n;
+        } else if (!step(&f)) {
+            break;
+        }
+        turns_note(s, f.at - at, ends, s->engine->rations.n_spent - spent);
+    }
+    turns_end(s);
+    if (s->opaque)
+        database_note(s->database, WRITES_ALL);
+    if (s->failed)
+        return len;
+    feed_flush(&f, false);
+    room_weigh_session(s);
+    return f.at;
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/effects.h"
+
+#include <string.h>
+
+#include "batching/base/reason.h"
+#include "batching/session/changes.h"
+#include "batching/session/cursors.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/statement/cost.h"
+#include "batching/statement/lexer.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/parse_write.h"
+#include "batching/statement/parsed.h"
+#include "batching/statement/ration.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/unread.h"
+#include "batching/talk/classify.h"
+#include "batching/trust/identity.h"
+#include "protocol/message.h"
+
+// The proof will tell what the settings are. Statements on their way that the doubt comes behind would
+// contradict it.
+void effect_doubt(struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        shape_unref(o->forward.setting);
+        o->forward.setting = NULL;
+    }
+    if (s->owed.n)
+        owed_last(s)->forward.spends = owed_last(s)->forward.drops = true;
+    session_forget_cursors(s, true);
+    ahead_drop(s);
+    session_identity_doubt(&s->engine->identities, &s->identity);
+}
+
+// A settings statement takes effect when the server has confirmed it, outside a transaction. Two in one unit,
+// or one inside a transaction, leave the session in doubt.
+static void note_setting(struct session *s, struct owed *o, struct shape *shape) {
+    if (o->forward.setting || s->txn != 'I' || s->n_forward > 1)
+        effect_doubt(s);
+    else
+        o->forward.setting = shape_ref(shape);
+    session_note_change(s, o, shape ? shape->parsed->kind : STATEMENT_RESET_ALL, shape);
+}
+
+// Nothing that the session has prepared is left, if it succeeds. What comes behind it may prepare anew.
+static void forget_all(struct session *s, struct owed *o) {
+    session_forget_statements(s, true);
+    o->forward.clears_names = s->n_forward == 1;
+    s->names.unknown = true; // until it has
+}
+
+static bool prepares(const struct shape *shape) {
+    struct token t = lexer_first_word(shape->text, shape->text_len);
+    return token_is(shape->text, t, "prepare");
+}
+
+// What is held now may be older than what it does, or reads; so may be what others load until it has ended,
+// since it may have to wait.
+static void drop_held(struct session *s, struct owed *o) {
+    o->forward.drops = true;
+    ahead_drop(s);
+}
+
+void effect_note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
+                           bool changes) {
+    session_txn_note(o, kind, shape);
+    bool plain = kind == STATEMENT_READ && !(shape && shape->parsed->reason == REASON_LOCKING);
+    if (!plain && kind != STATEMENT_DEALLOCATE)
+        drop_held(s, o);
+    switch (kind) {
+    case STATEMENT_READ: // told before it was forwarded
+    case STATEMENT_BEGIN:
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_HARMLESS:
+        return;
+    case STATEMENT_COMMIT:
+    case STATEMENT_ROLLBACK:
+        session_forget_cursors(s, false);
+        return;
+    case STATEMENT_ROLLBACK_TO: // closes those that were opened behind the savepoint
+        session_forget_cursors(s, true);
+        return;
+    case STATEMENT_SET_LOCAL: // outside a transaction it has no effect, inside one it ends with it
+        session_note_change(s, o, kind, shape);
+        return;
+    case STATEMENT_DISCARD_ALL:
+        forget_all(s, o);
+        session_forget_cursors(s, true);
+        note_setting(s, o, shape);
+        return;
+    case STATEMENT_SET:
+    case STATEMENT_RESET_ALL:
+        note_setting(s, o, shape);
+        return;
+    case STATEMENT_DEALLOCATE:
+        if (shape && shape->parsed->name)
+            session_drop_statement(
+                s, (struct slice){(const uint8_t *)shape->parsed->name, strlen(shape->parsed->name)});
+        else if (shape)
+            forget_all(s, o);
+        return;
+    case STATEMENT_LOAD:
+        session_forget_cursors(s, true);
+        session_identity_forever(&s->engine->identities, &s->identity);
+        return;
+    case STATEMENT_WRITE:
+        effect_doubt(s); // a trigger may do anything
+        return;
+    case STATEMENT_OTHER:
+        break;
+    }
+    effect_doubt(s);
+    s->names.unknown |= changes || !shape || prepares(shape);
+    if (changes) {
+        o->forward.changes = true;
+        engine_definitions_changed(s->engine);
+    }
+}
+
+// Something runs of which nothing is known; it may write, and end a transaction.
+void effect_note_unknown(struct session *s) {
+    effect_doubt(s);
+    session_note_write(s, NULL);
+    owed_last(s)->forward.ends = true;
+    session_txn_lose_level(owed_last(s));
+}
+
+enum unread effect_of_unread_shape(const struct shape *s) {
+    return unread_of((struct slice){(const uint8_t *)s->text, s->text_len});
+}
+
+// Its text was not read, or not parsed since it is too long; of the extended protocol. It stays known.
+void effect_note_unread(struct session *s, struct statement *st, enum unread u) {
+    struct owed *o = owed_last(s);
+    st->refs++;
+    effect_note_unknown(s);
+    if (u != UNREAD_NOTHING && u != UNREAD_WRITE)
+        session_note_unread_change(s, o);
+    if (u == UNREAD_DEFINITIONS) {
+        o->forward.changes = true;
+        engine_definitions_changed(s->engine);
+    }
+    if (u == UNREAD_ANY || u == UNREAD_DEFINITIONS) {
+        struct slice name = {(const uint8_t *)st->name, strlen(st->name)};
+        bool listed = name.len && session_statement(s, name) == st;
+        session_forget_statements(s, true);
+        s->names.unknown = true;
+        st->refs += listed;
+        if (listed)
+            session_put_statement(s, st);
+    }
+    statement_unref(st);
+}
+
+// May a statement that is not understood say which isolation its transaction has? No other one than these
+// runs before there is a snapshot, and where several are in one text, they may be among them.
+bool effect_may_set_level(const struct shape *shape, enum reason why) {
+    static const char *const words[] = {"set", "reset", "begin", "start"};
+    if (why == REASON_MULTI_STATEMENT || why == REASON_UNPARSABLE || why == REASON_ENCODING ||
+        unread_is_why(why))
+        return true;
+    struct token t = {0};
+    if (shape)
+        t = lexer_first_word(shape->text, shape->text_len);
+    for (size_t i = 0; shape && i < sizeof words / sizeof *words; i++)
+        if (token_is(shape->text, t, words[i]))
+            return true;
+    return false;
+}
+
+// p: what is known of it; NULL: nothing.
+void effect_note_writes(struct session *s, enum statement_kind kind, const struct parsed *p) {
+    if (kind == STATEMENT_WRITE)
+        session_note_write(s, p);
+    else if (kind == STATEMENT_OTHER || kind == STATEMENT_LOAD)
+        session_note_write(s, NULL);
+}
+
+// An INSERT and its like have no shape in the simple protocol.
+void effect_note_query_writes(struct session *s, const struct statement_class *c, struct slice text) {
+    struct parsed *p = NULL;
+    if (c->kind == STATEMENT_WRITE && !c->shape && text.len <= PARSE_MAX_WRITE &&
+        rations_may_work(&s->engine->rations)) {
+        rations_spend(&s->engine->rations, text.len * COST_OF_WRITE);
+        p = parse_write((const char *)text.data, text.len);
+    }
+    effect_note_writes(s, c->kind, c->shape ? c->shape->parsed : p);
+    parsed_destroy(p);
+}
+
+// Several statements, DO, CALL and what cannot be read may deallocate what the client prepared.
+bool effect_may_deallocate(const struct statement_class *c) {
+    return c->kind == STATEMENT_OTHER && (c->changes || c->reason == REASON_MULTI_STATEMENT ||
+                                          c->reason == REASON_UNPARSABLE || unread_is_why(c->reason));
+}
+
+// What was not read may. A SELECT that is too long counts as one that is not understood: there are many, and
+// what comes behind them need not wait.
+enum unread effect_without_long_query(enum unread u, enum reason why) {
+    return u == UNREAD_QUERY && why == REASON_TEXT_TOO_LONG ? UNREAD_NOTHING : u;
+}
+
+enum unread effect_of_unread_class(const struct statement_class *c) {
+    enum unread u = c->unread;
+    if (c->shape && c->kind == STATEMENT_OTHER && c->reason == REASON_TEXT_TOO_LONG)
+        u = effect_of_unread_shape(c->shape);
+    return effect_without_long_query(u, c->reason);
+}

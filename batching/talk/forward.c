@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Forwarding, message by message: a run of bytes that goes to the server in one piece, while notes are taken
+// of what the messages will do to the session. What is not understood makes the session private; framing that
+// makes no sense makes it opaque.
+#include "batching/talk/forward.h"
+
+#include "batching/session/changes.h"
+#include "batching/session/cursors.h"
+#include "batching/session/engine.h"
+#include "batching/session/lazy.h"
+#include "batching/session/owed.h"
+#include "batching/session/pooler.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/session/wire.h"
+#include "batching/statement/cursor.h"
+#include "batching/statement/lexer.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/unread.h"
+#include "batching/talk/classify.h"
+#include "batching/talk/effects.h"
+#include "batching/talk/extended.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/front.h"
+#include "batching/talk/inside.h"
+#include "batching/talk/opaque.h"
+#include "batching/talk/reads.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+
+static struct owed *begin_unit(struct session *s, bool extended) {
+    struct owed *o = owed_push(s, OWED_FORWARD);
+    if (!o) {
+        session_fail(s, "53200", "out of memory");
+        return NULL;
+    }
+    o->extended = extended;
+    s->in_unit = extended;
+    s->lazy_unit = s->gave = false;
+    s->unit_vets = 0;
+    return o;
+}
+
+static void end_unit(struct session *s) {
+    struct owed *o = owed_last(s);
+    s->in_unit = false;
+    o->forward.portal |= s->portal_open;
+    o->forward.spends |= s->portal_open;
+    s->portal_open = false;
+    session_end_portals(s);
+}
+
+// Inside an extended unit, all of which is answered, it is the unit's last statement.
+static struct owed *begin_query(struct session *s) {
+    if (!s->in_unit)
+        return begin_unit(s, false);
+    end_unit(s);
+    owed_last(s)->extended = owed_last(s)->single = false;
+    return owed_last(s);
+}
+
+// "a simple Query message also destroys the unnamed statement" and the unnamed portal
+static void drop_unnamed(struct session *s) {
+    session_drop_unnamed(s);
+    session_note_unnamed(s, false, NULL);
+    extended_bind_portal(s, NULL);
+}
+
+static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
+    drop_unnamed(s);
+    if (effect_may_deallocate(c)) {
+        session_forget_given(s);
+        s->names.unknown = true;
+    }
+    if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
+        session_drop_statement(s, c->name);
+    effect_note_statement(s, o, c->kind, c->shape, c->changes);
+    if (c->kind == STATEMENT_OTHER && effect_may_set_level(c->shape, c->reason))
+        session_txn_lose_level(o);
+    if (effect_of_unread_class(c) > UNREAD_WRITE)
+        session_note_unread_change(s, o);
+    // FETCH and RETURNING list, too.
+    o->forward.selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
+    o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;
+}
+
+static bool is_copy(struct slice text) {
+    return token_is((const char *)text.data, lexer_first_word((const char *)text.data, text.len), "copy");
+}
+
+static bool forward_query(struct feed *f, struct slice text) {
+    struct session *s = f->s;
+    const struct statement_class *c = feed_classify(f, text);
+    front_prove_ahead(f, c->kind, c->cursor.hold);
+    struct read_note n =
+        c->cursor.verb ? reads_judge_cursor(f, text) : reads_judge_query(f, c->kind, c->shape);
+    // Behind BEGIN it would take the transaction's snapshot.
+    bool sees = c->kind == STATEMENT_BEGIN || front_may_see_prepared(c->kind, n.effect);
+    char executed[CURSOR_MAX_NAME + 1];
+    cursor_executed((const char *)text.data, text.len, executed);
+    bool asks = c->kind == STATEMENT_READ || c->kind == STATEMENT_OTHER || c->kind == STATEMENT_LOAD;
+    if (sees && !front_give_executed(f, executed) && !front_parse_all(f, asks))
+        return false;
+    front_snapshot_for_query(f, c);
+    bool inside = s->in_unit;
+    struct owed *o = begin_query(s);
+    if (!o)
+        return false;
+    note_query(s, o, c);
+    o->forward.copies = is_copy(text);
+    effect_note_query_writes(s, c, text);
+    reads_note(s, o, &n);
+    o->reads &= !inside;
+    return true;
+}
+
+// A Query too large to be looked at: what it does is not known.
+static void note_large_query(struct session *s) {
+    effect_note_unknown(s);
+    drop_unnamed(s);
+    session_forget_given(s);
+    s->names.unknown = true;
+    owed_last(s)->forward.changes = true;
+    engine_definitions_changed(s->engine);
+}
+
+static bool is_extended(uint8_t type) {
+    return type == F_PARSE || type == F_BIND || type == F_DESCRIBE || type == F_CLOSE || type == F_EXECUTE ||
+           type == F_FLUSH;
+}
+
+static bool is_read_whole(uint8_t type) {
+    return type == F_QUERY || (is_extended(type) && type != F_FLUSH);
+}
+
+// Those names may be in bytes that are still to come.
+static bool lacks_names(const struct feed *f, const struct frame *fr) {
+    struct slice name;
+    size_t at = FRAME_HEADER;
+    if ((fr->type != F_PARSE && fr->type != F_BIND) || f->len - f->at >= 4096)
+        return false;
+    return !extended_head_string(f, &at, &name) ||
+           (fr->type == F_BIND && !extended_head_string(f, &at, &name));
+}
+
+static void note_other(struct session *s, uint8_t type) {
+    switch (type) {
+    case F_TERMINATE:
+        s->terminating = s->goodbye = true;
+        return;
+    case F_PASSWORD:
+        return;
+    default:
+        session_go_opaque(s); // the server knows what to say to it
+    }
+}
+
+static bool forward_sync(struct session *s) {
+    if (!s->in_unit && !begin_unit(s, true))
+        return false;
+    end_unit(s);
+    return true;
+}
+
+// What has just been asked in front of the unit is answered first where a pooler may be; see pooler.h.
+static bool waits_for_own(struct session *s) {
+    s->hold.own = !s->hold.own && session_is_careful(s) && session_runs_own(s);
+    s->hold.lookups |= s->hold.own;
+    return s->hold.own;
+}
+
+// Something runs that cannot be looked at: a function, or a Query that is too large.
+static bool forward_blindly(struct feed *f, const struct frame *fr) {
+    struct session *s = f->s;
+    if (!front_parse_all(f, true) || !begin_query(s))
+        return false;
+    if (fr->type == F_QUERY)
+        note_large_query(s);
+    else
+        effect_note_unknown(s);
+    return true;
+}
+
+static bool forward_extended(struct feed *f, const struct frame *fr, bool readable) {
+    struct session *s = f->s;
+    if (readable)
+        front_keep_out(f, fr);
+    if (!s->in_unit && readable && !front_look_ahead(f, fr))
+        return false;
+    if (!s->in_unit)
+        front_snapshot_for_unit(f);
+    if (!s->in_unit && (!extended_restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
+        return false;
+    owed_last(s)->single |= f->single;
+    if (readable || fr->type == F_FLUSH)
+        extended_forward(f, fr);
+    else
+        extended_forward_large(f, fr);
+    if (s->hold.unit)
+        return false;
+    owed_last(s)->n_asked += fr->type != F_FLUSH;
+    return true;
+}
+
+// What of it depends on how the unit before it ends.
+static enum inside inside_of(struct feed *f, uint8_t type) {
+    if (type == F_COPY_DATA || type == F_COPY_DONE || type == F_COPY_FAIL)
+        return inside_copy(f, type);
+    enum inside inside = inside_no_data(f, type);
+    if (inside != INSIDE_PASS)
+        return inside;
+    if (type == F_QUERY || type == F_FUNCTION_CALL)
+        return inside_end(f);
+    return type == F_SYNC ? inside_sync(f) : INSIDE_PASS;
+}
+
+static bool has_room(struct feed *f) {
+    struct session *s = f->s;
+    const struct engine_limits *l = &s->engine->limits;
+    if (s->owed.n < l->max_owed && s->expect.n < l->max_expected)
+        return true;
+    forward_ask_for_replies(f);
+    s->hold.full = true;
+    return false;
+}
+
+static bool forward_one(struct feed *f, const struct frame *fr) {
+    struct session *s = f->s;
+    bool whole = fr->size <= f->len - f->at;
+    bool readable = fr->size <= s->engine->limits.max_text + UNIT_SLACK;
+    struct slice text;
+    if (!whole && ((readable && is_read_whole(fr->type)) || lacks_names(f, fr)))
+        return false;
+    if (!has_room(f))
+        return false;
+    enum inside inside = inside_of(f, fr->type);
+    if (inside != INSIDE_PASS)
+        return inside == INSIDE_SKIPPED;
+    if (fr->type == F_SYNC)
+        return forward_sync(s);
+    if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
+        (void)feed_classify(f, text);
+        front_keep_out(f, fr);
+        return forward_query(f, text);
+    }
+    if (fr->type == F_FUNCTION_CALL || fr->type == F_QUERY)
+        return forward_blindly(f, fr);
+    if (is_extended(fr->type))
+        return forward_extended(f, fr, whole && readable);
+    if (fr->type != F_COPY_DATA && fr->type != F_COPY_DONE && fr->type != F_COPY_FAIL)
+        note_other(s, fr->type);
+    return true;
+}
+
+// In mode observe the forwarded unit stands for the lookup that it would have been.
+static void note_observed(struct session *s) {
+    if (s->observed && s->owed.n && owed_last(s)->kind == OWED_FORWARD && !owed_last(s)->of.group)
+        reads_pin_group(owed_last(s), s->observed);
+    s->observed = NULL;
+}
+
+bool forward_message(struct feed *f, const struct frame *fr) {
+    bool done = forward_one(f, fr);
+    if (done)
+        note_observed(f->s);
+    return done;
+}

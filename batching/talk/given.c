@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/given.h"
+
+#include <stdio.h>
+
+#include "batching/fold/group.h"
+#include "batching/fold/savepoint.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/learn.h"
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+#include "batching/session/statements.h"
+#include "batching/session/wire.h"
+#include "batching/statement/shape.h"
+#include "protocol/buf.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+#include "protocol/write.h"
+
+#define GIVE_AGAIN    1000000 // microseconds from one that could not be given to the next try
+#define MAX_DOUBLINGS 6       // of that
+
+static bool hash_differs(bool known, XXH128_hash_t hash, XXH128_hash_t told) {
+    return known && !XXH128_isEqual(hash, told);
+}
+
+enum stage_result { STAGE_NO, STAGE_FITS, STAGE_DIFFERS };
+
+static enum stage_result take_stage(struct session *s, const struct statement *st, const struct frame *f) {
+    static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION,
+                                  B_ROW_DESCRIPTION, 0};
+    if (!s->expect.stage && !st->name[0])
+        s->expect.stage = 1;
+    if (s->expect.stage == 3 && f->type == B_NO_DATA) {
+        s->expect.stage++;
+        return st->described ? STAGE_DIFFERS : STAGE_FITS;
+    }
+    if (s->expect.stage > 3 || f->type != (uint8_t)wanted[s->expect.stage])
+        return STAGE_NO;
+    bool differs = false;
+    if (f->type == B_PARAMETER_DESCRIPTION)
+        differs =
+            hash_differs(st->parameters_described, XXH3_128bits(f->body, f->body_len), st->parameters_hash);
+    if (f->type == B_ROW_DESCRIPTION)
+        differs = hash_differs(st->described, row_types_hash(f->body, f->body_len), st->types_hash);
+    s->expect.stage++;
+    return differs ? STAGE_DIFFERS : STAGE_FITS;
+}
+
+// What was learnt is out of date.
+static void unlearn(struct session *s, struct shape *shape) {
+    struct group *g = session_read_group(s, shape);
+    if (g)
+        g->parses = g->described = false;
+}
+
+static const char changed_text[] = "cached plan must not change result type";
+
+static void tell_changed(struct session *s) {
+    struct buf *b = &s->engine->answer;
+    buf_reset(b);
+    write_error(b, "ERROR", "0A000", changed_text, NULL, NULL);
+    if (!s->client_gone && !b->failed)
+        s->engine->effects->to_client(s->owner, b->data, b->len, true);
+}
+
+// What needs it was sent behind it, and nothing else: the client is told, and the rest of the reply is
+// dropped. Inside a transaction that must fail, too, as it would have done.
+static void refuse_reply(struct session *s, struct owed *o, struct statement *st) {
+    unlearn(s, st->shape);
+    session_end_expected(s, o);
+    if (!o->single || (s->txn != 'I' && s->owed.n > 1)) {
+        session_fail(s, "0A000", changed_text);
+        return;
+    }
+    tell_changed(s);
+    o->poisoned = o->error = true;
+    o->aborts = s->txn == 'T';
+}
+
+// A statement that never was: the server's error stands where the refusal shall.
+static bool send_nothing(struct session *s, bool sync) {
+    struct buf *b = &s->engine->request;
+    buf_reset(b);
+    size_t at = write_begin(b, F_BIND);
+    buf_put_str(b, SAVEPOINT_PORTAL);
+    buf_put_str(b, SAVEPOINT_NOTHING);
+    buf_put(b, "\0\0\0\0\0\0", 6);
+    write_end(b, at);
+    if (sync)
+        write_empty(b, F_SYNC);
+    if (b->failed)
+        session_fail(s, "53200", "out of memory");
+    else
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    return !b->failed;
+}
+
+bool session_refuse(struct session *s) {
+    owed_last(s)->refused = true;
+    return send_nothing(s, false);
+}
+
+bool session_take_refusal(struct session *s, struct owed *o, const struct frame *f) {
+    struct slice code;
+    if (!o->refused || f->type != B_ERROR)
+        return false;
+    o->refused = false;
+    if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "26000", 5))
+        return false; // the connection ends, for one
+    o->error = true;
+    session_end_expected(s, o);
+    tell_changed(s);
+    if (s->hold.unit)
+        session_settle(s);
+    return true;
+}
+
+bool session_abort_refused(struct session *s, struct owed *o, char status) {
+    if (!o->aborts || status != 'T')
+        return false;
+    o->aborts = false;
+    return send_nothing(s, true);
+}
+
+// What has changed counts as lacking: it is given again each time, since it may have changed back.
+static void end_delayed(struct session *s, struct owed *o) {
+    struct statement *st = session_shift_expected(s, o);
+    s->expect.stage = 0;
+    if (st->changed)
+        unlearn(s, st->shape);
+    st->on_server = !st->changed;
+    st->unfit &= st->changed;
+    s->names.n_lazy += st->changed && st->name[0];
+    if (st->changed && !st->name[0])
+        session_note_unnamed(s, true, NULL);
+    statement_unref(st);
+    if (s->hold.unit)
+        session_settle(s);
+}
+
+bool session_take_delayed(struct session *s, struct owed *o, const struct frame *f) {
+    if (!o->n_expected || !s->expect.n || s->expect.ring[s->expect.head].kind != EXPECT_DELAYED)
+        return false;
+    struct expected x = s->expect.ring[s->expect.head];
+    struct statement *st = x.statement;
+    enum stage_result r = take_stage(s, st, f);
+    if (r == STAGE_NO)
+        return false;
+    if (r == STAGE_DIFFERS && !x.waited) {
+        refuse_reply(s, o, st);
+        return true;
+    }
+    st->changed |= r == STAGE_DIFFERS;
+    if (s->expect.stage == 4)
+        end_delayed(s, o);
+    return true;
+}
+
+// What the client was told of it no longer holds: that is said when it needs it.
+static void end_given(struct session *s, struct owed *o) {
+    struct statement *st = session_shift_expected(s, o);
+    st->on_server = !o->answer;
+    s->names.n_lazy = st->on_server ? s->names.n_lazy - (s->names.n_lazy > 0) : s->names.n_lazy;
+    st->unfit = o->answer;
+    s->expect.stage = 0;
+    o->answer = false;
+    statement_unref(st);
+}
+
+// Without what belongs to our Parse: where in its text.
+static void keep_error(struct session *s, const struct frame *f) {
+    struct slice code, message;
+    char sqlstate[6], text[512];
+    if (!msg_error_field(f->body, f->body_len, 'C', &code) ||
+        !msg_error_field(f->body, f->body_len, 'M', &message))
+        return;
+    snprintf(sqlstate, sizeof sqlstate, "%.*s", (int)code.len, (const char *)code.data);
+    snprintf(text, sizeof text, "%.*s", message.len < 512 ? (int)message.len : 511,
+             (const char *)message.data);
+    buf_free(&s->giving.error);
+    s->giving.error = buf_make(2048);
+    write_error(&s->giving.error, "ERROR", sqlstate, text, NULL, NULL);
+}
+
+bool session_take_missing(struct session *s, struct owed *o, const struct frame *f) {
+    struct slice code;
+    if (!s->giving.error.len || o->kind != OWED_FORWARD || f->type != B_ERROR ||
+        !msg_error_field(f->body, f->body_len, 'C', &code) ||
+        (!slice_is(code, "26000", 5) && !slice_is(code, "25P02", 5)))
+        return false;
+    o->error = true;
+    session_end_expected(s, o);
+    if (!s->client_gone && !s->giving.error.failed)
+        s->engine->effects->to_client(s->owner, s->giving.error.data, s->giving.error.len, true);
+    buf_free(&s->giving.error);
+    if (s->hold.unit)
+        session_settle(s);
+    return true;
+}
+
+void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption) {
+    struct expected *x = o->n_expected && s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
+    if (f->type == B_ERROR) {
+        o->error = true;
+        o->interrupted = interruption;
+        if (o->named)
+            keep_error(s, f);
+        if (x && !o->n_asked && !interruption)
+            x->statement->unfit = true; // not the others, which come behind it
+        session_end_expected(s, o);
+    } else if (o->n_asked) {
+        o->n_asked--;
+    } else if (x) {
+        o->answer |= take_stage(s, x->statement, f) == STAGE_DIFFERS;
+        if (s->expect.stage == 4)
+            end_given(s, o);
+    }
+}
+
+// Who waits for the lock is not asked again each time.
+void session_end_parse(struct session *s, struct owed *o) {
+    session_end_expected(s, o);
+    bool counts = s->engine->now >= s->giving.from; // of those that were given together one
+    if (o->error && o->interrupted && counts) {
+        s->giving.from = s->engine->now + ((uint64_t)GIVE_AGAIN << s->giving.in_vain);
+        s->giving.in_vain += s->giving.in_vain < MAX_DOUBLINGS;
+    } else if (!o->error) {
+        s->giving.in_vain = 0;
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/life.h"
+
+#include <stdlib.h>
+
+#include "batching/ahead/asked.h"
+#include "batching/flow/await.h"
+#include "batching/flow/batches.h"
+#include "batching/flow/cancel.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/cancel_request.h"
+#include "batching/session/cursors.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/held.h"
+#include "batching/session/late.h"
+#include "batching/session/learn.h"
+#include "batching/session/lists.h"
+#include "batching/session/lookup.h"
+#include "batching/session/owed.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/settle.h"
+#include "batching/session/statements.h"
+#include "batching/session/turns.h"
+#include "batching/statement/shape.h"
+#include "batching/trust/facts.h"
+#include "batching/trust/identity.h"
+#include "batching/trust/writes.h"
+#include "protocol/buf.h"
+#include "protocol/message.h"
+
+// ---- life
+
+struct session *session_create(struct engine *e, void *owner, struct slice address,
+                               struct slice startup_params, bool opaque) {
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->id = ++e->next_session;
+    s->engine = e;
+    s->owner = owner;
+    s->txn = 'I';
+    s->opaque = opaque;
+    s->database = database_for(&e->databases, startup_params);
+    if (!s->database) {
+        free(s);
+        return NULL;
+    }
+    session_identity_init(&s->identity, address, startup_params);
+    if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
+        s->identity.state = IDENTITY_PROVEN; // nothing is shared, so nothing is asked
+    s->next = e->sessions;
+    if (s->next)
+        s->next->previous = s;
+    e->sessions = s;
+    e->n_sessions++;
+    room_open_session(s);
+    return s;
+}
+
+void owed_release(struct session *s, struct owed *o) {
+    shape_unref(o->forward.setting);
+    o->forward.setting = NULL;
+    statement_unref(o->forward.bound);
+    o->forward.bound = NULL;
+    if (o->kind == OWED_BATCH && o->of.batch) {
+        struct batch *b = o->of.batch;
+        o->of.batch = NULL;
+        b->lender = NULL;
+        b->failed = true;
+        b->why = b->why ? b->why : "the connection that ran it was lost";
+        engine_batch_ended(s->engine, b);
+    }
+    s->engine->proving -= o->kind == OWED_PROOF;
+    if (o->kind == OWED_FACTS)
+        facts_lost(&s->database->facts, s->engine->now);
+    if (o->kind == OWED_VET || o->kind == OWED_READ_VET) {
+        o->of.group->state = GROUP_NEW;
+        await_verdict_given(s->engine, o->of.group);
+    }
+    if (o->kind == OWED_FORWARD && o->of.group)
+        o->of.group->in_flight--;
+}
+
+static void session_drop_lookups(struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+            o->of.lookup = NULL; // it will be freed
+    }
+    while (s->order.first) {
+        struct lookup *l = s->order.first;
+        s->order.first = l->next;
+        s->order.n--;
+        l->session = NULL;
+        if (l->state == LOOKUP_WAITING)
+            lookup_detach_waiting(l);
+        struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
+        if (b)
+            lookup_leave_batch(l);
+        lookup_free(s->engine, l);
+        cancel_batch_if_left(b);
+    }
+    s->order.last = NULL;
+    s->order.kept = 0;
+}
+
+static void session_lose_server(struct session *s) {
+    session_drop_lookups(s);
+    while (s->owed.n) {
+        struct owed o = *owed_head(s);
+        owed_pop(s);
+        owed_release(s, &o);
+    }
+    writes_ended(s->database, &s->writes);
+}
+
+void session_destroy(struct session *s) {
+    if (!s)
+        return;
+    struct engine *e = s->engine;
+    s->server_gone = s->client_gone = true;
+    engine_unlist_proof(e, s);
+    cancel_unlist(s);
+    turns_unlist(s);
+    late_session_gone(s);
+    await_end(s);
+    session_lose_server(s);
+    session_end_learning(s);
+    session_drop_expected(s);
+    ahead_session_gone(s);
+    asked_free(&s->asked);
+    session_forget_statements(s, true);
+    statement_unref(s->names.unnamed);
+    statement_unref(s->portal);
+    session_forget_cursors(s, true);
+    shape_unref(s->names.server_unnamed);
+    session_identity_finish(&e->identities, &s->identity);
+    room_drop_database(e, s->database);
+    *(s->previous ? &s->previous->next : &e->sessions) = s->next;
+    if (s->next)
+        s->next->previous = s->previous;
+    e->n_sessions--;
+    room_close_session(s);
+    free(s->owed.ring);
+    free(s->expect.ring);
+    buf_free(&s->giving.error);
+    free(s->own.ring);
+    free(s);
+}
+
+void session_client_ends(struct session *s) {
+    s->ending = s->terminating = true;
+    s->partial_since = 0;
+}
+
+bool session_client_gone(struct session *s) {
+    s->client_gone = s->terminating = s->ending = true;
+    session_drop_lookups(s);
+    bool lending = session_is_lending(s);
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+            o->unwanted = lending; // others wait behind it
+    }
+    if (lending && !s->server_gone)
+        session_relay_cancel(s);
+    session_settle(s);
+    return lending;
+}
+
+void session_server_gone(struct session *s) {
+    s->server_gone = true;
+    session_lose_server(s);
+}
+
+// ---- lending
+
+bool session_server_is_lending(const struct session *s) {
+    return s->owed.n && owed_is_own(owed_at(s, 0));
+}
+
+// ---- our own queries
+
+bool session_partial_expired(struct session *s, uint64_t now) {
+    if (!s->partial_since || s->hold.lookups || now < s->partial_since + 5000)
+        return false;
+    s->partial_since = 0;
+    s->force_forward = true;
+    return true;
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// A lookup's acceptance: its shape is looked up, its group found, and it is queued there until the turn of
+// the event loop ends (flow/turn.c). Anything that speaks against it is a reason to forward.
+#include "batching/talk/lookup_take.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/ahead/asked.h"
+#include "batching/base/reason.h"
+#include "batching/flow/alone.h"
+#include "batching/flow/await.h"
+#include "batching/flow/find.h"
+#include "batching/flow/load.h"
+#include "batching/flow/own_queries.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/bounds.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/lazy.h"
+#include "batching/session/lists.h"
+#include "batching/session/lookup.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/statement/cost.h"
+#include "batching/statement/functions.h"
+#include "batching/statement/guard.h"
+#include "batching/statement/key.h"
+#include "batching/statement/lexer.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/ration.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/unit.h"
+#include "batching/talk/classify.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/question.h"
+#include "batching/talk/reads.h"
+#include "batching/trust/identity.h"
+#include "protocol/message.h"
+
+static struct slice candidate_value(const struct candidate *c, int param) {
+    if (c->simple) {
+        const struct shape_value *v = &c->values->values[param - 1];
+        bool quoted = v->type == TOKEN_STRING;
+        return (struct slice){c->unit->query.data + v->at + quoted, v->len - 2u * quoted};
+    }
+    size_t walk = 0;
+    struct slice value = {0};
+    for (int i = 0; i < param && msg_bind_next_param(&c->unit->bind, &walk, &value); i++)
+        ;
+    return value;
+}
+
+static enum reason find_shape_extended(struct candidate *c) {
+    struct session *s = c->s;
+    const struct unit *u = c->unit;
+    enum reason why = REASON_NONE;
+    if (u->has_parse && !session_may_remember(s, u->parse.name.len))
+        return REASON_MEMORY;
+    if (u->has_parse && !session_name_is_free(s, u->parse.name))
+        return REASON_FRAMING; // its failure is the server's affair
+    if (u->has_parse) {
+        c->shape = shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
+        return c->shape ? c->shape->reason : why;
+    }
+    c->statement = session_statement(s, u->bind.statement);
+    if (!c->statement || !c->statement->shape || !c->statement->confirmed)
+        return REASON_UNKNOWN_STATEMENT;
+    c->shape = c->statement->shape;
+    if (c->shape->reason != REASON_NONE)
+        return c->shape->reason;
+    if (c->statement->generation < s->engine->shadowed)
+        return REASON_NAME_MOVED;
+    bool tells = u->has_describe && c->statement->generation == s->engine->generation;
+    return c->statement->described || tells ? REASON_NONE : REASON_NOT_DESCRIBED;
+}
+
+static enum reason find_shape(struct candidate *c) {
+    if (c->s->no_scan)
+        return REASON_ENCODING;
+    if (!c->simple) {
+        enum reason why = find_shape_extended(c);
+        if (why != REASON_NONE)
+            return why;
+        bool fits = c->unit->bind.n_params == c->shape->parsed->n_params &&
+                    c->shape->n_types <= (unsigned)c->shape->parsed->n_params;
+        return fits ? REASON_NONE : REASON_PARAMETERS;
+    }
+    const struct statement_class *k = feed_classify(c->f, c->unit->query);
+    c->shape = k->shape;
+    c->values = &k->values;
+    if (k->kind != STATEMENT_READ || !k->shape)
+        return k->reason == REASON_NONE ? REASON_NOT_SELECT : k->reason;
+    return k->reason;
+}
+
+static enum reason find_group(struct candidate *c) {
+    struct session *s = c->s;
+    struct engine *e = s->engine;
+    const struct parsed *p = c->shape->parsed;
+    for (int i = 0; i < p->n_keys && p->n_keys > 1; i++)
+        shape_watch(c->shape, i, candidate_value(c, p->keys[i].param));
+    (void)shape_keys(c->shape);
+    struct identity *id = session_identity_current(&e->identities, &s->identity);
+    if (!id)
+        return REASON_MEMORY;
+    c->group = c->simple
+                   ? group_for_simple(&e->groups, &e->identities, c->shape, id, c->unit->query, c->values)
+                   : group_for_extended(&e->groups, &e->identities, c->shape, id, &c->unit->bind);
+    if (!c->group)
+        return REASON_TOO_MANY_SHAPES;
+    return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
+}
+
+// The key's values as sent, by the group's parts.
+static void candidate_raw(const struct candidate *c, struct slice *raw) {
+    for (unsigned i = 0; i < c->group->n_parts; i++)
+        raw[i] = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
+}
+
+static struct lookup *lookup_create(const struct candidate *c) {
+    const struct unit *u = c->unit;
+    size_t size = c->whole ? c->whole : u->size;
+    struct lookup *l = calloc(1, sizeof *l + size);
+    if (!l)
+        return NULL;
+    memcpy(l->bytes, c->bytes, size);
+    l->len = size;
+    l->session = c->s;
+    l->memory = &c->s->queue_memory;
+    l->group = c->group;
+    l->simple = c->simple;
+    l->has_parse = u->has_parse;
+    l->has_describe = u->has_describe;
+    l->max_rows = u->max_rows;
+    l->n_closes = u->n_closes;
+    l->shape = shape_ref(c->shape);
+    l->shape->n_lookups++;
+    candidate_raw(c, l->raw);
+    for (unsigned i = 0; i < c->group->n_parts; i++)
+        if (l->raw[i].data) // not NULL
+            l->raw[i].data = l->bytes + (l->raw[i].data - c->bytes);
+    lookup_weigh(l);
+    if (c->statement && c->statement->described) {
+        l->check_row_hash = true;
+        l->row_hash = c->statement->row_hash;
+    }
+    return l;
+}
+
+static void queue_lookup(struct session *s, struct lookup *l) {
+    l->asked = s->engine->now ? s->engine->now : 1;
+    guard_note_came(&l->shape->guard, s->engine->now);
+    session_append(s, l);
+    lookup_wait(s->engine, l);
+}
+
+// The client's view of its statements after this unit, of which the server may never hear. The lookup knows
+// its own, which may be another one than the session's by the time that it is sent.
+static bool note_statement_of(struct session *s, const struct candidate *c, struct lookup *l) {
+    const struct unit *u = c->unit;
+    struct statement *st = c->statement;
+    bool creates = !c->simple && u->has_parse && !st;
+    if (creates) {
+        st = statement_create(s, (const char *)u->parse.name.data, u->parse.name.len, c->shape);
+        if (!st)
+            return false;
+        st->confirmed = true;
+        st->generation = s->engine->generation;
+    }
+    if (st) {
+        l->statement = st;
+        st->refs++;
+    }
+    if (creates) {
+        s->names.n_lazy += u->parse.name.len > 0;
+        session_put_statement(s, st);
+    }
+    if (c->simple)
+        session_drop_unnamed(s);
+    s->lazy_unit = false;
+    return true;
+}
+
+static bool declares_all(const struct shape *s) {
+    bool all = s->n_types == (unsigned)s->parsed->n_params;
+    for (unsigned i = 0; i < s->n_types; i++)
+        all &= s->types[i] != 0;
+    return all;
+}
+
+// A prepared statement keeps the parameters' types that the server gave it when it was parsed. They must be
+// those that the folded statement declares: names may have meant other tables then, and columns had other
+// types.
+static bool types_fit(const struct candidate *c) {
+    struct statement *st = c->statement;
+    XXH128_hash_t now = c->group->types_hash;
+    if (c->simple || c->unit->has_parse || !st || c->group->state != GROUP_READY || declares_all(c->shape))
+        return true;
+    if (st->parameters_described)
+        return XXH128_isEqual(st->parameters_hash, now);
+    if (!st->typed) {
+        st->typed = st->meaning == c->s->meaning;
+        st->types = now;
+    }
+    return st->typed && XXH128_isEqual(st->types, now);
+}
+
+// Everything that a lookup must be; the order is that of cost.
+enum reason lookup_judge_unit(struct candidate *c) {
+    struct session *s = c->s;
+    enum reason why = find_shape(c);
+    if (why != REASON_NONE)
+        return why;
+    if (s->txn != 'I' && c->unit->max_rows)
+        return REASON_ROW_LIMIT; // the portal may have more rows to give
+    why = session_txn_reason(s);
+    c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
+    if (why != REASON_NONE && !c->apart)
+        return why;
+    if (s->n_forward)
+        return REASON_BEHIND_FORWARD;
+    if (c->shape->wrong && !s->engine->limits.verify)
+        return REASON_SWITCHED_OFF;
+    if (engine_guard_state(s->engine, c->shape) == GUARD_ALONE)
+        return c->shape->guard.oversized ? REASON_LARGE_ANSWER : REASON_SLOWER;
+    why = find_group(c);
+    if (why != REASON_NONE)
+        return why;
+    group_refresh(s->engine, c->group);
+    if (c->group->state == GROUP_REFUSED)
+        return REASON_VET_REFUSED;
+    if (!types_fit(c))
+        return REASON_NAME_MOVED;
+    return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;
+}
+
+static struct lookup *take_lookup(struct session *s, const struct candidate *c) {
+    struct lookup *l = lookup_create(c);
+    if (l && !note_statement_of(s, c, l)) {
+        lookup_free(s->engine, l);
+        return NULL;
+    }
+    s->engine->counters.lookups += l != NULL;
+    s->transaction.snapshot |= s->txn == 'T'; // its own statement would have taken one
+    return l;
+}
+
+bool lookup_accept(struct session *s, const struct candidate *c) {
+    struct lookup *l = take_lookup(s, c);
+    if (!l)
+        return false;
+    rations_note(&s->engine->rations, COST_OF_LOOKUP);
+    if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
+        session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
+    if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY)
+        ahead_run_unvetted(s);
+    bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||
+                  c->group->state == GROUP_READY;
+    if (!vetted && session_read_may_write(s, c->shape->parsed))
+        session_note_write(s, NULL);
+    queue_lookup(s, l);
+    if (session_identity_wants_proof(&s->identity))
+        engine_list_proof(s->engine, s);
+    return true;
+}
+
+// A read before this one, of another shape, is still being vetted: it may prove to change what this one sees.
+static bool vets_another(const struct session *s, const struct group *g) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_READ_VET && o->of.group != g)
+            return true;
+    }
+    return false;
+}
+
+// Run alone it must be a plain read, or the session would no longer be what it was proven to be, nor what the
+// proof on its way finds. A session that is not proven folds with itself alone, and its proof comes after;
+// what it runs may change it, so that lookups of two shapes keep their order.
+// `elsewhere`: the read whose verdict another session has asked for.
+bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
+    struct group *vetting = NULL;
+    enum identity_state state = c->s->identity.state;
+    if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
+        return !c->s->order.last || c->s->order.last->shape == c->shape;
+    if (c->group->state == GROUP_READY)
+        return !vets_another(c->s, NULL); // what may be folded is more than a plain read
+    c->group->in_flight++;                // so that the group of the read does not take its place
+    enum read_effect effect = forward_read_effect(f, c->shape, &vetting);
+    c->group->in_flight--;
+    bool vetted_here = vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting);
+    if (effect != READ_PLAIN && !vetted_here) {
+        *elsewhere = vetting;
+        return false;
+    }
+    return !vets_another(c->s, vetting);
+}
+
+// Answers it with what was loaded ahead.
+static bool take_held(struct session *s, const struct candidate *c) {
+    struct slice raw[KEY_MAX_PARTS];
+    struct ahead_hit hit;
+    if (!c->group->held)
+        return false;
+    candidate_raw(c, raw);
+    if (!ahead_find(s, c->group, raw, c->again ? &c->lists : NULL, &hit))
+        return false;
+    struct lookup *l = take_lookup(s, c);
+    if (!l) {
+        s->engine->counters.ahead_stale++;
+        return false;
+    }
+    session_append(s, l);
+    ahead_give(&hit, l);
+    ahead_refill(s, &hit, c->bytes, c->unit->size);
+    return true;
+}
+
+// It goes out at once where nobody else's may join it, or where the catalogue is to be asked for its loop.
+static void send_on(struct session *s, bool apart) {
+    struct lookup *l = s->order.last;
+    if (l && l->state == LOOKUP_WAITING && l == s->order.first && (apart || l->group->state == GROUP_NEW))
+        ahead_follow(s, l, apart);
+    if (apart && s->order.last && s->order.last->state == LOOKUP_WAITING)
+        engine_run_lookup(s->order.last);
+}
+
+static enum take take(struct candidate *c, enum reason *why) {
+    struct session *s = c->s;
+    // Inside a transaction that nothing is known of: those to come shall find the session proven.
+    if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
+        session_identity_wants_proof(&s->identity))
+        s->wants_proof = true;
+    if (*why == REASON_BEHIND_FORWARD)
+        ahead_drop(s); // its answer will be newer than what is held
+    if (*why != REASON_NONE)
+        return TAKE_FORWARD;
+    if (!s->cancel.held && take_held(s, c))
+        return TAKE_TAKEN;
+    if (!s->cancel.held && await_begin(s, c->shape, c->group))
+        return TAKE_WAIT;
+    struct group *elsewhere = NULL;
+    bool never = s->cancel.held && s->txn == 'I'; // it is answered at once
+    bool may = never || lookup_may_run_alone(c->f, c, &elsewhere);
+    if (!may && elsewhere && !s->cancel.held && await_read(s, c->shape, elsewhere))
+        return TAKE_WAIT;
+    s->hold.await.spent = s->hold.await.spent_read = false;
+    if (!may) {
+        *why = REASON_NOT_VETTED;
+        return TAKE_FORWARD;
+    }
+    if (s->order.n >= session_max_lookups(s)) {
+        s->hold.full = true;
+        return TAKE_WAIT;
+    }
+    if (!lookup_accept(s, c)) {
+        *why = REASON_MEMORY;
+        return TAKE_FORWARD;
+    }
+    send_on(s, c->apart);
+    return TAKE_TAKEN;
+}
+
+enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
+    struct session *s = f->s;
+    struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
+    s->observed = NULL;
+    *why = lookup_judge_unit(&c);
+    if (*why == REASON_OBSERVE) {
+        s->engine->counters.lookups++;
+        s->engine->counters.would_fold += c.group->in_flight > 0;
+        s->observed = c.group;
+    }
+    bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
+    uint64_t hash = reads ? question_hash(&c) : 0;
+    c.again = reads && asked_find(&s->asked, hash, &c.lists);
+    enum take taken = take(&c, why);
+    if (reads && taken != TAKE_WAIT)
+        question_note(s, hash);
+    return taken;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/opaque.h"
+
+#include "batching/flow/await.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/learn.h"
+#include "batching/session/session.h"
+#include "batching/session/txn.h"
+#include "batching/session/wire.h"
+#include "batching/talk/life.h"
+#include "batching/trust/identity.h"
+
+// The replies that are owed will not be told apart any more: what waits for them is let go.
+static void release_forwarded(struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_FORWARD)
+            owed_release(s, o);
+        if (o->kind == OWED_FORWARD)
+            o->of.group = NULL;
+    }
+}
+
+static bool awaits_delayed(const struct session *s) {
+    unsigned at = s->expect.head;
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = owed_at(s, i);
+        for (unsigned end = at + o->n_expected; s->expect.ring && at != end; at++)
+            if (s->expect.ring[at & (s->expect.cap - 1)].kind == EXPECT_DELAYED && o->kind != OWED_PARSE)
+                return true;
+    }
+    return false;
+}
+
+void session_go_opaque(struct session *s) {
+    s->opaque = true;
+    session_note_write(s, NULL);
+    release_forwarded(s);
+    s->in_unit = false;
+    s->cancel.pending = s->cancel.held = false;
+    s->cancel.at = 0;
+    session_end_learning(s);
+    if (awaits_delayed(s)) // its replies would be relayed, too
+        session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
+    if (s->hold.lookups || s->hold.full || s->hold.unit)
+        s->engine->effects->resume_client(s->owner);
+    s->hold.lookups = s->hold.full = s->hold.unit = false;
+    await_end(s);
+    session_identity_forever(&s->engine->identities, &s->identity);
+    session_drop_expected(s);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/own_reply.h"
+
+#include <string.h>
+
+#include "batching/base/memory.h"
+#include "batching/flow/check.h"
+#include "batching/fold/batch.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/pooler.h"
+#include "batching/session/record.h"
+#include "batching/session/session.h"
+#include "batching/session/vouch.h"
+#include "batching/session/wire.h"
+#include "batching/talk/given.h"
+#include "batching/talk/reply_end.h"
+#include "batching/trust/facts.h"
+#include "batching/trust/identity.h"
+#include "batching/trust/proof.h"
+#include "batching/trust/vet.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+
+// ---- replies for the client
+
+// A setting that no statement of the session's has changed: the server has read its configuration anew, at
+// least on this connection. What was proven and prepared is void. (Inside a transaction that has done more
+// than read it may as well be SET LOCAL.)
+static void note_reload(struct session *s, const struct owed *o) {
+    if ((s->txn != 'I' && s->transaction.spent) || (o && (o->forward.setting || o->forward.spends)))
+        return;
+    if (o && o->kind == OWED_BATCH && !o->of.batch->failed) {
+        o->of.batch->failed = true;
+        o->of.batch->why = "a setting changed while it ran";
+    }
+    session_identity_reloaded(&s->engine->identities, &s->identity);
+    ahead_drop(s);
+}
+
+void reply_note_parameter(struct session *s, const struct owed *o, const struct frame *f) {
+    note_reload(s, o);
+    const uint8_t *zero = memchr(f->body, 0, f->body_len);
+    if (!zero || f->body[f->body_len - 1])
+        return;
+    struct slice name = {f->body, (size_t)(zero - f->body)};
+    struct slice value = {zero + 1, f->body_len - name.len - 2};
+    if (f->body_len >= name.len + 2)
+        session_parameter(s, name, value);
+}
+
+// ---- replies for ourselves
+
+// Messages that the server sends of its own accord belong to the client whose connection it is, whatever else
+// runs there.
+static bool is_unasked(const struct frame *f) {
+    struct slice severity;
+    if (f->type == B_NOTIFICATION || f->type == B_PARAMETER_STATUS)
+        return true;
+    return f->type == B_ERROR && msg_error_field(f->body, f->body_len, 'V', &severity) &&
+           (slice_is(severity, "FATAL", 5) || slice_is(severity, "PANIC", 5));
+}
+
+// Errors that say nothing about the statement: time ran out, a lock was not to be had, something is full.
+static bool is_interruption(const struct frame *f) {
+    static const char *const codes[] = {"57014", "55P03", "40P01", "40001"};
+    struct slice code;
+    if (!msg_error_field(f->body, f->body_len, 'C', &code))
+        return false;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (slice_is(code, codes[i], 5))
+            return true;
+    return code.len == 5 && memcmp(code.data, "53", 2) == 0;
+}
+
+static void take_read_row(struct session *s, struct owed *o, struct slice row) {
+    struct slice facts;
+    o->answer = vet_read_row(row);
+    if (vet_read_facts(row, &facts))
+        trust_take(s, facts, o->of.group->asked_at);
+}
+
+static void feed_own_query(struct session *s, struct owed *o, const struct frame *f) {
+    struct slice body = {f->body, f->body_len};
+    if (f->type == B_ERROR) {
+        o->error = true;
+        o->interrupted = is_interruption(f);
+    }
+    if (o->kind == OWED_VET)
+        vetting_feed(o->of.group->vetting, f);
+    if (f->type == B_COMMAND_COMPLETE && o->kind == OWED_PROOF)
+        proof_reader_next(&s->identity.proof_reader);
+    if (f->type == B_COMMAND_COMPLETE && o->kind == OWED_FACTS)
+        facts_next(&s->database->facts);
+    if (f->type != B_DATA_ROW)
+        return;
+    if (o->kind == OWED_PROOF)
+        proof_reader_row(&s->identity.proof_reader, body);
+    else if (o->kind == OWED_FACTS)
+        facts_row(&s->database->facts, body);
+    else if (o->kind == OWED_READ_VET)
+        take_read_row(s, o, body);
+}
+
+static void take_checked(struct session *s, struct owed *o, const struct frame *f) {
+    check_feed(o->of.lookup, f, o);
+    if (o->reads && o->of.lookup)
+        ahead_reply(s, o, f, true);
+}
+
+// What the check tells besides. Rows of another process than the session's are those of another session.
+static bool feed_batch(struct session *s, struct batch *b, const struct frame *f) {
+    bool ended = batch_feed(b, f);
+    if (b->data.cap != b->seen_cap)
+        account_set(b->memory, &b->weighs, batch_bytes(b));
+    b->seen_cap = b->data.cap;
+    if (b->news.facts.data && !b->failed) {
+        facts_check_stamp(&s->database->facts, b->news.facts);
+        trust_take(s, b->news.facts, b->started);
+    }
+    b->news.facts = (struct slice){0};
+    if (ended && b->news.process && b->news.process != s->process) {
+        b->why = b->failed || !s->process ? b->why : "another server process has answered: there is a pooler";
+        b->failed |= s->process != 0;
+        pooler_note(s, b->news.process);
+    }
+    return ended;
+}
+
+// Takes one whole message of a reply that is not the client's.
+void reply_take_own(struct session *s, struct owed *o, const struct frame *f) {
+    if (is_unasked(f)) {
+        if (!s->client_gone)
+            s->engine->effects->to_client(s->owner, f->body - FRAME_HEADER, f->size, true);
+        if (f->type == B_PARAMETER_STATUS)
+            reply_note_parameter(s, o, f);
+        if (f->type == B_NOTIFICATION)
+            ahead_drop(s); // it may tell of a change
+        return;
+    }
+    bool ended = f->type == B_READY_FOR_QUERY;
+    if (o->kind == OWED_BATCH)
+        ended = feed_batch(s, o->of.batch, f);
+    else if (o->kind == OWED_CHECK)
+        take_checked(s, o, f);
+    else if (o->kind == OWED_PARSE)
+        session_feed_parse(s, o, f, f->type == B_ERROR && is_interruption(f));
+    else
+        feed_own_query(s, o, f);
+    if (ended)
+        reply_end(s, f->body_len == 1 ? (char)f->body[0] : 'E');
+}

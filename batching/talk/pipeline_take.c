@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/pipeline_take.h"
+
+#include "batching/base/memory.h"
+#include "batching/base/reason.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/held.h"
+#include "batching/session/lookup.h"
+#include "batching/session/pipeline.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/unit.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/lookup_take.h"
+#include "batching/talk/question.h"
+
+static unsigned count_parts(const uint8_t *bytes, size_t size) {
+    struct unit part;
+    unsigned n = 0;
+    for (size_t at = 0; unit_part(bytes, size, &at, &part); n++)
+        ;
+    return n;
+}
+
+// Takes the lookups behind `last` back, the newest first; the unit will be forwarded.
+static void undo(struct session *s, struct lookup *last, struct statement *unnamed) {
+    while (s->order.last != last) {
+        struct lookup *l = s->order.last;
+        s->order.last = l->previous;
+        *(s->order.last ? &s->order.last->next : &s->order.first) = NULL;
+        s->order.n--;
+        s->engine->counters.lookups--;
+        lookup_detach_waiting(l);
+        lookup_free(s->engine, l);
+    }
+    session_drop_unnamed(s);
+    s->names.unnamed = unnamed;
+}
+
+// Wherever the unit fails, the unnamed statement is the same one: its first message prepares it, or none
+// does.
+static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
+    if (!p->n || !c->unit->has_parse)
+        return true;
+    c->statement = p->parts[0].statement;
+    return p->parts[0].has_parse && c->shape == c->statement->shape;
+}
+
+static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
+    struct group *elsewhere = NULL;
+    // Inside a transaction one that fails would have to take back the answers to those behind it.
+    *why = c->s->txn == 'I' ? lookup_judge_unit(c) : REASON_TRANSACTION;
+    if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
+        question_note(c->s, question_hash(c));
+    if (*why == REASON_NONE && !keeps_unnamed(c, p))
+        *why = REASON_FRAMING;
+    if (*why == REASON_NONE && !lookup_may_run_alone(f, c, &elsewhere))
+        *why = REASON_NOT_VETTED;
+    if (*why == REASON_NONE && !lookup_accept(c->s, c))
+        *why = REASON_MEMORY;
+    if (*why == REASON_NONE)
+        pipeline_add(p, c->s->order.last);
+    return *why == REASON_NONE;
+}
+
+static bool take_parts(struct feed *f, const struct unit *u, struct pipeline *p, enum reason *why) {
+    const uint8_t *bytes = f->bytes + f->at;
+    struct unit part;
+    for (size_t at = 0, from = 0; unit_part(bytes, u->size, &at, &part); from = at) {
+        struct candidate c = {
+            .f = f, .s = f->s, .bytes = bytes + from, .unit = &part, .whole = from ? 0 : u->size};
+        if (!take_part(f, &c, p, why))
+            return false;
+    }
+    return true;
+}
+
+enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) {
+    struct session *s = f->s;
+    unsigned n = count_parts(f->bytes + f->at, u->size), max = session_max_lookups(s);
+    struct lookup *last = s->order.last;
+    struct statement *unnamed = s->names.unnamed;
+    if (s->txn != 'I' || s->n_forward || n < 2 || n > max || n > SESSION_MAX_PIPELINE ||
+        s->engine->limits.observe)
+        return TAKE_FORWARD;
+    if (s->order.n + n > max) {
+        s->hold.full = true;
+        return TAKE_WAIT;
+    }
+    size_t bytes = u->size + n * sizeof(struct lookup);
+    if (session_queue_is_full(s, bytes)) {
+        session_hold_back(s);
+        return TAKE_WAIT;
+    }
+    if (account_is_full(&s->queue_memory, bytes)) {
+        *why = REASON_MEMORY;
+        return TAKE_FORWARD;
+    }
+    struct pipeline *p = pipeline_create(s, n);
+    if (!p)
+        return TAKE_FORWARD;
+    ahead_drop(s); // none of them is a loop's, and their answers will be newer
+    if (unnamed)
+        unnamed->refs++;
+    bool taken = take_parts(f, u, p, why);
+    if (taken)
+        statement_unref(unnamed);
+    else
+        undo(s, last, unnamed);
+    pipeline_unref(p);
+    return taken ? TAKE_TAKEN : TAKE_FORWARD;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What a client may be told without its server: that a statement is prepared whose description is known for
+// this identity, that one is closed of which the server never heard, and the end of a unit in which nothing
+// else was asked for. Everything stands in its order behind the lookups before it. See session/lazy.c for
+// when the server gets the statement after all.
+#include "batching/talk/prepare.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/fold/group.h"
+#include "batching/session/engine.h"
+#include "batching/session/lazy.h"
+#include "batching/session/learn.h"
+#include "batching/session/record.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/statement/parse.h"
+#include "batching/talk/answer.h"
+#include "batching/talk/classify.h"
+#include "batching/talk/client.h"
+#include "batching/talk/feed.h"
+#include "batching/talk/reads.h"
+#include "protocol/write.h"
+
+// Nothing is under way whose reply would be awaited before this answer, and nothing says what it would be.
+static bool may_answer(const struct session *s) {
+    return s->txn == 'I' && !s->n_forward && !s->no_scan && !s->backlogged && !s->engine->limits.observe;
+}
+
+// ---- Parse
+
+static bool is_known(const struct group *g, const struct unit *u) {
+    return g->state == GROUP_READY && g->parses && (!u->has_describe || g->described);
+}
+
+static void write_prepared(struct buf *b, const struct group *g, const struct unit *u, char status) {
+    buf_reset(b);
+    write_empty(b, B_PARSE_COMPLETE);
+    if (u->has_describe) {
+        size_t at = write_begin(b, B_PARAMETER_DESCRIPTION);
+        buf_put(b, g->parameters.data, g->parameters.len);
+        write_end(b, at);
+        at = write_begin(b, B_ROW_DESCRIPTION);
+        buf_put(b, g->row_description.data, g->row_description.len);
+        write_end(b, at);
+    }
+    if (u->sync)
+        write_ready(b, status);
+}
+
+static struct statement *prepared(struct session *s, const struct group *g, const struct unit *u) {
+    struct statement *st = statement_create(s, (const char *)u->parse.name.data, u->parse.name.len, g->shape);
+    if (!st)
+        return NULL;
+    st->confirmed = true;
+    st->generation = g->generation;
+    st->described = st->parameters_described = u->has_describe;
+    st->row_hash = g->row_hash;
+    st->types_hash = row_types_hash(g->row_description.data, g->row_description.len);
+    st->parameters_hash = g->parameters_hash;
+    if (u->has_describe)
+        ahead_note_columns(s, st, g->row_description.data, g->row_description.len);
+    return st;
+}
+
+static bool answer_prepare(struct session *s, const struct group *g, const struct unit *u) {
+    struct buf *b = &s->engine->answer;
+    struct statement *st = prepared(s, g, u);
+    write_prepared(b, g, u, s->txn);
+    if (!st || !session_answer(s, b)) {
+        statement_unref(st);
+        return false;
+    }
+    s->names.n_lazy += u->parse.name.len > 0;
+    s->lazy_unit = !u->sync;
+    s->engine->counters.lazy++;
+    session_put_statement(s, st);
+    return true;
+}
+
+enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
+    struct session *s = f->s;
+    struct engine *e = s->engine;
+    if (!may_answer(s))
+        return TAKE_FORWARD;
+    if (!session_may_remember(s, u->parse.name.len)) {
+        *why = REASON_MEMORY;
+        return TAKE_FORWARD;
+    }
+    enum reason miss = REASON_NONE;
+    struct shape *shape = shape_extended(&e->shapes, u->parse.text, u->parse.n_types, u->parse.types, &miss);
+    if (!shape || shape->reason != REASON_NONE) {
+        *why = shape ? shape->reason : miss;
+        return TAKE_FORWARD;
+    }
+    if (s->identity.state == IDENTITY_UNPROVEN && session_identity_wants_proof(&s->identity))
+        s->wants_proof = true;
+    if (s->identity.state != IDENTITY_PROVEN)
+        return TAKE_FORWARD;
+    struct group *g = session_read_group(s, shape);
+    if (!g)
+        return TAKE_FORWARD;
+    group_refresh(e, g);
+    if (is_known(g, u) && session_name_is_free(s, u->parse.name) && answer_prepare(s, g, u))
+        return TAKE_TAKEN;
+    f->learns = true;
+    f->describes = u->has_describe;
+    return TAKE_FORWARD;
+}
+
+// ---- Close, DEALLOCATE, Sync
+
+// The server has not got the statement of this name, and nothing under way will give it: then it is closed by
+// forgetting it.
+static bool is_lazy(struct session *s, struct slice name) {
+    struct statement *st = name.len ? session_statement(s, name) : NULL;
+    return st && session_lacks(s, st) && st->confirmed && st->refs == 1;
+}
+
+static bool answer_and_drop(struct session *s, struct slice name) {
+    if (!session_answer(s, &s->engine->answer))
+        return false;
+    s->names.n_lazy -= s->names.n_lazy > 0;
+    session_drop_statement(s, name);
+    s->lazy_unit = false;
+    return true;
+}
+
+enum take close_take(struct feed *f, const struct unit *u) {
+    struct session *s = f->s;
+    struct buf *b = &s->engine->answer;
+    if (!may_answer(s) || !is_lazy(s, u->closing.name))
+        return TAKE_FORWARD;
+    buf_reset(b);
+    write_empty(b, B_CLOSE_COMPLETE);
+    write_ready(b, s->txn);
+    return answer_and_drop(s, u->closing.name) ? TAKE_TAKEN : TAKE_FORWARD;
+}
+
+enum take deallocate_take(struct feed *f, const struct unit *u) {
+    struct session *s = f->s;
+    if (!s->names.n_lazy || !may_answer(s))
+        return TAKE_FORWARD;
+    const struct statement_class *c = feed_classify(f, u->query);
+    if (c->kind != STATEMENT_DEALLOCATE || !is_lazy(s, class_name(c)))
+        return TAKE_FORWARD;
+    struct buf *b = &s->engine->answer;
+    buf_reset(b);
+    size_t at = write_begin(b, B_COMMAND_COMPLETE);
+    buf_put_str(b, "DEALLOCATE");
+    write_end(b, at);
+    write_ready(b, s->txn);
+    if (!answer_and_drop(s, class_name(c)))
+        return TAKE_FORWARD;
+    session_drop_unnamed(s); // as any Query message does
+    return TAKE_TAKEN;
+}
+
+enum take sync_take(struct feed *f) {
+    struct session *s = f->s;
+    struct buf *b = &s->engine->answer;
+    if (!s->lazy_unit || !may_answer(s))
+        return TAKE_FORWARD;
+    buf_reset(b);
+    write_ready(b, s->txn);
+    if (!session_answer(s, b))
+        return TAKE_FORWARD;
+    s->lazy_unit = false;
+    return TAKE_TAKEN;
+}

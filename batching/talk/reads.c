@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/reads.h"
+
+#include "batching/flow/own_queries.h"
+#include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
+#include "batching/session/changes.h"
+#include "batching/session/cursors.h"
+#include "batching/session/engine.h"
+#include "batching/session/learn.h"
+#include "batching/session/session.h"
+#include "batching/session/txn.h"
+#include "batching/session/vouch.h"
+#include "batching/statement/cursor.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/shape.h"
+#include "batching/talk/classify.h"
+#include "batching/talk/effects.h"
+#include "batching/talk/feed.h"
+#include "batching/trust/identity.h"
+#include "protocol/message.h"
+
+// ---- what a forwarded statement will do to the session
+
+void reads_pin_group(struct owed *o, struct group *g) {
+    o->of.group = g;
+    g->in_flight++;
+}
+
+static bool group_is_current(const struct engine *e, const struct group *g) {
+    return g->generation == e->generation;
+}
+
+void group_refresh(struct engine *e, struct group *g) {
+    bool old = e->now - g->vetted_at > e->limits.vet_max_age;
+    if ((g->state == GROUP_READY || g->state == GROUP_REFUSED) && (old || !group_is_current(e, g)))
+        group_forget(g);
+    uint64_t max_age = e->limits.vet_max_age;
+    group_inherit(&e->groups, g, e->now > max_age ? e->now - max_age : 0, e->generation);
+}
+
+// Of a session that is in doubt nothing is known that a read could leave as it was.
+bool reads_may_be_proven(const struct session *s) {
+    return s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING;
+}
+
+// Questions about the reads of one unit. Where there is room for few groups, their verdicts take each other's
+// place while it waits, and it would be looked at from its beginning for ever.
+#define UNIT_VETS 24
+
+// A SELECT of constants: there is nothing in it whose meaning only the catalogue knows.
+static bool reads_constants(const struct parsed *p) {
+    return !p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE;
+}
+
+enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct group **vetting) {
+    struct session *s = f->s;
+    struct engine *e = s->engine;
+    const struct parsed *p = shape->parsed;
+    if (e->limits.observe || reads_constants(p))
+        return READ_PLAIN;
+    if (!reads_may_be_proven(s) || p->reason == REASON_CONSTRUCT || session_meaning_is_pending(s))
+        return READ_DOUBTFUL;
+    struct group *g = session_read_group(s, shape);
+    if (!g)
+        return READ_DOUBTFUL;
+    group_refresh(e, g);
+    if (g->state == GROUP_NEW && !f->asks_no_more && s->unit_vets < UNIT_VETS) {
+        feed_flush(f, true);
+        s->unit_vets++;
+        session_start_vet(s, g);
+    }
+    *vetting = g;
+    return g->state == GROUP_READY     ? READ_PLAIN
+           : g->state == GROUP_VETTING ? READ_BEING_VETTED
+                                       : READ_DOUBTFUL;
+}
+
+// ---- forwarding, message by message
+
+struct read_note reads_judge_query(struct feed *f, enum statement_kind kind, struct shape *shape) {
+    struct read_note n = {.effect = READ_PLAIN};
+    if (kind != STATEMENT_READ || !shape)
+        return n;
+    n.effect = forward_read_effect(f, shape, &n.vetting);
+    n.may_write = session_read_may_write(f->s, shape->parsed);
+    return n;
+}
+
+void reads_note(struct session *s, struct owed *o, const struct read_note *n) {
+    bool second = n->effect == READ_BEING_VETTED && o->of.group;
+    trust_note_run(s);
+    if (n->effect == READ_DOUBTFUL || second)
+        effect_doubt(s);
+    else if (n->effect == READ_BEING_VETTED)
+        reads_pin_group(o, n->vetting);
+    if (second || (n->effect != READ_PLAIN && n->may_write))
+        session_note_write(s, NULL);
+}
+
+// A statement about a cursor is a read where that can be proved; else it is what its text says.
+struct read_note reads_judge_cursor(struct feed *f, struct slice text) {
+    struct statement_class *c = &f->query;
+    struct read_note n = {.effect = READ_PLAIN};
+    struct shape *select = session_cursor_select(f->s, &c->cursor, false);
+    if (select)
+        n.effect = forward_read_effect(f, select, &n.vetting);
+    if (c->cursor.verb == CURSOR_CLOSE || (select && n.effect != READ_DOUBTFUL)) {
+        c->kind = STATEMENT_READ;
+        session_note_cursor(f->s, &c->cursor, select);
+        return n;
+    }
+    classify_verbatim(f->s, text, c);
+    return (struct read_note){.effect = READ_PLAIN};
+}
+
+// The unit is open, the catalogue cannot be asked in front of it any more; see forward_read_effect.
+static struct read_note bound_read(struct session *s, struct shape *shape) {
+    struct engine *e = s->engine;
+    struct read_note n = {.effect = READ_DOUBTFUL, .may_write = session_read_may_write(s, shape->parsed)};
+    if (e->limits.observe || reads_constants(shape->parsed))
+        n.effect = READ_PLAIN;
+    if (n.effect == READ_PLAIN || !reads_may_be_proven(s) || session_meaning_is_pending(s))
+        return n;
+    struct group *g = session_read_group(s, shape);
+    if (g && group_is_current(e, g) && g->state == GROUP_READY)
+        n.effect = READ_PLAIN;
+    else if (g && g->state == GROUP_VETTING)
+        n = (struct read_note){READ_BEING_VETTED, g, n.may_write};
+    return n;
+}
+
+void reads_run(struct session *s, struct owed *o, struct shape *shape) {
+    struct read_note n = bound_read(s, shape);
+    o->reads = o->forward.selects = true;
+    effect_note_statement(s, o, STATEMENT_READ, shape, false);
+    reads_note(s, o, &n);
+}
+
+// True: it is a statement about a cursor, and a plain read.
+bool reads_run_cursor(struct session *s, struct owed *o, const struct shape *shape) {
+    struct cursor_statement c;
+    struct read_note n = {.effect = READ_PLAIN};
+    cursor_read(shape->text, shape->text_len, &c);
+    struct shape *select = o->forward.begins ? NULL : session_cursor_select(s, &c, true);
+    if (select)
+        n = bound_read(s, select);
+    if (c.verb != CURSOR_CLOSE && (!select || n.effect == READ_DOUBTFUL))
+        return false;
+    o->reads = true;
+    session_note_cursor(s, &c, select);
+    reads_note(s, o, &n);
+    return true;
+}

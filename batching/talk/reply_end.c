@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/reply_end.h"
+
+#include <string.h>
+
+#include "batching/flow/await.h"
+#include "batching/flow/batches.h"
+#include "batching/flow/check.h"
+#include "batching/flow/lend.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
+#include "batching/session/cancel_request.h"
+#include "batching/session/cursors.h"
+#include "batching/session/engine.h"
+#include "batching/session/expected.h"
+#include "batching/session/held.h"
+#include "batching/session/late.h"
+#include "batching/session/lazy.h"
+#include "batching/session/learn.h"
+#include "batching/session/lists.h"
+#include "batching/session/lookup.h"
+#include "batching/session/owed.h"
+#include "batching/session/pooler.h"
+#include "batching/session/pump.h"
+#include "batching/session/record.h"
+#include "batching/session/room.h"
+#include "batching/session/session.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/session/vouch.h"
+#include "batching/statement/parse.h"
+#include "batching/statement/shape.h"
+#include "batching/talk/given.h"
+#include "batching/talk/opaque.h"
+#include "batching/trust/facts.h"
+#include "batching/trust/identity.h"
+#include "batching/trust/vet.h"
+#include "protocol/buf.h"
+
+// A pool that resets its connections gives them back with it: the proof that the next such statement leads
+// back to is made now, while nobody waits.
+static void prove_early(struct session *s) {
+    if (s->identity.state == IDENTITY_UNPROVEN && s->identity.n_proofs)
+        engine_list_proof(s->engine, s);
+}
+
+// Settings by which constants are read, which the server does when a statement is parsed, and not anew when
+// the setting changes.
+static bool any_reads_constants(const struct parsed_setting *settings, unsigned n) {
+    static const char *const names[] = {"datestyle",   "timezone", "intervalstyle", "array_nulls",
+                                        "lc_monetary", "lc_time",  "xmloption"};
+    for (unsigned i = 0; i < n; i++)
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++)
+            if (strcmp(settings[i].name, names[j]) == 0)
+                return true;
+    return false;
+}
+
+// What the client prepared under other settings does not fold any more: a batch would read its constants by
+// those of now. What the server lacks it would read so, too.
+static void forget_constants(struct session *s, const struct parsed *p) {
+    bool set = p->kind == STATEMENT_SET && any_reads_constants(p->settings, (unsigned)p->n_settings);
+    bool reset =
+        p->kind == STATEMENT_RESET_ALL && any_reads_constants(s->identity.settings, s->identity.n_settings);
+    if (set || reset)
+        session_forget_constants(s);
+}
+
+static void apply_setting(struct session *s, const struct shape *shape) {
+    struct identity_table *t = &s->engine->identities;
+    const struct parsed *p = shape->parsed;
+    forget_constants(s, p);
+    if (p->kind == STATEMENT_SET)
+        session_identity_set(t, &s->identity, p->settings, p->n_settings);
+    else if (p->kind == STATEMENT_RESET_ALL)
+        session_identity_reset_all(t, &s->identity);
+    else if (p->kind == STATEMENT_DISCARD_ALL)
+        session_identity_discard_all(t, &s->identity);
+    if (p->kind != STATEMENT_SET)
+        prove_early(s);
+}
+
+// Definitions count as changed when the statement was sent, when it ended, and when its transaction ended.
+static void note_definitions(struct session *s, const struct owed *o) {
+    if (o->forward.changes || (s->definitions_in_txn && s->txn == 'I'))
+        engine_definitions_changed(s->engine);
+    s->definitions_in_txn = (s->definitions_in_txn || o->forward.changes) && s->txn != 'I';
+}
+
+static void end_forward(struct session *s, struct owed *o, char before) {
+    trust_note_run(s);
+    ahead_answered(s);
+    session_txn_ended(s, o, before);
+    if (o->forward.drops)
+        ahead_drop(s);
+    if (o->error)
+        session_forget_cursors(s, true);
+    if (o->forward.setting && !o->error && s->txn == 'I')
+        apply_setting(s, o->forward.setting);
+    else if (o->forward.setting)
+        session_doubt(s);
+    shape_unref(o->forward.setting);
+    statement_unref(o->forward.bound);
+    note_definitions(s, o);
+    struct group *g = o->of.group;
+    if (g) {
+        g->in_flight--;
+        // The read that was being vetted while it ran: only a good verdict leaves the session what it was.
+        if (group_is_read(g) && g->state != GROUP_READY) {
+            session_doubt(s);
+            session_note_write(s, NULL);
+        }
+    }
+    session_end_expected(s, o);
+    session_end_learning(s);
+    if (o->forward.clears_names && !o->error && !s->n_forward)
+        s->names.unknown = false;
+    if (s->txn == 'I' && !s->in_unit && s->portal) {
+        statement_unref(s->portal); // portals end with the transaction
+        s->portal = NULL;
+    }
+}
+
+static void end_lookup(struct session *s, struct owed *o) {
+    struct lookup *l = o->of.lookup;
+    s->gives = false; // nothing was sent behind it
+    session_end_expected(s, o);
+    if (!l)
+        return; // the client is gone
+    if (l->loop)
+        l->loop->last_answer = s->engine->now;
+    ahead_answered(s);
+    s->transaction.taken |= s->txn == 'T';
+    trust_note_run(s);
+    if (!o->error)
+        engine_note_alone(s->engine, l);
+    session_shift(s);
+    l->session = NULL;
+    lookup_free(s->engine, l);
+}
+
+// When the catalogue was as it is told.
+static uint64_t verdict_time(const struct session *s) {
+    return session_snapshot_is_fixed(s) ? s->transaction.began : s->engine->now;
+}
+
+#define VET_AGAIN 1000000 // microseconds
+
+// The query was not answered, for no reason of its own. It is asked again, but not at once.
+static void postpone_vet(struct session *s, struct group *g) {
+    vetting_destroy(g->vetting);
+    g->vetting = NULL;
+    g->state = GROUP_REFUSED;
+    g->vetted_at = s->engine->now + VET_AGAIN - s->engine->limits.vet_max_age;
+}
+
+static void refuse_read(struct session *s) {
+    session_doubt(s);
+    session_note_write(s, NULL); // what runs behind it
+}
+
+static void end_vet(struct session *s, struct owed *o) {
+    struct engine *e = s->engine;
+    struct group *g = o->of.group;
+    uint64_t generation = g->generation; // as it was when the query was sent
+    g->asked_in_vain = o->unwanted ? g->asked_in_vain : 0;
+    if (o->kind == OWED_VET && !o->framed && o->error)
+        session_note_unnamed(s, true, NULL); // it may not have come to closing it
+    if ((o->framed && s->txn == 'E') || (o->unwanted && o->error)) {
+        // The client's transaction was aborted before it, or its client has cancelled: nobody was asked.
+        g->state = GROUP_NEW;
+        if (o->unwanted && o->error)
+            late_verdict(e, g);
+        if (o->kind == OWED_READ_VET && s->txn != 'E')
+            refuse_read(s); // what was let through for its sake runs now
+    } else if (o->interrupted) {
+        postpone_vet(s, g);
+        if (o->kind == OWED_READ_VET)
+            refuse_read(s);
+    } else if (o->kind == OWED_VET) {
+        g->vetting->failed |= o->error;
+        const char *refusal = group_vetted(&e->groups, g, verdict_time(s), generation);
+        g->shape->until_check = 0; // the first batch is checked
+        if (refusal)
+            e->effects->log(e->ctx, REASON_VET_REFUSED, s->id, refusal);
+    } else {
+        group_read_vetted(&e->groups, g, o->answer && !o->error, !o->error, verdict_time(s), generation);
+        if (g->state == GROUP_REFUSED)
+            refuse_read(s);
+    }
+    if (generation != e->generation)
+        group_forget(g);
+    if (g->n_waiting)
+        engine_list_group(e, g);
+    await_verdict_given(e, g);
+}
+
+static void end_batch(struct session *s, struct batch *b) {
+    if (b->failed) {
+        session_unprepare(s, b->statement);
+        session_unprepare(s, b->stamp);
+    } else {
+        session_note_seal(s, b);
+    }
+    if (b->changed)
+        trust_broken(s);
+    session_check_members(s, b);
+    b->lender = NULL;
+    engine_batch_ended(s->engine, b);
+}
+
+static void end_proof(struct session *s, const struct owed *o) {
+    s->engine->proving--;
+    pooler_note(s, o->error ? 0 : s->identity.proof_reader.process);
+    identity_proof_end(&s->engine->identities, &s->identity, !o->error);
+    if (o->unwanted && o->error && s->identity.state == IDENTITY_REFUSED)
+        s->identity.state = IDENTITY_UNPROVEN; // it was cancelled; it is asked again, less eagerly each time
+    await_proof_ended(s);
+}
+
+static void end_facts(struct session *s, const struct owed *o) {
+    facts_answered(&s->database->facts, s->engine->now, !o->error);
+    room_weigh_database(s->engine, s->database);
+}
+
+// What of ours runs in the client's transaction does not change what the client knows of it.
+static void end_check(struct session *s, const struct owed *o) {
+    struct engine *e = s->engine;
+    struct lookup *l = o->of.lookup;
+    if (!check_replied(e, l, o))
+        return;
+    if (!e->limits.verify)
+        engine_abandon_shape(e, l->shape, "a folded answer of its shape differed from the original's");
+    check_answer(e, l);
+}
+
+static void take_status(struct session *s, const struct owed *o, char status) {
+    if (o->framed)
+        session_frame_ended(s, status);
+    else if (o->kind == OWED_REPAIR)
+        session_repair_ended(s, status);
+    else
+        s->txn = status;
+}
+
+// ReadyForQuery came for the entry at the head.
+void reply_end(struct session *s, char status) {
+    struct owed o = *owed_head(s);
+    char before = s->txn;
+    owed_pop(s);
+    take_status(s, &o, status);
+    if (!s->owed.n)
+        s->copying = false;
+    if (!s->owed.n && s->in_unit)
+        session_go_opaque(s); // it was not asked for yet
+    switch (o.kind) {
+    case OWED_FORWARD:
+        end_forward(s, &o, before);
+        break;
+    case OWED_LOOKUP:
+        end_lookup(s, &o);
+        break;
+    case OWED_BATCH:
+        end_batch(s, o.of.batch);
+        break;
+    case OWED_PROOF:
+        end_proof(s, &o);
+        break;
+    case OWED_FACTS:
+        end_facts(s, &o);
+        break;
+    case OWED_VET:
+    case OWED_READ_VET:
+        end_vet(s, &o);
+        break;
+    case OWED_CHECK:
+        end_check(s, &o);
+        break;
+    case OWED_UNNAMED:
+        if (o.error)
+            session_note_unnamed(s, false, NULL);
+        break;
+    case OWED_PARSE:
+        session_end_parse(s, &o);
+        break;
+    case OWED_REPAIR:
+        break;
+    }
+    if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP) {
+        buf_free(&s->giving.error);
+        session_note_written(s, &o);
+    }
+    if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)
+        session_note_unnamed(s, true, NULL); // the next unit may run in another process
+    session_relay_cancel(s);
+    if (s->wants_proof && s->txn == 'I' && !s->n_forward && !s->in_unit)
+        engine_list_proof(s->engine, s);
+    session_pump(s);
+}

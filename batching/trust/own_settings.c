@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/trust/own_settings.h"
+
+#include "batching/trust/vet.h"
+
+// For the unit of a query of ours alone: none is worth being compiled, and indexes find what it looks for.
+#define SETTINGS                                                                                             \
+    "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), ('enable_nestloop', 'on'), "  \
+    "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0')"
+#define SETTINGS_END ") AS s(n, v)"
+
+const char *vet_settings(void) {
+    return SETTINGS SETTINGS_END;
+}
+
+#define QUOTED(number)  "'" #number "'"
+#define AS_TEXT(number) QUOTED(number)
+
+const char *vet_question_settings(void) {
+    return SETTINGS ", ('lock_timeout', " AS_TEXT(VET_LOCK_TIMEOUT) ")" SETTINGS_END;
+}

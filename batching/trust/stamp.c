@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// All names are qualified, and what is compared is compared by us: the session's search_path chooses nothing
+// but what the statement's own names mean. 16384 is FirstNormalObjectId (src/include/access/transam.h).
+#include "batching/trust/stamp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/statement/quote.h"
+#include "batching/trust/facts.h"
+#include "batching/trust/proof.h"
+
+#define MAX_CHECK   ((size_t)1 << 17)
+#define MAX_COLUMNS 300 // names of columns that are asked for; more than a stamp may hold
+#define MAX_OBJECTS 256 // of one kind that a stamp holds; a statement of more is refused
+
+static const char user_sql[] = "pg_catalog.quote_ident(CURRENT_USER)::pg_catalog.regrole::pg_catalog.oid";
+static const char news_sql[] =
+    ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_conf_load_time()), 'hex'), "
+    "pg_catalog.pg_backend_pid()";
+static const char now_sql[] =
+    ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex')";
+#define N_NEWS 2 // columns, and the time where there is a seal
+// The server does not plan anew for a new cast.
+static const char casts_sql[] = "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.max(x.oid), "
+                                "':', pg_catalog.max(x.xmin::pg_catalog.text)) FROM pg_catalog.pg_cast x "
+                                "WHERE x.oid OPERATOR(pg_catalog.>=) 16384)";
+
+// A schema that stands in front of pg_catalog may get an operator at any time, which takes the place of the
+// server's own for the same types. It stands behind all others only where the path names it.
+static const char path_sql[] = ", pg_catalog.strpos(pg_catalog.lower(pg_catalog.current_setting("
+                               "'search_path')), 'pg_catalog') OPERATOR(pg_catalog.<) 2";
+
+struct stamp *stamp_ref(struct stamp *st) {
+    st->refs++;
+    return st;
+}
+
+size_t stamp_bytes(const struct stamp *st) {
+    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->sealed.cap + st->expected.cap +
+                    5 * MEMORY_BLOCK
+              : 0;
+}
+
+void stamp_unref(struct stamp *st) {
+    if (!st || --st->refs)
+        return;
+    buf_free(&st->check);
+    buf_free(&st->check_ahead);
+    buf_free(&st->sealed);
+    buf_free(&st->expected);
+    free(st);
+}
+
+// ---- the question
+
+// A parameter that is no key, and whose type the server takes from what it is compared with: from any column.
+static bool has_untyped_parameter(const struct shape *s) {
+    const struct parsed *p = s->parsed;
+    for (int n = 1; n <= p->n_params && s->protocol == SHAPE_EXTENDED; n++) {
+        bool key = false;
+        for (int i = 0; i < p->n_keys; i++)
+            key |= p->keys[i].param == n;
+        if (!key && ((unsigned)n > s->n_types || !s->types[n - 1]))
+            return true;
+    }
+    return false;
+}
+
+// The columns whose types decide what the folded statement's parameters are: those that keys are compared
+// with, or all.
+static int columns_of(const struct shape *s, const char **names) {
+    const struct parsed *p = s->parsed;
+    int n = 0;
+    bool all = has_untyped_parameter(s);
+    for (int i = 0; i < p->n_keys && n < MAX_COLUMNS; i++) {
+        all |= !p->keys[i].column;
+        if (p->keys[i].column)
+            names[n++] = p->keys[i].column;
+    }
+    for (int i = 0; all && i < p->n_columns && n < MAX_COLUMNS; i++)
+        names[n++] = p->columns[i].name;
+    return n;
+}
+
+static bool put_relations(struct buf *out, const struct parsed *p) {
+    buf_put_text(out, "ARRAY[");
+    for (int i = 0; i < p->n_relations; i++) {
+        buf_put_text(out, i ? ",pg_catalog.to_regclass(" : "pg_catalog.to_regclass(");
+        if (!quote_relation(out, &p->relations[i]))
+            return false;
+        buf_put_text(out, ")");
+    }
+    buf_put_text(out, "]::pg_catalog.oid[]");
+    return true;
+}
+
+static bool put_attributes_question(const struct shape *s, struct buf *out) {
+    const char *names[MAX_COLUMNS];
+    int n = columns_of(s, names);
+    buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attrelid, ':', a.attnum, ':', "
+                      "a.xmin), ',' ORDER BY a.attrelid, a.attnum) FROM pg_catalog.pg_attribute a WHERE "
+                      "a.attrelid OPERATOR(pg_catalog.=) ANY (");
+    if (!put_relations(out, s->parsed))
+        return false;
+    buf_put_text(out, ") AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attname "
+                      "OPERATOR(pg_catalog.=) ANY (");
+    if (!quote_names(out, names, n, quote_next_text))
+        return false;
+    buf_put_text(out, "))");
+    return true;
+}
+
+bool stamp_question(const struct shape *s, struct buf *out) {
+    const struct parsed *p = s->parsed;
+    buf_put_text(out, "SELECT ");
+    buf_put_text(out, user_sql);
+    buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin), ',' ORDER BY "
+                      "u.n) FROM pg_catalog.unnest(");
+    if (!put_relations(out, p))
+        return false;
+    buf_put_text(out, ") WITH ORDINALITY AS u(id, n) LEFT JOIN pg_catalog.pg_class c ON c.oid "
+                      "OPERATOR(pg_catalog.=) u.id)");
+    if (!put_attributes_question(s, out))
+        return false;
+    buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(f.oid, ':', f.xmin), ',' ORDER BY "
+                      "f.oid) FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.>=) 16384 AND "
+                      "f.proname OPERATOR(pg_catalog.=) ANY (");
+    if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
+        return false;
+    buf_put_text(out, ")), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace "
+                      "OPERATOR(pg_catalog.<>) 11 AND o.oprname OPERATOR(pg_catalog.=) ANY (");
+    if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
+        return false;
+    buf_put_text(out, ")), ");
+    buf_put_text(out, casts_sql);
+    buf_put_text(out, path_sql);
+    return !out->failed;
+}
+
+// ---- the answer
+
+// An object of the catalogue's: its OID, or that of its relation and its number there, and the transaction
+// that wrote its row.
+struct object {
+    uint32_t id, number, xmin;
+};
+
+struct objects {
+    struct object list[MAX_OBJECTS];
+    unsigned n;
+};
+
+// A number, or nothing (0), and the separator behind it, which the last one has not.
+static bool take_number(struct slice *s, uint8_t separator, uint32_t *n) {
+    uint64_t value = 0;
+    size_t i = 0;
+    for (; i < s->len && s->data[i] >= '0' && s->data[i] <= '9' && value <= UINT32_MAX; i++)
+        value = value * 10 + (uint64_t)(s->data[i] - '0');
+    bool ends = i == s->len;
+    if (value > UINT32_MAX || (!ends && s->data[i] != separator))
+        return false;
+    *n = (uint32_t)value;
+    *s = (struct slice){s->data + i + !ends, s->len - i - !ends};
+    return true;
+}
+
+// "16400:3:733,…", or without the number.
+static bool take_objects(struct slice list, bool numbered, struct objects *o) {
+    o->n = 0;
+    while (list.data && list.len) {
+        struct object x = {0};
+        if (o->n == MAX_OBJECTS || !take_number(&list, ':', &x.id) ||
+            (numbered && !take_number(&list, ':', &x.number)) || !take_number(&list, ',', &x.xmin))
+            return false;
+        o->list[o->n++] = x;
+    }
+    return true;
+}
+
+// ---- the check
+
+// Text being written, and beside it the row that is expected of it.
+struct writing {
+    struct stamp *st;
+    uint16_t n;
+};
+
+static void put_number(struct buf *out, uint32_t n) {
+    char digits[16];
+    snprintf(digits, sizeof digits, "%lu", (unsigned long)n);
+    buf_put_text(out, digits);
+}
+
+static void expect_number(struct writing *w, uint32_t n) {
+    char digits[16];
+    int len = snprintf(digits, sizeof digits, "%lu", (unsigned long)n);
+    buf_put_u32(&w->st->expected, (uint32_t)len);
+    buf_put(&w->st->expected, digits, (size_t)len);
+    w->n++;
+}
+
+static void expect_null(struct writing *w) {
+    buf_put_u32(&w->st->expected, UINT32_MAX);
+    w->n++;
+}
+
+enum field { FIELD_ID, FIELD_XMIN };
+
+// "column = ANY ('{1,2}'::type)"
+static void put_any(struct buf *out, const char *column, const struct objects *o, enum field field,
+                    const char *type) {
+    buf_put_text(out, column);
+    buf_put_text(out, " OPERATOR(pg_catalog.=) ANY ('{");
+    for (unsigned i = 0; i < o->n; i++) {
+        const struct object *x = &o->list[i];
+        buf_put_text(out, i ? "," : "");
+        put_number(out, field == FIELD_ID ? x->id : x->xmin);
+    }
+    buf_put_text(out, "}'::pg_catalog.");
+    buf_put_text(out, type);
+    buf_put_text(out, "[])");
+}
+
+// The names, each with the OID that it had or, being that of no relation, none.
+static bool put_names_check(struct writing *w, const struct parsed *p, const struct objects *relations) {
+    struct buf *out = &w->st->check;
+    for (int i = 0; i < p->n_relations; i++) {
+        buf_put_text(out, ", pg_catalog.to_regclass(");
+        if (!quote_relation(out, &p->relations[i]))
+            return false;
+        buf_put_text(out, ")::pg_catalog.oid");
+        if (relations->list[i].id)
+            expect_number(w, relations->list[i].id);
+        else
+            expect_null(w);
+    }
+    w->st->n_relations = (uint16_t)p->n_relations;
+    return true;
+}
+
+// Those that exist, each once.
+static void keep_distinct(struct objects *o) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < o->n; i++) {
+        bool found = !o->list[i].id;
+        for (unsigned k = 0; k < n && !found; k++)
+            found = o->list[k].id == o->list[i].id;
+        if (!found)
+            o->list[n++] = o->list[i];
+    }
+    o->n = n;
+}
+
+// How many rows are still those of before: a later xmin is none of the earlier ones.
+static void put_relations_check(struct writing *w, const struct objects *relations) {
+    struct buf *out = &w->st->check;
+    if (relations->n == 1) { // the cheapest way: FROM pg_class c
+        buf_put_text(out, ", c.xmin");
+        expect_number(w, relations->list[0].xmin);
+        return;
+    }
+    buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class r WHERE ");
+    put_any(out, "r.oid", relations, FIELD_ID, "oid");
+    put_any(out, " AND r.xmin", relations, FIELD_XMIN, "xid");
+    buf_put_text(out, ")");
+    expect_number(w, relations->n);
+}
+
+static bool put_attributes_check(struct writing *w, const struct shape *s, const struct objects *attributes) {
+    struct buf *out = &w->st->check;
+    const char *names[MAX_COLUMNS];
+    int n = columns_of(s, names);
+    if (!attributes->n)
+        return true;
+    if (attributes->n == 1) {
+        buf_put_text(
+            out, ", (SELECT a.xmin FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) ");
+        put_number(out, attributes->list[0].id);
+        buf_put_text(out, " AND a.attnum OPERATOR(pg_catalog.=) ");
+        put_number(out, attributes->list[0].number);
+        buf_put_text(out, ")");
+        expect_number(w, attributes->list[0].xmin);
+        return true;
+    }
+    buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE ");
+    put_any(out, "a.attrelid", attributes, FIELD_ID, "oid");
+    put_any(out, " AND a.xmin", attributes, FIELD_XMIN, "xid");
+    buf_put_text(out, " AND a.attname OPERATOR(pg_catalog.=) ANY (");
+    if (!quote_names(out, names, n, quote_next_text))
+        return false;
+    buf_put_text(out, "))");
+    expect_number(w, attributes->n);
+    return true;
+}
+
+// Users' functions of these names: as many as there were, and those as they were.
+static bool put_functions_check(struct writing *w, const struct parsed *p, const struct objects *functions) {
+    struct buf *out = &w->st->check;
+    if (!p->n_functions)
+        return true;
+    buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_proc f WHERE f.oid "
+                      "OPERATOR(pg_catalog.>=) 16384 AND f.proname OPERATOR(pg_catalog.=) ANY (");
+    if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
+        return false;
+    buf_put_text(out, "))");
+    expect_number(w, functions->n);
+    if (!functions->n)
+        return true;
+    buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_proc f WHERE ");
+    put_any(out, "f.oid", functions, FIELD_ID, "oid");
+    put_any(out, " AND f.xmin", functions, FIELD_XMIN, "xid");
+    buf_put_text(out, ")");
+    expect_number(w, functions->n);
+    return true;
+}
+
+static bool put_operators_check(struct writing *w, const struct parsed *p, struct slice n,
+                                struct slice casts) {
+    struct buf *out = &w->st->check;
+    uint32_t number;
+    if (!n.data || !take_number(&n, 0, &number) || !casts.data)
+        return false;
+    buf_put_text(out, ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_operator o WHERE o.oprnamespace "
+                      "OPERATOR(pg_catalog.<>) 11 AND o.oprname OPERATOR(pg_catalog.=) ANY (");
+    if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
+        return false;
+    buf_put_text(out, ")), ");
+    expect_number(w, number);
+    buf_put_text(out, casts_sql);
+    buf_put_u32(&w->st->expected, (uint32_t)casts.len);
+    buf_put(&w->st->expected, casts.data, casts.len);
+    w->n++;
+    return true;
+}
+
+// The columns of the answer to the question.
+enum {
+    ANSWER_USER,
+    ANSWER_RELATIONS,
+    ANSWER_ATTRIBUTES,
+    ANSWER_FUNCTIONS,
+    ANSWER_OPERATORS,
+    ANSWER_CASTS,
+    ANSWER_OWN_FIRST // "t": nothing stands in front of pg_catalog
+};
+
+struct answer {
+    struct slice column[STAMP_COLUMNS];
+    uint32_t user;
+    struct objects relations, attributes, functions;
+};
+
+static bool read_answer(struct answer *a, const struct shape *s, struct slice row) {
+    for (unsigned i = 0; i < STAMP_COLUMNS; i++)
+        if (!msg_row_column(row.data, row.len, i, &a->column[i]))
+            return false;
+    struct slice user = a->column[ANSWER_USER];
+    return user.data && take_number(&user, 0, &a->user) &&
+           take_objects(a->column[ANSWER_RELATIONS], false, &a->relations) &&
+           take_objects(a->column[ANSWER_ATTRIBUTES], true, &a->attributes) &&
+           take_objects(a->column[ANSWER_FUNCTIONS], false, &a->functions) &&
+           (int)a->relations.n == s->parsed->n_relations;
+}
+
+static void put_from(struct buf *out, const struct objects *relations) {
+    if (relations->n != 1)
+        return;
+    buf_put_text(out, " FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ");
+    put_number(out, relations->list[0].id);
+}
+
+// What no change of the table itself would tell, as a condition. All else about a plain statement of one
+// table makes the server read it anew. No two roles have one name at a time, so who is called as the user's
+// OID is now is that user; asking for the OID's name is cheaper than for the name's OID.
+static bool put_sealed(struct stamp *st, const struct parsed *p, const struct answer *a) {
+    struct buf *out = &st->sealed;
+    buf_put_text(out, "pg_catalog.pg_get_userbyid('");
+    put_number(out, a->user);
+    buf_put_text(out, "'::pg_catalog.oid) OPERATOR(pg_catalog.=) CURRENT_USER AND pg_catalog.to_regclass(");
+    if (!quote_relation(out, &p->relations[0]))
+        return false;
+    buf_put_text(out, ")::pg_catalog.oid OPERATOR(pg_catalog.=) '");
+    put_number(out, a->relations.list[0].id);
+    buf_put_text(out, "'::pg_catalog.oid");
+    return true;
+}
+
+static bool write_check(struct writing *w, const struct shape *s, struct answer *a, bool plain, bool alone) {
+    const struct parsed *p = s->parsed;
+    struct buf *out = &w->st->check;
+    buf_put_text(out, "SELECT ");
+    buf_put_text(out, user_sql);
+    expect_number(w, a->user);
+    if (!put_names_check(w, p, &a->relations))
+        return false;
+    keep_distinct(&a->relations);
+    put_relations_check(w, &a->relations);
+    if (!put_attributes_check(w, s, &a->attributes) || !put_functions_check(w, p, &a->functions) ||
+        (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
+        return false;
+    if (plain && alone && p->n_relations == 1 && !p->n_functions && !put_sealed(w->st, p, a))
+        return false;
+    buf_put_text(out, news_sql);
+    if (w->st->sealed.len)
+        buf_put_text(out, now_sql);
+    buf_put(&w->st->check_ahead, out->data, out->failed ? 0 : out->len);
+    buf_put_text(&w->st->check_ahead, ", ");
+    buf_put_text(&w->st->check_ahead, facts_stamp_expression());
+    put_from(out, &a->relations);
+    put_from(&w->st->check_ahead, &a->relations);
+    return a->relations.n > 0 && !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed &&
+           !w->st->expected.failed;
+}
+
+static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
+    XXH128_hash_t h = XXH3_128bits(check->data, check->len);
+    return XXH3_128bits_withSeed(st->expected.data, st->expected.len, h.low64 ^ h.high64);
+}
+
+static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool plain, bool alone) {
+    struct answer *a = calloc(1, sizeof *a);
+    struct writing w = {.st = st};
+    buf_put_u16(&st->expected, 0);
+    bool ok = a && read_answer(a, s, row);
+    plain &= ok && slice_is(a->column[ANSWER_OWN_FIRST], "t", 1);
+    ok = ok && write_check(&w, s, a, plain, alone);
+    free(a);
+    if (!ok)
+        return false;
+    st->expected.data[0] = (uint8_t)(w.n >> 8);
+    st->expected.data[1] = (uint8_t)w.n;
+    st->digest = digest(st, &st->check);
+    st->digest_ahead = digest(st, &st->check_ahead);
+    return true;
+}
+
+struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain, bool alone) {
+    struct stamp *st = calloc(1, sizeof *st);
+    if (!st)
+        return NULL;
+    *st = (struct stamp){.refs = 1,
+                         .check = buf_make(MAX_CHECK),
+                         .check_ahead = buf_make(MAX_CHECK),
+                         .sealed = buf_make(MAX_CHECK),
+                         .expected = buf_make(MAX_CHECK)};
+    if (fill(st, s, row, plain, alone))
+        return st;
+    stamp_unref(st);
+    return NULL;
+}
+
+// ---- the verdict
+
+static unsigned n_news(const struct stamp *st) {
+    return N_NEWS + (st->sealed.len > 0);
+}
+
+static bool take_news(const struct stamp *st, struct slice row, unsigned at, struct stamp_news *news) {
+    struct slice value;
+    uint32_t process;
+    unsigned n = get_u16(row.data);
+    if (!msg_row_column(row.data, row.len, at, &value) || !proof_read_time(value, &news->loaded) ||
+        !msg_row_column(row.data, row.len, at + 1, &value) || !value.data ||
+        !take_number(&value, 0, &process))
+        return false;
+    news->process = process;
+    if (st->sealed.len &&
+        (!msg_row_column(row.data, row.len, at + N_NEWS, &value) || !proof_read_time(value, &news->now)))
+        return false;
+    at += n_news(st);
+    return n == at || msg_row_column(row.data, row.len, at, &news->facts);
+}
+
+enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news) {
+    struct slice got, wanted;
+    bool shadowed = false;
+    unsigned n = get_u16(st->expected.data), has = row.len < 2 ? 0 : get_u16(row.data);
+    *news = (struct stamp_news){0};
+    if (has != n + n_news(st) && has != n + n_news(st) + 1)
+        return STAMP_CHANGED;
+    for (unsigned i = 0; i < n; i++) {
+        if (!msg_row_column(row.data, row.len, i, &got) ||
+            !msg_row_column(st->expected.data, st->expected.len, i, &wanted))
+            return STAMP_CHANGED;
+        if (slice_same(got, wanted))
+            continue;
+        if (i < 1 || i > st->n_relations || !wanted.data)
+            return STAMP_CHANGED;
+        shadowed = true;
+    }
+    if (!take_news(st, row, n, news))
+        return STAMP_CHANGED;
+    return shadowed ? STAMP_SHADOWED : STAMP_SAME;
+}
