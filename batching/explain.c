@@ -20,7 +20,7 @@ struct explainer {
     struct identity_table identities;
     struct session_identity session;
     struct group_table groups;
-    struct buf bind; // a Bind message's body, borrowed by the groups' makers
+    struct buf bind; // the body of a Bind message; groups borrow it while they are made
 };
 
 struct explainer *explainer_create(void) {
@@ -80,7 +80,7 @@ void explain_learn(struct explainer *x, struct slice text) {
     (void)shape_keys(e.shape);
 }
 
-// Bind with a null for each parameter, all in text.
+// Finds the group by a Bind message that has a NULL for each parameter, all in text format.
 static struct group *group_of_extended(struct explainer *x, struct shape *s, struct identity *id) {
     struct msg_bind bind;
     buf_reset(&x->bind);
@@ -133,7 +133,7 @@ __attribute__((format(printf, 3, 4))) static void put_line(struct buf *out, cons
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    snprintf(line + sizeof line - 4, 4, "…"); // of a line that fills it
+    snprintf(line + sizeof line - 4, 4, "…"); // marks a line that was cut
     buf_put_text(out, "  ");
     buf_put_text(out, label);
     for (size_t n = strlen(label); n < 10; n++)
