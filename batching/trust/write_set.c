@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// Sorted arrays of digests.
 #include "batching/trust/write_set.h"
 
 #include <stdlib.h>
@@ -7,7 +9,7 @@
 #include "batching/trust/writes.h"
 #include "protocol/message.h"
 
-// A name of more than 63 bytes is cut between characters, of which the longest has four bytes.
+// PostgreSQL cuts a name of more than 63 bytes between characters. The longest character has four bytes.
 #define NAME_BYTES 60
 
 uint64_t write_table(struct slice name) {
