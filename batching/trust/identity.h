@@ -141,7 +141,8 @@ void session_identity_forever(struct identity_table *t, struct session_identity 
 void session_identity_set(struct identity_table *t, struct session_identity *s,
                           const struct parsed_setting *settings, int n);
 // The server has confirmed RESET ALL.
-void session_identity_reset_all(struct identity_table *t, struct session_identity *s); // confirmed RESET ALL
+void session_identity_reset_all(struct identity_table *t, struct session_identity *s);
+// The server has confirmed DISCARD ALL.
 void session_identity_discard_all(struct identity_table *t, struct session_identity *s);
 
 // A lookup runs that nobody has vetted. `plain`: its text names no function of a user's.
