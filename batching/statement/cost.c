@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The prices are what libpg_query, the unpacking of its tree and the walk over that take for one token more
-// of the kind in texts made of it (tests/bench/parse.c): names make the largest nodes. Few texts cost more
-// than half as much again; those of many keywords cost half of it.
+// Each price is what one more token of its kind costs in texts made of it: in libpg_query, in unpacking its
+// tree and in the walk over that (tests/bench/parse.c). Names make the largest nodes. Few texts cost more
+// than 1.5 times the estimate. Texts with many keywords cost half of it.
 #include "batching/statement/cost.h"
 
 #include "batching/statement/lexer.h"
 
-// The short ones that long texts are full of.
+// Short keywords that long texts are full of.
 static bool is_keyword(const char *text, struct token t) {
     static const char *const words[] = {"or", "as", "on", "in", "is", "and", "not"};
     for (size_t i = t.len == 3 ? 5 : 0; i < (t.len == 3 ? 7 : 5); i++)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The lists.
 #include "batching/statement/functions.h"
 
 #include <stdlib.h>
@@ -6,9 +8,9 @@
 
 #include "batching/statement/parse.h"
 
-// Sorted. The server's own whose result depends on the time, the session or chance, or on settings alone, are
-// stable or volatile in its catalogue; these are the stable ones that depend on nothing but their arguments
-// and on settings that an identity covers (TimeZone, DateStyle, lc_…).
+// Sorted. In the server's catalogue, its functions whose result depends on the time, the session, chance or
+// settings are stable or volatile. These are the stable ones that depend only on their arguments and on
+// settings that an identity covers (TimeZone, DateStyle, lc_…).
 static const char *const stable_functions[] = {
     "array_to_json",
     "array_to_string",
@@ -48,8 +50,8 @@ static const char *const stable_functions[] = {
     "websearch_to_tsquery",
 };
 
-// Sorted. Aggregates and functions that ORMs write into their selects; and those that drivers ask when they
-// connect. None changes anything.
+// Sorted. Aggregates and functions that ORMs write into their SELECTs, and functions that drivers call when
+// they connect. None changes anything.
 static const char *const plain_functions[] = {
     "abs",
     "array_agg",

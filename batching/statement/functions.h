@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Functions of the server's that a statement may call and still be folded, or be a plain read.
+// Lists of the server's functions that a statement may call and still be folded, or be a plain read.
 #ifndef PGFOLD_BATCHING_STATEMENT_FUNCTIONS_H
 #define PGFOLD_BATCHING_STATEMENT_FUNCTIONS_H
 
@@ -11,8 +11,9 @@
 struct parsed;
 struct parsed_function;
 
-// Do the names alone say that the statement's functions are the server's own, and read and change nothing of
-// a session, unless a user has made one of that name? False when one is not on the list.
+// Tells by the names alone whether the statement's functions belong to the server and neither read nor change
+// anything of a session. A user may have made a function of such a name: that is checked elsewhere. Returns
+// false when a name is not on the list.
 bool vet_functions_plain(const struct parsed *p);
 bool vet_function_plain(const struct parsed_function *f);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Everything a struct parsed points to lies in its builder's chunks and is given back with them. Entries are
-// found by an index that all lists share, so that a text of many names costs no more than its length.
+// Everything that a struct parsed points to lies in its builder's chunks and is freed with them. All lists
+// share one index to find an entry, so a text of many names costs no more than its length.
 #include "batching/statement/parsed.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ struct chunk {
 
 enum list { RELATIONS, COLUMNS, FUNCTIONS, OPERATORS, LABELS, SOURCES };
 
-// An entry of a list: its number there, and the hash of what it says. All zero: none.
+// An entry of a list: its number there, and the hash of its content. All zero: none.
 struct entry {
     uint32_t hash;
     uint8_t list, used;
@@ -103,7 +103,8 @@ static bool same(const char *stored, const char *s) {
     return strcmp(stored ? stored : "", s ? s : "") == 0;
 }
 
-// Room for one entry more behind n. The old array stays in its chunk: doubling wastes no more than the array.
+// Makes room for one entry behind n. The old array stays in its chunk: doubling wastes no more than the
+// array.
 static void *grow(struct builder *b, void *list, int n, int *room, size_t size, int max) {
     if (n < *room)
         return list;
@@ -171,7 +172,7 @@ static bool says(const struct builder *b, const struct entry *e, const char *con
     }
 }
 
-// There is always a free place.
+// The place of the entry, or a free one. There always is one.
 static struct entry *place_of(const struct builder *b, uint32_t hash, enum list list,
                               const char *const *said) {
     for (uint32_t i = hash;; i++) {
@@ -200,8 +201,7 @@ static bool grow_index(struct builder *b) {
     return true;
 }
 
-// The number of the entry that says this, or -1: then it has become that of the next one, if there is room in
-// the list.
+// The number of the entry with this content. -1: it is new and becomes number `next`, if the list has room.
 static int find(struct builder *b, enum list list, int next, const char *s1, const char *s2, const char *s3) {
     const char *said[] = {s1, s2, s3};
     if (b->no_memory || !grow_index(b)) // a list may lack what the index has
@@ -260,7 +260,7 @@ void builder_function(struct builder *b, const char *schema, const char *name) {
         (struct parsed_function){.schema = text_or_null(b, schema), .name = builder_text(b, name)};
 }
 
-// One more text in a list without repetition; the list where it now is.
+// Adds one text to a list without repetition. Returns the list, which may have moved.
 static char **add_text(struct builder *b, enum list which, char **list, int *n, int *room, const char *text) {
     if (find(b, which, *n, text, NULL, NULL) >= 0)
         return list;
@@ -284,7 +284,7 @@ void builder_source(struct builder *b, const char *name) {
     b->sources = add_text(b, SOURCES, b->sources, &b->n_sources, &b->room_sources, name);
 }
 
-// ----
+// ---- the end
 
 void builder_param(struct builder *b, int n) {
     if (n < 1 || n > PARSED_MAX_PARAM) {

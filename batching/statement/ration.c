@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The forgetting goes by ticks of 8 ms, in integers, so that it is exact and cheap.
 #include "batching/statement/ration.h"
 
 #define TICK_BITS 13         // microseconds: 8 ms
@@ -36,7 +38,7 @@ static bool is_limited(const struct rations *r) {
     return r->most && r->own;
 }
 
-// The high half is kept where the low half says.
+// The low half of the hash gives the place, the high half is kept there.
 static uint32_t *place_of(struct rations *r, uint64_t hash) {
     return &r->seen[hash % RATION_SEEN];
 }

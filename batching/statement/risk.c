@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The rules of risk.h for one parameter and for one value.
 #include "batching/statement/risk.h"
 
 #include <string.h>
@@ -25,7 +27,7 @@ static uint32_t type_named(const char *name) {
     return 0;
 }
 
-// Wider ones take all values of narrower ones.
+// Wider types take all values of narrower ones.
 static int width_of(uint32_t oid) {
     return oid == INT2 ? 1 : oid == OID_INT4 ? 2 : oid == OID_INT8 ? 3 : oid == NUMERIC ? 4 : 0;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The list.
 #include "batching/statement/server_types.h"
 
 #include <string.h>
 
-// Types whose input and casts are the server's own code.
 static const char *const server_types[] = {
     "int2",     "int4",        "int8",      "float4",      "float8",       "numeric",   "text",
     "varchar",  "bpchar",      "char",      "name",        "bool",         "uuid",      "date",
