@@ -3,19 +3,18 @@
 // The states of guard.h, and the measurements that move them.
 #include "batching/statement/guard.h"
 
-#define FIRST_PAUSE UINT64_C(1000000) // all times are in microseconds
-#define LAST_PAUSE  UINT64_C(300000000)
-#define QUIET       10   // after so many pauses without a doubt there is a trial all the same
-#define SLACK       50   // a smaller difference is not worth a change
-#define NOISE       1000 // a smaller one in one batch raises no doubt: a trial costs many statements
-#define SHORT_GAP   500  // a time without a pending lookup that counts as busy
-#define FORGET      4096 // answers after which older ones count half
-#define MAX_WIDER   3    // doublings of the batches under way at once
-#define MIN_SAMPLES 8    // fewer samples decide nothing
-#define TRIAL_MIN   32   // samples of a trial
-#define TRIAL_MAX   512
-#define TRIAL_TIME                                                                                           \
-    50000 // the longest trial, plus TRIAL_TURNS times what a folded lookup takes, or TRIAL_LAST
+#define FIRST_PAUSE    UINT64_C(1000000) // all times are in microseconds
+#define LAST_PAUSE     UINT64_C(300000000)
+#define QUIET          10   // after so many pauses without a doubt there is a trial all the same
+#define SLACK          50   // a smaller difference is not worth a change
+#define NOISE          1000 // a smaller one in one batch raises no doubt: a trial costs many statements
+#define SHORT_GAP      500  // a time without a pending lookup that counts as busy
+#define FORGET         4096 // answers after which older ones count half
+#define MAX_WIDER      3    // doublings of the batches under way at once
+#define MIN_SAMPLES    8    // fewer samples decide nothing
+#define TRIAL_MIN      32   // samples of a trial
+#define TRIAL_MAX      512
+#define TRIAL_TIME     50000 // the longest trial, plus TRIAL_TURNS folded answers
 #define TRIAL_LEAST    20000
 #define CONFIRM        100000
 #define PATIENCE       4      // times what a batch takes

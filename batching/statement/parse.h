@@ -121,8 +121,7 @@ struct parsed {
     int n_columns;
     struct parsed_function *functions; // every function that is called, once
     int n_functions;
-    bool
-        rare_types; // it names a type of the server's that values of common columns and constants do not have
+    bool rare_types; // it names a type of the server's that common columns and constants do not have
     // Places that can hide a cast or an operator: types that are named; uses of operators; joined conditions,
     // COALESCE, CASE and the like, whose parts are brought to one type.
     int n_types_named, n_operator_uses;
