@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The table of groups: how a lookup finds its group, and how the oldest make room.
 #include "batching/fold/group.h"
 
 #include <stdio.h>
@@ -116,7 +118,7 @@ void group_table_shrink(struct group_table *t, struct identity_table *identities
 void group_scratch_start(struct group_table *t, const struct shape *s, const struct identity *i,
                          uint32_t keys) {
     struct {
-        const void *shape; // the group holds a reference, so the address stays the shape's
+        const void *shape; // the group holds a reference, so the address stays this shape's
         uint64_t identity, keys;
     } head = {s, i->id, keys};
     buf_reset(&t->scratch);
@@ -198,7 +200,6 @@ static uint32_t mask_params(const struct parsed *p, uint32_t keys) {
     return params;
 }
 
-// The type that the server gives a constant: that of a number by its size, none (0) to a string.
 uint32_t group_constant_type(struct slice constant) {
     struct key k;
     if (constant.data[0] == '\'')
@@ -212,8 +213,8 @@ static struct slice constant_at(struct slice text, const struct shape_text *v, i
     return (struct slice){text.data + v->values[at].at, v->values[at].len};
 }
 
-// A value such as 'now' means the time at which its transaction started, in a prepared statement that of its
-// preparation.
+// A value such as 'now' means the time at which its transaction started. In a prepared statement it means the
+// time of the preparation.
 static bool is_moving_time(struct slice value, uint16_t format) {
     return format == 0 && value.data && text_is_moving_time((const char *)value.data, value.len);
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The vetting unit and its judge. Findings that hold for many groups are kept in finding.h.
 #include "batching/fold/verdict.h"
 
 #include <stdlib.h>
@@ -20,10 +22,11 @@
 #include "protocol/message.h"
 #include "protocol/write.h"
 
-// Equal statements of different groups (other result formats) share what is prepared, as long as the text
-// would mean the same if it were read again: constants are read as the session's settings say (TimeZone,
-// DateStyle), and a name finds its table when the statement is parsed. The server keeps both, even where a
-// table that was created since stands earlier in search_path: the stamp tells.
+// The digest that names the folded statement. Groups with equal statements (but other result formats) share
+// one prepared statement, as long as the text would mean the same if it were read again. Two things decide
+// that: constants are read as the session's settings say (TimeZone, DateStyle), and a name finds its table
+// when the statement is parsed. The server keeps both, even where a table that was made later stands earlier
+// in search_path: the stamp tells.
 static XXH128_hash_t statement_digest(struct group *g) {
     size_t text_len = g->text.len;
     buf_put_u64(&g->text, g->identity->id);
@@ -58,7 +61,7 @@ static int in_key(const struct group *g) {
     return g->n_parts == 1 && rewrite_in_possible(g->shape, key) ? key : -1;
 }
 
-// A statement of that name may be left from a vetting that failed.
+// A statement of that name may be left from a vetting that failed, so it is closed first.
 static void write_prepare(struct buf *out, struct slice name, const struct buf *sql, const uint32_t *types,
                           unsigned n_types) {
     write_close(out, 'S', name);
@@ -80,13 +83,13 @@ static void write_ask(struct buf *out, struct slice name, const struct buf *sql)
     write_close(out, 'P', portal);
 }
 
-// What is asked about a group, and the statement as a member sends it.
+// The SQL that asks about a group, and the statement as a member sends it.
 struct questions {
     struct buf stamp, catalogue, original;
 };
 
-// One unit: the queries are run, under settings of their own, the statement only described. The stamp comes
-// before the catalogue: what is found out behind it is at least as new.
+// One unit: the queries run under settings of their own, the statement is only described. The stamp comes
+// before the catalogue, so what is found out behind it is at least as new.
 static void write_unit(struct group *g, bool named, const struct questions *q, struct buf *out) {
     struct slice name = name_slice(named ? SAVEPOINT_VET : "");
     uint32_t types[SHAPE_MAX_VALUES];
@@ -119,7 +122,7 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) {
     return ok && !out->failed;
 }
 
-// Takes over the types that the server has told, the keys' as arrays of them.
+// Takes the types that the server has told, those of keys as arrays of them.
 static bool take_types(struct group *g, const struct vetting *v) {
     g->n_params = v->n_params;
     if (g->n_params != (g->values ? g->n_parts : (unsigned)g->shape->parsed->n_params))
@@ -146,21 +149,20 @@ static bool take_columns(struct group *g, const struct vetting *v) {
     return !g->row_description.failed;
 }
 
-// The key column's values come back with the rows, and must be told by their bytes.
+// The key column's values come back with the rows and must be recognised by their bytes.
 static bool in_form_fits(const struct group *g, const struct vet_result *r) {
     uint32_t type = g->parts[0].type;
     return in_key(g) >= 0 && r->key_unique && key_type_is_plain(type) && key_type_is_plain(r->key_type) &&
            key_type_is_integer(type) == key_type_is_integer(r->key_type);
 }
 
-// An operator of a user's is not taken for that of a plain type. Casts, operators elsewhere and what makes
-// its parts one type may be a user's.
+// For a plain type, the server does not take a user's operator in place of its own. Casts, operators
+// elsewhere, and whatever brings its parts to one type may be a user's.
 static bool compares_key_only(const struct parsed *p, const struct parsed_key *key) {
     return p->n_operator_uses == 1 && !p->n_functions && !p->mixes && p->n_types_named == (key->cast != NULL);
 }
 
-// What the folded statement will be checked by. It is made once for all groups that share what vetting has
-// found.
+// Makes the stamp by which the folded statement will be checked: once for all groups that share a finding.
 static bool take_stamp(struct group *g, struct vetting *v) {
     const struct parsed *p = g->shape->parsed;
     int key = in_key(g);
@@ -218,7 +220,7 @@ static const char *judge(struct group *g, struct vetting *v) {
     return g->text.failed ? not_written : NULL;
 }
 
-// Of what vetting has found, what lookahead goes by. Out of memory: no links, all writers.
+// Takes what lookahead needs of the vetting. Without memory: no links, and any write counts.
 static void take_facts(struct group *g, const struct vet_result *r) {
     free(g->links);
     write_set_free(&g->writers);
@@ -242,8 +244,8 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     return refusal;
 }
 
-// All that vetting depends on. Of the constants that are put back into the statement it is their types, as
-// which the server reads them: those decide which operators are meant.
+// The key of a finding: everything that vetting depends on. Of the constants that are put back into the
+// statement it is their types as the server reads them, since those decide which operators are meant.
 static struct slice finding_key(struct group_table *t, const struct group *g) {
     group_scratch_start(t, g->shape, g->identity, g->keys);
     for (unsigned i = 0; i < g->n_parts; i++) {
@@ -272,8 +274,8 @@ const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, u
     return refusal;
 }
 
-// All that the verdict about a read depends on: the question's text and whose names it means. Of the
-// statement's text nothing else matters to it. Nothing is prepared for it, so a digest will do.
+// The key of a read's finding: the question's text and whose names it means. Nothing else of the statement
+// matters to the verdict. Nothing is prepared for it, so a digest is enough.
 static struct slice read_key(struct group_table *t, struct group *g) {
     if (!g->has_question) {
         struct buf sql = buf_make((size_t)1 << 20);
@@ -301,7 +303,8 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
         finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
 }
 
-// Once vetted, a lookup is vetted itself: a batch that erred may have been right to. A read is not doubted.
+// A batch that erred may have had a reason, so a lookup that was vetted before is vetted itself. A read is
+// not doubted.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation) {
     bool read = group_is_read(g);
     if (g->state != GROUP_NEW || (g->vettings && !read))
