@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A set-associative cache of hashes that doubles until it has ASKED_MAX entries.
 #include "batching/ahead/asked.h"
 
 #include <stdlib.h>
@@ -35,7 +37,7 @@ bool asked_find(const struct asked *a, uint64_t hash, uint32_t *lists) {
     return true;
 }
 
-// The oldest of the set makes room.
+// The oldest entry of the set makes room.
 static void put(struct asked_entry *set, struct asked_entry entry) {
     unsigned at = place_in(set, entry.tag);
     memmove(set + 1, set, (at < ASKED_WAYS ? at : ASKED_WAYS - 1) * sizeof *set);

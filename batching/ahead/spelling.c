@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The forms in which drivers write times: each is tried on the pair, and the one that fits is used.
 #include "batching/ahead/spelling.h"
 
 #include <string.h>
 
 // The parts of a time as the server writes it, in its default DateStyle.
 struct parts {
-    struct slice date, time, fraction, zone; // without the signs between them; zone: with its own
+    struct slice date, time, fraction, zone; // without the signs between them; the zone has its own sign
 };
 
 static bool is_digit(uint8_t c) {
     return c >= '0' && c <= '9';
 }
 
-// Digits where the pattern has a 0, else the pattern's own signs.
+// Tells whether the text has the pattern's form: a digit where the pattern has a 0, else the pattern's own
+// sign.
 static bool has_form(const uint8_t *p, size_t len, const char *form) {
     size_t n = strlen(form);
     if (len < n)
@@ -50,12 +53,12 @@ static int64_t number(const uint8_t *p, size_t digits) {
 // Days since 2000-01-01, by the calendar that PostgreSQL uses for all times.
 static int64_t days_of(const uint8_t *date) {
     int64_t y = number(date, 4), m = number(date + 5, 2), d = number(date + 8, 2);
-    y -= m <= 2; // years begin in March, so that leap days end them
+    y -= m <= 2; // years begin in March, so leap days end them
     int64_t of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
     return 365 * y + y / 4 - y / 100 + y / 400 + of_year - 730425;
 }
 
-// Seconds east of Greenwich, of a zone as +05:30.
+// Seconds east of Greenwich, of a zone such as +05:30.
 static int64_t seconds_of(struct slice zone) {
     int64_t v = 0, unit = 3600;
     for (size_t at = 1; at + 2 <= zone.len && unit; at += 3, unit /= 60)
@@ -69,7 +72,7 @@ static size_t put_number(uint64_t v, size_t bytes, uint8_t *out) {
     return bytes;
 }
 
-// A date as days, a time as microseconds.
+// Writes a date as days, a time as microseconds.
 static size_t write_binary(struct slice read, uint8_t *out) {
     struct parts p;
     if (read.len == 10 && has_form(read.data, read.len, "0000-00-00"))
