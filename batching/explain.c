@@ -57,7 +57,7 @@ static bool has_parameters(struct slice text) {
     return false;
 }
 
-static void find_shape(struct explainer *x, struct slice text, struct explanation *e) {
+static void shape_of_text(struct explainer *x, struct slice text, struct explanation *e) {
     *e = (struct explanation){.text = text, .extended = has_parameters(text)};
     e->shape = e->extended ? shape_extended(&x->shapes, text, 0, NULL, &e->reason)
                            : shape_simple(&x->shapes, text, &e->values, &e->reason);
@@ -72,7 +72,7 @@ static struct slice value_at(const struct explanation *e, int param) {
 
 void explain_learn(struct explainer *x, struct slice text) {
     struct explanation e;
-    find_shape(x, text, &e);
+    shape_of_text(x, text, &e);
     if (!e.shape || e.reason != REASON_NONE)
         return;
     for (int i = 0; !e.extended && i < e.shape->parsed->n_keys; i++)
@@ -95,7 +95,7 @@ static struct group *group_of_extended(struct explainer *x, struct shape *s, str
 }
 
 void explain_statement(struct explainer *x, struct slice text, struct explanation *e) {
-    find_shape(x, text, e);
+    shape_of_text(x, text, e);
     if (!e->shape || e->reason != REASON_NONE)
         return;
     struct identity *id = session_identity_current(&x->identities, &x->session);
@@ -182,7 +182,7 @@ static void put_refusal(const struct explanation *e, struct buf *out) {
         put_line(out, "remedy", "%s", advice);
 }
 
-static void put_key(const struct explanation *e, int i, const char *label, struct buf *out) {
+static void put_key_line(const struct explanation *e, int i, const char *label, struct buf *out) {
     const struct parsed_key *k = &e->shape->parsed->keys[i];
     struct slice v = e->extended ? (struct slice){0} : value_at(e, k->param);
     char value[100] = "";
@@ -197,10 +197,10 @@ static void put_keys(const struct explanation *e, struct buf *out) {
     const struct parsed *p = e->shape->parsed;
     for (int i = 0; i < p->n_keys; i++)
         if (e->group->keys >> i & 1)
-            put_key(e, i, "key", out);
+            put_key_line(e, i, "key", out);
     for (int i = 0; i < p->n_keys; i++)
         if (!(e->group->keys >> i & 1))
-            put_key(e, i, "or", out);
+            put_key_line(e, i, "or", out);
     if ((int)e->group->n_parts < p->n_keys)
         put_line(out, "",
                  "pgfold takes for the key what varies from lookup to lookup, and learns that as they come.\n"

@@ -28,6 +28,7 @@ struct asked {                              // all zero: empty
 // Tells whether the lookup was asked for, and in *lists how many lists had been read by then. When memory ran
 // out, the answer is yes.
 bool asked_find(const struct asked *a, uint64_t hash, uint32_t *lists) __attribute__((warn_unused_result));
+// The lookup is asked for now, after so many lists.
 void asked_note(struct asked *a, uint64_t hash, uint32_t lists);
 void asked_free(struct asked *a);
 

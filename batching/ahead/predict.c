@@ -170,7 +170,7 @@ static bool is_in_row(struct guess *w, const struct group *g, unsigned part, uns
 }
 
 // Finds the columns that have the values of the other parts in the same row.
-static void find_columns(struct guess *w, const struct group *g, const struct key *values) {
+static void find_other_columns(struct guess *w, const struct group *g, const struct key *values) {
     for (unsigned part = 0; part < g->n_parts; part++) {
         if (part == w->lead)
             continue;
@@ -198,12 +198,12 @@ static bool is_echo(const struct group *g, unsigned part, struct trail_result *r
 #define ALREADY 1u // the lookup before went by it, too
 
 // Weighs what speaks for a place where the key was found.
-static struct guess weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
-                          const struct trail_place *p) {
+static struct guess rank_place(struct trail *t, const struct group *g, const struct key *values,
+                               unsigned lead, const struct trail_place *p) {
     struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
     uint64_t origins[KEY_MAX_PARTS];
     w.columns[lead] = (int)p->column;
-    find_columns(&w, g, values);
+    find_other_columns(&w, g, values);
     origins_of(&w, g->n_parts, origins);
     w.association = find_association(g->shape, origins);
     w.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
@@ -237,8 +237,8 @@ static void note_place(const struct group *g, const struct trail_place *p) {
 
 #define MAX_PLACES 16 // places looked at for one lookup
 
-static void weigh_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
-                       struct guess *best) {
+static void rank_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+                      struct guess *best) {
     enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     struct trail_place p = {0};
     if (kind == TRAIL_NOTHING || kind == TRAIL_OTHER)
@@ -246,7 +246,7 @@ static void weigh_part(struct trail *t, const struct group *g, const struct key 
     for (unsigned n = 0; n < MAX_PLACES && trail_find(t, kind, &values[lead], &p); n++) {
         if (is_echo(g, lead, p.result, p.column))
             continue;
-        struct guess w = weigh(t, g, values, lead, &p);
+        struct guess w = rank_place(t, g, values, lead, &p);
         note_place(g, &p);
         if (is_better(&w, best))
             *best = w;
@@ -260,7 +260,7 @@ bool predict_locate(struct trail *t, struct group *g, const struct key *keys, st
         if (!plain_value(&keys[i], scratch[i], &values[i]))
             return false;
     for (unsigned lead = 0; lead < g->n_parts && t->results; lead++)
-        weigh_part(t, g, values, lead, guess);
+        rank_part(t, g, values, lead, guess);
     return guess->trail == t && guess->rank;
 }
 

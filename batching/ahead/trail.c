@@ -321,7 +321,7 @@ void trail_end(struct trail *t) {
 
 // ---- finding
 
-static bool is_plain(enum trail_kind kind) {
+static bool kind_is_plain(enum trail_kind kind) {
     return kind == TRAIL_INTEGER || kind == TRAIL_UUID;
 }
 
@@ -330,7 +330,7 @@ struct key trail_value(const struct trail_result *r, uint32_t row, unsigned colu
     if (r->nulls[row] >> column & 1)
         return k;
     const struct trail_cell *cell = &r->cells[(size_t)row * r->columns.n + column];
-    if (is_plain(r->columns.columns[column].kind)) {
+    if (kind_is_plain(r->columns.columns[column].kind)) {
         k.kind = KEY_PLAIN;
         memcpy(k.of.bytes, cell->bytes, sizeof k.of.bytes);
         return k;
@@ -390,7 +390,7 @@ bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
 
 static bool scan_column(const struct trail_result *r, unsigned column, const struct key *value,
                         uint32_t *row) {
-    bool text = !is_plain(r->columns.columns[column].kind);
+    bool text = !kind_is_plain(r->columns.columns[column].kind);
     const struct trail_cell *cell = r->cells + column;
     for (*row = 0; *row < r->n_rows; ++*row, cell += r->columns.n) {
         bool maybe = text || memcmp(cell->bytes, value->of.bytes, sizeof cell->bytes) == 0;

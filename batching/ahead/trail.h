@@ -102,6 +102,7 @@ struct trail {
     struct trail_recorder recorder;
 };
 
+// max_bytes: of the results.
 void trail_init(struct trail *t, size_t max_bytes);
 void trail_clear(struct trail *t); // forgets and frees all
 
@@ -148,6 +149,7 @@ struct trail_target *trail_target(struct trail_result *r, uint64_t group, unsign
 static inline bool trail_was_asked(const struct trail_target *t, uint32_t row) {
     return t->asked[row / 64] >> (row % 64) & 1;
 }
+// The group has asked for the value of this row.
 void trail_note_asked(struct trail_target *t, uint32_t row);
 
 // The client was given something of the result with this serial now.

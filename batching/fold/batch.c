@@ -252,7 +252,7 @@ static void put_added(const struct batch *b, struct buf *out) {
         buf_put_u32(out, UINT32_MAX);
 }
 
-static void put_arrays(const struct batch *b, struct buf *out) {
+static void put_key_arrays(const struct batch *b, struct buf *out) {
     const struct group *g = b->group;
     buf_put_u16(out, (uint16_t)(g->n_parts + n_added(b)));
     for (unsigned i = 0; i < g->n_parts; i++)
@@ -306,7 +306,7 @@ static const char *portal_of(const struct batch *b) {
     return b->framed ? SAVEPOINT_PORTAL : "";
 }
 
-static void write_run(const struct batch *b, struct buf *out) {
+static void write_execute_once(const struct batch *b, struct buf *out) {
     struct slice portal = {(const uint8_t *)portal_of(b), strlen(portal_of(b))};
     write_execute_all(out, portal);
     if (b->framed)
@@ -324,12 +324,12 @@ static void write_statement(struct batch *b, struct buf *out) {
     buf_put_str(out, portal_of(b));
     buf_put_str(out, name);
     if (b->group->values)
-        put_arrays(b, out);
+        put_key_arrays(b, out);
     else if (!put_parameters(b, out))
         out->failed = true;
     put_result_formats(b->group, out);
     write_end(out, at);
-    write_run(b, out);
+    write_execute_once(b, out);
 }
 
 XXH128_hash_t batch_stamp(const struct batch *b) {
@@ -351,7 +351,7 @@ static void write_stamp(struct batch *b, struct buf *out) {
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     write_end(out, at);
-    write_run(b, out);
+    write_execute_once(b, out);
 }
 
 void batch_write(struct batch *b, const struct batch_prepared *prepared, struct buf *out) {
@@ -477,7 +477,7 @@ static bool takes_frame(struct batch *b, uint8_t type) {
 }
 
 // What the check says of the catalogue behind the statement was also true before the statement.
-static void take_stamp(struct batch *b, const struct frame *f) {
+static void take_check(struct batch *b, const struct frame *f) {
     switch (stamp_judge(b->group->stamp, (struct slice){f->body, f->body_len}, &b->news)) {
     case STAMP_SAME:
         b->stamped = true;
@@ -498,7 +498,7 @@ static bool takes_row(struct batch *b, const struct frame *f) {
     if (b->stage == STAGE_ROWS)
         take_row(b, f);
     else
-        take_stamp(b, f);
+        take_check(b, f);
     return true;
 }
 

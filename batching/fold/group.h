@@ -110,6 +110,7 @@ struct group_table {
     struct account memory; // includes the findings
 };
 
+// max: number of groups.
 void group_table_init(struct group_table *t, unsigned max);
 void group_table_finish(struct group_table *t, struct identity_table *identities);
 
@@ -163,9 +164,8 @@ XXH128_hash_t row_description_hash(const uint8_t *body, size_t len);
 XXH128_hash_t row_types_hash(const uint8_t *body, size_t len);
 
 // Starts a cache key in t->scratch. The other files of fold/ use it for their own keys, too.
-void group_scratch_start(struct group_table *t, const struct shape *s, const struct identity *i,
-                         uint32_t keys);
+void group_begin_key(struct group_table *t, const struct shape *s, const struct identity *i, uint32_t keys);
 // The type that the server gives a constant: that of a number by its size, none (0) to a string.
-uint32_t group_constant_type(struct slice constant);
+uint32_t group_type_of_constant(struct slice constant);
 
 #endif

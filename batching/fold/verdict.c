@@ -141,7 +141,7 @@ static bool take_types(struct group *g, const struct vetting *v) {
     return true;
 }
 
-static bool take_columns(struct group *g, const struct vetting *v) {
+static bool copy_columns(struct group *g, const struct vetting *v) {
     buf_reset(&g->row_description);
     buf_put(&g->row_description, v->row_description.data, v->row_description.len);
     g->row_hash = row_description_hash(g->row_description.data, g->row_description.len);
@@ -163,7 +163,7 @@ static bool compares_key_only(const struct parsed *p, const struct parsed_key *k
 }
 
 // Makes the stamp by which the folded statement will be checked: once for all groups that share a finding.
-static bool take_stamp(struct group *g, struct vetting *v) {
+static bool make_stamp(struct group *g, struct vetting *v) {
     const struct parsed *p = g->shape->parsed;
     int key = in_key(g);
     bool plain = g->form == FORM_IN && key >= 0 && compares_key_only(p, &p->keys[key]);
@@ -194,7 +194,7 @@ static bool write_folded(struct group *g) {
                           g->n_params + 1, &g->text);
 }
 
-static const char *judge(struct group *g, struct vetting *v) {
+static const char *judge_group(struct group *g, struct vetting *v) {
     static const char not_written[] = "the folded statement could not be written";
     if (!v->catalogue.answered)
         return "the catalogue could not be asked";
@@ -210,11 +210,11 @@ static const char *judge(struct group *g, struct vetting *v) {
         return "the number of result formats does not fit";
     g->form = in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
     g->column_type = v->catalogue.key_type;
-    if (!take_stamp(g, v))
+    if (!make_stamp(g, v))
         return "the catalogue did not tell what its tables are";
     g->types_hash = types_hash(v);
     buf_reset(&g->text);
-    if (!take_columns(g, v) || !write_folded(g))
+    if (!copy_columns(g, v) || !write_folded(g))
         return not_written;
     g->statement = statement_digest(g);
     return g->text.failed ? not_written : NULL;
@@ -237,7 +237,7 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     g->vetted_at = vetted_at;
     g->generation = generation;
     buf_reset(&g->row_description);
-    const char *refusal = judge(g, v);
+    const char *refusal = judge_group(g, v);
     g->state = refusal ? GROUP_REFUSED : GROUP_READY;
     take_facts(g, &v->catalogue);
     g->vettings++;
@@ -247,13 +247,13 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
 // The key of a finding: everything that vetting depends on. Of the constants that are put back into the
 // statement it is their types as the server reads them, since those decide which operators are meant.
 static struct slice finding_key(struct group_table *t, const struct group *g) {
-    group_scratch_start(t, g->shape, g->identity, g->keys);
+    group_begin_key(t, g->shape, g->identity, g->keys);
     for (unsigned i = 0; i < g->n_parts; i++) {
         buf_put_u32(&t->scratch, g->parts[i].declared);
         buf_put_u16(&t->scratch, g->parts[i].format);
     }
     for (int i = 0; g->values && i < g->shape->parsed->n_params; i++)
-        buf_put_u32(&t->scratch, group_constant_type(g->values[i]));
+        buf_put_u32(&t->scratch, group_type_of_constant(g->values[i]));
     return (struct slice){t->scratch.data, t->scratch.failed ? 0 : t->scratch.len};
 }
 
@@ -284,7 +284,7 @@ static struct slice read_key(struct group_table *t, struct group *g) {
             g->question = XXH3_128bits(sql.data, sql.len);
         buf_free(&sql);
     }
-    group_scratch_start(t, NULL, g->identity, 0);
+    group_begin_key(t, NULL, g->identity, 0);
     buf_put(&t->scratch, &g->question, sizeof g->question);
     return (struct slice){t->scratch.data, t->scratch.failed || !g->has_question ? 0 : t->scratch.len};
 }

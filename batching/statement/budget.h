@@ -27,6 +27,7 @@ struct budget {
 
 // How many keys of this cost a statement may have with what is left of `most`. All arguments are costs.
 unsigned budget_keys(const struct budget *b, uint32_t most, uint32_t statement, uint32_t key);
+// `cost` was sent; `value` of it has paid for itself.
 void budget_spend(struct budget *b, uint64_t cost);
 void budget_earn(struct budget *b, uint32_t value);
 

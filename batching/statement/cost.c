@@ -8,7 +8,7 @@
 #include "batching/statement/lexer.h"
 
 // Short keywords that long texts are full of.
-static bool is_keyword(const char *text, struct token t) {
+static bool is_short_keyword(const char *text, struct token t) {
     static const char *const words[] = {"or", "as", "on", "in", "is", "and", "not"};
     for (size_t i = t.len == 3 ? 5 : 0; i < (t.len == 3 ? 7 : 5); i++)
         if (token_is(text, t, words[i]))
@@ -19,7 +19,7 @@ static bool is_keyword(const char *text, struct token t) {
 static uint32_t price_of(const char *text, struct token t, enum token_type before) {
     switch (t.type) {
     case TOKEN_IDENT:
-        if ((t.len == 2 || t.len == 3) && is_keyword(text, t))
+        if ((t.len == 2 || t.len == 3) && is_short_keyword(text, t))
             return 500;
         return before == TOKEN_DOT ? 1000 : 3000;
     case TOKEN_QUOTED:

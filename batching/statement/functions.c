@@ -161,21 +161,21 @@ static int compare_names(const void *a, const void *b) {
 
 #define ON_LIST(list, name) bsearch(name, list, sizeof list / sizeof *list, sizeof *list, compare_names)
 
-bool function_may_be_folded(const struct parsed *p, int i) {
+bool function_is_foldable(const struct parsed *p, int i) {
     return ON_LIST(stable_functions, p->functions[i].name);
 }
 
-bool function_only_reads(const struct parsed *p, int i) {
-    return function_may_be_folded(p, i) || ON_LIST(plain_functions, p->functions[i].name);
+bool function_is_read_only(const struct parsed *p, int i) {
+    return function_is_foldable(p, i) || ON_LIST(plain_functions, p->functions[i].name);
 }
 
-bool vet_function_plain(const struct parsed_function *f) {
+bool function_is_plain(const struct parsed_function *f) {
     return (!f->schema || strcmp(f->schema, "pg_catalog") == 0) && ON_LIST(plain_functions, f->name);
 }
 
-bool vet_functions_plain(const struct parsed *p) {
+bool functions_are_plain(const struct parsed *p) {
     for (int i = 0; i < p->n_functions; i++)
-        if (!vet_function_plain(&p->functions[i]))
+        if (!function_is_plain(&p->functions[i]))
             return false;
     return true;
 }

@@ -14,10 +14,13 @@ struct parsed_function;
 // Tells by the names alone whether the statement's functions belong to the server and neither read nor change
 // anything of a session. A user may have made a function of such a name: that is checked elsewhere. Returns
 // false when a name is not on the list.
-bool vet_functions_plain(const struct parsed *p);
-bool vet_function_plain(const struct parsed_function *f);
+bool functions_are_plain(const struct parsed *p);
+// The same for one function.
+bool function_is_plain(const struct parsed_function *f);
 
-bool function_may_be_folded(const struct parsed *p, int i);
-bool function_only_reads(const struct parsed *p, int i);
+// Tell whether the name of the statement's function i is on the list of stable functions that may be folded,
+// or of those that a plain read may call. Functions that are immutable in the catalogue need no list.
+bool function_is_foldable(const struct parsed *p, int i);
+bool function_is_read_only(const struct parsed *p, int i);
 
 #endif

@@ -74,6 +74,7 @@ void guard_note_went(struct guard *g, uint64_t now);
 
 // A lookup was answered that ran as sent; `took`: since it came.
 void guard_note_lone(struct guard *g, uint64_t took);
+// The same for a lookup that had company: it could have been folded.
 void guard_note_alone(struct guard *g, uint64_t now, uint64_t took);
 
 // A batch was answered. `took`: since it was sent; `waited`: the sum over its members of the time since each
@@ -88,6 +89,7 @@ uint64_t guard_patience_of(uint64_t took, uint64_t least);
 // A batch was not answered in that time. For a while there are no batches, since the next one would meet the
 // same lock. The pause is doubled each time.
 void guard_note_late(struct guard *g, uint64_t now, uint64_t patience);
+// Tells whether that pause lasts.
 bool guard_is_late(const struct guard *g, uint64_t now);
 
 // A batch that prepared its statement on the connection, perhaps in a backend with empty caches. Its time

@@ -68,6 +68,7 @@ bool key_read_raw(struct slice value, bool doubled, struct key *k) __attribute__
 bool key_array_element(uint16_t format, struct slice array, uint32_t element_type, struct slice *element)
     __attribute__((warn_unused_result));
 
+// Keys are equal when their kind and bytes are. Equal keys have equal hashes.
 bool key_equal(const struct key *a, const struct key *b);
 uint64_t key_hash(const struct key *k, uint64_t seed);
 

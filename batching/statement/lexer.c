@@ -524,7 +524,7 @@ static bool joins_list(struct shaper *s) {
 
 // Writes $n for a constant. A blank separates it from letters, digits and $ at either side, which would
 // become part of it.
-static bool take(struct shaper *s, struct token t) {
+static bool take_constant(struct shaper *s, struct token t) {
     if (!s->joined && s->st->n_values == SHAPE_MAX_VALUES)
         return false;
     copy_up_to(s, t.at);
@@ -558,7 +558,7 @@ static bool decide_held(struct shaper *s, struct token next) {
                  (next.type == TOKEN_OPEN && *bytes == '[');
     if (tight && s->text[held.at] == '-')
         return true;
-    if (!take(s, held))
+    if (!take_constant(s, held))
         return false;
     if (next.at == s->copied && next.len && is_word_class(byte_class[(uint8_t)*bytes]))
         buf_put(s->out, " ", 1);

@@ -241,7 +241,7 @@ static void walk_data(struct builder *b, const Node *n) {
     judge_data(b, &w, n);
 }
 
-static void judge(struct builder *b, const Node *n) {
+static void judge_statement(struct builder *b, const Node *n) {
     switch (n->node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT:
     case PG_QUERY__NODE__NODE_INSERT_STMT:
@@ -324,7 +324,7 @@ static void judge_tree(struct builder *b, const PgQuery__ParseResult *tree) {
         if (b->p.kind == STATEMENT_OTHER)
             refuse(b, REASON_MULTI_STATEMENT);
     } else if (tree->stmts[0]->stmt) {
-        judge(b, tree->stmts[0]->stmt);
+        judge_statement(b, tree->stmts[0]->stmt);
     }
     if (b->p.kind != STATEMENT_SET && b->p.kind != STATEMENT_SET_LOCAL && b->p.kind != STATEMENT_BEGIN)
         b->p.n_settings = 0; // what was read before the statement proved to be another

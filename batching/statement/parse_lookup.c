@@ -121,7 +121,7 @@ static const char *lookup_type(const PgQuery__TypeName *t) {
     const char *schema, *name = t ? tree_name(t->n_names, t->names, &schema) : NULL;
     if (!name || t->n_names > 2 || (t->n_names == 2 && !schema) || t->setof || t->pct_type)
         return NULL;
-    bool own = schema ? strcmp(schema, "pg_catalog") == 0 : type_is_the_servers(name);
+    bool own = schema ? strcmp(schema, "pg_catalog") == 0 : type_is_built_in(name);
     if (own)
         return tree_name_in(name, lookup_types) ? name : NULL;
     return plain_name(name) && (!schema || plain_name(schema)) ? name : NULL;

@@ -285,7 +285,7 @@ static bool visit_type(struct walk *w, const ProtobufCMessage *m) {
     w->b->p.n_types_named++;
     if (!name || t->n_names > 2)
         w->unknown = true;
-    else if (schema ? strcmp(schema, "pg_catalog") != 0 : !type_is_the_servers(name))
+    else if (schema ? strcmp(schema, "pg_catalog") != 0 : !type_is_built_in(name))
         builder_function(w->b, schema, name);
     else
         w->b->p.rare_types |= !is_common_type(name) || t->n_array_bounds;

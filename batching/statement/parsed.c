@@ -105,7 +105,7 @@ static bool same(const char *stored, const char *s) {
 
 // Makes room for one entry behind n. The old array stays in its chunk: doubling wastes no more than the
 // array.
-static void *grow(struct builder *b, void *list, int n, int *room, size_t size, int max) {
+static void *grow_list(struct builder *b, void *list, int n, int *room, size_t size, int max) {
     if (n < *room)
         return list;
     if (n >= max) {
@@ -124,7 +124,8 @@ static void *grow(struct builder *b, void *list, int n, int *room, size_t size, 
     return grown;
 }
 
-#define GROW(b, list, max) grow(b, (b)->p.list, (b)->p.n_##list, &(b)->room_##list, sizeof *(b)->p.list, max)
+#define GROW(b, list, max)                                                                                   \
+    grow_list(b, (b)->p.list, (b)->p.n_##list, &(b)->room_##list, sizeof *(b)->p.list, max)
 
 static void fold_case(char *s) {
     for (; s && *s; s++)
@@ -173,8 +174,8 @@ static bool says(const struct builder *b, const struct entry *e, const char *con
 }
 
 // The place of the entry, or a free one. There always is one.
-static struct entry *place_of(const struct builder *b, uint32_t hash, enum list list,
-                              const char *const *said) {
+static struct entry *index_place(const struct builder *b, uint32_t hash, enum list list,
+                                 const char *const *said) {
     for (uint32_t i = hash;; i++) {
         struct entry *e = &b->index[i & (b->room_index - 1)];
         if (!e->used || (said && e->hash == hash && e->list == list && says(b, e, said)))
@@ -196,18 +197,19 @@ static bool grow_index(struct builder *b) {
     b->room_index = n ? 2 * n : FIRST_INDEX;
     for (uint32_t i = 0; i < n; i++)
         if (old[i].used)
-            *place_of(b, old[i].hash, (enum list)old[i].list, NULL) = old[i];
+            *index_place(b, old[i].hash, (enum list)old[i].list, NULL) = old[i];
     free(old);
     return true;
 }
 
 // The number of the entry with this content. -1: it is new and becomes number `next`, if the list has room.
-static int find(struct builder *b, enum list list, int next, const char *s1, const char *s2, const char *s3) {
+static int find_or_add(struct builder *b, enum list list, int next, const char *s1, const char *s2,
+                       const char *s3) {
     const char *said[] = {s1, s2, s3};
     if (b->no_memory || !grow_index(b)) // a list may lack what the index has
         return -1;
     uint32_t hash = hash_of(list, said);
-    struct entry *e = place_of(b, hash, list, said);
+    struct entry *e = index_place(b, hash, list, said);
     if (e->used)
         return e->at;
     if (next < PARSED_MAX_NAMES) {
@@ -218,7 +220,7 @@ static int find(struct builder *b, enum list list, int next, const char *s1, con
 }
 
 void builder_relation(struct builder *b, const char *schema, const char *name, const char *alias) {
-    if (find(b, RELATIONS, b->p.n_relations, name, schema, alias) >= 0)
+    if (find_or_add(b, RELATIONS, b->p.n_relations, name, schema, alias) >= 0)
         return;
     struct parsed_relation *list = GROW(b, relations, PARSED_MAX_NAMES);
     if (!list)
@@ -237,7 +239,7 @@ void builder_cte(struct builder *b, const char *name) {
 }
 
 void builder_column(struct builder *b, const char *qualifier, const char *name, bool bare) {
-    int at = find(b, COLUMNS, b->p.n_columns, name, qualifier, NULL);
+    int at = find_or_add(b, COLUMNS, b->p.n_columns, name, qualifier, NULL);
     if (at >= 0) {
         b->p.columns[at].bare &= bare;
         return;
@@ -250,7 +252,7 @@ void builder_column(struct builder *b, const char *qualifier, const char *name, 
 }
 
 void builder_function(struct builder *b, const char *schema, const char *name) {
-    if (find(b, FUNCTIONS, b->p.n_functions, name, schema, NULL) >= 0)
+    if (find_or_add(b, FUNCTIONS, b->p.n_functions, name, schema, NULL) >= 0)
         return;
     struct parsed_function *list = GROW(b, functions, PARSED_MAX_NAMES);
     if (!list)
@@ -262,9 +264,9 @@ void builder_function(struct builder *b, const char *schema, const char *name) {
 
 // Adds one text to a list without repetition. Returns the list, which may have moved.
 static char **add_text(struct builder *b, enum list which, char **list, int *n, int *room, const char *text) {
-    if (find(b, which, *n, text, NULL, NULL) >= 0)
+    if (find_or_add(b, which, *n, text, NULL, NULL) >= 0)
         return list;
-    char **grown = grow(b, list, *n, room, sizeof *list, PARSED_MAX_NAMES);
+    char **grown = grow_list(b, list, *n, room, sizeof *list, PARSED_MAX_NAMES);
     if (!grown)
         return list;
     grown[(*n)++] = builder_text(b, text);

@@ -63,7 +63,7 @@ static int key_of_param(const struct replacing *r, int n) {
 }
 
 // The number of the parameter in the new text that carries key i's value or array.
-static int key_param(const struct replacing *r, int i) {
+static int array_param(const struct replacing *r, int i) {
     if (!r->values)
         return r->s->parsed->keys[i].param;
     int before = 0;
@@ -75,7 +75,7 @@ static int key_param(const struct replacing *r, int i) {
 // Everything depends on one condition: while there is no seal, the statement runs in any case.
 static void put_sealed_key(const struct replacing *r, int i) {
     int n = (int)r->first_added;
-    put_number(r->out, "ANY (COALESCE((SELECT $", key_param(r, i), "");
+    put_number(r->out, "ANY (COALESCE((SELECT $", array_param(r, i), "");
     put_number(r->out, " WHERE $", n, " IS NULL");
     put_number(r->out, " OR 'now'::pg_catalog.timestamptz OPERATOR(pg_catalog.=) $", n, "");
     put_number(r->out, " AND pg_catalog.pg_conf_load_time() OPERATOR(pg_catalog.=) $", n + 1, "");
@@ -87,11 +87,11 @@ static void put_sealed_key(const struct replacing *r, int i) {
 static void put_key(const struct replacing *r, int i) {
     bool array = r->s->parsed->keys[i].array;
     if (r->form == PUT_ORIGINAL)
-        put_number(r->out, "$", key_param(r, i), "");
+        put_number(r->out, "$", array_param(r, i), "");
     else if (r->form == PUT_IN && r->condition.len)
         put_sealed_key(r, i);
     else if (r->form == PUT_IN)
-        put_number(r->out, "ANY ($", key_param(r, i), ")");
+        put_number(r->out, "ANY ($", array_param(r, i), ")");
     else
         put_number(r->out, array ? "ARRAY[pgfold_k.pgfold_v" : "pgfold_k.pgfold_v", i + 1, array ? "]" : "");
 }
@@ -129,12 +129,12 @@ static void put_text(const struct replacing *r, size_t from) {
     buf_put(r->out, r->s->text + copied, stop - copied);
 }
 
-static void put_arrays(const struct replacing *r) {
+static void put_unnest(const struct replacing *r) {
     const char *before = "pg_catalog.unnest($";
     for (int i = 0; i < r->s->parsed->n_keys; i++) {
         if (!in_mask(r, i))
             continue;
-        put_number(r->out, before, key_param(r, i), ")");
+        put_number(r->out, before, array_param(r, i), ")");
         before = ", pg_catalog.unnest($";
     }
     buf_put_text(r->out, ") WITH ORDINALITY AS pgfold_k(");
@@ -158,7 +158,7 @@ static void put_in(const struct replacing *r) {
 
 static void put_lateral(const struct replacing *r) {
     buf_put_text(r->out, "SELECT pgfold_k.pgfold_n, pgfold_q.* FROM ROWS FROM (");
-    put_arrays(r);
+    put_unnest(r);
     buf_put_text(r->out, " CROSS JOIN LATERAL (");
     put_text(r, 0);
     buf_put_text(r->out, r->s->parsed->fenced ? ") AS pgfold_q" : " OFFSET 0) AS pgfold_q");

@@ -16,7 +16,7 @@ static const char *const server_types[] = {
     "tsquery",  "int4range",   "int8range", "numrange",    "tsrange",      "tstzrange", "daterange",
     "xid",      "tid",         "pg_lsn"};
 
-bool type_is_the_servers(const char *name) {
+bool type_is_built_in(const char *name) {
     for (size_t i = 0; i < sizeof server_types / sizeof *server_types; i++)
         if (strcmp(name, server_types[i]) == 0)
             return true;

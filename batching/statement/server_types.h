@@ -7,6 +7,6 @@
 #include <stdbool.h>
 
 // Tells whether this is the bare name of one of them.
-bool type_is_the_servers(const char *name);
+bool type_is_built_in(const char *name);
 
 #endif

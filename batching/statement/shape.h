@@ -72,6 +72,7 @@ struct shape_cache {
     bool wanting; // there was no room for a new one: what keeps others alive may be given up
 };
 
+// max: number of shapes; max_text: bytes, see batching.max_text.
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text);
 void shape_cache_finish(struct shape_cache *c);
 

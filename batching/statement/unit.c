@@ -192,7 +192,7 @@ bool unit_part(const uint8_t *bytes, size_t len, size_t *at, struct unit *u) {
     return r.stage == STAGE_EXECUTED;
 }
 
-static enum unit_result read_close(struct reader *r) {
+static enum unit_result read_close_message(struct reader *r) {
     struct frame f;
     enum unit_result state = UNIT_OTHER;
     if (!next_frame(r, &f, &state))
@@ -231,7 +231,7 @@ enum unit_result unit_read(const uint8_t *bytes, size_t len, size_t max, struct 
     case F_BIND:
         return read_extended(&r);
     case F_CLOSE:
-        return read_close(&r);
+        return read_close_message(&r);
     case F_SYNC:
         return read_one(&r, UNIT_SYNC);
     case F_QUERY:

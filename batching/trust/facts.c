@@ -176,7 +176,7 @@ static bool is_implicit(const char *name) {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (strcmp(name, operators[i]) == 0)
             return true;
-    return type_is_the_servers(name);
+    return type_is_built_in(name);
 }
 
 static bool set_grow(struct name_set *s) {
@@ -204,22 +204,22 @@ static void set_add(struct name_set *s, struct slice name) {
         s->names[s->n++] = write_table(name);
 }
 
-static int compare_names(const void *a, const void *b) {
+static int compare_digests(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-static bool is_plain(const char *name) {
+static bool is_plain_ascii(const char *name) {
     while (*name >= ' ' && *name <= '~')
         name++;
     return !*name;
 }
 
 static bool set_has(const struct name_set *s, const char *name) {
-    if (!is_plain(name))
+    if (!is_plain_ascii(name))
         return s->foreign;
     uint64_t digest = write_table((struct slice){(const uint8_t *)name, strlen(name)});
-    return s->n && bsearch(&digest, s->names, s->n, sizeof *s->names, compare_names);
+    return s->n && bsearch(&digest, s->names, s->n, sizeof *s->names, compare_digests);
 }
 
 // ---- the answer
@@ -264,7 +264,7 @@ static void take_names(struct facts *f) {
     f->set = f->asking.set;
     f->asking.set = (struct name_set){0};
     if (f->set.n)
-        qsort(f->set.names, f->set.n, sizeof *f->set.names, compare_names);
+        qsort(f->set.names, f->set.n, sizeof *f->set.names, compare_digests);
     f->named = f->asking.since;
 }
 

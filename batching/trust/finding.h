@@ -30,6 +30,7 @@ struct finding_table {
     struct account *memory; // NULL: not counted
 };
 
+// max: number of findings.
 void finding_table_init(struct finding_table *t, unsigned max);
 void finding_table_finish(struct finding_table *t);
 

@@ -76,6 +76,7 @@ struct proof *proof_reader_end(struct proof_reader *r, struct proof_table *t, bo
 // Finds the value of a setting; the name is in lower case, the value is borrowed from the proof. Returns
 // false when the server does not show it.
 bool proof_setting(const struct proof *p, const char *name, struct slice *value);
+// Tells whether both have the same users on the same start of the same server.
 bool proof_same_users(const struct proof *a, const struct proof *b);
 // Returns a reference to the proof without the settings for which `leave_out` returns true. NULL: out of
 // memory.

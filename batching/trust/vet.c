@@ -191,7 +191,7 @@ static bool take_params(struct vetting *v, const struct frame *f) {
     return true;
 }
 
-static bool take_columns(struct vetting *v, const struct frame *f) {
+static bool take_description(struct vetting *v, const struct frame *f) {
     uint16_t n;
     // A SELECT of no columns has a description, too, but nothing could be folded back by it.
     if (!msg_row_description_first(f->body, f->body_len, &n))
@@ -223,7 +223,7 @@ void vetting_feed(struct vetting *v, const struct frame *f) {
         ok = take_params(v, f);
         break;
     case B_ROW_DESCRIPTION:
-        ok = take_columns(v, f);
+        ok = take_description(v, f);
         break;
     case B_ERROR:
     case B_NO_DATA:

@@ -420,7 +420,7 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_column_function_facts(out, p, false))
         return false;
     buf_put_text(out, ", ");
-    if (!put_function_facts(out, p, function_may_be_folded, "f.proretset"))
+    if (!put_function_facts(out, p, function_is_foldable, "f.proretset"))
         return false;
     buf_put_text(out, ", ");
     if (!put_operator_facts(out, p) || !put_cast_facts(out, s))
@@ -448,7 +448,7 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
                       "c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog.\"char\"[]) AND NOT "
                       "c.relrowsecurity AND c.relpersistence OPERATOR(pg_catalog.<>) 't') IS NOT TRUE AND "
                       "NOT (u.cte AND c.oid IS NULL)) AND NOT ");
-    if (!put_function_facts(out, p, function_only_reads, "false"))
+    if (!put_function_facts(out, p, function_is_read_only, "false"))
         return false;
     buf_put_text(out, " AND NOT ");
     if (!put_column_function_facts(out, p, true))

@@ -22,7 +22,7 @@ static int compare_tables(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-bool write_set_has(const struct write_set *set, uint64_t table) {
+bool write_set_contains(const struct write_set *set, uint64_t table) {
     return table == WRITES_ALL ||
            (set->n && bsearch(&table, set->tables, set->n, sizeof *set->tables, compare_tables));
 }

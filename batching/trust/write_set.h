@@ -26,6 +26,7 @@ struct write_set write_set_make(uint64_t *tables, unsigned n);
 struct write_set write_set_copy(const struct write_set *set); // `all` when memory is out
 void write_set_free(struct write_set *set);                   // leaves `all`
 
-bool write_set_has(const struct write_set *set, uint64_t table);
+// Tells whether a write to the table can change what the statement reads. WRITES_ALL is any table.
+bool write_set_contains(const struct write_set *set, uint64_t table);
 
 #endif

@@ -80,7 +80,7 @@ bool database_has_changed(const struct database *d, uint64_t seq, const struct w
     if (set->all || d->seq - seq > WRITES_LOG)
         return true;
     for (uint64_t at = seq; at != d->seq; at++)
-        if (write_set_has(set, d->last[at % WRITES_LOG]))
+        if (write_set_contains(set, d->last[at % WRITES_LOG]))
             return true;
     return false;
 }
@@ -122,7 +122,7 @@ bool writes_named_tables_only(const struct parsed *p) {
     if (is_attribute_notation(p))
         return false;
     for (int i = 0; i < p->n_functions; i++)
-        if (!vet_function_plain(&p->functions[i]) && !is_other_function(&p->functions[i]))
+        if (!function_is_plain(&p->functions[i]) && !is_other_function(&p->functions[i]))
             return false;
     return true;
 }
