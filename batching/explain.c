@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The explainer of explain.h: it reads a statement as the engine does, and writes the report.
 #include "batching/explain.h"
 
 #include <stdarg.h>

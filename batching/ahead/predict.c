@@ -218,7 +218,7 @@ static struct guess rank_place(struct trail *t, const struct group *g, const str
     return w;
 }
 
-// Of several results of one statement, the last is the one that the client goes through now.
+// When one statement has several results, the client goes through the last one now.
 static bool is_better(const struct guess *a, const struct guess *b) {
     const struct trail_result *ra = a->result, *rb = b->result;
     if (rb && a->trail == b->trail && ra->columns.source == rb->columns.source && ra->serial != rb->serial &&

@@ -16,7 +16,7 @@ struct guess {
     struct trail_result *result;
     unsigned lead; // the part by which it was found
     uint32_t row;  // the first with its value
-    // Of the parts, indexes into the result's columns. -1: none, the value is the same in all lookups.
+    // The columns of the parts, as indexes into the result's. -1: none, all lookups have the same value.
     int columns[KEY_MAX_PARTS];
     struct spelling spellings[KEY_MAX_PARTS]; // for values of types that are no keys
     bool seconded;                            // the key of another row was asked for before

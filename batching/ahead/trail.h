@@ -72,7 +72,7 @@ struct trail_result {
     uint16_t *nulls;          // a bit for each column of a row: it is NULL, or was not kept
     struct buf texts;
     int64_t least[TRAIL_MAX_COLUMNS], most[TRAIL_MAX_COLUMNS]; // of the integers among them
-    // Of n_slots slots: row + 1 and bits of the hash. Made at the first search.
+    // Each has n_slots slots with row + 1 and bits of the hash. It is made at the first search.
     uint32_t *index[TRAIL_MAX_COLUMNS];
     uint32_t distinct[TRAIL_MAX_COLUMNS]; // number of values; 0: not counted
     uint32_t n_slots;

@@ -6,9 +6,10 @@
 //
 // It expects these replies in this order. Anything else is a failure.
 //
-//   CloseComplete*  [ParseComplete]  [ParameterDescription RowDescription]
-//   BindComplete  DataRow*  CommandComplete                 of the folded statement
-//   [ParseComplete]  BindComplete  DataRow  CommandComplete    of the stamp's check (stamp.h)
+//   CloseComplete*                                              statements that make room
+//   [ParseComplete]  [ParameterDescription RowDescription]      the folded statement
+//   BindComplete  DataRow*  CommandComplete
+//   [ParseComplete]  BindComplete  DataRow  CommandComplete     the stamp's check (stamp.h)
 //   ReadyForQuery
 //
 // The check's one row tells whether the first statement may be believed. Under a seal (seal.h) there is no
@@ -26,7 +27,7 @@ struct statement;
 struct pipeline;
 struct batch;
 
-// What a lookup's time until its answer stands for, see guard.h.
+// Whether a lookup had company: it decides what its time until the answer stands for, see guard.h.
 enum lookup_company { COMPANY_UNKNOWN, COMPANY_NONE, COMPANY_SOME };
 
 enum check_stage { CHECK_NONE, CHECK_NO, CHECK_ORIGINAL, CHECK_FOLDED, CHECK_AGAIN }; // see check.h
@@ -97,7 +98,7 @@ struct batch_ahead {
     bool late;         // the loop asked for more of it when it had become stale
     bool grown;        // the association was told that it served
     uint32_t key_cost; // of each key, see budget.h
-    uint64_t recorded; // serial of its result in home's trail, of which nothing was given yet; 0: none
+    uint64_t recorded; // serial of its result in home's trail while nothing of that was given; 0: none
     size_t bytes;
 };
 

@@ -244,8 +244,8 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     return refusal;
 }
 
-// The key of a finding: everything that vetting depends on. Of the constants that are put back into the
-// statement it is their types as the server reads them, since those decide which operators are meant.
+// The key of a finding: everything that vetting depends on. For the constants that are put back into the
+// statement, these are the types that the server gives them: they decide which operators are meant.
 static struct slice finding_key(struct group_table *t, const struct group *g) {
     group_begin_key(t, g->shape, g->identity, g->keys);
     for (unsigned i = 0; i < g->n_parts; i++) {

@@ -420,7 +420,7 @@ static void walk_repeated(struct walk *w, const char *base, const ProtobufCField
         walk_message(w, items[i]);
 }
 
-// Of a oneof, the one message is there that the case field names.
+// Walks over the one message of a oneof that is there; the case field names it.
 static void walk_single(struct walk *w, const char *base, const ProtobufCFieldDescriptor *f) {
     if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
         uint32_t id;

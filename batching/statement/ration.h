@@ -2,7 +2,7 @@
 //
 // Limits the time that goes into texts that nobody has seen before. All sessions share one event loop, and a
 // client that sends a new text each time would take it from the others. A text that gets nothing is forwarded
-// as a statement of which nothing is known.
+// as a statement about which nothing is known.
 //
 // What was spent is forgotten with time, by a factor e in RATION_MEMORY, for each session and for all
 // together. A session may spend as much as is left of what all may. So a single session gets half of it for

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The SQL of own_settings.h.
 #include "batching/trust/own_settings.h"
 
 #include "batching/trust/vet.h"

@@ -17,8 +17,8 @@ struct write_set {
     uint64_t *tables; // owned
 };
 
-// The digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL. Of a long name only the part
-// counts that no truncation to 63 bytes can take away.
+// The digest of a table's bare name as PostgreSQL knows it; never WRITES_ALL. A long name counts only
+// with the part that no truncation to 63 bytes can take away.
 uint64_t write_table(struct slice name);
 
 // Makes a set of n digests and takes them over. NULL: the set is empty.
