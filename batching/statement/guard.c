@@ -7,8 +7,7 @@
 #define LAST_PAUSE     UINT64_C(300000000)
 #define QUIET          10   // after so many pauses without a doubt there is a trial all the same
 #define SLACK          50   // a smaller difference is not worth a change
-#define NOISE          1000 // a smaller one in one batch raises no doubt: a trial costs many statements
-#define SHORT_GAP      500  // a time without a pending lookup that counts as busy
+#define SHORT_GAP      500  // a gap without a pending lookup that still counts as busy
 #define FORGET         4096 // answers after which older ones count half
 #define MAX_WIDER      3    // doublings of the batches under way at once
 #define MIN_SAMPLES    8    // fewer samples decide nothing
@@ -24,6 +23,8 @@
 #define LATE_LAST      6400000
 #define TRIAL_TURNS    16
 #define TRIAL_LAST     5000000
+// A smaller difference in one batch raises no doubt: a trial costs a statement on each of many connections.
+#define NOISE 1000
 
 // The average of about the last 16 values. A value that is far off counts as eight times the average: a lock
 // that somebody else holds says nothing about either way.
@@ -73,7 +74,8 @@ static void enter(struct guard *g, enum guard_state state, uint64_t until) {
     g->doubt = false;
 }
 
-// Returns the pause that is due now, and sets the next one: the same, or twice that.
+// Returns the pause that is due now; the next one is twice as long. Not `longer`: it begins with the first one
+// again.
 static uint64_t take_pause(struct guard *g, bool longer) {
     if (!g->pause || !longer)
         g->pause = FIRST_PAUSE;
@@ -86,7 +88,7 @@ static bool is_slower(uint32_t folded, uint32_t alone) {
     return alone && (uint64_t)folded * 4 > (uint64_t)alone * 5 && folded > alone + SLACK;
 }
 
-// As sent, at least `percent` of the folded answers in the same time.
+// Tells whether lookups as sent give at least `percent` of the answers that folding gives in the same time.
 static bool throughput_is(const struct guard *g, unsigned percent) {
     return g->busy[1] / 64 * g->answered[0] * percent <= g->busy[0] / 64 * g->answered[1] * 100;
 }

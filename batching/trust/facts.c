@@ -13,7 +13,7 @@
 #include "batching/trust/writes.h"
 
 #define FRESH 1000000 // microseconds: a younger stamp is not asked for again
-// Microseconds between two questions; PAUSE_FACTOR times the last question's duration when that is longer.
+// Microseconds between two questions, in addition to PAUSE_FACTOR times what the last one took.
 #define PAUSE        10000
 #define PAUSE_FACTOR 20
 #define PAUSE_FAILED 1000000
