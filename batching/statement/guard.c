@@ -74,8 +74,8 @@ static void enter(struct guard *g, enum guard_state state, uint64_t until) {
     g->doubt = false;
 }
 
-// Returns the pause that is due now; the next one is twice as long. Not `longer`: it begins with the first one
-// again.
+// Returns the pause that is due now; the next one is twice as long. Not `longer`: it begins with the first
+// one again.
 static uint64_t take_pause(struct guard *g, bool longer) {
     if (!g->pause || !longer)
         g->pause = FIRST_PAUSE;

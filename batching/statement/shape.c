@@ -357,8 +357,8 @@ void shape_watch(struct shape *s, int candidate, struct slice value) {
     s->watch[candidate].last = h;
 }
 
-// Looks at the last 64 to 128 lookups. Changes in a sixteenth of them make the candidate vary, changes in less
-// than a sixty-fourth make it a constant again.
+// Looks at the last 64 to 128 lookups. Changes in a sixteenth of them make the candidate vary, changes in
+// less than a sixty-fourth make it a constant again.
 static bool varies(const struct shape *s, int i) {
     uint64_t changes = s->watch[i].changes;
     return changes && changes * (s->keys >> i & 1 ? 64 : 16) >= s->lookups;

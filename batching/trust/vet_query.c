@@ -155,8 +155,8 @@ static bool put_column_facts(struct buf *out, const struct parsed *p) {
     return true;
 }
 
-// The question about a plain read leaves out names that stand alone. A label that it sorts by is the statement's own, and
-// another label must not make another question.
+// The question about a plain read leaves out names that stand alone. A label that it sorts by is the
+// statement's own, and another label must not make another question.
 static bool put_read_columns(struct buf *out, const struct parsed *p) {
     const char *comma = "";
     buf_put_text(out, "ARRAY[");
