@@ -144,7 +144,7 @@ static const struct {
 Test(vet, functions_are_plain_when_they_are_on_the_list) {
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         struct parsed *p = parse_statement(functions[i].text, 1000, 100);
-        cr_assert_eq(vet_functions_plain(p), functions[i].plain, "%s", functions[i].text);
+        cr_assert_eq(functions_are_plain(p), functions[i].plain, "%s", functions[i].text);
         parsed_destroy(p);
     }
 }
