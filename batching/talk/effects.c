@@ -67,6 +67,17 @@ static void drop_held(struct session *s, struct owed *o) {
     ahead_drop(s);
 }
 
+// What is not known may do anything.
+static void note_any(struct session *s, struct owed *o, const struct shape *shape, bool changes) {
+    effect_doubt(s);
+    if (changes || !shape || prepares(shape))
+        names_are_unknown(s);
+    if (changes) {
+        o->forward.changes = true;
+        engine_definitions_changed(s->engine);
+    }
+}
+
 void effect_note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
                            bool changes) {
     session_txn_note(o, kind, shape);
@@ -115,13 +126,7 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
     case STATEMENT_OTHER:
         break;
     }
-    effect_doubt(s);
-    if (changes || !shape || prepares(shape))
-        names_are_unknown(s);
-    if (changes) {
-        o->forward.changes = true;
-        engine_definitions_changed(s->engine);
-    }
+    note_any(s, o, shape, changes);
 }
 
 // Something runs of which nothing is known; it may write, and end a transaction.
