@@ -33,7 +33,7 @@ struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
         if (x != l)
             take_out(s, x);
         x->state = LOOKUP_ANSWERED; // with nothing
-        x->outcome = OUTCOME_NONE; // unless the server says so
+        x->outcome = OUTCOME_NONE;  // unless the server says so
         x->company = COMPANY_UNKNOWN;
         if (x != p->first)
             lookup_uncount(s->engine, x);
