@@ -258,7 +258,7 @@ bool lookup_accept(struct session *s, const struct candidate *c) {
         return false;
     rations_note(&s->engine->rations, COST_OF_LOOKUP);
     if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
-        session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
+        session_identity_touched(&s->identity, functions_are_plain(c->shape->parsed));
     if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY)
         ahead_run_unvetted(s);
     bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||

@@ -16,7 +16,7 @@
 #include "batching/talk/server.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
-#include "tests/unit/effects.h"
+#include "tests/unit/replies.h"
 #include "tests/unit/vetted.h"
 
 #define N 2
@@ -41,6 +41,22 @@ static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) 
 static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
     (void)more;
     buf_put(&((struct client *)owner)->to_server, bytes, len);
+}
+
+static void nothing(void *owner) {
+    (void)owner;
+}
+
+static bool cancel_is_sent(void *owner) {
+    (void)owner;
+    return true;
+}
+
+static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
+    (void)ctx;
+    (void)reason;
+    (void)session;
+    (void)message;
 }
 
 static const struct engine_effects effects = {to_client, to_server, nothing, cancel_is_sent, nothing, no_log};
@@ -218,7 +234,7 @@ static void teardown(struct fixture *f) {
     engine_destroy(f->engine);
 }
 
-static void put_column(struct buf *b) {
+static void put_folded_column(struct buf *b) {
     buf_put_str(b, "a");
     buf_put(b, "\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 18);
 }
@@ -235,8 +251,8 @@ static void answer_batch(struct fixture *f, int n) {
     buf_put(&b, "t\0\0\0\x0a\0\1\0\0\3\xef", 11);
     size_t at = write_begin(&b, B_ROW_DESCRIPTION);
     buf_put_u16(&b, 2);
-    put_column(&b);
-    put_column(&b);
+    put_folded_column(&b);
+    put_folded_column(&b);
     write_end(&b, at);
     write_empty(&b, B_BIND_COMPLETE);
     for (int key = 1; key <= n; key++) {
