@@ -11,6 +11,7 @@ void engine_start_batch(struct engine *e, struct batch *b); // of no member: cou
 
 // Answers it from an ended batch, or has it run alone. It is a member of none.
 void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key);
+void engine_note_not_folded(struct engine *e, struct lookup *l, enum reason why); // it runs as sent
 void engine_note_alone(struct engine *e, const struct lookup *l); // its answer came, and no error
 void engine_batch_ended(struct engine *e, struct batch *b);  // ReadyForQuery came, or its connection was lost
 void engine_abandon_batch(struct batch *b, const char *why); // its members run alone; why: static

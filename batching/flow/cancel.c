@@ -20,6 +20,7 @@
 #include "batching/flow/check.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/lookup_state.h"
+#include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
@@ -103,6 +104,8 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
     if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // nobody is told of its Parse
         session_drop_if_listed(s, l->statement);
     lookup_set_state(l, LOOKUP_ANSWERED);
+    l->outcome = OUTCOME_HERE;
+    l->failed = true;
     l->answer = answer;
     order_keep(s, answer.len);
     lookup_weigh(l);

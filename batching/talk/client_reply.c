@@ -8,6 +8,7 @@
 #include "batching/session/expected.h"
 #include "batching/session/learn.h"
 #include "batching/session/record.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
@@ -67,6 +68,12 @@ static void note_complete(struct session *s, const struct owed *o, const struct 
     session_note_complete(s, o, tag, last);
 }
 
+static void note_answered(struct session *s, struct owed *o) {
+    o->n_complete++;
+    if (o->kind == OWED_FORWARD)
+        sent_completed(s, o);
+}
+
 // `o` is NULL when nothing is owed: a message of the server's own accord. `last`: ReadyForQuery is behind it.
 void reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last) {
     if (!o)
@@ -88,6 +95,8 @@ void reply_note(struct session *s, struct owed *o, const struct frame *f, bool w
     session_note_answer(s, o, f->type);
     if (f->type == B_COMMAND_COMPLETE)
         note_complete(s, o, f, whole, last);
+    if (sent_is_completed_by(f->type))
+        note_answered(s, o);
     if (o->reads)
         ahead_reply(s, o, f, whole);
     if (s->hold.unit || f->type == B_COPY_IN)

@@ -21,6 +21,7 @@ struct feed {
     bool asks_no_more;      // it goes out now, inside a transaction: not behind a question of our own
     bool prepares;          // the unit at `at` prepares a statement and runs none
     bool drop;              // the message at `at` is not for the server
+    enum reason why;        // the unit at `at` is forwarded
 };
 
 // Sends the run.

@@ -12,6 +12,7 @@
 #include "batching/session/lazy.h"
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -31,13 +32,15 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-static struct owed *begin_unit(struct session *s, bool extended) {
+static struct owed *begin_unit(struct feed *f, bool extended) {
+    struct session *s = f->s;
     struct owed *o = owed_push(s, OWED_FORWARD);
     if (!o) {
         session_fail(s, "53200", "out of memory");
         return NULL;
     }
     o->extended = extended;
+    o->reason = (uint8_t)f->why;
     s->in_unit = extended;
     s->lazy_unit = s->gave = false;
     s->unit_vets = 0;
@@ -54,9 +57,10 @@ static void end_unit(struct session *s) {
 }
 
 // Inside an extended unit, all of which is answered, it is the unit's last statement.
-static struct owed *begin_query(struct session *s) {
+static struct owed *begin_query(struct feed *f) {
+    struct session *s = f->s;
     if (!s->in_unit)
-        return begin_unit(s, false);
+        return begin_unit(f, false);
     end_unit(s);
     owed_last(s)->extended = owed_last(s)->single = false;
     return owed_last(s);
@@ -106,9 +110,10 @@ static bool forward_query(struct feed *f, struct slice text) {
         return false;
     front_snapshot_for_query(f, c);
     bool inside = s->in_unit;
-    struct owed *o = begin_query(s);
+    struct owed *o = begin_query(f);
     if (!o)
         return false;
+    sent_note(s, c->shape, c->kind);
     note_query(s, o, c);
     o->forward.copies = is_copy(text);
     effect_note_query_writes(s, c, text);
@@ -158,8 +163,9 @@ static void note_other(struct session *s, uint8_t type) {
     }
 }
 
-static bool forward_sync(struct session *s) {
-    if (!s->in_unit && !begin_unit(s, true))
+static bool forward_sync(struct feed *f) {
+    struct session *s = f->s;
+    if (!s->in_unit && !begin_unit(f, true))
         return false;
     end_unit(s);
     return true;
@@ -174,8 +180,10 @@ static bool waits_for_own(struct session *s) {
 // Something runs that cannot be looked at: a function, or a Query that is too large.
 static bool forward_blindly(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    if (!front_parse_all(f, true) || !begin_query(s))
+    if (!front_parse_all(f, true) || !begin_query(f))
         return false;
+    if (fr->type == F_QUERY)
+        sent_note(s, NULL, STATEMENT_OTHER);
     if (fr->type == F_QUERY)
         note_large_query(s);
     else
@@ -191,7 +199,7 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
         return false;
     if (!s->in_unit)
         front_snapshot_for_unit(f);
-    if (!s->in_unit && (!extended_restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
+    if (!s->in_unit && (!extended_restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(f, true)))
         return false;
     owed_last(s)->single |= f->single;
     if (readable || fr->type == F_FLUSH)
@@ -239,7 +247,7 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     if (inside != INSIDE_PASS)
         return inside == INSIDE_SKIPPED;
     if (fr->type == F_SYNC)
-        return forward_sync(s);
+        return forward_sync(f);
     if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
         (void)feed_classify(f, text);
         front_keep_out(f, fr);

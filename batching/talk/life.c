@@ -22,6 +22,7 @@
 #include "batching/session/owed.h"
 #include "batching/session/own_prepared.h"
 #include "batching/session/room.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
@@ -70,6 +71,7 @@ void owed_release(struct session *s, struct owed *o) {
     o->forward.setting = NULL;
     statement_unref(o->forward.bound);
     o->forward.bound = NULL;
+    sent_forget(s, o);
     if (o->kind == OWED_BATCH && o->of.batch) {
         struct batch *b = o->of.batch;
         o->of.batch = NULL;
@@ -152,6 +154,7 @@ void session_destroy(struct session *s, uint64_t now) {
     expected_finish(s);
     given_forget_error(s);
     own_prepared_finish(s);
+    sent_finish(s);
     free(s);
 }
 

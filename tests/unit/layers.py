@@ -21,7 +21,8 @@ PARTS = {
     "order": SESSION + "order", "names": SESSION + "statements", "expect": SESSION + "expected",
     "giving": "batching/talk/given", "hold": SESSION + "hold", "hold.await": "batching/flow/await",
     "cancel": SESSION + "cancel_request", "frame": SESSION + "frame", "apart": SESSION + "apart",
-    "own": SESSION + "own_prepared", "late": SESSION + "late", "owed": SESSION + "owed", "learning": SESSION + "learn",
+    "own": SESSION + "own_prepared", "late": SESSION + "late", "owed": SESSION + "owed", "sent": SESSION + "sent",
+    "learning": SESSION + "learn",
     "transaction": SESSION + "txn", "writes": SESSION + "txn", "changes": SESSION + "changes", "turn": SESSION + "turns",
 }
 FIELDS = {
