@@ -15,6 +15,7 @@
 #include "batching/talk/life.h"
 #include "batching/talk/server.h"
 #include "protocol/frame.h"
+#include "protocol/write.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/replies.h"
 #include "tests/unit/vetted.h"
