@@ -9,6 +9,6 @@
 bool engine_has_company(const struct group *g); // several lookups of it wait or are under way
 void engine_run_lookup(struct lookup *l);       // as it was sent, now; may free it
 
-void engine_run_apart(struct group *g);
+void engine_run_all_uncounted(struct group *g);
 
 #endif

@@ -104,7 +104,7 @@ static void note_described(const struct batch *b, struct lookup *l) {
     st->types_hash = row_types_hash(b->group->row_description.data, b->group->row_description.len);
 }
 
-static void answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
+static void give_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
     struct session *s = l->session;
     note_described(b, l);
     ahead_answered(s);
@@ -153,7 +153,7 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
             ahead_served(b, key);
         if (!l->session->answered_since)
             l->session->answered_since = e->now ? e->now : 1;
-        answer(e, b, l, key);
+        give_answer(e, b, l, key);
         return;
     }
     if (!fits)

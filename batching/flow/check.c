@@ -31,7 +31,7 @@ static uint32_t draw_distance(struct engine *e) {
 }
 
 // It would be done twice, or the server has to be given its statement first.
-static bool prepares(const struct lookup *l) {
+static bool cannot_run_twice(const struct lookup *l) {
     const struct statement *st = l->statement;
     if (l->pipeline)
         return true; // nor can a part of a unit
@@ -44,7 +44,8 @@ bool check_draw(struct engine *e, struct lookup *l) {
         return false;
     l->check = CHECK_NO;
     // Inside a transaction the original could abort it, and what is kept back would come too late.
-    if (prepares(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s) || late_must_wait(s))
+    if (cannot_run_twice(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s) ||
+        late_must_wait(s))
         return false;
     if (e->limits.verify)
         return true;

@@ -72,7 +72,7 @@ static void start_checks(struct engine *e, struct group *g) {
 
 // In mode verify those that have their original's answer wait for those that do not, so that batches are as
 // large as in mode fold.
-static bool has_room(const struct engine *e, const struct group *g) {
+static bool may_start_more(const struct engine *e, const struct group *g) {
     return g->in_flight - g->checking < guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight) &&
            !(e->limits.verify && g->checking);
 }
@@ -89,7 +89,7 @@ static void dispatch_ready(struct engine *e, struct group *g) {
     start_checks(e, g);
     late_uncount(e, g);
     bool always = g->urgent || is_stalled(e, g);
-    while (g->n_waiting && (always || has_room(e, g))) {
+    while (g->n_waiting && (always || may_start_more(e, g))) {
         if (runs_alone(g) || !engine_run_batch(e, g))
             engine_run_lookup(g->first);
         g->waiting_since = e->now;
@@ -119,7 +119,7 @@ void engine_dispatch_group(struct engine *e, struct group *g) {
     if (g->state == GROUP_READY && !off)
         follow_loops(g);
     if (guard_is_late(&g->shape->guard, e->now)) {
-        engine_run_apart(g);
+        engine_run_all_uncounted(g);
     } else if (g->state == GROUP_READY && !off && engine_guard_state(e, g->shape) == GUARD_FOLDING) {
         if (!engine_window_is_open(e, g))
             dispatch_ready(e, g);

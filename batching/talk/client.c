@@ -141,7 +141,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     if (take == TAKE_FORWARD) {
         if (must_wait_for_lookups(s))
             return TAKE_WAIT;
-        if (!s->cancel.held && forward_vets_first(f)) {
+        if (!s->cancel.held && front_vet_first(f)) {
             s->hold.lookups = true;
             return TAKE_WAIT;
         }
@@ -153,7 +153,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     return take;
 }
 
-static bool step(struct feed *f) {
+static bool take_next(struct feed *f) {
     f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
     struct session *s = f->s;
     struct frame fr;
@@ -162,7 +162,7 @@ static bool step(struct feed *f) {
     case FRAME_INCOMPLETE:
         return false;
     case FRAME_MALFORMED:
-        feed_flush(f, false);
+        feed_to_server(f, false);
         session_fail(s, "08P01", "invalid message length: the client does not speak PostgreSQL's protocol");
         return false;
     case FRAME_OK:
@@ -173,7 +173,7 @@ static bool step(struct feed *f) {
         if (t == TAKE_WAIT)
             return false;
         if (t == TAKE_TAKEN) {
-            feed_flush(f, true);
+            feed_to_server(f, true);
             f->at += size;
             f->run = f->at;
             session_cancel_taken(s);
@@ -188,7 +188,7 @@ static bool step(struct feed *f) {
     f->at += now;
     f->run = f->drop ? f->at : f->run;
     if (s->cancel.held) {
-        feed_flush(f, false);
+        feed_to_server(f, false);
         session_cancel_forwarded(s);
     }
     return true;
@@ -208,7 +208,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
             size_t n = s->client_skip < f.len - f.at ? s->client_skip : f.len - f.at;
             s->client_skip -= n;
             f.at += n;
-        } else if (!step(&f)) {
+        } else if (!take_next(&f)) {
             break;
         }
         turns_note(s, f.at - at, ends, s->engine->rations.n_spent - spent);
@@ -218,7 +218,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
         database_note(s->database, WRITES_ALL);
     if (s->failed)
         return len;
-    feed_flush(&f, false);
+    feed_to_server(&f, false);
     room_weigh_session(s);
     return f.at;
 }

@@ -68,7 +68,7 @@ static void note_complete(struct session *s, const struct owed *o, const struct 
 }
 
 // `o` is NULL when nothing is owed: a message of the server's own accord. `last`: ReadyForQuery is behind it.
-void reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last) {
+void client_reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last) {
     if (!o)
         return;
     if (s->learning.group && o->kind == OWED_FORWARD)
@@ -98,7 +98,7 @@ void reply_note(struct session *s, struct owed *o, const struct frame *f, bool w
 }
 
 // What a poisoned reply still says, and what answers messages of our own, is not for the client.
-bool reply_is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+bool client_reply_is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     if (o && whole && session_take_missing(s, o, f))
         return true;
     if (!o || !o->extended)

@@ -6,7 +6,7 @@
 
 #include "batching/session/session.h"
 
-void reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last);
-bool reply_is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole);
+void client_reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last);
+bool client_reply_is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole);
 
 #endif

@@ -131,7 +131,7 @@ void effect_note_unknown(struct session *s) {
     session_txn_lose_level(owed_last(s));
 }
 
-enum unread effect_of_unread_shape(const struct shape *s) {
+enum unread effect_unread_of_shape(const struct shape *s) {
     return unread_of((struct slice){(const uint8_t *)s->text, s->text_len});
 }
 
@@ -160,7 +160,7 @@ void effect_note_unread(struct session *s, struct statement *st, enum unread u) 
 
 // May a statement that is not understood say which isolation its transaction has? No other one than these
 // runs before there is a snapshot, and where several are in one text, they may be among them.
-bool effect_may_set_level(const struct shape *shape, enum reason why) {
+bool effect_may_set_isolation(const struct shape *shape, enum reason why) {
     static const char *const words[] = {"set", "reset", "begin", "start"};
     if (why == REASON_MULTI_STATEMENT || why == REASON_UNPARSABLE || why == REASON_ENCODING ||
         unread_is_why(why))
@@ -202,13 +202,13 @@ bool effect_may_deallocate(const struct statement_class *c) {
 
 // What was not read may. A SELECT that is too long counts as one that is not understood: there are many, and
 // what comes behind them need not wait.
-enum unread effect_without_long_query(enum unread u, enum reason why) {
+enum unread effect_relax_long_query(enum unread u, enum reason why) {
     return u == UNREAD_QUERY && why == REASON_TEXT_TOO_LONG ? UNREAD_NOTHING : u;
 }
 
-enum unread effect_of_unread_class(const struct statement_class *c) {
+enum unread effect_unread_of_class(const struct statement_class *c) {
     enum unread u = c->unread;
     if (c->shape && c->kind == STATEMENT_OTHER && c->reason == REASON_TEXT_TOO_LONG)
-        u = effect_of_unread_shape(c->shape);
-    return effect_without_long_query(u, c->reason);
+        u = effect_unread_of_shape(c->shape);
+    return effect_relax_long_query(u, c->reason);
 }

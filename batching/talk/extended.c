@@ -34,7 +34,7 @@
 #include "protocol/message.h"
 
 // What the unnamed portal runs from now on; NULL: nothing, or nothing that is known.
-void extended_bind_portal(struct session *s, struct statement *st) {
+void extended_set_portal(struct session *s, struct statement *st) {
     if (st)
         st->refs++;
     statement_unref(s->portal);
@@ -43,10 +43,10 @@ void extended_bind_portal(struct session *s, struct statement *st) {
 
 // The server refuses it, and skips what follows up to the Sync. What it might have done if it does not is not
 // known.
-void note_unreadable(struct session *s) {
+void extended_note_unreadable(struct session *s) {
     effect_note_unknown(s);
     s->names.unknown = true;
-    extended_bind_portal(s, NULL);
+    extended_set_portal(s, NULL);
 }
 
 static void put_parsed(struct session *s, struct slice name, struct shape *shape, enum unread unread) {
@@ -72,7 +72,7 @@ static bool give(struct feed *f, struct statement *st) {
     if (!st || o->error || st->changed || !session_lacks(s, st)) // changed: given, and waited for
         return true;
     bool waits = !o->single || s->txn != 'I' || s->n_forward > 1;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     return session_send_delayed(s, st, waits) && (!waits || inside_wait(f));
 }
 
@@ -83,7 +83,7 @@ static bool may_use(struct feed *f, struct statement *st) {
     st->changed = false;
     if (owed_last(f->s)->error)
         return true;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     f->drop = session_refuse(f->s);
     return false;
 }
@@ -130,7 +130,7 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
     }
     enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
-    put_parsed(s, m->name, shape, effect_without_long_query(unread, why));
+    put_parsed(s, m->name, shape, effect_relax_long_query(unread, why));
     if (shape)
         learn_parse(f, shape);
 }
@@ -156,7 +156,7 @@ bool extended_restore_unnamed(struct feed *f, const struct frame *fr) {
     bool needs = needs_unnamed(fr, f->len - f->at);
     if (parses || s->names.unnamed || session_unnamed_fits(s) || (session_is_pooled(s) && !needs))
         return true;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     return session_restore_unnamed(s, NULL);
 }
 
@@ -173,15 +173,15 @@ static void run_shape(struct feed *f, struct shape *shape) {
     if (named)
         named->changed = false;
     if (kind == STATEMENT_READ) {
-        reads_run(s, o, shape);
+        reads_note_execute(s, o, shape);
         return;
     }
-    if ((kind == STATEMENT_OTHER || kind == STATEMENT_HARMLESS) && reads_run_cursor(s, o, shape))
+    if ((kind == STATEMENT_OTHER || kind == STATEMENT_HARMLESS) && reads_note_execute_cursor(s, o, shape))
         return;
     shape_ref(shape); // its statement may be one of those that it drops
     effect_note_statement(s, o, kind, shape, shape->changes);
     effect_note_writes(s, kind, shape->parsed);
-    if (kind == STATEMENT_OTHER && effect_may_set_level(shape, shape->reason))
+    if (kind == STATEMENT_OTHER && effect_may_set_isolation(shape, shape->reason))
         session_txn_lose_level(o);
     shape_unref(shape);
 }
@@ -202,16 +202,16 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_bind m;
     if (!msg_bind_read(fr->body, fr->body_len, &m))
-        return note_unreadable(s);
+        return extended_note_unreadable(s);
     struct statement *st = session_statement(s, m.statement);
     if (!may_use(f, st))
         return;
     s->portal_open |= !m.portal.len;
     struct owed *o = owed_last(s);
     note_bound(o, st, &m);
-    lookup_note_bound(s, st ? st->shape : NULL, &m);
+    question_note_bind(s, st ? st->shape : NULL, &m);
     if (!m.portal.len)
-        extended_bind_portal(s, st);
+        extended_set_portal(s, st);
     else
         session_note_portal(s, m.portal, st, o->forward.result_format, o->forward.formats_differ);
 }
@@ -220,7 +220,7 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
-        return note_unreadable(s);
+        return extended_note_unreadable(s);
     struct statement *st = m.kind == 'S' ? session_statement(s, m.name)
                            : m.name.len  ? session_portal(s, m.name)
                                          : s->portal;
@@ -241,7 +241,7 @@ static void close_unnamed(struct session *s) {
 static void forward_close(struct feed *f, const struct frame *fr) {
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
-        return note_unreadable(f->s);
+        return extended_note_unreadable(f->s);
     if (m.kind == 'S' && !m.name.len)
         return close_unnamed(f->s);
     if (m.kind == 'S')
@@ -255,7 +255,7 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_execute m;
     if (!msg_execute_read(fr->body, fr->body_len, &m))
-        return note_unreadable(s);
+        return extended_note_unreadable(s);
     struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
     if (m.portal.len && st)
         session_resume_portal(s, m.portal, owed_last(s));
@@ -263,8 +263,8 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
         effect_note_unknown(s);
     else if (!st->shape)
         effect_note_unread(s, st, (enum unread)st->unread);
-    else if (st->shape->reason == REASON_TEXT_TOO_LONG && effect_of_unread_shape(st->shape) > UNREAD_QUERY)
-        effect_note_unread(s, st, effect_of_unread_shape(st->shape));
+    else if (st->shape->reason == REASON_TEXT_TOO_LONG && effect_unread_of_shape(st->shape) > UNREAD_QUERY)
+        effect_note_unread(s, st, effect_unread_of_shape(st->shape));
     else
         run_shape(f, st->shape);
     // The client may go on with an unnamed portal that has more to give, inside a transaction also in a later
@@ -280,7 +280,7 @@ void extended_forward(struct feed *f, const struct frame *fr) {
         if (msg_parse_read(fr->body, fr->body_len, &p))
             forward_parse(f, &p);
         else
-            note_unreadable(f->s);
+            extended_note_unreadable(f->s);
         return;
     case F_BIND:
         return forward_bind(f, fr);
@@ -296,7 +296,7 @@ void extended_forward(struct feed *f, const struct frame *fr) {
 }
 
 // The zero-terminated string at *at of a message's first bytes; false when its end is not among them.
-bool extended_head_string(const struct feed *f, size_t *at, struct slice *out) {
+bool extended_read_name(const struct feed *f, size_t *at, struct slice *out) {
     const uint8_t *p = f->bytes + f->at + *at;
     const uint8_t *zero = f->at + *at < f->len ? memchr(p, 0, f->len - f->at - *at) : NULL;
     if (!zero)
@@ -312,18 +312,18 @@ void extended_forward_large(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct slice first, second;
     size_t at = FRAME_HEADER;
-    if (fr->type == F_PARSE && extended_head_string(f, &at, &first)) {
+    if (fr->type == F_PARSE && extended_read_name(f, &at, &first)) {
         struct slice text = {f->bytes + f->at + at, f->len - f->at - at};
         enum unread u = unread_of(text);
         session_drop_statement(s, first);
-        put_parsed(s, first, NULL, effect_without_long_query(u, REASON_TEXT_TOO_LONG));
-    } else if (fr->type == F_BIND && extended_head_string(f, &at, &first) &&
-               extended_head_string(f, &at, &second)) {
+        put_parsed(s, first, NULL, effect_relax_long_query(u, REASON_TEXT_TOO_LONG));
+    } else if (fr->type == F_BIND && extended_read_name(f, &at, &first) &&
+               extended_read_name(f, &at, &second)) {
         if (first.len)
             session_note_portal(s, first, session_statement(s, second), false, true);
         else
-            extended_bind_portal(s, session_statement(s, second));
+            extended_set_portal(s, session_statement(s, second));
     } else {
-        note_unreadable(s);
+        extended_note_unreadable(s);
     }
 }

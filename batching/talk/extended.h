@@ -8,11 +8,11 @@
 #include "batching/session/statements.h"
 #include "batching/talk/feed.h"
 
-void extended_bind_portal(struct session *s, struct statement *st);
-void note_unreadable(struct session *s);
+void extended_set_portal(struct session *s, struct statement *st);
+void extended_note_unreadable(struct session *s);
 bool extended_restore_unnamed(struct feed *f, const struct frame *fr);
 void extended_forward(struct feed *f, const struct frame *fr);
-bool extended_head_string(const struct feed *f, size_t *at, struct slice *out);
+bool extended_read_name(const struct feed *f, size_t *at, struct slice *out);
 void extended_forward_large(struct feed *f, const struct frame *fr);
 
 #endif

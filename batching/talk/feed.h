@@ -24,12 +24,12 @@ struct feed {
 };
 
 // Sends the run.
-void feed_flush(struct feed *f, bool more);
+void feed_to_server(struct feed *f, bool more);
 const struct statement_class *feed_classify(struct feed *f, struct slice text);
 
 // The replies to an open unit may wait in the server for its end, which the client may not say before it is
 // read again.
-void forward_ask_for_replies(struct feed *f);
+void feed_ask_for_replies(struct feed *f);
 
 enum take { TAKE_FORWARD, TAKE_TAKEN, TAKE_WAIT };
 

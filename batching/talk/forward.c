@@ -65,7 +65,7 @@ static struct owed *begin_query(struct session *s) {
 static void drop_unnamed(struct session *s) {
     session_drop_unnamed(s);
     session_note_unnamed(s, false, NULL);
-    extended_bind_portal(s, NULL);
+    extended_set_portal(s, NULL);
 }
 
 static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
@@ -77,9 +77,9 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
         session_drop_statement(s, c->name);
     effect_note_statement(s, o, c->kind, c->shape, c->changes);
-    if (c->kind == STATEMENT_OTHER && effect_may_set_level(c->shape, c->reason))
+    if (c->kind == STATEMENT_OTHER && effect_may_set_isolation(c->shape, c->reason))
         session_txn_lose_level(o);
-    if (effect_of_unread_class(c) > UNREAD_WRITE)
+    if (effect_unread_of_class(c) > UNREAD_WRITE)
         session_note_unread_change(s, o);
     // FETCH and RETURNING list, too.
     o->forward.selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
@@ -93,15 +93,15 @@ static bool is_copy(struct slice text) {
 static bool forward_query(struct feed *f, struct slice text) {
     struct session *s = f->s;
     const struct statement_class *c = feed_classify(f, text);
-    front_prove_ahead(f, c->kind, c->cursor.hold);
-    struct read_note n =
+    front_prove(f, c->kind, c->cursor.hold);
+    struct read_judgement n =
         c->cursor.verb ? reads_judge_cursor(f, text) : reads_judge_query(f, c->kind, c->shape);
     // Behind BEGIN it would take the transaction's snapshot.
     bool sees = c->kind == STATEMENT_BEGIN || front_may_see_prepared(c->kind, n.effect);
     char executed[CURSOR_MAX_NAME + 1];
     cursor_executed((const char *)text.data, text.len, executed);
     bool asks = c->kind == STATEMENT_READ || c->kind == STATEMENT_OTHER || c->kind == STATEMENT_LOAD;
-    if (sees && !front_give_executed(f, executed) && !front_parse_all(f, asks))
+    if (sees && !front_give_executed(f, executed) && !front_give_all(f, asks))
         return false;
     front_snapshot_for_query(f, c);
     bool inside = s->in_unit;
@@ -111,7 +111,7 @@ static bool forward_query(struct feed *f, struct slice text) {
     note_query(s, o, c);
     o->forward.copies = is_copy(text);
     effect_note_query_writes(s, c, text);
-    reads_note(s, o, &n);
+    reads_note_judged(s, o, &n);
     o->reads &= !inside;
     return true;
 }
@@ -141,8 +141,7 @@ static bool lacks_names(const struct feed *f, const struct frame *fr) {
     size_t at = FRAME_HEADER;
     if ((fr->type != F_PARSE && fr->type != F_BIND) || f->len - f->at >= 4096)
         return false;
-    return !extended_head_string(f, &at, &name) ||
-           (fr->type == F_BIND && !extended_head_string(f, &at, &name));
+    return !extended_read_name(f, &at, &name) || (fr->type == F_BIND && !extended_read_name(f, &at, &name));
 }
 
 static void note_other(struct session *s, uint8_t type) {
@@ -174,7 +173,7 @@ static bool waits_for_own(struct session *s) {
 // Something runs that cannot be looked at: a function, or a Query that is too large.
 static bool forward_blindly(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    if (!front_parse_all(f, true) || !begin_query(s))
+    if (!front_give_all(f, true) || !begin_query(s))
         return false;
     if (fr->type == F_QUERY)
         note_large_query(s);
@@ -187,7 +186,7 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
     struct session *s = f->s;
     if (readable)
         front_keep_out(f, fr);
-    if (!s->in_unit && readable && !front_look_ahead(f, fr))
+    if (!s->in_unit && readable && !front_before_unit(f, fr))
         return false;
     if (!s->in_unit)
         front_snapshot_for_unit(f);
@@ -221,7 +220,7 @@ static bool has_room(struct feed *f) {
     const struct engine_limits *l = &s->engine->limits;
     if (s->owed.n < l->max_owed && s->expect.n < l->max_expected)
         return true;
-    forward_ask_for_replies(f);
+    feed_ask_for_replies(f);
     s->hold.full = true;
     return false;
 }

@@ -57,11 +57,11 @@ static bool has_snapshot(const struct session *s) {
 }
 
 // Gives the server what it lacks, in front of a unit. Inside of one that is waited for: false.
-bool front_parse_all(struct feed *f, bool asks) {
+bool front_give_all(struct feed *f, bool asks) {
     struct session *s = f->s;
     if (!s->names.n_lazy || s->txn == 'E' || !has_snapshot(s))
         return true;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     if (s->in_unit)
         return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
     bool first = session_parse_all(s, asks) == GIVING_FIRST;
@@ -73,7 +73,7 @@ bool front_parse_all(struct feed *f, bool asks) {
 bool front_give_executed(struct feed *f, const char *name) {
     if (!*name || !f->s->names.n_lazy || f->s->in_unit)
         return false;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     return session_give_named(f->s, (struct slice){(const uint8_t *)name, strlen(name)});
 }
 
@@ -83,7 +83,7 @@ bool front_give_executed(struct feed *f, const char *name) {
 // of BEGIN, so that the lookups in the transaction find the session proven, and of a DECLARE WITH HOLD, whose
 // pages would leave it in doubt. `hold`: it may be one. So does the question about the database, where it has
 // been asked before.
-void front_prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
+void front_prove(struct feed *f, enum statement_kind kind, bool hold) {
     struct session *s = f->s;
     bool begins = kind == STATEMENT_BEGIN || hold;
     bool wanted = begins && s->identity.state == IDENTITY_UNPROVEN && s->identity.n_proofs < PROOFS_AHEAD;
@@ -91,7 +91,7 @@ void front_prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
     bool asks = begins && session_lacks_facts(s);
     if (!proves && !asks)
         return;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     if (proves)
         session_start_proof(s);
     if (asks)
@@ -100,14 +100,14 @@ void front_prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
 
 static bool asks_for_snapshot(enum statement_kind kind, const struct shape *shape, enum reason why) {
     if (kind == STATEMENT_OTHER)
-        return effect_may_set_level(shape, why);
+        return effect_may_set_isolation(shape, why);
     return session_txn_asks(kind, shape ? shape->parsed : NULL);
 }
 
 void front_snapshot_for_query(struct feed *f, const struct statement_class *c) {
     if (!session_lacks_snapshot(f->s) || !asks_for_snapshot(c->kind, c->shape, c->reason))
         return;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     session_take_snapshot(f->s);
 }
 
@@ -184,7 +184,7 @@ static bool unit_asks_for_snapshot(struct feed *f) {
 void front_snapshot_for_unit(struct feed *f) {
     if (!session_lacks_snapshot(f->s) || !unit_asks_for_snapshot(f))
         return;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     session_take_snapshot(f->s);
 }
 
@@ -221,8 +221,8 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
         if (!reads && !taken)
             return asked;
         taken = true; // by itself, if not before
-        if (reads && reads_may_be_proven(s))
-            effect = forward_read_effect(f, shape, &g);
+        if (reads && reads_can_judge(s))
+            effect = reads_effect(f, shape, &g);
         *sees_prepared |= !i && (shape ? front_may_see_prepared(shape->parsed->kind, effect) : unknown);
         asked |= g && g->state == GROUP_VETTING && (session_vets(s, g) || (waits && may_await(s, shape, g)));
         if (fr.type == F_QUERY)
@@ -237,12 +237,12 @@ void front_keep_out(struct feed *f, const struct frame *fr) {
     struct msg_parse p = {0};
     bool names = fr->type == F_PARSE && msg_parse_read(fr->body, fr->body_len, &p) &&
                  savepoint_is_own_name(p.name) && !session_statement(f->s, p.name);
-    feed_flush(f, true);
+    feed_to_server(f, true);
     session_keep_out(f->s, names ? p.name : (struct slice){0});
 }
 
 // False: what it may need is given first.
-bool front_look_ahead(struct feed *f, const struct frame *fr) {
+bool front_before_unit(struct feed *f, const struct frame *fr) {
     bool sees_prepared = false;
     struct cursor_statement c = {0};
     struct shape *first = shape_of(f, fr);
@@ -253,10 +253,10 @@ bool front_look_ahead(struct feed *f, const struct frame *fr) {
         cursor_executed(first->text, first->text_len, executed);
     bool asks = !first || first->parsed->kind == STATEMENT_READ || first->parsed->kind == STATEMENT_OTHER;
     if (first)
-        front_prove_ahead(f, first->parsed->kind, c.hold);
+        front_prove(f, first->parsed->kind, c.hold);
     (void)ask_ahead(f, false, &sees_prepared);
     if (sees_prepared && !front_give_executed(f, executed) &&
-        !front_parse_all(f, asks)) // the unit is not open
+        !front_give_all(f, asks)) // the unit is not open
         return false;
     // In the middle of a unit, which is a transaction, it would take its snapshot. Once: what is refused
     // stays.
@@ -264,12 +264,12 @@ bool front_look_ahead(struct feed *f, const struct frame *fr) {
     if (!late || !f->s->names.n_lazy)
         return true;
     f->s->gave = true;
-    (void)front_parse_all(f, false);
+    (void)front_give_all(f, false);
     return session_unit_is_answered(f->s) || inside_wait(f); // there may have been none
 }
 
 // In front of it in the same write the query could fail, and the client's statement with it.
-bool forward_vets_first(struct feed *f) {
+bool front_vet_first(struct feed *f) {
     struct session *s = f->s;
     bool sees_prepared = false;
     bool asked = s->txn != 'I' && !s->n_forward && session_may_ask(s) && ask_ahead(f, true, &sees_prepared);

@@ -41,7 +41,7 @@ void session_note_answer(struct session *s, struct owed *o, uint8_t type) {
 }
 
 bool inside_wait(struct feed *f) {
-    forward_ask_for_replies(f);
+    feed_ask_for_replies(f);
     f->s->hold.unit = !f->s->failed;
     return false;
 }

@@ -211,7 +211,7 @@ static bool types_fit(const struct candidate *c) {
 }
 
 // Everything that a lookup must be; the order is that of cost.
-enum reason lookup_judge_unit(struct candidate *c) {
+enum reason candidate_judge(struct candidate *c) {
     struct session *s = c->s;
     enum reason why = find_shape(c);
     if (why != REASON_NONE)
@@ -231,7 +231,7 @@ enum reason lookup_judge_unit(struct candidate *c) {
     why = find_group(c);
     if (why != REASON_NONE)
         return why;
-    group_refresh(s->engine, c->group);
+    reads_refresh_group(s->engine, c->group);
     if (c->group->state == GROUP_REFUSED)
         return REASON_VET_REFUSED;
     if (!types_fit(c))
@@ -250,7 +250,7 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
     return l;
 }
 
-bool lookup_accept(struct session *s, const struct candidate *c) {
+bool candidate_accept(struct session *s, const struct candidate *c) {
     struct lookup *l = take_lookup(s, c);
     if (!l)
         return false;
@@ -283,7 +283,7 @@ static bool vets_another(const struct session *s, const struct group *g) {
 // proof on its way finds. A session that is not proven folds with itself alone, and its proof comes after;
 // what it runs may change it, so that lookups of two shapes keep their order.
 // `elsewhere`: the read whose verdict another session has asked for.
-bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
+bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
     struct group *vetting = NULL;
     enum identity_state state = c->s->identity.state;
     if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
@@ -291,7 +291,7 @@ bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct grou
     if (c->group->state == GROUP_READY)
         return !vets_another(c->s, NULL); // what may be folded is more than a plain read
     c->group->in_flight++;                // so that the group of the read does not take its place
-    enum read_effect effect = forward_read_effect(f, c->shape, &vetting);
+    enum read_effect effect = reads_effect(f, c->shape, &vetting);
     c->group->in_flight--;
     bool vetted_here = vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting);
     if (effect != READ_PLAIN && !vetted_here) {
@@ -330,7 +330,7 @@ static void send_on(struct session *s, bool apart) {
         engine_run_lookup(s->order.last);
 }
 
-static enum take take(struct candidate *c, enum reason *why) {
+static enum take take_candidate(struct candidate *c, enum reason *why) {
     struct session *s = c->s;
     // Inside a transaction that nothing is known of: those to come shall find the session proven.
     if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
@@ -346,7 +346,7 @@ static enum take take(struct candidate *c, enum reason *why) {
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
     bool never = s->cancel.held && s->txn == 'I'; // it is answered at once
-    bool may = never || lookup_may_run_alone(c->f, c, &elsewhere);
+    bool may = never || candidate_may_run_alone(c->f, c, &elsewhere);
     if (!may && elsewhere && !s->cancel.held && await_read(s, c->shape, elsewhere))
         return TAKE_WAIT;
     s->hold.await.spent = s->hold.await.spent_read = false;
@@ -358,7 +358,7 @@ static enum take take(struct candidate *c, enum reason *why) {
         s->hold.full = true;
         return TAKE_WAIT;
     }
-    if (!lookup_accept(s, c)) {
+    if (!candidate_accept(s, c)) {
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
@@ -370,7 +370,7 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
     s->observed = NULL;
-    *why = lookup_judge_unit(&c);
+    *why = candidate_judge(&c);
     if (*why == REASON_OBSERVE) {
         s->engine->counters.lookups++;
         s->engine->counters.would_fold += c.group->in_flight > 0;
@@ -379,7 +379,7 @@ enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum re
     bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
     uint64_t hash = reads ? question_hash(&c) : 0;
     c.again = reads && asked_find(&s->asked, hash, &c.lists);
-    enum take taken = take(&c, why);
+    enum take taken = take_candidate(&c, why);
     if (reads && taken != TAKE_WAIT)
         question_note(s, hash);
     return taken;

@@ -12,8 +12,8 @@
 // Accepts the whole unit at f->at as a lookup, or says why not.
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why);
 
-enum reason lookup_judge_unit(struct candidate *c);
-bool lookup_accept(struct session *s, const struct candidate *c);
-bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere);
+enum reason candidate_judge(struct candidate *c);
+bool candidate_accept(struct session *s, const struct candidate *c);
+bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere);
 
 #endif

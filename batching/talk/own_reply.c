@@ -38,7 +38,7 @@ static void note_reload(struct session *s, const struct owed *o) {
     ahead_drop(s);
 }
 
-void reply_note_parameter(struct session *s, const struct owed *o, const struct frame *f) {
+void own_reply_note_parameter(struct session *s, const struct owed *o, const struct frame *f) {
     note_reload(s, o);
     const uint8_t *zero = memchr(f->body, 0, f->body_len);
     if (!zero || f->body[f->body_len - 1])
@@ -128,12 +128,12 @@ static bool feed_batch(struct session *s, struct batch *b, const struct frame *f
 }
 
 // Takes one whole message of a reply that is not the client's.
-void reply_take_own(struct session *s, struct owed *o, const struct frame *f) {
+void own_reply_take(struct session *s, struct owed *o, const struct frame *f) {
     if (is_unasked(f)) {
         if (!s->client_gone)
             s->engine->effects->to_client(s->owner, f->body - FRAME_HEADER, f->size, true);
         if (f->type == B_PARAMETER_STATUS)
-            reply_note_parameter(s, o, f);
+            own_reply_note_parameter(s, o, f);
         if (f->type == B_NOTIFICATION)
             ahead_drop(s); // it may tell of a change
         return;

@@ -6,7 +6,7 @@
 
 #include "batching/session/session.h"
 
-void reply_note_parameter(struct session *s, const struct owed *o, const struct frame *f);
-void reply_take_own(struct session *s, struct owed *o, const struct frame *f);
+void own_reply_note_parameter(struct session *s, const struct owed *o, const struct frame *f);
+void own_reply_take(struct session *s, struct owed *o, const struct frame *f);
 
 #endif

@@ -53,14 +53,14 @@ static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
 static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
     struct group *elsewhere = NULL;
     // Inside a transaction one that fails would have to take back the answers to those behind it.
-    *why = c->s->txn == 'I' ? lookup_judge_unit(c) : REASON_TRANSACTION;
+    *why = c->s->txn == 'I' ? candidate_judge(c) : REASON_TRANSACTION;
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
         question_note(c->s, question_hash(c));
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
         *why = REASON_FRAMING;
-    if (*why == REASON_NONE && !lookup_may_run_alone(f, c, &elsewhere))
+    if (*why == REASON_NONE && !candidate_may_run_alone(f, c, &elsewhere))
         *why = REASON_NOT_VETTED;
-    if (*why == REASON_NONE && !lookup_accept(c->s, c))
+    if (*why == REASON_NONE && !candidate_accept(c->s, c))
         *why = REASON_MEMORY;
     if (*why == REASON_NONE)
         pipeline_add(p, c->s->order.last);

@@ -103,7 +103,7 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct group *g = session_read_group(s, shape);
     if (!g)
         return TAKE_FORWARD;
-    group_refresh(e, g);
+    reads_refresh_group(e, g);
     if (is_known(g, u) && session_name_is_free(s, u->parse.name) && answer_prepare(s, g, u))
         return TAKE_TAKEN;
     f->learns = true;

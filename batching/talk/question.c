@@ -37,7 +37,7 @@ void question_note(struct session *s, uint64_t hash) {
         asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists));
 }
 
-void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m) {
+void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m) {
     if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
         question_note(s, hash_bound(shape, m));
 }

@@ -11,7 +11,7 @@
 
 // The client asks with these values for what may be a lookup's statement, in a unit that is forwarded: what
 // was loaded ahead for the same question may be older than what it will be told. `shape` may be NULL.
-void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m);
+void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m);
 
 // A lookup on its way to being accepted.
 struct candidate {

@@ -17,24 +17,24 @@ enum read_effect {
 
 // Is this SELECT a plain read? If nobody knows yet, the catalogue is asked in front of it, so that it cannot
 // change the answer.
-enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct group **vetting);
+enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group **vetting);
 
 // A group that is too old, or was vetted under other definitions, starts anew.
-void group_refresh(struct engine *e, struct group *g);
+void reads_refresh_group(struct engine *e, struct group *g);
 
 // A SELECT's effect, decided before its unit is opened, and noted in the unit's entry afterwards.
-struct read_note {
+struct read_judgement {
     enum read_effect effect;
     struct group *vetting;
     bool may_write; // DOUBTFUL
 };
 
 void reads_pin_group(struct owed *o, struct group *g);
-bool reads_may_be_proven(const struct session *s);
-struct read_note reads_judge_query(struct feed *f, enum statement_kind kind, struct shape *shape);
-void reads_note(struct session *s, struct owed *o, const struct read_note *n);
-struct read_note reads_judge_cursor(struct feed *f, struct slice text);
-void reads_run(struct session *s, struct owed *o, struct shape *shape);
-bool reads_run_cursor(struct session *s, struct owed *o, const struct shape *shape);
+bool reads_can_judge(const struct session *s);
+struct read_judgement reads_judge_query(struct feed *f, enum statement_kind kind, struct shape *shape);
+void reads_note_judged(struct session *s, struct owed *o, const struct read_judgement *n);
+struct read_judgement reads_judge_cursor(struct feed *f, struct slice text);
+void reads_note_execute(struct session *s, struct owed *o, struct shape *shape);
+bool reads_note_execute_cursor(struct session *s, struct owed *o, const struct shape *shape);
 
 #endif

@@ -58,13 +58,13 @@ static bool step_own(struct feed *f, struct owed *o, const struct frame *fr) {
         return false;
     f->at += whole.size;
     f->run = f->at;
-    reply_take_own(s, o, &whole);
+    own_reply_take(s, o, &whole);
     return true;
 }
 
 // Messages of the client's that must be there whole before they are passed on: they are short, but for a row
 // description.
-static bool is_read_whole(const struct session *s, const struct frame *f) {
+static bool is_passed_on_whole(const struct session *s, const struct frame *f) {
     if (f->type == B_ROW_DESCRIPTION || f->type == B_PARAMETER_DESCRIPTION)
         return s->expect.n && f->size <= session_largest_message(s);
     return (f->type == B_READY_FOR_QUERY || f->type == B_PARAMETER_STATUS || f->type == B_PARSE_COMPLETE ||
@@ -84,19 +84,19 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     bool whole = fr->size <= have;
     // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
     bool refusal = o && (o->refused || s->giving.error.len) && fr->type == B_ERROR;
-    if (!whole && (refusal || is_read_whole(s, fr) || ahead_wants(s, o, fr) ||
+    if (!whole && (refusal || is_passed_on_whole(s, fr) || ahead_wants(s, o, fr) ||
                    (!o && fr->size <= session_largest_message(s))))
         return false;
     if (o && (o->n_expected || o->poisoned || o->refused || s->giving.error.len)) {
         feed_to_client(f, true); // an error may have to come behind it
-        if (reply_is_dropped(s, o, fr, whole)) {
+        if (client_reply_is_dropped(s, o, fr, whole)) {
             drop_message(f, fr);
             return true;
         }
     }
-    reply_note(s, o, fr, whole, whole && ready_follows(f, fr->size));
+    client_reply_note(s, o, fr, whole, whole && ready_follows(f, fr->size));
     if (fr->type == B_PARAMETER_STATUS && whole)
-        reply_note_parameter(s, o, fr);
+        own_reply_note_parameter(s, o, fr);
     if (fr->type == B_NOTIFICATION)
         ahead_drop(s); // it may tell of a change
     f->at += whole ? fr->size : have;
