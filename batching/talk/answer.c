@@ -10,7 +10,7 @@
 #include "batching/session/session.h"
 #include "protocol/buf.h"
 
-// Behind an answer of our own it takes no place of its own.
+// A place in the order of answers. Consecutive answers of our own share one.
 static struct lookup *place_for_answer(struct session *s) {
     if (s->order.last && !s->order.last->shape)
         return s->order.last;

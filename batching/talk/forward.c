@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// Forwarding, message by message: a run of bytes that goes to the server in one piece, while notes are taken
-// of what the messages will do to the session. What is not understood makes the session private; framing that
-// makes no sense makes it opaque.
 #include "batching/talk/forward.h"
 
 #include "batching/session/changes.h"
@@ -30,6 +26,9 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
+// ---- units
+
+// Opens a unit: its replies belong to the entry that is returned. NULL: the session failed.
 static struct owed *begin_unit(struct session *s, bool extended) {
     struct owed *o = owed_push(s, OWED_FORWARD);
     if (!o) {
@@ -52,7 +51,8 @@ static void end_unit(struct session *s) {
     session_end_portals(s);
 }
 
-// Inside an extended unit, all of which is answered, it is the unit's last statement.
+// The entry for a Query message. Inside an open extended unit, all of which is answered, the Query ends that
+// unit and shares its ReadyForQuery.
 static struct owed *begin_query(struct session *s) {
     if (!s->in_unit)
         return begin_unit(s, false);
@@ -61,7 +61,9 @@ static struct owed *begin_query(struct session *s) {
     return owed_last(s);
 }
 
-// "a simple Query message also destroys the unnamed statement" and the unnamed portal
+// ---- Query
+
+// "A simple Query message also destroys the unnamed statement", and the unnamed portal with it.
 static void drop_unnamed(struct session *s) {
     session_drop_unnamed(s);
     session_note_unnamed(s, false, NULL);
@@ -81,8 +83,8 @@ static void note_query(struct session *s, struct owed *o, const struct statement
         session_txn_lose_level(o);
     if (effect_unread_of_class(c) > UNREAD_WRITE)
         session_note_unread_change(s, o);
-    // FETCH and RETURNING list, too.
     o->forward.selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
+    // FETCH and RETURNING give rows, too.
     o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;
 }
 
@@ -96,7 +98,7 @@ static bool forward_query(struct feed *f, struct slice text) {
     front_prove(f, c->kind, c->cursor.hold);
     struct read_judgement n =
         c->cursor.verb ? reads_judge_cursor(f, text) : reads_judge_query(f, c->kind, c->shape);
-    // Behind BEGIN it would take the transaction's snapshot.
+    // Statements are given before BEGIN, since behind it a Parse would take the transaction's snapshot.
     bool sees = c->kind == STATEMENT_BEGIN || front_may_see_prepared(c->kind, n.effect);
     char executed[CURSOR_MAX_NAME + 1];
     cursor_executed((const char *)text.data, text.len, executed);
@@ -116,7 +118,7 @@ static bool forward_query(struct feed *f, struct slice text) {
     return true;
 }
 
-// A Query too large to be looked at: what it does is not known.
+// A Query message is too large to be read: it may do anything.
 static void note_large_query(struct session *s) {
     effect_note_unknown(s);
     drop_unnamed(s);
@@ -126,51 +128,7 @@ static void note_large_query(struct session *s) {
     engine_definitions_changed(s->engine);
 }
 
-static bool is_extended(uint8_t type) {
-    return type == F_PARSE || type == F_BIND || type == F_DESCRIBE || type == F_CLOSE || type == F_EXECUTE ||
-           type == F_FLUSH;
-}
-
-static bool is_read_whole(uint8_t type) {
-    return type == F_QUERY || (is_extended(type) && type != F_FLUSH);
-}
-
-// Those names may be in bytes that are still to come.
-static bool lacks_names(const struct feed *f, const struct frame *fr) {
-    struct slice name;
-    size_t at = FRAME_HEADER;
-    if ((fr->type != F_PARSE && fr->type != F_BIND) || f->len - f->at >= 4096)
-        return false;
-    return !extended_read_name(f, &at, &name) || (fr->type == F_BIND && !extended_read_name(f, &at, &name));
-}
-
-static void note_other(struct session *s, uint8_t type) {
-    switch (type) {
-    case F_TERMINATE:
-        s->terminating = s->goodbye = true;
-        return;
-    case F_PASSWORD:
-        return;
-    default:
-        session_go_opaque(s); // the server knows what to say to it
-    }
-}
-
-static bool forward_sync(struct session *s) {
-    if (!s->in_unit && !begin_unit(s, true))
-        return false;
-    end_unit(s);
-    return true;
-}
-
-// What has just been asked in front of the unit is answered first where a pooler may be; see pooler.h.
-static bool waits_for_own(struct session *s) {
-    s->hold.own = !s->hold.own && session_is_careful(s) && session_runs_own(s);
-    s->hold.lookups |= s->hold.own;
-    return s->hold.own;
-}
-
-// Something runs that cannot be looked at: a function, or a Query that is too large.
+// Something runs that cannot be read: a function call, or a Query that is too large.
 static bool forward_blindly(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     if (!front_give_all(f, true) || !begin_query(s))
@@ -180,6 +138,15 @@ static bool forward_blindly(struct feed *f, const struct frame *fr) {
     else
         effect_note_unknown(s);
     return true;
+}
+
+// ---- the extended protocol
+
+// Where there may be a pooler, what was just asked in front of the unit is answered first (session/pooler.h).
+static bool waits_for_own(struct session *s) {
+    s->hold.own = !s->hold.own && session_is_careful(s) && session_runs_own(s);
+    s->hold.lookups |= s->hold.own;
+    return s->hold.own;
 }
 
 static bool forward_extended(struct feed *f, const struct frame *fr, bool readable) {
@@ -203,7 +170,46 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
     return true;
 }
 
-// What of it depends on how the unit before it ends.
+static bool forward_sync(struct session *s) {
+    if (!s->in_unit && !begin_unit(s, true))
+        return false;
+    end_unit(s);
+    return true;
+}
+
+// ---- any message
+
+static bool is_extended(uint8_t type) {
+    return type == F_PARSE || type == F_BIND || type == F_DESCRIBE || type == F_CLOSE || type == F_EXECUTE ||
+           type == F_FLUSH;
+}
+
+static bool is_read_whole(uint8_t type) {
+    return type == F_QUERY || (is_extended(type) && type != F_FLUSH);
+}
+
+// The names in a large Parse or Bind come first. Are they still to come?
+static bool lacks_names(const struct feed *f, const struct frame *fr) {
+    struct slice name;
+    size_t at = FRAME_HEADER;
+    if ((fr->type != F_PARSE && fr->type != F_BIND) || f->len - f->at >= 4096)
+        return false;
+    return !extended_read_name(f, &at, &name) || (fr->type == F_BIND && !extended_read_name(f, &at, &name));
+}
+
+static void note_other(struct session *s, uint8_t type) {
+    switch (type) {
+    case F_TERMINATE:
+        s->terminating = s->goodbye = true;
+        return;
+    case F_PASSWORD:
+        return;
+    default:
+        session_go_opaque(s); // an unknown type: the server knows what to answer
+    }
+}
+
+// What becomes of a message whose meaning depends on how the unit before it ends.
 static enum inside inside_of(struct feed *f, uint8_t type) {
     if (type == F_COPY_DATA || type == F_COPY_DONE || type == F_COPY_FAIL)
         return inside_copy(f, type);
@@ -215,6 +221,7 @@ static enum inside inside_of(struct feed *f, uint8_t type) {
     return type == F_SYNC ? inside_sync(f) : INSIDE_PASS;
 }
 
+// Is there room in the queues of what is owed and expected? If not, the client is not read until there is.
 static bool has_room(struct feed *f) {
     struct session *s = f->s;
     const struct engine_limits *l = &s->engine->limits;
@@ -253,7 +260,7 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     return true;
 }
 
-// In mode observe the forwarded unit stands for the lookup that it would have been.
+// In mode observe the forwarded unit counts as the lookup that it would have been.
 static void note_observed(struct session *s) {
     if (s->observed && s->owed.n && owed_last(s)->kind == OWED_FORWARD && !owed_last(s)->of.group)
         reads_pin_group(owed_last(s), s->observed);

@@ -31,8 +31,6 @@
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
-// ---- life
-
 struct session *session_create(struct engine *e, void *owner, struct slice address,
                                struct slice startup_params, bool opaque) {
     struct session *s = calloc(1, sizeof *s);
@@ -50,7 +48,7 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     }
     session_identity_init(&s->identity, address, startup_params);
     if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
-        s->identity.state = IDENTITY_PROVEN; // nothing is shared, so nothing is asked
+        s->identity.state = IDENTITY_PROVEN; // nothing is shared in mode observe, so no proof is needed
     s->next = e->sessions;
     if (s->next)
         s->next->previous = s;
@@ -59,6 +57,8 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     room_open_session(s);
     return s;
 }
+
+// ---- losing a side
 
 void owed_release(struct session *s, struct owed *o) {
     shape_unref(o->forward.setting);
@@ -84,11 +84,12 @@ void owed_release(struct session *s, struct owed *o) {
         o->of.group->in_flight--;
 }
 
+// Drops all lookups of the session: its client will not get their answers.
 static void session_drop_lookups(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
         if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
-            o->of.lookup = NULL; // it will be freed
+            o->of.lookup = NULL; // the lookup will be freed
     }
     while (s->order.first) {
         struct lookup *l = s->order.first;
@@ -107,6 +108,7 @@ static void session_drop_lookups(struct session *s) {
     s->order.kept = 0;
 }
 
+// Releases all that the server connection owes.
 static void session_lose_server(struct session *s) {
     session_drop_lookups(s);
     while (s->owed.n) {
@@ -115,6 +117,31 @@ static void session_lose_server(struct session *s) {
         owed_release(s, &o);
     }
     writes_ended(s->database, &s->writes);
+}
+
+void session_client_ends(struct session *s) {
+    s->ending = s->terminating = true;
+    s->partial_since = 0;
+}
+
+bool session_client_gone(struct session *s) {
+    s->client_gone = s->terminating = s->ending = true;
+    session_drop_lookups(s);
+    bool lending = session_is_lending(s);
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+            o->unwanted = lending; // others wait behind the reply: the server is asked to end it
+    }
+    if (lending && !s->server_gone)
+        session_relay_cancel(s);
+    session_settle(s);
+    return lending;
+}
+
+void session_server_gone(struct session *s) {
+    s->server_gone = true;
+    session_lose_server(s);
 }
 
 void session_destroy(struct session *s) {
@@ -151,38 +178,11 @@ void session_destroy(struct session *s) {
     free(s);
 }
 
-void session_client_ends(struct session *s) {
-    s->ending = s->terminating = true;
-    s->partial_since = 0;
-}
-
-bool session_client_gone(struct session *s) {
-    s->client_gone = s->terminating = s->ending = true;
-    session_drop_lookups(s);
-    bool lending = session_is_lending(s);
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = owed_at(s, i);
-        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
-            o->unwanted = lending; // others wait behind it
-    }
-    if (lending && !s->server_gone)
-        session_relay_cancel(s);
-    session_settle(s);
-    return lending;
-}
-
-void session_server_gone(struct session *s) {
-    s->server_gone = true;
-    session_lose_server(s);
-}
-
-// ---- lending
+// ---- asked by the proxy
 
 bool session_server_is_lending(const struct session *s) {
     return s->owed.n && owed_is_own(owed_at(s, 0));
 }
-
-// ---- our own queries
 
 bool session_partial_expired(struct session *s, uint64_t now) {
     if (!s->partial_since || s->hold.lookups || now < s->partial_since + 5000)

@@ -20,8 +20,6 @@
 #include "batching/trust/identity.h"
 #include "protocol/message.h"
 
-// ---- what a forwarded statement will do to the session
-
 void reads_pin_group(struct owed *o, struct group *g) {
     o->of.group = g;
     g->in_flight++;
@@ -39,16 +37,15 @@ void reads_refresh_group(struct engine *e, struct group *g) {
     group_inherit(&e->groups, g, e->now > max_age ? e->now - max_age : 0, e->generation);
 }
 
-// Of a session that is in doubt nothing is known that a read could leave as it was.
 bool reads_can_judge(const struct session *s) {
     return s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING;
 }
 
-// Questions about the reads of one unit. Where there is room for few groups, their verdicts take each other's
-// place while it waits, and it would be looked at from its beginning for ever.
+// At most so many questions about the reads of one unit. If the cache of groups is small, the verdicts evict
+// each other while the unit waits; without this limit it would be looked at from its beginning for ever.
 #define UNIT_VETS 24
 
-// A SELECT of constants: there is nothing in it whose meaning only the catalogue knows.
+// A SELECT of constants has nothing whose meaning only the catalogue knows.
 static bool reads_constants(const struct parsed *p) {
     return !p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE;
 }
@@ -76,7 +73,7 @@ enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group 
                                        : READ_DOUBTFUL;
 }
 
-// ---- forwarding, message by message
+// ---- Query messages
 
 struct read_judgement reads_judge_query(struct feed *f, enum statement_kind kind, struct shape *shape) {
     struct read_judgement n = {.effect = READ_PLAIN};
@@ -98,7 +95,6 @@ void reads_note_judged(struct session *s, struct owed *o, const struct read_judg
         session_note_write(s, NULL);
 }
 
-// A statement about a cursor is a read where that can be proved; else it is what its text says.
 struct read_judgement reads_judge_cursor(struct feed *f, struct slice text) {
     struct statement_class *c = &f->query;
     struct read_judgement n = {.effect = READ_PLAIN};
@@ -114,7 +110,10 @@ struct read_judgement reads_judge_cursor(struct feed *f, struct slice text) {
     return (struct read_judgement){.effect = READ_PLAIN};
 }
 
-// The unit is open, the catalogue cannot be asked in front of it any more; see reads_effect.
+// ---- Execute
+
+// Judges a SELECT in a unit that is open, where the catalogue cannot be asked in front of it any more. If the
+// question was asked when the unit began (talk/front.c), the read group knows.
 static struct read_judgement bound_read(struct session *s, struct shape *shape) {
     struct engine *e = s->engine;
     struct read_judgement n = {.effect = READ_DOUBTFUL,
@@ -138,7 +137,6 @@ void reads_note_execute(struct session *s, struct owed *o, struct shape *shape) 
     reads_note_judged(s, o, &n);
 }
 
-// True: it is a statement about a cursor, and a plain read.
 bool reads_note_execute_cursor(struct session *s, struct owed *o, const struct shape *shape) {
     struct cursor_statement c;
     struct read_judgement n = {.effect = READ_PLAIN};
