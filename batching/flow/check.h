@@ -12,8 +12,8 @@
 //                     |                      |
 //                     |                      +--no batch came, or it failed--> answered: not checked
 //                     |
-//                     +--an error of no data, a cancel request, no fold possible--> answered: not checked
-//                     +--too large--> runs once more, as if it had not been drawn
+//                     +--cancelled, or an error that is not the data's, or not READY--> answered: not checked
+//                     +--too large to be kept--> runs once more, as if it had not been drawn
 //
 // A difference counts only if the original says the same before and after the batch. So a write of somebody
 // else's in between does not count. It does not count either if the original has other columns now than when

@@ -47,7 +47,7 @@ static void read_keys(struct engine *e, struct group *g) {
     }
 }
 
-// What is under way takes too long to wait for: it, or its connection, may be stuck behind a lock.
+// Does what is under way take too long to wait for? It, or its connection, may be stuck behind a lock.
 static bool is_stalled(const struct engine *e, const struct group *g) {
     return e->now >= g->waiting_since + STALL;
 }

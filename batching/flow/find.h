@@ -32,7 +32,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l);
 void ahead_give_back_stalled(struct engine *e);
 
 // Walks over the trails that may serve the session: its own, then those of other sessions of its identity.
-// Begin with a NULL and *i 0. NULL: no more.
+// Begin with `a` NULL and *i 0. Returns NULL: no more.
 struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i);
 
 #endif

@@ -20,8 +20,8 @@ bool session_run_batch(struct session *s, struct batch *b) __attribute__((warn_u
 // Has the connection prepared the statement of this digest? If so, it becomes the most recently used one.
 bool session_has_prepared(struct session *s, XXH128_hash_t statement);
 
-// A batch with that statement has failed: nobody knows whether the server has it. It is prepared again when
-// needed.
+// Forgets that the statement is prepared; it is prepared again when needed. A batch with it has failed, so
+// that nobody knows whether the server has it, or it can no longer get a seal.
 void session_unprepare(struct session *s, XXH128_hash_t statement);
 
 // A batch has succeeded, with a check or under a seal: notes what that says about its statement's seal.

@@ -4,7 +4,7 @@
 // verdict on a group (trust/vet.h), and the facts about the database (trust/facts.h).
 //
 // Each function here sends its query only if the connection is free for it; otherwise it does nothing, and is
-// called again later. Inside a client's transaction a query runs between SAVEPOINT and ROLLBACK TO
+// called again later. Inside a client's transaction a query runs between SAVEPOINT and RELEASE
 // (fold/savepoint.h). The replies are read in talk/own_reply.c.
 #ifndef PGFOLD_BATCHING_FLOW_OWN_QUERIES_H
 #define PGFOLD_BATCHING_FLOW_OWN_QUERIES_H

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Nobody waits long for what is not his own: members of a late batch run alone, and what is ours is cancelled
-// when the connection's own client waits for it. session/late.h has the story, and notes what is sent.
+// No client waits long for what is not its own: members of a late batch run alone, and what is ours is
+// cancelled when the connection's own client waits for it. session/late.h has the story, and notes what is
+// sent.
 //
 // A deadline counts only if it is found to have passed in two turns of the event loop: all that came in
 // between has been read by then. The second turn comes after as much time as the loop itself was late, within
@@ -12,7 +13,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
-// Lets go whoever has waited too long. To be called in each turn of the event loop.
+// Lets go whatever has waited too long. To be called in each turn of the event loop.
 void late_expire(struct engine *e);
 
 // The engine time when late_expire() has something to do, in microseconds; UINT64_MAX: never.

@@ -16,7 +16,7 @@ struct statement_class {
     enum reason reason;             // why it is no lookup; NONE: it may be one
     struct shape *shape;            // borrowed from the cache; NULL: it has none, or its first words suffice
     struct shape_text values;       // of a SELECT: the constants taken out
-    struct slice name;              // of a DEALLOCATE without a shape: the statement's name; in the text
+    struct slice name;              // of a DEALLOCATE without a shape: the name in the text
     enum unread unread;             // shape NULL, and the text was not read: what it may be all the same
     bool changes;                   // may change definitions
     struct cursor_statement cursor; // a statement about a cursor; it has no shape then

@@ -36,7 +36,8 @@ void front_prove(struct feed *f, enum statement_kind kind, bool hold);
 // `effect`: of a SELECT.
 bool front_may_see_prepared(enum statement_kind kind, enum read_effect effect);
 
-// Gives the server the statement that an EXECUTE names; "": none. False: the server lacks none of that name.
+// Gives the server the one statement that an EXECUTE names; "": none. False: nothing was given. Then the
+// server has that statement, or a unit is open and all are to be given.
 bool front_give_executed(struct feed *f, const char *name);
 
 // Gives the server all statements that it lacks. `asks`: the client's statement may itself be an EXECUTE;

@@ -171,8 +171,8 @@ bool session_take_delayed(struct session *s, struct owed *o, const struct frame 
 
 // ---- given in a unit of our own
 
-// The same for one given in a unit of our own. If what the client was told no longer holds, it hears of that when it uses
-// the statement.
+// The same for one given in a unit of our own. If what the client was told no longer holds, it hears of that
+// when it uses the statement.
 static void end_given(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
     st->on_server = !o->answer;

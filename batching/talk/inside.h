@@ -27,14 +27,12 @@ enum inside {
 // The client's message waits until all before it is answered. Always returns false.
 bool inside_wait(struct feed *f);
 
-// Of a message of this type, what becomes of it; in the order in which they are asked:
-// of CopyData, CopyDone and CopyFail,
+// What becomes of a message of the client's: CopyData, CopyDone or CopyFail (inside_copy); any other message
+// while COPY may wait for data (inside_no_data); and, if that says PASS, a Query or a function call
+// (inside_end), or a Sync (inside_sync).
 enum inside inside_copy(struct feed *f, uint8_t type);
-// of any other one, while COPY may wait for data,
 enum inside inside_no_data(struct feed *f, uint8_t type);
-// then of a Query or a function call,
 enum inside inside_end(struct feed *f);
-// and of a Sync.
 enum inside inside_sync(struct feed *f);
 
 // Counts a message of the server's that answers one of a forwarded unit's. `o`: the unit's entry.

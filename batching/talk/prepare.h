@@ -16,8 +16,8 @@
 #include "batching/statement/unit.h"
 #include "batching/talk/feed.h"
 
-// Of the unit `u` at f->at, or the Sync there. TAKE_FORWARD: *why may be set; and f->learns is set if the
-// server's reply will tell about all statements of that text.
+// Each decides about the unit `u` at f->at, or the Sync there. TAKE_FORWARD: *why may be set; and f->learns
+// is set if the server's reply will tell about all statements of that text.
 enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why);
 enum take close_take(struct feed *f, const struct unit *u);
 enum take deallocate_take(struct feed *f, const struct unit *u);
