@@ -109,7 +109,8 @@ static bool waits(const struct lookup *l) {
     return l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE;
 }
 
-bool session_cancel(struct session *s) {
+bool session_cancel(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct lookup *l = s->order.first;
     const struct owed *o = owed_head(s);
     if (s->opaque)
@@ -149,13 +150,14 @@ void session_cancel_taken(struct session *s) {
     bool held = s->cancel.held;
     s->cancel.held = false;
     if (held && s->order.first)
-        (void)session_cancel(s); // the lookup only waits, so there is nothing to relay
+        (void)session_cancel(s, s->engine->now); // the lookup only waits, so there is nothing to relay
 }
 
 // The server signals the backend twice for one request (src/backend/postmaster: signal_child). So a statement
 // that is sent before the request has ended may be cancelled in place of the one in front of it; what waited
 // for that may be sent now.
-void session_cancel_done(struct session *s) {
+void session_cancel_done(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     s->cancel.under_way--;
     cancel_repeat_later(s);
     session_pump(s);

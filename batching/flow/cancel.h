@@ -24,11 +24,12 @@
 
 #include "batching/session/session.h"
 
-// A cancel request of the client's has come. True: the caller relays it to the server now.
-bool session_cancel(struct session *s);
+// A cancel request of the client's has come. True: the caller relays it to the server now. `now`, here and
+// below: engine time, in microseconds.
+bool session_cancel(struct session *s, uint64_t now);
 
 // A cancel request that the engine sent (effects->relay_cancel) has ended, well or not.
-void session_cancel_done(struct session *s);
+void session_cancel_done(struct session *s, uint64_t now);
 
 // The unit that was held when its client cancelled has been accepted as a lookup: it is cancelled now.
 void session_cancel_taken(struct session *s);

@@ -5,12 +5,11 @@
 // told the time.
 //
 //   e = engine_create(limits, effects, ctx)
-//   s = session_create(e, …)                            a client has logged in
-//   session_from_client(s, bytes, …)                    bytes came; effects go out
-//   session_from_server(s, bytes, …)
-//   engine_turn(e, now)                                 at the end of each turn of the event loop: batches
-//   are made here engine_deadline(e)                                  when engine_turn wants to be called
-//   even if nothing happens
+//   s = session_create(e, …, now)             a client has logged in
+//   session_from_client(s, bytes, …, now)     bytes came; effects go out
+//   session_from_server(s, bytes, …, now)
+//   engine_turn(e, now)                       at the end of each turn of the event loop: batches are made here
+//   engine_deadline(e)                        when engine_turn wants to be called even if nothing happens
 #ifndef PGFOLD_BATCHING_SESSION_ENGINE_H
 #define PGFOLD_BATCHING_SESSION_ENGINE_H
 
@@ -143,7 +142,12 @@ void engine_set_limits(struct engine *e,
                        const struct engine_limits *limits); // for a reload; cache sizes stay
 // The loop waits for events from now on, until `due` at the latest; and it goes on.
 void engine_sleeps(struct engine *e, uint64_t now, uint64_t due);
-void engine_wakes(struct engine *e, uint64_t now);
+static inline void engine_wakes(struct engine *e, uint64_t now) { // every entry point begins with it
+    e->now = now;
+    if (e->vigil.asleep)
+        e->vigil.woke = now;
+    e->vigil.asleep = false;
+}
 // False when lookahead is off, or is switched off for one of the statement's relations. One without a schema
 // may be in any.
 bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);

@@ -193,7 +193,8 @@ static bool take_next(struct feed *f) {
     return true;
 }
 
-size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) {
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct feed f = {.s = s, .bytes = bytes, .len = len};
     rations_begin(&s->engine->rations, &s->ration, s->engine->now);
     turns_begin(s);

@@ -17,6 +17,6 @@
 // Takes bytes of the client's. Returns how many were taken; the caller keeps the rest and offers it again,
 // with what follows it, when more bytes come or effects->resume_client was called. A message that is needed
 // whole is left until it is whole; it is never longer than session_largest_message().
-size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len);
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 #endif

@@ -32,7 +32,8 @@
 #include "protocol/message.h"
 
 struct session *session_create(struct engine *e, void *owner, struct slice address,
-                               struct slice startup_params, bool opaque) {
+                               struct slice startup_params, bool opaque, uint64_t now) {
+    engine_wakes(e, now);
     struct session *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
@@ -124,7 +125,8 @@ void session_client_ends(struct session *s) {
     s->partial_since = 0;
 }
 
-bool session_client_gone(struct session *s) {
+bool session_client_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     s->client_gone = s->terminating = s->ending = true;
     session_drop_lookups(s);
     bool lending = session_is_lending(s);
@@ -139,15 +141,17 @@ bool session_client_gone(struct session *s) {
     return lending;
 }
 
-void session_server_gone(struct session *s) {
+void session_server_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     s->server_gone = true;
     session_lose_server(s);
 }
 
-void session_destroy(struct session *s) {
+void session_destroy(struct session *s, uint64_t now) {
     if (!s)
         return;
     struct engine *e = s->engine;
+    engine_wakes(e, now);
     s->server_gone = s->client_gone = true;
     engine_unlist_proof(e, s);
     cancel_unlist(s);
@@ -185,6 +189,7 @@ bool session_server_is_lending(const struct session *s) {
 }
 
 bool session_partial_expired(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     if (!s->partial_since || s->hold.lookups || now < s->partial_since + 5000)
         return false;
     s->partial_since = 0;

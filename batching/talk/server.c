@@ -134,7 +134,8 @@ static bool owes_own(const struct session *s) {
     return false;
 }
 
-size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len) {
+size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct feed f = {.s = s, .bytes = bytes, .len = len};
     while (f.at < f.len && !s->failed) {
         if (s->opaque && !s->server_skip_drop && !owes_own(s)) {

@@ -16,6 +16,6 @@
 // Takes bytes of the server's. Returns how many were taken; the caller keeps the rest and offers it again,
 // with what follows it. A message that is needed whole is left until it is whole; it is never longer than
 // session_largest_message().
-size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len);
+size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 #endif

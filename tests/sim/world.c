@@ -105,7 +105,6 @@ static const struct engine_effects effects = {
 
 // Memory runs out inside the engine alone.
 static void enter(struct world *w) {
-    w->engine->now = w->now;
     if (w->options.failing_malloc)
         alloc_arm(&w->random, 200);
 }
@@ -151,14 +150,14 @@ static void connection_open(struct world *w, struct connection *c) {
     char params[48];
     int n = snprintf(params, sizeof params, "user%c%s%cdatabase%csim%c", 0, user, 0, 0, 0);
     c->session = session_create(w->engine, c, (struct slice){(const uint8_t *)address, sizeof address - 1},
-                                (struct slice){(const uint8_t *)params, (size_t)n}, false);
+                                (struct slice){(const uint8_t *)params, (size_t)n}, false, w->now);
 }
 
 static void connection_close(struct connection *c) {
     struct world *w = c->world;
     w->units += c->client.answered;
     enter(w);
-    session_destroy(c->session);
+    session_destroy(c->session, w->now);
     leave();
     c->session = NULL;
     client_finish(&c->client);
@@ -176,7 +175,7 @@ static void client_leaves(struct connection *c) {
     c->client.gone = true;
     c->lending = true;
     enter(w);
-    bool lends = session_client_gone(c->session);
+    bool lends = session_client_gone(c->session, w->now);
     leave();
     if (!lends)
         connection_close(c);
@@ -184,7 +183,7 @@ static void client_leaves(struct connection *c) {
 
 static void server_leaves(struct connection *c) {
     enter(c->world);
-    session_server_gone(c->session);
+    session_server_gone(c->session, c->world->now);
     leave();
     if (!c->lending)
         client_receive(&c->client, c->to_client.data, c->to_client.len);
@@ -206,14 +205,14 @@ static void move(struct world *w, struct buf *from, struct buf *to) {
     buf_consume(from, n);
 }
 
-typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len);
+typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 // Offers the bytes in a block of exactly their size, so that a read past them is seen.
 static size_t offer(struct world *w, struct connection *c, const struct buf *b, take_function *take) {
     uint8_t *copy = malloc(b->len);
     memcpy(copy, b->data, b->len);
     enter(w);
-    size_t taken = take(c->session, copy, b->len);
+    size_t taken = take(c->session, copy, b->len, w->now);
     leave();
     free(copy);
     if (taken > b->len)
@@ -322,7 +321,7 @@ static void step_cancel(struct world *w, struct connection *c) {
         return;
     client_cancels(&c->client);
     enter(w);
-    bool relay = session_cancel(c->session);
+    bool relay = session_cancel(c->session, w->now);
     leave();
     if (relay)
         server_cancel(&c->server);
@@ -336,7 +335,7 @@ static void step_signal(struct world *w, struct connection *c) {
     if (--c->signals % 2)
         return;
     enter(w);
-    session_cancel_done(c->session);
+    session_cancel_done(c->session, w->now);
     leave();
 }
 

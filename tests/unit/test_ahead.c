@@ -71,7 +71,8 @@ static void setup_with(struct fixture *f, const struct engine_limits *limits) {
     for (int i = 0; i < SESSIONS; i++) {
         struct client *c = &f->clients[i];
         c->to_client = c->to_server = buf_make(100000);
-        c->session = session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false);
+        c->session =
+            session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false, f->engine->now);
     }
     struct facts *known = &f->clients[0].session->database->facts; // none is asked for
     known->known = true;
@@ -87,7 +88,7 @@ static void setup(struct fixture *f) {
 
 static void teardown(struct fixture *f) {
     for (int i = 0; i < SESSIONS; i++)
-        session_destroy(f->clients[i].session);
+        session_destroy(f->clients[i].session, f->engine->now);
     const struct engine_counters *n = counters(f);
     cr_expect_eq(n->ahead_keys, n->ahead_answers + n->ahead_unused + n->ahead_stale,
                  "%u keys: %u answered, %u unused, %u stale", (unsigned)n->ahead_keys,
@@ -133,7 +134,8 @@ static const char *told(struct fixture *f, int who) {
 }
 
 static void offer(struct fixture *f, int who) {
-    cr_assert_eq(session_from_client(f->clients[who].session, f->message.data, f->message.len),
+    cr_assert_eq(session_from_client(f->clients[who].session, f->message.data, f->message.len,
+                                     f->clients[who].session->engine->now),
                  f->message.len);
     buf_reset(&f->message);
 }
@@ -181,7 +183,9 @@ static void reply(struct fixture *f, int who, const char *types, const char *con
         else
             write_empty(b, *types);
     }
-    cr_assert_eq(session_from_server(f->clients[who].session, b->data, b->len), b->len);
+    cr_assert_eq(
+        session_from_server(f->clients[who].session, b->data, b->len, f->clients[who].session->engine->now),
+        b->len);
     buf_reset(b);
 }
 
@@ -481,7 +485,9 @@ Test(ahead, a_notification_drops_all) {
     setup(&f);
     load_and_hold(&f, 0);
     struct slice news = BYTES("A\0\0\0\x0c\0\0\0\1x\0y\0");
-    cr_assert_eq(session_from_server(f.clients[0].session, news.data, news.len), news.len);
+    cr_assert_eq(
+        session_from_server(f.clients[0].session, news.data, news.len, f.clients[0].session->engine->now),
+        news.len);
     expect(told(&f, 0), "A");
     cr_assert_not(is_held(&f, 0, 3));
     teardown(&f);
@@ -762,11 +768,11 @@ Test(ahead, a_client_that_leaves_takes_all_with_it) {
     struct fixture f;
     setup(&f);
     load_and_hold(&f, 0);
-    cr_assert_not(session_client_gone(f.clients[0].session));
+    cr_assert_not(session_client_gone(f.clients[0].session, f.clients[0].session->engine->now));
     teardown(&f);
     setup(&f);
     load(&f, 0); // under way: nobody else waits for it
-    cr_assert_not(session_client_gone(f.clients[0].session));
+    cr_assert_not(session_client_gone(f.clients[0].session, f.clients[0].session->engine->now));
     teardown(&f);
 }
 
@@ -778,7 +784,7 @@ Test(ahead, a_lost_connection_runs_who_joined_elsewhere) {
     lookup(&f, 1, 5);
     expect(asked(&f, 1), "");
     cr_assert_eq(counters(&f)->ahead_answers, 1, "it has joined");
-    session_server_gone(f.clients[0].session);
+    session_server_gone(f.clients[0].session, f.clients[0].session->engine->now);
     expect(asked(&f, 1), "Q");
     answer(&f, 1, 5, 'Z');
     expect(told(&f, 1), "TDCZ");
@@ -832,7 +838,7 @@ Test(ahead, a_client_that_leaves_others_waiting) {
     prove(&f, 1);
     load(&f, 0);
     lookup(&f, 1, 5);
-    cr_assert(session_client_gone(f.clients[0].session));
+    cr_assert(session_client_gone(f.clients[0].session, f.clients[0].session->engine->now));
     answer_batch(&f, 0, 3, 9, true, false);
     expect(told(&f, 1), "TDCZ");
     teardown(&f);
@@ -843,7 +849,7 @@ Test(ahead, a_cancel_request_ends_who_has_joined) {
     setup(&f);
     load(&f, 0);
     lookup(&f, 0, 5);
-    cr_assert_not(session_cancel(f.clients[0].session));
+    cr_assert_not(session_cancel(f.clients[0].session, f.clients[0].session->engine->now));
     expect(told(&f, 0), "EZ");
     reply(&f, 0, "EZ", NULL);
     expect(told(&f, 0), "");

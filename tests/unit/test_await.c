@@ -60,14 +60,15 @@ static struct fixture *setup(void) {
     for (int i = 0; i < N; i++) {
         struct client *c = &f->clients[i];
         c->to_client = c->to_server = c->left = buf_make(100000);
-        c->session = session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false);
+        c->session =
+            session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false, f->engine->now);
     }
     return f;
 }
 
 static void teardown(struct fixture *f) {
     for (int i = 0; i < N; i++) {
-        session_destroy(f->clients[i].session);
+        session_destroy(f->clients[i].session, f->engine->now);
         buf_free(&f->clients[i].to_client);
         buf_free(&f->clients[i].to_server);
         buf_free(&f->clients[i].left);
@@ -78,7 +79,8 @@ static void teardown(struct fixture *f) {
 }
 
 static void offer(struct client *c) {
-    buf_consume(&c->left, session_from_client(c->session, c->left.data, c->left.len));
+    buf_consume(&c->left,
+                session_from_client(c->session, c->left.data, c->left.len, c->session->engine->now));
     c->resumed = false;
 }
 
@@ -97,7 +99,7 @@ static void turn(struct fixture *f, uint64_t now) {
 }
 
 static void server_says(struct client *c, const struct buf *b) {
-    cr_assert_eq(session_from_server(c->session, b->data, b->len), b->len);
+    cr_assert_eq(session_from_server(c->session, b->data, b->len, c->session->engine->now), b->len);
     if (c->resumed)
         offer(c);
 }
@@ -192,7 +194,7 @@ Test(await, a_verdict_is_asked_for_once_and_awaited) {
 
 Test(await, a_verdict_that_is_lost_is_not_awaited) {
     struct fixture *f = both_await_the_verdict();
-    session_server_gone(f->clients[1].session);
+    session_server_gone(f->clients[1].session, f->clients[1].session->engine->now);
     cr_assert(f->clients[2].resumed);
     turn(f, 3);
     cr_assert_not_null(strchr(sent(&f->clients[2]), 'V'), "it asks itself");
@@ -228,7 +230,8 @@ Test(await, what_waits_can_be_cancelled) {
     ask(&f->clients[0]);
     ask(&f->clients[1]);
     turn(f, 1);
-    cr_assert_not(session_cancel(f->clients[1].session), "no request to the server, which is at the proof");
+    cr_assert_not(session_cancel(f->clients[1].session, f->clients[1].session->engine->now),
+                  "no request to the server, which is at the proof");
     sent(&f->clients[1]);
     answer(&f->clients[1], true);
     turn(f, 2);
@@ -239,7 +242,7 @@ Test(await, what_waits_can_be_cancelled) {
 
 Test(await, what_is_cancelled_waits_for_no_verdict_of_anothers) {
     struct fixture *f = both_await_the_verdict();
-    cr_assert_not(session_cancel(f->clients[2].session));
+    cr_assert_not(session_cancel(f->clients[2].session, f->clients[2].session->engine->now));
     sent(&f->clients[2]);
     buf_reset(&f->clients[2].to_client);
     turn(f, 3);

@@ -62,12 +62,12 @@ static const struct engine_limits limits = {.max_keys = 100,
 static void client_open(struct engine *e, struct client *c) {
     *c = (struct client){
         .to_client = buf_make(100000), .to_server = buf_make(100000), .left = buf_make(100000)};
-    c->session = session_create(e, c, text_slice("server"), BYTES("user\0alice\0"), false);
+    c->session = session_create(e, c, text_slice("server"), BYTES("user\0alice\0"), false, e->now);
     c->session->identity.state = IDENTITY_PROVEN;
 }
 
 static void client_close(struct client *c) {
-    session_destroy(c->session);
+    session_destroy(c->session, c->session->engine->now);
     buf_free(&c->to_client);
     buf_free(&c->to_server);
     buf_free(&c->left);
@@ -88,7 +88,8 @@ static void teardown(struct fixture *f) {
 
 static void offer(struct client *c) {
     if (session_takes_client(c->session))
-        buf_consume(&c->left, session_from_client(c->session, c->left.data, c->left.len));
+        buf_consume(&c->left,
+                    session_from_client(c->session, c->left.data, c->left.len, c->session->engine->now));
 }
 
 static void ask(struct client *c, const char *text) {
@@ -107,7 +108,7 @@ static void reply(struct client *c, const char *types) {
         else
             write_ready(&b, *types);
     }
-    cr_assert_eq(session_from_server(c->session, b.data, b.len), b.len);
+    cr_assert_eq(session_from_server(c->session, b.data, b.len, c->session->engine->now), b.len);
     buf_free(&b);
     offer(c);
 }
@@ -132,7 +133,7 @@ static void is_sent_behind_its_vetting(struct client *c) {
     put_text_row(&b, yes, 1);
     write_select_complete(&b, 1);
     write_ready(&b, 'I');
-    cr_assert_eq(session_from_server(c->session, b.data, b.len), b.len);
+    cr_assert_eq(session_from_server(c->session, b.data, b.len, c->session->engine->now), b.len);
     buf_free(&b);
 }
 
@@ -154,7 +155,7 @@ static uint64_t lose(struct fixture *f, struct client *c, unsigned times) {
     uint64_t now = f->engine->now, last = 0;
     for (unsigned i = 0; i < times; i++) {
         unsigned before = c->requests;
-        session_cancel_done(c->session);
+        session_cancel_done(c->session, c->session->engine->now);
         uint64_t at = cancel_deadline(f->engine);
         cr_assert_geq(at, engine_deadline(f->engine));
         cr_assert_gt(at, now + last, "the intervals grow");
@@ -174,11 +175,11 @@ Test(cancel, a_request_is_repeated_until_the_lookup_has_ended) {
     struct fixture f;
     setup(&f);
     run_alone(&f, &f.one);
-    cr_assert_not(session_cancel(f.one.session));
+    cr_assert_not(session_cancel(f.one.session, f.one.session->engine->now));
     cr_assert_eq(f.one.requests, 1);
     lose(&f, &f.one, 10);
     ask(&f.one, "SELECT 1");
-    session_cancel_done(f.one.session);
+    session_cancel_done(f.one.session, f.one.session->engine->now);
     cr_assert_str_eq(types(&f.one.to_server), "", "the next request must not hit another statement");
     reply(&f.one, "eI");
     cr_assert_str_eq(types(&f.one.to_client), "EZ");
@@ -194,7 +195,7 @@ Test(cancel, a_request_that_cannot_be_sent_is_sent_later) {
     setup(&f);
     run_alone(&f, &f.one);
     f.one.refuses = true;
-    cr_assert_not(session_cancel(f.one.session));
+    cr_assert_not(session_cancel(f.one.session, f.one.session->engine->now));
     cr_assert_eq(f.one.session->cancel.under_way, 0);
     f.one.refuses = false;
     engine_turn(f.engine, engine_deadline(f.engine));
@@ -209,8 +210,8 @@ Test(cancel, nothing_is_repeated_where_something_is_behind) {
     run_alone(&f, &f.one);
     ask(&f.one, "SELECT 1");
     cr_assert_not_null(strchr(types(&f.one.to_server), 'Q'));
-    cr_assert_not(session_cancel(f.one.session));
-    session_cancel_done(f.one.session);
+    cr_assert_not(session_cancel(f.one.session, f.one.session->engine->now));
+    session_cancel_done(f.one.session, f.one.session->engine->now);
     engine_turn(f.engine, 10000000);
     cr_assert_eq(f.one.requests, 1);
     teardown(&f);
@@ -220,14 +221,14 @@ Test(cancel, a_statement_that_was_forwarded_gets_its_request_and_no_more) {
     struct fixture f;
     setup(&f);
     ask(&f.one, "VACUUM");
-    cr_assert(session_cancel(f.one.session), "the proxy relays it");
+    cr_assert(session_cancel(f.one.session, f.one.session->engine->now), "the proxy relays it");
     cr_assert_eq(f.one.requests, 0);
     reply(&f.one, "eI");
     begin(&f.one);
     ask(&f.one, "DELETE FROM t");
-    cr_assert_not(session_cancel(f.one.session), "its end is awaited");
+    cr_assert_not(session_cancel(f.one.session, f.one.session->engine->now), "its end is awaited");
     cr_assert_eq(f.one.requests, 1);
-    session_cancel_done(f.one.session);
+    session_cancel_done(f.one.session, f.one.session->engine->now);
     engine_turn(f.engine, 10000000);
     cr_assert_eq(f.one.requests, 1);
     teardown(&f);
@@ -238,7 +239,7 @@ Test(cancel, a_session_that_is_relayed_unread_has_its_requests_relayed) {
     setup(&f);
     begin(&f.one);
     session_go_opaque(f.one.session);
-    cr_assert(session_cancel(f.one.session));
+    cr_assert(session_cancel(f.one.session, f.one.session->engine->now));
     teardown(&f);
 }
 
@@ -255,10 +256,10 @@ Test(cancel, what_is_held_does_not_wait_for_the_catalogue) {
     struct fixture f;
     setup(&f);
     await_own_verdict(&f);
-    cr_assert_not(session_cancel(f.one.session));
+    cr_assert_not(session_cancel(f.one.session, f.one.session->engine->now));
     cr_assert_eq(f.one.requests, 1, "the question is cancelled");
     lose(&f, &f.one, 3);
-    session_cancel_done(f.one.session);
+    session_cancel_done(f.one.session, f.one.session->engine->now);
     reply(&f.one, "eI");
     cr_assert_str_eq(types(&f.one.to_client), "EZ");
     cr_assert_str_eq(types(&f.one.to_server), "", "it was not run");
@@ -271,14 +272,14 @@ Test(cancel, what_was_held_is_cancelled_when_it_is_forwarded) {
     struct fixture f;
     setup(&f);
     await_own_verdict(&f);
-    cr_assert_not(session_cancel(f.one.session));
-    session_cancel_done(f.one.session);
+    cr_assert_not(session_cancel(f.one.session, f.one.session->engine->now));
+    session_cancel_done(f.one.session, f.one.session->engine->now);
     f.engine->groups.newest->shape->wrong = true; // it is switched off meanwhile
     reply(&f.one, "eI");
     is_sent_behind_its_vetting(&f.one);
     cr_assert_eq(f.one.requests, 2);
     lose(&f, &f.one, 2);
-    session_cancel_done(f.one.session);
+    session_cancel_done(f.one.session, f.one.session->engine->now);
     reply(&f.one, "eI");
     cr_assert_str_eq(types(&f.one.to_client), "EZ");
     teardown(&f);

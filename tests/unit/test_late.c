@@ -87,7 +87,8 @@ static const char *sent(struct client *c) {
 static void offer(struct client *c) {
     c->resumed = false;
     if (session_takes_client(c->session))
-        buf_consume(&c->left, session_from_client(c->session, c->left.data, c->left.len));
+        buf_consume(&c->left,
+                    session_from_client(c->session, c->left.data, c->left.len, c->session->engine->now));
 }
 
 static void query(struct client *c, const char *text) {
@@ -120,7 +121,7 @@ static void reply(struct client *c, const char *types) {
         else
             write_ready(&b, *types);
     }
-    cr_assert_eq(session_from_server(c->session, b.data, b.len), b.len);
+    cr_assert_eq(session_from_server(c->session, b.data, b.len, c->session->engine->now), b.len);
     buf_free(&b);
     offer(c);
 }
@@ -149,7 +150,8 @@ static void setup(struct fixture *f) {
     for (int i = 0; i < N; i++) {
         struct client *c = &f->clients[i];
         c->to_client = c->to_server = c->left = buf_make(100000);
-        c->session = session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false);
+        c->session =
+            session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false, f->engine->now);
         c->session->identity.state = IDENTITY_PROVEN;
     }
     struct identity *one = session_identity_current(&f->engine->identities, &f->clients[0].session->identity);
@@ -158,10 +160,11 @@ static void setup(struct fixture *f) {
     ask(&f->clients[0], 1);
     turn(f, 1000);
     make_ready(f);
-    session_server_gone(f->clients[0].session); // whatever was asked
-    session_destroy(f->clients[0].session);
+    session_server_gone(f->clients[0].session, f->clients[0].session->engine->now); // whatever was asked
+    session_destroy(f->clients[0].session, f->clients[0].session->engine->now);
     struct client *c = &f->clients[0];
-    c->session = session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false);
+    c->session =
+        session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false, f->engine->now);
     c->session->identity.state = IDENTITY_PROVEN;
     c->session->identity.current = one;
     one->refs++;
@@ -171,7 +174,7 @@ static void setup(struct fixture *f) {
 
 static void teardown(struct fixture *f) {
     for (int i = 0; i < N; i++) {
-        session_destroy(f->clients[i].session);
+        session_destroy(f->clients[i].session, f->engine->now);
         buf_free(&f->clients[i].to_client);
         buf_free(&f->clients[i].to_server);
         buf_free(&f->clients[i].left);
@@ -222,7 +225,7 @@ Test(late, its_lenders_client_gets_its_connection_back) {
     pass(&f, deadline);
     cr_assert_eq(f.lender->cancels, 1);
     expect(sent(f.lender), "");
-    session_cancel_done(f.lender->session);
+    session_cancel_done(f.lender->session, f.lender->session->engine->now);
     reply(f.lender, "eI");
     expect(sent(f.lender), "Q");
     reply(f.lender, "CI");
@@ -236,7 +239,8 @@ Test(late, a_batch_without_its_lenders_own_is_cancelled_at_once) {
     struct fixture f;
     setup(&f);
     begin_batch(&f, 2000);
-    cr_assert_not(session_cancel(f.lender->session)); // takes its own member out
+    cr_assert_not(
+        session_cancel(f.lender->session, f.lender->session->engine->now)); // takes its own member out
     pass(&f, engine_deadline(f.engine));
     cr_assert_eq(f.lender->cancels, 1);
     teardown(&f);
@@ -299,7 +303,7 @@ Test(late, a_statement_behind_a_query_of_ours_waits_and_the_query_is_cancelled) 
     expect(sent(c), "");
     pass(&f, engine_deadline(f.engine));
     cr_assert_eq(c->cancels, 1);
-    session_cancel_done(c->session);
+    session_cancel_done(c->session, c->session->engine->now);
     reply(c, "eI");
     offer(c);
     expect(sent(c), "Q");

@@ -38,7 +38,7 @@ static const struct engine_limits limits = {.max_keys = 100,
                                             .vet_max_age = 1000000};
 
 static struct session *log_in(struct engine *e, const char *address, uint32_t pid) {
-    struct session *s = session_create(e, e, text_slice(address), BYTES("user\0alice\0"), false);
+    struct session *s = session_create(e, e, text_slice(address), BYTES("user\0alice\0"), false, e->now);
     session_server(s, text_slice(address), pid);
     return s;
 }
@@ -56,7 +56,7 @@ Test(pooler, the_server_itself) {
     cr_assert_not(session_is_careful(s));
     cr_assert_not(session_only_forwards(s));
     cr_assert_eq(seen + shared, 0);
-    session_destroy(s);
+    session_destroy(s, s->engine->now);
     engine_destroy(e);
 }
 
@@ -70,15 +70,15 @@ Test(pooler, one_that_shares_nothing) {
     }
     cr_assert(session_is_careful(a) && session_is_careful(b));
     cr_assert_not(session_only_forwards(a));
-    session_destroy(a);
+    session_destroy(a, a->engine->now);
     struct session *c = log_in(e, "here", 9);
     cr_assert(c->wants_proof);
     pooler_note(c, 70); // the one that it has left
     cr_assert_not(session_only_forwards(c));
     cr_assert_eq(seen, 1);
     cr_assert_eq(shared, 0);
-    session_destroy(b);
-    session_destroy(c);
+    session_destroy(b, b->engine->now);
+    session_destroy(c, c->engine->now);
     engine_destroy(e);
 }
 
@@ -93,9 +93,9 @@ Test(pooler, another_process_than_before) {
     struct session *c = log_in(e, "here", 9);
     cr_assert(session_only_forwards(a) && session_only_forwards(c));
     cr_assert_eq(shared, 1);
-    session_destroy(a);
-    session_destroy(b);
-    session_destroy(c);
+    session_destroy(a, a->engine->now);
+    session_destroy(b, b->engine->now);
+    session_destroy(c, c->engine->now);
     engine_destroy(e);
 }
 
@@ -108,18 +108,18 @@ Test(pooler, two_sessions_of_one_process) {
     cr_assert(session_only_forwards(a) && session_only_forwards(b));
     cr_assert_eq(seen, 1);
     cr_assert_eq(shared, 1);
-    session_destroy(a);
-    session_destroy(b);
+    session_destroy(a, a->engine->now);
+    session_destroy(b, b->engine->now);
     engine_destroy(e);
 }
 
 // A session that nobody has told of its server, as in other tests, is taken for one without a pooler.
 Test(pooler, not_told) {
     struct engine *e = begin();
-    struct session *s = session_create(e, e, text_slice("here"), BYTES("user\0alice\0"), false);
+    struct session *s = session_create(e, e, text_slice("here"), BYTES("user\0alice\0"), false, e->now);
     pooler_note(s, 5);
     pooler_note(s, 6);
     cr_assert_not(session_is_careful(s) || session_only_forwards(s));
-    session_destroy(s);
+    session_destroy(s, s->engine->now);
     engine_destroy(e);
 }

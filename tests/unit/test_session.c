@@ -62,12 +62,13 @@ static void setup(struct fixture *f, bool observe) {
     *f = (struct fixture){
         .to_client = buf_make(100000), .to_server = buf_make(100000), .message = buf_make(100000)};
     f->engine = engine_create(&limits, &effects, NULL);
-    f->session = session_create(f->engine, f, text_slice("server"), BYTES("user\0alice\0"), false);
+    f->session =
+        session_create(f->engine, f, text_slice("server"), BYTES("user\0alice\0"), false, f->engine->now);
     know_facts(f);
 }
 
 static void teardown(struct fixture *f) {
-    session_destroy(f->session);
+    session_destroy(f->session, f->session->engine->now);
     engine_destroy(f->engine);
     buf_free(&f->to_client);
     buf_free(&f->to_server);
@@ -102,7 +103,8 @@ static void query(struct fixture *f, const char *text) {
 }
 
 static void say(struct fixture *f) {
-    cr_assert_eq(session_from_client(f->session, f->message.data, f->message.len), f->message.len);
+    cr_assert_eq(session_from_client(f->session, f->message.data, f->message.len, f->session->engine->now),
+                 f->message.len);
     buf_reset(&f->message);
 }
 
@@ -124,7 +126,7 @@ static void reply(struct fixture *f, const char *types) {
             write_empty(b, *types);
         }
     }
-    cr_assert_eq(session_from_server(f->session, b->data, b->len), b->len);
+    cr_assert_eq(session_from_server(f->session, b->data, b->len, f->session->engine->now), b->len);
     buf_reset(b);
 }
 
@@ -206,7 +208,7 @@ Test(session, what_comes_behind_a_change_of_meaning_waits_for_its_answer) {
         query(&f, changes[i].sql);
         size_t first = f.message.len;
         query(&f, "SELECT a FROM t WHERE id = 1");
-        size_t taken = session_from_client(f.session, f.message.data, f.message.len);
+        size_t taken = session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now);
         cr_assert_eq(taken, changes[i].waits ? first : f.message.len, "%s", changes[i].sql);
         cr_assert_eq(f.session->hold.lookups, changes[i].waits, "%s", changes[i].sql);
         buf_reset(&f.message);
@@ -361,10 +363,11 @@ Test(session, a_notification_is_passed_on_whole) {
     setup(&f, false);
     struct slice s = BYTES("A\0\0\0\x0c\0\0\0\1x\0y\0");
     for (size_t cut = 1; cut < s.len; cut++) {
-        cr_assert_eq(session_from_server(f.session, s.data, cut), 0, "cut at %zu", cut);
+        cr_assert_eq(session_from_server(f.session, s.data, cut, f.session->engine->now), 0, "cut at %zu",
+                     cut);
         cr_assert_eq(f.to_client.len, 0);
     }
-    cr_assert_eq(session_from_server(f.session, s.data, s.len), s.len);
+    cr_assert_eq(session_from_server(f.session, s.data, s.len, f.session->engine->now), s.len);
     cr_assert_eq(f.to_client.len, s.len);
     teardown(&f);
 }
@@ -387,7 +390,7 @@ Test(session, a_cancel_ends_the_lookup_that_waits) {
     query(&f, "SELECT a FROM t WHERE id = 1");
     query(&f, "SELECT a FROM t WHERE id = 2");
     say(&f);
-    cr_assert_not(session_cancel(f.session));
+    cr_assert_not(session_cancel(f.session, f.session->engine->now));
     cr_assert_str_eq(types_of(&f.to_client), "EZ");
     engine_turn(f.engine, 1);
     cr_assert_str_eq(sent(&f, 'Q', 0), "SELECT a FROM t WHERE id = 2");
@@ -403,7 +406,7 @@ Test(session, an_error_makes_room_for_the_rest_of_its_unit) {
     setup(&f, false);
     for (unsigned i = 0; i < SESSION_MAX_EXPECTED + 1; i++)
         parse(&f, "SELECT 1");
-    size_t taken = session_from_client(f.session, f.message.data, f.message.len);
+    size_t taken = session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now);
     cr_assert_lt(taken, f.message.len);
     cr_assert(f.session->hold.full);
     buf_reset(&f.message);
@@ -422,8 +425,11 @@ Test(session, a_large_bind_is_read_by_its_names_wherever_it_is_cut) {
     reply(&f, "1Z");
     static const char head[] = "B\0\1\0\0\0statement\0\0\0\0\1\0\0\xff\0";
     for (size_t cut = 5; cut < 16; cut++)
-        cr_assert_eq(session_from_client(f.session, (const uint8_t *)head, cut), 0, "cut at %zu", cut);
-    cr_assert_eq(session_from_client(f.session, (const uint8_t *)head, sizeof head - 1), sizeof head - 1);
+        cr_assert_eq(session_from_client(f.session, (const uint8_t *)head, cut, f.session->engine->now), 0,
+                     "cut at %zu", cut);
+    cr_assert_eq(
+        session_from_client(f.session, (const uint8_t *)head, sizeof head - 1, f.session->engine->now),
+        sizeof head - 1);
     cr_assert_not(f.session->opaque);
     cr_assert_eq(f.session->portal, session_statement(f.session, text_slice("statement")));
     teardown(&f);
@@ -616,11 +622,13 @@ Test(session, what_cannot_be_given_is_given_later) {
     query(&f, "BEGIN");
     say(&f);
     write_error(&f.message, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
-    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len), f.message.len);
+    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len, f.session->engine->now),
+                 f.message.len);
     buf_reset(&f.message);
     reply(&f, "Z");
     write_error(&f.message, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
-    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len), f.message.len);
+    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len, f.session->engine->now),
+                 f.message.len);
     buf_reset(&f.message);
     reply(&f, "ZCZ");
     cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZCZ");
@@ -966,7 +974,7 @@ Test(session, a_lost_connection_ends_its_writes) {
     struct fixture f;
     setup(&f, false);
     expect(noted_of(&f, "DELETE FROM t"), "t");
-    session_server_gone(f.session);
+    session_server_gone(f.session, f.session->engine->now);
     expect(noted(&f), "t");
     teardown(&f);
 }
@@ -990,13 +998,13 @@ Test(session, writes_of_one_session_are_known_to_others) {
     struct fixture f, other;
     setup(&f, false);
     other = f;
-    other.session =
-        session_create(f.engine, &other, text_slice("server"), BYTES("user\0bob\0database\0alice\0"), false);
+    other.session = session_create(f.engine, &other, text_slice("server"),
+                                   BYTES("user\0bob\0database\0alice\0"), false, f.engine->now);
     cr_assert_eq(other.session->database, f.session->database);
     expect(noted_of(&other, "DELETE FROM t"), "t");
     f.message = other.message;
     expect(noted(&f), "t");
-    session_destroy(other.session);
+    session_destroy(other.session, other.session->engine->now);
     expect(noted(&f), "t");
     f.to_server = other.to_server;
     teardown(&f);
@@ -1273,7 +1281,7 @@ Test(session, a_query_inside_a_unit_waits_for_what_is_before_it) {
     parse(&f, "SET search_path = a");
     bind(&f, NULL);
     query(&f, "SELECT 1");
-    size_t taken = session_from_client(f.session, f.message.data, f.message.len);
+    size_t taken = session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now);
     cr_assert_lt(taken, f.message.len);
     cr_assert_str_eq(types_of(&f.to_server), "PBEH");
     buf_reset(&f.message);
@@ -1348,7 +1356,8 @@ Test(session, a_sync_behind_copy_or_its_data_waits) {
             write_empty(&f.message, F_COPY_DATA);
         size_t before = f.message.len;
         sync(&f);
-        cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), before);
+        cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now),
+                     before);
         buf_reset(&f.message);
         reply(&f, replies[i]);
         cr_assert(session_takes_client(f.session));
@@ -1428,7 +1437,7 @@ Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
     buf_reset(&f.to_client);
     write_describe(&f.message, 'S', text_slice("x"));
     write_empty(&f.message, F_FLUSH);
-    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), 0);
+    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now), 0);
     cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDS", "in front of it");
     buf_reset(&f.message);
     reply(&f, "312DC331tnZ");
@@ -1436,7 +1445,7 @@ Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
     buf_reset(&f.to_server);
     write_describe(&f.message, 'S', text_slice("x"));
     write_empty(&f.message, F_FLUSH);
-    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), 0);
+    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len, f.session->engine->now), 0);
     cr_assert_str_eq(types_of(&f.to_server), "CPDH", "and again, to be known before it is used");
     buf_reset(&f.message);
     reply(&f, "31tn");
@@ -1501,7 +1510,7 @@ static void check_unread(struct fixture *f, size_t i) {
     size_t first = f->message.len;
     query(f, "SELECT b FROM t WHERE id = 1");
     s->names.unknown = false;
-    cr_expect_eq(session_from_client(s, f->message.data, f->message.len), first, "%s", sql);
+    cr_expect_eq(session_from_client(s, f->message.data, f->message.len, s->engine->now), first, "%s", sql);
     cr_expect(s->hold.lookups, "%s", sql);
     buf_reset(&f->message);
     cr_expect_eq(s->identity.state, IDENTITY_UNPROVEN, "%s", sql);
@@ -1580,7 +1589,7 @@ Test(session, the_data_of_a_copy_do_not_wait_behind_what_was_not_read) {
     write_empty(&f.message, F_COPY_DATA);
     write_empty(&f.message, F_COPY_DONE);
     size_t len = f.message.len;
-    cr_assert_eq(session_from_client(f.session, f.message.data, len), 0);
+    cr_assert_eq(session_from_client(f.session, f.message.data, len, f.session->engine->now), 0);
     struct buf data = f.message;
     f.message = buf_make(100000);
     reply(&f, "C");
@@ -1589,7 +1598,7 @@ Test(session, the_data_of_a_copy_do_not_wait_behind_what_was_not_read) {
     write_end(&f.message, at);
     reply(&f, "");
     cr_assert(session_takes_client(f.session));
-    cr_assert_eq(session_from_client(f.session, data.data, len), len);
+    cr_assert_eq(session_from_client(f.session, data.data, len, f.session->engine->now), len);
     reply(&f, "CZ");
     cr_assert_not(f.session->hold.lookups);
     buf_free(&data);

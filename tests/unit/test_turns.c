@@ -37,7 +37,8 @@ static const struct engine_effects effects = {drop, drop, resume, cancel_is_sent
 
 static void open_side(struct fixture *f, struct side *s) {
     *s = (struct side){.in = buf_make(1 << 22)};
-    s->session = session_create(f->engine, s, text_slice("server"), BYTES("user\0alice\0"), false);
+    s->session =
+        session_create(f->engine, s, text_slice("server"), BYTES("user\0alice\0"), false, f->engine->now);
 }
 
 static void setup(struct fixture *f) {
@@ -59,10 +60,10 @@ static void setup(struct fixture *f) {
 
 static void teardown(struct fixture *f) {
     for (int i = 0; i < 3; i++) {
-        session_destroy(f->greedy[i].session);
+        session_destroy(f->greedy[i].session, f->engine->now);
         buf_free(&f->greedy[i].in);
     }
-    session_destroy(f->other.session);
+    session_destroy(f->other.session, f->engine->now);
     buf_free(&f->other.in);
     engine_destroy(f->engine);
 }
@@ -84,15 +85,18 @@ static size_t flood(struct fixture *f, struct side *s) {
     engine_wakes(f->engine, f->now);
     while (s->in.len < 50000)
         write_empty(&s->in, F_FLUSH);
-    size_t taken =
-        session_takes_client(s->session) ? session_from_client(s->session, s->in.data, s->in.len) : 0;
+    size_t taken = session_takes_client(s->session)
+                       ? session_from_client(s->session, s->in.data, s->in.len, s->session->engine->now)
+                       : 0;
     buf_consume(&s->in, taken);
     return taken / 5;
 }
 
 static void speak(struct fixture *f) {
     write_empty(&f->other.in, F_FLUSH);
-    cr_assert_eq(session_from_client(f->other.session, f->other.in.data, f->other.in.len), 5);
+    cr_assert_eq(session_from_client(f->other.session, f->other.in.data, f->other.in.len,
+                                     f->other.session->engine->now),
+                 5);
     buf_reset(&f->other.in);
 }
 
@@ -181,7 +185,7 @@ Test(turns, who_leaves_while_waiting_is_not_waited_for) {
         for (int i = 0; i < 3; i++)
             (void)flood(&f, &f.greedy[i]);
         end_turn(&f, 1000);
-        session_destroy(f.greedy[gone].session);
+        session_destroy(f.greedy[gone].session, f.greedy[gone].session->engine->now);
         f.greedy[gone].session = NULL;
         for (int i = 0; i < 3; i++) {
             wake(&f, 100000);
