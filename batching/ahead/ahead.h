@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Lookahead: a loop that asks for one row's relation after the other is answered from rows loaded ahead.
+// Lookahead answers a loop that asks for one row's relation after the other. It answers from rows that it
+// loads in advance, which are called held.
 //
-//   parent result --recorded--> trail --a lookup's key is found there--> the keys behind it --one batch-->
-//   held answers
+//   parent result --recorded--> trail --a lookup's key is found in it--> the keys behind that one
+//                                                                             |
+//   answers <--asked for, once each-- held rows <--one batch of these keys ---+
 //
-// The lookup that starts it goes out untouched, and the batch of coming keys behind it on the same connection
-// (framed, inside a transaction). Once the loop has proved to be one, the lookup that finds nothing held any
-// more is a member of the next batch. A lookup whose key is in a batch that is still under way joins it. An
-// answer is given once, and only if all of this holds:
-//   - the session has sent nothing but plain reads since the batch was sent: anything else, any transaction
-//     boundary among it, drops what is held (ahead_drop);
-//   - no write that could change it has passed through this proxy since (writes.h);
-//   - the loop has not paused for longer than limits.ahead_gap, and the batch was sent at most
-//   limits.ahead_age ago.
-//     In a transaction whose snapshot stays the same, neither matters, nor do others' writes;
-//   - its session has not asked for it since it has read a list with its key (asked.h).
+// The lookup that starts it goes out unchanged. The batch of coming keys goes out behind it on the same
+// connection, inside a transaction framed by savepoints. Later, when the loop has proved to be one, a lookup
+// that finds nothing held becomes a member of the next batch. A lookup whose key is in a batch that is still
+// under way joins that batch. An answer is given once, and only if all of this holds:
+// - The session has sent only plain reads since the batch was sent. Anything else, also the begin or end of a
+//   transaction, drops what is held (ahead_drop).
+// - No write that could change the answer has passed through this proxy since (writes.h).
+// - The loop has not paused for longer than limits.ahead_gap, and the batch was sent at most limits.ahead_age
+//   ago. In a transaction with a fixed snapshot neither matters, nor do writes of others.
+// - The session has not asked for the same before, unless it has read a list with its key since then
+//   (asked.h).
 //
-// Two ways lead from a lookup to its coming keys: the catalogue says that the column that held the key is one
-// that supplies it (group->links), or two lookups of the shape have followed the same column. Each such
-// association keeps how many keys are worth loading: more while they are asked for, fewer while they are not.
+// Coming keys are found in two ways. The catalogue says that the column that held the key supplies the
+// lookup's key (group->links), or two lookups of the shape have followed the same column. Such a relation is
+// an association. It remembers how many keys are worth loading: more while they are asked for, fewer while
+// they are not.
 //
-// Outside transactions, where a loop's lookups come over several connections of a pool, what another session
-// of the same identity has read and loaded serves as well.
+// Outside transactions, a loop's lookups may come over several connections of a pool. There, what another
+// session of the same identity has read and loaded can be used, too.
 //
-// Bounded: limits.ahead_session for a session, limits.ahead_memory for all; what has not been used for ten
-// seconds is given back.
+// Bounded: limits.ahead_session for a session, limits.ahead_memory for all. What was not used for ten seconds
+// is freed.
 #ifndef PGFOLD_BATCHING_AHEAD_AHEAD_H
 #define PGFOLD_BATCHING_AHEAD_AHEAD_H
 
@@ -43,48 +46,49 @@ struct statement;
 
 // Columns of other statements' results that supply a shape's keys.
 struct association {
-    uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value for all
-    bool sure;                      // the catalogue says so (linked), or lookups have
+    uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value in all lookups
+    bool sure;                      // the catalogue says so (linked), or lookups have shown it
     bool linked;
-    bool useful;               // most of a batch was asked for, and none has been in vain since
+    bool useful;               // most of a batch was asked for, and no batch since was useless
     uint32_t window;           // keys to load at a time; 0: not begun
     uint32_t gap;              // microseconds between two lookups, moving average
     uint32_t latency;          // microseconds that a batch takes, moving average
     uint32_t cost;             // nanoseconds for one key, moving average
     uint64_t last_asked;       // microseconds
-    unsigned failures;         // batches in a row of which hardly any key was asked for
-    unsigned unserved;         // batches sent since one of them has answered a lookup
-    uint64_t last_sent;        // microseconds: of the last batch
-    uint64_t last_ended;       // microseconds: of the last of them
-    uint64_t off_until, pause; // nothing is loaded before; the next pause
+    unsigned failures;         // successive batches of which hardly any key was asked for
+    unsigned unserved;         // batches that were sent since one of them answered a lookup
+    uint64_t last_sent;        // microseconds: when a batch was last sent
+    uint64_t last_ended;       // microseconds: when a batch was last given up
+    uint64_t off_until, pause; // microseconds: nothing is loaded before; the next pause
 };
 
-// What a session has read and loaded. Outlives the session as long as a batch is under way for it.
+// What a session has read and loaded. It outlives the session while a batch is under way for it.
 struct ahead {
     unsigned refs;
     struct engine *engine;
     struct session *session;     // NULL: gone
     struct ahead *newer, *older; // engine's list, by last_used
     struct trail trail;
-    struct batch *held;    // that have ended, the newest first
-    struct batch *loading; // under way
-    uint64_t epoch;        // counts what has dropped the answers
-    uint64_t barren;       // id of the group for which nothing was left to load,
-    uint64_t barren_since; // as long as the trail's last result is this one
-    bool barren_both_ways; // also among the rows before
-    uint64_t last_answer;  // microseconds: of the loop's, over whatever connection
+    struct batch *held;    // batches that have ended, the newest first
+    struct batch *loading; // batches under way
+    uint64_t epoch;        // counts the events that have dropped the answers
+    // Barren: there was nothing left to load for the group with this id,
+    uint64_t barren;
+    uint64_t barren_since; // while the trail's last result is this one
+    bool barren_both_ways; // also not among the rows before
+    uint64_t last_answer;  // microseconds: of the loop, over any connection
     uint64_t last_used;    // microseconds
     size_t held_bytes, charged;
-    struct account *memory; // its session's, that it is charged to
+    struct account *memory; // its session's, to which it is charged
 };
 
 struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
-    uint64_t last_answer; // microseconds: of any session that something may be held for
-    struct budget vets;   // questions about statements that may be loops', and what they brought
-    uint8_t
-        unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many
+    uint64_t last_answer; // microseconds: of any session for which something may be held
+    struct budget vets;   // questions about statements that may be those of loops, and what they brought
+    // By source (statement): results of lookups since one of them was followed; 255: many.
+    uint8_t unfollowed[AHEAD_SOURCES];
 };
 
 #endif

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// Values are compared in the trail's form. Each place where a key is found gets a rank, and the best is
+// followed.
 #include "batching/ahead/predict.h"
 
 #include <stdlib.h>
@@ -9,7 +12,8 @@
 
 // ---- values
 
-// A key as the trail has it: a text without the quotes' doubling. False: it is none that a trail may have.
+// Brings a key into the trail's form: a text without doubled quotes. Returns false when a trail cannot have
+// it.
 static bool plain_value(const struct key *k, uint8_t *scratch, struct key *out) {
     *out = *k;
     if (k->kind == KEY_PLAIN || k->kind == KEY_RAW)
@@ -25,7 +29,8 @@ static bool plain_value(const struct key *k, uint8_t *scratch, struct key *out) 
     return true;
 }
 
-// The reverse: what a lookup for this value would send. `scratch` holds twice TRAIL_MAX_TEXT.
+// The reverse: the key that a lookup for this value would send. `scratch` has room for twice TRAIL_MAX_TEXT.
+// Returns false when there is none.
 static bool key_of_value(const struct group_part *part, bool literal, const struct key *value,
                          uint8_t *scratch, struct key *out) {
     *out = *value;
@@ -62,11 +67,12 @@ static bool text_is_in(struct trail *t, struct slice value, bool quoted) {
            plain_value(&k, scratch, &text) && is_in(t, TRAIL_TEXT, &text);
 }
 
-// A value whose type may not be known, as whatever it can be. In binary its width tells.
+// Tells whether a value is in the trail. Its type may not be known, so it is tried as whatever it can be. In
+// binary its width tells.
 static bool value_is_in(struct trail *t, const struct group_part *part, uint32_t declared,
                         struct slice value) {
     static const uint32_t types[] = {OID_INT8, OID_UUID, OID_INT4, OID_INT2};
-    unsigned n = part->format == 1 ? 4 : 2; // any integer's text is that of an int8
+    unsigned n = part->format == 1 ? 4 : 2; // any integer's text can be read as int8
     struct key k;
     if (!value.data)
         return false;
@@ -109,7 +115,7 @@ static struct association *find_association(struct shape *s, const uint64_t *ori
     return NULL;
 }
 
-// In place of the one that was used longest ago.
+// The new one takes the place of the one that was used longest ago.
 static struct association *add_association(struct shape *s, const uint64_t *origins) {
     size_t bytes = AHEAD_ASSOCIATIONS * sizeof *s->associations;
     if (!s->associations) {
@@ -127,7 +133,7 @@ static struct association *add_association(struct shape *s, const uint64_t *orig
     return oldest;
 }
 
-// Does the catalogue say that the column supplies the part's values?
+// Tells whether the catalogue says that the column supplies the part's values.
 static bool is_linked(const struct group *g, unsigned part, const struct trail_column *c) {
     for (unsigned i = 0; c->table && i < g->n_links; i++)
         if (g->links[i].key == g->parts[part].key && g->links[i].table == c->table &&
@@ -142,7 +148,7 @@ static bool is_other(const struct group_part *part) {
     return trail_kind_of(part->type) == TRAIL_OTHER;
 }
 
-// Is the part's value that of the column, as the client writes it?
+// Tells whether the part's value is that of the column, written as this client writes it.
 static bool is_spelled(struct guess *w, const struct group_part *part, unsigned index, unsigned column,
                        const struct key *value) {
     const struct trail_column *c = &w->result->columns.columns[column];
@@ -163,8 +169,8 @@ static bool is_in_row(struct guess *w, const struct group *g, unsigned part, uns
     return k.kind != KEY_NULL && key_equal(&k, value);
 }
 
-// The values of the other parts in the same row.
-static void find_columns(struct guess *w, const struct group *g, const struct key *values) {
+// Finds the columns that have the values of the other parts in the same row.
+static void find_other_columns(struct guess *w, const struct group *g, const struct key *values) {
     for (unsigned part = 0; part < g->n_parts; part++) {
         if (part == w->lead)
             continue;
@@ -175,8 +181,8 @@ static void find_columns(struct guess *w, const struct group *g, const struct ke
     }
 }
 
-// The group's own column where it holds what was asked for, and nothing else: in its own answers, and in
-// those to lookups of another shape by the same column.
+// Tells whether the column only repeats what was asked for: it is the group's own key column, in the group's
+// own answers, or in answers to lookups of another shape by the same column.
 static bool is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     const struct trail_column *c = &r->columns.columns[column];
     const struct vet_link *own = g->links;
@@ -191,13 +197,13 @@ static bool is_echo(const struct group *g, unsigned part, struct trail_result *r
 #define KNOWN   4u // linked, or learnt
 #define ALREADY 1u // the lookup before went by it, too
 
-// What speaks for a place at which the key was found.
-static struct guess weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
-                          const struct trail_place *p) {
+// Weighs what speaks for a place where the key was found.
+static struct guess rank_place(struct trail *t, const struct group *g, const struct key *values,
+                               unsigned lead, const struct trail_place *p) {
     struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
     uint64_t origins[KEY_MAX_PARTS];
     w.columns[lead] = (int)p->column;
-    find_columns(&w, g, values);
+    find_other_columns(&w, g, values);
     origins_of(&w, g->n_parts, origins);
     w.association = find_association(g->shape, origins);
     w.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
@@ -212,7 +218,7 @@ static struct guess weigh(struct trail *t, const struct group *g, const struct k
     return w;
 }
 
-// Of the results of one statement the last one is what the client goes through now.
+// When one statement has several results, the client goes through the last one now.
 static bool is_better(const struct guess *a, const struct guess *b) {
     const struct trail_result *ra = a->result, *rb = b->result;
     if (rb && a->trail == b->trail && ra->columns.source == rb->columns.source && ra->serial != rb->serial &&
@@ -229,10 +235,10 @@ static void note_place(const struct group *g, const struct trail_place *p) {
         trail_note_asked(target, p->row);
 }
 
-#define MAX_PLACES 16 // looked at for one lookup
+#define MAX_PLACES 16 // places looked at for one lookup
 
-static void weigh_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
-                       struct guess *best) {
+static void rank_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+                      struct guess *best) {
     enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     struct trail_place p = {0};
     if (kind == TRAIL_NOTHING || kind == TRAIL_OTHER)
@@ -240,7 +246,7 @@ static void weigh_part(struct trail *t, const struct group *g, const struct key 
     for (unsigned n = 0; n < MAX_PLACES && trail_find(t, kind, &values[lead], &p); n++) {
         if (is_echo(g, lead, p.result, p.column))
             continue;
-        struct guess w = weigh(t, g, values, lead, &p);
+        struct guess w = rank_place(t, g, values, lead, &p);
         note_place(g, &p);
         if (is_better(&w, best))
             *best = w;
@@ -254,7 +260,7 @@ bool predict_locate(struct trail *t, struct group *g, const struct key *keys, st
         if (!plain_value(&keys[i], scratch[i], &values[i]))
             return false;
     for (unsigned lead = 0; lead < g->n_parts && t->results; lead++)
-        weigh_part(t, g, values, lead, guess);
+        rank_part(t, g, values, lead, guess);
     return guess->trail == t && guess->rank;
 }
 
@@ -276,7 +282,7 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
     return true;
 }
 
-// Where the parts' columns are in a result of the association; false: one of them is missing.
+// Finds where the parts' columns are in a result of the association. Returns false when one is missing.
 static bool columns_in(const struct association *a, const struct trail_result *r, unsigned n_parts,
                        int *columns) {
     bool all = true;
@@ -290,7 +296,7 @@ static bool columns_in(const struct association *a, const struct trail_result *r
     return all;
 }
 
-// May the column supply the part's values, or has it?
+// Tells whether the column may supply the part's values, or has supplied them.
 static bool is_supplier(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     return is_linked(g, part, &r->columns.columns[column]) || trail_target(r, g->id, column, false);
 }
@@ -324,7 +330,7 @@ bool predict_has_read(struct trail *t, const struct group *g, const struct key *
     return false;
 }
 
-// False: the lookup at hand has another value than its row of the list.
+// Returns false when the lookup at hand has another value than its row of the list.
 static bool learn_spellings(struct guess *w, const struct group *g, const struct key *keys) {
     uint8_t scratch[2 * TRAIL_MAX_TEXT];
     struct key value;
@@ -336,7 +342,7 @@ static bool learn_spellings(struct guess *w, const struct group *g, const struct
     return true;
 }
 
-// Noted in every result that may predict it again.
+// The key is noted in every result that may predict it again.
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) {
     struct association *a = &g->shape->associations[association];
@@ -382,7 +388,7 @@ struct gathering {
     void *arg;
 };
 
-// What a row's key is made of, until the batch has copied it.
+// Room for a row's key, until the batch has copied it.
 struct scratch {
     uint8_t spelled[KEY_MAX_PARTS][SPELLING_MAX], doubled[KEY_MAX_PARTS][2 * TRAIL_MAX_TEXT];
 };
@@ -395,7 +401,7 @@ static bool respell(const struct gathering *x, unsigned part, struct key *value,
     return n > 0;
 }
 
-// The row's key; false: it is none that a lookup of the group would send.
+// Makes the row's key. Returns false when no lookup of the group would send it.
 static bool key_of_row(const struct gathering *x, const struct trail_result *r, uint32_t row,
                        const int *columns, struct scratch *scratch, struct key *keys) {
     for (unsigned i = 0; i < x->g->n_parts; i++) {
@@ -411,7 +417,7 @@ static bool key_of_row(const struct gathering *x, const struct trail_result *r, 
     return true;
 }
 
-// Was the row's value asked for, in whichever row that has it?
+// Tells whether the row's value was asked for, in any row that has it.
 static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t row, unsigned column,
                     const struct trail_target *target) {
     uint32_t first;
@@ -438,7 +444,7 @@ static void gather_rows(struct gathering *x, struct trail_result *r, const int *
     }
 }
 
-// The result of the same statement that came next after this one.
+// The next result of the same statement after this one.
 static struct trail_result *next_of_source(const struct trail *t, uint64_t source, uint64_t serial) {
     struct trail_result *next = NULL;
     for (struct trail_result *r = t->results; r; r = r->next)
@@ -447,7 +453,7 @@ static struct trail_result *next_of_source(const struct trail *t, uint64_t sourc
     return next;
 }
 
-// The loop will come to the rows of the later results of this statement, one after the other.
+// The loop will come to the rows of this statement's later results, one result after the other.
 static void gather_later(struct gathering *x) {
     const struct trail *t = x->guess->trail;
     struct trail_result *r = x->guess->result;
@@ -492,7 +498,7 @@ static bool is_in_vain(const struct association *a) {
     return a->unserved >= FAILURES;
 }
 
-// Counted when they go out: what becomes of them, and when, makes no difference.
+// Batches count when they are sent, so it makes no difference what becomes of them, and when.
 static bool is_resting(const struct association *a, uint64_t now) {
     return is_in_vain(a) && now < a->last_sent + (a->pause ? a->pause : FIRST_PAUSE);
 }
@@ -515,7 +521,7 @@ unsigned association_window(const struct association *a, uint64_t now, uint64_t 
         return 0;
     n = is_in_vain(a) ? LEAST : n;
     if (age && a->gap && n * a->gap > age / 10 * 8)
-        n = age / 10 * 8 / a->gap; // more would be too old before they are asked for
+        n = age / 10 * 8 / a->gap; // more would be too old when they are asked for
     if (a->cost && n * a->cost > PREDICT_LATENCY * UINT64_C(1000))
         n = PREDICT_LATENCY * UINT64_C(1000) / a->cost;
     n = n < LEAST ? LEAST : n;
@@ -528,7 +534,8 @@ bool association_is_low(const struct association *a, unsigned left) {
     return left <= (needed < half ? needed : half);
 }
 
-// A pause between two loops is none between two of its lookups, and one of the application's own is rare.
+// A pause between two loops is not a gap between two lookups, so long gaps are left out. A pause inside a
+// loop, from the application's own work, is rare; it is cut to four times the average.
 void association_asked(struct association *a, uint64_t now) {
     uint64_t gap = now - a->last_asked, most = a->gap ? UINT64_C(4) * a->gap + 100 : UINT64_MAX;
     if (a->last_asked && gap < 100000)
@@ -545,14 +552,14 @@ void association_grow(struct association *a, unsigned max) {
 
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
     a->latency = average(a->latency, took);
-    if (n_keys >= COST_KEYS) // of fewer it is mostly the way there and back
+    if (n_keys >= COST_KEYS) // a smaller batch takes mostly the way there and back
         a->cost = average(a->cost, (took > lone ? took - lone : 0) * 1000 / n_keys);
 }
 
-// What one pause in the loop has made stale counts once. A pause now and then is no reason to stop: only
-// where one batch after the other serves for nothing, nothing is loaded for a while.
+// What one pause of the loop has made stale counts once. A pause now and then is no reason to stop loading.
+// Only when successive batches are of no use, nothing is loaded for a while.
 void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_served, bool late) {
-    unsigned share = n_keys <= LEAST ? 2 : 4; // where little is loaded, more of it must be of use
+    unsigned share = n_keys <= LEAST ? 2 : 4; // of a small batch, a larger part must be of use
     if (share * n_served >= n_keys) {
         a->failures = 0;
         if (a->window < FIRST_LINKED) // a loop that skips rows gets back what a pause has cost it

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// Results as arrays of cells, an index for each column that is searched, and the recorder.
 #include "batching/ahead/trail.h"
 
 #include <stdlib.h>
@@ -43,7 +45,7 @@ static void take_column(struct trail_columns *c, unsigned at, const uint8_t *fie
     column.kind = trail_kind_of(column.type);
     unsigned room = TRAIL_MAX_COLUMNS - MAX_OTHER, n = c->n - c->n_other;
     if (column.kind == TRAIL_TEXT)
-        room -= 4; // ids come behind names at times
+        room -= 4; // ids sometimes come behind names
     if (column.kind == TRAIL_OTHER)
         room = MAX_OTHER, n = c->n_other++;
     if (column.kind != TRAIL_NOTHING && n < room)
@@ -112,7 +114,7 @@ static void charge(struct trail *t, struct trail_result *r, size_t bytes) {
     t->bytes += bytes;
 }
 
-// The oldest one that nothing has followed, or the oldest; never the newest.
+// Drops the oldest result that nothing has followed, or else the oldest; never the newest.
 static bool make_room(struct trail *t) {
     struct trail_result **oldest = NULL, **unused = NULL;
     for (struct trail_result **at = &t->results; *at; at = &(*at)->next) {
@@ -139,7 +141,7 @@ static struct trail_result *result_create(struct trail *t, const struct trail_co
         return NULL;
     r->columns = *c;
     for (unsigned i = 0; i < c->n; i++)
-        r->least[i] = 1; // above the most: there is none yet
+        r->least[i] = 1; // above `most`: there is none yet
     r->serial = ++t->serial;
     r->texts = buf_make(t->max_bytes / 2);
     r->next = t->results;
@@ -168,7 +170,7 @@ static bool result_grow(struct trail *t, struct trail_result *r) {
     return true;
 }
 
-#define SMALL 16 // rows that are searched without an index, behind a filter
+#define SMALL 16 // up to so many rows are searched without an index, behind a filter
 
 static bool filter_has(const struct trail_result *r, enum trail_kind kind, uint64_t hash) {
     return r->filter[kind][hash >> 6 & 1] >> (hash & 63) & 1;
@@ -258,7 +260,8 @@ static void read_value(const struct trail_column *c, struct slice value, struct 
     }
 }
 
-// The kept columns of a row, which come in the order in which they are kept. False: it is no such row.
+// Reads the kept columns of a row, in the order in which they are kept. Returns false when the row does not
+// fit.
 static bool read_row(const struct trail_columns *c, const uint8_t *body, size_t len, struct key *keys) {
     if (len < 2 || get_u16(body) != c->n_row)
         return false;
@@ -277,7 +280,7 @@ static bool read_row(const struct trail_columns *c, const uint8_t *body, size_t 
     return true;
 }
 
-// Until there is a second one it stays in the recorder.
+// The first row stays in the recorder until there is a second.
 static void keep_first(struct trail_recorder *r, const struct key *keys) {
     memcpy(r->first, keys, r->columns.n * sizeof *keys);
     for (unsigned i = 0; i < r->columns.n; i++) {
@@ -318,7 +321,7 @@ void trail_end(struct trail *t) {
 
 // ---- finding
 
-static bool is_plain(enum trail_kind kind) {
+static bool kind_is_plain(enum trail_kind kind) {
     return kind == TRAIL_INTEGER || kind == TRAIL_UUID;
 }
 
@@ -327,7 +330,7 @@ struct key trail_value(const struct trail_result *r, uint32_t row, unsigned colu
     if (r->nulls[row] >> column & 1)
         return k;
     const struct trail_cell *cell = &r->cells[(size_t)row * r->columns.n + column];
-    if (is_plain(r->columns.columns[column].kind)) {
+    if (kind_is_plain(r->columns.columns[column].kind)) {
         k.kind = KEY_PLAIN;
         memcpy(k.of.bytes, cell->bytes, sizeof k.of.bytes);
         return k;
@@ -342,7 +345,7 @@ static bool row_has(const struct trail_result *r, uint32_t row, unsigned column,
     return k.kind != KEY_NULL && key_equal(&k, value);
 }
 
-// A slot holds the row, counted from 1, and some bits of the hash that its place does not need.
+// A slot holds the row, counted from 1, and those bits of the hash that its place does not imply.
 #define ROW_BITS 17
 _Static_assert(TRAIL_MAX_ROWS < 1 << ROW_BITS, "a slot has room for each row");
 
@@ -387,7 +390,7 @@ bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
 
 static bool scan_column(const struct trail_result *r, unsigned column, const struct key *value,
                         uint32_t *row) {
-    bool text = !is_plain(r->columns.columns[column].kind);
+    bool text = !kind_is_plain(r->columns.columns[column].kind);
     const struct trail_cell *cell = r->cells + column;
     for (*row = 0; *row < r->n_rows; ++*row, cell += r->columns.n) {
         bool maybe = text || memcmp(cell->bytes, value->of.bytes, sizeof cell->bytes) == 0;

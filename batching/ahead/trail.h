@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A trail: the key-like columns (integers, uuids, short texts) of the last few results that a session has
-// been given, from which ahead.h predicts the keys of coming lookups. Values are kept in one form for each
-// kind, so that an id that came as text is found by a parameter in binary. Wrong values cost time, never
-// truth.
+// A trail keeps the key-like columns (integers, uuids, short texts) of the last few results that a session
+// was given. Keys of coming lookups are predicted from it (ahead.h). Values of one kind are kept in one form,
+// so an id that came as text is found by a parameter in binary. Wrong values cost time but cannot give a
+// wrong answer.
 //
 // Results of one row predict nothing and are not kept. Bounded: a trail holds at most TRAIL_MAX_RESULTS
-// results and a given number of bytes; the oldest that nothing has followed makes room first.
+// results and a given number of bytes. The oldest result that nothing has followed makes room first.
 #ifndef PGFOLD_BATCHING_AHEAD_TRAIL_H
 #define PGFOLD_BATCHING_AHEAD_TRAIL_H
 
@@ -18,44 +18,44 @@
 #define TRAIL_MAX_TEXT    64 // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
 
-// OTHER: dates, times and numbers, as they came. They are no keys, but may come beside one.
+// OTHER: dates, times and numbers, as they came. They are no keys, but may be part of a key beside one.
 enum trail_kind { TRAIL_NOTHING, TRAIL_INTEGER, TRAIL_UUID, TRAIL_TEXT, TRAIL_OTHER, TRAIL_KINDS };
 
-// The kind of a type, TRAIL_NOTHING for those that are not kept.
+// The kind of a type (OID); TRAIL_NOTHING for types that are not kept.
 enum trail_kind trail_kind_of(uint32_t type);
 
 struct trail_column {
-    uint16_t at; // in the row
+    uint16_t at; // index in the row
     uint16_t format;
     uint16_t attribute; // 0: computed
-    uint32_t table;     // OID, 0: computed
+    uint32_t table;     // OID; 0: computed
     uint32_t type;      // OID
     enum trail_kind kind;
 };
 
 struct trail_columns {
-    uint64_t source; // digest of the description: results with the same one come from the same statement
-    uint64_t group;  // id of the group of lookups whose answers they are; 0: of none
+    uint64_t source; // digest of the description: equal for results of the same statement
+    uint64_t group;  // id of the group of lookups whose answers they are; 0: none
     uint64_t at;     // microseconds: when the client was given it
-    bool unread;     // loaded ahead, and nothing of it was given to the client
+    bool unread;     // loaded ahead, and the client was given nothing of it
     unsigned n_row;  // columns of the row, of which n are kept
     unsigned n, n_other;
     struct trail_column columns[TRAIL_MAX_COLUMNS];
 };
 
-// Reads RowDescription's body; false when nothing in it is worth keeping.
+// Reads the body of a RowDescription. Returns false when nothing in it is worth keeping.
 bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len)
     __attribute__((warn_unused_result));
-// Rows come in the formats of a Bind message instead (as there: none, one for all, or one for each column).
+// Sets the formats in which rows come, as in a Bind message: none, one for all, or one for each column.
 void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats);
 
-// A group of lookups that follows a column of a result: which values it has asked for. Rows with equal values
-// count as the first of them.
+// A group of lookups that follows a column of a result, and the values that it has asked for. Rows with equal
+// values count as the first of them.
 struct trail_target {
     uint64_t group;    // its id; 0: none
     unsigned column;   // index into the result's columns
-    uint32_t last_row; // asked for last
-    bool any;          // asked for at least once; last_row means something
+    uint32_t last_row; // the row that was asked for last
+    bool any;          // a row was asked for, so last_row is valid
     uint64_t *asked;   // a bit for each row; owned
 };
 
@@ -65,26 +65,26 @@ struct trail_cell {
 
 struct trail_result {
     struct trail_result *next; // the one before it
-    uint64_t serial;           // in the order in which they came, from 1
+    uint64_t serial;           // numbers the results in the order in which they came, from 1
     struct trail_columns columns;
     uint32_t n_rows, max_rows;
     struct trail_cell *cells; // n_rows times columns.n
     uint16_t *nulls;          // a bit for each column of a row: it is NULL, or was not kept
     struct buf texts;
     int64_t least[TRAIL_MAX_COLUMNS], most[TRAIL_MAX_COLUMNS]; // of the integers among them
-    uint32_t
-        *index[TRAIL_MAX_COLUMNS]; // of n_slots slots: row + 1 and bits of the hash; made when first searched
-    uint32_t distinct[TRAIL_MAX_COLUMNS]; // values; 0: not counted
+    // Each has n_slots slots with row + 1 and bits of the hash. It is made at the first search.
+    uint32_t *index[TRAIL_MAX_COLUMNS];
+    uint32_t distinct[TRAIL_MAX_COLUMNS]; // number of values; 0: not counted
     uint32_t n_slots;
-    uint64_t filter[TRAIL_KINDS][2]; // of a small one: a bit for each value's hash, by kind
+    uint64_t filter[TRAIL_KINDS][2]; // of a small result: a bit for each value's hash, by kind
     struct trail_target targets[TRAIL_MAX_TARGETS];
-    unsigned next_target; // to be given up
+    unsigned next_target; // the next one to be given up
     bool followed;
     bool full;
     size_t bytes;
 };
 
-// What one reply tells: its columns, and its first row until there is a second.
+// What is recorded of one reply: its columns, and its first row until there is a second.
 struct trail_recorder {
     bool on;
     struct trail_columns columns;
@@ -102,16 +102,18 @@ struct trail {
     struct trail_recorder recorder;
 };
 
+// max_bytes: of the results.
 void trail_init(struct trail *t, size_t max_bytes);
-void trail_clear(struct trail *t); // forgets all; frees all
+void trail_clear(struct trail *t); // forgets and frees all
 
 // Forgets the results of this statement that nothing has followed.
 void trail_drop_unfollowed(struct trail *t, uint64_t source);
 
 // A reply begins whose rows have these columns.
 void trail_begin(struct trail *t, const struct trail_columns *c);
-// One of its rows: DataRow's body.
+// Takes one of its rows: the body of a DataRow.
 void trail_row(struct trail *t, const uint8_t *body, size_t len);
+// The reply has ended.
 void trail_end(struct trail *t);
 
 // Where a value was found.
@@ -121,34 +123,39 @@ struct trail_place {
     uint32_t row;    // the first one that has it
 };
 
-// The next place of the value behind *p (all zero: the first), in any result and column of the kind; false:
-// there is none.
+// Finds the next place of the value after *p (all zero: the first), in any result and column of the kind.
+// Returns false when there is none.
 bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, struct trail_place *p)
     __attribute__((warn_unused_result));
-// The same in one column: the first row that has the value. Not of a result that is still being recorded.
+// Finds the first row with the value in one column. It does not find rows of a result that is still being
+// recorded.
 bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, const struct key *value,
                     uint32_t *row) __attribute__((warn_unused_result));
-uint32_t trail_distinct(struct trail_result *r, unsigned column); // values of a column that was searched
+// number of values of a column that was searched
+uint32_t trail_distinct(struct trail_result *r, unsigned column);
+// Tells whether the result is complete: it is not being recorded.
 bool trail_is_whole(const struct trail *t, const struct trail_result *r);
 
-// The value of a cell: KEY_NULL, KEY_PLAIN of an integer or uuid, KEY_RAW of a text or another, which is
-// borrowed.
+// The value of a cell: KEY_NULL, KEY_PLAIN for an integer or uuid, KEY_RAW (borrowed) for a text or another.
 struct key trail_value(const struct trail_result *r, uint32_t row, unsigned column);
 
-// Digest of a column: of its table and attribute, or of its place in its statement's result.
+// The digest of a column: of its table and attribute, or, when it is computed, of its place in its
+// statement's result.
 uint64_t trail_origin(const struct trail_result *r, unsigned column);
 
-// What the group has had of the column; made when `add`. NULL: nothing, or out of memory.
+// What the group has asked for of the column. With `add` it is made when it is missing. Borrowed. NULL:
+// nothing, or out of memory.
 struct trail_target *trail_target(struct trail_result *r, uint64_t group, unsigned column, bool add);
 static inline bool trail_was_asked(const struct trail_target *t, uint32_t row) {
     return t->asked[row / 64] >> (row % 64) & 1;
 }
+// The group has asked for the value of this row.
 void trail_note_asked(struct trail_target *t, uint32_t row);
 
-// Something of the result with this serial was given to the client now.
+// The client was given something of the result with this serial now.
 void trail_note_read(struct trail *t, uint64_t serial, uint64_t now);
 
-// The result was of use: it stays longest.
+// The result was of use, so it stays longest.
 void trail_touch(struct trail *t, struct trail_result *r);
 
 #endif

@@ -293,7 +293,7 @@ bool candidate_accept(struct session *s, const struct candidate *c) {
         return false;
     rations_note(&s->engine->rations, COST_OF_LOOKUP);
     if (s->identity.state == IDENTITY_UNPROVEN) // it may run alone, and nobody has vetted what it does
-        session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
+        session_identity_touched(&s->identity, functions_are_plain(c->shape->parsed));
     if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY)
         ahead_run_unvetted(s);
     bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||

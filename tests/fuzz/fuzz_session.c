@@ -15,7 +15,6 @@
 #include "batching/talk/life.h"
 #include "batching/talk/server.h"
 #include "protocol/write.h"
-#include "tests/unit/effects.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +38,14 @@ static void to_nobody(void *owner, const uint8_t *bytes, size_t len, bool more) 
 static bool cancel(void *owner) {
     ((struct side *)owner)->cancels++;
     return true;
+}
+
+static void nothing(void *owner) {
+    (void)owner;
+}
+
+static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
+    (void)ctx, (void)reason, (void)session, (void)message;
 }
 
 static const struct engine_effects effects = {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The world's steps: bytes are moved, time passes, and things go wrong, each with some chance. Then what must
+// hold at any time is checked: check(), and when all is idle check_idle().
 #include "tests/sim/world.h"
 
 #include <stdarg.h>

@@ -41,6 +41,8 @@ struct world_options {
     enum lookahead_mode lookahead;
 };
 
+struct world_options world_options_of(uint64_t seed);
+
 struct world {
     struct world_options options;
     struct engine *engine;

@@ -100,7 +100,12 @@ def symbols(objects, top):
         if not name.endswith(".c.o"):
             continue
         folder_name, _, rest = name[:-4].partition("_")
-        module = f"{top}/{folder_name}/{rest}" if folder_name in FOLDERS and rest else f"{top}/{name[:-4]}"
+        if folder_name == top:  # listed from the root
+            module = f"{top}/{rest}"
+        elif folder_name in FOLDERS and rest:
+            module = f"{top}/{folder_name}/{rest}"
+        else:
+            module = f"{top}/{name[:-4]}"
         listing = subprocess.run(["nm", os.path.join(objects, name)], capture_output=True, text=True, check=True).stdout
         for line in listing.splitlines():
             kind, symbol = line.split()[-2:]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Groups: what must be equal for two lookups to be folded together, what vetting makes of a group, and the
-// table's bounds.
+// Groups: what must be equal in two lookups that are folded together, what vetting makes of a group, and how
+// many are remembered.
+//
+// Lookups are made from texts and Bind messages; what the catalogue says of them is put in by vetted.h.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Log lines: whatever a client has written, a line is one line of UTF-8, and of JSON where it shall be; and
-// the same message is written at most so often.
+// Log lines: whatever a client has written, a line is one line of UTF-8, and of JSON where it shall be. And
+// the same message is written only so often.
 #include <criterion/criterion.h>
 
 #include <stdlib.h>

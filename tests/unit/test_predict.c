@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// From a lookup's key to the coming ones: what is followed, which keys come, and how many.
+// From one lookup's key to the keys that come next: which list it is in, what follows, and how many are
+// loaded. Lists are recorded row by row; what is predicted is read as "3 4 5".
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -11,6 +12,7 @@
 #include "batching/fold/verdict.h"
 #include "batching/trust/vet.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 #include "tests/unit/vetted.h"
 
 enum { OID_TEXT = 25 };
@@ -147,20 +149,15 @@ static const char *behind(struct fixture *f, long key, unsigned max) {
     return behind_keys(f, &k, max);
 }
 
-// What makes `actual` runs once, which Criterion's own macros do not promise.
-static void expect(const char *actual, const char *expected) {
-    cr_assert_str_eq(actual, expected);
-}
-
 // ---- what is followed
 
 Test(predict, a_linked_column_is_followed_at_once) {
     struct fixture f;
     setup(&f, one, OID_INT4, true);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 2, 10), "3 4 5 6");
+    expect_text(behind(&f, 2, 10), "3 4 5 6");
     cr_assert(f.group->shape->associations[0].linked);
-    expect(behind(&f, 99, 10), "-");
+    expect_text(behind(&f, 99, 10), "-");
     teardown(&f);
 }
 
@@ -176,9 +173,9 @@ Test(predict, its_own_column_with_one_value_supplies_nothing) {
         row(&f, text, "200");
         trail_end(&f.trail);
     }
-    expect(behind(&f, 1, 10), "-");
+    expect_text(behind(&f, 1, 10), "-");
     record(&f, 1000, 1, 3);
-    expect(behind(&f, 1, 10), "2 3");
+    expect_text(behind(&f, 1, 10), "2 3");
     teardown(&f);
 }
 
@@ -186,11 +183,11 @@ Test(predict, another_column_is_learnt_by_the_second_lookup) {
     struct fixture f;
     setup(&f, one, OID_INT4, false);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 200, 10), "-");
-    expect(behind(&f, 200, 10), "-"); // the same row is no second one
-    expect(behind(&f, 300, 10), "400 500 600");
+    expect_text(behind(&f, 200, 10), "-");
+    expect_text(behind(&f, 200, 10), "-"); // the same row is no second one
+    expect_text(behind(&f, 300, 10), "400 500 600");
     record(&f, 1000, 11, 3);
-    expect(behind(&f, 1100, 2), "1200 1300"); // once learnt, the first one suffices
+    expect_text(behind(&f, 1100, 2), "1200 1300"); // once learnt, the first one suffices
     teardown(&f);
 }
 
@@ -200,7 +197,7 @@ Test(predict, a_link_outweighs_chance) {
     record(&f, 2000, 1, 4); // later, of a table that nothing links
     record(&f, 1000, 1, 4);
     record(&f, 2000, 3, 9);
-    expect(behind(&f, 3, 10), "4");
+    expect_text(behind(&f, 3, 10), "4");
     teardown(&f);
 }
 
@@ -208,8 +205,8 @@ Test(predict, a_loop_that_goes_backwards) {
     struct fixture f;
     setup(&f, one, OID_INT4, false);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 6, 10), "-");
-    expect(behind(&f, 5, 10), "4 3 2 1");
+    expect_text(behind(&f, 6, 10), "-");
+    expect_text(behind(&f, 5, 10), "4 3 2 1");
     teardown(&f);
 }
 
@@ -217,9 +214,9 @@ Test(predict, what_was_asked_for_does_not_come_again) {
     struct fixture f;
     setup(&f, one, OID_INT4, true);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 3, 10), "4 5 6");
-    expect(behind(&f, 5, 10), "6");
-    expect(behind(&f, 4, 10), "2 1"); // backwards, past 3
+    expect_text(behind(&f, 3, 10), "4 5 6");
+    expect_text(behind(&f, 5, 10), "6");
+    expect_text(behind(&f, 4, 10), "2 1"); // backwards, past 3
     teardown(&f);
 }
 
@@ -228,11 +225,11 @@ Test(predict, the_second_part_comes_from_the_same_row_or_stays) {
     setup(&f, two, OID_INT4, true);
     record(&f, 1000, 1, 4);
     struct key same_row[] = {integer(2), integer(200)}, constant[] = {integer(2), integer(7)};
-    expect(behind_keys(&f, same_row, 10), "3/300 4/400");
+    expect_text(behind_keys(&f, same_row, 10), "3/300 4/400");
     teardown(&f);
     setup(&f, two, OID_INT4, true);
     record(&f, 1000, 1, 4);
-    expect(behind_keys(&f, constant, 10), "3/7 4/7");
+    expect_text(behind_keys(&f, constant, 10), "3/7 4/7");
     teardown(&f);
 }
 
@@ -240,7 +237,7 @@ Test(predict, no_more_than_there_is_room_for) {
     struct fixture f;
     setup(&f, one, OID_INT4, true);
     record(&f, 1000, 1, 60);
-    expect(behind(&f, 1, 3), "2 3 4");
+    expect_text(behind(&f, 1, 3), "2 3 4");
     teardown(&f);
 }
 
@@ -267,7 +264,7 @@ Test(predict, values_that_the_parameter_cannot_have) {
         row(&f, "2147483647", NULL);
         row(&f, "2147483648", NULL);
         trail_end(&f.trail);
-        expect(behind(&f, 1, 10), cases[i].keys);
+        expect_text(behind(&f, 1, 10), cases[i].keys);
         teardown(&f);
     }
 }
@@ -283,7 +280,7 @@ Test(predict, texts_between_quotes) {
     row(&f, "plain", "a");
     trail_end(&f.trail);
     struct key k = {.kind = KEY_DOUBLED, .len = 5, .of.raw = (const uint8_t *)"it''s"};
-    expect(behind_keys(&f, &k, 10), "'''' plain");
+    expect_text(behind_keys(&f, &k, 10), "'''' plain");
     teardown(&f);
 }
 
