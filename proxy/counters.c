@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "proxy/counters.h"
 
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "batching/base/reason.h"
+#include "batching/session/counters.h"
 #include "batching/session/session_state.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/redact.h"
@@ -31,13 +36,40 @@ static void log_shapes(const struct proxy *p) {
     }
 }
 
+// Those of the table that stand in this line, in its order.
+static void put_line(struct buf *b, const struct proxy *p, enum counter_line line) {
+    const struct engine_counters *c = engine_counters(p->engine);
+    const struct counter *k;
+    for (unsigned i = 0; (k = counter_at(i)); i++) {
+        char number[24];
+        const char *at = strchr(k->phrase, '%');
+        if (k->line != line || !at)
+            continue;
+        snprintf(number, sizeof number, "%llu", (unsigned long long)counter_value(c, k, REASON_NONE));
+        buf_put(b, k->phrase, (size_t)(at - k->phrase));
+        buf_put_text(b, number);
+        buf_put_text(b, at + 1);
+        if (k->at == offsetof(struct engine_counters, would_fold) &&
+            p->settings->config->mode == MODE_OBSERVE)
+            buf_put_text(b, " (loops are not judged)");
+    }
+}
+
+static void log_folding(const struct proxy *p) {
+    struct buf b = buf_make(2048);
+    put_line(&b, p, COUNTER_LINE_FOLDING);
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "clients %u, accepted %llu, refused %llu%.*s", p->n_sessions,
+              (unsigned long long)p->accepted, (unsigned long long)p->refused, (int)b.len,
+              b.data ? (const char *)b.data : "");
+    buf_free(&b);
+}
+
 // What was loaded ahead, in keys: how many were of use, and how many were loaded for nothing.
-static void log_lookahead(const struct proxy *p, const struct engine_counters *c) {
-    log_event(&p->log, LOG_LEVEL_INFO, 0,
-              "looked ahead: %llu keys in %llu batches, answered %llu, never asked for %llu, stale %llu",
-              (unsigned long long)c->ahead_keys, (unsigned long long)c->ahead_batches,
-              (unsigned long long)c->ahead_answers, (unsigned long long)c->ahead_unused,
-              (unsigned long long)c->ahead_stale);
+static void log_lookahead(const struct proxy *p) {
+    struct buf b = buf_make(2048);
+    put_line(&b, p, COUNTER_LINE_AHEAD);
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "%.*s", (int)b.len, b.data ? (const char *)b.data : "");
+    buf_free(&b);
 }
 
 // In bytes, as the engine's accounts count them.
@@ -64,23 +96,9 @@ static void log_own(const struct proxy *p) {
 
 void counters_log(const struct proxy *p) {
     const struct engine_counters *c = engine_counters(p->engine);
-    log_event(
-        &p->log, LOG_LEVEL_INFO, 0,
-        "clients %u, accepted %llu, refused %llu, lookups %llu, folded %llu in %llu batches of %llu keys, "
-        "alone %llu, failed batches %llu, not waited for %llu, would fold %llu%s, vettings %llu, proofs "
-        "%llu, "
-        "prepared here %llu, "
-        "checked %llu, differences %llu, not decided %llu",
-        p->n_sessions, (unsigned long long)p->accepted, (unsigned long long)p->refused,
-        (unsigned long long)c->lookups, (unsigned long long)c->folded, (unsigned long long)c->batches,
-        (unsigned long long)c->batch_keys, (unsigned long long)c->alone, (unsigned long long)c->failed,
-        (unsigned long long)c->late, (unsigned long long)c->would_fold,
-        p->settings->config->mode == MODE_OBSERVE ? " (loops are not judged)" : "",
-        (unsigned long long)c->vets, (unsigned long long)c->proofs, (unsigned long long)c->lazy,
-        (unsigned long long)c->checked, (unsigned long long)c->differences,
-        (unsigned long long)c->check_changed);
+    log_folding(p);
     log_own(p);
-    log_lookahead(p, c);
+    log_lookahead(p);
     log_memory(p);
     for (int r = 0; r < REASON_COUNT; r++)
         if (c->forwarded[r])

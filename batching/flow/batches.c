@@ -7,6 +7,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/answered.h"
 #include "batching/session/bounds.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
@@ -96,6 +97,8 @@ static void give_answer(struct engine *e, const struct batch *b, struct lookup *
     struct session *s = l->session;
     note_described(b, l);
     ahead_answered(s);
+    if (l->outcome != OUTCOME_AHEAD)
+        l->outcome = OUTCOME_FOLDED;
     if (s->order.first != l || l->pipeline) {
         l->answer = buf_make(s->order.kept < e->limits.max_answer ? e->limits.max_answer - s->order.kept : 0);
         batch_answer(b, l, key, s->txn, &l->answer);
@@ -118,6 +121,7 @@ static void give_answer(struct engine *e, const struct batch *b, struct lookup *
         return;
     }
     e->effects->to_client(s->owner, e->answer.data, e->answer.len, true);
+    lookup_answered(s, l);
     session_shift(s);
     l->session = NULL;
     lookup_free(e, l);
@@ -136,7 +140,6 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
     // an aborted transaction the lookup must fail, in the server.
     bool certain = batch_is_certain(b, key);
     if (fits && certain && !l->session->backlogged && l->session->txn != 'E') {
-        e->counters.folded++;
         if (b->ahead.home)
             ahead_served(b, key);
         if (!l->session->answered_since)
@@ -145,9 +148,9 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
         return;
     }
     if (!fits)
-        e->counters.forwarded[REASON_CHANGED_RESULT]++;
+        engine_note_not_folded(e, l, REASON_CHANGED_RESULT);
     else if (!certain)
-        e->counters.forwarded[REASON_MAY_FAIL]++;
+        engine_note_not_folded(e, l, REASON_MAY_FAIL);
     session_run_alone(l->session, l);
 }
 
@@ -157,6 +160,11 @@ void engine_note_alone(struct engine *e, const struct lookup *l) {
         guard_note_lone(&l->shape->guard, took);
     else if (l->company == COMPANY_SOME)
         guard_note_alone(&l->shape->guard, e->now, took);
+}
+
+void engine_note_not_folded(struct engine *e, struct lookup *l, enum reason why) {
+    e->counters.forwarded[why]++;
+    l->reason = (uint8_t)why;
 }
 
 // ---- the end of a batch

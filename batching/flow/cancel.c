@@ -5,6 +5,7 @@
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/fold/batch.h"
+#include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/lookup.h"
 #include "batching/session/owed.h"
@@ -78,6 +79,8 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
     if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // its Parse does not succeed
         session_drop_if_listed(s, l->statement);
     l->state = LOOKUP_ANSWERED;
+    l->outcome = OUTCOME_HERE;
+    l->failed = true;
     l->answer = answer;
     s->order.kept += answer.len;
     lookup_weigh(l);

@@ -96,6 +96,7 @@ void check_feed(struct lookup *l, const struct frame *f, struct owed *o) {
         return;
     if (l->check == CHECK_ORIGINAL) {
         buf_put(&l->answer, message, f->size);
+        l->failed |= f->type == B_ERROR;
         return;
     }
     size_t left = l->answer.len - l->compared;

@@ -9,6 +9,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/answered.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -150,6 +151,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     e->counters.ahead_answers++;
+    l->outcome = OUTCOME_AHEAD;
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);
     b->ahead.recorded = 0;

@@ -55,6 +55,10 @@ struct lookup {
     bool joined;         // LOOKUP_BATCHED: it joined a batch that was under way
     enum lookup_company company; // LOOKUP_ALONE, LOOKUP_SENT
     uint64_t asked;              // microseconds: when it came; 0: not queued yet
+    uint64_t seen;               // microseconds: when its client's unit was first looked at
+    uint8_t outcome, reason;     // enum outcome, as far as it is known; enum reason: why it was not folded
+    uint8_t kind;                // enum statement_kind; an answer of our own need not be to a read
+    bool failed;                 // LOOKUP_ANSWERED, CHECK_ORIGINAL: its answer is an error
     enum check_stage check;
     bool cancelled; // CHECK_ORIGINAL: its client has sent a cancel request; it does not wait for a comparison
     bool differs;   // CHECK_FOLDED, CHECK_AGAIN: from the answer that is kept

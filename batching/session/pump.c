@@ -2,6 +2,7 @@
 #include "batching/session/pump.h"
 
 #include "batching/fold/batch.h"
+#include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
@@ -53,7 +54,8 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     o->reads = l->check != CHECK_AGAIN && ahead_may_record(s, l);
     if (kind == OWED_LOOKUP)
         l->state = LOOKUP_SENT;
-    s->engine->counters.alone++;
+    l->outcome = OUTCOME_ALONE;
+    l->failed = false;
     trust_note_run(s);
     if (lacks && !checked && !session_send_delayed(s, l->statement, false))
         return false;
@@ -99,6 +101,7 @@ void session_pump(struct session *s) {
         s->order.kept -= l->answer.len;
         if (l->answer.len)
             e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
+        lookup_answered(s, l);
         l->session = NULL;
         lookup_free(e, l);
     }

@@ -74,9 +74,9 @@ void room_weigh_session(struct session *s) {
     const struct session_identity *i = &s->identity;
     size_t bytes = sizeof *s + i->settings_bytes + i->login.cap + i->proof_reader.bytes.cap +
                    s->owed.cap * sizeof *s->owed.ring + s->owed.n * UNNAMED_BYTES +
-                   s->expect.cap * sizeof *s->expect.ring +
+                   s->sent.cap * sizeof *s->sent.ring + s->expect.cap * sizeof *s->expect.ring +
                    (s->own.ring ? SESSION_MAX_PREPARED * sizeof *s->own.ring : 0) +
-                   s->asked.n_sets * sizeof *s->asked.sets + 6 * MEMORY_BLOCK;
+                   s->asked.n_sets * sizeof *s->asked.sets + 7 * MEMORY_BLOCK;
     account_set(&s->memory, &s->weighs, bytes);
 }
 

@@ -91,9 +91,12 @@ struct owed {
     bool answer;      // READ_VET: what its row said; PARSE: the statement at hand has changed
     bool unwanted;    // BATCH, VET, READ_VET: nobody waits for it, the server is asked to end it
     uint8_t cancels;  // requests to cancel it: they are repeated until its reply comes; 0: none, or only once
-    unsigned n_expected; // of the session's, those that its replies will tell about
-    unsigned n_asked;    // FORWARD, extended: messages that the server has not answered; PARSE: what
-                         // it answers before it comes to the first of `expected`
+    uint8_t reason;   // FORWARD: why, enum reason
+    unsigned n_sent, n_untold; // FORWARD: its statements that are not answered; sent.h
+    unsigned n_complete;       // LOOKUP: of its unit's statements, those that were answered
+    unsigned n_expected;       // of the session's, those that its replies will tell about
+    unsigned n_asked;          // FORWARD, extended: messages that the server has not answered; PARSE: what
+                               // it answers before it comes to the first of `expected`
     struct forward_effects forward;
     union {
         struct lookup *lookup;
@@ -101,6 +104,19 @@ struct owed {
         struct group *group; // VET, READ_VET; FORWARD: whose in_flight counts it (mode observe, or a read
                              // being vetted)
     } of;
+};
+
+// One of the client's statements, or several that are alike, until the answer; sent.c.
+struct sent {
+    struct shape *shape; // a reference; NULL: its text is not known
+    uint64_t asked;      // engine time
+    unsigned n;          // of them
+    uint8_t kind;        // enum statement_kind
+};
+
+struct sent_queue {
+    struct sent *ring;
+    unsigned head, n, cap; // cap is a power of two
 };
 
 struct owed_queue {
@@ -247,6 +263,7 @@ struct session {
     bool copying;               // the client has sent CopyData behind a Query that is not answered
     size_t client_skip;         // bytes of a large message still to be relayed
     uint64_t partial_since;     // microseconds; 0: no partial unit waits
+    uint64_t front_since;       // engine time: the unit at hand was first looked at; 0: none is
     struct group *observed;     // mode observe: group of the lookup that is being forwarded
     bool encoding_hides_quotes; // client_encoding has bytes that look like quotes inside characters
     bool backslash_escapes;     // standard_conforming_strings is off
@@ -255,6 +272,7 @@ struct session {
     // What the server owes.
     struct owed_queue owed;
     unsigned n_forward; // FORWARD entries in it
+    struct sent_queue sent;
     uint64_t n_replies; // entries that have left it
     struct expected_queue expect;
     size_t server_skip; // bytes of a large message still to be relayed, or

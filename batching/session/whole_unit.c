@@ -2,6 +2,7 @@
 #include "batching/session/whole_unit.h"
 
 #include "batching/fold/batch.h"
+#include "batching/session/answered.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/lazy.h"
@@ -32,11 +33,21 @@ struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
         if (x != l)
             take_out(s, x);
         x->state = LOOKUP_ANSWERED; // with nothing
+        x->outcome = OUTCOME_NONE;  // unless the server says so
         x->company = COMPANY_UNKNOWN;
         if (x != p->first)
             lookup_uncount(s->engine, x);
     }
     return p->first;
+}
+
+void pipeline_ended(struct lookup *first, const struct owed *o) {
+    struct pipeline *p = first->pipeline;
+    unsigned last = p->n - 1, failed = o->n_complete < last ? o->n_complete : last, i = 0;
+    for (struct lookup *x = first; x && x->pipeline == p; x = x->next, i++) {
+        x->failed = o->error && i == failed;
+        x->outcome = o->error && i > failed ? OUTCOME_NONE : OUTCOME_ALONE;
+    }
 }
 
 void pipeline_cancel(struct session *s, struct lookup *first) {

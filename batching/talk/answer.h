@@ -9,9 +9,12 @@
 #define PGFOLD_BATCHING_TALK_ANSWER_H
 
 #include "batching/session/session.h"
+#include "batching/statement/parse.h"
 
 // Sends `answer`, which holds whole messages, or copies it to the end of the session's answers. False:
 // nothing was sent. Then `answer` had failed, memory ran out, or the session already keeps max_answer bytes.
-bool session_answer(struct session *s, const struct buf *answer);
+// `kind`: of the statement that it answers; NULL: it answers messages that are no statement
+// (session/answered.h).
+bool session_answer(struct session *s, const struct buf *answer, const enum statement_kind *kind);
 
 #endif

@@ -116,6 +116,8 @@ static enum take take_unit(struct feed *f, size_t *size) {
     struct unit u = {0};
     enum reason why = REASON_FRAMING;
     enum take take = TAKE_FORWARD;
+    if (!s->front_since)
+        s->front_since = s->engine->now ? s->engine->now : 1;
     if (session_effect_is_pending(s)) {
         s->hold.lookups = true;
         return TAKE_WAIT;
@@ -144,6 +146,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
             return TAKE_WAIT;
         }
         s->force_forward = s->lazy_unit = false;
+        f->why = why;
         if (type == F_QUERY || type == F_PARSE || type == F_BIND)
             s->engine->counters.forwarded[why]++;
     }
@@ -175,6 +178,7 @@ static bool take_next(struct feed *f) {
             feed_to_server(f, true);
             f->at += size;
             f->run = f->at;
+            s->front_since = 0;
             session_cancel_taken(s);
             return true;
         }
@@ -182,6 +186,8 @@ static bool take_next(struct feed *f) {
     f->asks_no_more = s->txn != 'I';
     if (!forward_message(f, &fr))
         return false;
+    if (!s->in_unit)
+        s->front_since = 0;
     size_t now = fr.size < have ? fr.size : have;
     s->client_skip = fr.size - now;
     f->at += now;
@@ -219,6 +225,8 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, 
     if (s->failed)
         return len;
     feed_to_server(&f, false);
+    if (s->in_unit && session_takes_client(s))
+        s->front_since = 0; // the rest of the unit is asked when it comes
     room_weigh_session(s);
     return f.at;
 }

@@ -8,6 +8,7 @@
 #include "batching/session/expected.h"
 #include "batching/session/learn.h"
 #include "batching/session/record.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
@@ -69,6 +70,12 @@ static void note_complete(struct session *s, const struct owed *o, const struct 
     session_note_complete(s, o, tag, last);
 }
 
+static void note_answered(struct session *s, struct owed *o) {
+    o->n_complete++;
+    if (o->kind == OWED_FORWARD)
+        sent_completed(s, o);
+}
+
 void client_reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last) {
     if (!o)
         return;
@@ -89,6 +96,8 @@ void client_reply_note(struct session *s, struct owed *o, const struct frame *f,
     session_note_answer(s, o, f->type);
     if (f->type == B_COMMAND_COMPLETE)
         note_complete(s, o, f, whole, last);
+    if (sent_is_completed_by(f->type))
+        note_answered(s, o);
     if (o->reads)
         ahead_reply(s, o, f, whole);
     if (s->hold.unit || f->type == B_COPY_IN)

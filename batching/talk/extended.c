@@ -14,6 +14,7 @@
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -267,14 +268,10 @@ static void run_shape(struct feed *f, struct shape *shape) {
     shape_unref(shape);
 }
 
-static void forward_execute(struct feed *f, const struct frame *fr) {
+static void run_portal(struct feed *f, const struct msg_execute *m, struct statement *st) {
     struct session *s = f->s;
-    struct msg_execute m;
-    if (!msg_execute_read(fr->body, fr->body_len, &m))
-        return extended_note_unreadable(s);
-    struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
-    if (m.portal.len && st)
-        session_resume_portal(s, m.portal, owed_last(s));
+    if (m->portal.len && st)
+        session_resume_portal(s, m->portal, owed_last(s));
     if (!st) // it is not known what it runs
         effect_note_unknown(s);
     else if (!st->shape)
@@ -285,8 +282,23 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
         run_shape(f, st->shape);
     // With a row limit the unnamed portal may have more rows to give. Inside a transaction the client may
     // fetch them in a later unit, so nothing of ours may replace that portal.
-    if (!m.portal.len)
-        s->portal_open = m.max_rows != 0;
+    if (!m->portal.len)
+        s->portal_open = m->max_rows != 0;
+}
+
+static void forward_execute(struct feed *f, const struct frame *fr) {
+    struct session *s = f->s;
+    struct msg_execute m;
+    if (!msg_execute_read(fr->body, fr->body_len, &m)) {
+        sent_note(s, NULL, STATEMENT_OTHER);
+        return extended_note_unreadable(s);
+    }
+    struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
+    struct shape *shape = st && st->shape ? shape_ref(st->shape) : NULL; // it may drop its own statement
+    run_portal(f, &m, st);
+    if (!s->hold.unit) // else it comes again
+        sent_note(s, shape, shape ? shape->parsed->kind : STATEMENT_OTHER);
+    shape_unref(shape);
 }
 
 // ---- entries
@@ -339,6 +351,8 @@ void extended_forward_large(struct feed *f, const struct frame *fr) {
         else
             extended_set_portal(s, session_statement(s, second));
     } else {
+        if (fr->type == F_EXECUTE)
+            sent_note(s, NULL, STATEMENT_OTHER);
         extended_note_unreadable(s);
     }
 }

@@ -7,6 +7,7 @@
 #include "batching/session/lazy.h"
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -29,13 +30,15 @@
 // ---- units
 
 // Opens a unit: its replies belong to the entry that is returned. NULL: the session failed.
-static struct owed *begin_unit(struct session *s, bool extended) {
+static struct owed *begin_unit(struct feed *f, bool extended) {
+    struct session *s = f->s;
     struct owed *o = owed_push(s, OWED_FORWARD);
     if (!o) {
         session_fail(s, "53200", "out of memory");
         return NULL;
     }
     o->extended = extended;
+    o->reason = (uint8_t)f->why;
     s->in_unit = extended;
     s->lazy_unit = s->gave = false;
     s->unit_vets = 0;
@@ -53,9 +56,10 @@ static void end_unit(struct session *s) {
 
 // The entry for a Query message. Inside an open extended unit, all of which is answered, the Query ends that
 // unit and shares its ReadyForQuery.
-static struct owed *begin_query(struct session *s) {
+static struct owed *begin_query(struct feed *f) {
+    struct session *s = f->s;
     if (!s->in_unit)
-        return begin_unit(s, false);
+        return begin_unit(f, false);
     end_unit(s);
     owed_last(s)->extended = owed_last(s)->single = false;
     return owed_last(s);
@@ -107,9 +111,10 @@ static bool forward_query(struct feed *f, struct slice text) {
         return false;
     front_snapshot_for_query(f, c);
     bool inside = s->in_unit;
-    struct owed *o = begin_query(s);
+    struct owed *o = begin_query(f);
     if (!o)
         return false;
+    sent_note(s, c->shape, c->kind);
     note_query(s, o, c);
     o->forward.copies = is_copy(text);
     effect_note_query_writes(s, c, text);
@@ -131,8 +136,10 @@ static void note_large_query(struct session *s) {
 // Something runs that cannot be read: a function call, or a Query that is too large.
 static bool forward_blindly(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    if (!front_give_all(f, true) || !begin_query(s))
+    if (!front_give_all(f, true) || !begin_query(f))
         return false;
+    if (fr->type == F_QUERY)
+        sent_note(s, NULL, STATEMENT_OTHER);
     if (fr->type == F_QUERY)
         note_large_query(s);
     else
@@ -157,7 +164,7 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
         return false;
     if (!s->in_unit)
         front_snapshot_for_unit(f);
-    if (!s->in_unit && (!extended_restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
+    if (!s->in_unit && (!extended_restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(f, true)))
         return false;
     owed_last(s)->single |= f->single;
     if (readable || fr->type == F_FLUSH)
@@ -170,8 +177,9 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
     return true;
 }
 
-static bool forward_sync(struct session *s) {
-    if (!s->in_unit && !begin_unit(s, true))
+static bool forward_sync(struct feed *f) {
+    struct session *s = f->s;
+    if (!s->in_unit && !begin_unit(f, true))
         return false;
     end_unit(s);
     return true;
@@ -245,7 +253,7 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     if (inside != INSIDE_PASS)
         return inside == INSIDE_SKIPPED;
     if (fr->type == F_SYNC)
-        return forward_sync(s);
+        return forward_sync(f);
     if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
         (void)feed_classify(f, text);
         front_keep_out(f, fr);

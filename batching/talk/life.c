@@ -20,6 +20,7 @@
 #include "batching/session/lookup.h"
 #include "batching/session/owed.h"
 #include "batching/session/room.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
@@ -66,6 +67,7 @@ void owed_release(struct session *s, struct owed *o) {
     o->forward.setting = NULL;
     statement_unref(o->forward.bound);
     o->forward.bound = NULL;
+    sent_forget(s, o);
     if (o->kind == OWED_BATCH && o->of.batch) {
         struct batch *b = o->of.batch;
         o->of.batch = NULL;
@@ -176,6 +178,7 @@ void session_destroy(struct session *s, uint64_t now) {
     e->n_sessions--;
     room_close_session(s);
     free(s->owed.ring);
+    free(s->sent.ring);
     free(s->expect.ring);
     buf_free(&s->giving.error);
     free(s->own.ring);

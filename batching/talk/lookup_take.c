@@ -220,6 +220,8 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->len = size;
     l->session = c->s;
     l->memory = &c->s->queue_memory;
+    l->seen = c->s->front_since;
+    l->kind = STATEMENT_READ;
     l->group = c->group;
     l->simple = c->simple;
     l->has_parse = u->has_parse;

@@ -67,7 +67,7 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
     struct buf *b = &s->engine->answer;
     struct statement *st = prepared(s, g, u);
     write_prepared(b, g, u, s->txn);
-    if (!st || !session_answer(s, b)) {
+    if (!st || !session_answer(s, b, NULL)) {
         statement_unref(st);
         return false;
     }
@@ -117,8 +117,8 @@ static bool is_lazy(struct session *s, struct slice name) {
     return st && session_lacks(s, st) && st->confirmed && st->refs == 1;
 }
 
-static bool answer_and_drop(struct session *s, struct slice name) {
-    if (!session_answer(s, &s->engine->answer))
+static bool answer_and_drop(struct session *s, struct slice name, const enum statement_kind *kind) {
+    if (!session_answer(s, &s->engine->answer, kind))
         return false;
     s->names.n_lazy -= s->names.n_lazy > 0;
     session_drop_statement(s, name);
@@ -134,7 +134,7 @@ enum take close_take(struct feed *f, const struct unit *u) {
     buf_reset(b);
     write_empty(b, B_CLOSE_COMPLETE);
     write_ready(b, s->txn);
-    return answer_and_drop(s, u->closing.name) ? TAKE_TAKEN : TAKE_FORWARD;
+    return answer_and_drop(s, u->closing.name, NULL) ? TAKE_TAKEN : TAKE_FORWARD;
 }
 
 enum take deallocate_take(struct feed *f, const struct unit *u) {
@@ -150,7 +150,7 @@ enum take deallocate_take(struct feed *f, const struct unit *u) {
     buf_put_str(b, "DEALLOCATE");
     write_end(b, at);
     write_ready(b, s->txn);
-    if (!answer_and_drop(s, class_name(c)))
+    if (!answer_and_drop(s, class_name(c), &c->kind))
         return TAKE_FORWARD;
     session_drop_unnamed(s); // any Query message does that
     return TAKE_TAKEN;
@@ -163,7 +163,7 @@ enum take sync_take(struct feed *f) {
         return TAKE_FORWARD;
     buf_reset(b);
     write_ready(b, s->txn);
-    if (!session_answer(s, b))
+    if (!session_answer(s, b, NULL))
         return TAKE_FORWARD;
     s->lazy_unit = false;
     return TAKE_TAKEN;

@@ -10,6 +10,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
+#include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
@@ -25,10 +26,12 @@
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
 #include "batching/session/room.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
 #include "batching/session/vouch.h"
+#include "batching/session/whole_unit.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/given.h"
@@ -92,6 +95,7 @@ static void note_definitions(struct session *s, const struct owed *o) {
 }
 
 static void end_forward(struct session *s, struct owed *o, char before) {
+    sent_ended(s, o);
     trust_note_run(s);
     ahead_answered(s);
     session_txn_ended(s, o, before);
@@ -138,6 +142,10 @@ static void end_lookup(struct session *s, struct owed *o) {
     trust_note_run(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
+    l->failed = o->error;
+    if (l->pipeline)
+        pipeline_ended(l, o);
+    lookup_answered(s, l);
     session_shift(s);
     l->session = NULL;
     lookup_free(s->engine, l);

@@ -58,7 +58,7 @@ static bool run(uint64_t seed, unsigned steps) {
 
 int main(void) {
     unsigned long passed = 0, failed = 0;
-    unsigned long first = number("SIM_SEED", 1), runs = number("SIM_RUNS", getenv("SIM_SEED") ? 1 : 150);
+    unsigned long first = number("SIM_SEED", 1), runs = number("SIM_RUNS", getenv("SIM_SEED") ? 1 : 200);
     for (unsigned long seed = first; seed < first + runs; seed++) {
         bool good = run(seed, (unsigned)number("SIM_STEPS", 60000));
         passed += good;

@@ -62,6 +62,7 @@ static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) 
     static const char fatal[] = "VFATAL\0C0A000";
     c->lost_statement |= memmem(bytes, len, fatal, sizeof fatal - 1) != NULL;
     buf_put(&c->to_client, bytes, len);
+    told_got(&c->told, bytes, len);
     c->client.heard = c->world->now;
     if (len && bytes[0] != B_NOTIFICATION)
         c->client.given = c->world->now;
@@ -105,6 +106,17 @@ static const struct engine_effects effects = {
     .finished = finished,
     .log = engine_log,
 };
+
+static void answered(void *ctx, const struct session *s, const struct answered *a) {
+    struct world *w = ctx;
+    struct connection *c = s->owner;
+    const char *fault = told_reported(&c->told, a, w->now);
+    w->answered[a->outcome]++;
+    if (fault)
+        broken(w, "%s: outcome %d, reason %s", fault, (int)a->outcome, reason_name(a->reason));
+    if (c->lending)
+        broken(w, "a statement was answered whose client is gone");
+}
 
 // Memory runs out inside the engine alone.
 static void enter(struct world *w) {
@@ -249,10 +261,12 @@ static void feed_server(struct world *w, struct connection *c) {
 // ---- what may happen
 
 static void step_client_sends(struct world *w, struct connection *c) {
+    size_t had = c->client.sending.len;
     if (client_may_send(&c->client) && !w->draining)
         client_send(&c->client, false);
     else if (client_may_send(&c->client) && c->client.oracle.txn != 'I')
         client_send(&c->client, true); // nobody ends with a transaction open
+    told_sent(&c->told, c->client.sending.data + had, c->client.sending.len - had);
 }
 
 static void step_client_bytes(struct world *w, struct connection *c) {
@@ -614,10 +628,26 @@ static void check_session(struct world *w, const struct session *s) {
         broken(w, "a unit was forwarded past lookups that wait");
 }
 
+// What is relayed unread is not known.
+static void check_told(struct world *w) {
+    const struct engine_counters *n = &w->engine->counters;
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+        const struct connection *c = &w->connections[i];
+        if (c->used && !c->lending && !c->session->opaque && !c->session->failed && !told_fits(&c->told))
+            broken(w, "connection %u was answered %lu statements and told of %lu", c->id, c->told.statements,
+                   c->told.reported);
+    }
+    if (n->folded != w->answered[OUTCOME_FOLDED] + w->answered[OUTCOME_AHEAD] ||
+        n->alone != w->answered[OUTCOME_ALONE])
+        broken(w, "%lu lookups were folded and %lu alone, and other numbers are counted",
+               w->answered[OUTCOME_FOLDED] + w->answered[OUTCOME_AHEAD], w->answered[OUTCOME_ALONE]);
+}
+
 static void check(struct world *w) {
     const struct engine *e = w->engine;
     check_ahead(w);
     check_memory(w);
+    check_told(w);
     for (const struct group *g = e->groups.newest; g; g = g->older)
         check_group(w, g);
     for (const struct session *s = e->sessions; s; s = s->next)
@@ -712,6 +742,7 @@ static void world_start(struct world *w, uint64_t seed) {
     w->db.ahead_age = o->ahead_age;
     w->db.books_off = o->books_off;
     w->engine = engine_create(&limits, &effects, w);
+    w->engine->observer = (struct answered_observer){answered, w};
 }
 
 // Clients send no more; everything that is under way must come to its end.

@@ -270,6 +270,31 @@ Test(ahead, a_loop_is_answered_from_what_is_held) {
     end(&f);
 }
 
+static void count_outcome(void *ctx, const struct session *s, const struct answered *a) {
+    (void)s;
+    ((unsigned *)ctx)[a->outcome]++;
+}
+
+// What starts the loop is no answer from what was loaded, nor is what joins and falls out again.
+Test(ahead, it_is_told_of_what_was_loaded) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    unsigned n[OUTCOME_COUNT] = {0};
+    setup(&f);
+    f.engine->observer = (struct answered_observer){count_outcome, n};
+    load(a);
+    cr_expect_eq(n[OUTCOME_FORWARDED], 1, "the list");
+    cr_expect_eq(n[OUTCOME_ALONE], 2);
+    lookup(a, 5);
+    answer_batch(a, 3, 9, NEW, false);
+    cr_expect_eq(n[OUTCOME_AHEAD], 1, "it has joined");
+    cr_assert(is_held(a, 6));
+    cr_expect_eq(n[OUTCOME_AHEAD], 2);
+    cr_expect_eq(n[OUTCOME_FOLDED], 0);
+    cr_expect_eq(counters(&f)->folded, 2);
+    end(&f);
+}
+
 Test(ahead, no_answer_is_given_twice) {
     struct fixture f;
     struct client *a = &f.clients[0];
