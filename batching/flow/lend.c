@@ -29,11 +29,12 @@ bool session_can_lend(const struct session *s) {
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (owed_at(s, i)->kind == OWED_LOOKUP)
-            return false; // its client may read slowly
+            return false; // the client of that lookup may read slowly
     return true;
 }
 
-// The statement becomes the most recently used one.
+// ---- our statements on the connection
+
 bool session_has_prepared(struct session *s, XXH128_hash_t statement) {
     for (unsigned i = s->own.n; i-- > 0;) {
         if (!XXH128_isEqual(s->own.ring[i].name, statement))
@@ -46,37 +47,14 @@ bool session_has_prepared(struct session *s, XXH128_hash_t statement) {
     return false;
 }
 
-static struct seal *seal_of(struct session *s, XXH128_hash_t statement) {
-    return session_has_prepared(s, statement) ? &s->own.ring[s->own.n - 1].seal : NULL;
-}
-
-void session_note_seal(struct session *s, const struct batch *b) {
-    struct seal *seal = b->sealed || !b->group->sealed ? NULL : seal_of(s, b->statement);
-    struct seal of_batch = {
-        .read = b->news.now, .loaded = b->news.loaded, .process = b->news.process, .since = s->engine->now};
-    if (seal)
-        seal_checked(seal, &of_batch, b->parse, b->framed);
-}
-
-// What the check tells of writes and of definitions is asked for now and then, for rows that are held always.
-static const struct seal *seal_for(struct session *s, const struct batch *b) {
-    struct group *g = b->group;
-    struct seal *seal = g->sealed && !b->asks_facts ? seal_of(s, g->statement) : NULL;
-    if (seal && seal_is_usable(seal, &g->seals))
-        return seal;
-    if (seal && !b->framed && seal_is_worn(seal, &g->seals))
-        session_unprepare(s, g->statement);
-    return NULL;
-}
-
 void session_unprepare(struct session *s, XXH128_hash_t statement) {
     if (session_has_prepared(s, statement))
-        s->own.n--; // it has become the last one
+        s->own.n--; // session_has_prepared() made it the last one
 }
 
-// Has the connection prepared the statement? If not it is noted as one that is being prepared, and what must
-// be closed first is added to p: the name itself, since one left over from a failed batch would make Parse
-// fail, and the least recently used one when there are too many.
+// Has the connection prepared the statement? If not, it counts as prepared from now on, and p says what must
+// be closed first: the name itself, since one left by a failed batch would make Parse fail; and the least
+// recently used statement if there are too many.
 static bool prepare(struct session *s, XXH128_hash_t statement, struct batch_prepared *p) {
     if (session_has_prepared(s, statement))
         return true;
@@ -84,7 +62,7 @@ static bool prepare(struct session *s, XXH128_hash_t statement, struct batch_pre
     if (!s->own.ring)
         s->own.ring = malloc(SESSION_MAX_PREPARED * sizeof *s->own.ring);
     if (!s->own.ring)
-        return false; // it will be prepared again each time
+        return false; // out of memory: it is prepared again each time
     if (s->own.n == SESSION_MAX_PREPARED) {
         p->closes[p->n_closes++] = s->own.ring[0].name;
         memmove(s->own.ring, s->own.ring + 1, --s->own.n * sizeof *s->own.ring);
@@ -93,7 +71,7 @@ static bool prepare(struct session *s, XXH128_hash_t statement, struct batch_pre
     return false;
 }
 
-// Nothing of it has reached the server: those that were to make room are still there.
+// Nothing has reached the server: what was to be prepared is not, and what was to be closed is still there.
 static void take_back_prepared(struct session *s, const struct batch *b, const struct batch_prepared *p) {
     if (!p->statement)
         session_unprepare(s, b->group->statement);
@@ -107,16 +85,9 @@ static void take_back_prepared(struct session *s, const struct batch *b, const s
     }
 }
 
-static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
-                           const char *why) {
-    take_back_prepared(s, b, p);
-    b->failed = true;
-    b->why = why;
-}
-
-// A unit of its own. Inside one of the client's nothing can be given up: then the server says what it says of
-// a name that is taken. It says so, too, of one that the client has given in a way that was not noticed:
-// `name` is closed only where a batch may have left it.
+// This is a unit of our own. Inside a unit of the client's nothing can be closed; then the server says that
+// the name is taken. It also says so if the client came to the name in a way that pgfold did not notice,
+// since `name` is closed only if a batch may have left it.
 void session_keep_out(struct session *s, struct slice name) {
     struct buf *b = &s->engine->request;
     char own[GROUP_NAME_SIZE];
@@ -139,6 +110,42 @@ void session_keep_out(struct session *s, struct slice name) {
         return;
     session_forget_statements(s, false);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
+}
+
+// ---- seals
+
+// The seal of a statement that is prepared; NULL: it is not.
+static struct seal *seal_of(struct session *s, XXH128_hash_t statement) {
+    return session_has_prepared(s, statement) ? &s->own.ring[s->own.n - 1].seal : NULL;
+}
+
+void session_note_seal(struct session *s, const struct batch *b) {
+    struct seal *seal = b->sealed || !b->group->sealed ? NULL : seal_of(s, b->statement);
+    struct seal of_batch = {
+        .read = b->news.now, .loaded = b->news.loaded, .process = b->news.process, .since = s->engine->now};
+    if (seal)
+        seal_checked(seal, &of_batch, b->parse, b->framed);
+}
+
+// The seal under which the batch can be sent without a check; NULL: none. A check also tells of writes and
+// definitions, so it is sent all the same now and then, and always with rows that will be held (asks_facts).
+static const struct seal *seal_for(struct session *s, const struct batch *b) {
+    struct group *g = b->group;
+    struct seal *seal = g->sealed && !b->asks_facts ? seal_of(s, g->statement) : NULL;
+    if (seal && seal_is_usable(seal, &g->seals))
+        return seal;
+    if (seal && !b->framed && seal_is_worn(seal, &g->seals))
+        session_unprepare(s, g->statement);
+    return NULL;
+}
+
+// ---- the batch
+
+static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
+                           const char *why) {
+    take_back_prepared(s, b, p);
+    b->failed = true;
+    b->why = why;
 }
 
 bool session_run_batch(struct session *s, struct batch *b) {
