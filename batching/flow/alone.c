@@ -20,8 +20,7 @@ void engine_run_lookup(struct lookup *l) {
     session_run_alone(l->session, l);
 }
 
-// Its batches are late, for whatever reason: nothing of it waits for another.
-void engine_run_apart(struct group *g) {
+void engine_run_all_uncounted(struct group *g) {
     while (g->first) {
         struct lookup *l = g->first;
         l->company = COMPANY_UNKNOWN;

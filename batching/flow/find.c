@@ -21,30 +21,18 @@
 #include "batching/trust/identity.h"
 #include "protocol/message.h"
 
-#define OTHERS 8 // sessions of the same identity whose trails are looked at
+// ---- whose trails
 
-// `g`, `keys`: what is asked for now.
-static void drop_stale(struct ahead *a, const struct session *s, const struct group *g,
-                       const struct key *keys) {
-    uint32_t key;
-    for (struct batch *b = a->held, *next; b; b = next) {
-        next = b->ahead.next;
-        if (ahead_is_fresh(a, s, b))
-            continue;
-        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && !b->ahead.used[key];
-        ahead_drop_batch(a, b, true);
-    }
-}
+#define OTHERS 8 // other sessions of the same identity whose trails are looked at
 
-// What another session has read and loaded: neither is in a transaction, and this one has not done anything
-// since that could have changed it.
+// May the session use what another session has read and loaded? Neither is in a transaction, and both have
+// the same shared identity. What this session has done itself is checked in is_of_others().
 static bool may_share(const struct session *s, const struct ahead *a) {
     const struct session *other = a->session;
     return other && other != s && other->txn == 'I' && other->identity.current &&
            other->identity.current == s->identity.current && !s->identity.current->is_private;
 }
 
-// The session's own, then those of others of its identity; `i` from 0. NULL: no more.
 struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i) {
     if (!(*i)++ && s->ahead)
         return s->ahead;
@@ -57,7 +45,32 @@ struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i) {
     return NULL;
 }
 
-// Its reply comes behind another client's: that of a lookup, and as long as that client reads.
+// ---- finding
+
+// Drops what is held and no longer fresh. `g`, `keys`: what is asked for now; a batch that has it is marked
+// as late.
+static void drop_stale(struct ahead *a, const struct session *s, const struct group *g,
+                       const struct key *keys) {
+    uint32_t key;
+    for (struct batch *b = a->held, *next; b; b = next) {
+        next = b->ahead.next;
+        if (ahead_is_fresh(a, s, b))
+            continue;
+        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && !b->ahead.used[key];
+        ahead_drop_batch(a, b, true);
+    }
+}
+
+// Is the batch another session's, and must not serve this one? It must not if this session has done more than
+// read since, or was not proven under the configuration under which the batch was read.
+static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
+    return a->session != s && (b->started <= s->ahead_since ||
+                               !session_identity_may_take(&s->engine->identities, &s->identity,
+                                                          b->group->identity, b->news.loaded, false));
+}
+
+// A batch under way for another session is answered behind what its lender's client has asked. That may be
+// waited for only if it is a lookup and that client reads.
 static bool may_come_behind(const struct session *s, const struct batch *b) {
     const struct session *lender = b->ahead.ended || b->lender == s ? NULL : b->lender;
     for (unsigned i = 0; lender && i < lender->owed.n; i++) {
@@ -70,30 +83,8 @@ static bool may_come_behind(const struct session *s, const struct batch *b) {
     return true;
 }
 
-void ahead_give_back_stalled(struct engine *e) {
-    for (struct batch *b = e->batches, *next; b; b = next) {
-        next = b->next;
-        if (!b->ahead.home || !b->n_left || !b->lender || !b->lender->backlogged)
-            continue;
-        for (uint32_t i = 0; i < b->n_members; i++) {
-            struct lookup *l = b->members[i];
-            if (!l || may_come_behind(l->session, b))
-                continue;
-            lookup_leave_batch(l);
-            session_run_alone(l->session, l);
-        }
-    }
-}
-
-// What another session has loaded must have been read under a configuration that this one was proven under,
-// too.
-static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
-    return a->session != s && (b->started <= s->ahead_since ||
-                               !session_identity_may_take(&s->engine->identities, &s->identity,
-                                                          b->group->identity, b->news.loaded, false));
-}
-
-// Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
+// Looks for the key in a list of batches. It counts as used in every batch that has it, even if the lookup
+// goes to the server this time.
 static bool find_in(struct session *s, struct ahead *a, struct batch *list, const struct group *g,
                     const struct key *keys, struct ahead_hit *hit) {
     bool found = false;
@@ -114,8 +105,8 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
     return found;
 }
 
-// Who asks again without having read a list with the key since wants to know what has changed. What was
-// loaded before that list may be older than the answer that was given before it.
+// A client that asks again, without having read a list with the key since, wants to know what has changed.
+// What was loaded before that list may be older than the answer that it got before.
 static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit, uint32_t lists) {
     const struct association *association = ahead_association(hit->batch);
     return s->ahead && association &&
@@ -146,6 +137,8 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
     return found && may;
 }
 
+// ---- giving
+
 void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct ahead *a = hit->ahead;
     struct batch *b = hit->batch;
@@ -170,4 +163,19 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
         return;
     }
     engine_answer(e, b, l, hit->key);
+}
+
+void ahead_give_back_stalled(struct engine *e) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
+        next = b->next;
+        if (!b->ahead.home || !b->n_left || !b->lender || !b->lender->backlogged)
+            continue;
+        for (uint32_t i = 0; i < b->n_members; i++) {
+            struct lookup *l = b->members[i];
+            if (!l || may_come_behind(l->session, b))
+                continue;
+            lookup_leave_batch(l);
+            session_run_alone(l->session, l);
+        }
+    }
 }

@@ -30,31 +30,15 @@ bool session_can_lend(const struct session *s) {
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (owed_at(s, i)->kind == OWED_LOOKUP)
-            return false; // its client may read slowly
+            return false; // the client of that lookup may read slowly
     return true;
 }
 
-// What the check tells of writes and of definitions is asked for now and then, for rows that are held always.
-static const struct seal *seal_for(struct session *s, const struct batch *b) {
-    struct group *g = b->group;
-    const struct seal *seal = g->sealed && !b->asks_facts ? own_prepared_seal(s, g->statement) : NULL;
-    if (seal && seal_is_usable(seal, &g->seals))
-        return seal;
-    if (seal && !b->framed && seal_is_worn(seal, &g->seals))
-        session_unprepare(s, g->statement);
-    return NULL;
-}
+// ---- a client with names like ours
 
-static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
-                           const char *why) {
-    own_prepared_take_back(s, b, p);
-    b->failed = true;
-    b->why = why;
-}
-
-// A unit of its own. Inside one of the client's nothing can be given up: then the server says what it says of
-// a name that is taken. It says so, too, of one that the client has given in a way that was not noticed:
-// `name` is closed only where a batch may have left it.
+// This is a unit of our own. Inside a unit of the client's nothing can be closed; then the server says that
+// the name is taken. It also says so if the client came to the name in a way that pgfold did not notice,
+// since `name` is closed only if a batch may have left it.
 void session_keep_out(struct session *s, struct slice name) {
     struct buf *b = &s->engine->request;
     char own[GROUP_NAME_SIZE];
@@ -77,6 +61,29 @@ void session_keep_out(struct session *s, struct slice name) {
         return;
     session_forget_statements(s, false);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
+}
+
+// ---- seals
+
+// The seal under which the batch can be sent without a check; NULL: none. A check also tells of writes and
+// definitions, so it is sent all the same now and then, and always with rows that will be held (asks_facts).
+static const struct seal *seal_for(struct session *s, const struct batch *b) {
+    struct group *g = b->group;
+    const struct seal *seal = g->sealed && !b->asks_facts ? own_prepared_seal(s, g->statement) : NULL;
+    if (seal && seal_is_usable(seal, &g->seals))
+        return seal;
+    if (seal && !b->framed && seal_is_worn(seal, &g->seals))
+        session_unprepare(s, g->statement);
+    return NULL;
+}
+
+// ---- the batch
+
+static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
+                           const char *why) {
+    own_prepared_take_back(s, b, p);
+    b->failed = true;
+    b->why = why;
 }
 
 bool session_run_batch(struct session *s, struct batch *b) {

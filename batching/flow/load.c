@@ -25,10 +25,13 @@
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
 
+// ---- may the catalogue be asked for a loop?
+
+// Lookups of a shape that pay for one question, when the common budget is spent.
 #define LOOKUPS_PER_VET 5
 
-// At first on the budget of all. Where that is spent, on what the shape's lookups cost as they are: a text
-// that is used once is asked about in vain.
+// May the question be paid for? First by the common budget. When that is spent, by what the shape's own
+// lookups have cost: asking about a text that is used once is in vain.
 static bool may_pay_vet(struct engine *e, struct shape *s) {
     bool paid = budget_keys(&e->aheads.vets, BUDGET_VETS, 0, BUDGET_VET) > 0;
     uint64_t lookups = s->guard.n_alone + s->guard.n_folded;
@@ -40,7 +43,8 @@ static bool may_pay_vet(struct engine *e, struct shape *s) {
     return true;
 }
 
-// It is worth a question whose answer others can use, too, or many lookups.
+// The answer about a proven session's group can be used by others; for any other session it takes many
+// lookups to be worth asking.
 static bool may_vet(struct session *s, struct shape *shape) {
     bool proven = s->identity.state == IDENTITY_PROVEN;
     if (!proven && !apart_is_worth_asking(s))
@@ -51,11 +55,14 @@ static bool may_vet(struct session *s, struct shape *shape) {
     return true;
 }
 
+// ---- the batch of coming keys
+
 struct holding {
     struct ahead *ahead;
     const struct group *group;
 };
 
+// Is the key held and not used yet? A callback of predict_gather().
 static bool is_held(void *arg, const struct key *keys) {
     const struct holding *h = arg;
     uint32_t key;
@@ -72,7 +79,7 @@ static bool is_loading(const struct ahead *a, const struct group *g) {
     return false;
 }
 
-// What would not fit into what the session or all of them may hold is not loaded.
+// Bytes that may be loaded: what the session's and the common limit have left.
 static size_t room(struct ahead *a) {
     struct engine *e = a->engine;
     const struct engine_limits *l = &e->limits;
@@ -88,7 +95,8 @@ static uint64_t age_limit(const struct session *s) {
     return session_snapshot_is_fixed(s) ? 0 : s->engine->limits.ahead_age;
 }
 
-// Near the end of a loop every lookup would ask in vain.
+// Nothing is left to load for this group. It is noted, since near the end of a loop each lookup would look in
+// vain.
 static void note_barren(struct ahead *a, const struct group *g, bool both_ways) {
     a->barren = g->id;
     a->barren_since = a->trail.serial;
@@ -99,20 +107,7 @@ static bool is_barren(const struct ahead *a, const struct group *g, bool both_wa
     return a->barren == g->id && a->barren_since == a->trail.serial && a->barren_both_ways >= both_ways;
 }
 
-// The key of the lookup at hand; false: out of memory.
-static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
-    uint32_t n = b->n_keys;
-    b->max_keys++; // there is room for one more
-    if (!batch_add_key(b, keys) || b->n_keys == n)
-        return false;
-    b->ahead.used[n] = true;
-    b->ahead.n_used++;
-    b->ahead.asked = true;
-    *key = n;
-    return true;
-}
-
-// The coming keys, as a batch that is not sent yet; NULL: there are none, or it is not the time.
+// Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
     const struct engine *e = s->engine;
@@ -134,7 +129,8 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     return NULL;
 }
 
-// `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
+// Sends the batch. `unit`: a lookup of the group as its client sent it; the batch takes all values but the
+// keys from it.
 static void load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
                  const uint8_t *unit, size_t len) {
     struct engine *e = s->engine;
@@ -161,12 +157,15 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
         engine_batch_ended(e, b);
 }
 
+// ---- a lookup that may begin a loop
+
 static void note_followed(struct engine *e, const struct guess *guess) {
     e->aheads.unfollowed[guess->result->columns.source % AHEAD_SOURCES] = 0;
 }
 
-// The one in whose trail the key is found; noted in all of them. `company`: others ask for their keys right
-// now, which folds them; only a session that is seen to go through a list of its own is a loop then.
+// Finds the key in the trails that may serve the session, and notes in each that it was asked for. `company`:
+// other sessions ask for their keys right now, so folding serves them; then only a session that goes through
+// a list of its own is a loop. NULL: in none.
 static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, bool company,
                             struct guess *guess) {
     unsigned i = 0;
@@ -182,6 +181,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     return found;
 }
 
+// Might the lookup's values come from a trail? Asked before anything is known of their types.
 static bool is_plausible(struct session *s, const struct lookup *l) {
     unsigned i = 0;
     for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
@@ -190,25 +190,39 @@ static bool is_plausible(struct session *s, const struct lookup *l) {
     return false;
 }
 
-// The lookup goes out as it was sent, in front of the batch; false: what has become of it needs none.
+// Adds the key of the lookup at hand to the batch. False: out of memory.
+static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
+    uint32_t n = b->n_keys;
+    b->max_keys++; // one more than planned; there is room for it
+    if (!batch_add_key(b, keys) || b->n_keys == n)
+        return false;
+    b->ahead.used[n] = true;
+    b->ahead.n_used++;
+    b->ahead.asked = true;
+    *key = n;
+    return true;
+}
+
+// Sends the lookup as it is, in front of the batch. False: the batch is not needed, since the lookup was not
+// sent, or is gone.
 static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, struct batch *b,
                          bool checked) {
     uint32_t key;
     if (checked)
         check_start(s->engine, l);
     else
-        engine_run_lookup(l); // stays until its answer has come
+        engine_run_lookup(l); // it stays until its answer has come
     if (s->gives || s->order.first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
         return false;
     l->loop = a;
     a->refs++;
     if (checked)
-        (void)add_asked(b, l->keys, &key); // it compares its answer with the batch's
+        (void)add_asked(b, l->keys, &key); // its answer is compared with the batch's
     return true;
 }
 
-// A loop that has proved to be one is not worth a statement of its own each time that more is loaded: the
-// lookup becomes a member of the batch, whose other answers its client waits for anyway.
+// Makes the lookup a member of the batch. In a loop that has proved to be one, a statement of its own each
+// time would not be worth its cost: the client waits for the batch's other answers anyway.
 static bool take_along(struct lookup *l, struct batch *b) {
     uint32_t key;
     if (!add_asked(b, l->keys, &key) || !batch_join(b, l, key))
@@ -246,6 +260,8 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
         batch_destroy(b);
 }
 
+// ---- a loop that goes on
+
 static unsigned left_of(const struct ahead *a, const struct group *g) {
     unsigned n = 0;
     for (const struct batch *b = a->held; b; b = b->ahead.next)
@@ -273,6 +289,6 @@ void ahead_refill(struct session *s, const struct ahead_hit *hit, const uint8_t 
     refill(s, hit, unit, len);
     if (!b->ahead.ended || b->ahead.n_used < b->n_keys)
         return;
-    ahead_drop_batch(hit->ahead, b, false); // there is nothing left in it
+    ahead_drop_batch(hit->ahead, b, false); // nothing is left in it
     ahead_charge(hit->ahead);
 }

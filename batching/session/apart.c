@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/session/apart.h"
 
-// Lookups that a session of a state of its own must bring before the catalogue is asked for it alone; twice
-// as many each time, until the answers that this brings are worth its costs.
+// A session with a state of its own (not proven) must bring so many lookups before the catalogue is asked for
+// it alone. Each question doubles that, up to APART_DOUBLED times, until the answers that it brings pay for
+// it.
 #define APART_VETTED  4
 #define APART_DOUBLED 8
-#define APART_WORTH   16 // answers for which the catalogue may be asked
+#define APART_WORTH   16 // answers of a session that is not proven, which pay for one question
 
 bool apart_is_worth_asking(struct session *s) {
     unsigned doubled = s->apart.vets < APART_DOUBLED ? s->apart.vets : APART_DOUBLED;

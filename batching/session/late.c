@@ -10,8 +10,8 @@
 #define LEAST_PARSED  100000 // of a batch whose statement is prepared, perhaps in a backend just started
 #define FIRST_ASK     1000000
 #define MAX_DOUBLINGS 6
-#define GRACE         1000 // microseconds, at least, from the turn that finds something late to the one that acts
-#define MOST_GRACE    100000
+#define GRACE         1000 // microseconds, least time from the turn that finds something late to the one that acts
+#define MOST_GRACE    100000 // most of it
 
 // ---- what is ours
 
@@ -72,8 +72,8 @@ void late_unlist(struct engine *e, struct session *s) {
     }
 }
 
-// Found so twice, with what had come meanwhile read in between. How late the loop was says how late others
-// may be.
+// Has the deadline passed, as found in two turns (flow/patience.h)? How late this turn is says how late the
+// loop may be with others.
 bool late_is_past(const struct engine *e, uint64_t *due, uint64_t deadline) {
     if (e->now < deadline)
         return false;

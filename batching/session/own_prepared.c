@@ -40,7 +40,7 @@ void session_note_seal(struct session *s, const struct batch *b) {
 
 void session_unprepare(struct session *s, XXH128_hash_t statement) {
     if (session_has_prepared(s, statement))
-        s->own.n--; // it has become the last one
+        s->own.n--; // session_has_prepared() made it the last one
 }
 
 bool own_prepared_use(struct session *s, XXH128_hash_t statement, struct batch_prepared *p) {
@@ -50,7 +50,7 @@ bool own_prepared_use(struct session *s, XXH128_hash_t statement, struct batch_p
     if (!s->own.ring)
         s->own.ring = malloc(SESSION_MAX_PREPARED * sizeof *s->own.ring);
     if (!s->own.ring)
-        return false; // it will be prepared again each time
+        return false; // out of memory: it is prepared again each time
     if (s->own.n == SESSION_MAX_PREPARED) {
         p->closes[p->n_closes++] = s->own.ring[0].name;
         memmove(s->own.ring, s->own.ring + 1, --s->own.n * sizeof *s->own.ring);

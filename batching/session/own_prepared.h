@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Which statements of our own a session's server connection has prepared, and the seal (trust/seal.h) that each
-// may be run under.
+// Which statements of our own a session's server connection has prepared, and the seal (trust/seal.h) of each.
+// They are kept in the order of their last use, at most SESSION_MAX_PREPARED of them.
 #ifndef PGFOLD_BATCHING_SESSION_OWN_PREPARED_H
 #define PGFOLD_BATCHING_SESSION_OWN_PREPARED_H
 
@@ -12,28 +12,38 @@
 struct batch;
 struct batch_prepared;
 
-// Has the connection prepared it? Then it becomes the most recently used one.
+// Has the connection prepared the statement of this digest? If so, it becomes the most recently used one.
 bool session_has_prepared(struct session *s, XXH128_hash_t statement);
-// Its seal, of one that is prepared; else NULL.
-const struct seal *own_prepared_seal(struct session *s, XXH128_hash_t statement);
-// What a batch was sent under, or with a check, has been right.
-void session_note_seal(struct session *s, const struct batch *b);
 
-// The same as session_has_prepared. If not it is noted as one that is being prepared, and what must be closed
-// first is added to p: the name itself, since one left over from a failed batch would make Parse fail, and the
-// least recently used one when there are too many.
+// The same. If not, it counts as prepared from now on, and p says what must be closed first: the name itself,
+// since one left by a failed batch would make Parse fail; and the least recently used statement if there are
+// too many.
 bool own_prepared_use(struct session *s, XXH128_hash_t statement, struct batch_prepared *p);
-// Nothing of the batch has reached the server: those that were to make room for it are still there.
+
+// Nothing has reached the server: what was to be prepared is not, and what was to be closed is still there.
 void own_prepared_take_back(struct session *s, const struct batch *b, const struct batch_prepared *p);
 
-void session_unprepare(struct session *s, XXH128_hash_t statement); // it failed: its state is not known
-void own_prepared_forget(struct session *s);                        // all of them
+// Forgets that the statement is prepared; it is prepared again when needed. A batch with it has failed, so
+// that nobody knows whether the server has it, or it can no longer get a seal.
+void session_unprepare(struct session *s, XXH128_hash_t statement);
+
+// Forgets that any is prepared.
+void own_prepared_forget(struct session *s);
 void own_prepared_finish(struct session *s);
 
-static inline void own_prepared_lend(struct session *s) { // a batch runs there, and may leave statements
+// The seal of a statement that is prepared; NULL: it is not.
+const struct seal *own_prepared_seal(struct session *s, XXH128_hash_t statement);
+
+// A batch has succeeded, with a check or under a seal: notes what that says about its statement's seal.
+void session_note_seal(struct session *s, const struct batch *b);
+
+// A batch runs on the connection, and may leave statements there if it fails.
+static inline void own_prepared_lend(struct session *s) {
     s->own.lent = true;
 }
-static inline void own_prepared_keep_out(struct session *s) { // nothing is prepared there any more
+
+// Nothing is prepared there any more.
+static inline void own_prepared_keep_out(struct session *s) {
     s->own.keeps_out = true;
 }
 

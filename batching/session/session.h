@@ -261,7 +261,7 @@ struct session {
     bool force_forward;         // the unit at the front waited long enough for its rest
     bool gave;                  // the server was given all that it lacks for the unit to come
     bool gives;                 // a lookup inside a transaction brings its statement along
-    unsigned unit_vets;         // questions about reads of the unit at hand; see forward_read_effect
+    unsigned unit_vets;         // questions about reads of the unit at hand; see reads_effect
     bool copying;               // the client has sent CopyData behind a Query that is not answered
     size_t client_skip;         // bytes of a large message still to be relayed
     uint64_t partial_since;     // microseconds; 0: no partial unit waits

@@ -13,7 +13,7 @@
 #include "batching/session/session.h"
 #include "protocol/buf.h"
 
-// Behind an answer of our own it takes no place of its own, unless each is a statement's.
+// A place in the order of answers. Consecutive answers of our own share one, unless each is a statement's.
 static struct lookup *place_for_answer(struct session *s, const enum statement_kind *kind) {
     if (s->order.last && !s->order.last->shape && !kind)
         return s->order.last;

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// What the client says. The happy path of a lookup: the unit at the front of the input is read whole and
-// accepted. Everything else is forwarded, behind the lookups that came before it.
 #include "batching/talk/client.h"
 
 #include "batching/base/reason.h"
@@ -42,8 +39,9 @@ static struct lookup *first_waiting(const struct session *s) {
     return l;
 }
 
-// A unit that is no lookup comes behind lookups that wait: they go out at once, and it waits for them unless
-// all of them run on the own connection.
+// A unit that is no lookup must be answered behind the lookups before it. Those that still wait are sent at
+// once. True: the unit waits for them. It need not if all of them run on the session's own connection, where
+// the server keeps the order.
 static bool must_wait_for_lookups(struct session *s) {
     if (session_order_is_safe(s))
         return false;
@@ -93,12 +91,12 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     }
 }
 
-// The server answers an error at once, not only at the Sync: a unit waits here for its rest only as long as
-// the server is known to accept what is there.
+// A unit whose rest has not come yet may wait for it. The server would report an error in its beginning at
+// once, not only at the Sync; so the unit waits only if the server is known to accept what is there.
 static bool may_wait_for_rest(struct session *s, const struct unit *u) {
     enum reason why;
     if (!u->has_parse && !u->bind.statement.data)
-        return true; // the first message is not whole
+        return true; // the first message is not there whole
     if (!u->has_parse) {
         const struct statement *st = session_statement(s, u->bind.statement);
         return st && st->confirmed && st->shape && st->shape->reason == REASON_NONE;
@@ -108,12 +106,12 @@ static bool may_wait_for_rest(struct session *s, const struct unit *u) {
     struct shape *shape =
         shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
     if (shape && s->order.last && s->order.last->shape == shape)
-        return true; // its likes are under way, and are answered first
+        return true; // lookups of this shape are under way, and are answered first anyway
     struct group *g = shape && shape->reason == REASON_NONE ? session_read_group(s, shape) : NULL;
     return g && g->generation == s->engine->generation && (g->parses || g->state == GROUP_READY);
 }
 
-// Decides about the unit at the front, of which the first message's header is there.
+// Decides about the unit at the front of the input; the header of its first message is there.
 static enum take take_unit(struct feed *f, size_t *size) {
     struct session *s = f->s;
     uint8_t type = f->bytes[f->at];
@@ -145,7 +143,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     if (take == TAKE_FORWARD) {
         if (must_wait_for_lookups(s))
             return TAKE_WAIT;
-        if (!s->cancel.held && forward_vets_first(f)) {
+        if (!s->cancel.held && front_vet_first(f)) {
             hold_for_lookups(s);
             return TAKE_WAIT;
         }
@@ -158,7 +156,8 @@ static enum take take_unit(struct feed *f, size_t *size) {
     return take;
 }
 
-static bool step(struct feed *f) {
+// Takes the next unit or, of a unit that is forwarded, the next message. False: what is there has to wait.
+static bool take_next(struct feed *f) {
     f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
     struct session *s = f->s;
     struct frame fr;
@@ -167,7 +166,7 @@ static bool step(struct feed *f) {
     case FRAME_INCOMPLETE:
         return false;
     case FRAME_MALFORMED:
-        feed_flush(f, false);
+        feed_to_server(f, false);
         session_fail(s, "08P01", "invalid message length: the client does not speak PostgreSQL's protocol");
         return false;
     case FRAME_OK:
@@ -180,7 +179,7 @@ static bool step(struct feed *f) {
             return false;
         }
         if (t == TAKE_TAKEN) {
-            feed_flush(f, true);
+            feed_to_server(f, true);
             f->at += size;
             f->run = f->at;
             s->front_since = 0;
@@ -198,7 +197,7 @@ static bool step(struct feed *f) {
     f->at += now;
     f->run = f->drop ? f->at : f->run;
     if (s->cancel.held) {
-        feed_flush(f, false);
+        feed_to_server(f, false);
         session_cancel_forwarded(s);
     }
     return true;
@@ -219,7 +218,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, 
             size_t n = s->client_skip < f.len - f.at ? s->client_skip : f.len - f.at;
             s->client_skip -= n;
             f.at += n;
-        } else if (!step(&f)) {
+        } else if (!take_next(&f)) {
             break;
         }
         turns_note(s, f.at - at, ends, s->engine->rations.n_spent - spent);
@@ -229,9 +228,9 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, 
         database_note(s->database, WRITES_ALL);
     if (s->failed)
         return len;
-    feed_flush(&f, false);
+    feed_to_server(&f, false);
     if (s->in_unit && session_takes_client(s))
-        s->front_since = 0; // what is still to come of it is asked then
+        s->front_since = 0; // the rest of the unit is asked when it comes
     room_weigh_session(s);
     return f.at;
 }

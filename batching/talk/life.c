@@ -36,8 +36,6 @@
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
-// ---- life
-
 struct session *session_create(struct engine *e, void *owner, struct slice address,
                                struct slice startup_params, bool opaque, uint64_t now) {
     engine_wakes(e, now);
@@ -56,7 +54,7 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     }
     session_identity_init(&s->identity, address, startup_params);
     if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
-        s->identity.state = IDENTITY_PROVEN; // nothing is shared, so nothing is asked
+        s->identity.state = IDENTITY_PROVEN; // nothing is shared in mode observe, so no proof is needed
     s->next = e->sessions;
     if (s->next)
         s->next->previous = s;
@@ -65,6 +63,8 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     room_open_session(s);
     return s;
 }
+
+// ---- losing a side
 
 void owed_release(struct session *s, struct owed *o) {
     shape_unref(o->forward.setting);
@@ -91,11 +91,12 @@ void owed_release(struct session *s, struct owed *o) {
         group_unpin(o->of.group);
 }
 
+// Drops all lookups of the session: its client will not get their answers.
 static void session_drop_lookups(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
         if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
-            o->of.lookup = NULL; // it will be freed
+            o->of.lookup = NULL; // the lookup will be freed
     }
     while (s->order.first) {
         struct lookup *l = s->order.first;
@@ -112,6 +113,7 @@ static void session_drop_lookups(struct session *s) {
     order_clear(s);
 }
 
+// Releases all that the server connection owes.
 static void session_lose_server(struct session *s) {
     session_drop_lookups(s);
     while (s->owed.n) {
@@ -120,6 +122,33 @@ static void session_lose_server(struct session *s) {
         owed_release(s, &o);
     }
     session_end_writes(s);
+}
+
+void session_client_ends(struct session *s) {
+    s->ending = s->terminating = true;
+    s->partial_since = 0;
+}
+
+bool session_client_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
+    s->client_gone = s->terminating = s->ending = true;
+    session_drop_lookups(s);
+    bool lending = session_is_lending(s);
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+            o->unwanted = lending; // others wait behind the reply: the server is asked to end it
+    }
+    if (lending && !s->server_gone)
+        session_relay_cancel(s);
+    session_settle(s);
+    return lending;
+}
+
+void session_server_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
+    s->server_gone = true;
+    session_lose_server(s);
 }
 
 void session_destroy(struct session *s, uint64_t now) {
@@ -158,40 +187,11 @@ void session_destroy(struct session *s, uint64_t now) {
     free(s);
 }
 
-void session_client_ends(struct session *s) {
-    s->ending = s->terminating = true;
-    s->partial_since = 0;
-}
-
-bool session_client_gone(struct session *s, uint64_t now) {
-    engine_wakes(s->engine, now);
-    s->client_gone = s->terminating = s->ending = true;
-    session_drop_lookups(s);
-    bool lending = session_is_lending(s);
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = owed_at(s, i);
-        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
-            o->unwanted = lending; // others wait behind it
-    }
-    if (lending && !s->server_gone)
-        session_relay_cancel(s);
-    session_settle(s);
-    return lending;
-}
-
-void session_server_gone(struct session *s, uint64_t now) {
-    engine_wakes(s->engine, now);
-    s->server_gone = true;
-    session_lose_server(s);
-}
-
-// ---- lending
+// ---- asked by the proxy
 
 bool session_server_is_lending(const struct session *s) {
     return s->owed.n && owed_is_own(owed_at(s, 0));
 }
-
-// ---- our own queries
 
 bool session_partial_expired(struct session *s, uint64_t now) {
     engine_wakes(s->engine, now);

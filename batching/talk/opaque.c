@@ -13,7 +13,7 @@
 #include "batching/talk/life.h"
 #include "batching/trust/identity.h"
 
-// The replies that are owed will not be told apart any more: what waits for them is let go.
+// Forwarded units will not get a reply that can be recognised: what waits for one is let go.
 static void release_forwarded(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
@@ -24,6 +24,7 @@ static void release_forwarded(struct session *s) {
     }
 }
 
+// Are replies to messages of ours still to come inside a client's unit?
 static bool awaits_delayed(const struct session *s) {
     unsigned at = s->expect.head;
     for (unsigned i = 0; i < s->owed.n; i++) {
@@ -42,7 +43,7 @@ void session_go_opaque(struct session *s) {
     s->in_unit = false;
     cancel_forget(s);
     session_end_learning(s);
-    if (awaits_delayed(s)) // its replies would be relayed, too
+    if (awaits_delayed(s)) // the client would get those replies
         session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
     if (s->hold.lookups || s->hold.full || s->hold.unit)
         s->engine->effects->resume_client(s->owner);

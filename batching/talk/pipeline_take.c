@@ -28,7 +28,8 @@ static unsigned count_parts(const uint8_t *bytes, size_t size) {
     return n;
 }
 
-// Takes the lookups behind `last` back, the newest first; the unit will be forwarded.
+// Takes back the lookups that were accepted behind `last`, the newest first; the unit will be forwarded.
+// `unnamed`: the client's unnamed statement before the unit; its reference goes back to the session.
 static void undo(struct session *s, struct lookup *last, struct statement *unnamed) {
     while (s->order.last != last) {
         struct lookup *l = order_take_last(s);
@@ -40,8 +41,8 @@ static void undo(struct session *s, struct lookup *last, struct statement *unnam
     names_put_unnamed(s, unnamed);
 }
 
-// Wherever the unit fails, the unnamed statement is the same one: its first message prepares it, or none
-// does.
+// The unnamed statement must be the same one wherever the unit fails: either the first part prepares it, and
+// the others prepare the same, or none does.
 static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
     if (!p->n || !c->unit->has_parse)
         return true;
@@ -49,17 +50,17 @@ static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
     return p->parts[0].has_parse && c->shape == c->statement->shape;
 }
 
+// False: *why says why this part is no lookup.
 static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
     struct group *elsewhere = NULL;
-    // Inside a transaction one that fails would have to take back the answers to those behind it.
-    *why = c->s->txn == 'I' ? lookup_judge_unit(c) : REASON_TRANSACTION;
+    *why = c->s->txn == 'I' ? candidate_judge(c) : REASON_TRANSACTION;
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
         question_note(c->s, question_hash(c));
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
         *why = REASON_FRAMING;
-    if (*why == REASON_NONE && !lookup_may_run_alone(f, c, &elsewhere))
+    if (*why == REASON_NONE && !candidate_may_run_alone(f, c, &elsewhere))
         *why = REASON_NOT_VETTED;
-    if (*why == REASON_NONE && !lookup_accept(c->s, c))
+    if (*why == REASON_NONE && !candidate_accept(c->s, c))
         *why = REASON_MEMORY;
     if (*why == REASON_NONE)
         pipeline_add(p, c->s->order.last);

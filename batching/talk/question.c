@@ -9,7 +9,6 @@
 #include "batching/statement/shape.h"
 #include "protocol/message.h"
 
-// The statement and all its values.
 static uint64_t hash_bound(const struct shape *shape, const struct msg_bind *m) {
     uint64_t hash = (uintptr_t)shape;
     struct slice value;
@@ -31,13 +30,12 @@ uint64_t question_hash(const struct candidate *c) {
     return hash;
 }
 
-// However it is answered.
 void question_note(struct session *s, uint64_t hash) {
     if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
         asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists));
 }
 
-void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m) {
+void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m) {
     if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
         question_note(s, hash_bound(shape, m));
 }
