@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The explainer of explain.h: it reads a statement as the engine does, and writes the report.
 #include "batching/explain.h"
 
 #include <stdarg.h>
@@ -20,7 +22,7 @@ struct explainer {
     struct identity_table identities;
     struct session_identity session;
     struct group_table groups;
-    struct buf bind; // a Bind message's body, borrowed by the groups' makers
+    struct buf bind; // the body of a Bind message; groups borrow it while they are made
 };
 
 struct explainer *explainer_create(void) {
@@ -57,7 +59,7 @@ static bool has_parameters(struct slice text) {
     return false;
 }
 
-static void find_shape(struct explainer *x, struct slice text, struct explanation *e) {
+static void shape_of_text(struct explainer *x, struct slice text, struct explanation *e) {
     *e = (struct explanation){.text = text, .extended = has_parameters(text)};
     e->shape = e->extended ? shape_extended(&x->shapes, text, 0, NULL, &e->reason)
                            : shape_simple(&x->shapes, text, &e->values, &e->reason);
@@ -72,7 +74,7 @@ static struct slice value_at(const struct explanation *e, int param) {
 
 void explain_learn(struct explainer *x, struct slice text) {
     struct explanation e;
-    find_shape(x, text, &e);
+    shape_of_text(x, text, &e);
     if (!e.shape || e.reason != REASON_NONE)
         return;
     for (int i = 0; !e.extended && i < e.shape->parsed->n_keys; i++)
@@ -80,7 +82,7 @@ void explain_learn(struct explainer *x, struct slice text) {
     (void)shape_keys(e.shape);
 }
 
-// Bind with a null for each parameter, all in text.
+// Finds the group by a Bind message that has a NULL for each parameter, all in text format.
 static struct group *group_of_extended(struct explainer *x, struct shape *s, struct identity *id) {
     struct msg_bind bind;
     buf_reset(&x->bind);
@@ -95,7 +97,7 @@ static struct group *group_of_extended(struct explainer *x, struct shape *s, str
 }
 
 void explain_statement(struct explainer *x, struct slice text, struct explanation *e) {
-    find_shape(x, text, e);
+    shape_of_text(x, text, e);
     if (!e->shape || e->reason != REASON_NONE)
         return;
     struct identity *id = session_identity_current(&x->identities, &x->session);
@@ -133,7 +135,7 @@ __attribute__((format(printf, 3, 4))) static void put_line(struct buf *out, cons
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    snprintf(line + sizeof line - 4, 4, "…"); // of a line that fills it
+    snprintf(line + sizeof line - 4, 4, "…"); // marks a line that was cut
     buf_put_text(out, "  ");
     buf_put_text(out, label);
     for (size_t n = strlen(label); n < 10; n++)
@@ -182,7 +184,7 @@ static void put_refusal(const struct explanation *e, struct buf *out) {
         put_line(out, "remedy", "%s", advice);
 }
 
-static void put_key(const struct explanation *e, int i, const char *label, struct buf *out) {
+static void put_key_line(const struct explanation *e, int i, const char *label, struct buf *out) {
     const struct parsed_key *k = &e->shape->parsed->keys[i];
     struct slice v = e->extended ? (struct slice){0} : value_at(e, k->param);
     char value[100] = "";
@@ -197,10 +199,10 @@ static void put_keys(const struct explanation *e, struct buf *out) {
     const struct parsed *p = e->shape->parsed;
     for (int i = 0; i < p->n_keys; i++)
         if (e->group->keys >> i & 1)
-            put_key(e, i, "key", out);
+            put_key_line(e, i, "key", out);
     for (int i = 0; i < p->n_keys; i++)
         if (!(e->group->keys >> i & 1))
-            put_key(e, i, "or", out);
+            put_key_line(e, i, "or", out);
     if ((int)e->group->n_parts < p->n_keys)
         put_line(out, "",
                  "pgfold takes for the key what varies from lookup to lookup, and learns that as they come.\n"

@@ -2,9 +2,9 @@
 //
 // From argv and envp to a list of overrides for config_create().
 //
-// The flags are read first, since --help and --version must answer whatever the environment holds; their
-// overrides go behind the room that the environment's need. One block of memory holds the list and the texts
-// made for it.
+// The flags are read first: --help and --version must work whatever the environment holds. Their overrides
+// stand in the list behind the room that those of the environment need. One block of memory holds the list
+// and the texts made for it.
 #include "config/cmdline.h"
 
 #include <stdarg.h>
@@ -102,7 +102,7 @@ static void add_override(struct reader *r, const char *key, const char *value, c
 
 // ---- the environment ----
 
-// The variable of a setting: the section pgfold is not repeated behind PGFOLD_.
+// The name of a setting's variable. PGFOLD_ stands for the section pgfold, too.
 static void env_name(const char *key, char *name, size_t size) {
     const char *own = "pgfold.";
 
@@ -117,7 +117,7 @@ static void env_name(const char *key, char *name, size_t size) {
     }
 }
 
-// The key whose variable is name[0..length), or NULL; `nearest` gets the variable that looks most like it.
+// The key whose variable is name[0..length). NULL: there is none; `nearest` gets the most similar variable.
 static const char *find_env(const char *name, size_t length, char *nearest, size_t size) {
     const char *key, *unused;
     size_t best = nearest_distance(name, length, ENV_FILE, strlen(ENV_FILE));
@@ -145,7 +145,7 @@ static bool is_file(const char *variable) {
     return strncmp(variable, ENV_FILE "=", strlen(ENV_FILE "=")) == 0;
 }
 
-// The prefix, which all of them have, says nothing of how near they are.
+// All variables have the prefix, so it is left out of the comparison.
 static bool fail_for_variable(struct reader *r, const char *variable, size_t length, const char *nearest) {
     size_t prefix = strlen(ENV_PREFIX);
     int shown = (int)(length > 64 ? 64 : length);
@@ -184,7 +184,7 @@ static bool read_environment(struct reader *r, char *const *envp) {
         const char *file = *envp + strlen(ENV_FILE "=");
         if (*file == '\0')
             return fail(r, ENV_FILE " is empty; name a file or unset it");
-        if (!r->out->config_file) // -c has come first
+        if (!r->out->config_file) // -c wins, and has been read already
             r->out->config_file = file;
     }
     return true;
@@ -218,7 +218,7 @@ static bool fail_for_flag(struct reader *r, const char *arg, size_t length) {
 static bool take_set(struct reader *r, const char *text) {
     size_t length = 0;
 
-    // A table's name may hold the sign, in quotes.
+    // The name of a table may contain the sign, in quotes.
     for (bool quoted = false; text[length] && (quoted || text[length] != '='); length++)
         quoted ^= text[length] == '"';
     if (length == 0 || text[length] == '\0')
@@ -244,7 +244,7 @@ static bool take_flag(struct reader *r, const struct flag *flag, const char *val
     case FLAG_SET:
         return take_set(r, value);
     case FLAG_ACTION:
-        // Of several the last in the enum wins: --help beside --check-config is a call for help.
+        // Of several actions the last one in the enum wins: --help beside --check-config prints the help.
         if (flag->action > r->out->action)
             r->out->action = flag->action;
         return true;
@@ -280,8 +280,8 @@ static bool read_flags(struct reader *r, int argc, char *const *argv) {
 
 // ---- both ----
 
-// One block for as many overrides as there can be, and behind them texts as long as all that they can be cut
-// from.
+// One block: room for as many overrides as there can be, and behind them room for their texts, which are
+// never longer than what they are cut from.
 static bool allocate(struct reader *r, int argc, char *const *argv, char *const *envp) {
     size_t count = 0, bytes = 0;
 

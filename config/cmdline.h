@@ -17,15 +17,15 @@ enum cmdline_action { CMDLINE_RUN, CMDLINE_CHECK_CONFIG, CMDLINE_VERSION, CMDLIN
 
 struct cmdline {
     enum cmdline_action action;
-    const char *config_file;           // NULL when none was named: then no file is read
+    const char *config_file;           // NULL: no file is named, and none is read
     struct config_override *overrides; // environment first, flags behind, so that flags win
     size_t n_overrides;
     void *memory; // owned by cmdline.c
 };
 
-// argv and envp are borrowed and must outlive the result. False: a message in err, nothing to free. An
-// unknown PGFOLD_… variable is an error, too (names the nearest key), as are an unknown flag and a missing
-// argument.
+// argv and envp are borrowed and must outlive the result. False: a message is in err, and there is nothing to
+// free. Unknown flags, missing arguments and unknown PGFOLD_… variables are errors; the message names the
+// nearest known one.
 bool cmdline_read(int argc, char *const *argv, char *const *envp, struct cmdline *out, char *err,
                   size_t err_size);
 void cmdline_free(struct cmdline *c);

@@ -4,9 +4,8 @@
 //
 //   the table's defaults -> the file, line by line (inih knows the syntax) -> the overrides -> a check of all
 //
-// Every value goes through set_value(), wherever it comes from, so that a default is checked like an
-// operator's text. The first thing that is wrong ends the reading: its message is in err, and no config comes
-// back.
+// Every value goes through set_value(), wherever it comes from, so a default is checked like an operator's
+// text. The first error ends the reading: its message is in err, and no config comes back.
 #include "config/config.h"
 
 #include <assert.h>
@@ -158,7 +157,7 @@ static const struct setting settings[] = {
 
 #define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-// Enums are read and written as unsigned; that they are as wide is said here.
+// Enums are read and written as unsigned, so they must be as wide.
 static_assert(sizeof(enum config_mode) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_log_level) == sizeof(unsigned), "read as unsigned");
 static_assert(sizeof(enum config_lookahead) == sizeof(unsigned), "read as unsigned");
@@ -178,11 +177,11 @@ struct loader {
     struct table_parts table; // of the section [table …] that it is in
 };
 
-#define MAX_TABLES 1000 // each costs a comparison where lookups are to be loaded ahead
+#define MAX_TABLES 1000 // each costs a comparison whenever rows could be loaded ahead
 
-// What the reading knows of a table besides.
+// A table, with what only the reading needs of it.
 struct table_entry {
-    struct config_table table; // first, so that it leads back here
+    struct config_table table; // the first member, so that its address is that of the whole
     int line;                  // in the file, 0: not there
     char text[];               // schema and name
 };
@@ -222,13 +221,13 @@ static const char *key_of(const char *name) {
     return dot ? dot + 1 : name;
 }
 
-// The key weighs more than the section: whoever writes the right key under a wrong section meant that key.
+// The key counts more than the section: a right key under a wrong section was probably meant.
 static size_t name_distance(const char *a, const char *b) {
     return 16 * nearest_distance(key_of(a), strlen(key_of(a)), key_of(b), strlen(key_of(b))) +
            nearest_distance(a, section_length(a), b, section_length(b));
 }
 
-// What to do about an unknown name: the known one that it was meant to be, or where all of them are.
+// A hint for an unknown name: the known one that was probably meant, or where all of them are listed.
 struct advice {
     const char *words, *name;
 };
@@ -327,7 +326,7 @@ static bool set_number(struct loader *l, const struct setting *s, const char *te
 
     if (result == UNITS_BAD)
         return fail_for_number(l, s, text, place);
-    // A time without a unit would mean seconds to one reader and milliseconds to the next; 0 means 0 to both.
+    // A time needs a unit: readers would disagree between seconds and milliseconds. 0 is 0 in either.
     if (result == UNITS_BARE && s->kind == KIND_TIME && value != 0)
         return fail(l, place, "%s: %.64s has no unit; write for example %.20sms, or %.20ss for seconds",
                     s->name, text, text, text);
@@ -365,7 +364,8 @@ static bool fail_for_word(struct loader *l, const struct setting *s, const char 
     return fail(l, place, "%s: \"%.64s\" is not one of its values; write one of %s", s->name, text, words);
 }
 
-// A version of TLS may be written in any case, as in PostgreSQL, and without its letters, as in PgBouncer.
+// A version of TLS may be written in upper or lower case, as in PostgreSQL, and without "TLS", as in
+// PgBouncer.
 static bool is_word(const char *word, const char *text) {
     const char *letters = "TLSv";
     size_t n = strlen(letters);
@@ -403,7 +403,7 @@ static bool set_value(struct loader *l, const struct setting *s, const char *tex
                       struct config_place place) {
     bool ok = false;
 
-    // Quotes are no part of the syntax, and nothing that a setting can name begins with one.
+    // Quotes are not part of the syntax, and no valid value begins with one.
     if (text[0] == '"' || text[0] == '\'')
         return fail(l, place, "%s begins with a quote; write the value without quotes", s->name);
     switch (s->kind) {
@@ -456,7 +456,7 @@ static bool is_blank(char c) {
 
 #define NOT_UNDERSTOOD "this line is not understood; write a [section], key = value, or a # before a comment"
 
-// Behind a section's bracket stands a comment or nothing: inih would pass over anything.
+// Only a comment may stand behind a section's bracket. inih itself would ignore anything there.
 static bool check_section_end(struct loader *l, const char *rest, size_t length) {
     while (length && is_blank(*rest)) {
         rest++;
@@ -521,7 +521,7 @@ static bool set_table(struct loader *l, const struct table_parts *parts, const c
     return true;
 }
 
-// Does a text begin with the word, and not with a longer one?
+// Does the text begin with this word, and not merely with a longer one?
 static bool is_table_word(const char *text) {
     size_t length = strlen(TABLE_WORD);
     return strncmp(text, TABLE_WORD, length) == 0 && strchr(" \t.]", text[length]) != NULL;
@@ -640,7 +640,7 @@ static bool check_section(struct loader *l, const char *line, size_t length) {
     return fail_for_section(l, name, (size_t)(end - name), &settings[best]);
 }
 
-// inih asks for the next line; NULL ends the reading. That all lines pass through here gives messages their
+// inih asks for the next line; NULL ends the reading. All lines pass through here, so messages know their
 // line numbers. Leading blanks are dropped: inih would take an indented line for more of the value above it.
 static char *next_line(char *out, int room, void *arg) {
     struct loader *l = arg;
@@ -673,8 +673,9 @@ static char *next_line(char *out, int room, void *arg) {
     return out;
 }
 
-// Debian's inih lets its users choose the longest line, elsewhere it is fixed when inih is built, mostly to
-// 200 bytes, too few for a connection string with several hosts. Weak: NULL where inih has no such variable.
+// The longest line. Debian's inih lets its users choose it. Elsewhere it is fixed when inih is built, mostly
+// to 200 bytes, which are too few for a connection string with several hosts. The symbol is weak: its address
+// is NULL where inih has no such variable.
 extern int ini_max_line __attribute__((weak));
 #define LONGEST_LINE 8192
 
@@ -688,7 +689,7 @@ static bool read_file(struct loader *l, const char *text, const char *name) {
     int bad_line = ini_parse_stream(next_line, l, take_pair, l);
     if (bad_line < 0)
         return fail_for_memory(l);
-    // inih goes on behind a line that it does not understand, so that err may tell of a later one by now.
+    // inih goes on behind a line that it does not understand, so err may already be about a later one.
     if (bad_line > 0 && (!l->failed || bad_line < l->here.line))
         return fail(l, (struct config_place){name, bad_line}, NOT_UNDERSTOOD);
     return !l->failed;
@@ -721,7 +722,7 @@ static bool apply_overrides(struct loader *l, const struct config_override *over
     return true;
 }
 
-// What no single value can show.
+// Checks of values against each other.
 static bool check_whole(struct loader *l) {
     const struct config *c = l->config;
     const struct setting *tls = find_setting("pgfold.client_tls");
@@ -779,7 +780,7 @@ void config_add_origin(const struct config *c, char *message, size_t size) {
 
 typedef void note_fn(void *arg, const char *note);
 
-// Was it set, be it to its default?
+// Was it set? Setting it to its default counts.
 static bool is_given(const struct config *c, const char *name) {
     return c->places[find_setting(name) - settings].name != NULL;
 }
@@ -788,10 +789,10 @@ static bool is_given(const struct config *c, const char *name) {
 struct part {
     const char *name, *of;
     size_t value, limit;
-    unsigned share; // one so many-th of the limit: 4 or 8
+    unsigned share; // the part of the limit: 4 for a quarter, 8 for an eighth
 };
 
-// A default that is cut since somebody has lowered the limit is what he wants.
+// A default that a lowered limit cuts deserves no note: it is what the operator wants.
 static void note_parts(const struct config *c, note_fn *report, void *arg) {
     size_t session = c->max_session_memory;
     const struct part parts[] = {
@@ -836,7 +837,7 @@ static void note_times(const struct config *c, note_fn *report, void *arg) {
     }
 }
 
-// Those that say what they say by default ask for nothing.
+// Settings with their default values deserve no note.
 static void note_unused_tls(const struct config *c, note_fn *report, void *arg) {
     static const char *const names[] = {"pgfold.client_tls_cert", "pgfold.client_tls_key",
                                         "pgfold.client_tls_min_version", "pgfold.client_tls_ciphers"};

@@ -38,7 +38,7 @@ struct config {
     enum config_mode mode;
     enum config_log_level log_level;
     bool log_json;   // log_format = text | json
-    int log_repeats; // lines of one kind within 10 s; 0: all
+    int log_repeats; // lines of one kind that are written within 10 s; 0: all
     int max_clients;
     int max_logins;            // connections that are not logged in yet
     int max_cancels;           // cancel requests under way at once
@@ -52,7 +52,7 @@ struct config {
     enum config_tls_version client_tls_min_version;
     char *client_tls_ciphers;    // of TLS 1.2 and below, as OpenSSL writes them
     uint64_t drain_timeout;      // SIGTERM: how long running units may take; 0 means no limit
-    bool core_dumps;             // may the kernel write what was in memory to a file?
+    bool core_dumps;             // after a crash the kernel may write the memory to a file
     int unix_socket_permissions; // as chmod() takes them
     // [batching]
     uint64_t window;      // microseconds a lookup may wait for company; 0: until the loop turn's end
@@ -99,12 +99,12 @@ struct config *config_create(const char *file_text, const char *file_name,
                              size_t err_size);
 void config_destroy(struct config *c); // takes NULL
 
-// `message`, of a check elsewhere, begins with the "section.key" that it is about: puts in front of it where
-// the value came from, as config_create does.
+// For the message of a check elsewhere, which begins with the "section.key" that it is about. Puts in front
+// of it where the value came from, as config_create does in its own messages.
 void config_add_origin(const struct config *c, char *message, size_t size);
 
-// What is allowed but cannot be meant: values that another one makes void. Calls report(arg, sentence) for
-// each.
+// Finds what is allowed but was probably not meant: values that another one makes void. Calls
+// report(arg, sentence) for each.
 void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg);
 
 // Compares two configs for a reload. Calls report(arg, "section.key", old, new, needs_restart) for each
@@ -115,7 +115,7 @@ void config_diff(const struct config *old_config, const struct config *new_confi
                  void *arg);
 
 // The i-th setting's "section.key", default as text and one-line description; false when there are no more.
-// Tables' switches, which have no end, are not among them.
+// The switches of tables are not among them: there may be any number of those.
 bool config_describe(size_t i, const char **key, const char **default_value, const char **description);
 
 #endif

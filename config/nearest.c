@@ -11,8 +11,8 @@ static char lower(char c) {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-// Levenshtein's distance with one row of his table: cost[j] is the price of turning the letters of a read so
-// far into the first j letters of b.
+// Levenshtein's distance, with one row of the table: cost[j] is the price of turning the letters of `a` that
+// were read so far into the first j letters of `b`.
 size_t nearest_distance(const char *a, size_t a_len, const char *b, size_t b_len) {
     size_t cost[LONGEST + 1];
 
@@ -32,7 +32,7 @@ size_t nearest_distance(const char *a, size_t a_len, const char *b, size_t b_len
     return cost[b_len];
 }
 
-// Does the longer name begin or end with the other? A few letters say nothing.
+// Does the longer name begin or end with the shorter one? Only a few letters do not count.
 static bool is_part(const char *part, size_t part_len, const char *whole, size_t whole_len) {
     return part_len >= 4 && part_len <= whole_len &&
            (nearest_distance(part, part_len, whole, part_len) == 0 ||

@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What a list of units counts in: nothing (a plain number), microseconds, bytes.
+// What a number counts: a plain number has no unit, times are in microseconds, sizes in bytes.
 enum units { UNITS_NONE, UNITS_TIME, UNITS_SIZE };
 
 enum units_result {
     UNITS_OK,       // *value is the number times its unit
-    UNITS_BARE,     // no unit: *value is the number as it stands
+    UNITS_BARE,     // there is no unit: *value is the bare number
     UNITS_BAD,      // no number, or a unit that is not in the list
     UNITS_TOO_LARGE // more than 64 bits
 };

@@ -2,9 +2,9 @@
 //
 // A growable byte buffer with a ceiling that remembers failure.
 //
-// A put that would pass the ceiling, or finds no memory, sets `failed` and changes nothing; every later put
-// does nothing. The caller writes a whole message and checks `failed` once. A zeroed struct with a limit is
-// an empty buffer; an empty buffer owns no memory after buf_free().
+// A put that would pass the ceiling, or finds no memory, sets `failed` and changes nothing. Every later put
+// does nothing. So the caller writes a whole message and checks `failed` once. A zeroed struct with a limit
+// is an empty buffer. After buf_free() a buffer owns no memory.
 #ifndef PGFOLD_PROTOCOL_BUF_H
 #define PGFOLD_PROTOCOL_BUF_H
 
@@ -18,7 +18,7 @@ struct buf {
     size_t cap;    // bytes allocated
     size_t limit;  // len never passes this
     bool failed;   // a put was refused since the last reset
-    bool secret;   // what is taken out, or given back, is wiped; to be set while it is empty
+    bool secret;   // bytes that are taken out, and memory that is given back, are wiped; set while empty
 };
 
 // Empty buffer that will hold at most `limit` bytes.

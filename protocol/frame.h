@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Frames: where a message begins and ends. A function of bytes: a slice in; a frame, or incomplete, or
-// malformed, out. Frames point into the input; nothing is copied or allocated. Obeys "Message Formats" and
-// "Overview" of https://www.postgresql.org/docs/current/protocol.html.
+// Frames: where a message begins and ends. Bytes go in; a frame, or "incomplete", or "malformed" comes out.
+// Frames point into the input: nothing is copied or allocated. See "Message Formats" and "Overview" of
+// https://www.postgresql.org/docs/current/protocol.html.
 #ifndef PGFOLD_PROTOCOL_FRAME_H
 #define PGFOLD_PROTOCOL_FRAME_H
 

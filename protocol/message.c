@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// One cursor over the body; it remembers that it ran out, so a reader takes all its fields and checks once:
-// nothing ran out, and consumed equals declared.
+// Readers move a cursor over the body. The cursor remembers that it ran out of bytes, so a reader takes all
+// its fields and then checks once: the bytes were enough, and none is left over.
 #include "protocol/message.h"
 
 #include <string.h>
@@ -59,7 +59,7 @@ static struct slice take_string(struct cursor *c) {
     return s;
 }
 
-// A value with a 32-bit length before it; -1 is NULL, anything else below zero is malformed.
+// A value with its 32-bit length in front. A length of -1 is NULL; anything else below zero is malformed.
 static struct slice take_value(struct cursor *c) {
     uint32_t len = take_u32(c);
     if (len == UINT32_MAX)

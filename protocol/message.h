@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What is inside a frame's body. Each reader takes a body and fills a view that points into it; false means
-// malformed: a string without its end, a count that the body cannot hold, or bytes left over. A caller that
-// gets false forwards the message and lets PostgreSQL complain, or, where it must understand, treats the
-// session as unreadable. Obeys https://www.postgresql.org/docs/current/protocol-message-formats.html.
+// What is inside a frame's body. Each reader takes a body and fills a view that points into it. False means
+// malformed: a string has no end, the body cannot hold what a count says, or bytes are left over. A caller
+// that gets false forwards the message and lets PostgreSQL complain. Where it must understand the message, it
+// treats the session as unreadable. See
+// https://www.postgresql.org/docs/current/protocol-message-formats.html.
 #ifndef PGFOLD_PROTOCOL_MESSAGE_H
 #define PGFOLD_PROTOCOL_MESSAGE_H
 
@@ -56,7 +57,7 @@ struct slice {
     size_t len;
 };
 
-// NULL, which has no data, is another value than an empty one.
+// SQL's NULL has no data. It differs from an empty value.
 static inline bool slice_same(struct slice a, struct slice b) {
     return !a.data == !b.data && a.len == b.len && (!a.len || __builtin_memcmp(a.data, b.data, a.len) == 0);
 }
@@ -83,10 +84,11 @@ struct msg_bind {
     const uint8_t *result_formats;
 };
 bool msg_bind_read(const uint8_t *body, size_t len, struct msg_bind *m) __attribute__((warn_unused_result));
-// Format code of parameter i: 0 text, 1 binary; "no codes" means text, one code means that one for all.
+// Format code of parameter i: 0 text, 1 binary. A message without codes means text for all; one code is for
+// all.
 uint16_t msg_bind_param_format(const struct msg_bind *m, unsigned i);
 
-// Walks the parameters of a checked Bind. Start with *at = 0; returns false behind the last one. A NULL has
+// Walks the parameters of a checked Bind. Start with *at = 0. Returns false behind the last one. A NULL has
 // data NULL.
 bool msg_bind_next_param(const struct msg_bind *m, size_t *at, struct slice *value);
 
@@ -107,7 +109,7 @@ bool msg_execute_read(const uint8_t *body, size_t len, struct msg_execute *m)
 // Query: the text without its zero.
 bool msg_query_read(const uint8_t *body, size_t len, struct slice *text) __attribute__((warn_unused_result));
 
-// DataRow: number of columns, and the first column's value (data NULL when it is NULL); `rest` is what
+// DataRow: the number of columns, and the first column's value (data is NULL when it is NULL). `rest` is what
 // follows it.
 struct msg_row {
     uint16_t n_columns;
@@ -116,13 +118,12 @@ struct msg_row {
 };
 bool msg_row_read(const uint8_t *body, size_t len, struct msg_row *m) __attribute__((warn_unused_result));
 
-// DataRow and RowDescription of n columns: the i-th column's value of a row; false when the row is too short
-// or malformed.
+// DataRow of n columns: the value of the i-th one. False when the row is too short or malformed.
 bool msg_row_column(const uint8_t *body, size_t len, unsigned i, struct slice *value)
     __attribute__((warn_unused_result));
 
-// RowDescription: length in bytes of the first field's description (name, zero, 18 bytes), 0 when malformed;
-// checks the whole.
+// RowDescription: bytes of the first field's description (name, zero, 18 bytes). Checks the whole message; 0
+// when it is malformed.
 size_t msg_row_description_first(const uint8_t *body, size_t len, uint16_t *n_fields)
     __attribute__((warn_unused_result));
 

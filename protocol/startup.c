@@ -62,12 +62,12 @@ bool startup_param(const struct startup *s, const char *name, struct slice *valu
     return found;
 }
 
-// Any beginning of the word that is at least so long, in any case.
+// Is the text a beginning of the word, and at least so long? Upper and lower case count as the same.
 static bool is_beginning(struct slice v, const char *word, size_t least) {
     return v.len >= least && v.len <= strlen(word) && strncasecmp((const char *)v.data, word, v.len) == 0;
 }
 
-// What PostgreSQL's parse_bool() takes for "no". What it does not understand ends the log-in.
+// What PostgreSQL's parse_bool() takes for "no". A value that it does not understand ends the log-in.
 bool startup_is_replication(const struct startup *s) {
     struct slice v;
     if (!startup_param(s, "replication", &v))
@@ -102,8 +102,7 @@ bool startup_strip_plus(const struct frame *f, struct buf *out) {
 }
 
 bool startup_sasl_denied_binding(const struct frame *f) {
-    // SASLInitialResponse: mechanism name, zero, 32-bit length, then the GS2 header "y,," (RFC 5802, section
-    // 7)
+    // SASLInitialResponse: mechanism name, zero, 32-bit length, the GS2 header "y,," (RFC 5802, section 7).
     if (f->type != F_PASSWORD || !f->body_len)
         return false;
     const uint8_t *zero = memchr(f->body, 0, f->body_len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a client may send before a connection is logged in, and the one message of the log-in that pgfold
-// changes: the server's list of SASL mechanisms, from which the channel-binding ones are taken out.
+// What a client may send before it is logged in, and the one message of a log-in that pgfold changes: the
+// server's list of SASL mechanisms, from which those with channel binding are taken out.
 #ifndef PGFOLD_PROTOCOL_STARTUP_H
 #define PGFOLD_PROTOCOL_STARTUP_H
 
@@ -13,24 +13,25 @@ enum startup_kind { STARTUP_SESSION, STARTUP_SSL, STARTUP_GSS, STARTUP_CANCEL, S
 
 struct startup {
     enum startup_kind kind;
-    bool silent;         // STARTUP_BAD: closed on without a word, as PostgreSQL does
+    bool silent;         // STARTUP_BAD: PostgreSQL closes the connection without a word
     uint32_t version;    // STARTUP_SESSION: 196608 is 3.0
     struct slice params; // STARTUP_SESSION: name and value pairs, up to and without the last zero
     uint32_t pid;        // STARTUP_CANCEL
     struct slice secret; // STARTUP_CANCEL: 4 to 256 bytes
 };
 
-// Reads the body of a start-up packet. Never fails: what makes no sense is STARTUP_BAD.
+// Reads the body of a start-up packet. Never fails: a packet that makes no sense is STARTUP_BAD.
 struct startup startup_read(const struct frame *f);
 
-// Value of a start-up parameter; false when it is not there. Given twice, the last counts, as in PostgreSQL.
+// The value of a start-up parameter. False: it is not there. If it is given twice, the last one counts, as in
+// PostgreSQL.
 bool startup_param(const struct startup *s, const char *name, struct slice *value);
 
-// Does the server take the session for one of replication, whose statements are not SQL alone?
+// Will the server take this for a replication connection, whose statements are not only SQL?
 bool startup_is_replication(const struct startup *s);
 
-// Copies AuthenticationSASL (whole frame, type R, code 10) to out without the mechanisms that end in "-PLUS".
-// True when one was taken out; out then holds a whole message. False: nothing was written, forward the
+// Copies AuthenticationSASL (a whole frame, type R, code 10) to out without the mechanisms that end in
+// "-PLUS". True: one was taken out, and out holds a whole message. False: nothing was written; forward the
 // original.
 bool startup_strip_plus(const struct frame *f, struct buf *out);
 

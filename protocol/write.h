@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Messages that pgfold itself writes. Each appends one whole message to a buffer; the buffer remembers
-// failure.
+// Messages that pgfold itself writes. Each function appends one whole message to a buffer. The buffer
+// remembers failure.
 #ifndef PGFOLD_PROTOCOL_WRITE_H
 #define PGFOLD_PROTOCOL_WRITE_H
 
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
-// A message of any type: begin returns the place that end needs to fill the length in.
+// A message of any type. `begin` returns the place where `end` fills in the length.
 size_t write_begin(struct buf *b, char type);
 void write_end(struct buf *b, size_t begin);
 

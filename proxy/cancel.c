@@ -1,48 +1,41 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// Cancel requests. A client's names a server connection by process id and secret; only a link that has both
-// is found, and the engine says whether what runs there is the client's own. Then the request is sent to the
-// server on a connection of its own, and the client, which waits for the end of its connection, gets it when
-// the server has closed: as without a proxy.
-//
-// Of a session's one is under way at a time: those that come before it is sent are done by it, those that
-// come later by the next one, which is sent if what they meant still runs. A session that may not have one
-// yet waits in a queue, since limits are met (max_cancels; half of it for one source): nobody's request is
-// dropped for another's.
+#include "proxy/cancel.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/flow/cancel.h"
+#include "batching/session/session_state.h"
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
+#include "proxy/connector.h"
 #include "proxy/link.h"
-#include "batching/flow/cancel.h"
-#include "batching/session/session.h"
 
-#define CANCEL_TIMEOUT 10000000 // microseconds
-
-#define QUEUE_TIMEOUT 30000000
-#define GRACE         20000 // from the end of a request to the next one: what the first has struck has ended by then
-#define PERIOD        20 // milliseconds between two looks at what waits
-#define MAX_JOINED    32 // clients that wait for the same request; the rest are not kept waiting
+#define CANCEL_TIMEOUT 10000000 // microseconds, from its start
+#define QUEUE_TIMEOUT  30000000 // microseconds
+#define GRACE          20000 // microseconds to the next request: what the first has struck has ended by then
+#define PERIOD         20    // milliseconds between two looks at what waits
+#define MAX_JOINED     32    // clients that wait for the same request; others are not kept waiting
 
 struct cancel {
     struct proxy *proxy;
-    struct settings *settings; // a reference: the target outlives the attempt; NULL before it is started
-    struct link *target;       // whose session it is for; NULL when it has gone
-    bool ours;                 // the engine's request: the session is told of its end
-    struct link *clients;      // who wait for its end
-    unsigned n_clients;
-    struct source source; // of the first of them
-    bool busy;            // something of the session's ran when the last of them asked,
-    uint64_t replies;     // and this was how much had been answered before
-    struct connector *connector;
-    struct stream stream;
-    uv_poll_t poll;
-    bool queued, open, closing;
-    struct buf request;
-    uint64_t started, not_before;
-    uint64_t turn; // in the queue
-    struct cancel *next, *previous;
+    struct settings *settings;      // a reference: the target outlives the attempt; NULL before it is started
+    struct link *target;            // the link whose session it is for; NULL: that has gone
+    bool ours;                      // the engine's request: the session is told of its end
+    struct link *clients;           // list: who wait for its end
+    unsigned n_clients;             // how many they are
+    struct source source;           // of the first of them
+    bool busy;                      // something of the session's ran when the last of them asked,
+    uint64_t replies;               // and so much had been answered before
+    struct connector *connector;    // the attempt under way
+    struct stream stream;           // open: the connection that it is sent on
+    uv_poll_t poll;                 // open: of that connection
+    bool queued, open, closing;     // it is in the queue; it is connected; it has ended
+    struct buf request;             // what is still to be sent
+    uint64_t started;               // microseconds: when it was made, then when the attempt began
+    uint64_t not_before;            // microseconds
+    uint64_t turn;                  // its place in the queue
+    struct cancel *next, *previous; // in the list of running ones, or in the queue
 };
 
 static void run_queue(struct proxy *p);
@@ -59,18 +52,18 @@ static struct cancel *cancel_new(struct link *target) {
     c->request = buf_make(1024);
     c->request.secret = true;
     c->started = proxy_now();
-    c->proxy->cancel.n++;
+    c->proxy->cancels->n++;
     return c;
 }
 
 static void watch_the_clock(struct proxy *p) {
-    if (!uv_is_active((uv_handle_t *)&p->cancel.timer))
-        uv_timer_start(&p->cancel.timer, on_timer, PERIOD, PERIOD);
+    if (!uv_is_active((uv_handle_t *)&p->cancels->timer))
+        uv_timer_start(&p->cancels->timer, on_timer, PERIOD, PERIOD);
 }
 
-// Sources take turns: each request comes behind those of its own source, and beside those of others.
+// Sources take turns: a request comes behind those of its own source, and in between those of other sources.
 static uint64_t turn_of(const struct cancel *c) {
-    const struct cancels *all = &c->proxy->cancel;
+    const struct cancels *all = c->proxy->cancels;
     uint64_t last = all->turn;
     for (const struct cancel *o = all->queue; o; o = o->next)
         if (o->turn > last && source_equal(&o->source, &c->source))
@@ -79,7 +72,7 @@ static uint64_t turn_of(const struct cancel *c) {
 }
 
 static void enqueue(struct cancel *c) {
-    struct cancels *all = &c->proxy->cancel;
+    struct cancels *all = c->proxy->cancels;
     watch_the_clock(c->proxy);
     c->queued = true;
     c->turn = turn_of(c);
@@ -92,7 +85,7 @@ static void enqueue(struct cancel *c) {
 }
 
 static void unlist(struct cancel *c) {
-    struct cancels *all = &c->proxy->cancel;
+    struct cancels *all = c->proxy->cancels;
     if (c->queued && all->queue_end == c)
         all->queue_end = c->previous;
     if (c->previous)
@@ -108,7 +101,7 @@ static void unlist(struct cancel *c) {
 }
 
 static void enlist_running(struct cancel *c) {
-    struct cancels *all = &c->proxy->cancel;
+    struct cancels *all = c->proxy->cancels;
     c->next = all->running;
     if (c->next)
         c->next->previous = c;
@@ -136,7 +129,7 @@ static void close_connection(struct cancel *c) {
     }
 }
 
-// The one that follows takes its place.
+// The request that follows it, if any, takes its place at the session.
 static void leave_target(struct cancel *c) {
     struct link *t = c->target;
     if (!t || c->ours)
@@ -154,7 +147,7 @@ static void finish(struct cancel *c) {
         return;
     c->closing = true;
     bool ours = c->ours, running = c->settings != NULL;
-    struct cancels *all = &c->proxy->cancel;
+    struct cancels *all = c->proxy->cancels;
     struct link *target = c->target, *clients = c->clients;
     unlist(c);
     all->n--;
@@ -167,8 +160,7 @@ static void finish(struct cancel *c) {
         link_close(l);
     }
     if (ours && target && target->session) {
-        proxy_tell_time(target->proxy);
-        session_cancel_done(target->session);
+        session_cancel_done(target->session, proxy_now());
     }
 }
 
@@ -236,8 +228,8 @@ static bool start(struct cancel *c) {
         return false;
     c->settings = settings_ref(t->settings);
     c->started = proxy_now();
-    if (c->queued && c->turn > p->cancel.turn)
-        p->cancel.turn = c->turn;
+    if (c->queued && c->turn > p->cancels->turn)
+        p->cancels->turn = c->turn;
     unlist(c);
     enlist_running(c);
     return true;
@@ -245,8 +237,8 @@ static bool start(struct cancel *c) {
 
 // ---- the queue
 
-static bool has_room(const struct cancel *c) {
-    const struct cancels *all = &c->proxy->cancel;
+static bool may_start(const struct cancel *c) {
+    const struct cancels *all = c->proxy->cancels;
     unsigned most = (unsigned)c->proxy->settings->config->max_cancels, share = most / 2 ? most / 2 : 1, n = 0;
     if (all->n_clients >= most)
         return false;
@@ -255,22 +247,22 @@ static bool has_room(const struct cancel *c) {
     return n < share;
 }
 
-// What was to be cancelled when it was asked for is still there to be.
+// Does what was to be cancelled still run?
 static bool is_wanted(const struct cancel *c) {
     const struct link *t = c->target;
     if (!t || !t->session || t->state != LINK_READY)
         return false;
     const struct session *s = t->session;
-    proxy_tell_time(c->proxy);
-    return (s->opaque || (c->busy && s->n_replies == c->replies)) && session_cancel(t->session);
+    return (session_is_opaque(s) || (c->busy && session_replies(s) == c->replies)) &&
+           session_cancel(t->session, proxy_now());
 }
 
 static void run_queue(struct proxy *p) {
     unsigned most = (unsigned)p->settings->config->max_cancels;
     uint64_t now = proxy_now();
-    for (struct cancel *c = p->cancel.queue, *next; c && p->cancel.n_clients < most; c = next) {
+    for (struct cancel *c = p->cancels->queue, *next; c && p->cancels->n_clients < most; c = next) {
         next = c->next;
-        if (c->target && (now < c->not_before || !has_room(c)))
+        if (c->target && (now < c->not_before || !may_start(c)))
             continue;
         if (!is_wanted(c))
             finish(c);
@@ -283,8 +275,8 @@ static void run_queue(struct proxy *p) {
 
 static void attach(struct cancel *c, struct link *l) {
     const struct session *s = c->target->session;
-    c->busy = s->opaque || s->owed.n;
-    c->replies = s->n_replies;
+    c->busy = session_is_opaque(s) || session_server_owes(s);
+    c->replies = session_replies(s);
     if (!c->n_clients)
         c->source = source_of(l->client.stream.fd);
     if (c->n_clients >= MAX_JOINED) {
@@ -297,7 +289,8 @@ static void attach(struct cancel *c, struct link *l) {
     c->clients = l;
 }
 
-// What is under way and not sent yet, or what follows it; NULL: a new one is needed.
+// The request of this session that another client may join: one that is not sent yet, or the one that follows
+// it. NULL: a new one is needed.
 static struct cancel *to_be_joined(struct link *target) {
     if (target->parked || !target->cancel)
         return target->parked;
@@ -306,9 +299,9 @@ static struct cancel *to_be_joined(struct link *target) {
 
 static void relay(struct link *target, struct link *l) {
     struct cancel *c = to_be_joined(target), *before = target->cancel;
-    target->proxy->cancel.relayed++;
+    target->proxy->cancels->relayed++;
     if (c || before)
-        target->proxy->cancel.joined++;
+        target->proxy->cancels->joined++;
     if (c) {
         attach(c, l);
         return;
@@ -320,13 +313,14 @@ static void relay(struct link *target, struct link *l) {
     }
     *(before ? &target->parked : &target->cancel) = c;
     attach(c, l);
-    if (!before && (target->proxy->cancel.queue || !has_room(c) || !start(c))) {
+    if (!before && (target->proxy->cancels->queue || !may_start(c) || !start(c))) {
         enqueue(c);
         run_queue(target->proxy);
     }
 }
 
-// In PostgreSQL's words, and without the key. The end comes later than that of a right one.
+// Logs it in PostgreSQL's words, without the key. Its connection is closed later than that of a right
+// request.
 static void refuse_guess(struct link *l, const struct source *from, uint32_t pid, bool known) {
     struct proxy *p = l->proxy;
     char name[SOURCE_NAME];
@@ -337,17 +331,17 @@ static void refuse_guess(struct link *l, const struct source *from, uint32_t pid
     else
         log_limited(&p->log, NULL, LOG_LEVEL_INFO, l->id,
                     "wrong key in cancel request: process %u did not match any session, from %s", pid, name);
-    if (guess_note(&p->cancel.guesses, from, l, proxy_now()))
+    if (guess_note(&p->cancels->guesses, from, l, proxy_now()))
         watch_the_clock(p);
     else
         link_close(l);
 }
 
-// Who has guessed much may still cancel a session from where it came.
+// Finds the session that a request is for. A source that has guessed much reaches only sessions of its own.
 static struct link *find(struct link *l, uint32_t pid, struct slice secret, const struct source *from,
                          bool *known) {
     struct link *target = cancel_key_find(l->proxy, pid, secret, known);
-    if (!target || guess_is_allowed(&l->proxy->cancel.guesses, from))
+    if (!target || guess_is_allowed(&l->proxy->cancels->guesses, from))
         return target;
     struct source own = source_of(target->client.stream.fd);
     return source_equal(&own, from) ? target : NULL;
@@ -358,10 +352,9 @@ void cancel_from_client(struct link *l, uint32_t pid, struct slice secret) {
     bool known;
     struct link *target = find(l, pid, secret, &from, &known);
     link_set_state(l, LINK_CANCEL);
-    proxy_tell_time(l->proxy);
     if (!target)
         refuse_guess(l, &from, pid, known);
-    else if (target->state == LINK_READY && target->session && session_cancel(target->session))
+    else if (target->state == LINK_READY && target->session && session_cancel(target->session, proxy_now()))
         relay(target, l);
     else
         link_close(l); // done already; a log-in that is under way has nothing to cancel
@@ -369,7 +362,7 @@ void cancel_from_client(struct link *l, uint32_t pid, struct slice secret) {
 
 bool cancel_for_engine(struct link *l) {
     struct proxy *p = l->proxy;
-    if (p->cancel.n_own >= (unsigned)p->settings->config->max_cancels)
+    if (p->cancels->n_own >= (unsigned)p->settings->config->max_cancels)
         return false;
     struct cancel *c = cancel_new(l);
     if (!c)
@@ -377,7 +370,7 @@ bool cancel_for_engine(struct link *l) {
     c->ours = true;
     if (start(c))
         return true;
-    p->cancel.n--;
+    p->cancels->n--;
     buf_free(&c->request);
     free(c);
     return false;
@@ -385,28 +378,28 @@ bool cancel_for_engine(struct link *l) {
 
 // ---- time, and ends of links
 
-void cancel_init(struct proxy *p) {
-    uv_timer_init(p->loop, &p->cancel.timer);
-    p->cancel.timer.data = p;
+void cancel_init(struct cancels *all, struct proxy *p) {
+    uv_timer_init(p->loop, &all->timer);
+    all->timer.data = p;
 }
 
 static void on_timer(uv_timer_t *timer) {
     struct proxy *p = timer->data;
-    for (struct link *l; (l = guess_due(&p->cancel.guesses, proxy_now()));)
+    for (struct link *l; (l = guess_due(&p->cancels->guesses, proxy_now()));)
         link_close(l);
     run_queue(p);
-    if (!p->cancel.guesses.n_waiting && !p->cancel.queue)
+    if (!p->cancels->guesses.n_waiting && !p->cancels->queue)
         uv_timer_stop(timer);
 }
 
-// A server that takes the request and does not close would keep the session from going on.
+// Without this, a server that takes a request and never closes would keep the session from going on.
 void cancel_tick(struct proxy *p, uint64_t now) {
-    for (struct cancel *c = p->cancel.running, *next; c; c = next) {
+    for (struct cancel *c = p->cancels->running, *next; c; c = next) {
         next = c->next;
         if (now > c->started + CANCEL_TIMEOUT)
             finish(c);
     }
-    for (struct cancel *c = p->cancel.queue, *next; c; c = next) {
+    for (struct cancel *c = p->cancels->queue, *next; c; c = next) {
         next = c->next;
         if (!c->target || now > c->started + QUEUE_TIMEOUT)
             finish(c);
@@ -423,12 +416,12 @@ static void stop_waiting(struct link *l) {
 }
 
 void cancel_forget_link(struct link *l) {
-    guess_forget_link(&l->proxy->cancel.guesses, l);
+    guess_forget_link(&l->proxy->cancels->guesses, l);
     if (l->awaits)
         stop_waiting(l);
     if (l->parked)
-        enqueue(l->parked); // where it is found to be of no use
-    for (struct cancel *c = l->key ? l->proxy->cancel.running : NULL; c; c = c->next)
+        enqueue(l->parked); // without a target it is dropped there
+    for (struct cancel *c = l->key ? l->proxy->cancels->running : NULL; c; c = c->next)
         if (c->target == l)
             c->target = NULL;
     if (l->cancel)
@@ -439,6 +432,6 @@ void cancel_forget_link(struct link *l) {
 }
 
 void cancel_close_all(struct proxy *p) {
-    while (p->cancel.running || p->cancel.queue)
-        finish(p->cancel.running ? p->cancel.running : p->cancel.queue);
+    while (p->cancels->running || p->cancels->queue)
+        finish(p->cancels->running ? p->cancels->running : p->cancels->queue);
 }

@@ -16,7 +16,7 @@ void cancel_key_add(struct link *l, const uint8_t *body, size_t len) {
         return;
     memcpy(l->key, body, len);
     l->key_len = len;
-    HASH_ADD_KEYPTR(hh, l->proxy->by_key, l->key, PID_BYTES, l); // one of several with that id
+    HASH_ADD_KEYPTR(hh, l->proxy->by_key, l->key, PID_BYTES, l); // several may have this process id
     if (!l->hh.tbl) {
         free(l->key);
         l->key = NULL;
@@ -42,7 +42,7 @@ struct link *cancel_key_find(const struct proxy *p, uint32_t pid, struct slice s
     uint8_t key[PID_BYTES] = {(uint8_t)(pid >> 24), (uint8_t)(pid >> 16), (uint8_t)(pid >> 8), (uint8_t)pid};
     HASH_FIND(hh, p->by_key, key, PID_BYTES, l);
     *known = l != NULL;
-    // The others with that id stand behind the first one in its bucket.
+    // Other links with that id stand behind the first one in the same bucket.
     for (const struct UT_hash_handle *h = l ? &l->hh : NULL; h; h = h->hh_next) {
         l = ELMT_FROM_HH(p->by_key->hh.tbl, h);
         if (memcmp(h->key, key, PID_BYTES) == 0 && has_secret(l, secret))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Where the message of a failed set-up goes, and the one way to put it there.
+// Where the message goes when something cannot be set up, and the function that puts it there.
 #ifndef PGFOLD_PROXY_COMPLAINT_H
 #define PGFOLD_PROXY_COMPLAINT_H
 

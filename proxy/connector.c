@@ -7,15 +7,15 @@
 //                    ^                |          |         |             |
 //                    +--- LEAVING <---+----------+---------+-------------+   next address, next host
 //
-// A host gives addresses (resolved, or known at once), an address gives a socket. What goes wrong with one
-// address is added to the message and the next one is tried; when none is left, the message is the answer.
+// A host has addresses, resolved or known at once; for each a socket is tried. What goes wrong with one
+// address is added to the message, and the next one is tried. When none is left, the message is the answer.
 // `prefer` tries an address whose TLS handshake failed once more without TLS, as libpq does. `allow` means
 // plain here: libpq's second try with TLS comes after the server has refused the start-up message, which this
 // module never sees.
 //
 // libuv allows one poll handle for a descriptor at a time and closes handles later, so both LEAVING and
-// ENDING wait for the close callbacks. A name that is being resolved cannot be called back: its request lives
-// on its own and forgets the connector (`owner`) that gave up on it.
+// ENDING wait for the close callbacks. The look-up of a name cannot be taken back: its request lives on its
+// own, and its `owner` is set to NULL when the connector has given up on it.
 #include "proxy/connector.h"
 
 #include <arpa/inet.h>
@@ -84,7 +84,7 @@ struct connector {
 
     struct stream stream; // fd -1 between sockets
     size_t asked;         // bytes of SSLRequest sent
-    int files;            // descriptors are to be below; 0: as they come
+    int files;            // its descriptors must be below this number; 0: they may have any
     bool succeeded, cancelled;
     char message[MESSAGE_ROOM];
 };
@@ -137,7 +137,7 @@ static const char *socket_reason(int error) {
 
 // ---- the end ----
 
-// The last close callback has come: nothing of the connector is known to libuv any more.
+// The last close callback has come: libuv knows nothing of the connector any more.
 static void finish(struct connector *c) {
     bool handed_over = c->succeeded && !c->cancelled;
     if (!handed_over)
@@ -150,7 +150,7 @@ static void finish(struct connector *c) {
     free(c);
 }
 
-// Either the end, or a socket was given up and the next address is due.
+// A handle has closed: it was the end, or a socket was given up and the next address is due.
 static void handle_closed(struct connector *c) {
     if (--c->n_closing > 0)
         return;
@@ -290,8 +290,8 @@ static void ask(struct connector *c) {
         wait_for(c, ANSWER, UV_READABLE);
 }
 
-// Bytes behind the 'S' came in plain text before we said a word of TLS: whoever injected them wants them to
-// be taken for the server's encrypted ones (CVE-2021-23222).
+// Bytes behind the 'S' came in plain text, before we had said a word of TLS. Somebody may have injected them,
+// to be taken for encrypted bytes of the server (CVE-2021-23222).
 static bool has_injected_bytes(const struct connector *c) {
     char byte;
     ssize_t n;

@@ -14,25 +14,26 @@
 
 struct connector;
 
-// Exactly one call for each connector_start, never from within it, unless cancelled. On success `stream` is
-// connected (taken over by the callee, which copies the struct), `host_index` says which host and `address`
-// ("10.0.0.1:5432" or a socket's path) where; on failure stream is NULL and message says which hosts were
-// tried and why each failed.
-#define CONNECTOR_NO_DESCRIPTORS "too many open files" // in it: the fault is not the server's
+// Called exactly once for each connector_start, never from within it; not at all when it was cancelled. On
+// success `stream` is connected: the callee copies the struct and takes it over. `host_index` says which host
+// it is and `address` where ("10.0.0.1:5432" or a socket's path). On failure stream is NULL, and message says
+// which hosts were tried and why each failed.
+#define CONNECTOR_NO_DESCRIPTORS "too many open files" // in a message: the fault is not the server's
 typedef void connector_done(void *arg, struct stream *stream, size_t host_index, const char *address,
                             const char *message);
 
-// Starts with host `first_host` (others follow in order, wrapping is not done). skip[i] true leaves host i
-// out; skip may be NULL. NULL when memory or descriptors ran out: then done is not called. The target must
-// outlive the attempt.
+// Starts with host `first_host`; those behind it follow in order, those before it do not. skip[i] leaves host
+// i out; skip may be NULL, and is copied. NULL: memory or descriptors ran out, and done is not called. The
+// target must outlive the attempt.
 struct connector *connector_start(uv_loop_t *loop, const struct target *target, size_t first_host,
                                   const bool *skip, connector_done *done, void *arg);
 // The same, to one known address ("10.0.0.1:5432" or a socket's path) of host `host_index`: for cancel
 // requests.
 struct connector *connector_start_address(uv_loop_t *loop, const struct target *target, size_t host_index,
                                           const char *address, connector_done *done, void *arg);
-// Its sockets are to be below `files`: the last descriptors are others'. Right behind connector_start.
+// Its descriptors must be below `files`: the last ones are for others. To be called right after
+// connector_start.
 void connector_keep_back(struct connector *c, int files);
-void connector_cancel(struct connector *c); // done will not be called; memory goes back by itself
+void connector_cancel(struct connector *c); // done will not be called; its memory goes back by itself
 
 #endif

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// `pgfold explain`: reads statements, and says of each what pgfold would do with it. The words are
-// batching/explain.c's; here are the options, the file, the connection and the plans.
+// The words come from batching/explain.c. Here are the options, the file, the connection and the plans.
 //
-// What is asked of the server when a shape is vetted is written as protocol messages, by the very functions
-// that the proxy uses. libpq logs in; the messages then go through its socket, past it, and the replies are
+// What the server is asked when a statement is vetted is written as protocol messages, by the same functions
+// that the proxy uses. libpq logs in. Then the messages go through its socket without it, and the replies are
 // read to the end, so that libpq can go on.
 #include "proxy/explain.h"
 
@@ -121,7 +120,7 @@ static bool await(PGconn *c, short events) {
     return n > 0;
 }
 
-// One try; -1: again when `events` come; 0: the end.
+// One try. Returns -1: again when `events` come; 0: the end.
 static ssize_t transfer(PGconn *c, void *bytes, size_t len, bool writing, short *events) {
     SSL *tls = PQsslInUse(c) ? PQsslStruct(c, "OpenSSL") : NULL;
     int most = len > 65536 ? 65536 : (int)len;
@@ -150,8 +149,8 @@ static bool send_all(PGconn *c, struct buf *b) {
     return true;
 }
 
-// Feeds the whole messages in `b` and takes them out. True at ReadyForQuery.
-static bool feed(struct vetting *v, struct buf *b, bool *malformed) {
+// Gives the whole messages in `b` to the vetting and removes them. True at ReadyForQuery.
+static bool feed_vetting(struct vetting *v, struct buf *b, bool *malformed) {
     size_t at = 0;
     struct frame f;
     bool ready = false;
@@ -176,7 +175,7 @@ static bool receive_all(PGconn *c, struct vetting *v) {
         if (n == 0 || (n < 0 && !await(c, events)))
             break;
         buf_put(&b, piece, n > 0 ? (size_t)n : 0);
-        ready = feed(v, &b, &malformed);
+        ready = feed_vetting(v, &b, &malformed);
     }
     buf_free(&b);
     return ready;
@@ -206,8 +205,8 @@ static bool run(PGconn *c, const char *sql) {
     return ok;
 }
 
-// Prints the plan of the statement that was prepared under this name, with nulls for its parameters: a
-// generic one, which does not look at them.
+// Prints the plan of the statement that was prepared under this name. Its parameters are nulls: the plan is a
+// generic one, which does not depend on them.
 static void print_plan(PGconn *c, const char *label, const char *name, unsigned n_params) {
     struct buf sql = buf_make(65536);
     buf_put_text(&sql, "EXPLAIN EXECUTE ");
@@ -266,7 +265,7 @@ static void print_statement(unsigned number, struct slice text) {
     printf("\n");
 }
 
-// Shapes that were explained, and the number of the statement.
+// The shapes that were explained, with the number of the statement that each came from.
 struct seen {
     struct shape **shapes; // a reference each
     unsigned *numbers;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The program `pgfold explain`: reads statements, and says of each what pgfold would do with it.
 #ifndef PGFOLD_PROXY_EXPLAIN_H
 #define PGFOLD_PROXY_EXPLAIN_H
 
-// `pgfold explain …`: argv[0] is "explain". Returns the exit code: 0 all was read, 1 a file or server that
-// could not be reached or read, 2 wrong usage.
+// argv[0] is "explain". Returns the exit code: 0 when all was read, 1 when a file or the server could not be
+// read or reached, 2 for wrong usage.
 int explain_main(int argc, char *const *argv);
 
 #endif

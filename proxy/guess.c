@@ -13,8 +13,8 @@ bool guess_is_allowed(const struct guesses *g, const struct source *from) {
     return true;
 }
 
-// Its own entry, or that of who has guessed nothing for the longest time. Those that wait keep theirs, and
-// there are as many entries as places.
+// The entry of the source, or else the one that has been idle for longest. Sources with a link that waits
+// keep theirs; there are as many entries as places.
 static struct guess_source *entry_for(struct guesses *g, const struct source *from) {
     struct guess_source *oldest = NULL;
     for (size_t i = 0; i < GUESS_SOURCES; i++) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Cancel requests with a wrong key. Each is answered later than the one before from the same source, and so
-// many of a source wait at once; what comes beyond is answered at once and without a look at others'
-// sessions. A place is taken for the whole time, also by who does not wait for the answer. Who has a session
-// may always cancel it, from where it came, whatever his neighbours do.
+// Cancel requests with a wrong key: guesses, perhaps. Each is answered later than the one before from the
+// same source, and GUESS_SHARE of a source may wait at once. While they do, further requests from there
+// cannot reach sessions of other sources, and are answered at once. A place is taken for the whole time, even
+// if the client does not wait for the answer. A client can always cancel a session that came from its own
+// address, whatever its neighbours do.
 #ifndef PGFOLD_PROXY_GUESS_H
 #define PGFOLD_PROXY_GUESS_H
 
@@ -40,12 +41,12 @@ struct guesses {
     uint64_t total;
 };
 
-// May a request from there name anybody's session?
+// May a request from there reach sessions of other sources?
 bool guess_is_allowed(const struct guesses *g, const struct source *from);
-// A wrong one. True: the link is to wait until guess_due names it; false: it is to be answered at once.
+// Notes a wrong one. True: the link waits until guess_due names it. False: it is to be answered at once.
 bool guess_note(struct guesses *g, const struct source *from, struct link *l, uint64_t now);
 void guess_forget_link(struct guesses *g, const struct link *l);
-// A link that has waited long enough, each once; NULL: none.
+// Names a link that has waited long enough; each is named once. NULL: there is none.
 struct link *guess_due(struct guesses *g, uint64_t now);
 
 #endif

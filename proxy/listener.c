@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Addresses are resolved once, at the start, before the loop runs. A burst of connections is taken in one go,
-// but not without end: those that are here want service, too.
+// Addresses are resolved once, at the start, before the loop runs. A burst of connections is accepted in one
+// go, up to ACCEPT_AT_ONCE: those that are connected want service, too.
 #include "proxy/listener.h"
 
 #include <errno.h>
@@ -18,19 +18,21 @@
 #include <unistd.h>
 
 #include "protocol/write.h"
-#include "proxy/link.h"
+#include "proxy/address.h"
+#include "proxy/gate.h"
+#include "proxy/login.h"
 
 #define ACCEPT_AT_ONCE 64
-#define PAUSE_LEAST    10 // milliseconds, when none can be accepted
+#define PAUSE_LEAST    10 // milliseconds without accepting, after it has failed
 #define PAUSE_MOST     1000
-#define TELL_EVERY     60000000 // microseconds
+#define TELL_EVERY     60000000 // microseconds: the log is told at most so often
 
 struct listener {
     struct proxy *proxy;
     uv_poll_t poll;
     int fd;
     unsigned pause;                                         // milliseconds: the last one; 0: none
-    uint64_t told;                                          // microseconds: when the log was last told
+    uint64_t told;                                          // microseconds: when the log was last told of it
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; // Unix socket's file, else empty
     struct listener *next;
 };
@@ -46,8 +48,8 @@ static void send_away(struct proxy *p, int fd) {
     p->refused++;
 }
 
-// No descriptors left: the spare one is given up to say so to one client, which would wait for its time-out
-// otherwise.
+// There are no descriptors left. The spare one is given up to say so to one client, which would otherwise
+// wait for its time-out.
 static void refuse_for_descriptors(struct listener *ls) {
     struct proxy *p = ls->proxy;
     if (p->spare_fd >= 0)
@@ -58,8 +60,8 @@ static void refuse_for_descriptors(struct listener *ls) {
     p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-// Neither is the client's fault, nor will the next one fare better; trying on and on would take the time of
-// those that are here.
+// It is not the client's fault, and the next one would fare no better. To try on and on would take the time
+// of those that are connected, so the listeners pause.
 static void accept_failed(struct listener *ls, int error) {
     struct proxy *p = ls->proxy;
     if (error == EMFILE || error == ENFILE)
@@ -67,8 +69,8 @@ static void accept_failed(struct listener *ls, int error) {
     ls->pause = ls->pause ? ls->pause * 2 : PAUSE_LEAST;
     if (ls->pause > PAUSE_MOST)
         ls->pause = PAUSE_MOST;
-    gate_evict(p, GATE_HURRY);
-    gate_shut(p, ls->pause);
+    gate_evict(p->gate, GATE_HURRY);
+    gate_shut(p->gate, ls->pause);
     uint64_t now = proxy_now();
     if (now < ls->told + TELL_EVERY)
         return;
@@ -82,21 +84,21 @@ static bool is_shortage(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// The last descriptors are for the cancel requests of those who are logged in. Whoever comes then may be one
-// of them, and is let in if somebody leaves who has said nothing so far.
-static void take(struct listener *ls, int fd) {
+// The last descriptors are kept for cancel requests of clients that are logged in. A client that comes now
+// may bring one. It is let in if another one that has said nothing so far is closed for it.
+static void let_in(struct listener *ls, int fd) {
     struct proxy *p = ls->proxy;
     int on = 1;
     p->accepted++;
     ls->pause = 0;
-    if (gate_is_short(p, fd, GATE_CANCEL) && !gate_evict(p, GATE_HURRY)) {
+    if (gate_is_short(p->gate, fd, GATE_CANCEL) && !gate_evict(p->gate, GATE_HURRY)) {
         send_away(p, fd);
         return;
     }
     if (!ls->path[0])
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    link_create(p, fd);
+    login_accept(p, fd);
 }
 
 static bool is_asked_for(const struct listener *ls) {
@@ -110,19 +112,19 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
-        if (!gate_may_work(p, GATE_ANY))
-            return gate_shut(p, 1);
-        if (gate_is_full(p) && (!is_asked_for(ls) || !gate_admits(p)))
+        if (!gate_may_work(p->gate, GATE_ANY))
+            return gate_shut(p->gate, 1);
+        if (gate_is_full(p->gate) && (!is_asked_for(ls) || !gate_admits(p->gate)))
             return;
         uint64_t begun = gate_begins();
         int fd = accept4(ls->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         int error = errno;
-        if (fd < 0 && is_shortage(error) && is_asked_for(ls)) // it says so with nobody there, too
+        if (fd < 0 && is_shortage(error) && is_asked_for(ls)) // the error comes also when nobody is there
             return accept_failed(ls, error);
         if (fd < 0)
             return; // EAGAIN, or a connection that ended before it was taken
-        take(ls, fd);
-        gate_worked(p, GATE_ANY, begun);
+        let_in(ls, fd);
+        gate_worked(p->gate, GATE_ANY, begun);
     }
 }
 
@@ -153,7 +155,7 @@ static bool listener_add(struct proxy *p, int fd, const char *path, char *err, s
     return true;
 }
 
-// A file that nobody answers at is left over from a process that is gone.
+// A socket's file at which nobody answers was left over by a process that has ended.
 static bool remove_stale_socket(const struct sockaddr_un *addr) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool stale =
@@ -225,72 +227,13 @@ static bool open_tcp(struct proxy *p, const char *host, const char *port, const 
     return opened > 0; // a host without IPv6 still resolves to it
 }
 
-// "host:port" taken apart in `copy`; false with a message.
-static bool split_address(const char *name, char *copy, size_t size, char **host, char **port, char *err,
-                          size_t err_size) {
-    int n = snprintf(copy, size, "%s", name);
-    char *colon = strrchr(copy, ':');
-    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
-    if (n < 0 || (size_t)n >= size) {
-        snprintf(err, err_size, "pgfold.listen: address \"%.64s…\" is too long: write %zu bytes at most",
-                 name, size - 1);
-        return false;
-    }
-    if (digits == 0 || colon[1 + digits]) {
-        snprintf(err, err_size,
-                 "pgfold.listen: address \"%s\" has no port: write host:port, :port or /directory:port",
-                 name);
-        return false;
-    }
-    unsigned long number = strtoul(colon + 1, NULL, 10);
-    if (number < 1 || number > 65535) {
-        snprintf(err, err_size,
-                 "pgfold.listen: address \"%s\" has a port out of range: write one from 1 to 65535", name);
-        return false;
-    }
-    *colon = 0;
-    *host = copy;
-    *port = colon + 1;
-    size_t len = strlen(copy);
-    if (copy[0] == '[' && len > 1 && copy[len - 1] == ']') {
-        copy[len - 1] = 0;
-        ++*host;
-    }
-    return true;
-}
-
-// Opens one address, or only looks at it where p is NULL.
-static bool open_one(struct proxy *p, const char *name, char *err, size_t err_size) {
-    char copy[300], *host, *port;
-    if (!split_address(name, copy, sizeof copy, &host, &port, err, err_size))
-        return false;
-    if (!p)
-        return true;
-    return host[0] == '/' ? open_unix(p, host, port, err, err_size)
-                          : open_tcp(p, host, port, name, err, err_size);
-}
-
-static bool for_each_address(struct proxy *p, const char *addresses, char *err, size_t err_size) {
-    char *copy = strdup(addresses), *rest = copy;
-    bool ok = copy != NULL;
-    for (char *name; ok && (name = strsep(&rest, ","));) {
-        while (*name == ' ')
-            name++;
-        for (size_t n = strlen(name); n && name[n - 1] == ' '; n--)
-            name[n - 1] = 0;
-        if (*name)
-            ok = open_one(p, name, err, err_size);
-    }
-    free(copy);
-    return ok;
-}
-
-bool listeners_check(const char *addresses, char *err, size_t err_size) {
-    return for_each_address(NULL, addresses, err, err_size);
+static bool open_one(void *arg, const struct listen_address *a, char *err, size_t err_size) {
+    return a->host[0] == '/' ? open_unix(arg, a->host, a->port, err, err_size)
+                             : open_tcp(arg, a->host, a->port, a->name, err, err_size);
 }
 
 bool listeners_open(struct proxy *p, const char *addresses, char *err, size_t err_size) {
-    bool ok = for_each_address(p, addresses, err, err_size);
+    bool ok = addresses_visit(addresses, open_one, p, err, err_size);
     if (!ok)
         listeners_close(p);
     return ok;

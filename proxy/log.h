@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// One line an event on stderr, as text or JSON, without ever waiting for its reader. Values of statements'
-// parameters never get here.
+// The log: one line for each event, on stderr, as text or JSON. Logging never waits for the reader of stderr.
+// Values of statements' parameters never get here.
 #ifndef PGFOLD_PROXY_LOG_H
 #define PGFOLD_PROXY_LOG_H
 
@@ -20,20 +20,18 @@ struct log {
     struct log_limit *limit;   // NULL: no limit
 };
 
-// session 0 means none. The message is one line in PostgreSQL's style; what it contains need not be text, see
-// log_text.h.
+// Session 0 means none. The message is one line in PostgreSQL's style. What is put into it need not be text:
+// see log_text.h.
 void log_event(const struct log *log, enum config_log_level level, uint64_t session, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-// The same for what somebody else can cause as often as he likes: so many of a kind, then their number alone.
-// The kind is what `kind` begins with, see log_limit.h; NULL: the format.
+// The same for events that somebody else can cause as often as he likes. Some of a kind are logged, then only
+// their number. The kind is told by the beginning of `kind`, or of the format where it is NULL: see
+// log_limit.h.
 void log_limited(const struct log *log, const char *kind, enum config_log_level level, uint64_t session,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
-// Tells the numbers of those whose time has passed; `all`: of all. To be called now and then.
+// Logs how many were held, of the kinds whose period has passed; `all`: of all kinds. To be called now and
+// then.
 void log_tell_held(const struct log *log, bool all);
-
-// The line itself, with its end; how many bytes.
-size_t log_format(const struct log *log, enum config_log_level level, uint64_t session,
-                  char line[static LOG_LINE], const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 #endif

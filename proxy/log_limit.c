@@ -15,7 +15,8 @@ void log_kind_begin(struct log_kind *k, uint64_t now) {
     k->held = 0;
 }
 
-// Whose time has passed without anything to be told may go. The last one is for all that find no place.
+// A kind whose period has passed, with nothing held, may be replaced. The last place is for all that find
+// none.
 static struct log_kind *place_for(struct log_limit *l, uint64_t now) {
     for (size_t i = 0; i < LOG_KINDS - 1; i++) {
         struct log_kind *k = &l->kinds[i];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The same message at most so often: whoever can connect could fill a disk with lines otherwise, and hide
-// others between them. What is not logged is counted, and the count is logged.
+// A limit on how often a message of the same kind is logged. Without it whoever can connect could fill a disk
+// with lines, and hide other lines between them. Messages that are not logged are counted, and the count is
+// logged.
 #ifndef PGFOLD_PROXY_LOG_LIMIT_H
 #define PGFOLD_PROXY_LOG_LIMIT_H
 
@@ -16,9 +17,9 @@
 struct log_kind {
     uint64_t digest;  // of what all messages of the kind begin with; 0: free
     uint64_t since;   // microseconds
-    unsigned written; // since then
+    unsigned written; // lines since then
     uint64_t held;    // not logged since then
-    int level;        // of these
+    int level;        // of the sample
     char sample[LOG_SAMPLE];
 };
 
@@ -27,15 +28,16 @@ struct log_limit {
     struct log_kind kinds[LOG_KINDS];
 };
 
-// The kind that a message belongs to: what it begins with, up to a colon, a quote or a digit, since data
-// stands behind these.
+// The kind that a message belongs to: the text up to the first colon, quote or digit. Behind those stands
+// data.
 struct log_kind *log_limit_kind(struct log_limit *l, const char *message, uint64_t now);
-// Has its time passed? What was held is then to be told, and it is to begin anew.
+// Has its period passed? Then the caller logs how many were held, and calls log_kind_begin.
 static inline bool log_kind_is_over(const struct log_kind *k, uint64_t now) {
     return now - k->since >= LOG_PERIOD;
 }
 void log_kind_begin(struct log_kind *k, uint64_t now);
-// May one more of the kind be written? Else it counts as held; `first` tells that its text is to be kept.
+// May one more of the kind be written? If not, it counts as held. `first`: it is the first one, whose text is
+// to be kept as the sample.
 bool log_limit_take(struct log_limit *l, struct log_kind *k, unsigned most, bool *first);
 
 #endif

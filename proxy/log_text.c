@@ -8,7 +8,8 @@
 #define ELLIPSIS "\xe2\x80\xa6"
 #define UNIT     16 // bytes of the longest escape, with a zero
 
-// The character at the front, its bytes; 0: they are none (RFC 3629: no surrogates, no overlong forms).
+// Reads the character at the front and returns its bytes; 0: it is not valid UTF-8 (RFC 3629: no surrogates,
+// no overlong forms).
 static size_t read_character(const unsigned char *p, size_t len, uint32_t *code) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
@@ -24,8 +25,8 @@ static size_t read_character(const unsigned char *p, size_t len, uint32_t *code)
     return valid ? n : 0;
 }
 
-// Controls, ends of lines, marks that change the direction of what follows, and what has no width. Joiners
-// (200C, 200D) are a part of words in some scripts.
+// Control characters, ends of lines, marks that change the direction of text, and what has no width. Joiners
+// (200C, 200D) are not hidden: they are part of words in some scripts.
 static bool is_hidden(uint32_t c) {
     static const struct {
         uint32_t first, last;
@@ -40,7 +41,7 @@ static bool is_hidden(uint32_t c) {
     return false;
 }
 
-// One character as it is written; how many bytes of the text it took.
+// Writes one character. Returns how many bytes of the text it took.
 static size_t write_unit(char unit[static UNIT], const char *text, size_t len, bool json) {
     uint32_t code = 0;
     size_t n = read_character((const unsigned char *)text, len, &code);

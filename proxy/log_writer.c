@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/log.h"
+#include "proxy/log_line.h"
 
 #define QUEUE    262144 // bytes
 #define PATIENCE 1      // seconds, at the end
@@ -31,8 +31,8 @@ struct log_writer {
 
 // ---- the thread
 
-// Until all of it is written, however long the reader takes. 0, or errno: a closed stderr or a full disk
-// loses it.
+// Returns when all of it is written, however long the reader takes: 0, or errno when stderr is closed or the
+// disk is full.
 static int write_all(const char *text, size_t len) {
     while (len) {
         ssize_t n = write(STDERR_FILENO, text, len);
@@ -49,7 +49,7 @@ static int write_all(const char *text, size_t len) {
     return 0;
 }
 
-// A disk that became full in the middle of a line has its first part: the next one begins below it.
+// A disk that became full in the middle of a line holds its first part. The next line begins below that.
 static int write_line(struct log_writer *w, const char *line, size_t len) {
     int error = w->torn ? write_all("\n", 1) : 0;
     if (!error) {
@@ -59,7 +59,7 @@ static int write_line(struct log_writer *w, const char *line, size_t len) {
     return error;
 }
 
-// The first one of the queue; its bytes, 0: there is none.
+// Takes the first line of the queue and returns its bytes; 0: there is none.
 static size_t take_line(struct log_writer *w, char line[static LOG_LINE]) {
     size_t n = 0;
     while (n < w->used && n < LOG_LINE) {
@@ -72,19 +72,18 @@ static size_t take_line(struct log_writer *w, char line[static LOG_LINE]) {
     return n;
 }
 
-// What was dropped is told once there is room again, in front of what came since.
+// Once there is room again, the number of dropped lines is told in front of what came since.
 static size_t take(struct log_writer *w, char line[static LOG_LINE]) {
     if (!w->dropped || w->used > QUEUE / 2)
         return take_line(w, line);
-    struct log as = {.level = LOG_LEVEL_WARNING, .json = w->json};
-    size_t n = log_format(&as, LOG_LEVEL_WARNING, 0, line,
-                          "%llu log lines were dropped, because stderr was not read fast enough",
-                          (unsigned long long)w->dropped);
+    size_t n = log_line(w->json, LOG_LEVEL_WARNING, 0, line,
+                        "%llu log lines were dropped, because stderr was not read fast enough",
+                        (unsigned long long)w->dropped);
     w->dropped = 0;
     return n;
 }
 
-// With the mutex held but for the writing.
+// Called with the mutex held; it is not held during the write.
 static int write_unlocked(struct log_writer *w, const char *line, size_t len) {
     pthread_mutex_unlock(&w->mutex);
     int error = write_line(w, line, len);
@@ -92,16 +91,15 @@ static int write_unlocked(struct log_writer *w, const char *line, size_t len) {
     return error;
 }
 
-// What could not be written is told before anything else can be.
+// Lines that could not be written are told of before anything else is written.
 static bool tell_failed(struct log_writer *w) {
     char line[LOG_LINE], why[128];
-    struct log as = {.level = LOG_LEVEL_WARNING, .json = w->json};
     uint64_t failed = w->failed;
     if (!failed)
         return true;
-    size_t n =
-        log_format(&as, LOG_LEVEL_WARNING, 0, line, "%llu log lines were lost: could not write to stderr: %s",
-                   (unsigned long long)failed, strerror_r(w->error, why, sizeof why));
+    size_t n = log_line(w->json, LOG_LEVEL_WARNING, 0, line,
+                        "%llu log lines were lost: could not write to stderr: %s", (unsigned long long)failed,
+                        strerror_r(w->error, why, sizeof why));
     if (write_unlocked(w, line, n) != 0)
         return false;
     w->failed -= failed;
@@ -188,8 +186,8 @@ void log_writer_destroy(struct log_writer *w) {
 void log_writer_put(struct log_writer *w, const char *line, size_t len, bool json) {
     pthread_mutex_lock(&w->mutex);
     w->json = json;
-    // Behind a line that was dropped none is kept before that is told: the order of the log says when it
-    // happened.
+    // After a dropped line all further lines are dropped until that has been told. So the place of the
+    // message in the log says when it happened.
     if (w->dropped || len > QUEUE - w->used) {
         w->dropped++;
         w->lost++;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Writes log lines to stderr, which may take any time: a pipe, a socket or a terminal whose reader stalls, a
-// file on a disk that is slow or on a network that hangs. A thread of its own does it, which knows nothing of
-// the engine; O_NONBLOCK would be set for all processes that share stderr, and poll() promises nothing when
-// one of them writes, too. What does not fit in the queue is dropped, what cannot be written is lost; both
-// are counted, and the count is logged when the log goes on.
+// Writes log lines to stderr in a thread of its own. A write may take any time: stderr may be a pipe whose
+// reader stalls, or a file on a disk that hangs. O_NONBLOCK is no help, since it would be set for all
+// processes that share stderr; nor is poll(), which promises nothing when another process writes, too. Lines
+// that do not fit into the queue are dropped, lines that cannot be written are lost. Both are counted, and
+// the count is logged when the log goes on.
 #ifndef PGFOLD_PROXY_LOG_WRITER_H
 #define PGFOLD_PROXY_LOG_WRITER_H
 
@@ -14,16 +14,13 @@
 
 struct log_writer;
 
-#define LOG_LINE                                                                                             \
-    2600 // bytes of the longest line: less than PIPE_BUF, so that lines of several processes do not mix
-
-// NULL: there is no memory for one; lines are then written at once.
+// NULL: there is no memory. The caller then writes lines itself.
 struct log_writer *log_writer_create(void);
-// Waits for what is queued, but not long: a reader that stalls does not keep the process. Takes NULL.
+// Waits for what is queued, but not long: a reader that stalls must not keep the process. Takes NULL.
 void log_writer_destroy(struct log_writer *w);
-// A whole line, at most LOG_LINE bytes. json: how the count of dropped ones is to be written.
+// Queues a whole line of at most LOG_LINE bytes. json: the count of dropped lines is written as JSON.
 void log_writer_put(struct log_writer *w, const char *line, size_t len, bool json);
-// Lines that nobody will read, since the start. Takes NULL.
+// How many lines were dropped or lost since the start. Takes NULL.
 uint64_t log_writer_lost(struct log_writer *w);
 
 #endif

@@ -1,50 +1,21 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// From the first byte of a connection to the first ReadyForQuery. Start-up packets are answered or passed on
-// as they came; the log-in is relayed message by message, so that no secret is kept here. Two things are
-// changed on the way: SASL mechanisms with channel binding are taken out of the server's offer, since they
-// bind to a TLS connection that ends here, and nothing but the messages of a log-in passes before it is
-// complete.
-//
-// With target_session_attrs the server's role is known only when it has logged the client in. A log-in that
-// needed nothing from the client is then repeated at the next host; another one is refused, and the host is
-// left out for a while.
-#include <openssl/ssl.h>
+#include "proxy/login.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include <openssl/ssl.h>
+
 #include "protocol/frame.h"
 #include "protocol/message.h"
-#include "protocol/startup.h"
-#include "protocol/write.h"
+#include "proxy/cancel.h"
 #include "proxy/cancel_key.h"
-#include "proxy/link.h"
-#include "batching/session/held.h"
+#include "proxy/connector.h"
+#include "proxy/login_server.h"
+#include "proxy/traffic.h"
 
-#define MAX_LOGIN_MESSAGE 65536
-#define ASK_AGAIN         10      // a server that is full
-#define MAKE_ROOM         4       // so many leave for each that comes
-#define SILENCE           1000000 // microseconds
-
-struct login {
-    struct buf packet;      // StartupMessage as sent
-    struct startup startup; // points into packet
-    struct buf held;        // server's messages, while its role is not known
-    bool stripped_plus;     // the server offered channel binding
-    bool authenticated;     // AuthenticationOk came
-    bool client_spoke;      // the client had to send something besides the start-up packet
-    bool replication;
-    unsigned n_again; // times that the server was full
-    bool tls_direct;
-    bool asked_tls, asked_gss; // each may be asked for once
-    const char *ahead_of;      // the request for encryption that came in one piece with what is looked at
-    bool hot_standby, read_only, role_known;
-    char client_encoding[32], conforming_strings[8];
-    bool *skip; // hosts whose role was wrong
-};
-
-void login_start(struct link *l) {
+static void login_start(struct link *l) {
     l->login = calloc(1, sizeof *l->login);
     if (!l->login)
         return; // noticed at the first packet
@@ -53,7 +24,7 @@ void login_start(struct link *l) {
     l->login->packet.secret = l->login->held.secret = true;
 }
 
-void login_free(struct link *l) {
+static void login_free(struct link *l) {
     if (!l->login)
         return;
     buf_free(&l->login->packet);
@@ -65,13 +36,8 @@ void login_free(struct link *l) {
 
 // ---- TLS to the client
 
-static void start_client_tls(struct link *l) {
-    link_set_state(l, LINK_CLIENT_TLS);
-    login_client_tls(l);
-}
-
-// "If a direct SSL connection is used, ALPN must be" negotiated: without it the peer may be something else
-// than PostgreSQL.
+// With direct TLS the client must negotiate ALPN: otherwise it may speak something else than PostgreSQL's
+// protocol.
 static bool alpn_is_missing(const struct link *l) {
     const unsigned char *name;
     unsigned len;
@@ -79,7 +45,8 @@ static bool alpn_is_missing(const struct link *l) {
     return l->login->tls_direct && (len != 10 || memcmp(name, "postgresql", 10) != 0);
 }
 
-// What OpenSSL needs is forty times what the connection has cost so far.
+// OpenSSL needs forty times the memory that the connection has cost so far, so it starts with the first
+// record.
 static bool has_begun(struct link *l) {
     if (l->client.stream.ssl)
         return true;
@@ -90,7 +57,7 @@ static bool has_begun(struct link *l) {
     return l->client.stream.ssl != NULL;
 }
 
-void login_client_tls(struct link *l) {
+static void go_on_with_tls(struct link *l) {
     if (!has_begun(l))
         return;
     int r = l->client.stream.ops->handshake(&l->client.stream);
@@ -109,8 +76,13 @@ void login_client_tls(struct link *l) {
     link_update(l);
 }
 
-// A TLS record of type handshake starts with 22, which no start-up packet of a sane length does.
-bool login_direct_tls(struct link *l) {
+static void start_client_tls(struct link *l) {
+    link_set_state(l, LINK_CLIENT_TLS);
+    go_on_with_tls(l);
+}
+
+// A TLS handshake starts with the byte 22. No start-up packet of a sane length does.
+static bool begins_with_tls(struct link *l) {
     uint8_t first;
     if (l->client.stream.ssl || !l->login || l->login->packet.len || l->login->tls_direct)
         return false;
@@ -140,78 +112,22 @@ static size_t answer_ssl_request(struct link *l, size_t taken, size_t len) {
         return len;
     }
     link_to_client(l, (const uint8_t *)(accept ? "S" : "N"), 1, false);
-    l->login->asked_gss |= accept; // inside TLS it is no request any more
+    l->login->asked_gss |= accept; // inside TLS it may not be asked for any more
     if (accept)
         start_client_tls(l);
     return taken;
 }
 
-// ---- connecting
-
-static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address,
-                         const char *message);
-
-static void refuse_for_descriptors(struct link *l) {
-    link_refuse(l, "53300", "pgfold has no file descriptors left",
-                "Raise the limit on open files (ulimit -n, LimitNOFILE).");
-}
-
-static void refuse_for_clients(struct link *l) {
-    link_refuse(l, "53300", "sorry, too many clients already",
-                "Raise max_clients in pgfold's configuration, or open fewer connections.");
-}
-
-static void connect_server(struct link *l, size_t first_host) {
-    link_set_state(l, LINK_CONNECTING);
-    l->connector =
-        connector_start(l->proxy->loop, l->settings->target, first_host, l->login->skip, on_connected, l);
-    if (!l->connector)
-        return refuse_for_descriptors(l); // or memory, which nobody runs out of first
-    connector_keep_back(l->connector, gate_files(l->proxy, GATE_LOGIN));
-    link_update(l);
-}
-
-static void on_connected(void *arg, struct stream *stream, size_t host_index, const char *address,
-                         const char *message) {
-    struct link *l = arg;
-    l->connector = NULL;
-    if (!stream && message && strstr(message, CONNECTOR_NO_DESCRIPTORS)) {
-        refuse_for_descriptors(l);
-        return;
-    }
-    if (!stream) {
-        char text[1024];
-        snprintf(text, sizeof text, "could not connect to the server: %s",
-                 message ? message : "no host is left");
-        link_refuse(l, "08001", text,
-                    "Check pgfold's setting \"server\", and whether PostgreSQL runs there.");
-        return;
-    }
-    free(l->address);
-    l->address = strdup(address);
-    l->host_index = host_index;
-    if (!l->address || !link_open_server(l, stream)) {
-        if (!l->server.poll)
-            stream_close(stream);
-        link_refuse(l, "53200", "out of memory", NULL);
-        return;
-    }
-    link_set_state(l, LINK_LOGIN);
-    log_event(&l->proxy->log, LOG_LEVEL_DEBUG, l->id, "connected to %s", address);
-    link_to_server(l, l->login->packet.data, l->login->packet.len, false);
-    link_feed_client(l);
-}
-
 // ---- start-up packets
 
 void login_connect(struct link *l) {
-    connect_server(l, 0);
+    login_server_connect(l, 0);
 }
 
 static void await_turn(struct link *l) {
     struct slice user = {NULL, 0};
     startup_param(&l->login->startup, "user", &user);
-    switch (pace_begins(l, user.data, user.len)) {
+    switch (pace_begins(l->proxy->pace, &l->pace, l->client.stream.fd, user.data, user.len)) {
     case PACE_GO:
         login_connect(l);
         break;
@@ -241,9 +157,9 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
     if (p->draining)
         return link_refuse(l, "57P03", "pgfold is shutting down", "Connect again when it is back.");
     if (p->n_sessions >= (unsigned)p->settings->config->max_clients)
-        return refuse_for_clients(l);
-    if (gate_is_short(p, l->client.stream.fd, GATE_LOGIN))
-        return refuse_for_descriptors(l);
+        return login_refuse_for_clients(l);
+    if (gate_is_short(p->gate, l->client.stream.fd, GATE_LOGIN))
+        return login_refuse_for_descriptors(l);
     buf_put(&l->login->packet, bytes, f->size);
     struct frame own;
     if (frame_startup(l->login->packet.data, l->login->packet.len, f->size, &own) != FRAME_OK)
@@ -253,8 +169,8 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
     await_turn(l);
 }
 
-// "ereport(FATAL) stuff is sent to the client, so only use it if that's what you want": what cannot be a
-// packet of PostgreSQL's is logged and closed on without a word (ProcessStartupPacket).
+// Bytes that cannot be a packet of PostgreSQL's get no answer: it is logged, and the connection is closed. So
+// does PostgreSQL (ProcessStartupPacket).
 static void close_on_packet(struct link *l, const char *why) {
     log_limited(&l->proxy->log, NULL, LOG_LEVEL_INFO, l->id, "client closed without an answer: %s", why);
     link_close(l);
@@ -273,8 +189,8 @@ static void refuse_packet(struct link *l, const struct startup *s) {
     }
 }
 
-// What came in one piece with a request for encryption was sent before its answer was known. A second request
-// is answered like one that comes later; a start-up packet is refused as PostgreSQL refuses it.
+// A start-up packet that came in one piece with a request for encryption was sent before the answer was
+// known. It is refused, as PostgreSQL does it. A second request is answered as if it had come later.
 static void refuse_unencrypted(struct link *l) {
     char text[128];
     snprintf(text, sizeof text, "received unencrypted data after %s request", l->login->ahead_of);
@@ -283,7 +199,7 @@ static void refuse_unencrypted(struct link *l) {
                 "attack.");
 }
 
-// Encryption may be asked for in either way, once each.
+// Each way of encryption may be asked for once.
 static struct startup read_request(struct link *l, const struct frame *f) {
     struct startup s = startup_read(f);
     if (s.kind != STARTUP_SSL && s.kind != STARTUP_GSS)
@@ -322,7 +238,7 @@ static size_t take_packet(struct link *l, const struct frame *f, const uint8_t *
     return f->size;
 }
 
-// PostgreSQL's limit leaves out the length word.
+// PostgreSQL does not count the length word.
 static size_t longest_packet(const struct link *l) {
     return l->settings->config->max_startup_packet + 4;
 }
@@ -347,18 +263,6 @@ static size_t startup_from_client(struct link *l, const uint8_t *bytes, size_t l
 
 // ---- the log-in, client's side
 
-bool login_takes_client(const struct link *l) {
-    return l->client.in.len < MAX_LOGIN_MESSAGE;
-}
-
-// Its next message can only be the one that the server asks for, and not all of it will come. What else it
-// has sent waits for the end of the log-in.
-bool login_end_is_due(const struct link *l) {
-    struct frame f;
-    const struct buf *in = &l->client.in;
-    return !in->len || frame_read(in->data, in->len, &f) == FRAME_INCOMPLETE;
-}
-
 static bool binding_is_denied(struct link *l, const struct frame *f) {
     if (!l->login->stripped_plus || !l->client.stream.ssl || !startup_sasl_denied_binding(f))
         return false;
@@ -371,11 +275,11 @@ static bool binding_is_denied(struct link *l, const struct frame *f) {
     return true;
 }
 
-// Only what a log-in consists of passes; anything else waits until it is complete.
-static size_t login_client_message(struct link *l, const uint8_t *bytes, size_t len) {
+// Only messages of a log-in pass. Anything else waits until the log-in is complete.
+static size_t message_from_client(struct link *l, const uint8_t *bytes, size_t len) {
     struct frame f;
     enum frame_result r = frame_read(bytes, len, &f);
-    if (r == FRAME_MALFORMED || (r == FRAME_INCOMPLETE && len >= MAX_LOGIN_MESSAGE)) {
+    if (r == FRAME_MALFORMED || (r == FRAME_INCOMPLETE && len >= LOGIN_MESSAGE_MOST)) {
         link_refuse(l, "08P01", "invalid message during log-in", NULL);
         return len;
     }
@@ -390,17 +294,22 @@ static size_t login_client_message(struct link *l, const uint8_t *bytes, size_t 
     if (binding_is_denied(l, &f))
         return len;
     l->login->client_spoke = true;
-    gate_waits(l, false);
-    pace_asks(l, false);
+    gate_waits(l->proxy->gate, &l->place, false);
+    pace_asks(l->proxy->pace, &l->pace, false);
     link_to_server(l, bytes, f.size, false);
     return f.size;
 }
 
-size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len) {
+// ---- the stage
+
+static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
     size_t at = 0;
+    proxy_is_awake(l->proxy);
+    if (l->state == LINK_CANCEL || l->state == LINK_CLOSING)
+        return len; // not wanted any more
     while (at < len && (l->state == LINK_START || l->state == LINK_LOGIN)) {
         size_t taken = l->state == LINK_START ? startup_from_client(l, bytes + at, len - at)
-                                              : login_client_message(l, bytes + at, len - at);
+                                              : message_from_client(l, bytes + at, len - at);
         if (!taken)
             break;
         at += taken;
@@ -408,206 +317,94 @@ size_t login_from_client(struct link *l, const uint8_t *bytes, size_t len) {
     return l->state == LINK_CLOSED ? len : at;
 }
 
-// ---- the log-in, server's side
-
-static void note_status(struct login *login, const struct frame *f) {
-    const char *name = (const char *)f->body;
-    size_t n = strnlen(name, f->body_len);
-    if (n + 2 > f->body_len || f->body[f->body_len - 1])
-        return;
-    const char *value = name + n + 1;
-    if (strcmp(name, "client_encoding") == 0)
-        snprintf(login->client_encoding, sizeof login->client_encoding, "%s", value);
-    if (strcmp(name, "standard_conforming_strings") == 0)
-        snprintf(login->conforming_strings, sizeof login->conforming_strings, "%s", value);
-    if (strcmp(name, "in_hot_standby") == 0) {
-        login->role_known = true;
-        login->hot_standby = strcmp(value, "on") == 0;
-    }
-    if (strcmp(name, "default_transaction_read_only") == 0)
-        login->read_only = strcmp(value, "on") == 0;
-}
-
-static bool role_fits(const struct link *l) {
-    const struct login *g = l->login;
-    bool writes = !g->hot_standby && !g->read_only;
-    switch (l->settings->target->attrs) {
-    case TARGET_READ_WRITE:
-        return writes;
-    case TARGET_READ_ONLY:
-        return !writes;
-    case TARGET_PRIMARY:
-        return !g->hot_standby;
-    case TARGET_STANDBY:
-        return g->hot_standby;
-    case TARGET_PREFER_STANDBY: // a second round, which takes any host, has nothing left out
-        return g->hot_standby || !g->skip;
-    default:
-        return true;
-    }
-}
-
-// A place among the clients is taken by whom the server takes, before it is told so: that there was one when
-// it came is no promise.
-static bool take_place(struct link *l) {
-    struct proxy *p = l->proxy;
-    if (l->counted)
-        return true;
-    if (p->n_sessions >= (unsigned)p->settings->config->max_clients) {
-        refuse_for_clients(l);
-        return false;
-    }
-    l->counted = true;
-    p->n_sessions++;
-    return true;
-}
-
-void login_leave_place(struct link *l) {
-    l->proxy->n_sessions -= l->counted;
-    l->counted = false;
-}
-
-static void forget_server(struct link *l) {
-    login_leave_place(l);
-    cancel_key_remove(l);
-    link_close_server(l);
-    buf_reset(&l->login->held);
-    l->login->authenticated = false;
-}
-
-// The server is not of the kind that is wanted. A log-in in which the client said nothing can be had again
-// elsewhere.
-static void try_next_host(struct link *l) {
-    struct login *g = l->login;
-    const struct target *t = l->settings->target;
-    if (!g->skip)
-        g->skip = calloc(t->n_hosts, sizeof *g->skip);
-    size_t next = l->host_index + 1;
-    if (g->skip)
-        g->skip[l->host_index] = true;
-    bool prefer = t->attrs == TARGET_PREFER_STANDBY && next >= t->n_hosts;
-    if (g->client_spoke || !g->skip || (next >= t->n_hosts && !prefer)) {
-        link_refuse(
-            l, "08001", "the server is not of the kind that target_session_attrs asks for",
-            "List the host that is wanted first in pgfold's setting \"server\": a log-in with a password "
-            "cannot be repeated at another host.");
-        return;
-    }
-    forget_server(l);
-    if (prefer) {
-        free(g->skip);
-        g->skip = NULL;
-        next = 0;
-    }
-    connect_server(l, next);
-}
-
-static void pass_to_client(struct link *l, const uint8_t *bytes, size_t len) {
-    if (l->settings->target->attrs != TARGET_ANY && l->login->authenticated)
-        buf_put(&l->login->held, bytes, len);
-    else
-        link_to_client(l, bytes, len, true);
-}
-
-static void finish_login(struct link *l) {
-    if (l->settings->target->attrs != TARGET_ANY && !role_fits(l)) {
-        try_next_host(l);
-        return;
-    }
-    link_to_client(l, l->login->held.data, l->login->held.len, true);
-    relay_start(l, l->login->startup.params, l->login->replication);
-    relay_parameter(l, "client_encoding", l->login->client_encoding);
-    relay_parameter(l, "standard_conforming_strings", l->login->conforming_strings);
-    if (l->state != LINK_READY)
-        return;
-    login_free(l);
-    log_event(&l->proxy->log, LOG_LEVEL_DEBUG, l->id, "logged in at %s", l->address);
-}
-
-// AuthenticationOk (0) and AuthenticationSASLFinal (12) want no answer.
-static void note_question(struct link *l, const struct frame *f) {
-    uint32_t code = f->body_len >= 4 ? get_u32(f->body) : 0;
-    l->login->authenticated |= f->body_len >= 4 && code == 0;
-    gate_waits(l, code != 0 && code != 12);
-    pace_asks(l, code != 0 && code != 12);
-}
-
-// Its processes may be those of clients that have said nothing for long: they are given up, and it is asked
-// again where the client has heard nothing yet. A process needs a moment to end, as does the next to begin.
-static bool make_room_at_server(struct link *l, const struct frame *f) {
-    struct slice code = {NULL, 0};
-    bool room = false;
-    if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "53300", 5))
-        return false;
-    for (int i = 0; i < MAKE_ROOM; i++)
-        room |= gate_evict_at_server(l->proxy, SILENCE);
-    if ((!room && !l->login->n_again) || l->login->authenticated || l->login->client_spoke ||
-        l->login->n_again == ASK_AGAIN)
-        return false;
-    l->login->n_again++;
-    forget_server(l);
-    connect_server(l, l->host_index);
-    return true;
-}
-
-// Returns false when the message is not one of a log-in.
-static bool login_server_message(struct link *l, const struct frame *f, const uint8_t *bytes) {
-    struct buf changed = buf_make(MAX_LOGIN_MESSAGE);
-    switch (f->type) {
-    case B_AUTHENTICATION:
-        note_question(l, f);
-        if (l->login->authenticated && !take_place(l))
-            return true;
-        if (startup_strip_plus(f, &changed)) {
-            l->login->stripped_plus = true;
-            link_to_client(l, changed.data, changed.len, true);
-            buf_free(&changed);
-            return true;
-        }
-        buf_free(&changed);
-        break;
-    case B_PARAMETER_STATUS:
-        note_status(l->login, f);
-        break;
-    case B_BACKEND_KEY_DATA:
-        cancel_key_add(l, f->body, f->body_len);
-        break;
-    case B_ERROR:
-        if (make_room_at_server(l, f))
-            return true;
-        break;
-    case B_NOTICE:
-    case B_NEGOTIATE_VERSION:
-    case B_READY_FOR_QUERY:
-        break;
-    default:
-        return false;
-    }
-    pass_to_client(l, bytes, f->size);
-    if (f->type == B_ERROR &&
-        l->login->held.len) { // it failed after AuthenticationOk: nothing more will be decided
-        link_to_client(l, l->login->held.data, l->login->held.len, true);
-        buf_reset(&l->login->held);
-    }
-    if (f->type == B_READY_FOR_QUERY)
-        finish_login(l);
-    return true;
-}
-
-size_t login_from_server(struct link *l, const uint8_t *bytes, size_t len) {
-    size_t at = 0;
-    while (at < len && l->state == LINK_LOGIN) {
-        struct frame f;
-        enum frame_result r = frame_read(bytes + at, len - at, &f);
-        if (r == FRAME_INCOMPLETE && len - at < MAX_LOGIN_MESSAGE)
-            break;
-        if (r != FRAME_OK || !login_server_message(l, &f, bytes + at)) {
-            link_refuse(l, "08P01", "unexpected message from the server during log-in", NULL);
-            return len;
-        }
-        at += f.size;
-    }
-    if (l->state == LINK_READY)
+static size_t from_server(struct link *l, const uint8_t *bytes, size_t len) {
+    proxy_is_awake(l->proxy);
+    size_t taken = login_server_take(l, bytes, len);
+    if (l->state == LINK_READY) {
+        login_free(l);
         l->resume = true; // the client may have sent more than its log-in
-    return l->state == LINK_LOGIN || l->state == LINK_READY ? at : len;
+    }
+    return taken;
+}
+
+static bool takes_client(const struct link *l) {
+    switch (l->state) {
+    case LINK_START:
+    case LINK_CLIENT_TLS:
+    case LINK_CANCEL:
+        return true;
+    case LINK_LOGIN:
+        return l->client.in.len < LOGIN_MESSAGE_MOST && !link_is_backlogged(l, &l->server);
+    default:
+        return false;
+    }
+}
+
+static bool takes_server(const struct link *l) {
+    return l->state == LINK_LOGIN && !link_is_backlogged(l, &l->client);
+}
+
+static bool client_is_ready_early(struct link *l) {
+    if (l->state != LINK_CLIENT_TLS)
+        return false;
+    go_on_with_tls(l);
+    return true;
+}
+
+static bool client_is_ready_late(struct link *l) {
+    return l->state == LINK_START && !l->client.in.len && begins_with_tls(l);
+}
+
+// The client's next message can only be the one that the server asks for, and not all of it will come. What
+// else it has sent waits for the end of the log-in.
+static bool end_is_due(struct link *l) {
+    struct frame f;
+    const struct buf *in = &l->client.in;
+    return !in->len || frame_read(in->data, in->len, &f) == FRAME_INCOMPLETE;
+}
+
+static void closes(struct link *l) {
+    cancel_forget_link(l);
+    cancel_key_remove(l);
+    if (l->connector)
+        connector_cancel(l->connector);
+    login_free(l);
+}
+
+static const struct link_stage login_stage = {
+    .from_client = from_client,
+    .from_server = from_server,
+    .takes_client = takes_client,
+    .takes_server = takes_server,
+    .client_is_ready_early = client_is_ready_early,
+    .client_is_ready_late = client_is_ready_late,
+    .end_is_due = end_is_due,
+    .closes = closes,
+};
+
+void login_accept(struct proxy *p, int fd) {
+    struct link *l = link_create(p, fd, &login_stage, traffic_on_client);
+    if (!l)
+        return;
+    login_start(l);
+    link_update(l);
+}
+
+// ---- for the gate
+
+bool login_is_at_server(const struct link *l) {
+    return l->state == LINK_LOGIN;
+}
+
+void login_evict(struct link *l) {
+    pace_withdraw(l->proxy->pace, &l->pace);
+    if (l->state == LINK_CLOSING)
+        link_close(l);
+    else
+        link_dismiss(
+            l, "53300", "connection closed before its log-in was complete, to make room for others",
+            "Connect again. Raise max_logins in pgfold's configuration if this happens to clients of "
+            "your own.");
+    if (l->state != LINK_CLOSED)
+        link_close(l); // it does not read what it is told
 }

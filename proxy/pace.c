@@ -6,32 +6,28 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
-#include "proxy/link.h"
+#include "proxy/gate.h"
+#include "proxy/proxy.h"
 
-#define ONE            16 // the unit of the limit
+#define ONE            16 // a whole log-in: the limit counts in sixteenths
 #define AT_ONCE_FIRST  4
 #define AT_ONCE_MOST   32
-#define ASKING_MOST    50        // each is a process of the server's
-#define FAILURES       20        // fewer, in a second or two, are nothing
+#define ASKING_MOST    50        // each of them has a process of the server's
+#define FAILURES       20        // of late; fewer are nothing unusual
 #define REMEMBERED     600000000 // microseconds
 #define PLACELESS_MOST 8
-#define UNKNOWN_TURN   4 // one log-in in so many is of those who are not known, if these wait
+#define UNKNOWN_TURN   4 // when both wait, one log-in in so many is of an unknown client
 
-static struct pace *pace_of(const struct link *l) {
-    return &l->proxy->pace;
-}
-
-static bool is_under_attack(const struct proxy *p) {
-    const struct pace *s = &p->pace;
+static bool is_under_attack(const struct pace *s) {
     return s->bad > FAILURES && s->bad > s->good / 2;
 }
 
-static bool has_room(const struct pace *s) {
+static bool server_has_room(const struct pace *s) {
     return s->working < s->limit / ONE;
 }
 
-// One more while the server takes about as long as it does when it has nothing else to do; less when it takes
-// twice as long: its processors have other work then.
+// The server gets a little more at once while it answers about as fast as it ever did. It gets less when it
+// takes twice as long: then its processors have other work.
 static void adapt(struct pace *s, uint64_t took) {
     if (!s->fastest || took < s->fastest)
         s->fastest = took;
@@ -50,8 +46,8 @@ static uint64_t digest(uint64_t h, const void *bytes, size_t len) {
     return h;
 }
 
-// The address without its port, and the user.
-static uint64_t who_is(const struct link *l, const uint8_t *user, size_t len) {
+// A digest of the address, without its port, and the user.
+static uint64_t who_is(const struct pace *s, int fd, const uint8_t *user, size_t len) {
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
@@ -59,9 +55,9 @@ static uint64_t who_is(const struct link *l, const uint8_t *user, size_t len) {
         struct sockaddr_storage room;
     } a;
     socklen_t size = sizeof a;
-    uint64_t h = digest(l->proxy->pace.seed, user, len);
+    uint64_t h = digest(s->seed, user, len);
     memset(&a, 0, sizeof a);
-    if (getpeername(l->client.stream.fd, &a.any, &size) != 0)
+    if (getpeername(fd, &a.any, &size) != 0)
         return h;
     if (a.any.sa_family == AF_INET)
         return digest(h, &a.v4.sin_addr, sizeof a.v4.sin_addr);
@@ -80,129 +76,137 @@ static void remember(struct pace *s, uint64_t who) {
 
 // ---- the queues
 
-static void enqueue(struct pace_queue *q, struct link *l) {
-    l->pace.queued = true;
-    l->pace.next = NULL;
-    l->pace.previous = q->last;
-    *(q->last ? &q->last->pace.next : &q->first) = l;
-    q->last = l;
+static void enqueue(struct pace *s, struct pace_place *place, enum pace_lane lane) {
+    struct pace_queue *q = &s->queue[lane];
+    place->lane = lane;
+    place->queued = true;
+    place->next = NULL;
+    place->previous = q->last;
+    *(q->last ? &q->last->next : &q->first) = place;
+    q->last = place;
     q->n++;
 }
 
-static void dequeue(struct pace_queue *q, struct link *l) {
-    if (!l->pace.queued)
+static void dequeue(struct pace *s, struct pace_place *place) {
+    struct pace_queue *q = &s->queue[place->lane];
+    if (!place->queued)
         return;
-    l->pace.queued = false;
-    *(l->pace.previous ? &l->pace.previous->pace.next : &q->first) = l->pace.next;
-    *(l->pace.next ? &l->pace.next->pace.previous : &q->last) = l->pace.previous;
+    place->queued = false;
+    *(place->previous ? &place->previous->next : &q->first) = place->next;
+    *(place->next ? &place->next->previous : &q->last) = place->previous;
     q->n--;
 }
 
-static struct link *next_of(struct pace *s) {
-    struct pace_queue *known = &s->queue[0], *others = &s->queue[1];
+static bool somebody_waits(const struct pace *s) {
+    return s->queue[PACE_IS_KNOWN].n || s->queue[PACE_IS_UNKNOWN].n;
+}
+
+static struct pace_place *next_of(struct pace *s) {
+    struct pace_queue *known = &s->queue[PACE_IS_KNOWN], *others = &s->queue[PACE_IS_UNKNOWN];
     bool turn = ++s->turn % UNKNOWN_TURN == 0;
     return others->first && (turn || !known->first) ? others->first : known->first;
 }
 
+static enum pace_lane lane_of(const struct pace *s, const struct pace_place *place) {
+    return is_known(s, place->who, proxy_now()) ? PACE_IS_KNOWN : PACE_IS_UNKNOWN;
+}
+
 // ---- a log-in's way
 
-static void count(struct link *l, bool working, bool asking) {
-    struct pace *s = pace_of(l);
-    s->working += (unsigned)working - (unsigned)l->pace.working;
-    s->asking += (unsigned)asking - (unsigned)l->pace.asking;
-    l->pace.working = working;
-    l->pace.asking = asking;
+static void count(struct pace *s, struct pace_place *place, bool working, bool asking) {
+    s->working += (unsigned)working - (unsigned)place->working;
+    s->asking += (unsigned)asking - (unsigned)place->asking;
+    place->working = working;
+    place->asking = asking;
 }
 
-static void begin(struct link *l) {
-    l->pace.begun = proxy_now();
-    count(l, true, false);
-    if (is_under_attack(l->proxy) && pace_of(l)->asking >= ASKING_MOST)
-        gate_evict_at_server(l->proxy, GATE_PATIENCE);
-}
-
-static enum pace_answer await_place(struct pace *s, struct link *l) {
-    l->pace.lane = PACE_PLACELESS;
-    if (s->queue[PACE_PLACELESS].n >= PLACELESS_MOST)
-        return PACE_FULL;
-    enqueue(&s->queue[PACE_PLACELESS], l);
-    return PACE_WAIT;
+static void begin(struct pace *s, struct pace_place *place) {
+    place->begun = proxy_now();
+    count(s, place, true, false);
+    if (is_under_attack(s) && s->asking >= ASKING_MOST)
+        gate_evict_at_server(s->proxy->gate, GATE_PATIENCE);
 }
 
 static void give_places(struct pace *s) {
-    struct link *l;
-    while ((l = s->queue[PACE_PLACELESS].first) && gate_has_place(l)) {
-        dequeue(&s->queue[PACE_PLACELESS], l);
-        l->pace.lane = is_known(s, l->pace.who, proxy_now()) ? 0 : 1;
-        enqueue(&s->queue[l->pace.lane], l);
+    struct pace_place *place;
+    while ((place = s->queue[PACE_PLACELESS].first) && gate_has_place(s->proxy->gate, place->gate)) {
+        dequeue(s, place);
+        enqueue(s, place, lane_of(s, place));
     }
 }
 
-enum pace_answer pace_begins(struct link *l, const uint8_t *user, size_t len) {
-    struct proxy *p = l->proxy;
-    struct pace *s = &p->pace;
-    unsigned places = (unsigned)p->settings->config->max_logins;
-    l->pace.who = who_is(l, user, len);
-    l->pace.lane = is_known(s, l->pace.who, proxy_now()) ? 0 : 1;
-    bool waits = s->queue[0].n || s->queue[1].n || !has_room(s);
-    if (!gate_has_place(l))
-        return await_place(s, l);
-    if (!is_under_attack(p) || !waits) {
-        begin(l);
+void pace_enter(struct pace_place *place, struct link *l, struct gate_place *gate) {
+    place->link = l;
+    place->gate = gate;
+}
+
+enum pace_answer pace_begins(struct pace *s, struct pace_place *place, int fd, const uint8_t *user,
+                             size_t len) {
+    unsigned places = (unsigned)s->proxy->settings->config->max_logins;
+    place->who = who_is(s, fd, user, len);
+    enum pace_lane lane = lane_of(s, place);
+    bool waits = somebody_waits(s) || !server_has_room(s);
+    bool placed = gate_has_place(s->proxy->gate, place->gate);
+    if (placed && (!is_under_attack(s) || !waits)) {
+        begin(s, place);
         return PACE_GO;
     }
-    if (s->queue[l->pace.lane].n > places / 4)
+    if (!placed && s->queue[PACE_PLACELESS].n >= PLACELESS_MOST)
+        return PACE_FULL;
+    if (placed && s->queue[lane].n > places / 4)
         return PACE_REFUSE;
-    enqueue(&s->queue[l->pace.lane], l);
+    enqueue(s, place, placed ? lane : PACE_PLACELESS);
     return PACE_WAIT;
 }
 
-void pace_asks(struct link *l, bool asks) {
-    if (!l->pace.begun)
+void pace_asks(struct pace *s, struct pace_place *place, bool asks) {
+    if (!place->begun)
         return;
-    if (l->pace.working)
-        adapt(pace_of(l), proxy_now() - l->pace.begun);
-    count(l, false, asks);
+    if (place->working)
+        adapt(s, proxy_now() - place->begun);
+    count(s, place, false, asks);
 }
 
-void pace_withdraw(struct link *l) {
-    dequeue(&pace_of(l)->queue[l->pace.lane], l);
-    count(l, false, false);
-    l->pace.begun = 0;
+void pace_withdraw(struct pace *s, struct pace_place *place) {
+    dequeue(s, place);
+    count(s, place, false, false);
+    place->begun = 0;
 }
 
-void pace_ends(struct link *l, bool logged_in) {
-    struct pace *s = pace_of(l);
-    bool begun = l->pace.begun;
-    pace_withdraw(l);
+void pace_ends(struct pace *s, struct pace_place *place, enum pace_end end) {
+    bool begun = place->begun;
+    pace_withdraw(s, place);
     if (!begun)
         return;
-    s->good += logged_in;
-    s->bad += !logged_in && l->address; // one that cannot be reached has no work
-    if (logged_in)
-        remember(s, l->pace.who);
+    s->good += end == PACE_LOGGED_IN;
+    s->bad += end == PACE_FAILED; // a server that was not reached had no work
+    if (end == PACE_LOGGED_IN)
+        remember(s, place->who);
 }
 
-void pace_turn(struct proxy *p) {
-    struct pace *s = &p->pace;
+void pace_turn(struct pace *s) {
     give_places(s);
-    while ((s->queue[0].n || s->queue[1].n) && (has_room(s) || !is_under_attack(p))) {
-        struct link *l = next_of(s);
-        dequeue(&s->queue[l->pace.lane], l);
-        begin(l);
-        login_connect(l);
+    while (somebody_waits(s) && (server_has_room(s) || !is_under_attack(s))) {
+        struct pace_place *place = next_of(s);
+        dequeue(s, place);
+        begin(s, place);
+        s->begin_login(place->link);
     }
 }
 
-void pace_init(struct proxy *p) {
-    p->pace.limit = AT_ONCE_FIRST * ONE;
-    p->pace.seed = 0xcbf29ce484222325;
-    ssize_t ignored = getrandom(&p->pace.seed, sizeof p->pace.seed, GRND_NONBLOCK);
+// ---- life
+
+void pace_init(struct pace *s, struct proxy *p, void (*begin_login)(struct link *l)) {
+    s->proxy = p;
+    s->begin_login = begin_login;
+    s->limit = AT_ONCE_FIRST * ONE;
+    s->seed = 0xcbf29ce484222325;
+    ssize_t ignored = getrandom(&s->seed, sizeof s->seed, GRND_NONBLOCK);
     (void)ignored;
 }
 
-void pace_tick(struct proxy *p) {
-    p->pace.fastest += p->pace.fastest / 64; // it may have become slower for good
-    p->pace.good /= 2;
-    p->pace.bad /= 2;
+void pace_tick(struct pace *s) {
+    s->fastest += s->fastest / 64; // it may have become slower for good
+    s->good /= 2;
+    s->bad /= 2;
 }

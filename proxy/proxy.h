@@ -1,73 +1,56 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the proxy's parts share: the loop, the settings in force, the engine and the list of links. Owned by
-// main; nothing here is global.
+// What the parts of the proxy share. main.c owns it; nothing here is global. The parts themselves (gate,
+// pace, cancel requests) are known by pointers only, so that each can include this file.
 #ifndef PGFOLD_PROXY_PROXY_H
 #define PGFOLD_PROXY_PROXY_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
-#include "batching/session/engine.h"
-#include "config/config.h"
-#include "proxy/cancel.h"
-#include "proxy/gate.h"
 #include "proxy/log.h"
-#include "proxy/pace.h"
-#include "proxy/target.h"
-#include "proxy/trim.h"
+#include "proxy/settings.h"
 
+struct cancels;
+struct gate;
 struct link;
 struct listener;
-
-// The settings of one reading of the configuration; a link keeps those that it began with.
-struct settings {
-    struct config *config;
-    struct target *target;
-    struct ssl_ctx_st *client_tls; // NULL when client_tls = disable
-    struct table_name *ahead_off;  // the config's tables that are never loaded ahead
-    unsigned n_ahead_off;
-    unsigned refs;
-};
-struct settings *settings_ref(struct settings *s);
-void settings_unref(struct settings *s); // takes NULL
+struct pace;
 
 #define PROXY_READ_SIZE 65536
 
 struct proxy {
-    uv_loop_t *loop;
-    struct settings *settings;
-    struct log log;
-    struct engine *engine;
-    struct link *links; // list
-    unsigned n_links,
-        n_sessions;         // connections from clients, and those among them that are logged in
-    struct link *dirty;     // links with bytes to be sent at the end of the turn
-    struct link *partial;   // links whose client's unit lacks its rest
-    struct link *graveyard; // closed links, freed at the end of the turn
-    struct link *by_key;    // hash: process id of the server's cancel key -> links
-    struct cancels cancel;
-    struct listener *listeners;
-    struct gate gate;
-    struct pace pace;
-    bool draining;
-    int spare_fd; // given up to tell one client that there are no descriptors left
-    uint64_t next_link;
-    uint64_t accepted, refused;
-    struct trim trim;
-    uv_timer_t tick;   // once a second: time-outs
-    uv_prepare_t turn; // before the loop waits: batches go out, buffers are sent
-    uv_poll_t alarm;   // a timerfd: windows and time-outs of batches, with microseconds
-    int alarm_fd;
-    uint64_t alarm_at;
-    uint8_t read_buffer[PROXY_READ_SIZE];
+    uv_loop_t *loop;            // the one event loop: everything but the writing of the log runs on it
+    struct settings *settings;  // those in force for new links; a reference
+    struct log log;             // where log lines go
+    struct engine *engine;      // decides what is folded; owned
+    struct link *links;         // list of all links that are not closed
+    unsigned n_links;           // how many they are
+    unsigned n_sessions;        // how many of them have a place among max_clients
+    struct link *dirty;         // list: links with bytes to be sent at the end of the turn
+    struct link *partial;       // list: links whose client has sent a part of a unit
+    struct link *graveyard;     // list: closed links, freed at the end of the turn
+    struct link *by_key;        // hash: process id of the server's cancel key -> links (cancel_key.h)
+    struct cancels *cancels;    // cancel requests under way (cancel.h)
+    struct listener *listeners; // list of listening sockets (listener.h)
+    struct gate *gate;          // bounds for connections before the end of their log-in (gate.h)
+    struct pace *pace;          // how many log-ins the server is given at once (pace.h)
+    bool draining;              // pgfold is stopping: nobody is let in, sessions end one by one
+    int spare_fd;               // given up to tell one client that there are no descriptors left
+    uint64_t next_link;         // id of the link that was made last
+    uint64_t accepted, refused; // connections since the start: taken, turned away by pgfold
+    uint8_t read_buffer[PROXY_READ_SIZE]; // every read goes here first; used only during the read
 };
 
+// Microseconds of the monotonic clock.
 static inline uint64_t proxy_now(void) {
     return uv_hrtime() / 1000;
 }
 
-// In front of every call into the engine: it has no clock.
-static inline void proxy_tell_time(struct proxy *p) {
+// What comes in a turn of the loop had come when the loop woke. So the engine is told of that also where the
+// first thing done is none of a session's. (Its entry points are told the time anyway.)
+static inline void proxy_is_awake(struct proxy *p) {
     engine_wakes(p->engine, proxy_now());
 }
 

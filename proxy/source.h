@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Who is at the other end of a client's socket, as far as limits go that apply to each: an IPv4 address, the
-// network of an IPv6 one (/64, of which a single host may use all), or the user of the operating system
-// behind a Unix socket.
+// The source of a client's connection. Some limits hold for each source. It is an IPv4 address, the /64
+// network of an IPv6 address (a single host may use all of it), or the operating system's user behind a Unix
+// socket.
 #ifndef PGFOLD_PROXY_SOURCE_H
 #define PGFOLD_PROXY_SOURCE_H
 
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct source {
-    uint8_t family; // 0: unknown, and all of these are one
+    uint8_t family; // 0: unknown; all unknown sources count as one
     uint8_t bytes[8];
 };
 

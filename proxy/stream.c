@@ -101,7 +101,7 @@ static int tls_result(struct stream *s, int rc) {
 #endif
 #define STACK_USED 16384 // by OpenSSL, and far more than it uses
 
-// What OpenSSL leaves on the stack, below the frame of who calls this.
+// Wipes what OpenSSL has left on the stack, below the frame of the caller.
 static void __attribute__((noinline)) wipe_stack(const struct stream *s) {
     if (SSL_get_options(s->ssl) & WIPING)
         explicit_bzero(alloca(STACK_USED), STACK_USED);
@@ -130,7 +130,7 @@ static ssize_t tls_write(struct stream *s, const void *from, size_t len) {
     if (rc > 0)
         return (ssize_t)n;
     int result = tls_result(s, rc);
-    if (result == STREAM_EOF) { // no such answer to a write in the contract
+    if (result == STREAM_EOF) { // a write may not return it
         s->saved_errno = EPIPE;
         return STREAM_ERROR;
     }

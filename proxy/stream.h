@@ -41,32 +41,32 @@ void stream_init_plain(struct stream *s, int fd);
 // What a client-side context asks of stream_start_tls; kept in the context itself (its app_data).
 enum { STREAM_TLS_CHECK_NAME = 1, STREAM_TLS_NO_SNI = 2 };
 void stream_set_tls_policy(struct ssl_ctx_st *ctx, unsigned policy);
-// Turns a plain stream into a TLS one; the handshake is still to be made. 0, or -1 without a change.
-// server_side: we accept. host: name for SNI and, with STREAM_TLS_CHECK_NAME, for the check; NULL when
-// accepting.
+// Turns a plain stream into a TLS one; the handshake is still to be made. Returns 0, or -1 without a change.
+// server_side: we are the server. host: the name for SNI and, with STREAM_TLS_CHECK_NAME, for the check; NULL
+// when we are the server.
 int stream_start_tls(struct stream *s, struct ssl_ctx_st *ctx, bool server_side, const char *host);
 static inline ssize_t stream_read(struct stream *s, void *to, size_t len) {
     return s->ops->read(s, to, len);
 }
-// May write less than len. With TLS a call that said WANT_* must be repeated with the same bytes (they may
-// have moved).
+// May write less than len. With TLS a call that returned STREAM_WANT_* must be repeated with the same bytes,
+// which may have moved in memory.
 static inline ssize_t stream_write(struct stream *s, const void *from, size_t len) {
     return s->ops->write(s, from, len);
 }
-// Tells the peer that nothing more will be written, behind all that was; it can still be read from. The same
-// results as those of a handshake.
+// Tells the peer that nothing more will be written, behind all that was written. It can still be read from.
+// Returns what a handshake returns.
 static inline int stream_finish(struct stream *s) {
     return s->ops->finish(s);
 }
-// Acknowledges what was read now, not with the answer to it: a peer that has not set TCP_NODELAY keeps its
-// next statements back until then (RFC 896). tcp(7), TCP_QUICKACK; nothing where there is no such thing.
-// Has a client's whole first TLS record come, or something else, or its end? If not, the socket becomes
-// readable when there is more to be said, so that nothing is allocated before there is something to answer.
+// Has a client's whole first TLS record come, or something that is none, or its end? If not, the socket
+// becomes readable only when that has changed. So nothing is allocated before there is something to answer.
 bool stream_hello_is_here(const struct stream *s);
+// Acknowledges what was read now, instead of with the answer to it. A peer that has not set TCP_NODELAY keeps
+// its next statements back until then (RFC 896). See TCP_QUICKACK in tcp(7); does nothing where that is
+// missing.
 void stream_acknowledge(const struct stream *s);
 bool stream_has_buffered(const struct stream *s); // decrypted bytes wait that poll() cannot see
-// From the start on, what TLS has decrypted is wiped from its buffers and the stack once it is read; no
-// longer after this.
+// Until this is called, what TLS has decrypted is wiped from its buffers and from the stack once it is read.
 void stream_end_wiping(const struct stream *s);
 void stream_error(const struct stream *s, char *out, size_t size); // the last error as a phrase
 void stream_abort(const struct stream *s); // closing it will look like the end of a crashed peer

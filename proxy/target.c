@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // From a libpq connection string to a struct target. libpq's parser splits the string; one table says of each
-// keyword whether it is used here, belongs to the client (who logs in by itself through the proxy) or is
+// keyword whether it is used here, belongs to the client (which logs in by itself, through the proxy) or is
 // allowed with some values only. A keyword that the table does not know is refused: a setting that protects a
-// connection must not be lost in silence. Neither environment variables nor the service file are read.
+// connection must not be ignored in silence. Neither environment variables nor the service file are read.
 //
 // sslnegotiation is taken out of the string by hand before libpq sees it, since libpq knows it from version
 // 17 on only.
@@ -73,8 +73,8 @@ static enum negotiation negotiation_value(const char *from, const char *to) {
     return negotiation_of(from, (size_t)(to - from));
 }
 
-// Blanks out each "sslnegotiation = value"; the last one counts. Whatever is malformed stays for libpq to
-// complain of.
+// Blanks out each "sslnegotiation = value"; the last one counts. What is malformed stays: libpq will
+// complain.
 static enum negotiation take_from_keywords(char *text) {
     enum negotiation found = NEGOTIATION_POSTGRES;
     for (char *p = skip_spaces(text); *p != '\0'; p = skip_spaces(p)) {
@@ -158,7 +158,7 @@ static const char *const ours[] = {
     NULL,
 };
 
-// The client's own affair, or without any meaning here: named in `ignored`.
+// These belong to the client, or mean nothing here: they are named in `ignored`.
 static const char *const clients[] = {
     "user",
     "password",
@@ -482,8 +482,8 @@ static bool fill_tls(struct target *t, const PQconninfoOption *o, enum negotiati
 
 // ---- the whole ----
 
-// libpq's message ends in a line feed. Some quote the whole URI or a word that may be of a password: what
-// they quote is left out. Names of options may be told.
+// libpq's message ends in a line feed. Some messages quote the whole URI, or a word that may be part of a
+// password: what they quote is left out. Names of options are kept.
 static void complain_libpq(const char *message, const struct complaint *to) {
     static const char *const may_tell[] = {"invalid connection option \"", "invalid URI query parameter: \""};
     if (message == NULL) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The server that pgfold stands before: a libpq connection string read with libpq's own parser, and the TLS
-// contexts.
+// The server that pgfold stands before: a libpq connection string, read with libpq's own parser.
 #ifndef PGFOLD_PROXY_TARGET_H
 #define PGFOLD_PROXY_TARGET_H
 
@@ -9,16 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ssl_ctx_st;
+#include "proxy/tls.h"
 
-enum target_sslmode {
-    SSLMODE_DISABLE,
-    SSLMODE_ALLOW,
-    SSLMODE_PREFER,
-    SSLMODE_REQUIRE,
-    SSLMODE_VERIFY_CA,
-    SSLMODE_VERIFY_FULL
-};
 enum target_attrs {
     TARGET_ANY,
     TARGET_READ_WRITE,
@@ -29,8 +20,8 @@ enum target_attrs {
 };
 
 struct target_host {
-    char *host; // name, or directory of a Unix socket ('/' or '@' first); NULL when only hostaddr is given
-    char *hostaddr; // NULL: resolve host
+    char *host;     // name, or directory of a Unix socket ('/' or '@' first); NULL: only hostaddr is given
+    char *hostaddr; // NULL: host is to be resolved
     char *port;
 };
 
@@ -38,9 +29,8 @@ struct target {
     struct target_host *hosts;
     size_t n_hosts;
     enum target_sslmode sslmode;
-    bool ssl_direct; // sslnegotiation = direct
-    struct ssl_ctx_st
-        *ssl_ctx; // NULL when sslmode is disable or every host is a Unix socket (those never use TLS)
+    bool ssl_direct;            // sslnegotiation = direct
+    struct ssl_ctx_st *ssl_ctx; // NULL: sslmode is disable, or every host is a Unix socket (without TLS)
     enum target_attrs attrs;
     uint64_t connect_timeout; // microseconds, 0: no limit
     bool keepalives;
@@ -48,10 +38,10 @@ struct target {
     int tcp_user_timeout;                                       // milliseconds, 0: system default
 };
 
-// Parses conninfo (keyword or URI form; sslnegotiation is understood even where libpq's parser is older than
-// it). user, password, dbname and other log-in settings belong to the client: they are named,
-// comma-separated, in `ignored`. Settings that are not supported (gssencmode=require,
-// channel_binding=require, …) are errors. NULL: message in err.
+// Parses conninfo, in keyword or URI form. sslnegotiation is understood also where libpq is too old for it.
+// user, password, dbname and other settings of a log-in belong to the client: they are named in `ignored`,
+// separated by commas. Settings that are not supported (gssencmode=require, channel_binding=require, …) are
+// errors. NULL: the message is in err.
 struct target *target_create(const char *conninfo, char *ignored, size_t ignored_size, char *err,
                              size_t err_size);
 void target_destroy(struct target *t); // takes NULL
@@ -60,18 +50,5 @@ void target_destroy(struct target *t); // takes NULL
 static inline bool target_host_is_unix(const struct target_host *h) {
     return h->hostaddr == NULL && h->host != NULL && (h->host[0] == '/' || h->host[0] == '@');
 }
-
-struct client_tls_settings {
-    const char *cert, *key; // PEM files
-    unsigned min_version;   // 0 to 3: TLS 1.0 to 1.3
-    const char *ciphers;    // of TLS 1.2 and below
-};
-
-// TLS context for clients' connections; NULL with a message that names the file or the setting. Records of at
-// most 8 kB, ALPN "postgresql" (required when the client negotiates TLS directly).
-struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char *err, size_t err_size);
-
-// True when versions below TLS 1.2 are allowed, but no cipher is that they could use.
-bool client_tls_lacks_ciphers(struct ssl_ctx_st *ctx);
 
 #endif

@@ -34,7 +34,7 @@ static bool given(const char *text) {
     return text != NULL && text[0] != '\0';
 }
 
-// The oldest entry of OpenSSL's queue: the cause, where the later ones tell who passed it on.
+// The oldest entry of OpenSSL's queue of errors is the cause; the later ones only say who passed it on.
 static const char *tls_reason(void) {
     unsigned long e = ERR_peek_error();
     if (ERR_SYSTEM_ERROR(e))
@@ -97,13 +97,13 @@ static bool load_key(SSL_CTX *ctx, const char *cert, const char *key, const char
         return complain_key(cert, key, &phrase, to);
     if (SSL_CTX_check_private_key(ctx) == 1)
         return true;
-    // A key of another kind (EC beside an RSA certificate) is loaded without a word and found out here.
+    // OpenSSL loads a key of another kind (EC beside an RSA certificate) without complaint; it is found here.
     return complain(to, "certificate file \"%s\" and private key file \"%s\" do not belong together", cert,
                     key);
 }
 
-// Nobody else may read the key, except that root's files may be readable by a group: that of a system's
-// certificates, or of a pod's secrets (fsGroup).
+// Nobody else may read the key. Only a file of root's may be readable by a group: by that of a system's
+// certificates, or that of a pod's secrets (fsGroup).
 static bool check_key_access(const char *key, const struct stat *st, const struct complaint *to) {
     if (!S_ISREG(st->st_mode))
         return complain(to, "private key file \"%s\" is not a regular file", key);
@@ -117,7 +117,7 @@ static bool check_key_access(const char *key, const struct stat *st, const struc
         key);
 }
 
-// PostgreSQL's rule for ssl_key_file. It does not run as root, who may use anybody's key.
+// PostgreSQL's rule for ssl_key_file. PostgreSQL never runs as root; pgfold may, and root may use any key.
 static bool check_client_side_key(const char *key, const struct complaint *to) {
     struct stat st;
     if (stat(key, &st) != 0)
@@ -169,8 +169,8 @@ static bool load_crls(SSL_CTX *ctx, const struct tls_settings *set, const struct
     const char *dir = given(set->crldir) ? set->crldir : NULL;
     const char *file =
         dir != NULL && !given(set->crl) ? "" : file_or_home(set->crl, "root.crl", path, sizeof(path));
-    // A list that does not exist is no error in libpq; one that cannot be read would leave revoked
-    // certificates valid.
+    // In libpq a revocation list that does not exist is no error. One that exists and cannot be read is one
+    // here: revoked certificates would stay valid.
     if (!given(file) || access(file, F_OK) != 0)
         file = NULL;
     if (file == NULL && dir == NULL)
@@ -196,8 +196,8 @@ static bool load_system_roots(SSL_CTX *ctx, const struct tls_settings *set, cons
     return load_crls(ctx, set, to);
 }
 
-// A root certificate that is there is used whatever the mode: that is why libpq's require behaves like
-// verify-ca then.
+// A root certificate that exists is used in every mode. That is why libpq's require then behaves like
+// verify-ca.
 static bool load_roots(SSL_CTX *ctx, const struct tls_settings *set, const struct complaint *to) {
     char path[PATH_ROOM];
     struct stat st;
@@ -220,7 +220,7 @@ static bool load_roots(SSL_CTX *ctx, const struct tls_settings *set, const struc
     return load_crls(ctx, set, to);
 }
 
-// Without a certificate file libpq goes on: the server decides whether it wants one.
+// As libpq, this goes on without a certificate: the server decides whether it wants one.
 static bool load_own_certificate(SSL_CTX *ctx, const struct tls_settings *set, const struct complaint *to) {
     char cert_path[PATH_ROOM], key_path[PATH_ROOM];
     struct stat st;
@@ -312,8 +312,8 @@ struct ssl_ctx_st *tls_server_context(const struct tls_settings *set, char *err,
 
 // ---- the clients' side ----
 
-// A client that offers other protocols only is not talking PostgreSQL (cross-protocol attacks look like
-// that).
+// A client that offers only other protocols does not speak PostgreSQL's; cross-protocol attacks look like
+// that.
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                        unsigned int in_len, void *arg) {
     (void)ssl;
@@ -351,8 +351,8 @@ static bool load_files(SSL_CTX *ctx, const struct client_tls_settings *set, cons
            load_key(ctx, set->cert, set->key, NULL, &key);
 }
 
-// As PostgreSQL does it: nothing is compressed or negotiated anew, and sessions are not resumed, since a
-// ticket would outlive a reload of certificate and key.
+// As in PostgreSQL, nothing is compressed or renegotiated. TLS sessions are not resumed: a ticket would
+// outlive a reload of certificate and key.
 static bool set_up_client_side(SSL_CTX *ctx, const struct client_tls_settings *set,
                                const struct complaint *to) {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
@@ -373,7 +373,8 @@ struct ssl_ctx_st *client_tls_create(const struct client_tls_settings *set, char
     return keep_or_free(ctx, set_up_client_side(ctx, set, &to));
 }
 
-// A list may have some that a handshake fails with all the same, at a high security level.
+// The list alone does not tell: at a high security level a handshake fails with some ciphers that are in it.
+// So a connection is asked which of them it would offer.
 bool client_tls_lacks_ciphers(struct ssl_ctx_st *ctx) {
     if (SSL_CTX_get_min_proto_version(ctx) >= TLS1_2_VERSION)
         return false;

@@ -3,17 +3,17 @@
 
 #include <malloc.h>
 
-#include "batching/session/room.h"
 #include "batching/session/engine.h"
-#include "proxy/proxy.h"
+#include "batching/session/room.h"
+#include "batching/session/session_state.h"
 
 #define LEAST   4194304 // bytes freed that are worth the call
-#define BUSY    100     // units in a second: others would notice
+#define BUSY    100     // units in a second: clients would notice the pause
 #define PATIENT 10      // seconds that it waits for a quiet one
 
 void trim_start(void) {
 #ifdef __GLIBC__
-    mallopt(M_ARENA_MAX, 1); // the threads that look up names and write the log allocate next to nothing
+    mallopt(M_ARENA_MAX, 1); // the other threads, for names and the log, allocate next to nothing
 #endif
 }
 
@@ -30,24 +30,22 @@ static uint64_t work_done(const struct engine_counters *c) {
     return units;
 }
 
-void trim_tick(struct proxy *p) {
-    struct trim *t = &p->trim;
-    const struct engine *e = p->engine;
-    uint64_t work = work_done(&e->counters);
+void trim_tick(struct trim *t, struct engine *e) {
+    uint64_t work = work_done(engine_counters(e));
     bool quiet = work - t->work < BUSY;
     t->work = work;
-    account_note_peak(&p->engine->memory);
-    t->high = e->memory.high > t->high ? e->memory.high : t->high;
-    p->engine->memory.high = e->memory.used;
-    room_age(p->engine);
+    size_t high = engine_take_memory_high(e);
+    t->high = high > t->high ? high : t->high;
+    room_age(e);
     if (quiet)
-        room_rest(p->engine);
-    if (t->high < e->memory.used + LEAST || t->high - e->memory.used < t->high / 8) {
+        room_rest(e);
+    size_t used = engine_memory_use(e).used;
+    if (t->high < used + LEAST || t->high - used < t->high / 8) {
         t->waiting = 0;
         return;
     }
     if (!quiet && ++t->waiting < PATIENT)
         return;
     give_back();
-    *t = (struct trim){.high = e->memory.used, .work = work};
+    *t = (struct trim){.high = used, .work = work};
 }

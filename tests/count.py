@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: PostgreSQL
 """Counts single test cases in a runner's report: `count.py NAME FILE` prints "PASSED FAILED".
 
-FILE is meson's testlog.json (Criterion's summary of each executable, purity.sh's, layers.py's and the simulation's own) or pytest's JUnit XML. A test program
-that ended without a summary, or with a failure that its summary does not show, counts as one failed test.
+FILE is meson's testlog.json (Criterion's summary of each executable, and those of purity.sh, layers.py, lengths.py and the simulation) or
+pytest's JUnit XML. A test program that ended without a summary, or with a failure that its summary does not show, counts as one failed test.
 """
 import json
 import re
@@ -11,7 +11,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 CRITERION = re.compile(r"Synthesis: Tested:\D*(\d+)\D*Passing:\D*(\d+)\D*Failing:\D*(\d+)\D*Crashing:\D*(\d+)")
-PURITY = re.compile(r"^(?:purity|layers|sim): passed=(\d+) failed=(\d+)", re.M)
+OTHERS = re.compile(r"^(?:purity|layers|lengths|sim): passed=(\d+) failed=(\d+)", re.M)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -21,8 +21,8 @@ def counts_of(test):
     if found:
         _, good, bad, crashed = map(int, found.groups())
         bad += crashed
-    elif PURITY.search(text):
-        good, bad = map(int, PURITY.search(text).groups())
+    elif OTHERS.search(text):
+        good, bad = map(int, OTHERS.search(text).groups())
     else:
         good, bad = 0, 0
     if test["result"] != "OK" and not bad or good + bad == 0:

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Lookahead: a loop that asks for one row's relation after the other is answered from rows loaded ahead.
+// Lookahead answers a loop that asks for one row's relation after the other. It answers from rows that it
+// loads in advance, which are called held.
 //
-//   parent result --recorded--> trail --a lookup's key is found there--> the keys behind it --one batch-->
-//   held answers
+//   parent result --recorded--> trail --a lookup's key is found in it--> the keys behind that one
+//                                                                             |
+//   answers <--asked for, once each-- held rows <--one batch of these keys ---+
 //
 // The lookup that starts it goes out untouched, and the batch of coming keys behind it on the same connection
 // (framed, inside a transaction). Once the loop has proved to be one, the lookup that finds nothing held any
@@ -18,15 +20,16 @@
 //   - its session has a row left for it in a list that it has read, which came before the answer was loaded
 //     (asked.h).
 //
-// Two ways lead from a lookup to its coming keys: the catalogue says that the column that held the key is one
-// that supplies it (group->links), or two lookups of the shape have followed the same column. Each such
-// association keeps how many keys are worth loading: more while they are asked for, fewer while they are not.
+// Coming keys are found in two ways. The catalogue says that the column that held the key supplies the
+// lookup's key (group->links), or two lookups of the shape have followed the same column. Such a relation is
+// an association. It remembers how many keys are worth loading: more while they are asked for, fewer while
+// they are not.
 //
-// Outside transactions, where a loop's lookups come over several connections of a pool, what another session
-// of the same identity has read and loaded serves as well.
+// Outside transactions, a loop's lookups may come over several connections of a pool. There, what another
+// session of the same identity has read and loaded can be used, too.
 //
-// Bounded: limits.ahead_session for a session, limits.ahead_memory for all; what has not been used for ten
-// seconds is given back.
+// Bounded: limits.ahead_session for a session, limits.ahead_memory for all. What was not used for ten seconds
+// is freed.
 #ifndef PGFOLD_BATCHING_AHEAD_AHEAD_H
 #define PGFOLD_BATCHING_AHEAD_AHEAD_H
 
@@ -44,8 +47,8 @@ struct statement;
 
 // Columns of other statements' results that supply a shape's keys.
 struct association {
-    uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value for all
-    bool sure;                      // the catalogue says so (linked), or lookups have
+    uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value in all lookups
+    bool sure;                      // the catalogue says so (linked), or lookups have shown it
     bool linked;
     uint8_t lead;              // the part by which it is found: the one of most values
     bool useful;               // most of a batch was asked for, and none has been in vain since
@@ -54,30 +57,31 @@ struct association {
     uint32_t latency;          // microseconds that a batch takes, moving average
     uint32_t cost;             // nanoseconds for one key, moving average
     uint64_t last_asked;       // microseconds
-    unsigned failures;         // batches in a row of which hardly any key was asked for
-    unsigned unserved;         // batches sent since one of them has answered a lookup
-    uint64_t last_sent;        // microseconds: of the last batch
-    uint64_t last_ended;       // microseconds: of the last of them
-    uint64_t off_until, pause; // nothing is loaded before; the next pause
+    unsigned failures;         // successive batches of which hardly any key was asked for
+    unsigned unserved;         // batches that were sent since one of them answered a lookup
+    uint64_t last_sent;        // microseconds: when a batch was last sent
+    uint64_t last_ended;       // microseconds: when a batch was last given up
+    uint64_t off_until, pause; // microseconds: nothing is loaded before; the next pause
 };
 
-// What a session has read and loaded. Outlives the session as long as a batch is under way for it.
+// What a session has read and loaded. It outlives the session while a batch is under way for it.
 struct ahead {
     unsigned refs;
     struct engine *engine;
     struct session *session;     // NULL: gone
     struct ahead *newer, *older; // engine's list, by last_used
     struct trail trail;
-    struct batch *held;    // that have ended, the newest first
-    struct batch *loading; // under way
-    uint64_t epoch;        // counts what has dropped the answers
-    uint64_t barren;       // id of the group for which nothing was left to load,
-    uint64_t barren_since; // as long as the trail's last result is this one
-    bool barren_both_ways; // also among the rows before
-    uint64_t last_answer;  // microseconds: of the loop's, over whatever connection
+    struct batch *held;    // batches that have ended, the newest first
+    struct batch *loading; // batches under way
+    uint64_t epoch;        // counts the events that have dropped the answers
+    // Barren: there was nothing left to load for the group with this id,
+    uint64_t barren;
+    uint64_t barren_since; // while the trail's last result is this one
+    bool barren_both_ways; // also not among the rows before
+    uint64_t last_answer;  // microseconds: of the loop, over any connection
     uint64_t last_used;    // microseconds
     size_t held_bytes, charged;
-    struct account *memory; // its session's, that it is charged to
+    struct account *memory; // its session's, to which it is charged
 };
 
 struct ahead_list { // by last_used

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The forms in which drivers write times: each is tried on the pair, and the one that fits is used.
 #include "batching/ahead/spelling.h"
 
 #include <string.h>
 
 // The parts of a time as the server writes it, in its default DateStyle.
 struct parts {
-    struct slice date, time, fraction, zone; // without the signs between them; zone: with its own
+    struct slice date, time, fraction, zone; // without the signs between them; the zone has its own sign
 };
 
 static bool is_digit(uint8_t c) {
     return c >= '0' && c <= '9';
 }
 
-// Digits where the pattern has a 0, else the pattern's own signs.
+// Tells whether the text has the pattern's form: a digit where the pattern has a 0, else the pattern's own
+// sign.
 static bool has_form(const uint8_t *p, size_t len, const char *form) {
     size_t n = strlen(form);
     if (len < n)
@@ -50,12 +53,12 @@ static int64_t number(const uint8_t *p, size_t digits) {
 // Days since 2000-01-01, by the calendar that PostgreSQL uses for all times.
 static int64_t days_of(const uint8_t *date) {
     int64_t y = number(date, 4), m = number(date + 5, 2), d = number(date + 8, 2);
-    y -= m <= 2; // years begin in March, so that leap days end them
+    y -= m <= 2; // years begin in March, so leap days end them
     int64_t of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
     return 365 * y + y / 4 - y / 100 + y / 400 + of_year - 730425;
 }
 
-// Seconds east of Greenwich, of a zone as +05:30.
+// Seconds east of Greenwich, of a zone such as +05:30.
 static int64_t seconds_of(struct slice zone) {
     int64_t v = 0, unit = 3600;
     for (size_t at = 1; at + 2 <= zone.len && unit; at += 3, unit /= 60)
@@ -63,17 +66,17 @@ static int64_t seconds_of(struct slice zone) {
     return zone.len && zone.data[0] == '-' ? -v : v;
 }
 
-static size_t put_number(uint64_t v, size_t bytes, uint8_t *out) {
+static size_t put_big_endian(uint64_t v, size_t bytes, uint8_t *out) {
     for (size_t i = 0; i < bytes; i++)
         out[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
     return bytes;
 }
 
-// A date as days, a time as microseconds.
-static size_t write_binary(struct slice read, uint8_t *out) {
+// Writes a date as days, a time as microseconds.
+static size_t write_binary_time(struct slice read, uint8_t *out) {
     struct parts p;
     if (read.len == 10 && has_form(read.data, read.len, "0000-00-00"))
-        return put_number((uint64_t)days_of(read.data), 4, out);
+        return put_big_endian((uint64_t)days_of(read.data), 4, out);
     if (!read_parts(read, &p))
         return 0;
     int64_t s = days_of(p.date.data) * 86400 + number(p.time.data, 2) * 3600 +
@@ -81,7 +84,7 @@ static size_t write_binary(struct slice read, uint8_t *out) {
     int64_t micros = number(p.fraction.data, p.fraction.len);
     for (size_t i = p.fraction.len; i < 6; i++)
         micros *= 10;
-    return put_number((uint64_t)(s * 1000000 + micros), 8, out);
+    return put_big_endian((uint64_t)(s * 1000000 + micros), 8, out);
 }
 
 // ---- as text
@@ -91,7 +94,7 @@ struct text {
     size_t n;
 };
 
-static void put(struct text *t, const void *bytes, size_t len) {
+static void put_bytes(struct text *t, const void *bytes, size_t len) {
     size_t room = SPELLING_MAX - t->n;
     memcpy(t->out + t->n, bytes, len < room ? len : room);
     t->n += len < room ? len : room;
@@ -102,22 +105,22 @@ static void put_fraction(const struct spelling *s, struct slice fraction, struct
     if (s->fraction == FRACTION_SAME || (s->fraction == FRACTION_SIX && !fraction.len))
         digits = fraction.len;
     if (digits)
-        put(t, ".", 1);
-    put(t, fraction.data, fraction.len < digits ? fraction.len : digits);
+        put_bytes(t, ".", 1);
+    put_bytes(t, fraction.data, fraction.len < digits ? fraction.len : digits);
     for (size_t i = fraction.len; i < digits; i++)
-        put(t, "0", 1);
+        put_bytes(t, "0", 1);
 }
 
 static bool put_zone(const struct spelling *s, struct slice zone, struct text *t) {
     if (s->zone == ZONE_NONE)
         return true;
     if (s->zone == ZONE_Z) {
-        put(t, "Z", 1);
+        put_bytes(t, "Z", 1);
         return zone.len == 3 && memcmp(zone.data, "+00", 3) == 0;
     }
-    put(t, zone.data, zone.len);
+    put_bytes(t, zone.data, zone.len);
     if (s->zone == ZONE_MINUTES && zone.len == 3)
-        put(t, ":00", 3);
+        put_bytes(t, ":00", 3);
     return true;
 }
 
@@ -125,16 +128,16 @@ size_t spelling_write(const struct spelling *s, struct slice read, uint8_t *out)
     struct text t = {.out = out};
     struct parts p;
     if (s->kind == SPELLED_SAME) {
-        put(&t, read.data, read.len);
+        put_bytes(&t, read.data, read.len);
         return t.n;
     }
     if (s->kind == SPELLED_BINARY)
-        return write_binary(read, out);
+        return write_binary_time(read, out);
     if (!read_parts(read, &p))
         return 0;
-    put(&t, p.date.data, p.date.len);
-    put(&t, &s->between, 1);
-    put(&t, p.time.data, p.time.len);
+    put_bytes(&t, p.date.data, p.date.len);
+    put_bytes(&t, &s->between, 1);
+    put_bytes(&t, p.time.data, p.time.len);
     put_fraction(s, p.fraction, &t);
     return put_zone(s, p.zone, &t) ? t.n : 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// uthash with xxHash as its function, and without its exit() when memory runs out: an add that found no
-// memory leaves the element out, which HASH_ADD's caller sees as `hh.tbl == NULL`.
+// The hash table of uthash, with two changes. The hash function is xxHash. An add that finds no memory does
+// not call exit(): it leaves the element out, and the caller of HASH_ADD sees `hh.tbl == NULL`.
 #ifndef PGFOLD_BATCHING_BASE_HASH_H
 #define PGFOLD_BATCHING_BASE_HASH_H
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The sums of memory.h, and the ceiling of all.
 #include "batching/base/memory.h"
 
 #include <stdint.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The names and texts of the reasons, from the table in reason.h.
 #include "batching/base/reason.h"
 
 static const struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Why a statement was forwarded and not folded: one line a reason, counted under its name. A new reason to
-// forward belongs here, in docs/reasons.md, and at the one place that finds it.
+// The reasons why a statement was forwarded and not folded: one line for each, counted under its name. A new
+// reason belongs in three places: here, in docs/reasons.md, and at the one line of code that finds it.
 #ifndef PGFOLD_BATCHING_BASE_REASON_H
 #define PGFOLD_BATCHING_BASE_REASON_H
 
@@ -55,7 +55,7 @@ enum reason {
         REASON_COUNT
 };
 
-// The name under which the reason is counted, and its sentence; both static.
+// The name under which the reason is counted, and its sentence. Both are static.
 const char *reason_name(enum reason r);
 const char *reason_text(enum reason r);
 

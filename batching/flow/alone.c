@@ -15,13 +15,12 @@ void engine_run_lookup(struct lookup *l) {
     l->company = engine_has_company(l->group) ? COMPANY_SOME : COMPANY_NONE;
     lookup_detach_waiting(l);
     l->counted = true;
-    l->group->in_flight++;
+    group_pin(l->group);
     late_list_alone(l);
     session_run_alone(l->session, l);
 }
 
-// Its batches are late, for whatever reason: nothing of it waits for another.
-void engine_run_apart(struct group *g) {
+void engine_run_all_uncounted(struct group *g) {
     while (g->first) {
         struct lookup *l = g->first;
         l->company = COMPANY_UNKNOWN;

@@ -5,16 +5,19 @@
 #include "batching/fold/group.h"
 #include "batching/session/awaiting.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 
 static void hold(struct session *s, enum await_kind kind, struct shape *shape) {
-    s->hold.lookups = true;
+    hold_for_lookups(s);
     s->hold.await.kind = kind;
     s->hold.await.shape = shape_ref(shape);
-    shape->n_lookups++; // it keeps others company
+    shape->n_lookups++; // it is company for others of its shape
 }
 
+// Appends the session to the list of those that wait for a verdict. The time of all waits is the same, so the
+// list is in the order of `until`.
 static void list_append(struct session *s) {
     struct await_list *list = &s->engine->awaiting;
     s->hold.await.until = s->engine->now + AWAIT_PATIENCE;
@@ -37,6 +40,14 @@ static void hold_for(struct session *s, struct shape *shape, struct group *g) {
     list_append(s);
 }
 
+void await_is_over(struct session *s) {
+    s->hold.await.spent = s->hold.await.spent_read = false;
+}
+
+void await_asks_anew(struct session *s) {
+    s->hold.await.spent_read = false;
+}
+
 void await_end(struct session *s) {
     struct await *a = &s->hold.await;
     if (a->kind == AWAIT_NOTHING)
@@ -48,15 +59,16 @@ void await_end(struct session *s) {
     *a = (struct await){.spent = a->spent, .spent_read = a->spent_read};
 }
 
-// In front of the session's first lookup when it has company. One that is on its way anyway is waited for:
-// the lookup would run behind it.
+// A proof is asked for in front of the session's first lookup if that has company. A proof that is under way
+// anyway is always waited for: the lookup would run behind it.
 static bool begin_proof(struct session *s, const struct shape *shape) {
     if (s->identity.state == IDENTITY_UNPROVEN && !s->identity.n_proofs && shape->n_lookups)
         session_start_proof(s);
     return s->identity.state == IDENTITY_PROVING;
 }
 
-// One that has been under way for long may hang: not every lookup waits for it in vain.
+// Is the verdict under way, and likely to come soon? A question of another session that has been under way
+// for long may hang: not every lookup waits for it in vain.
 static bool may_come_soon(const struct session *s, const struct group *g) {
     return g->state == GROUP_VETTING && (session_vets(s, g) || s->engine->now < g->asked_at + AWAIT_PATIENCE);
 }
@@ -113,7 +125,7 @@ void await_verdict_given(struct engine *e, struct group *g) {
     }
 }
 
-// The session that has asked goes on waiting: its connection is taken anyway.
+// The session whose own connection runs the question goes on waiting: the connection is taken anyway.
 static void expire(struct session *s) {
     struct await *a = &s->hold.await;
     if (session_vets(s, a->group)) {

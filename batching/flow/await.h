@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Sessions that hold a lookup back for an answer of the server's that is on its way: the proof of their own
-// identity, or the catalogue's verdict on the group, which another session may have asked for. Both come
-// soon, and the lookup would cost the server more alone, in a backend whose caches are empty, than the wait
-// costs its client: a burst on many new connections folds from its first lookup on.
+// A session holds a lookup back while an answer is on its way that lets the lookup fold: the proof of
+// the session's identity, or the catalogue's verdict on the lookup's group, for which another session may
+// have asked.
 //
-// A lookup that nothing of its shape keeps company does not wait. Nor does one wait for a verdict that takes
-// longer than AWAIT_PATIENCE: the session that asked may hang.
+// Both answers come soon. Run alone, in a new backend whose caches are empty, the lookup would cost the
+// server more (about 1 ms) than the wait costs the client. So a burst on many new connections folds from its
+// first lookup on.
 //
-// The unit stays in the client's input, as everything does that a session holds (`hold`), and is looked at
-// anew.
+// A lookup does not wait if no other one of its shape is under way. It does not wait for longer than
+// AWAIT_PATIENCE for a verdict that another session has asked for, since that session may hang.
+//
+//   AWAIT_NOTHING --await_begin--------------> AWAIT_PROOF    until await_proof_ended
+//   AWAIT_NOTHING --await_begin, await_read--> AWAIT_VERDICT  until await_verdict_given, await_give_up or
+//                                                             await_expire
+//
+// The unit stays in the client's input, like everything that a session holds (`hold`), and is looked at again
+// from its beginning when the wait is over.
 #ifndef PGFOLD_BATCHING_FLOW_AWAIT_H
 #define PGFOLD_BATCHING_FLOW_AWAIT_H
 
@@ -23,17 +30,37 @@ struct shape;
 
 #define AWAIT_PATIENCE 50000 // microseconds
 
-// Shall the session hold its lookup of this shape and group? Then it does, and what it waits for has been
-// asked.
+// Decides whether the session holds its lookup of this shape and group, and asks what it waits for if nobody
+// has. True: it holds.
 bool await_begin(struct session *s, struct shape *shape, struct group *g);
-// Nor does it run alone before the verdict that another session has asked for: whether it is a plain read. If
-// it did and ended first, its session would be in doubt.
+
+// The same for a lookup that may have to run alone: it waits until another session's question about its read
+// group is answered. If it ran and ended before the verdict, its session would be in doubt. True: it holds.
 bool await_read(struct session *s, struct shape *shape, struct group *read);
-void await_end(struct session *s); // it waits no longer; idempotent
+
+// The session no longer waits, for whatever reason. May be called at any time, also twice.
+void await_end(struct session *s);
+
+// The lookup at hand has waited for all that it may wait for; the next one may wait anew.
+void await_is_over(struct session *s);
+
+// None of the reads at hand is being asked about: the next ones may wait anew.
+void await_asks_anew(struct session *s);
+
+// The proof on the session's connection has ended, well or not. The caller looks at the client's input again.
 void await_proof_ended(struct session *s);
-void await_verdict_given(struct engine *e, struct group *g); // or lost
-void await_give_up(struct session *s); // what nobody asks on its own connection is waited for no longer
+
+// The verdict on the group has come, or is lost: the sessions that wait for it take their input up again.
+void await_verdict_given(struct engine *e, struct group *g);
+
+// The client has cancelled: the session no longer waits for an answer that is not asked for on its own
+// connection.
+void await_give_up(struct session *s);
+
+// Ends the waits that have taken AWAIT_PATIENCE. To be called in each turn of the event loop.
 void await_expire(struct engine *e);
-uint64_t await_deadline(const struct engine *e); // UINT64_MAX: none
+
+// The engine time when await_expire() has something to do, in microseconds; UINT64_MAX: never.
+uint64_t await_deadline(const struct engine *e);
 
 #endif

@@ -6,12 +6,16 @@
 #include "batching/flow/lend.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/answered.h"
 #include "batching/session/bounds.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/pipeline.h"
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
@@ -25,25 +29,17 @@
 #include "batching/trust/seal.h"
 #include "protocol/buf.h"
 
-// ---- running lookups
+// ---- the start of a batch
 
-void engine_note_alone(struct engine *e, const struct lookup *l) {
-    uint64_t took = e->now > l->asked ? e->now - l->asked : 0;
-    if (l->company == COMPANY_NONE)
-        guard_note_lone(&l->shape->guard, took);
-    else if (l->company == COMPANY_SOME)
-        guard_note_alone(&l->shape->guard, e->now, took);
-}
-
-// What speaks against a lender, the worst first: its connection has something to do, it is inside a
-// transaction, it has not prepared the statement.
+// What speaks against a lender, the worst first: its connection has something to do, it is in a transaction,
+// it has not prepared the statement.
 static unsigned lender_cost(struct session *s, const struct batch *b) {
     bool prepared = s->own.n && session_has_prepared(s, b->statement);
     return s->owed.n * 4 + (s->txn != 'I') * 2u + !prepared;
 }
 
-// The member that runs the batch: its connection must be free for it; among equals the one that was used
-// last, so that few connections prepare much, and their caches are warm.
+// Chooses the member whose connection runs the batch; it must be free. Among equals it is the one that was
+// used last: then few connections prepare many statements, and their caches are warm. NULL: none is free.
 static struct session *choose_lender(const struct batch *b) {
     struct session *best = NULL;
     unsigned best_cost = 0;
@@ -69,19 +65,13 @@ void engine_start_batch(struct engine *e, struct batch *b) {
     e->batches = b;
 }
 
-static void unlink_batch(struct engine *e, struct batch *b) {
-    *(b->previous ? &b->previous->next : &e->batches) = b->next;
-    if (b->next)
-        b->next->previous = b->previous;
-}
-
 bool engine_run_batch(struct engine *e, struct group *g) {
     struct batch *b =
         batch_create(g, guard_max_keys(&g->shape->guard, e->now, e->limits.max_keys), e->limits.max_answer);
     if (!b)
         return false;
     engine_start_batch(e, b);
-    g->in_flight++;
+    group_pin(g);
     struct session *lender = choose_lender(b);
     if (!lender) {
         b->failed = true;
@@ -92,9 +82,9 @@ bool engine_run_batch(struct engine *e, struct group *g) {
     return true;
 }
 
-// ---- the end of a batch
+// ---- a lookup's answer
 
-// The client knows its statement's columns from now on.
+// The answer has a RowDescription: the client knows its statement's columns from now on.
 static void note_described(const struct batch *b, struct lookup *l) {
     struct statement *st = l->statement;
     if (!st || st->described || !l->has_describe)
@@ -104,10 +94,14 @@ static void note_described(const struct batch *b, struct lookup *l) {
     st->types_hash = row_types_hash(b->group->row_description.data, b->group->row_description.len);
 }
 
-static void answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
+// Gives the lookup its answer: to the client at once if it is the next in the session's order, else kept
+// until it is. If there is no room for it, the lookup runs alone.
+static void give_answer(struct engine *e, const struct batch *b, struct lookup *l, uint32_t key) {
     struct session *s = l->session;
     note_described(b, l);
     ahead_answered(s);
+    if (l->outcome != OUTCOME_AHEAD)
+        l->outcome = OUTCOME_FOLDED;
     if (s->order.first != l || l->pipeline) {
         l->answer = buf_make(s->order.kept < e->limits.max_answer ? e->limits.max_answer - s->order.kept : 0);
         batch_answer(b, l, key, s->txn, &l->answer);
@@ -116,8 +110,8 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
             session_run_alone(s, l);
             return;
         }
-        l->state = LOOKUP_ANSWERED;
-        s->order.kept += l->answer.len;
+        lookup_set_state(l, LOOKUP_ANSWERED);
+        order_keep(s, l->answer.len);
         lookup_weigh(l);
         if (l->pipeline && ++l->pipeline->n_answered == l->pipeline->n)
             session_pump(s);
@@ -130,38 +124,53 @@ static void answer(struct engine *e, const struct batch *b, struct lookup *l, ui
         return;
     }
     e->effects->to_client(s->owner, e->answer.data, e->answer.len, true);
-    session_shift(s);
+    lookup_answered(s, l);
+    order_shift(s);
     l->session = NULL;
     lookup_free(e, l);
     session_pump(s);
 }
 
-// The client knows its columns from an earlier Describe; after a change of definitions the server would tell
-// it so.
+// The client may know the columns from an earlier Describe. If the definitions have changed since, the server
+// has to tell it.
 static bool columns_fit(const struct batch *b, const struct lookup *l) {
     return !l->check_row_hash || XXH128_isEqual(l->row_hash, b->group->row_hash);
 }
 
 void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t key) {
     bool fits = columns_fit(b, l);
-    // A client that does not read must not make us keep its answers: alone, they wait in the server.
-    // In an aborted transaction it fails.
+    // A client that does not read must not make pgfold keep its answers: alone, they wait in the server. In
+    // an aborted transaction the lookup must fail, in the server.
     bool certain = batch_is_certain(b, key);
     if (fits && certain && !l->session->backlogged && l->session->txn != 'E') {
-        e->counters.folded++;
         if (b->ahead.home)
             ahead_served(b, key);
         if (!l->session->answered_since)
             l->session->answered_since = e->now ? e->now : 1;
-        answer(e, b, l, key);
+        give_answer(e, b, l, key);
         return;
     }
     if (!fits)
-        e->counters.forwarded[REASON_CHANGED_RESULT]++;
+        engine_note_not_folded(e, l, REASON_CHANGED_RESULT);
     else if (!certain)
-        e->counters.forwarded[REASON_MAY_FAIL]++;
+        engine_note_not_folded(e, l, REASON_MAY_FAIL);
     session_run_alone(l->session, l);
 }
+
+void engine_note_alone(struct engine *e, const struct lookup *l) {
+    uint64_t took = e->now > l->asked ? e->now - l->asked : 0;
+    if (l->company == COMPANY_NONE)
+        guard_note_lone(&l->shape->guard, took);
+    else if (l->company == COMPANY_SOME)
+        guard_note_alone(&l->shape->guard, e->now, took);
+}
+
+void engine_note_not_folded(struct engine *e, struct lookup *l, enum reason why) {
+    e->counters.forwarded[why]++;
+    l->reason = (uint8_t)why;
+}
+
+// ---- the end of a batch
 
 static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trusted) {
     struct lookup *l = b->members[i];
@@ -171,15 +180,15 @@ static void end_member(struct engine *e, struct batch *b, uint32_t i, bool trust
     if (l->check == CHECK_FOLDED)
         check_member(e, b, i);
     else if (b->failed || !trusted || (b->ahead.home && !ahead_may_end(b, l))) {
-        if (b->changed) // nobody knows what it runs now
+        if (b->changed) // nobody knows what the statement runs now
             trust_broken(l->session);
         session_run_alone(l->session, l);
     } else
         engine_answer(e, b, l, b->member_key[i]);
 }
 
-// What it was vetted by is no longer so. A transaction that sees one snapshot sees the catalogue as it was:
-// it says nothing about what others may believe.
+// The stamp has changed: what the group was vetted by no longer holds. A transaction with a fixed snapshot
+// sees an old catalogue, so what it says does not count for others.
 static void note_changed(struct engine *e, struct batch *b) {
     if (b->snapshot)
         return;
@@ -188,31 +197,31 @@ static void note_changed(struct engine *e, struct batch *b) {
     group_forget(b->group);
 }
 
-// A batch that failed may have been right to (a table that is gone, a right withdrawn): the catalogue is
-// asked again, and a group that fails again and again is left alone for a while.
+// A batch may have failed rightly: the table is gone, or a right was withdrawn. So the catalogue is asked
+// again. A group that fails three times in a row is left alone for a while.
 static void note_failure(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     e->counters.failed++;
     e->effects->log(e->ctx, REASON_NONE, b->lender ? b->lender->id : 0, b->why ? b->why : "unknown");
-    if (b->unproved) { // nor is this: the next ones are checked
+    if (b->unproved) { // a seal without a proof: the next batches are checked
         seal_broken(&g->seals, e->now);
         return;
     }
-    if (b->changed) { // it is no fault of the statement's
+    if (b->changed) { // not the statement's fault
         note_changed(e, b);
         return;
     }
     if (!b->sent || b->late)
-        return; // it says nothing about the statement
+        return; // that says nothing about the statement
     if (b->oversized) {
         guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
         return;
     }
-    // One that was loaded ahead runs behind a lookup that may have failed, or been cancelled, and taken it
-    // along.
+    // A batch loaded ahead runs behind a lookup in the same write. If that fails or is cancelled, the batch
+    // fails with it.
     if (g->state == GROUP_READY && !b->ahead.home && ++g->errors >= 3) {
         g->errors = 0;
-        g->state = GROUP_REFUSED;
+        group_set_state(g, GROUP_REFUSED);
         g->vetted_at = e->now;
     } else {
         group_forget(g);
@@ -228,7 +237,7 @@ static void note_success(struct engine *e, struct batch *b) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < b->n_members; i++) {
         if (!b->members[i] || b->members[i]->check == CHECK_FOLDED)
-            continue; // gone, or it has run before
+            continue; // gone, or it was checked and has run as sent
         waited += e->now > b->members[i]->asked ? e->now - b->members[i]->asked : 0;
         n++;
     }
@@ -240,11 +249,18 @@ static void note_success(struct engine *e, struct batch *b) {
     e->counters.batch_keys += b->n_keys;
 }
 
+static void unlink_batch(struct engine *e, struct batch *b) {
+    *(b->previous ? &b->previous->next : &e->batches) = b->next;
+    if (b->next)
+        b->next->previous = b->previous;
+}
+
 void engine_batch_ended(struct engine *e, struct batch *b) {
     struct group *g = b->group;
     unlink_batch(e, b);
     account_set(b->memory, &b->weighs, 0);
-    g->in_flight -= !b->ahead.home;
+    if (!b->ahead.home)
+        group_unpin(g);
     if (b->failed)
         note_failure(e, b);
     else
@@ -262,10 +278,8 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
         batch_destroy(b);
 }
 
-// ---- turns and time
+// ---- members that leave early
 
-// A batch that takes too long gives its members back; what it still says is dropped, and the server is asked
-// to end it.
 void engine_abandon_batch(struct batch *b, const char *why) {
     b->why = b->failed ? b->why : why;
     b->failed = b->abandoned = true;
@@ -289,7 +303,7 @@ void engine_abandon_shape(struct engine *e, const struct shape *s, const char *w
     }
 }
 
-// The lender itself has been told of the new configuration when its process had read it.
+// The lender itself heard of the new configuration when its process read it.
 void session_check_members(struct session *lender, struct batch *b) {
     struct identity_table *t = &lender->engine->identities;
     const struct identity *of = b->group->identity;

@@ -1,26 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// Cancel requests. PostgreSQL cancels what the connection runs at the moment. Here that may be a batch for
-// others, or nothing of this client's, so that a request is
-//   answered at once   for a lookup that waits outside a transaction: as a cancelled statement is
-//   kept               until the client's own statement runs: inside a transaction, which must be aborted by
-//                      the server, and where the statement is still held
-//   relayed            else
-//
-// "If we're reading a command from the client, just ignore the cancel request" (ProcessInterrupts): one that
-// overtakes its statement is lost. Without a proxy the client sees to that. Here the statement may be sent
-// only now that it shall be cancelled, and a batch that nobody wants any more may hold up its lender. So what
-// is cancelled is remembered in its entry in `owed`, and the request is sent again, at growing intervals,
-// until the reply is there; nothing is sent behind it before. A statement that was forwarded when the client
-// sent it gets one request for one, as it would without a proxy.
 #include "batching/flow/cancel.h"
 
 #include "batching/flow/await.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/lookup_state.h"
+#include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/owed.h"
 #include "batching/session/pump.h"
 #include "batching/session/room.h"
@@ -31,19 +20,10 @@
 #include "protocol/buf.h"
 #include "protocol/write.h"
 
-// ---- requests
+// ---- what is no longer wanted
 
-// The server signals the backend twice for one request (src/backend/postmaster: signal_child), so a statement
-// sent before the request has ended may be cancelled in place of the one in front of it.
-void session_cancel_done(struct session *s) {
-    s->cancel.under_way--;
-    cancel_repeat_later(s);
-    session_pump(s);
-}
-
-// ---- what is not wanted any more
-
-// What of ours runs on the client's own connection. It may be stuck behind a lock, and the client with it.
+// Ends what is ours on the client's own connection. It may be stuck behind a lock, and the client is stuck
+// with it.
 static void clear_the_way(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
@@ -57,15 +37,14 @@ static void clear_the_way(struct session *s) {
     session_relay_cancel(s);
 }
 
-// A batch that nobody waits for is of no use.
 void cancel_batch_if_left(struct batch *b) {
     if (b && !b->abandoned && !b->n_left)
         engine_abandon_batch(b, "nobody waits for it any more");
 }
 
-// ---- the client's request
+// ---- what the client waits for
 
-// Out of its queue, or of its batch, which is returned.
+// Takes the lookup out of its queue or batch. Returns the batch; NULL: there was none.
 static struct batch *take_out(struct lookup *l) {
     struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
     if (l->state == LOOKUP_WAITING)
@@ -75,7 +54,7 @@ static struct batch *take_out(struct lookup *l) {
     return b;
 }
 
-// The client's statement has been run: it is too late to cancel it, and what is left is to be compared with.
+// The client's statement has been run, so it is too late to cancel it. What is left is the comparison.
 void session_end_check(struct session *s, struct lookup *l) {
     struct batch *b = take_out(l);
     for (unsigned i = 0; i < s->owed.n; i++) {
@@ -88,56 +67,55 @@ void session_end_check(struct session *s, struct lookup *l) {
     clear_the_way(s); // who cancels wants to go on
 }
 
+// Answers a lookup that has not been sent as PostgreSQL answers a cancelled statement.
 static void cancel_lookup(struct session *s, struct lookup *l) {
     struct buf answer = buf_make(4096);
     write_error(&answer, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
     write_ready(&answer, s->txn);
-    if (answer.failed) { // it must not run: nobody may have vetted it
+    if (answer.failed) { // without the answer it must not run either: it may not be vetted
         buf_free(&answer);
         session_fail(s, "53200", "out of memory");
         return;
     }
     struct batch *b = take_out(l);
-    if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // nobody is told of its Parse
+    if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // its Parse does not succeed
         session_drop_if_listed(s, l->statement);
-    l->state = LOOKUP_ANSWERED;
+    lookup_set_state(l, LOOKUP_ANSWERED);
+    l->outcome = OUTCOME_HERE;
+    l->failed = true;
     l->answer = answer;
-    s->order.kept += answer.len;
+    order_keep(s, answer.len);
     lookup_weigh(l);
     session_pump(s);
     cancel_batch_if_left(b);
     clear_the_way(s); // who cancels wants to go on
 }
 
-// Inside a transaction the cancelled statement aborts it: it runs on its own connection, for the server to
-// cancel.
+// Inside a transaction the cancelled statement must abort it. So it runs on the client's own connection, for
+// the server to cancel.
 static void cancel_in_transaction(struct session *s, struct lookup *l) {
     struct batch *b = take_out(l);
-    s->cancel.first = true;
+    cancel_first_when_sent(s);
     session_run_alone(s, l);
     cancel_batch_if_left(b);
     clear_the_way(s);
 }
 
-// The statement is in the client's input; it is taken up soon, and waits for nothing more.
+// The statement is held in the client's input. It is taken up soon, and waits for nothing more.
 static void cancel_held(struct session *s) {
-    s->cancel.held = true;
+    cancel_when_taken(s);
     await_give_up(s);
     clear_the_way(s);
 }
 
-void session_cancel_taken(struct session *s) {
-    bool held = s->cancel.held;
-    s->cancel.held = false;
-    if (held && s->order.first)
-        (void)session_cancel(s); // it only waits, so there is nothing to be relayed now
-}
+// ---- requests
 
 static bool waits(const struct lookup *l) {
     return l->state == LOOKUP_WAITING || l->state == LOOKUP_BATCHED || l->state == LOOKUP_ALONE;
 }
 
-bool session_cancel(struct session *s) {
+bool session_cancel(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct lookup *l = s->order.first;
     const struct owed *o = owed_head(s);
     if (s->opaque)
@@ -163,12 +141,26 @@ bool session_cancel(struct session *s) {
         return false;
     }
     if (s->txn == 'I' && (!o || o->kind == OWED_FORWARD))
-        return true; // without a statement it is late: the server ignores it
+        return true; // without a statement the request is too late: the server ignores it
     if (l && l->check == CHECK_ORIGINAL)
         l->cancelled = true;
-    // The end of the request is awaited: it must not hit what comes next, of ours.
-    s->cancel.pending = s->n_forward || l;
+    // The end of the request is awaited, so that it cannot hit what is sent next, of ours.
+    cancel_when_it_runs(s, s->n_forward || l);
     if (s->cancel.pending)
         clear_the_way(s);
     return false;
+}
+
+void session_cancel_taken(struct session *s) {
+    if (cancel_take_held(s) && s->order.first)
+        (void)session_cancel(s, s->engine->now); // the lookup only waits, so there is nothing to relay
+}
+
+// The server signals the backend twice for one request (src/backend/postmaster: signal_child). So a statement
+// that is sent before the request has ended may be cancelled in place of the one in front of it; what waited
+// for that may be sent now.
+void session_cancel_done(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
+    cancel_request_done(s);
+    session_pump(s);
 }

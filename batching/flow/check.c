@@ -6,11 +6,13 @@
 #include "batching/ahead/asked.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/late.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/pump.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -24,18 +26,19 @@
 
 // ---- which lookups
 
-// Lookups until the next one: one in so many, but at no regular distance, since keys come regularly at times.
+// Draws how many lookups pass until the next check. The distance is irregular, since keys may come in a
+// regular pattern.
 static uint32_t draw_distance(struct engine *e) {
     uint64_t range = 2 * (uint64_t)e->limits.check_one_in - 1;
     e->dice = e->dice * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)((e->dice >> 33) % range);
 }
 
-// It would be done twice, or the server has to be given its statement first.
-static bool prepares(const struct lookup *l) {
+// The lookup prepares a statement, which would be done twice, or the server lacks its statement.
+static bool cannot_run_twice(const struct lookup *l) {
     const struct statement *st = l->statement;
     if (l->pipeline)
-        return true; // nor can a part of a unit
+        return true; // nor can a part of a unit run alone
     return st && (l->has_parse ? st->name[0] : session_lacks(l->session, st));
 }
 
@@ -44,8 +47,9 @@ bool check_draw(struct engine *e, struct lookup *l) {
     if (l->check != CHECK_NONE)
         return false;
     l->check = CHECK_NO;
-    // Inside a transaction the original could abort it, and what is kept back would come too late.
-    if (prepares(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s) || late_must_wait(s))
+    // Inside a transaction the original could abort it, and an error that is kept back would come too late.
+    if (cannot_run_twice(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s) ||
+        late_must_wait(s))
         return false;
     if (e->limits.verify)
         return true;
@@ -63,9 +67,9 @@ bool check_draw(struct engine *e, struct lookup *l) {
 
 static void run_original(struct lookup *l, enum check_stage stage) {
     l->check = stage;
-    l->state = LOOKUP_CHECKING;
+    lookup_set_state(l, LOOKUP_CHECKING);
     l->counted = true;
-    l->group->in_flight++;
+    group_pin(l->group);
     l->group->checking++;
     late_query_sent(l->session);
     session_send_checked(l->session, l);
@@ -78,7 +82,8 @@ void check_start(struct engine *e, struct lookup *l) {
     run_original(l, CHECK_ORIGINAL);
 }
 
-// Errors that the statement's data make, and that it makes again therefore: a batch without them is wrong.
+// Errors of classes 21 and 22 come from the statement's data, so the statement makes them each time: a batch
+// without them is wrong.
 static bool error_is_of_the_data(const struct frame *f) {
     struct slice code;
     if (!msg_error_field(f->body, f->body_len, 'C', &code) || code.len != 5)
@@ -94,6 +99,7 @@ void check_feed(struct lookup *l, const struct frame *f, struct owed *o) {
         return;
     if (l->check == CHECK_ORIGINAL) {
         buf_put(&l->answer, message, f->size);
+        l->failed |= f->type == B_ERROR;
         return;
     }
     size_t left = l->answer.len - l->compared;
@@ -101,7 +107,8 @@ void check_feed(struct lookup *l, const struct frame *f, struct owed *o) {
     l->compared += f->size < left ? f->size : left;
 }
 
-// Its answer is there, and others of its group wait for theirs: as soon as all are, a batch is made.
+// The original's answer is there. The lookup waits for the batch that its group makes as soon as all
+// originals are answered.
 static void queue_again(struct engine *e, struct lookup *l) {
     l->check = CHECK_FOLDED;
     if (!ahead_join_checked(l))
@@ -111,7 +118,7 @@ static void queue_again(struct engine *e, struct lookup *l) {
 void check_answer(struct engine *e, struct lookup *l) {
     lookup_uncount(e, l);
     l->check = CHECK_NO;
-    l->state = LOOKUP_ANSWERED;
+    lookup_set_state(l, LOOKUP_ANSWERED);
     session_pump(l->session);
 }
 
@@ -122,10 +129,10 @@ static void end_original(struct engine *e, struct lookup *l, const struct owed *
         buf_free(&l->answer);
         lookup_weigh(l);
         l->check = CHECK_NO;
-        session_run_alone(s, l); // once more, past us
+        session_run_alone(s, l); // once more, without being kept
         return;
     }
-    s->order.kept += l->answer.len;
+    order_keep(s, l->answer.len);
     lookup_weigh(l);
     bool may_fold = l->group->state == GROUP_READY && !l->shape->wrong && l->has_key;
     if (o->error || l->cancelled || s->txn == 'E' || !may_fold) {
@@ -170,7 +177,7 @@ bool check_replied(struct engine *e, struct lookup *l, const struct owed *o) {
 
 // ---- the batch
 
-// The first RowDescription of an answer; false: there is none.
+// Finds the first RowDescription of an answer. False: there is none.
 static bool find_columns(const struct buf *answer, struct frame *f) {
     for (size_t at = 0; frame_read(answer->data + at, answer->len - at, f) == FRAME_OK; at += f->size)
         if (f->type == B_ROW_DESCRIPTION)
@@ -178,8 +185,9 @@ static bool find_columns(const struct buf *answer, struct frame *f) {
     return false;
 }
 
-// The server describes other columns than it did when the statement was vetted: a change of definitions that
-// did not pass through here. Not if it has been vetted anew for that, and none has been right since.
+// Does the server describe other columns than when the statement was vetted? Then the definitions have
+// changed past pgfold. This is believed once: not if the group was vetted again for that reason and no batch
+// has been right since.
 static bool is_outdated(const struct batch *b, const struct buf *folded, const struct buf *original) {
     struct frame f, o;
     const struct group *g = b->group;
@@ -197,7 +205,7 @@ bool check_batch(struct engine *e, const struct batch *b) {
             continue;
         l->differs = false;
         if (!batch_is_certain(b, b->member_key[i]))
-            continue; // nobody is given that
+            continue; // no member gets such an answer
         buf_reset(&e->answer);
         batch_answer(b, l, b->member_key[i], l->session->txn, &e->answer);
         l->differs = !e->answer.failed && (e->answer.len != l->answer.len ||
@@ -231,7 +239,7 @@ void check_member(struct engine *e, struct batch *b, uint32_t i) {
     }
 }
 
-// ---- lookups
+// ---- running alone
 
 void session_run_alone(struct session *s, struct lookup *l) {
     if (l->check == CHECK_FOLDED) {
@@ -241,6 +249,6 @@ void session_run_alone(struct session *s, struct lookup *l) {
     if (l->pipeline)
         l = pipeline_collapse(s, l);
     asked_runs(&s->asked, l->question, (uint32_t)s->engine->aheads.loads);
-    l->state = LOOKUP_ALONE;
+    lookup_set_state(l, LOOKUP_ALONE);
     session_pump(s);
 }

@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Checks that a folded answer is the original's: of a share of the lookups in mode fold, of all in mode
-// verify. A lookup that is checked runs as it was sent and takes part in a batch, and its client gets the
-// original's answer:
+// Checks that a folded answer is the original's: for a share of the lookups in mode fold, for all of them in
+// mode verify. A lookup that is checked runs as sent and also takes part in a batch. Its client gets the
+// original's answer.
 //
 //   NONE --drawn--> ORIGINAL --answered--> FOLDED --the batch says the same--> answered: equal
-//                      |                      |
-//                      |                      +--it does not--> AGAIN --the same as the first time-->
-//                      answered: a |                      |                   | difference | | +--it is
-//                      not--> answered: data changed meanwhile
-//                      +--too large---------> as if it had never been drawn
-//                                             +--no batch came about, or it failed--> answered: not checked
+//                     |                      |
+//                     |                      +--it does not--> AGAIN --the original is as before--> answered:
+//                     |                      |                   |                            a difference
+//                     |                      |                   +--it is not--> answered: the data changed
+//                     |                      |
+//                     |                      +--no batch came, or it failed--> answered: not checked
+//                     |
+//                     +--cancelled, or an error that is not the data's, or not READY--> answered: not checked
+//                     +--too large to be kept--> runs once more, as if it had not been drawn
 //
-// A difference counts only when the original, run before and after the batch, says the same both times, so
-// that what others write meanwhile is none. Nor is one where the original's columns are others than those
-// that the statement had when it was vetted: definitions have changed, and all is vetted anew, once. The
-// other members of a batch that differed run alone. In mode fold the shape is switched off: its batches under
-// way are given up, and its lookups are forwarded from then on.
+// A difference counts only if the original says the same before and after the batch. So a write of somebody
+// else's in between does not count. It does not count either if the original has other columns now than when
+// the statement was vetted: then the definitions have changed, and everything is vetted again, once.
 //
-// Inside a transaction nothing runs a second time, since that could abort it: what differs there is not
-// decided.
+// The other members of a batch that differs run alone. In mode fold the shape is switched off: its batches
+// under way are abandoned, and its lookups are forwarded from then on.
+//
+// Nothing runs a second time inside a transaction, since that could abort the transaction; a difference stays
+// undecided there.
 #ifndef PGFOLD_BATCHING_FLOW_CHECK_H
 #define PGFOLD_BATCHING_FLOW_CHECK_H
 
@@ -28,26 +32,32 @@
 struct engine;
 struct owed;
 
-// Shall this waiting lookup be checked? Decided once; what is not drawn is CHECK_NO from then on.
+// Is this waiting lookup to be checked? Decided once for each lookup; CHECK_NO from then on if it is not.
 bool check_draw(struct engine *e, struct lookup *l);
-// Sends a waiting lookup as the client sent it; its answer is kept.
+
+// Sends a waiting lookup as the client sent it, and keeps the answer.
 void check_start(struct engine *e, struct lookup *l);
 
-// One message of the reply to a lookup in state LOOKUP_CHECKING, and its end.
+// Takes one message of the reply to a lookup in state LOOKUP_CHECKING. `l` NULL: it is gone.
 void check_feed(struct lookup *l, const struct frame *f, struct owed *o);
-// True: what a batch had said differs from the original's answer, run before and after it. The caller gives up
-// the batches of the shape, unless all is merely verified, and then has the lookup answered: check_answer().
+
+// That reply has ended. True: a difference; a batch said something else than the original before and after
+// it. The caller abandons the shape's batches, except in mode verify, and then calls check_answer().
 bool check_replied(struct engine *e, struct lookup *l, const struct owed *o)
     __attribute__((warn_unused_result));
 
-// A batch has succeeded: compares what it says to the members that are checked. True: one of them differs.
+// A batch has succeeded: compares what it says with the originals of the members that are checked. True: one
+// of them differs.
 bool check_batch(struct engine *e, const struct batch *b);
-// Member i of it, CHECK_FOLDED, goes on: it is answered, or runs again.
+
+// Then each member i that is CHECK_FOLDED: it is answered, or its original runs again.
 void check_member(struct engine *e, struct batch *b, uint32_t i);
 
-// Gives a lookup that has its original's answer that answer: there is nothing more to compare it with.
+// Answers a lookup with its original's answer, which it has; nothing more is compared.
 void check_answer(struct engine *e, struct lookup *l);
 
+// Runs a lookup as sent. It has left its queue and its batch. One whose original has been answered gets that
+// answer instead; one of a unit of several takes the whole unit along. May free the lookup.
 void session_run_alone(struct session *s, struct lookup *l);
 
 #endif

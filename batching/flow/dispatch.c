@@ -14,8 +14,8 @@
 #include "batching/session/session.h"
 #include "batching/statement/guard.h"
 
-// While a group's queue is gone through: what to look at next. Others of its unit may have left the queue
-// with it.
+// Runs `l` alone while the queue is walked. Returns what to look at next: not always `next`, since the other
+// lookups of its unit may have left the queue with it.
 static struct lookup *run_alone_of(struct group *g, struct lookup *l, struct lookup *next) {
     bool several = l->pipeline;
     engine_run_lookup(l);
@@ -27,38 +27,38 @@ static void run_all_alone(struct group *g) {
         engine_run_lookup(g->first);
 }
 
-// The catalogue is asked on the connection of a lookup that has just been sent, behind it.
+// Asks the catalogue on the connection of a lookup that has just been sent, behind it.
 static void start_vet(struct group *g, struct session *s) {
     if (s && g->state == GROUP_NEW)
         session_start_vet(s, g);
 }
 
-// Lookups that came before their group was vetted still carry their keys as text. Those without a plain key
-// run alone.
+// Lookups that came before their group was vetted have their keys as text only. Those without a plain key run
+// alone; so do those whose own connection must have a turn (engine_is_forgotten).
 static void read_keys(struct engine *e, struct group *g) {
     for (struct lookup *l = g->first, *next; l; l = next) {
         next = l->next_waiting;
         if (!l->has_key)
             l->has_key = group_read_key(g, l->raw, l->keys);
         if (!l->has_key)
-            e->counters.forwarded[REASON_KEY_VALUE]++;
+            engine_note_not_folded(e, l, REASON_KEY_VALUE);
         if (!l->has_key || engine_is_forgotten(e, l->session))
             next = run_alone_of(g, l, next);
     }
 }
 
-// What is under way takes too long to wait for: it may be stuck behind a lock, or its connection may be.
+// Does what is under way take too long to wait for? It, or its connection, may be stuck behind a lock.
 static bool is_stalled(const struct engine *e, const struct group *g) {
     return e->now >= g->waiting_since + STALL;
 }
 
-// Nothing is folded that is not checked.
+// Is every folded lookup checked?
 static bool checks_all(const struct engine *e) {
     return e->limits.verify || e->limits.check_one_in == 1;
 }
 
-// Lookups that are to be checked run as they were sent before they join a batch. Where all are, no other way
-// leads into one.
+// Lookups that are to be checked run as sent before they join a batch. If all are checked, those that cannot
+// be run alone.
 static void start_checks(struct engine *e, struct group *g) {
     bool company = engine_has_company(g);
     for (struct lookup *l = g->first, *next; l; l = next) {
@@ -70,15 +70,14 @@ static void start_checks(struct engine *e, struct group *g) {
     }
 }
 
-// In mode verify those that have their original's answer wait for those that do not, so that batches are as
-// large as in mode fold.
-static bool has_room(const struct engine *e, const struct group *g) {
+// Is a place free for one more batch or lookup? In mode verify nothing starts until all originals are
+// answered, so that batches are as large as in mode fold.
+static bool may_start_more(const struct engine *e, const struct group *g) {
     return g->in_flight - g->checking < guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight) &&
            !(e->limits.verify && g->checking);
 }
 
-// The only one that waits runs as it was sent, if it need not wait for the answers to its session's own
-// before.
+// A single lookup runs as sent, unless it would wait there for earlier answers of its own session.
 static bool runs_alone(const struct group *g) {
     const struct lookup *l = g->first;
     return g->n_waiting == 1 && l->check != CHECK_FOLDED && (l->session->order.first == l || l->pipeline);
@@ -89,7 +88,7 @@ static void dispatch_ready(struct engine *e, struct group *g) {
     start_checks(e, g);
     late_uncount(e, g);
     bool always = g->urgent || is_stalled(e, g);
-    while (g->n_waiting && (always || has_room(e, g))) {
+    while (g->n_waiting && (always || may_start_more(e, g))) {
         if (runs_alone(g) || !engine_run_batch(e, g))
             engine_run_lookup(g->first);
         g->waiting_since = e->now;
@@ -101,7 +100,8 @@ bool engine_window_is_open(const struct engine *e, const struct group *g) {
            e->now < g->waiting_since + e->limits.window;
 }
 
-// Once for each lookup, when all that came in this turn is there: those of a burst fold instead.
+// Follows loops, once for each lookup, when all that came in this turn is there: lookups of a burst fold
+// instead.
 static void follow_loops(struct group *g) {
     for (struct lookup *l = g->first, *next; l; l = next) {
         next = l->next_waiting;
@@ -119,7 +119,7 @@ void engine_dispatch_group(struct engine *e, struct group *g) {
     if (g->state == GROUP_READY && !off)
         follow_loops(g);
     if (guard_is_late(&g->shape->guard, e->now)) {
-        engine_run_apart(g);
+        engine_run_all_uncounted(g);
     } else if (g->state == GROUP_READY && !off && engine_guard_state(e, g->shape) == GUARD_FOLDING) {
         if (!engine_window_is_open(e, g))
             dispatch_ready(e, g);
@@ -128,9 +128,10 @@ void engine_dispatch_group(struct engine *e, struct group *g) {
         struct session *s = g->last->session;
         run_all_alone(g);
         if (company)
-            start_vet(g, s); // unless it is READY
+            start_vet(g, s); // only a NEW group is asked about
     }
     g->urgent = false;
+    // It is looked at again until its window ends, something under way ends, or that takes too long.
     if (g->n_waiting)
-        engine_list_group(e, g); // until its window ends, something under way ends, or that takes too long
+        engine_list_group(e, g);
 }

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // A group's queue is looked at: its lookups become a batch, run alone, wait, or are followed as a loop.
+//
+// Happy path, for a READY group: a single lookup runs as sent while nothing else is under way; lookups that
+// come meanwhile wait; when a place is free they become one batch. In any other state of the group all run
+// alone, and two at once make pgfold ask the catalogue.
 #ifndef PGFOLD_BATCHING_FLOW_DISPATCH_H
 #define PGFOLD_BATCHING_FLOW_DISPATCH_H
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
+// A group's lookups wait at most so long for what is under way; then more is started. Microseconds.
+#define STALL 10000
+
+// Decides about all lookups that wait in the group. May free lookups.
 void engine_dispatch_group(struct engine *e, struct group *g);
 
-#define STALL                                                                                                \
-    10000 // microseconds that lookups wait for what is under way before more of their group is started
-
+// Does the group still wait for more lookups to come (batching.window)?
 bool engine_window_is_open(const struct engine *e, const struct group *g);
 
 #endif

@@ -9,6 +9,8 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/answered.h"
+#include "batching/session/apart.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -19,30 +21,18 @@
 #include "batching/trust/identity.h"
 #include "protocol/message.h"
 
-#define OTHERS 8 // sessions of the same identity whose trails are looked at
+// ---- whose trails
 
-// `g`, `keys`: what is asked for now.
-static void drop_stale(struct ahead *a, const struct session *s, const struct group *g,
-                       const struct key *keys) {
-    uint32_t key;
-    for (struct batch *b = a->held, *next; b; b = next) {
-        next = b->ahead.next;
-        if (ahead_is_fresh(a, s, b))
-            continue;
-        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && b->ahead.left[key];
-        ahead_drop_batch(a, b, true);
-    }
-}
+#define OTHERS 8 // other sessions of the same identity whose trails are looked at
 
-// What another session has read and loaded: neither is in a transaction, and this one has not done anything
-// since that could have changed it.
+// May the session use what another session has read and loaded? Neither is in a transaction, and both have
+// the same shared identity. What this session has done itself is checked in is_of_others().
 static bool may_share(const struct session *s, const struct ahead *a) {
     const struct session *other = a->session;
     return other && other != s && other->txn == 'I' && other->identity.current &&
            other->identity.current == s->identity.current && !s->identity.current->is_private;
 }
 
-// The session's own, then those of others of its identity; `i` from 0. NULL: no more.
 struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i) {
     if (!(*i)++ && s->ahead)
         return s->ahead;
@@ -55,7 +45,32 @@ struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i) {
     return NULL;
 }
 
-// Its reply comes behind another client's: that of a lookup, and as long as that client reads.
+// ---- finding
+
+// Drops what is held and no longer fresh. `g`, `keys`: what is asked for now; a batch that has it is marked
+// as late.
+static void drop_stale(struct ahead *a, const struct session *s, const struct group *g,
+                       const struct key *keys) {
+    uint32_t key;
+    for (struct batch *b = a->held, *next; b; b = next) {
+        next = b->ahead.next;
+        if (ahead_is_fresh(a, s, b))
+            continue;
+        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && b->ahead.left[key];
+        ahead_drop_batch(a, b, true);
+    }
+}
+
+// Is the batch another session's, and must not serve this one? It must not if this session has done more than
+// read since, or was not proven under the configuration under which the batch was read.
+static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
+    return a->session != s && (b->started <= s->ahead_since ||
+                               !session_identity_may_take(&s->engine->identities, &s->identity,
+                                                          b->group->identity, b->news.loaded, false));
+}
+
+// A batch under way for another session is answered behind what its lender's client has asked. That may be
+// waited for only if it is a lookup and that client reads.
 static bool may_come_behind(const struct session *s, const struct batch *b) {
     const struct session *lender = b->ahead.ended || b->lender == s ? NULL : b->lender;
     for (unsigned i = 0; lender && i < lender->owed.n; i++) {
@@ -68,30 +83,7 @@ static bool may_come_behind(const struct session *s, const struct batch *b) {
     return true;
 }
 
-void ahead_give_back_stalled(struct engine *e) {
-    for (struct batch *b = e->batches, *next; b; b = next) {
-        next = b->next;
-        if (!b->ahead.home || !b->n_left || !b->lender || !b->lender->backlogged)
-            continue;
-        for (uint32_t i = 0; i < b->n_members; i++) {
-            struct lookup *l = b->members[i];
-            if (!l || may_come_behind(l->session, b))
-                continue;
-            lookup_leave_batch(l);
-            session_run_alone(l->session, l);
-        }
-    }
-}
-
-// What another session has loaded must have been read under a configuration that this one was proven under,
-// too.
-static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
-    return a->session != s && (b->started <= s->ahead_since ||
-                               !session_identity_may_take(&s->engine->identities, &s->identity,
-                                                          b->group->identity, b->news.loaded, false));
-}
-
-// One answer less; true: the first one.
+// The batch gives one answer less. True: it is the key's first.
 static bool use_key(struct batch *b, uint32_t key) {
     bool first = !b->ahead.used[key];
     b->ahead.n_used += first;
@@ -101,7 +93,8 @@ static bool use_key(struct batch *b, uint32_t key) {
     return first;
 }
 
-// Asked for, the key of every batch that has it counts as used, also when it goes to the server this time.
+// Looks for the key in a list of batches. It counts as used in every batch that has it, even if the lookup
+// goes to the server this time.
 static bool find_in(struct session *s, struct ahead *a, struct batch *list, const struct group *g,
                     const struct key *keys, struct ahead_hit *hit) {
     bool found = false;
@@ -122,8 +115,8 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
     return found;
 }
 
-// Who asks again without having read a list with the key since wants to know what has changed. What was loaded
-// before that list came may be older than the answer that was given before it.
+// A client that asks more often than a list has rows for it wants to know what has changed. What was loaded
+// before that list may be older than the answer that it got before.
 static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit,
                       const struct asked_entry *asked) {
     return s->ahead && ahead_association(hit->batch) &&
@@ -156,12 +149,7 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
     return found && may;
 }
 
-#define APART_WORTH 16 // answers for which the catalogue may be asked
-
-static void note_given(struct session *s) {
-    if (s->identity.state != IDENTITY_PROVEN && ++s->apart.given % APART_WORTH == 0 && s->apart.vets)
-        s->apart.vets--;
-}
+// ---- giving
 
 void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct ahead *a = hit->ahead;
@@ -170,6 +158,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct association *association = ahead_association(b);
     e->counters.ahead_answers++;
     e->counters.ahead_again += !hit->first;
+    l->outcome = OUTCOME_AHEAD;
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);
     b->ahead.recorded = 0;
@@ -178,7 +167,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
         b->ahead.grown = true;
     }
     ahead_use(a);
-    note_given(l->session);
+    if (l->session->identity.state != IDENTITY_PROVEN)
+        apart_given(l->session);
     a->last_answer = e->aheads.last_answer = e->now;
     if (!b->ahead.ended) {
         if (!batch_join(b, l, hit->key))
@@ -186,4 +176,19 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
         return;
     }
     engine_answer(e, b, l, hit->key);
+}
+
+void ahead_give_back_stalled(struct engine *e) {
+    for (struct batch *b = e->batches, *next; b; b = next) {
+        next = b->next;
+        if (!b->ahead.home || !b->n_left || !b->lender || !b->lender->backlogged)
+            continue;
+        for (uint32_t i = 0; i < b->n_members; i++) {
+            struct lookup *l = b->members[i];
+            if (!l || may_come_behind(l->session, b))
+                continue;
+            lookup_leave_batch(l);
+            session_run_alone(l->session, l);
+        }
+    }
 }

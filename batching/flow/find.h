@@ -1,34 +1,40 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A lookup that was loaded ahead is found and answered.
+// A lookup whose answer was loaded ahead is found and answered. ahead/ahead.h says which answers may be
+// given.
 #ifndef PGFOLD_BATCHING_FLOW_FIND_H
 #define PGFOLD_BATCHING_FLOW_FIND_H
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
-// An answer that was found: yours to give.
+// An answer that was found. The caller must give it (ahead_give) or count it as stale: its key is used up.
 struct ahead_hit {
     struct ahead *ahead;
     struct batch *batch;
-    uint32_t key;
-    bool first;                     // that is given of the key
-    bool own;                       // of this session, loaded over its own connection
-    struct key keys[KEY_MAX_PARTS]; // the lookup's; texts are borrowed from it
+    uint32_t key;                   // index into the batch's keys
+    bool first;                     // the key had not been asked for
+    bool own;                       // the session's own batch, loaded over its own connection
+    struct key keys[KEY_MAX_PARTS]; // the lookup's key; texts are borrowed from it
 };
 
-// Is the lookup with these key values (as sent, by the group's parts) loaded, or being loaded? The answer
-// counts as used then. `asked`: it was asked for before; NULL: it was not.
+// Looks for the lookup with these key values (as sent, one for each part of the group) among what is loaded
+// or being loaded. `asked`: what is known of the last time that the session asked the same
+// (ahead/asked.h); NULL: it did not. True: *hit is its answer. Either way the key counts as used in each
+// batch that has it.
 bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,
                 struct ahead_hit *hit) __attribute__((warn_unused_result));
 
-// The lookup is answered by it, now or when its batch ends. The lookup is in its session's order, and in no
-// queue.
+// Answers the lookup now, or when the batch ends. The lookup is in its session's order, and in no queue. May
+// free it.
 void ahead_give(const struct ahead_hit *hit, struct lookup *l);
 
-// Whose client does not read delays no others: those whose answers come behind its own run alone.
+// A lender's client that does not read would delay the members of a batch loaded ahead, whose replies come
+// behind its own. Such members run alone. To be called in each turn.
 void ahead_give_back_stalled(struct engine *e);
 
+// Walks over the trails that may serve the session: its own, then those of other sessions of its identity.
+// Begin with `a` NULL and *i 0. Returns NULL: no more.
 struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i);
 
 #endif

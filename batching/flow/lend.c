@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/flow/lend.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "batching/base/memory.h"
@@ -9,8 +8,10 @@
 #include "batching/fold/group.h"
 #include "batching/fold/savepoint.h"
 #include "batching/session/engine.h"
+#include "batching/session/frame.h"
 #include "batching/session/late.h"
 #include "batching/session/owed.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/pooler.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
@@ -29,100 +30,21 @@ bool session_can_lend(const struct session *s) {
         return false;
     for (unsigned i = 0; i < s->owed.n; i++)
         if (owed_at(s, i)->kind == OWED_LOOKUP)
-            return false; // its client may read slowly
+            return false; // the client of that lookup may read slowly
     return true;
 }
 
-// The statement becomes the most recently used one.
-bool session_has_prepared(struct session *s, XXH128_hash_t statement) {
-    for (unsigned i = s->own.n; i-- > 0;) {
-        if (!XXH128_isEqual(s->own.ring[i].name, statement))
-            continue;
-        struct own_statement found = s->own.ring[i];
-        memmove(s->own.ring + i, s->own.ring + i + 1, (s->own.n - i - 1) * sizeof *s->own.ring);
-        s->own.ring[s->own.n - 1] = found;
-        return true;
-    }
-    return false;
-}
+// ---- a client with names like ours
 
-static struct seal *seal_of(struct session *s, XXH128_hash_t statement) {
-    return session_has_prepared(s, statement) ? &s->own.ring[s->own.n - 1].seal : NULL;
-}
-
-void session_note_seal(struct session *s, const struct batch *b) {
-    struct seal *seal = b->sealed || !b->group->sealed ? NULL : seal_of(s, b->statement);
-    struct seal of_batch = {
-        .read = b->news.now, .loaded = b->news.loaded, .process = b->news.process, .since = s->engine->now};
-    if (seal)
-        seal_checked(seal, &of_batch, b->parse, b->framed);
-}
-
-// What the check tells of writes and of definitions is asked for now and then, for rows that are held always.
-static const struct seal *seal_for(struct session *s, const struct batch *b) {
-    struct group *g = b->group;
-    struct seal *seal = g->sealed && !b->asks_facts ? seal_of(s, g->statement) : NULL;
-    if (seal && seal_is_usable(seal, &g->seals))
-        return seal;
-    if (seal && !b->framed && seal_is_worn(seal, &g->seals))
-        session_unprepare(s, g->statement);
-    return NULL;
-}
-
-void session_unprepare(struct session *s, XXH128_hash_t statement) {
-    if (session_has_prepared(s, statement))
-        s->own.n--; // it has become the last one
-}
-
-// Has the connection prepared the statement? If not it is noted as one that is being prepared, and what must
-// be closed first is added to p: the name itself, since one left over from a failed batch would make Parse
-// fail, and the least recently used one when there are too many.
-static bool prepare(struct session *s, XXH128_hash_t statement, struct batch_prepared *p) {
-    if (session_has_prepared(s, statement))
-        return true;
-    p->closes[p->n_closes++] = statement;
-    if (!s->own.ring)
-        s->own.ring = malloc(SESSION_MAX_PREPARED * sizeof *s->own.ring);
-    if (!s->own.ring)
-        return false; // it will be prepared again each time
-    if (s->own.n == SESSION_MAX_PREPARED) {
-        p->closes[p->n_closes++] = s->own.ring[0].name;
-        memmove(s->own.ring, s->own.ring + 1, --s->own.n * sizeof *s->own.ring);
-    }
-    s->own.ring[s->own.n++] = (struct own_statement){.name = statement};
-    return false;
-}
-
-// Nothing of it has reached the server: those that were to make room are still there.
-static void take_back_prepared(struct session *s, const struct batch *b, const struct batch_prepared *p) {
-    if (!p->statement)
-        session_unprepare(s, b->group->statement);
-    if (!p->stamp)
-        session_unprepare(s, batch_stamp(b));
-    for (unsigned i = 0; s->own.ring && i < p->n_closes && s->own.n < SESSION_MAX_PREPARED; i++) {
-        bool own =
-            XXH128_isEqual(p->closes[i], b->group->statement) || XXH128_isEqual(p->closes[i], batch_stamp(b));
-        if (!own)
-            s->own.ring[s->own.n++] = (struct own_statement){.name = p->closes[i]};
-    }
-}
-
-static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
-                           const char *why) {
-    take_back_prepared(s, b, p);
-    b->failed = true;
-    b->why = why;
-}
-
-// A unit of its own. Inside one of the client's nothing can be given up: then the server says what it says of
-// a name that is taken. It says so, too, of one that the client has given in a way that was not noticed:
-// `name` is closed only where a batch may have left it.
+// This is a unit of our own. Inside a unit of the client's nothing can be closed; then the server says that
+// the name is taken. It also says so if the client came to the name in a way that pgfold did not notice,
+// since `name` is closed only if a batch may have left it.
 void session_keep_out(struct session *s, struct slice name) {
     struct buf *b = &s->engine->request;
     char own[GROUP_NAME_SIZE];
     bool left = s->own.lent && group_is_statement_name(name);
     bool frame = s->frame.prepared || (s->own.lent && !s->own.keeps_out);
-    s->own.keeps_out = true;
+    own_prepared_keep_out(s);
     if ((!s->own.n && !frame && !left) || s->in_unit)
         return;
     buf_reset(b);
@@ -141,6 +63,29 @@ void session_keep_out(struct session *s, struct slice name) {
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
+// ---- seals
+
+// The seal under which the batch can be sent without a check; NULL: none. A check also tells of writes and
+// definitions, so it is sent all the same now and then, and always with rows that will be held (asks_facts).
+static const struct seal *seal_for(struct session *s, const struct batch *b) {
+    struct group *g = b->group;
+    const struct seal *seal = g->sealed && !b->asks_facts ? own_prepared_seal(s, g->statement) : NULL;
+    if (seal && seal_is_usable(seal, &g->seals))
+        return seal;
+    if (seal && !b->framed && seal_is_worn(seal, &g->seals))
+        session_unprepare(s, g->statement);
+    return NULL;
+}
+
+// ---- the batch
+
+static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
+                           const char *why) {
+    own_prepared_take_back(s, b, p);
+    b->failed = true;
+    b->why = why;
+}
+
 bool session_run_batch(struct session *s, struct batch *b) {
     struct engine *e = s->engine;
     struct batch_prepared p = {0};
@@ -156,8 +101,8 @@ bool session_run_batch(struct session *s, struct batch *b) {
     const struct seal *seal = seal_for(s, b);
     struct seal copy = seal ? *seal : (struct seal){0};
     p.seal = seal ? &copy : NULL;
-    p.statement = prepare(s, b->group->statement, &p);
-    p.stamp = p.seal || prepare(s, batch_stamp(b), &p);
+    p.statement = own_prepared_use(s, b->group->statement, &p);
+    p.stamp = p.seal || own_prepared_use(s, batch_stamp(b), &p);
     buf_reset(&e->request);
     batch_write(b, &p, &e->request);
     struct owed *o = e->request.failed ? NULL : owed_push(s, OWED_BATCH);
@@ -167,10 +112,11 @@ bool session_run_batch(struct session *s, struct batch *b) {
     }
     o->of.batch = b;
     o->framed = b->framed;
-    s->frame.n += b->framed;
-    s->frame.prepared |= b->framed;
+    if (b->framed)
+        frame_begin_prepared(s);
     b->lender = s;
-    b->sent = s->own.lent = true;
+    b->sent = true;
+    own_prepared_lend(s);
     b->memory = &s->queue_memory;
     account_set(b->memory, &b->weighs, batch_bytes(b));
     late_batch_sent(s, b);

@@ -13,6 +13,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/apart.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -25,15 +26,13 @@
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
 
-// Lookups that a session of a state of its own must bring before the catalogue is asked for it alone; twice
-// as many each time, until the answers that this brings are worth its costs.
-#define APART_VETTED  4
-#define APART_DOUBLED 8
+// ---- may the catalogue be asked for a loop?
 
+// Lookups of a shape that pay for one question, when the common budget is spent.
 #define LOOKUPS_PER_VET 5
 
-// At first on the budget of all. Where that is spent, on what the shape's lookups cost as they are: a text
-// that is used once is asked about in vain.
+// May the question be paid for? First by the common budget. When that is spent, by what the shape's own
+// lookups have cost: asking about a text that is used once is in vain.
 static bool may_pay_vet(struct engine *e, struct shape *s) {
     bool paid = budget_keys(&e->aheads.vets, BUDGET_VETS, 0, BUDGET_VET) > 0;
     uint64_t lookups = s->guard.n_alone + s->guard.n_folded;
@@ -45,25 +44,27 @@ static bool may_pay_vet(struct engine *e, struct shape *s) {
     return true;
 }
 
-// It is worth a question whose answer others can use, too, or many lookups.
+// The answer about a proven session's group can be used by others; for any other session it takes many
+// lookups to be worth asking.
 static bool may_vet(struct session *s, struct shape *shape) {
-    unsigned doubled = s->apart.vets < APART_DOUBLED ? s->apart.vets : APART_DOUBLED;
     bool proven = s->identity.state == IDENTITY_PROVEN;
-    if (!proven && ++s->apart.n < (unsigned)APART_VETTED << doubled)
+    if (!proven && !apart_is_worth_asking(s))
         return false;
     if (!may_pay_vet(s->engine, shape))
         return false;
-    s->apart.vets += !proven;
-    s->apart.costs &= proven;
+    apart_asked(s, !proven);
     return true;
 }
+
+// ---- the batch of coming keys
 
 struct holding {
     struct ahead *ahead;
     const struct group *group;
 };
 
-// What was loaded before the list came is not held for its rows.
+// Is the key held for rows of this list? What was loaded before the list came is not. A callback of
+// predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys) {
     const struct holding *h = arg;
     uint64_t since = list->columns.group == h->group->id ? 0 : list->columns.loads;
@@ -82,7 +83,8 @@ static bool is_loading(const struct ahead *a, const struct group *g) {
     return false;
 }
 
-// Those of which each key was asked for once: their further answers may never be.
+// Drops batches of which each key was asked for once, if much is held: their further answers may never be
+// asked for.
 static void drop_used(struct ahead *a) {
     if (a->held_bytes <= a->engine->limits.ahead_session / 4)
         return;
@@ -94,7 +96,7 @@ static void drop_used(struct ahead *a) {
     ahead_charge(a);
 }
 
-// What would not fit into what the session or all of them may hold is not loaded.
+// Bytes that may be loaded: what the session's and the common limit have left.
 static size_t room(struct ahead *a) {
     struct engine *e = a->engine;
     const struct engine_limits *l = &e->limits;
@@ -110,7 +112,8 @@ static uint64_t age_limit(const struct session *s) {
     return session_snapshot_is_fixed(s) ? 0 : s->engine->limits.ahead_age;
 }
 
-// Near the end of a loop every lookup would ask in vain.
+// Nothing is left to load for this group. It is noted, since near the end of a loop each lookup would look in
+// vain.
 static void note_barren(struct ahead *a, const struct group *g, bool both_ways) {
     a->barren = g->id;
     a->barren_since = a->trail.serial;
@@ -121,29 +124,7 @@ static bool is_barren(const struct ahead *a, const struct group *g, bool both_wa
     return a->barren == g->id && a->barren_since == a->trail.serial && a->barren_both_ways >= both_ways;
 }
 
-// The key of the lookup at hand, for the other rows that it has; false: out of memory.
-static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
-    uint32_t n = b->n_keys;
-    b->max_keys++; // there is room for one more
-    if (!batch_add_key(b, keys) || b->n_keys == n)
-        return false;
-    b->ahead.left[n] = (uint16_t)b->ahead.again;
-    b->ahead.n_left += b->ahead.again;
-    *key = n;
-    return true;
-}
-
-// The same, and the lookup is answered by it.
-static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
-    if (!add_again(b, keys, key))
-        return false;
-    b->ahead.used[*key] = true;
-    b->ahead.n_used++;
-    b->ahead.asked = true;
-    return true;
-}
-
-// The coming keys, as a batch that is not sent yet; NULL: there are none, or it is not the time.
+// Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
     const struct engine *e = s->engine;
@@ -165,7 +146,8 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     return NULL;
 }
 
-// `unit`: a lookup of the group as its client sent it, whose values but the keys hold for all.
+// Sends the batch. `unit`: a lookup of the group as its client sent it; the batch takes all values but the
+// keys from it.
 static void load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
                  const uint8_t *unit, size_t len) {
     struct engine *e = s->engine;
@@ -194,12 +176,15 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
         engine_batch_ended(e, b);
 }
 
+// ---- a lookup that may begin a loop
+
 static void note_followed(struct engine *e, const struct guess *guess) {
     e->aheads.unfollowed[guess->result->columns.source % AHEAD_SOURCES] = 0;
 }
 
-// The one in whose trail the key is found; noted in all of them. `company`: others ask for their keys right
-// now, which folds them; only a session that is seen to go through a list of its own is a loop then.
+// Finds the key in the trails that may serve the session, and notes in each that it was asked for. `company`:
+// other sessions ask for their keys right now, so folding serves them; then only a session that goes through
+// a list of its own is a loop. NULL: in none.
 static struct ahead *locate(struct session *s, struct group *g, const struct key *keys, uint64_t question,
                             bool company, struct guess *guess) {
     unsigned i = 0;
@@ -219,6 +204,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     return found;
 }
 
+// Might the lookup's values come from a trail? Asked before anything is known of their types.
 static bool is_plausible(struct session *s, const struct lookup *l) {
     unsigned i = 0;
     for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
@@ -227,27 +213,50 @@ static bool is_plausible(struct session *s, const struct lookup *l) {
     return false;
 }
 
-// The lookup goes out as it was sent, in front of the batch; false: what has become of it needs none.
+// Adds the key of the lookup at hand, for the other rows that it has. False: out of memory.
+static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
+    uint32_t n = b->n_keys;
+    b->max_keys++; // there is room for one more
+    if (!batch_add_key(b, keys) || b->n_keys == n)
+        return false;
+    b->ahead.left[n] = (uint16_t)b->ahead.again;
+    b->ahead.n_left += b->ahead.again;
+    *key = n;
+    return true;
+}
+
+// The same, and the batch answers the lookup, too.
+static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
+    if (!add_again(b, keys, key))
+        return false;
+    b->ahead.used[*key] = true;
+    b->ahead.n_used++;
+    b->ahead.asked = true;
+    return true;
+}
+
+// Sends the lookup as it is, in front of the batch. False: the batch is not needed, since the lookup was not
+// sent, or is gone.
 static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, struct batch *b,
                          bool checked) {
     uint32_t key;
     if (checked)
         check_start(s->engine, l);
     else
-        engine_run_lookup(l); // stays until its answer has come
+        engine_run_lookup(l); // it stays until its answer has come
     if (s->gives || s->order.first != l || l->state != (checked ? LOOKUP_CHECKING : LOOKUP_SENT))
         return false;
     l->loop = a;
     a->refs++;
     if (checked)
-        (void)add_asked(b, l->keys, &key); // it compares its answer with the batch's
+        (void)add_asked(b, l->keys, &key); // its answer is compared with the batch's
     else if (b->ahead.again)
         (void)add_again(b, l->keys, &key);
     return true;
 }
 
-// A loop that has proved to be one is not worth a statement of its own each time that more is loaded: the
-// lookup becomes a member of the batch, whose other answers its client waits for anyway.
+// Makes the lookup a member of the batch. In a loop that has proved to be one, a statement of its own each
+// time would not be worth its cost: the client waits for the batch's other answers anyway.
 static bool take_along(struct lookup *l, struct batch *b) {
     uint32_t key;
     if (!add_asked(b, l->keys, &key) || !batch_join(b, l, key))
@@ -286,6 +295,8 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
         batch_destroy(b);
 }
 
+// ---- a loop that goes on
+
 static unsigned left_of(const struct ahead *a, const struct group *g) {
     unsigned n = 0;
     for (const struct batch *b = a->held; b; b = b->ahead.next)
@@ -320,7 +331,7 @@ void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t quest
     struct batch *b = hit->batch;
     refill(s, hit, question, unit, len);
     if (!b->ahead.n_left && b->ahead.ended)
-        ahead_drop_batch(hit->ahead, b, false); // there is nothing left in it
+        ahead_drop_batch(hit->ahead, b, false); // nothing is left in it
     drop_used(hit->ahead);
     ahead_charge(hit->ahead);
 }

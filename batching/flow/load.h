@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a loop will ask for next is loaded: which list it goes through, and the batch for it.
+// What a loop will ask for next is loaded: which list the loop goes through, and the batch of its coming
+// keys. ahead/ahead.h has the whole story; ahead/predict.h finds the keys.
+//
+// Nothing here fails for the client: what cannot be predicted, afforded or allocated is not loaded.
 #ifndef PGFOLD_BATCHING_FLOW_LOAD_H
 #define PGFOLD_BATCHING_FLOW_LOAD_H
 
 #include "batching/flow/find.h"
 #include "batching/session/session.h"
 
-// Behind it: if what is left will be used up soon, more is loaded.
-// `unit`: the lookup as its client sent it.
+// A lookup was accepted and waits in its group. If its key is found in a trail, the lookup is sent, and a
+// batch of the coming keys behind it; the lookup may also become a member of that batch. `apart`: its
+// transaction shares nothing with others. May free the lookup.
+void ahead_follow(struct session *s, struct lookup *l, bool apart);
+
+// A lookup that asks the question (its hash) was answered with *hit. Loads more keys if those that are left will be used up soon. `unit`: the
+// lookup as its client sent it; borrowed for the call.
 void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,
                   size_t len);
-
-// A lookup that was accepted and waits in its group: if its key is found in a trail, it goes out, and the
-// coming keys behind it.
-// `apart`: its transaction shares nothing with others'.
-void ahead_follow(struct session *s, struct lookup *l, bool apart); // may free it
 
 #endif

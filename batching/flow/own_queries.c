@@ -9,6 +9,7 @@
 #include "batching/fold/verdict.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
+#include "batching/session/frame.h"
 #include "batching/session/late.h"
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
@@ -23,7 +24,7 @@
 #include "protocol/message.h"
 #include "protocol/write.h"
 
-// ---- lending
+// ---- may it be asked?
 
 bool session_vets(const struct session *s, const struct group *g) {
     for (unsigned i = 0; i < s->owed.n; i++) {
@@ -34,9 +35,13 @@ bool session_vets(const struct session *s, const struct group *g) {
     return false;
 }
 
-// ---- our own queries
+bool session_lacks_facts(const struct session *s) {
+    const struct engine *e = s->engine;
+    const struct facts *f = &s->database->facts;
+    return f->named && facts_are_due(f, e->now, e->generation, false);
+}
 
-// A fixed snapshot shows the catalogue as it was: what it says is as old as that.
+// A fixed snapshot shows the catalogue as it was when it was taken: what it says is as old as that.
 static bool snapshot_is_young(const struct session *s) {
     const struct engine *e = s->engine;
     const struct transaction *t = &s->transaction;
@@ -51,20 +56,24 @@ bool session_may_ask(const struct session *s) {
     return ahead_may_be_apart(s) && (!session_snapshot_is_fixed(s) || snapshot_is_young(s));
 }
 
-// A Query message drops the unnamed statement, which the client may count on: it is parsed again when it is
-// needed, for which its text must be known.
+// May a query of ours be sent now? Outside a transaction it is a Query message, which drops the server's
+// unnamed statement. If the client has one, it is parsed again when it is needed, so its text must be known.
 static bool can_query(const struct session *s) {
     return session_may_ask(s) && !session_only_forwards(s) && !s->frame.repair_due && !s->terminating &&
            !s->server_gone && !s->in_unit && !s->failed && !s->gives &&
            (s->txn != 'I' || !s->names.unnamed || s->names.unnamed->shape);
 }
 
+// ---- sending
+
+// Sends a unit of our own and pushes the entry for its reply. NULL: nothing was sent.
 static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {
     struct owed *o = b->failed ? NULL : owed_push(s, kind);
     if (!o)
         return NULL;
     o->framed = s->txn != 'I';
-    s->frame.n += o->framed;
+    if (o->framed)
+        frame_begin(s);
     late_query_sent(s);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
     return o;
@@ -80,7 +89,7 @@ static struct owed *send_query(struct session *s, enum owed_kind kind, const cha
     return o;
 }
 
-// The same with settings of its own in front, inside a transaction, too.
+// The same with settings for this query in front of it, inside a transaction, too.
 static struct owed *send_question(struct session *s, enum owed_kind kind, struct buf *sql) {
     const char *settings = vet_question_settings();
     struct slice first = {(const uint8_t *)settings, strlen(settings)};
@@ -105,13 +114,15 @@ static struct owed *send_unit(struct session *s, enum owed_kind kind, const stru
     if (s->txn == 'I') {
         struct owed *o = send_own(s, kind, unit);
         if (o)
-            session_note_unnamed(s, false, NULL); // which it uses, and closes
+            session_note_unnamed(s, false, NULL); // the unit uses the unnamed statement and closes it
         return o;
     }
     buf_reset(b);
     savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame.prepared);
     return send_own(s, kind, b);
 }
+
+// ---- the queries
 
 void session_start_proof(struct session *s) {
     s->wants_proof &= s->identity.state == IDENTITY_UNPROVEN;
@@ -120,7 +131,7 @@ void session_start_proof(struct session *s) {
         return;
     for (const struct lookup *l = s->order.first; l; l = l->next)
         if (l->state == LOOKUP_ALONE)
-            return; // it would run behind the proof, which could not tell what it has done
+            return; // the lookup would run behind the proof, which could not see what it does
     s->wants_proof = false;
     const char *sql = identity_proof_start(&s->identity);
     if (send_query(s, OWED_PROOF, sql, strlen(sql))) {
@@ -130,12 +141,6 @@ void session_start_proof(struct session *s) {
     } else {
         s->identity.state = IDENTITY_UNPROVEN;
     }
-}
-
-bool session_lacks_facts(const struct session *s) {
-    const struct engine *e = s->engine;
-    const struct facts *f = &s->database->facts;
-    return f->named && facts_are_due(f, e->now, e->generation, false);
 }
 
 void session_ask_facts(struct session *s, bool again) {
@@ -152,7 +157,7 @@ void session_ask_facts(struct session *s, bool again) {
 }
 
 static void refuse_group(struct session *s, struct group *g) {
-    g->state = GROUP_REFUSED;
+    group_set_state(g, GROUP_REFUSED);
     g->vetted_at = s->engine->now;
     g->generation = s->engine->generation;
 }
@@ -172,7 +177,7 @@ void session_start_vet(struct session *s, struct group *g) {
                               : send_unit(s, OWED_VET, &sql);
     if (o) {
         o->of.group = g;
-        g->state = GROUP_VETTING;
+        group_set_state(g, GROUP_VETTING);
         g->asked_at = s->engine->now;
         g->generation = s->engine->generation; // definitions may change before the answer comes
         s->engine->counters.vets++;

@@ -14,19 +14,9 @@
 #include "batching/session/session.h"
 #include "batching/statement/guard.h"
 
-#define GRACE          1000 // microseconds, at least, from the turn that finds something late to the one that acts
-#define MOST_GRACE     100000
-#define QUERY_PATIENCE 300000
-#define LONGER         100000 // at most, for a lender's own client
-
-// ---- what is ours
-
-static bool has_ours(const struct session *s) {
-    for (unsigned i = 0; i < s->owed.n; i++)
-        if (late_is_ours(owed_at(s, i)) || late_is_again(owed_at(s, i)))
-            return true;
-    return false;
-}
+// Microseconds.
+#define QUERY_PATIENCE 300000 // with a query of ours, at least
+#define LONGER         100000 // most that a lender's own client waits longer than others
 
 // ---- lookups that run as sent
 
@@ -38,21 +28,11 @@ void late_uncount(struct engine *e, struct group *g) {
 
 // ---- a batch's members
 
-// Found so twice, with what had come meanwhile read in between. How late the loop was says how late others
-// may be.
-static bool is_past(const struct engine *e, uint64_t *due, uint64_t deadline) {
-    if (e->now < deadline)
-        return false;
-    uint64_t late = e->now - deadline < MOST_GRACE ? e->now - deadline : MOST_GRACE;
-    if (!*due)
-        *due = e->now + (late > GRACE ? late : GRACE);
-    return e->now >= *due;
-}
-
 static uint64_t past_at(uint64_t due, uint64_t deadline) {
     return due ? due : deadline;
 }
 
+// Do members of the batch still wait, so that they may leave it?
 static bool may_be_left(const struct batch *b) {
     return b->sent && !b->abandoned && !b->left && b->n_left;
 }
@@ -62,6 +42,7 @@ static void note_late(struct engine *e, struct batch *b) {
     guard_note_late(&b->group->shape->guard, e->now, b->patience);
 }
 
+// Members of other sessions than the lender's leave the batch and run alone.
 static void leave(struct engine *e, struct batch *b) {
     b->left = true;
     for (uint32_t i = 0; i < b->n_members; i++) {
@@ -81,14 +62,21 @@ static void leave(struct engine *e, struct batch *b) {
 static void expire_members(struct engine *e) {
     for (struct batch *b = e->batches, *next; b; b = next) {
         next = b->next;
-        if (may_be_left(b) && is_past(e, &b->due, b->started + b->patience))
+        if (may_be_left(b) && late_is_past(e, &b->due, b->started + b->patience))
             leave(e, b);
     }
 }
 
 // ---- a connection's own client
 
-// For what is ours on its connection, as far as that can be told.
+static bool has_ours(const struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++)
+        if (late_is_ours(owed_at(s, i)) || late_is_again(owed_at(s, i)))
+            return true;
+    return false;
+}
+
+// Does the client wait for what is ours on its connection, as far as that can be told?
 static bool client_waits(const struct session *s) {
     if (s->hold.lookups)
         return true;
@@ -105,14 +93,14 @@ static uint64_t patience_of(const struct engine *e, const struct owed *o) {
     return patience + (patience < LONGER ? patience : LONGER);
 }
 
-// What it waits for is to be cancelled, and is not yet.
+// Is the first thing that the connection owes ours, waited for by the client, and not cancelled yet?
 static bool may_be_cleared(const struct session *s) {
     const struct owed *o = s->owed.n ? owed_at(s, 0) : NULL;
     bool may = o && !o->unwanted && !s->server_gone && !s->opaque;
     return may && (late_is_again(o) || (late_is_ours(o) && client_waits(s)));
 }
 
-// Others behind it have waited as long.
+// Abandons the batch at the head, and those behind it whose members have waited as long.
 static void abandon_all(struct engine *e, struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
@@ -144,7 +132,7 @@ static void expire_own(struct engine *e) {
         next = s->late.next;
         if (!has_ours(s))
             late_unlist(e, s);
-        else if (may_be_cleared(s) && is_past(e, &s->late.due, s->late.since + patience_of(e, owed_head(s))))
+        else if (may_be_cleared(s) && late_head_is_past(s, patience_of(e, owed_head(s))))
             clear(e, s);
     }
 }

@@ -31,7 +31,7 @@ static void expire_batches(struct engine *e) {
     }
 }
 
-// A pool that opens many connections at once must not make the server prove them all at once: those that wait
+// A pool may open many connections at once: the server does not prove them all at once. Sessions that wait
 // for their turn fold within themselves meanwhile.
 static void start_proofs(struct engine *e) {
     while (e->to_prove && engine_may_prove(e)) {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The batch of batch.h: its keys without duplicates, the messages that are sent, the reader of the replies,
+// and what each member gets.
 #include "batching/fold/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "batching/fold/group.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/fold/savepoint.h"
 #include "protocol/write.h"
 
@@ -33,7 +37,7 @@ static uint32_t find_slot(const struct batch *b, const struct key *k, bool *foun
     return at;
 }
 
-#define MAX_KEY_BYTES 65536 // of one batch's raw keys; the first may always go
+#define MAX_KEY_BYTES 65536 // of the raw keys of one batch; the first key may always go
 
 static size_t raw_bytes(const struct batch *b, const struct key *k) {
     size_t bytes = 0;
@@ -42,7 +46,7 @@ static size_t raw_bytes(const struct batch *b, const struct key *k) {
     return bytes;
 }
 
-// Index of the key, added when it is new; n_keys == max leaves a new one out: UINT32_MAX.
+// Returns the index of the key and adds it when it is new. UINT32_MAX: it is new, and n_keys has reached max.
 static uint32_t add_key(struct batch *b, const struct key *k, unsigned max) {
     bool found;
     uint32_t at = find_slot(b, k, &found);
@@ -75,7 +79,7 @@ static void take_members(struct batch *b, unsigned max_keys) {
         if (key == UINT32_MAX)
             return;
         take_waiting(g, l);
-        l->state = LOOKUP_BATCHED;
+        lookup_set_state(l, LOOKUP_BATCHED);
         l->batch = b;
         l->member = b->n_members;
         b->members[b->n_members] = l;
@@ -83,7 +87,7 @@ static void take_members(struct batch *b, unsigned max_keys) {
     }
 }
 
-// Room for so many members and keys.
+// Allocates room for so many members and keys.
 static struct batch *create(struct group *g, size_t n_members, size_t n_keys, size_t max_answer) {
     struct batch *b = calloc(1, sizeof *b);
     if (!b)
@@ -132,7 +136,7 @@ struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answe
     return NULL;
 }
 
-// The bytes stay where they are: all the room that they may need is there from the first one on.
+// The bytes never move: room for all that may come is reserved with the first key.
 static bool own_bytes(struct batch *b, struct key *k) {
     if (k->kind != KEY_RAW && k->kind != KEY_DOUBLED)
         return true;
@@ -178,7 +182,7 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
         b->member_key = keys;
         b->max_members = max;
     }
-    l->state = LOOKUP_BATCHED;
+    lookup_set_state(l, LOOKUP_BATCHED);
     l->batch = b;
     l->joined = b->sent;
     l->member = b->n_members;
@@ -214,7 +218,7 @@ void batch_destroy(struct batch *b) {
 // ---- what is sent
 
 static void put_result_formats(const struct group *g, struct buf *out) {
-    if (g->n_formats <= 1) { // holds for the added column, too
+    if (g->n_formats <= 1) { // one format holds for the added column, too
         buf_put_u16(out, g->n_formats);
         buf_put(out, g->formats, (size_t)g->n_formats * 2);
         return;
@@ -252,7 +256,7 @@ static void put_added(const struct batch *b, struct buf *out) {
         buf_put_u32(out, UINT32_MAX);
 }
 
-static void put_arrays(const struct batch *b, struct buf *out) {
+static void put_key_arrays(const struct batch *b, struct buf *out) {
     const struct group *g = b->group;
     buf_put_u16(out, (uint16_t)(g->n_parts + n_added(b)));
     for (unsigned i = 0; i < g->n_parts; i++)
@@ -264,7 +268,7 @@ static void put_arrays(const struct batch *b, struct buf *out) {
     put_added(b, out);
 }
 
-// The parameters of one lookup, whose values but the keys are those of all.
+// Writes the parameters of one lookup. All members share its values, except the keys.
 static bool put_parameters(const struct batch *b, struct buf *out) {
     const struct group *g = b->group;
     struct frame f = {0};
@@ -301,12 +305,12 @@ static struct slice statement_name(XXH128_hash_t statement, char *name) {
     return (struct slice){(uint8_t *)name, strlen(name)};
 }
 
-// Outside a transaction the unnamed one, which ends with the unit.
+// Outside a transaction it is the unnamed portal, which ends with the unit.
 static const char *portal_of(const struct batch *b) {
     return b->framed ? SAVEPOINT_PORTAL : "";
 }
 
-static void write_run(const struct batch *b, struct buf *out) {
+static void write_execute_once(const struct batch *b, struct buf *out) {
     struct slice portal = {(const uint8_t *)portal_of(b), strlen(portal_of(b))};
     write_execute_all(out, portal);
     if (b->framed)
@@ -324,12 +328,12 @@ static void write_statement(struct batch *b, struct buf *out) {
     buf_put_str(out, portal_of(b));
     buf_put_str(out, name);
     if (b->group->values)
-        put_arrays(b, out);
+        put_key_arrays(b, out);
     else if (!put_parameters(b, out))
         out->failed = true;
     put_result_formats(b->group, out);
     write_end(out, at);
-    write_run(b, out);
+    write_execute_once(b, out);
 }
 
 XXH128_hash_t batch_stamp(const struct batch *b) {
@@ -351,7 +355,7 @@ static void write_stamp(struct batch *b, struct buf *out) {
     buf_put_u16(out, 0);
     buf_put_u16(out, 0);
     write_end(out, at);
-    write_run(b, out);
+    write_execute_once(b, out);
 }
 
 void batch_write(struct batch *b, const struct batch_prepared *prepared, struct buf *out) {
@@ -388,7 +392,7 @@ static void fail(struct batch *b, const char *why) {
     b->failed = true;
 }
 
-// The columns behind the added one must be those that the original has: names, tables, types and all.
+// The columns behind the added one must be those of the original: names, tables, types and all.
 static void take_row_description(struct batch *b, const struct frame *f) {
     const struct group *g = b->group;
     uint16_t n;
@@ -405,7 +409,7 @@ static void take_row_description(struct batch *b, const struct frame *f) {
     buf_free(&own);
 }
 
-// Which key a row belongs to, by its added first column; UINT32_MAX when it belongs to none.
+// The index of the key that a row belongs to, by its added first column. UINT32_MAX: it belongs to none.
 static uint32_t row_key(const struct batch *b, struct slice tag) {
     const struct group *g = b->group;
     uint16_t format = g->n_formats == 1 ? get_u16(g->formats) : 0;
@@ -428,7 +432,7 @@ static bool rows_have_room(struct batch *b) {
     if (b->n_rows < b->max_rows)
         return true;
     uint32_t max = b->max_rows ? b->max_rows * 2 : 64;
-    // a row takes room in `data`, too, whose ceiling holds for both
+    // A row takes room in `data`, too, and the limit there also bounds the number of rows.
     struct batch_row *rows = realloc(b->rows, max * sizeof *rows);
     if (!rows)
         return false;
@@ -467,7 +471,7 @@ static void take_row(struct batch *b, const struct frame *f) {
     k->n_rows++;
 }
 
-// Is this the next message in answer to SAVEPOINT, or to RELEASE?
+// Tells whether this is the next message in answer to SAVEPOINT, or to RELEASE.
 static bool takes_frame(struct batch *b, uint8_t type) {
     const char **frame = *b->open ? &b->open : b->stage == STAGE_END ? &b->release : NULL;
     if (!frame || (uint8_t) * *frame != type)
@@ -476,8 +480,8 @@ static bool takes_frame(struct batch *b, uint8_t type) {
     return true;
 }
 
-// What the check says of the catalogue behind the statement was true before it, too.
-static void take_stamp(struct batch *b, const struct frame *f) {
+// What the check says of the catalogue behind the statement was also true before the statement.
+static void take_check(struct batch *b, const struct frame *f) {
     switch (stamp_judge(b->group->stamp, (struct slice){f->body, f->body_len}, &b->news)) {
     case STAMP_SAME:
         b->stamped = true;
@@ -498,7 +502,7 @@ static bool takes_row(struct batch *b, const struct frame *f) {
     if (b->stage == STAGE_ROWS)
         take_row(b, f);
     else
-        take_stamp(b, f);
+        take_check(b, f);
     return true;
 }
 
@@ -517,7 +521,7 @@ static void skip_stages(struct batch *b) {
         b->stage = STAGE_STAMP_BIND;
 }
 
-// The stages in order, each with the one message that leads out of it.
+// Goes through the stages in order. Each has one message that leads out of it.
 static void advance(struct batch *b, const struct frame *f) {
     static const char wanted[] = {B_CLOSE_COMPLETE,
                                   B_PARSE_COMPLETE,
@@ -547,17 +551,17 @@ static void advance(struct batch *b, const struct frame *f) {
         b->stage++;
 }
 
-// Definitions that changed while the batch was under way void what its rows were going to be read by.
+// If definitions changed while the batch was under way, its rows can no longer be read as planned.
 static bool still_current(const struct batch *b) {
     const struct group *g = b->group;
     return g->state == GROUP_READY && g->vettings == b->vettings;
 }
 
-// A row is a proof that all was as the seal says.
+// A row proves that everything was as the seal says.
 static void end_sealed(struct batch *b) {
     skip_stages(b);
     if (b->stage != STAGE_END || *b->release)
-        return; // it has not run to its end
+        return; // it did not run to its end
     b->stamped = b->n_rows > 0;
     b->news.loaded = b->seal.loaded;
     b->news.process = b->seal.process;
@@ -585,7 +589,7 @@ bool batch_feed(struct batch *b, const struct frame *f) {
 
 // ---- what a member gets
 
-// The kept description has the statement's format codes (0); a portal's are those of Bind.
+// The kept description has the format codes of a statement (0). That of a portal has the codes of Bind.
 static void put_row_description(const struct group *g, struct buf *out) {
     size_t at = write_begin(out, B_ROW_DESCRIPTION), body = out->len;
     buf_put(out, g->row_description.data, g->row_description.len);
@@ -600,8 +604,9 @@ static void put_row_description(const struct group *g, struct buf *out) {
     }
 }
 
-// "If an Execute message terminates before completing the execution of a portal (due to reaching a nonzero
-// result-row count), it will send a PortalSuspended message": also when there is no row behind the last one.
+// The protocol says: "If an Execute message terminates before completing the execution of a portal (due to
+// reaching a nonzero result-row count), it will send a PortalSuspended message". The server also sends it
+// when no row follows the last one.
 static void put_rows(const struct batch *b, const struct batch_key *k, uint32_t max_rows, struct buf *out) {
     uint32_t n = 0;
     for (uint32_t row = k->first_row; row && !(max_rows && n == max_rows); row = b->rows[row - 1].next, n++)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The table of groups: how a lookup finds its group, and how the oldest make room.
 #include "batching/fold/group.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +26,8 @@
 #include "protocol/write.h"
 
 #define MAX_FINDINGS 2000
+
+#define BIT(state) (1u << (state))
 
 void group_table_init(struct group_table *t, unsigned max) {
     *t = (struct group_table){.max = max, .scratch = buf_make(1 << 17)};
@@ -113,10 +118,9 @@ void group_table_shrink(struct group_table *t, struct identity_table *identities
     }
 }
 
-void group_scratch_start(struct group_table *t, const struct shape *s, const struct identity *i,
-                         uint32_t keys) {
+void group_begin_key(struct group_table *t, const struct shape *s, const struct identity *i, uint32_t keys) {
     struct {
-        const void *shape; // the group holds a reference, so the address stays the shape's
+        const void *shape; // the group holds a reference, so the address stays this shape's
         uint64_t identity, keys;
     } head = {s, i->id, keys};
     buf_reset(&t->scratch);
@@ -198,8 +202,7 @@ static uint32_t mask_params(const struct parsed *p, uint32_t keys) {
     return params;
 }
 
-// The type that the server gives a constant: that of a number by its size, none (0) to a string.
-uint32_t group_constant_type(struct slice constant) {
+uint32_t group_type_of_constant(struct slice constant) {
     struct key k;
     if (constant.data[0] == '\'')
         return 0;
@@ -212,8 +215,8 @@ static struct slice constant_at(struct slice text, const struct shape_text *v, i
     return (struct slice){text.data + v->values[at].at, v->values[at].len};
 }
 
-// A value such as 'now' means the time at which its transaction started, in a prepared statement that of its
-// preparation.
+// A value such as 'now' means the time at which its transaction started. In a prepared statement it means the
+// time of the preparation.
 static bool is_moving_time(struct slice value, uint16_t format) {
     return format == 0 && value.data && text_is_moving_time((const char *)value.data, value.len);
 }
@@ -240,10 +243,10 @@ static void take_risks(struct group *g) {
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
                                struct identity *i, struct slice text, const struct shape_text *v) {
     uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
-    group_scratch_start(t, s, i, keys);
+    group_begin_key(t, s, i, keys);
     for (int at = 0; at < v->n_values; at++) {
         if (params >> at & 1) {
-            buf_put_u16(&t->scratch, (uint16_t)group_constant_type(constant_at(text, v, at)));
+            buf_put_u16(&t->scratch, (uint16_t)group_type_of_constant(constant_at(text, v, at)));
             continue;
         }
         buf_put_u32(&t->scratch, (uint32_t)v->values[at].len);
@@ -262,7 +265,7 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
     for (unsigned at = 0; g && at < g->n_parts; at++) {
         int value = s->parsed->keys[g->parts[at].key].param - 1;
         g->parts[at].quoted = v->values[value].type == TOKEN_STRING;
-        g->parts[at].declared = group_constant_type(constant_at(text, v, value));
+        g->parts[at].declared = group_type_of_constant(constant_at(text, v, value));
     }
     if (g) {
         take_risks(g);
@@ -273,7 +276,7 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
 
 struct group *group_for_read(struct group_table *t, struct identity_table *identities, struct shape *s,
                              struct identity *i) {
-    group_scratch_start(t, s, i, 0);
+    group_begin_key(t, s, i, 0);
     struct group *g = table_find(t);
     return g ? g : table_add(t, identities, s, i, 0);
 }
@@ -281,7 +284,7 @@ struct group *group_for_read(struct group_table *t, struct identity_table *ident
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind) {
     uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
-    group_scratch_start(t, s, i, keys);
+    group_begin_key(t, s, i, keys);
     buf_put_u16(&t->scratch, bind->n_result_formats);
     buf_put(&t->scratch, bind->result_formats, (size_t)bind->n_result_formats * 2);
     size_t walk = 0;
@@ -381,9 +384,20 @@ bool group_read_key(const struct group *g, const struct slice *raw, struct key *
     return true;
 }
 
+void group_set_state(struct group *g, enum group_state state) {
+    static const unsigned allowed[] = {
+        [GROUP_NEW] = BIT(GROUP_NEW) | BIT(GROUP_VETTING) | BIT(GROUP_READY) | BIT(GROUP_REFUSED),
+        [GROUP_VETTING] = BIT(GROUP_NEW) | BIT(GROUP_READY) | BIT(GROUP_REFUSED),
+        [GROUP_READY] = BIT(GROUP_NEW) | BIT(GROUP_REFUSED),
+        [GROUP_REFUSED] = BIT(GROUP_NEW),
+    };
+    assert(allowed[g->state] & BIT(state));
+    g->state = state;
+}
+
 void group_forget(struct group *g) {
     if (g->state != GROUP_VETTING)
-        g->state = GROUP_NEW;
+        group_set_state(g, GROUP_NEW);
     g->parses = g->described = false;
     buf_reset(&g->row_description);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A group: the lookups that may be folded together. Same shape, same identity, same set of key parameters, in
-// the same formats, same result formats and byte-equal other values. It holds what was found out about them
-// (vetting, folded text, row description) and the queue of lookups that wait.
+// A group is the set of lookups that may be folded together. They have the same shape, the same identity, the
+// same key parameters in the same formats, the same result formats, and byte-equal other values. The group
+// holds what was found out about them (vetting, folded text, row description) and the queue of lookups that
+// wait.
 //
 //            +--------------- too old, definitions changed, a batch erred -----------------+
 //            v                                                                              |
@@ -10,12 +11,17 @@
 //                        |                                                                  |
 //                        +--it does not--> REFUSED --after vet_max_age----------------------+
 //
-//   NEW      lookups run alone; two at once are company and start the vetting
+// A group that takes over what was found out about another one like it (finding.h) goes from NEW to READY or
+// REFUSED at once. A question that was not answered leads back to NEW. group_set_state has all moves.
+//
+//   NEW      lookups run alone; when two are there at once (company), the vetting starts
 //   VETTING  lookups run alone while the catalogue query is on its way
-//   READY    lookups wait for a batch when one is in flight
+//   READY    lookups wait for a batch while one is in flight
 //   REFUSED  lookups run alone
 #ifndef PGFOLD_BATCHING_FOLD_GROUP_H
 #define PGFOLD_BATCHING_FOLD_GROUP_H
+
+#include <assert.h>
 
 #include "batching/statement/key.h"
 #include "batching/statement/rewrite.h"
@@ -34,14 +40,14 @@ struct group_part {
     int key;           // index into shape->parsed->keys
     uint16_t format;   // extended: of its values
     bool quoted;       // simple: the constants are strings, whose type the server deduces
-    uint32_t declared; // of its values as sent, 0: the server deduces it
-    uint32_t type;     // READY: of its values; of their elements where the values are arrays
+    uint32_t declared; // type of its values as sent; 0: the server deduces it
+    uint32_t type;     // READY: type of its values; of their elements where the values are arrays
 };
 
 struct group {
     UT_hash_handle hh;
     struct group *newer, *older; // in order of use
-    struct account *memory;      // that it is counted in, with so many bytes:
+    struct account *memory;      // where it is counted, with so many bytes:
     size_t weighs;
     uint64_t id;        // never used twice
     uint8_t *cache_key; // owned
@@ -58,7 +64,7 @@ struct group {
     bool moving;          // a value that is no key may mean the current time: 'now'
     enum group_state state;
     uint64_t vetted_at;      // microseconds
-    uint64_t generation;     // of the definitions, see engine; READY and REFUSED hold for this one
+    uint64_t generation;     // of the definitions (engine.h); READY and REFUSED are valid for this one
     uint64_t vettings;       // how often it was vetted
     unsigned errors;         // batches that failed since one succeeded
     struct vetting *vetting; // VETTING: owned
@@ -68,34 +74,34 @@ struct group {
     uint32_t params[SHAPE_MAX_VALUES]; // READY: their types
     XXH128_hash_t statement;           // READY: names the prepared statement, see statement_digest
     struct buf text;                   // READY: the folded statement
-    struct stamp *stamp;               // READY: what that rests on; a reference
-    bool sealed;                       // READY: it has the parameters of a seal
+    struct stamp *stamp;               // READY: what the verdict rests on; a reference
+    bool sealed;                       // READY: the folded statement has the parameters of a seal
     struct seal_trust seals;
     XXH128_hash_t types_hash;   // READY: of the ParameterDescription of the original
-    struct buf row_description; // READY: RowDescription's body of the original, format codes 0
+    struct buf row_description; // READY: the body of the original's RowDescription, format codes 0
     XXH128_hash_t row_hash;     // of row_description, without format codes
-    uint64_t source;            // the same as trail.h has it; 0: not asked for yet
-    XXH128_hash_t question;     // of a plain read: digest of what is asked about it
-    bool has_question;          // it was made
+    uint64_t source;            // the same digest as in trail.h; 0: not asked for yet
+    XXH128_hash_t question;     // of a plain read: digest of what the catalogue is asked about it
+    bool has_question;          // `question` is valid
     bool parses;                // of a plain read: the server has accepted a Parse of it
-    bool described;        // of a plain read: row_description and parameters are what it answers to Describe
-    struct buf parameters; // of a plain read: ParameterDescription's body
+    bool described;             // of a plain read: row_description and parameters are its answer to Describe
+    struct buf parameters;      // of a plain read: ParameterDescription's body
     XXH128_hash_t parameters_hash;
-    unsigned n_links;            // READY: what vetting says of the columns that supply its keys
+    unsigned n_links;            // READY: the columns that supply its keys, as vetting found
     struct vet_link *links;      // owned
     struct write_set writers;    // READY: whose writes may change its answers
     struct lookup *first, *last; // waiting
     unsigned n_waiting;
     uint64_t waiting_since;                  // microseconds, of the first
-    struct lookup *first_alone, *last_alone; // those under way that run as sent
+    struct lookup *first_alone, *last_alone; // lookups under way that run as sent
     uint64_t asked_at;                       // VETTING: microseconds
-    uint64_t ask_from;                       // the catalogue, not before: it has not answered
-    unsigned asked_in_vain;                  // so many times in a row
-    unsigned in_flight;                      // batches and lone lookups under way
-    unsigned checking;                       // those of them whose answer is for check.h
-    unsigned held;                           // batches that were loaded ahead, under way or held (ahead.h)
-    bool urgent;                             // dispatch without regard to window and max_in_flight
-    bool listed; // stands in the engine's list of groups with something to dispatch
+    uint64_t ask_from;      // microseconds: the catalogue is not asked before, since it did not answer
+    unsigned asked_in_vain; // so many times in a row
+    unsigned in_flight;     // batches and lone lookups under way
+    unsigned checking;      // those of them whose answer is for check.h
+    unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
+    bool urgent;            // dispatch without regard to window and max_in_flight
+    bool listed;            // it is in the engine's list of groups with something to dispatch
     struct group *next_listed;
 };
 
@@ -106,62 +112,77 @@ struct group_table {
     uint64_t last_id;
     struct buf scratch;
     struct finding_table findings;
-    struct account memory; // with the findings
+    struct account memory; // includes the findings
 };
 
+// max: number of groups.
 void group_table_init(struct group_table *t, unsigned max);
 void group_table_finish(struct group_table *t, struct identity_table *identities);
 
-// Counts it anew: what is known of it has changed.
+// Counts the group's memory again, after it has learnt something.
 void group_weigh(struct group *g);
 
-// Forgets those of which nothing is under way, of the n that were used longest ago.
+// Forgets groups with nothing under way, among the n that were used longest ago.
 void group_table_shrink(struct group_table *t, struct identity_table *identities, unsigned n);
 
-// The group of a lookup of this shape. values: the constants (simple) or the Bind message (extended).
-// NULL: out of memory, or as many groups as allowed are busy, or they hold as much memory as they may.
+// The group of a lookup of this shape; it is made when it is new. values: the constants (simple) or the Bind
+// message (extended). Borrowed from the table. NULL: out of memory, or all groups that are allowed are busy,
+// or they hold as much memory as they may.
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
                                struct identity *i, struct slice text, const struct shape_text *values);
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind);
 
-// The pseudo-group that remembers whether a SELECT of this shape is a plain read for this identity: READY
-// means that it cannot change the session that runs it. No lookup ever waits in it.
+// A pseudo-group that remembers whether a SELECT of this shape is a plain read for this identity. READY means
+// that the SELECT cannot change the session that runs it. No lookup ever waits in it. NULL as above.
 struct group *group_for_read(struct group_table *t, struct identity_table *identities, struct shape *s,
                              struct identity *i);
 static inline bool group_is_read(const struct group *g) {
     return !g->keys;
 }
 
-// Reads a lookup's key: raw[i] and keys[i] belong to parts[i]. False: a value is not plainly written, too
-// long …; the lookup runs alone.
+// Reads a lookup's key: raw[i] and keys[i] belong to parts[i]; keys borrow from raw. Returns false when a
+// value is not plainly written, is too long, or the like. The lookup runs alone then.
 bool group_read_key(const struct group *g, const struct slice *raw, struct key *keys)
     __attribute__((warn_unused_result));
 
-// Forgets the vetting: NEW.
+// The one way to change it; a move that there is none of ends the process.
+void group_set_state(struct group *g, enum group_state state);
+
+// As long as it is pinned its memory stays. What pins it counts as under way.
+static inline void group_pin(struct group *g) {
+    g->in_flight++;
+}
+static inline void group_unpin(struct group *g) {
+    assert(g->in_flight);
+    g->in_flight--;
+}
+
+// Forgets the vetting: the group is NEW.
 void group_forget(struct group *g);
 
-// The part of the key that parameter `param` (from 0) of the folded statement is; NULL: none.
+// The part of the key that is parameter `param` (from 0) of the folded statement; NULL: it is none.
 const struct group_part *group_part_of(const struct group *g, unsigned param);
-// The format of a part's array: 1 binary.
+// The format of a part's array: 1 binary, 0 text.
 uint16_t group_array_format(const struct group_part *part);
 
-// A READY group's prepared statement: its name (at least GROUP_NAME_SIZE bytes), and its Parse message, with
-// Describe of the statement behind it.
+// A READY group's prepared statement: its name, written to at least GROUP_NAME_SIZE bytes, and its Parse
+// message with Describe of the statement behind it.
 #define GROUP_NAME_SIZE 48
 void group_statement_name(XXH128_hash_t statement, char *name);
 bool group_is_statement_name(struct slice name); // it may be one of these
 void group_write_parse(const struct group *g, struct buf *out);
 
-// Digest of a RowDescription's body without its format codes, which differ between Describe of a statement
-// and of a portal.
+// The digest of a RowDescription's body without its format codes. These differ between Describe of a
+// statement and of a portal.
 XXH128_hash_t row_description_hash(const uint8_t *body, size_t len);
-// The same without table and attribute, as the server's plan cache compares result types
+// The digest without table and attribute as well. The server's plan cache compares result types this way
 // (src/backend/access/common/tupdesc.c: equalTupleDescs).
 XXH128_hash_t row_types_hash(const uint8_t *body, size_t len);
 
-void group_scratch_start(struct group_table *t, const struct shape *s, const struct identity *i,
-                         uint32_t keys);
-uint32_t group_constant_type(struct slice constant);
+// Starts a cache key in t->scratch. The other files of fold/ use it for their own keys, too.
+void group_begin_key(struct group_table *t, const struct shape *s, const struct identity *i, uint32_t keys);
+// The type that the server gives a constant: that of a number by its size, none (0) to a string.
+uint32_t group_type_of_constant(struct slice constant);
 
 #endif

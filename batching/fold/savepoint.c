@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The messages of savepoint.h, and the types of their replies.
 #include "batching/fold/savepoint.h"
 
 #include <string.h>
@@ -38,8 +40,9 @@ static void write_run(struct buf *out, const char *name, struct slice sql, bool 
     close_portal(out);
 }
 
-// A process hears of what others have changed when a transaction begins, and when it takes a lock that it has
-// not yet. This takes and gives back that on a relation that does not exist, and has no row.
+// A process hears of changes by others at two moments: when a transaction begins, and when it takes a lock
+// that it does not have yet. This query takes and gives back a lock on a relation that does not exist, and
+// returns no row.
 static const char fresh_sql[] = "SELECT WHERE pg_catalog.pg_relation_is_updatable('0'::pg_catalog.regclass, "
                                 "false) OPERATOR(pg_catalog.<) 0";
 
@@ -60,7 +63,7 @@ const char *savepoint_open_replies(bool prepared) {
     return prepared ? short_replies : replies;
 }
 
-// The first CloseComplete is that of what ran before it.
+// The first CloseComplete belongs to what ran before.
 const char *savepoint_release_replies(bool prepared) {
     static const char short_replies[] = {B_CLOSE_COMPLETE, SHORT_REPLIES, 0},
                       replies[] = {B_CLOSE_COMPLETE, REPLIES, 0};
@@ -80,7 +83,7 @@ static void end(struct buf *out, bool prepared) {
     write_empty(out, F_SYNC);
 }
 
-// What has been set and locked since the savepoint is given up.
+// Gives up what was set and locked since the savepoint.
 static void write_undo(struct buf *out) {
     write_run(out, SAVEPOINT_QUERY, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
     close_statement(out, SAVEPOINT_QUERY);
@@ -108,7 +111,7 @@ void savepoint_write_select(struct buf *out) {
 }
 
 void savepoint_write_repair(struct buf *out) {
-    close_portal(out); // else its name would be taken
+    close_portal(out); // otherwise its name would be taken
     write_run(out, SAVEPOINT_REPAIR, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
     savepoint_write_release(out, false);
     savepoint_write_forget(out);

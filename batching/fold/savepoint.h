@@ -1,57 +1,57 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What of ours runs inside a client's transaction runs between SAVEPOINT and RELEASE, sent in the same write:
-// it may fail, the transaction must not.
+// Inside a client's transaction, pgfold's own statements run between SAVEPOINT and RELEASE, sent in the same
+// write. They may fail, but the transaction must not.
 //
 //   [Parse] Bind Execute Close of SAVEPOINT, of `fresh`, the unit's own messages, the same of RELEASE, Sync
 //
-// A transaction that has used a table before runs on what its process knew then: of rights that were
-// withdrawn since, of names that mean something else it may hear late. What is given to other sessions must
-// not depend on that, so the process is made to hear of it (`fresh`).
+// `fresh` is needed because a transaction that has used a table before runs on what its process knew then. It
+// may hear late of rights that were withdrawn, or of names that mean something else now. What is given to
+// other sessions must not depend on that, so `fresh` makes the process hear of it.
 //
-// Where the unit makes settings that shall end with it, ROLLBACK TO stands before RELEASE.
+// Where the unit makes settings that must end with it, ROLLBACK TO stands before RELEASE.
 //
-// Each runs in a portal of our own that is closed behind it: the client's unnamed one stays, and none of ours
-// is seen. If it fails, ReadyForQuery says E, and the repair is sent. One name does for all savepoints: an
-// inner one hides the outer one of its name until it is released, also one of the client's.
+// Each statement runs in a portal of pgfold's own that is closed behind it: the client's unnamed portal
+// stays, and none of pgfold's is seen. If one fails, ReadyForQuery says E, and the repair is sent. One name
+// is enough for all savepoints. An inner savepoint hides an outer one of the same name until it is released,
+// also one of the client's.
 #ifndef PGFOLD_BATCHING_FOLD_SAVEPOINT_H
 #define PGFOLD_BATCHING_FOLD_SAVEPOINT_H
 
 #include "protocol/write.h"
 
-// `prepared`: the connection has these statements already; else they are prepared, whatever stood under their
-// names.
+// Append the two ends of the frame. `prepared`: the connection has these statements already. Otherwise they
+// are prepared, and replace what stood under their names.
 void savepoint_write_open(struct buf *out, bool prepared);
 void savepoint_write_release(struct buf *out, bool prepared);
 
-// The types of the messages that answer each of the two, in order; static. With what is run between them the
-// second begins: it is closed there.
+// The types of the messages that answer each of the two, in order; static. The second list begins with the
+// CloseComplete of what ran between them.
 const char *savepoint_open_replies(bool prepared);
 const char *savepoint_release_replies(bool prepared);
 
-// What all of ours are called by. A client that uses such a name has the connection for itself.
+// The prefix of all names of pgfold's own. A client that uses such a name has its connection for itself.
 #define SAVEPOINT_OWN     "pgfold_"
-#define SAVEPOINT_PORTAL  SAVEPOINT_OWN "portal" // that what is run between them is bound to
+#define SAVEPOINT_PORTAL  SAVEPOINT_OWN "portal" // what runs between them is bound to it
 #define SAVEPOINT_OPEN    SAVEPOINT_OWN "savepoint"
 #define SAVEPOINT_FRESH   SAVEPOINT_OWN "fresh"
 #define SAVEPOINT_RELEASE SAVEPOINT_OWN "release"
 #define SAVEPOINT_REPAIR  SAVEPOINT_OWN "repair"
 #define SAVEPOINT_QUERY   SAVEPOINT_OWN "query"
 #define SAVEPOINT_VET     SAVEPOINT_OWN "vet"
-#define SAVEPOINT_NOTHING SAVEPOINT_OWN "nothing" // there is no statement of this name
+#define SAVEPOINT_NOTHING SAVEPOINT_OWN "nothing" // no statement of this name exists
 
 bool savepoint_is_own_name(struct slice name); // it may be one of these
 
-// Whole units. These leave nothing behind, neither settings nor locks. A question and the settings in front
-// of it are statements; they come in the extended protocol, so that the client's unnamed statement stays.
-// `unit` is one that ends with Sync, and closes what it opens. Not `prepared`: nothing that they prepare is
-// left.
+// Append whole units that leave neither settings nor locks behind. A question and the settings in front of it
+// are statements; they travel in the extended protocol, so the client's unnamed statement stays. `unit` ends
+// with Sync and closes what it opens. Without `prepared`, nothing that they prepare is left.
 void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared);
 void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared);
-// A query that can neither wait nor fail.
+// Appends a query that can neither wait nor fail.
 void savepoint_write_select(struct buf *out);
-// Brings the transaction back. Nothing of ours is left but the statements of batches.
+// Appends the repair of the transaction. Of pgfold's own, only the statements of batches remain.
 void savepoint_write_repair(struct buf *out);
-// Gives up what is prepared for them.
+// Appends Close messages for the statements of the frame.
 void savepoint_write_forget(struct buf *out);
 #endif

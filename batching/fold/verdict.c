@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The vetting unit and its judge. Findings that hold for many groups are kept in finding.h.
 #include "batching/fold/verdict.h"
 
 #include <stdlib.h>
@@ -20,10 +22,11 @@
 #include "protocol/message.h"
 #include "protocol/write.h"
 
-// Equal statements of different groups (other result formats) share what is prepared, as long as the text
-// would mean the same if it were read again: constants are read as the session's settings say (TimeZone,
-// DateStyle), and a name finds its table when the statement is parsed. The server keeps both, even where a
-// table that was created since stands earlier in search_path: the stamp tells.
+// The digest that names the folded statement. Groups with equal statements (but other result formats) share
+// one prepared statement, as long as the text would mean the same if it were read again. Two things decide
+// that: constants are read as the session's settings say (TimeZone, DateStyle), and a name finds its table
+// when the statement is parsed. The server keeps both, even where a table that was made later stands earlier
+// in search_path: the stamp tells.
 static XXH128_hash_t statement_digest(struct group *g) {
     size_t text_len = g->text.len;
     buf_put_u64(&g->text, g->identity->id);
@@ -58,7 +61,7 @@ static int in_key(const struct group *g) {
     return g->n_parts == 1 && rewrite_in_possible(g->shape, key) ? key : -1;
 }
 
-// A statement of that name may be left from a vetting that failed.
+// A statement of that name may be left from a vetting that failed, so it is closed first.
 static void write_prepare(struct buf *out, struct slice name, const struct buf *sql, const uint32_t *types,
                           unsigned n_types) {
     write_close(out, 'S', name);
@@ -80,13 +83,13 @@ static void write_ask(struct buf *out, struct slice name, const struct buf *sql)
     write_close(out, 'P', portal);
 }
 
-// What is asked about a group, and the statement as a member sends it.
+// The SQL that asks about a group, and the statement as a member sends it.
 struct questions {
     struct buf stamp, catalogue, original;
 };
 
-// One unit: the queries are run, under settings of their own, the statement only described. The stamp comes
-// before the catalogue: what is found out behind it is at least as new.
+// One unit: the queries run under settings of their own, the statement is only described. The stamp comes
+// before the catalogue, so what is found out behind it is at least as new.
 static void write_unit(struct group *g, bool named, const struct questions *q, struct buf *out) {
     struct slice name = name_slice(named ? SAVEPOINT_VET : "");
     uint32_t types[SHAPE_MAX_VALUES];
@@ -119,7 +122,7 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) {
     return ok && !out->failed;
 }
 
-// Takes over the types that the server has told, the keys' as arrays of them.
+// Takes the types that the server has told, those of keys as arrays of them.
 static bool take_types(struct group *g, const struct vetting *v) {
     g->n_params = v->n_params;
     if (g->n_params != (g->values ? g->n_parts : (unsigned)g->shape->parsed->n_params))
@@ -138,7 +141,7 @@ static bool take_types(struct group *g, const struct vetting *v) {
     return true;
 }
 
-static bool take_columns(struct group *g, const struct vetting *v) {
+static bool copy_columns(struct group *g, const struct vetting *v) {
     buf_reset(&g->row_description);
     buf_put(&g->row_description, v->row_description.data, v->row_description.len);
     g->row_hash = row_description_hash(g->row_description.data, g->row_description.len);
@@ -146,22 +149,21 @@ static bool take_columns(struct group *g, const struct vetting *v) {
     return !g->row_description.failed;
 }
 
-// The key column's values come back with the rows, and must be told by their bytes.
+// The key column's values come back with the rows and must be recognised by their bytes.
 static bool in_form_fits(const struct group *g, const struct vet_result *r) {
     uint32_t type = g->parts[0].type;
     return in_key(g) >= 0 && r->key_unique && key_type_is_plain(type) && key_type_is_plain(r->key_type) &&
            key_type_is_integer(type) == key_type_is_integer(r->key_type);
 }
 
-// An operator of a user's is not taken for that of a plain type. Casts, operators elsewhere and what makes
-// its parts one type may be a user's.
+// For a plain type, the server does not take a user's operator in place of its own. Casts, operators
+// elsewhere, and whatever brings its parts to one type may be a user's.
 static bool compares_key_only(const struct parsed *p, const struct parsed_key *key) {
     return p->n_operator_uses == 1 && !p->n_functions && !p->mixes && p->n_types_named == (key->cast != NULL);
 }
 
-// What the folded statement will be checked by. It is made once for all groups that share what vetting has
-// found.
-static bool take_stamp(struct group *g, struct vetting *v) {
+// Makes the stamp by which the folded statement will be checked: once for all groups that share a finding.
+static bool make_stamp(struct group *g, struct vetting *v) {
     const struct parsed *p = g->shape->parsed;
     int key = in_key(g);
     bool plain = g->form == FORM_IN && key >= 0 && compares_key_only(p, &p->keys[key]);
@@ -192,7 +194,7 @@ static bool write_folded(struct group *g) {
                           g->n_params + 1, &g->text);
 }
 
-static const char *judge(struct group *g, struct vetting *v) {
+static const char *judge_group(struct group *g, struct vetting *v) {
     static const char not_written[] = "the folded statement could not be written";
     if (!v->catalogue.answered)
         return "the catalogue could not be asked";
@@ -208,17 +210,17 @@ static const char *judge(struct group *g, struct vetting *v) {
         return "the number of result formats does not fit";
     g->form = in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
     g->column_type = v->catalogue.key_type;
-    if (!take_stamp(g, v))
+    if (!make_stamp(g, v))
         return "the catalogue did not tell what its tables are";
     g->types_hash = types_hash(v);
     buf_reset(&g->text);
-    if (!take_columns(g, v) || !write_folded(g))
+    if (!copy_columns(g, v) || !write_folded(g))
         return not_written;
     g->statement = statement_digest(g);
     return g->text.failed ? not_written : NULL;
 }
 
-// Of what vetting has found, what lookahead goes by. Out of memory: no links, all writers.
+// Takes what lookahead needs of the vetting. Without memory: no links, and any write counts.
 static void take_facts(struct group *g, const struct vet_result *r) {
     free(g->links);
     write_set_free(&g->writers);
@@ -235,23 +237,23 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     g->vetted_at = vetted_at;
     g->generation = generation;
     buf_reset(&g->row_description);
-    const char *refusal = judge(g, v);
-    g->state = refusal ? GROUP_REFUSED : GROUP_READY;
+    const char *refusal = judge_group(g, v);
+    group_set_state(g, refusal ? GROUP_REFUSED : GROUP_READY);
     take_facts(g, &v->catalogue);
     g->vettings++;
     return refusal;
 }
 
-// All that vetting depends on. Of the constants that are put back into the statement it is their types, as
-// which the server reads them: those decide which operators are meant.
+// The key of a finding: everything that vetting depends on. For the constants that are put back into the
+// statement, these are the types that the server gives them: they decide which operators are meant.
 static struct slice finding_key(struct group_table *t, const struct group *g) {
-    group_scratch_start(t, g->shape, g->identity, g->keys);
+    group_begin_key(t, g->shape, g->identity, g->keys);
     for (unsigned i = 0; i < g->n_parts; i++) {
         buf_put_u32(&t->scratch, g->parts[i].declared);
         buf_put_u16(&t->scratch, g->parts[i].format);
     }
     for (int i = 0; g->values && i < g->shape->parsed->n_params; i++)
-        buf_put_u32(&t->scratch, group_constant_type(g->values[i]));
+        buf_put_u32(&t->scratch, group_type_of_constant(g->values[i]));
     return (struct slice){t->scratch.data, t->scratch.failed ? 0 : t->scratch.len};
 }
 
@@ -272,8 +274,8 @@ const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, u
     return refusal;
 }
 
-// All that the verdict about a read depends on: the question's text and whose names it means. Of the
-// statement's text nothing else matters to it. Nothing is prepared for it, so a digest will do.
+// The key of a read's finding: the question's text and whose names it means. Nothing else of the statement
+// matters to the verdict. Nothing is prepared for it, so a digest is enough.
 static struct slice read_key(struct group_table *t, struct group *g) {
     if (!g->has_question) {
         struct buf sql = buf_make((size_t)1 << 20);
@@ -282,13 +284,13 @@ static struct slice read_key(struct group_table *t, struct group *g) {
             g->question = XXH3_128bits(sql.data, sql.len);
         buf_free(&sql);
     }
-    group_scratch_start(t, NULL, g->identity, 0);
+    group_begin_key(t, NULL, g->identity, 0);
     buf_put(&t->scratch, &g->question, sizeof g->question);
     return (struct slice){t->scratch.data, t->scratch.failed || !g->has_question ? 0 : t->scratch.len};
 }
 
 static void take_verdict(struct group *g, bool plain, uint64_t vetted_at, uint64_t generation) {
-    g->state = plain ? GROUP_READY : GROUP_REFUSED;
+    group_set_state(g, plain ? GROUP_READY : GROUP_REFUSED);
     g->vetted_at = vetted_at;
     g->generation = generation;
 }
@@ -301,7 +303,8 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
         finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
 }
 
-// Once vetted, a lookup is vetted itself: a batch that erred may have been right to. A read is not doubted.
+// A batch that erred may have had a reason, so a lookup that was vetted before is vetted itself. A read is
+// not doubted.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation) {
     bool read = group_is_read(g);
     if (g->state != GROUP_NEW || (g->vettings && !read))

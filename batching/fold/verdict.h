@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What vetting has found out about a group: how it is asked for, and what follows.
+// The vetting of a group: how it is asked for, and what follows from the answer.
 #ifndef PGFOLD_BATCHING_FOLD_VERDICT_H
 #define PGFOLD_BATCHING_FOLD_VERDICT_H
 
@@ -12,23 +12,23 @@ struct buf;
 struct group;
 struct group_table;
 
-// Appends the messages that vet the group, up to Sync, and makes room for the answer. `named`: the unnamed
-// statement stays what it is; else it is closed in the end. False: a name cannot be
-// quoted safely, or no memory. vetting_feed() takes the replies.
+// Appends the messages that vet the group, up to Sync, and makes g->vetting for the answer. vetting_feed()
+// takes the replies. `named`: the client's unnamed statement must stay as it is; otherwise it is used, and
+// closed in the end. Returns false when a name cannot be quoted safely or memory is out.
 bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__((warn_unused_result));
 
-// Judges what the vetting has found. READY with its text, or REFUSED with a reason in words (static), which
-// is returned; NULL when READY.
+// Judges what the vetting has found. The group becomes READY with its folded text, or REFUSED. Returns NULL
+// when READY, else the reason in words (static). now: microseconds.
 const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation);
 
-// The same for a plain read: READY when `plain`. `answered`: the catalogue has said so, and other reads about
-// which the same is asked may take it over.
+// The same for a plain read: READY when `plain`. `answered`: the catalogue has said so, and other reads with
+// the same question may take the answer over.
 void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
                        uint64_t generation);
 
-// A new group takes over what was found about another that differs in values alone, a plain read what was
-// answered to the same question, unless that was found before `oldest` or under other definitions: it is
-// READY or REFUSED then.
+// Gives a new group what was found for another one that differs in values alone, or, for a plain read, the
+// answer to the same question. The group is READY or REFUSED then. Nothing is taken over that was found
+// before `oldest` (microseconds) or under other definitions.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation);
 
 #endif

@@ -4,6 +4,7 @@
 #include "batching/ahead/ahead.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/apart.h"
 #include "batching/session/engine.h"
 #include "batching/session/pooler.h"
 #include "batching/session/session.h"
@@ -20,8 +21,7 @@ static bool is_serializable(struct session *s) {
         return true;
     if (s->apart.serial_of != i->id) {
         enum identity_isolation level = session_identity_isolation(&s->identity);
-        s->apart.serial = level == ISOLATION_SERIALIZABLE || level == ISOLATION_UNKNOWN;
-        s->apart.serial_of = i->id;
+        apart_note_serial(s, i->id, level == ISOLATION_SERIALIZABLE || level == ISOLATION_UNKNOWN);
     }
     return s->apart.serial;
 }

@@ -26,7 +26,7 @@ static bool hits_nothing_else(const struct session *s) {
     return true;
 }
 
-void cancel_repeat_later(struct session *s) {
+static void repeat_later(struct session *s) {
     struct engine *e = s->engine;
     const struct owed *o = owed_head(s);
     if (!o || !o->cancels || s->cancel.under_way || s->opaque || !hits_nothing_else(s))
@@ -39,6 +39,11 @@ void cancel_repeat_later(struct session *s) {
     e->cancelled = s;
 }
 
+void cancel_request_done(struct session *s) {
+    s->cancel.under_way--;
+    repeat_later(s);
+}
+
 static void request(struct session *s) {
     struct owed *o = owed_head(s);
     bool sent = s->engine->effects->relay_cancel(s->owner);
@@ -47,7 +52,7 @@ static void request(struct session *s) {
         return;
     if (o->cancels < MAX_DOUBLINGS)
         o->cancels++;
-    cancel_repeat_later(s); // when it could not even be sent
+    repeat_later(s); // when it could not even be sent
 }
 
 void session_relay_cancel(struct session *s) {
@@ -110,6 +115,12 @@ void session_cancel_sent(struct session *s) {
     s->cancel.first = false;
     s->cancel.pending = true;
     session_relay_cancel(s);
+}
+
+bool cancel_take_held(struct session *s) {
+    bool held = s->cancel.held;
+    s->cancel.held = false;
+    return held;
 }
 
 void session_cancel_forwarded(struct session *s) {

@@ -15,6 +15,26 @@ void cancel_unlist(struct session *s);
 void cancel_repeat(struct engine *e);             // those that are due
 uint64_t cancel_deadline(const struct engine *e); // UINT64_MAX: none
 
-void cancel_repeat_later(struct session *s);
+void cancel_request_done(struct session *s); // one of ours has ended
+
+// The client's.
+static inline void cancel_first_when_sent(struct session *s) { // it is for its first lookup
+    s->cancel.first = true;
+}
+static inline void cancel_when_taken(struct session *s) { // it is for what is held
+    s->cancel.held = true;
+}
+bool cancel_take_held(struct session *s);                              // that has been taken: was there one?
+static inline void cancel_when_it_runs(struct session *s, bool runs) { // `runs`: it is for what was sent
+    s->cancel.pending = runs;
+}
+
+static inline void cancel_answered(struct session *s) { // the head of `owed` is: nothing is repeated for it
+    s->cancel.at = 0;
+}
+static inline void cancel_forget(struct session *s) { // those that have not been sent
+    s->cancel.pending = s->cancel.held = false;
+    s->cancel.at = 0;
+}
 
 #endif

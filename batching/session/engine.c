@@ -127,13 +127,6 @@ void engine_sleeps(struct engine *e, uint64_t now, uint64_t due) {
     *v = (struct vigil){.asleep = true, .woke_before = v->woke, .slept = now, .due = due > now ? due : now};
 }
 
-void engine_wakes(struct engine *e, uint64_t now) {
-    e->now = now;
-    if (e->vigil.asleep)
-        e->vigil.woke = now;
-    e->vigil.asleep = false;
-}
-
 uint64_t engine_waited(const struct engine *e, uint64_t since) {
     const struct vigil *v = &e->vigil;
     if (!v->slept)

@@ -5,19 +5,20 @@
 // told the time.
 //
 //   e = engine_create(limits, effects, ctx)
-//   s = session_create(e, …)                            a client has logged in
-//   session_from_client(s, bytes, …)                    bytes came; effects go out
-//   session_from_server(s, bytes, …)
-//   engine_turn(e, now)                                 at the end of each turn of the event loop: batches
-//   are made here engine_deadline(e)                                  when engine_turn wants to be called
-//   even if nothing happens
+//   s = session_create(e, …, now)             a client has logged in
+//   session_from_client(s, bytes, …, now)     bytes came; effects go out
+//   session_from_server(s, bytes, …, now)
+//   engine_turn(e, now)                       at the end of each turn of the event loop: batches are made here
+//   engine_deadline(e)                        when engine_turn wants to be called even if nothing happens
 #ifndef PGFOLD_BATCHING_SESSION_ENGINE_H
 #define PGFOLD_BATCHING_SESSION_ENGINE_H
 
 #include "batching/ahead/ahead.h"
 #include "batching/base/reason.h"
 #include "batching/fold/batch.h"
+#include "batching/session/answered.h"
 #include "batching/session/awaiting.h"
+#include "batching/session/counters.h"
 #include "batching/session/late.h"
 #include "batching/session/pooler.h"
 #include "batching/session/turns.h"
@@ -78,30 +79,6 @@ struct vigil {
     uint64_t woke;        // and has ended: what comes in this turn had come by then
 };
 
-struct engine_counters {
-    uint64_t forwarded[REASON_COUNT]; // units forwarded, by reason
-    uint64_t lookups;                 // units recognised as lookups
-    uint64_t alone;                   // lookups that ran as sent
-    uint64_t folded;                  // lookups answered from a batch
-    uint64_t batches, batch_keys;     // batches that succeeded and the keys that they held
-    uint64_t failed;                  // batches whose members were run alone
-    uint64_t would_fold;              // observe: lookups that came while one of their group was under way
-    uint64_t vets, proofs;            // queries of our own
-    uint64_t late;                    // lookups that ran as sent since their batch was late
-    uint64_t checked;                 // lookups whose folded answer was the original's
-    uint64_t differences;             // those whose was not
-    uint64_t check_changed;           // neither can be said: the data changed meanwhile
-    uint64_t lazy;                    // Parse messages answered without the server
-    uint64_t ahead_batches;           // batches loaded ahead
-    uint64_t ahead_keys;              // keys in them
-    uint64_t ahead_answers;           // lookups answered from them,
-    uint64_t ahead_again;             // of which so many for keys that had answered before
-    uint64_t ahead_unused;            // keys loaded and never asked for
-    uint64_t ahead_stale; // held answers dropped for a write, a gap, their age or the end of a transaction
-    uint64_t held_back;   // times that a session was not read for its memory
-    uint64_t miscounted;  // sessions that ended with bytes in their accounts: a fault
-};
-
 struct engine {
     struct engine_limits limits;
     const struct engine_effects *effects;
@@ -133,7 +110,8 @@ struct engine {
     uint64_t next_session;
     uint64_t dice; // for check.c
     struct engine_counters counters;
-    struct buf answer, request; // scratch
+    struct answered_observer observer; // is told of every statement that is answered
+    struct buf answer, request;        // scratch
 };
 
 struct engine *engine_create(const struct engine_limits *limits, const struct engine_effects *effects,
@@ -144,7 +122,12 @@ void engine_set_limits(struct engine *e,
                        const struct engine_limits *limits); // for a reload; cache sizes stay
 // The loop waits for events from now on, until `due` at the latest; and it goes on.
 void engine_sleeps(struct engine *e, uint64_t now, uint64_t due);
-void engine_wakes(struct engine *e, uint64_t now);
+static inline void engine_wakes(struct engine *e, uint64_t now) { // every entry point begins with it
+    e->now = now;
+    if (e->vigil.asleep)
+        e->vigil.woke = now;
+    e->vigil.asleep = false;
+}
 // False when lookahead is off, or is switched off for one of the statement's relations. One without a schema
 // may be in any.
 bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);

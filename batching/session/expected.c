@@ -35,7 +35,7 @@ void session_drop_expected(struct session *s) {
 
 static void unnamed_is_unknown(struct session *s) {
     statement_unref(s->names.unnamed);
-    s->names.unnamed = statement_create(s, "", 0, NULL);
+    names_put_unnamed(s, statement_create(s, "", 0, NULL));
     session_note_unnamed(s, true, NULL);
     if (!s->names.unnamed)
         session_fail(s, "53200", "out of memory");
@@ -58,15 +58,13 @@ static void statement_not_given(struct session *s, struct statement *st) {
         session_note_unnamed(s, true, NULL);
     if (st->forgotten)
         session_list_again(s, st);
-    s->names.n_lazy += st->name[0] != 0;
+    names_more_lazy(s, st->name[0] != 0);
     st->on_server = false;
 }
 
 // The unnamed one is still there; or, when its Parse was not reached either, the one before it.
 static void statement_not_closed(struct session *s, struct statement *st) {
-    s->names.closing = NULL;
-    s->names.unnamed = st;
-    st->refs++;
+    names_reopen_unnamed(s, st);
     if (st->confirmed)
         session_note_unnamed(s, true, NULL);
     else
@@ -87,6 +85,11 @@ void session_end_expected(struct session *s, struct owed *o) {
     for (; o->n_expected && s->expect.n; o->n_expected--)
         expected_not_said(s, shift_expected(s));
     s->expect.stage = 0;
+}
+
+void expected_finish(struct session *s) {
+    free(s->expect.ring);
+    s->expect = (struct expected_queue){0};
 }
 
 static bool grow_expected(struct session *s) {
@@ -145,9 +148,6 @@ void session_list_again(struct session *s, struct statement *st) {
     st->forgotten = false;
     if (session_statement(s, name) || s->names.n >= s->engine->limits.max_statements)
         return;
-    HASH_ADD_KEYPTR(hh, s->names.table, st->name, name.len, st);
-    if (!st->hh.tbl)
-        return;
-    st->refs++;
-    s->names.n++;
+    if (names_list(s, st))
+        st->refs++;
 }

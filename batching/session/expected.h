@@ -31,6 +31,15 @@ struct statement *session_shift_expected(struct session *s, struct owed *o); // 
 void session_end_expected(struct session *s,
                           struct owed *o); // the unit has ended: what was not answered will not be
 
+// How much of the server's answer to an EXPECT_DELAYED, or to what an OWED_PARSE gives, has come.
+static inline void expected_next_stage(struct session *s) {
+    s->expect.stage++;
+}
+static inline void expected_first_stage(struct session *s) { // of the next one
+    s->expect.stage = 0;
+}
+void expected_finish(struct session *s);
+
 // It was forgotten as one that the server has, and it has not.
 void session_list_again(struct session *s, struct statement *st);
 

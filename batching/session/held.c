@@ -9,6 +9,7 @@
 #include "batching/base/memory.h"
 #include "batching/fold/batch.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/apart.h"
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
@@ -125,23 +126,23 @@ void ahead_shrink(struct engine *e) {
         forget(e->aheads.oldest);
 }
 
-void ahead_drop(struct session *s) {
+static void drop_held(struct session *s) {
     struct ahead *a = s->ahead;
     s->ahead_since = s->engine->now;
-    s->apart.n = 0;
-    s->apart.costs = false;
     if (!a)
         return;
     a->epoch++;
     drop_all(a, true);
 }
 
+void ahead_drop(struct session *s) {
+    apart_forget(s);
+    drop_held(s);
+}
+
 void ahead_run_unvetted(struct session *s) {
-    unsigned apart = s->apart.n;
-    bool costs = s->apart.costs || (s->ahead && (s->ahead->held || s->ahead->loading));
-    ahead_drop(s);
-    s->apart.n = apart;
-    s->apart.costs = costs;
+    apart_note_costs(s, s->apart.costs || (s->ahead && (s->ahead->held || s->ahead->loading)));
+    drop_held(s);
 }
 
 void ahead_session_gone(struct session *s) {

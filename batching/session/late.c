@@ -10,6 +10,8 @@
 #define LEAST_PARSED  100000 // of a batch whose statement is prepared, perhaps in a backend just started
 #define FIRST_ASK     1000000
 #define MAX_DOUBLINGS 6
+#define GRACE         1000 // microseconds, least time from the turn that finds something late to the one that acts
+#define MOST_GRACE    100000 // most of it
 
 // ---- what is ours
 
@@ -47,6 +49,11 @@ void late_batch_sent(struct session *s, struct batch *b) {
     list(s);
 }
 
+void late_note_head(struct session *s) {
+    s->late.since = s->engine->now;
+    s->late.due = 0;
+}
+
 bool late_must_wait(const struct session *s) {
     return s->engine->limits.patience && s->owed.n && late_is_ours(owed_last(s));
 }
@@ -63,6 +70,21 @@ void late_unlist(struct engine *e, struct session *s) {
         s->late.listed = false;
         return;
     }
+}
+
+// Has the deadline passed, as found in two turns (flow/patience.h)? How late this turn is says how late the
+// loop may be with others.
+bool late_is_past(const struct engine *e, uint64_t *due, uint64_t deadline) {
+    if (e->now < deadline)
+        return false;
+    uint64_t late = e->now - deadline < MOST_GRACE ? e->now - deadline : MOST_GRACE;
+    if (!*due)
+        *due = e->now + (late > GRACE ? late : GRACE);
+    return e->now >= *due;
+}
+
+bool late_head_is_past(struct session *s, uint64_t patience) {
+    return late_is_past(s->engine, &s->late.due, s->late.since + patience);
 }
 
 void late_session_gone(struct session *s) {

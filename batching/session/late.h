@@ -49,6 +49,11 @@ void late_unlist_alone(struct lookup *l);
 
 void late_session_gone(struct session *s);
 
+void late_note_head(struct session *s); // the server begins with the first of what it owes
+// The deadline has passed, and it is time to act. `due`: 0, then when that is.
+bool late_is_past(const struct engine *e, uint64_t *due, uint64_t deadline);
+bool late_head_is_past(struct session *s, uint64_t patience); // the same of the first of what it owes
+
 bool late_is_ours(const struct owed *o);
 bool late_is_again(const struct owed *o);
 void late_unlist(struct engine *e, struct session *s);

@@ -25,6 +25,7 @@
 #include "batching/fold/savepoint.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
+#include "batching/session/frame.h"
 #include "batching/session/late.h"
 #include "batching/session/owed.h"
 #include "batching/session/session.h"
@@ -43,7 +44,7 @@ void session_send_parses(struct session *s, struct owed *o, const struct buf *un
     struct buf framed = buf_make(unit->len + 4096);
     if (o->framed) {
         savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared);
-        s->frame.n++;
+        frame_begin(s);
         late_query_sent(s);
     }
     const struct buf *b = o->framed ? &framed : unit;
@@ -65,10 +66,11 @@ bool session_lacks(const struct session *s, const struct statement *st) {
 
 static void count_lazy(struct session *s) {
     struct statement *st, *next;
-    s->names.n_lazy = 0;
+    unsigned n = 0;
     HASH_ITER(hh, s->names.table, st, next) {
-        s->names.n_lazy += session_lacks(s, st);
+        n += session_lacks(s, st);
     }
+    names_set_lazy(s, n);
 }
 
 bool session_name_is_free(struct session *s, struct slice name) {
@@ -179,10 +181,9 @@ static bool put_each(struct session *s, unsigned n, struct buf *units) {
 static unsigned count_to_give(struct session *s) {
     struct statement *st, *next;
     unsigned n = 0;
-    s->names.n_lazy = 0;
+    count_lazy(s);
     HASH_ITER(hh, s->names.table, st, next) {
         n += may_be_given(s, st);
-        s->names.n_lazy += session_lacks(s, st);
     }
     return n;
 }
@@ -222,10 +223,10 @@ bool session_give_named(struct session *s, struct slice name) {
 
 bool session_give_all(struct session *s) {
     struct statement *st, *next;
-    s->names.n_lazy = 0;
+    names_set_lazy(s, 0);
     HASH_ITER(hh, s->names.table, st, next) {
         if (st->changed) // the server has it, and what comes here waits until it has said so
-            s->names.n_lazy++;
+            names_more_lazy(s, 1);
         else if (session_lacks(s, st) && !session_send_delayed(s, st, true))
             return false;
     }
@@ -251,8 +252,7 @@ static void forget(struct session *s, bool constants) {
         if (lacks && !session_expects(s, EXPECT_DELAYED, st))
             continue;
         st->forgotten = lacks;
-        HASH_DEL(s->names.table, st);
-        s->names.n--;
+        names_unlist(s, st);
         statement_unref(st);
     }
 }

@@ -18,13 +18,13 @@ struct group *session_read_group(struct session *s, struct shape *shape) {
 
 void session_end_learning(struct session *s) {
     if (s->learning.group)
-        s->learning.group->in_flight--;
+        group_unpin(s->learning.group);
     s->learning.group = NULL;
 }
 
 void session_learn(struct session *s, struct group *read, bool describes) {
     session_end_learning(s);
-    read->in_flight++;
+    group_pin(read);
     s->learning =
         (struct learning){.group = read, .generation = s->engine->generation, .describes = describes};
 }

@@ -6,6 +6,7 @@
 #include "batching/base/memory.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/fold/lookup_state.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/late.h"
@@ -37,7 +38,7 @@ void lookup_uncount(struct engine *e, struct lookup *l) {
         return;
     l->counted = false;
     late_unlist_alone(l);
-    l->group->in_flight--;
+    group_unpin(l->group);
     l->group->checking -= l->check == CHECK_ORIGINAL || l->check == CHECK_AGAIN;
     if (l->group->n_waiting)
         engine_list_group(e, l->group);
@@ -45,7 +46,7 @@ void lookup_uncount(struct engine *e, struct lookup *l) {
 
 void lookup_wait(struct engine *e, struct lookup *l) {
     struct group *g = l->group;
-    l->state = LOOKUP_WAITING;
+    lookup_set_state(l, LOOKUP_WAITING);
     l->next_waiting = NULL;
     l->previous_waiting = g->last;
     *(g->last ? &g->last->next_waiting : &g->first) = l;
@@ -67,24 +68,6 @@ void lookup_leave_batch(struct lookup *l) {
     l->batch->members[l->member] = NULL;
     l->batch->n_left--;
     l->batch = NULL;
-}
-
-void session_append(struct session *s, struct lookup *l) {
-    l->previous = s->order.last;
-    *(s->order.last ? &s->order.last->next : &s->order.first) = l;
-    s->order.last = l;
-    s->order.n++;
-}
-
-void session_shift(struct session *s) {
-    struct lookup *l = s->order.first;
-    s->order.first = l->next;
-    if (s->order.first)
-        s->order.first->previous = NULL;
-    else
-        s->order.last = NULL;
-    l->next = NULL;
-    s->order.n--;
 }
 
 // All of them may have to be sent to the own server connection at once.

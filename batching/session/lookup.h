@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A lookup's places: in its group's queue, in a batch, in the order of its client's answers. Each is left
-// here alone.
+// A lookup's places: in its group's queue and in a batch. Each is left here alone.
 #ifndef PGFOLD_BATCHING_SESSION_LOOKUP_H
 #define PGFOLD_BATCHING_SESSION_LOOKUP_H
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
-void session_append(struct session *s, struct lookup *l); // the last in the order of answers
-void session_shift(struct session *s);                    // the first one leaves that order
-void lookup_wait(struct engine *e, struct lookup *l);     // in its group\'s queue
+void lookup_wait(struct engine *e, struct lookup *l); // in its group's queue
 void lookup_free(struct engine *e, struct lookup *l);
 void lookup_detach_waiting(struct lookup *l);
 void lookup_uncount(struct engine *e, struct lookup *l); // no longer under way
-
-// ---- session.c
 void lookup_leave_batch(struct lookup *l);
 unsigned session_max_lookups(const struct session *s);
 

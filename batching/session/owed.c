@@ -4,28 +4,45 @@
 #include <stdlib.h>
 
 #include "batching/fold/batch.h"
+#include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
+#include "batching/session/late.h"
 #include "batching/session/session.h"
 
 struct owed *owed_head(struct session *s) {
-    return s->owed.n ? &s->owed.ring[s->owed.head] : NULL;
+    return s->owed.n ? s->owed.ring[s->owed.head] : NULL;
 }
 
+// The slots stay where they are: who holds one may push others.
 static bool owed_grow(struct owed_queue *q) {
     unsigned cap = q->cap ? q->cap * 2 : 4;
-    struct owed *ring = calloc(cap, sizeof *ring);
+    struct owed **ring = calloc(cap, sizeof(struct owed *));
     if (!ring)
         return false;
     for (unsigned i = 0; i < q->n; i++)
         ring[i] = q->ring[(q->head + i) & (q->cap - 1)];
     free(q->ring);
-    *q = (struct owed_queue){.ring = ring, .n = q->n, .cap = cap};
+    q->ring = ring;
+    q->head = 0;
+    q->cap = cap;
     return true;
 }
 
-static void note_head(struct session *s) {
-    s->late.since = s->engine->now;
-    s->late.due = 0;
+// A slot is made when the ring comes to it for the first time, and used again from then on.
+static struct owed *slot_behind_last(struct owed_queue *q) {
+    struct owed **slot = &q->ring[(q->head + q->n) & (q->cap - 1)];
+    if (!*slot) {
+        *slot = malloc(sizeof **slot);
+        q->n_slots += *slot != NULL;
+    }
+    return *slot;
+}
+
+static void free_ring(struct owed_queue *q) {
+    for (unsigned i = 0; i < q->cap; i++)
+        free(q->ring[i]);
+    free(q->ring);
+    *q = (struct owed_queue){0};
 }
 
 struct owed *owed_push(struct session *s, enum owed_kind kind) {
@@ -33,10 +50,12 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
     // Batches and our own queries find room beyond the limit that holds the client back.
     if (q->n == q->cap && (q->cap >= 4 * SESSION_MAX_OWED || !owed_grow(q)))
         return NULL;
-    struct owed *o = &q->ring[(q->head + q->n++) & (q->cap - 1)];
-    if (q->n == 1)
-        note_head(s);
-    *o = (struct owed){.kind = (uint8_t)kind};
+    struct owed *o = slot_behind_last(q);
+    if (!o)
+        return NULL;
+    if (++q->n == 1)
+        late_note_head(s);
+    *o = (struct owed){.kind = kind};
     s->answered_since = 0;
     s->n_forward += kind == OWED_FORWARD;
     return o;
@@ -44,16 +63,22 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
 
 void owed_pop(struct session *s) {
     struct owed_queue *q = &s->owed;
-    s->n_forward -= q->ring[q->head].kind == OWED_FORWARD;
+    s->n_forward -= q->ring[q->head]->kind == OWED_FORWARD;
     s->n_replies++;
-    s->cancel.at = 0;
-    note_head(s);
+    cancel_answered(s);
+    late_note_head(s);
     q->head = (q->head + 1) & (q->cap - 1);
     q->n--;
-    if (!q->n && q->cap > 8) { // an idle session keeps little
-        free(q->ring);
-        *q = (struct owed_queue){0};
-    }
+    if (!q->n && q->cap > 8) // an idle session keeps little
+        free_ring(q);
+}
+
+void owed_finish(struct session *s) {
+    free_ring(&s->owed);
+}
+
+size_t owed_bytes(const struct session *s) {
+    return s->owed.cap * sizeof(struct owed *) + s->owed.n_slots * sizeof(struct owed);
 }
 
 bool owed_is_the_clients(const struct owed *o) {

@@ -2,11 +2,15 @@
 #include "batching/session/pump.h"
 
 #include "batching/fold/batch.h"
+#include "batching/fold/lookup_state.h"
+#include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
+#include "batching/session/frame.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/owed.h"
 #include "batching/session/pipeline.h"
 #include "batching/session/record.h"
@@ -52,8 +56,9 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     o->of.lookup = l;
     o->reads = l->check != CHECK_AGAIN && ahead_may_record(s, l);
     if (kind == OWED_LOOKUP)
-        l->state = LOOKUP_SENT;
-    s->engine->counters.alone++;
+        lookup_set_state(l, LOOKUP_SENT);
+    l->outcome = OUTCOME_ALONE;
+    l->failed = false;
     trust_note_run(s);
     if (lacks && !checked && !session_send_delayed(s, l->statement, false))
         return false;
@@ -79,10 +84,10 @@ static void take_back_answers(struct session *s) {
     for (struct lookup *l = s->order.first; l; l = l->next) {
         if (l->state != LOOKUP_ANSWERED)
             continue;
-        s->order.kept -= l->answer.len;
+        order_release(s, l->answer.len);
         buf_free(&l->answer);
         lookup_weigh(l);
-        l->state = LOOKUP_ALONE;
+        lookup_set_state(l, LOOKUP_ALONE);
     }
 }
 
@@ -95,10 +100,11 @@ void session_pump(struct session *s) {
     while (s->order.first && s->order.first->state == LOOKUP_ANSWERED &&
            pipeline_is_answered(s->order.first)) {
         struct lookup *l = s->order.first;
-        session_shift(s);
-        s->order.kept -= l->answer.len;
+        order_shift(s);
+        order_release(s, l->answer.len);
         if (l->answer.len)
             e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
+        lookup_answered(s, l);
         l->session = NULL;
         lookup_free(e, l);
     }

@@ -7,6 +7,8 @@
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/held.h"
+#include "batching/session/hold.h"
+#include "batching/session/owed.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/trust/writes.h"
@@ -72,11 +74,11 @@ void room_open_session(struct session *s) {
 
 void room_weigh_session(struct session *s) {
     const struct session_identity *i = &s->identity;
-    size_t bytes = sizeof *s + i->settings_bytes + i->login.cap + i->proof_reader.bytes.cap +
-                   s->owed.cap * sizeof *s->owed.ring + s->owed.n * UNNAMED_BYTES +
+    size_t bytes = sizeof *s + i->settings_bytes + i->login.cap + i->proof_reader.bytes.cap + owed_bytes(s) +
+                   s->owed.n * UNNAMED_BYTES + s->sent.cap * sizeof *s->sent.ring +
                    s->expect.cap * sizeof *s->expect.ring +
                    (s->own.ring ? SESSION_MAX_PREPARED * sizeof *s->own.ring : 0) +
-                   s->asked.n_sets * sizeof *s->asked.sets + 6 * MEMORY_BLOCK;
+                   s->asked.n_sets * sizeof *s->asked.sets + 7 * MEMORY_BLOCK;
     account_set(&s->memory, &s->weighs, bytes);
 }
 
@@ -115,7 +117,7 @@ bool session_queue_has_drained(const struct session *s) {
 
 void session_hold_back(struct session *s) {
     s->engine->counters.held_back += !s->hold.full;
-    s->hold.full = true;
+    hold_until_room(s);
 }
 
 void statement_weigh(struct statement *st) {

@@ -91,9 +91,12 @@ struct owed {
     bool answer;      // READ_VET: what its row said; PARSE: the statement at hand has changed
     bool unwanted;    // BATCH, VET, READ_VET: nobody waits for it, the server is asked to end it
     uint8_t cancels;  // requests to cancel it: they are repeated until its reply comes; 0: none, or only once
-    unsigned n_expected; // of the session's, those that its replies will tell about
-    unsigned n_asked;    // FORWARD, extended: messages that the server has not answered; PARSE: what
-                         // it answers before it comes to the first of `expected`
+    uint8_t reason;   // FORWARD: why, enum reason
+    unsigned n_sent, n_untold; // FORWARD: its statements that are not answered; sent.h
+    unsigned n_complete;       // LOOKUP: of its unit's statements, those that were answered
+    unsigned n_expected;       // of the session's, those that its replies will tell about
+    unsigned n_asked;          // FORWARD, extended: messages that the server has not answered; PARSE: what
+                               // it answers before it comes to the first of `expected`
     struct forward_effects forward;
     union {
         struct lookup *lookup;
@@ -103,9 +106,24 @@ struct owed {
     } of;
 };
 
-struct owed_queue {
-    struct owed *ring;
+// One of the client's statements, or several that are alike, until the answer; sent.c.
+struct sent {
+    struct shape *shape; // a reference; NULL: its text is not known
+    uint64_t asked;      // engine time
+    unsigned n;          // of them
+    uint8_t kind;        // enum statement_kind
+};
+
+struct sent_queue {
+    struct sent *ring;
     unsigned head, n, cap; // cap is a power of two
+};
+
+// The queue of them; owed.c.
+struct owed_queue {
+    struct owed **ring;
+    unsigned head, n, cap; // cap is a power of two
+    unsigned n_slots;      // of the ring's that there is an entry for, used or not
 };
 
 #define SESSION_MAX_OWED      1024
@@ -154,7 +172,7 @@ struct giving_state {
     struct buf error; // why what the client's next statement executes was not given: stands for its own
 };
 
-// Why bytes of the client's are left where they are; hold.c.
+// Why bytes of the client's are left where they are; hold.h.
 struct hold {
     bool lookups;       // until its lookups are answered
     bool own;           // the same, and what is at hand waits for what is ours
@@ -243,10 +261,11 @@ struct session {
     bool force_forward;         // the unit at the front waited long enough for its rest
     bool gave;                  // the server was given all that it lacks for the unit to come
     bool gives;                 // a lookup inside a transaction brings its statement along
-    unsigned unit_vets;         // questions about reads of the unit at hand; see forward_read_effect
+    unsigned unit_vets;         // questions about reads of the unit at hand; see reads_effect
     bool copying;               // the client has sent CopyData behind a Query that is not answered
     size_t client_skip;         // bytes of a large message still to be relayed
     uint64_t partial_since;     // microseconds; 0: no partial unit waits
+    uint64_t front_since;       // engine time: the unit at hand was first looked at; 0: none is
     struct group *observed;     // mode observe: group of the lookup that is being forwarded
     bool encoding_hides_quotes; // client_encoding has bytes that look like quotes inside characters
     bool backslash_escapes;     // standard_conforming_strings is off
@@ -255,6 +274,7 @@ struct session {
     // What the server owes.
     struct owed_queue owed;
     unsigned n_forward; // FORWARD entries in it
+    struct sent_queue sent;
     uint64_t n_replies; // entries that have left it
     struct expected_queue expect;
     size_t server_skip; // bytes of a large message still to be relayed, or
@@ -304,7 +324,7 @@ static inline bool session_is_pipelining(const struct session *s) {
 }
 // The i-th one, from 0; the last one, when there is any.
 static inline struct owed *owed_at(const struct session *s, unsigned i) {
-    return &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+    return s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
 }
 static inline struct owed *owed_last(const struct session *s) {
     return owed_at(s, s->owed.n - 1);

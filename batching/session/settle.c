@@ -5,6 +5,8 @@
 #include "batching/session/awaiting.h"
 #include "batching/session/changes.h"
 #include "batching/session/engine.h"
+#include "batching/session/frame.h"
+#include "batching/session/hold.h"
 #include "batching/session/late.h"
 #include "batching/session/lookup.h"
 #include "batching/session/owed.h"
@@ -36,7 +38,8 @@ bool session_end_is_due(struct session *s) {
     if (!session_takes_client(s))
         return false;
     for (const struct lookup *l = s->order.first; l; l = l->next)
-        s->hold.lookups |= l->state != LOOKUP_SENT;
+        if (l->state != LOOKUP_SENT)
+            hold_for_lookups(s);
     return !s->hold.lookups;
 }
 
@@ -68,17 +71,17 @@ void session_settle(struct session *s) {
     bool resume = false;
     if (s->hold.lookups && s->hold.await.kind == AWAIT_NOTHING && session_order_is_safe(s) &&
         !session_effect_is_pending(s)) {
-        s->hold.lookups = false;
+        hold_end_lookups(s);
         resume = true;
     }
     const struct engine_limits *limits = &e->limits;
     if (s->hold.full && s->owed.n < limits->max_owed / 2 && s->expect.n <= limits->max_expected / 2 &&
         s->order.n < session_max_lookups(s) / 2 + 1 && session_queue_has_drained(s)) {
-        s->hold.full = false;
+        hold_end_room(s);
         resume = true;
     }
     if (s->hold.unit && unit_is_known(s)) {
-        s->hold.unit = false;
+        hold_end_unit(s);
         resume = true;
     }
     if (resume)

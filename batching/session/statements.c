@@ -6,6 +6,8 @@
 
 #include "batching/base/memory.h"
 #include "batching/session/engine.h"
+#include "batching/session/frame.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/statement/shape.h"
@@ -46,6 +48,17 @@ struct statement *session_statement(struct session *s, struct slice name) {
     return st;
 }
 
+bool names_list(struct session *s, struct statement *st) {
+    HASH_ADD_KEYPTR(hh, s->names.table, st->name, strlen(st->name), st);
+    s->names.n += st->hh.tbl != NULL;
+    return st->hh.tbl;
+}
+
+void names_unlist(struct session *s, struct statement *st) {
+    HASH_DEL(s->names.table, st);
+    s->names.n--;
+}
+
 // Takes over the caller's reference.
 void session_put_statement(struct session *s, struct statement *st) {
     st->meaning = s->meaning;
@@ -59,11 +72,8 @@ void session_put_statement(struct session *s, struct statement *st) {
     bool room = s->names.n < s->engine->limits.max_statements &&
                 session_has_room_for(s, true, st->weighs + st->claims);
     if (lazy || room) {
-        HASH_ADD_KEYPTR(hh, s->names.table, st->name, strlen(st->name), st);
-        if (st->hh.tbl) {
-            s->names.n++;
+        if (names_list(s, st))
             return;
-        }
     }
     s->names.unknown = true;
     statement_unref(st);
@@ -82,16 +92,15 @@ void session_drop_statement(struct session *s, struct slice name) {
     if (st == s->names.unnamed) {
         s->names.unnamed = NULL;
     } else {
-        HASH_DEL(s->names.table, st);
-        s->names.n--;
+        names_unlist(s, st);
     }
     statement_unref(st);
 }
 
 // Everything that the session has prepared is gone or unknown; names_too: the client's as well as ours.
 void session_forget_statements(struct session *s, bool names_too) {
-    s->own.n = 0;
-    s->frame.prepared = false;
+    own_prepared_forget(s);
+    frame_forget_prepared(s);
     if (!names_too)
         return;
     struct statement *st, *next;
@@ -116,6 +125,30 @@ void session_note_unnamed(struct session *s, bool has, struct shape *shape) {
     shape_unref(s->names.server_unnamed);
     s->names.server_unnamed = shape;
     s->names.server_has_unnamed = has;
+}
+
+void names_put_unnamed(struct session *s, struct statement *st) {
+    s->names.unnamed = st;
+}
+
+struct statement *names_close_unnamed(struct session *s) {
+    struct statement *st = s->names.unnamed;
+    s->names.unnamed = NULL;
+    s->names.closing = st;
+    return st;
+}
+
+void names_reopen_unnamed(struct session *s, struct statement *st) {
+    s->names.closing = NULL;
+    s->names.unnamed = st;
+    st->refs++;
+}
+
+void names_finish(struct session *s) {
+    statement_unref(s->names.unnamed);
+    shape_unref(s->names.server_unnamed);
+    s->names.unnamed = NULL;
+    s->names.server_unnamed = NULL;
 }
 
 struct slice statement_name_of(const struct statement *st) {

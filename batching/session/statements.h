@@ -45,6 +45,34 @@ void session_forget_statements(struct session *s, bool names_too);
 // makes it so.
 void session_note_unnamed(struct session *s, bool has, struct shape *shape);
 
+// The server may have statements that are not in the table, or has not.
+static inline void names_are_unknown(struct session *s) {
+    s->names.unknown = true;
+}
+static inline void names_are_known(struct session *s) {
+    s->names.unknown = false;
+}
+
+// Named ones that the server lacks: so many more; one less; so many.
+static inline void names_more_lazy(struct session *s, unsigned n) {
+    s->names.n_lazy += n;
+}
+static inline void names_less_lazy(struct session *s) {
+    s->names.n_lazy -= s->names.n_lazy > 0;
+}
+static inline void names_set_lazy(struct session *s, unsigned n) {
+    s->names.n_lazy = n;
+}
+
+// A named one enters the table, which refers to it. False: out of memory.
+bool names_list(struct session *s, struct statement *st) __attribute__((warn_unused_result));
+void names_unlist(struct session *s, struct statement *st); // the table's reference is the caller's
+
+void names_put_unnamed(struct session *s, struct statement *st); // yours becomes the session's; NULL: none
+struct statement *names_close_unnamed(struct session *s); // a Close is on its way; the reference is yours
+void names_reopen_unnamed(struct session *s, struct statement *st); // it was not reached
+void names_finish(struct session *s);
+
 struct slice statement_name_of(const struct statement *st);
 
 #endif

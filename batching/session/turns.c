@@ -2,6 +2,7 @@
 #include "batching/session/turns.h"
 
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/session.h"
 
 #define SLICE       1000000 // nanoseconds
@@ -26,7 +27,7 @@ void turns_note(struct session *s, size_t bytes, bool ends, uint64_t cost) {
     s->turn.work = work < UINT32_MAX ? (uint32_t)work : UINT32_MAX;
     if (work < SLICE || s->hold.turn)
         return;
-    s->hold.turn = true;
+    hold_until_turn(s);
     s->turn.ended_at = s->engine->now;
     s->turn.next = NULL;
     *(t->last ? &t->last->turn.next : &t->first) = s;
@@ -51,7 +52,7 @@ void turns_unlist(struct session *s) {
     *(before ? &before->turn.next : &t->first) = s->turn.next;
     if (t->last == s)
         t->last = before;
-    s->hold.turn = false;
+    hold_end_turn(s);
 }
 
 // The slice may have been used up in many turns, or the last one took longer: that is known since it woke,

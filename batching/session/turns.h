@@ -37,7 +37,7 @@ struct turns {
 // The session's input is looked at.
 void turns_begin(struct session *s);
 // A unit or message of so many bytes was looked at, which has cost this much besides; `ends`: it may be the
-// last one of a unit. Sets s->held_turn when the slice is used up.
+// last one of a unit. Sets s->hold.turn when the slice is used up.
 void turns_note(struct session *s, size_t bytes, bool ends, uint64_t cost);
 // That is all of its input, or all that it takes.
 void turns_end(struct session *s);

@@ -7,9 +7,6 @@
 //
 // Whether there was a query in it decides what SET TRANSACTION and its like say. One that was answered on
 // another connection the own one knows nothing of: it gets a query of ours in front of such a statement.
-//
-// What of ours runs inside one is framed by SAVEPOINT and RELEASE (savepoint.h). If it fails, the connection
-// is repaired before anything of its client's is sent; until then the client is held.
 #include "batching/session/txn.h"
 
 #include "batching/fold/savepoint.h"
@@ -178,6 +175,10 @@ void session_note_written(struct session *s, const struct owed *o) {
         s->writes = w;
 }
 
+void session_end_writes(struct session *s) {
+    writes_ended(s->database, &s->writes);
+}
+
 static enum identity_isolation level_of(const struct transaction *t) {
     return t->level ? t->isolation : t->standard;
 }
@@ -217,6 +218,14 @@ bool session_txn_asks(enum statement_kind kind, const struct parsed *p) {
     return sets && !p && kind != STATEMENT_BEGIN;
 }
 
+void session_note_snapshot(struct session *s) {
+    s->transaction.snapshot = true;
+}
+
+void session_note_snapshot_taken(struct session *s) {
+    s->transaction.taken = true;
+}
+
 bool session_lacks_snapshot(const struct session *s) {
     return s->txn == 'T' && s->transaction.snapshot && !s->transaction.taken && !s->in_unit;
 }
@@ -238,7 +247,7 @@ void session_take_snapshot(struct session *s) {
     }
     if (query)
         session_note_unnamed(s, false, NULL);
-    s->transaction.taken = true;
+    session_note_snapshot_taken(s);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
@@ -247,45 +256,4 @@ void session_doubt(struct session *s) {
     s->transaction.spent |= s->txn != 'I';
     session_forget_cursors(s, true);
     ahead_drop(s);
-}
-
-// ---- what runs inside it for us
-
-bool session_is_framed(const struct session *s) {
-    return s->frame.n || s->frame.repair_due;
-}
-
-// ReadyForQuery of a framed unit. A transaction that was aborted before it is the client's own affair.
-void session_frame_ended(struct session *s, char status) {
-    s->frame.n--;
-    s->frame.prepared &= status == 'T'; // what was to prepare it may not have been reached
-    if (status == s->txn || s->client_gone)
-        return;
-    if (s->txn == 'T' && status == 'E')
-        s->frame.repair_due = true;
-    else
-        session_fail(s, "08P01", "the server has ended a transaction unasked");
-}
-
-// Not while a cancel request is under way, which could hit it.
-void session_repair(struct session *s) {
-    struct buf *b = &s->engine->request;
-    if (!s->frame.repair_due || s->cancel.under_way || s->frame.n || s->failed)
-        return;
-    s->frame.repair_due = false;
-    buf_reset(b);
-    savepoint_write_repair(b);
-    if (b->failed || !owed_push(s, OWED_REPAIR)) {
-        session_fail(s, "53200", "out of memory");
-        return;
-    }
-    s->frame.n++;
-    s->engine->effects->to_server(s->owner, b->data, b->len, false);
-}
-
-// The client's transaction is lost, and it does not know: it must not go on as if nothing had happened.
-void session_repair_ended(struct session *s, char status) {
-    s->frame.n--;
-    if (status != s->txn && !s->client_gone)
-        session_fail(s, "08006", "a batch of lookups has failed and taken the transaction with it");
 }

@@ -55,6 +55,8 @@ bool session_is_apart(const struct session *s);
 bool session_txn_asks(enum statement_kind kind, const struct parsed *p);
 
 // There was one, and the server connection does not know. The other runs one there, in front of what comes.
+void session_note_snapshot(struct session *s);       // a SELECT has run in it, there or elsewhere
+void session_note_snapshot_taken(struct session *s); // there
 bool session_lacks_snapshot(const struct session *s);
 void session_take_snapshot(struct session *s);
 
@@ -74,11 +76,6 @@ bool session_read_may_write(const struct session *s, const struct parsed *p);
 // The client is told that one of its commands has ended; `last`: ReadyForQuery is behind it.
 void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last);
 void session_note_written(struct session *s, const struct owed *o);
-
-// Something of ours runs inside the client's transaction, or has broken it: nothing of the client's is sent.
-bool session_is_framed(const struct session *s);
-void session_frame_ended(struct session *s, char status);
-void session_repair(struct session *s); // sends the repair that is due, if it may be sent now
-void session_repair_ended(struct session *s, char status);
+void session_end_writes(struct session *s); // the server is gone, whatever has become of them
 
 #endif

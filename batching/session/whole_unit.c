@@ -2,10 +2,13 @@
 #include "batching/session/whole_unit.h"
 
 #include "batching/fold/batch.h"
+#include "batching/fold/lookup_state.h"
+#include "batching/session/answered.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/pipeline.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -17,7 +20,7 @@ static void take_out(struct session *s, struct lookup *l) {
         lookup_detach_waiting(l);
     else if (l->state == LOOKUP_BATCHED)
         lookup_leave_batch(l);
-    s->order.kept -= l->answer.len;
+    order_release(s, l->answer.len);
     buf_free(&l->answer);
     l->answer.len = 0;
     lookup_weigh(l);
@@ -31,7 +34,8 @@ struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
     for (struct lookup *x = p->first; x && x->pipeline == p; x = x->next) {
         if (x != l)
             take_out(s, x);
-        x->state = LOOKUP_ANSWERED; // with nothing
+        lookup_set_state(x, LOOKUP_ANSWERED); // with nothing
+        x->outcome = OUTCOME_NONE;            // unless the server says so
         x->company = COMPANY_UNKNOWN;
         if (x != p->first)
             lookup_uncount(s->engine, x);
@@ -39,12 +43,21 @@ struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
     return p->first;
 }
 
+void pipeline_ended(struct lookup *first, const struct owed *o) {
+    struct pipeline *p = first->pipeline;
+    unsigned last = p->n - 1, failed = o->n_complete < last ? o->n_complete : last, i = 0;
+    for (struct lookup *x = first; x && x->pipeline == p; x = x->next, i++) {
+        x->failed = o->error && i == failed;
+        x->outcome = o->error && i > failed ? OUTCOME_NONE : OUTCOME_ALONE;
+    }
+}
+
 void pipeline_cancel(struct session *s, struct lookup *first) {
     if (first->pipeline->whole)
         return;
     take_out(s, first);
     (void)pipeline_collapse(s, first);
-    first->state = LOOKUP_ALONE;
+    lookup_set_state(first, LOOKUP_ALONE);
 }
 
 static bool is_given_before(const struct pipeline *p, unsigned i) {

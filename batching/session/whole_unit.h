@@ -12,6 +12,8 @@
 struct lookup *pipeline_collapse(struct session *s, struct lookup *l);
 void pipeline_cancel(struct session *s,
                      struct lookup *first); // the first one is to be cancelled in place of all
+// The server has answered it: what that is to each of its lookups.
+void pipeline_ended(struct lookup *first, const struct owed *o);
 bool pipeline_expect(struct session *s, const struct pipeline *p); // its replies; false: the session failed
 
 #endif

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The sums of budget.h.
 #include "batching/statement/budget.h"
 
 #define KEY_LEAST   2u
-#define KEY_UNKNOWN 8u // an eighth of a lookup: on the dear side of what was measured
+#define KEY_UNKNOWN 8u // an eighth of a lookup: more than most keys cost in measurements
 
 unsigned budget_keys(const struct budget *b, uint32_t most, uint32_t statement, uint32_t key) {
     uint32_t left = b->spent < most ? most - b->spent : 0;

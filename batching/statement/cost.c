@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The prices are what libpg_query, the unpacking of its tree and the walk over that take for one token more
-// of the kind in texts made of it (tests/bench/parse.c): names make the largest nodes. Few texts cost more
-// than half as much again; those of many keywords cost half of it.
+// Each price is what one more token of its kind costs in texts made of it: in libpg_query, in unpacking its
+// tree and in the walk over that (tests/bench/parse.c). Names make the largest nodes. Few texts cost more
+// than 1.5 times the estimate. Texts with many keywords cost half of it.
 #include "batching/statement/cost.h"
 
 #include "batching/statement/lexer.h"
 
-// The short ones that long texts are full of.
-static bool is_keyword(const char *text, struct token t) {
+// Short keywords that long texts are full of.
+static bool is_short_keyword(const char *text, struct token t) {
     static const char *const words[] = {"or", "as", "on", "in", "is", "and", "not"};
     for (size_t i = t.len == 3 ? 5 : 0; i < (t.len == 3 ? 7 : 5); i++)
         if (token_is(text, t, words[i]))
@@ -19,7 +19,7 @@ static bool is_keyword(const char *text, struct token t) {
 static uint32_t price_of(const char *text, struct token t, enum token_type before) {
     switch (t.type) {
     case TOKEN_IDENT:
-        if ((t.len == 2 || t.len == 3) && is_keyword(text, t))
+        if ((t.len == 2 || t.len == 3) && is_short_keyword(text, t))
             return 500;
         return before == TOKEN_DOT ? 1000 : 3000;
     case TOKEN_QUOTED:

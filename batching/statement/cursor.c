@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A pass over the lexer's tokens.
 #include "batching/statement/cursor.h"
 
 #include <string.h>
@@ -15,7 +17,7 @@ static bool is_end(struct token t) {
     return t.type == TOKEN_END || t.type == TOKEN_SEMICOLON;
 }
 
-// False: none, too long, or with escapes or other than ASCII.
+// Returns false when there is no name, or it is too long, has escapes, or is not ASCII.
 static bool read_name(const struct lexer *lx, struct token t, char *name) {
     const char *p = lx->text + t.at;
     size_t n = 0;
@@ -64,7 +66,7 @@ static bool is_direction(const struct lexer *lx, struct token t) {
     return t.type == TOKEN_IDENT || t.type == TOKEN_INTEGER || sign == '-' || sign == '+';
 }
 
-// The name is what stands last.
+// The name is the last token.
 static bool read_fetch(struct lexer *lx, struct cursor_statement *out) {
     struct token t = lexer_next(lx), next;
     for (int i = 0; !is_end(next = lexer_next(lx)); i++, t = next)
@@ -95,7 +97,7 @@ void cursor_read(const char *text, size_t len, struct cursor_statement *out) {
         out->verb = CURSOR_CLOSE;
         ok = read_close(&lx, out);
     }
-    // Several statements are for the parser.
+    // Several statements in one text are left to the parser.
     while (ok && out->verb != CURSOR_DECLARE && (t = lexer_next(&lx)).type != TOKEN_END)
         ok = t.type == TOKEN_SEMICOLON;
     if (!ok)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// An upper bound without a grammar. Every token may add a level to the tree of the segment that it stands in.
-// A segment is what lies between two commas, semicolons, ANDs or ORs in one pair of brackets: those make
-// siblings, however many there are. The AND of BETWEEN is no such border ("a BETWEEN b AND NOT c BETWEEN d
-// AND NOT …" nests), and joins, set operations and BEGIN ATOMIC nest across segments. CASE opens a level as a
-// bracket does.
+// An upper bound without a grammar. Every token may add a level to the tree of its segment. A segment lies
+// between two commas, semicolons, ANDs or ORs inside one pair of brackets: these make siblings, however many
+// there are. The AND of BETWEEN does not end a segment ("a BETWEEN b AND NOT c BETWEEN d AND NOT …" nests).
+// Joins, set operations and BEGIN ATOMIC nest across segments. CASE opens a level as a bracket does.
 #include "batching/statement/depth.h"
 
 #include "batching/statement/lexer.h"
@@ -12,7 +11,7 @@
 struct level {
     bool is_case;
     int chain;    // tokens of the segment
-    int inner;    // depth of the deepest bracket closed in the segment
+    int inner;    // depth of the deepest bracket that was closed in the segment
     int best;     // depth of the deepest segment before
     int across;   // what nests across segments
     int betweens; // BETWEENs whose AND has not come
@@ -53,7 +52,7 @@ static void close_level(struct scan *s) {
         outer->inner = depth;
 }
 
-// Closes CASEs without END too: such a text is no SQL.
+// Also closes CASEs that have no END. Such a text is no SQL.
 static void close_bracket(struct scan *s) {
     while (s->top > 0 && s->levels[s->top].is_case)
         close_level(s);
@@ -120,7 +119,7 @@ struct depth depth_scan(const char *text, size_t len, int max_brackets) {
         if (s.too_deep)
             break;
     }
-    // Levels still open count with those around them.
+    // Levels that are still open count together with those around them.
     while (s.top > 0)
         close_level(&s);
     d.too_deep = s.too_deep || level_depth(&s.levels[0]) > DEPTH_MAX_TREE;

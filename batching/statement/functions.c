@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The lists.
 #include "batching/statement/functions.h"
 
 #include <stdlib.h>
@@ -6,9 +8,9 @@
 
 #include "batching/statement/parse.h"
 
-// Sorted. The server's own whose result depends on the time, the session or chance, or on settings alone, are
-// stable or volatile in its catalogue; these are the stable ones that depend on nothing but their arguments
-// and on settings that an identity covers (TimeZone, DateStyle, lc_…).
+// Sorted. In the server's catalogue, its functions whose result depends on the time, the session, chance or
+// settings are stable or volatile. These are the stable ones that depend only on their arguments and on
+// settings that an identity covers (TimeZone, DateStyle, lc_…).
 static const char *const stable_functions[] = {
     "array_to_json",
     "array_to_string",
@@ -48,8 +50,8 @@ static const char *const stable_functions[] = {
     "websearch_to_tsquery",
 };
 
-// Sorted. Aggregates and functions that ORMs write into their selects; and those that drivers ask when they
-// connect. None changes anything.
+// Sorted. Aggregates and functions that ORMs write into their SELECTs, and functions that drivers call when
+// they connect. None changes anything.
 static const char *const plain_functions[] = {
     "abs",
     "array_agg",
@@ -159,21 +161,21 @@ static int compare_names(const void *a, const void *b) {
 
 #define ON_LIST(list, name) bsearch(name, list, sizeof list / sizeof *list, sizeof *list, compare_names)
 
-bool function_may_be_folded(const struct parsed *p, int i) {
+bool function_is_foldable(const struct parsed *p, int i) {
     return ON_LIST(stable_functions, p->functions[i].name);
 }
 
-bool function_only_reads(const struct parsed *p, int i) {
-    return function_may_be_folded(p, i) || ON_LIST(plain_functions, p->functions[i].name);
+bool function_is_read_only(const struct parsed *p, int i) {
+    return function_is_foldable(p, i) || ON_LIST(plain_functions, p->functions[i].name);
 }
 
-bool vet_function_plain(const struct parsed_function *f) {
+bool function_is_plain(const struct parsed_function *f) {
     return (!f->schema || strcmp(f->schema, "pg_catalog") == 0) && ON_LIST(plain_functions, f->name);
 }
 
-bool vet_functions_plain(const struct parsed *p) {
+bool functions_are_plain(const struct parsed *p) {
     for (int i = 0; i < p->n_functions; i++)
-        if (!vet_function_plain(&p->functions[i]))
+        if (!function_is_plain(&p->functions[i]))
             return false;
     return true;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Functions of the server's that a statement may call and still be folded, or be a plain read.
+// Lists of the server's functions that a statement may call and still be folded, or be a plain read.
 #ifndef PGFOLD_BATCHING_STATEMENT_FUNCTIONS_H
 #define PGFOLD_BATCHING_STATEMENT_FUNCTIONS_H
 
@@ -11,12 +11,16 @@
 struct parsed;
 struct parsed_function;
 
-// Do the names alone say that the statement's functions are the server's own, and read and change nothing of
-// a session, unless a user has made one of that name? False when one is not on the list.
-bool vet_functions_plain(const struct parsed *p);
-bool vet_function_plain(const struct parsed_function *f);
+// Tells by the names alone whether the statement's functions belong to the server and neither read nor change
+// anything of a session. A user may have made a function of such a name: that is checked elsewhere. Returns
+// false when a name is not on the list.
+bool functions_are_plain(const struct parsed *p);
+// The same for one function.
+bool function_is_plain(const struct parsed_function *f);
 
-bool function_may_be_folded(const struct parsed *p, int i);
-bool function_only_reads(const struct parsed *p, int i);
+// Tell whether the name of the statement's function i is on the list of stable functions that may be folded,
+// or of those that a plain read may call. Functions that are immutable in the catalogue need no list.
+bool function_is_foldable(const struct parsed *p, int i);
+bool function_is_read_only(const struct parsed *p, int i);
 
 #endif

@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The states of guard.h, and the measurements that move them.
 #include "batching/statement/guard.h"
 
-#define FIRST_PAUSE    UINT64_C(1000000) // microseconds, as all here
+#define FIRST_PAUSE    UINT64_C(1000000) // all times are in microseconds
 #define LAST_PAUSE     UINT64_C(300000000)
-#define QUIET          10   // pauses without a doubt until there is a trial all the same
-#define SLACK          50   // a difference that is not worth a change
-#define NOISE          1000 // nor, in one batch, a doubt: a trial costs a statement on each of many connections
-#define SHORT_GAP      500  // without a lookup pending
+#define QUIET          10   // after so many pauses without a doubt there is a trial all the same
+#define SLACK          50   // a smaller difference is not worth a change
+#define SHORT_GAP      500  // a gap without a pending lookup that still counts as busy
 #define FORGET         4096 // answers after which older ones count half
 #define MAX_WIDER      3    // doublings of the batches under way at once
-#define MIN_SAMPLES    8    // fewer than that decide nothing
+#define MIN_SAMPLES    8    // fewer samples decide nothing
 #define TRIAL_MIN      32   // samples of a trial
 #define TRIAL_MAX      512
-#define TRIAL_TIME     50000 // of a trial, and beyond that
+#define TRIAL_TIME     50000 // the longest trial, plus TRIAL_TURNS folded answers
 #define TRIAL_LEAST    20000
 #define CONFIRM        100000
 #define PATIENCE       4      // times what a batch takes
-#define PATIENCE_FIRST 250000 // where nothing is known of it
+#define PATIENCE_FIRST 250000 // when nothing is known of it
 #define PATIENCE_MOST  400000
-#define LATE_FIRST     50000 // pause
+#define LATE_FIRST     50000 // the first pause after a late batch
 #define LATE_LAST      6400000
-#define TRIAL_TURNS    16 // times what a folded lookup takes, but not longer than
+#define TRIAL_TURNS    16
 #define TRIAL_LAST     5000000
+// A smaller difference in one batch raises no doubt: a trial costs a statement on each of many connections.
+#define NOISE 1000
 
-// The average of about the last 16 values. One that is far off counts as eight times the average: a lock that
-// somebody else holds says nothing about either way.
+// The average of about the last 16 values. A value that is far off counts as eight times the average: a lock
+// that somebody else holds says nothing about either way.
 static uint32_t average(uint32_t old, uint64_t value) {
     value = value < 1 ? 1 : value > UINT32_MAX / 2 ? UINT32_MAX / 2 : value;
     if (!old)
@@ -35,13 +38,13 @@ static uint32_t average(uint32_t old, uint64_t value) {
     return new ? (uint32_t) new : 1;
 }
 
-// Follows what is faster at once and what is slower slowly: the first run of a statement reads from disk.
+// Follows faster values at once and slower ones slowly: the first run of a statement reads from disk.
 static uint32_t lower_bound(uint32_t old, uint64_t value) {
     return old && value > old ? average(old, value < old + old / 4 ? value : old + old / 4)
                               : average(0, value);
 }
 
-// Between an answer and the next question there is the client's own time; longer than that is idleness.
+// Between an answer and the next question the client needs some time of its own. A longer gap is idleness.
 static void pass_time(struct guard *g, uint64_t now) {
     uint64_t passed = now > g->clock ? now - g->clock : 0;
     if (g->pending || passed < SHORT_GAP + 4 * (uint64_t)g->lone)
@@ -71,7 +74,8 @@ static void enter(struct guard *g, enum guard_state state, uint64_t until) {
     g->doubt = false;
 }
 
-// What was waited is what will be waited next time, or twice that.
+// Returns the pause that is due now; the next one is twice as long. Not `longer`: it begins with the first
+// one again.
 static uint64_t take_pause(struct guard *g, bool longer) {
     if (!g->pause || !longer)
         g->pause = FIRST_PAUSE;
@@ -84,13 +88,13 @@ static bool is_slower(uint32_t folded, uint32_t alone) {
     return alone && (uint64_t)folded * 4 > (uint64_t)alone * 5 && folded > alone + SLACK;
 }
 
-// Answers in a time, as sent, are at least percent of those folded.
+// Tells whether lookups as sent give at least `percent` of the answers that folding gives in the same time.
 static bool throughput_is(const struct guard *g, unsigned percent) {
     return g->busy[1] / 64 * g->answered[0] * percent <= g->busy[0] / 64 * g->answered[1] * 100;
 }
 
-// Clients that ask anew as soon as they are answered get more answers in a time; of those that ask at their
-// own pace, there are as many, but they come later.
+// Clients that ask again as soon as they are answered get more answers in a time. Clients with a pace of
+// their own get as many, but later.
 static bool has_lost(const struct guard *g) {
     bool clearly = (uint64_t)g->folded * 2 > (uint64_t)g->alone * 3;
     return is_slower(g->folded, g->alone) && (throughput_is(g, 110) || (clearly && throughput_is(g, 97)));
@@ -113,7 +117,7 @@ static void begin_trial(struct guard *g, uint64_t now) {
     g->answered[1] = 0;
 }
 
-// A verdict that is given again holds twice as long.
+// A verdict that is repeated holds twice as long.
 static void end_trial(struct guard *g, uint64_t now) {
     if (g->n < MIN_SAMPLES) {
         enter(g, GUARD_FOLDING, now + FIRST_PAUSE);
@@ -129,7 +133,7 @@ static void end_trial(struct guard *g, uint64_t now) {
     }
     g->once = false;
     if (slower && !is_slower(g->batch, g->alone) && g->wider < MAX_WIDER) {
-        g->wider++; // what is lost is lost by waiting for the batches before
+        g->wider++; // the loss comes from waiting for earlier batches
         forget_folding(g);
         enter(g, GUARD_FOLDING, now);
         return;
@@ -140,7 +144,7 @@ static void end_trial(struct guard *g, uint64_t now) {
     enter(g, slower ? GUARD_ALONE : GUARD_FOLDING, now + pause);
 }
 
-// After a pause folding has to prove itself anew, with answers of any size.
+// After a pause folding must prove itself again, with answers of any size.
 static void end_pause(struct guard *g, uint64_t now) {
     forget_folding(g);
     g->wider = 0;
@@ -192,8 +196,8 @@ void guard_note_alone(struct guard *g, uint64_t now, uint64_t took) {
         end_trial(g, now);
 }
 
-// The longest one is forgotten after some dozens: on a busy machine one in many is late for no reason of its
-// own.
+// The longest time is forgotten after some dozens of batches: on a busy machine one in many is late for no
+// reason of its own.
 static void note_took(struct guard *g, uint64_t took) {
     g->took = average(g->took, took);
     g->worst -= g->worst / 64;
@@ -229,7 +233,7 @@ uint64_t guard_patience_of(uint64_t took, uint64_t least) {
     return patience > least ? patience : least;
 }
 
-// What a batch takes is that of one of average size; a larger one may take longer.
+// The average is that of a batch of average size. A larger one may take longer.
 uint64_t guard_patience(const struct guard *g, uint32_t n_keys, uint64_t least) {
     if (!g->took)
         return least > PATIENCE_FIRST ? least : PATIENCE_FIRST;
@@ -239,7 +243,7 @@ uint64_t guard_patience(const struct guard *g, uint32_t n_keys, uint64_t least) 
     return guard_patience_of(times * (worst > g->took ? worst : g->took), least);
 }
 
-// Where batches take longer from now on, a few of these make the patience long enough.
+// If batches take longer from now on, a few late ones make the patience long enough.
 void guard_note_late(struct guard *g, uint64_t now, uint64_t patience) {
     uint64_t worst = patience / 4 * 3;
     if (worst > g->worst)
@@ -260,7 +264,7 @@ void guard_note_first_batch(struct guard *g, uint32_t n_members) {
     g->members = n_members ? average(g->members, n_members) : g->members;
 }
 
-// Half as many keys for a while, or none.
+// Allows half as many keys for a while, or none.
 void guard_note_oversized(struct guard *g, uint64_t now, uint32_t n_keys) {
     g->size_pause = g->size_pause ? g->size_pause * 2 : FIRST_PAUSE;
     g->size_pause = g->size_pause < LAST_PAUSE ? g->size_pause : LAST_PAUSE;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The guard of a shape: folding must not be slower than the statements as they were sent. It keeps what a
-// lookup takes, from its arrival to its answer, in three kinds, and compares the last two:
+// The guard of a shape makes sure that folding is not slower than the statements as sent. It measures how
+// long a lookup takes from its arrival to its answer, in three kinds, and compares the last two:
+//
 //   lone    nothing else of its group was under way
-//   alone   in company, that is: it could have been folded, and ran as it was sent
-//   folded  answered from a batch
+//   alone   it had company, so it could have been folded, and ran as sent
+//   folded  it was answered from a batch
 //
 //             +------ folding was not slower --------+
 //             v                                      |
@@ -13,22 +14,22 @@
 //      +---------------------------- after a pause ----------------------+
 //
 //   FOLDING  lookups fold
-//   TRIAL    lookups run as sent, until enough of them were in company
+//   TRIAL    lookups run as sent, until enough of them had company
 //   ALONE    lookups are forwarded; each time that folding loses, the pause is doubled
 //
-// The time until the answer is not all: on a machine that is busy, what folding saves is seen in how many
-// lookups are answered in a time. Folding is slower only where lookups as sent are answered earlier and not
-// fewer of them.
+// The time until the answer is only one side. On a busy machine, folding shows its use in how many lookups
+// are answered in a given time. Folding counts as slower only if lookups as sent are answered earlier, and
+// not fewer of them.
 //
-// Where it is only the waiting for earlier batches that makes folding slower, as with a server that is far
-// away and has little to do, more batches may be under way at once before folding is given up.
+// Folding can be slower only because lookups wait for earlier batches, for example with a distant server that
+// has little to do. Then more batches may be under way at once before folding is given up.
 //
-// No lookup of a shape can be faster in company than one on its own, so that there is no trial as long as
-// folded lookups come near to lone ones.
+// No lookup can be faster in company than a lone one. So there is no trial while folded lookups come near to
+// lone ones.
 //
-// Batches whose answers grow past the limit are made smaller, and where two keys are too many, the shape is
-// ALONE, too. Pure: time is an argument, in microseconds. A shape that the verifier found wrong (check.h) is
-// off for good.
+// Batches whose answers pass the limit are made smaller. If even two keys are too many, the shape goes to
+// ALONE, too. A shape that the verifier found wrong (check.h) is off for good. The code is pure: time is an
+// argument, in microseconds.
 #ifndef PGFOLD_BATCHING_STATEMENT_GUARD_H
 #define PGFOLD_BATCHING_STATEMENT_GUARD_H
 
@@ -41,62 +42,64 @@ struct guard {
     enum guard_state state;
     bool doubt;     // FOLDING: a batch took so long that a trial is due
     bool lost;      // folding was slower in the last trial
-    bool oversized; // ALONE: for the size of its answers
-    uint64_t until; // FOLDING: no trial before; TRIAL: its end at the latest; ALONE: its end
-    uint64_t pause; // the next one; 0: not begun
-    uint32_t tried; // as alone, in the last trial; what was before it says nothing of the load of now
+    bool oversized; // ALONE: because of the size of its answers
+    uint64_t until; // FOLDING: no trial before this time; TRIAL: its latest end; ALONE: its end
+    uint64_t pause; // the next pause; 0: not begun
+    uint32_t tried; // `alone` of the last trial; an older value says nothing about the load of today
     uint32_t lone, alone, folded;    // moving averages in microseconds; 0: none yet
-    uint32_t batch;                  // what a batch takes, from its sending to its answer
-    uint32_t took, worst;            // the same, whatever the state; the longest one of late
+    uint32_t batch;                  // FOLDING: what a batch takes from its sending to its answer
+    uint32_t took, worst;            // the same in any state, and the longest of late
     uint64_t late_until, late_pause; // batches were late: lookups run as sent until then; the last pause
-    unsigned wider;                  // so many times doubled: the batches that may be under way at once
+    unsigned wider;                  // how often the limit of batches under way at once is doubled
     uint32_t members;                // of a batch, moving average
-    uint32_t n;           // samples since the state began: FOLDING: folded ones; TRIAL: alone in company
+    uint32_t n;           // samples since the state began; FOLDING: folded ones; TRIAL: those in company
     unsigned pending;     // lookups of the shape that wait for their answers
-    uint64_t clock;       // until when the time is accounted for
-    uint64_t busy[2];     // time while some were pending, short gaps included: FOLDING, TRIAL
-    uint32_t answered[2]; // in that time
+    uint64_t clock;       // time is accounted for up to here
+    uint64_t busy[2];     // FOLDING, TRIAL: time while some were pending, with short gaps
+    uint32_t answered[2]; // lookups answered in that time
     bool once;            // the trial before the next one was lost
     uint64_t since;       // TRIAL: its begin
     uint64_t sum;         // TRIAL: of the samples
-    unsigned max_keys;    // of a batch, because of its answers' size; 0: no limit
+    unsigned max_keys;    // limit for a batch because of the size of its answers; 0: none
     uint64_t max_keys_until, size_pause;
     uint64_t n_alone, n_folded; // lookups so far, for the report
 };
 
-// Where it stands now; time may have moved it. With `enabled` false it is FOLDING, whatever was measured.
+// The state now; time may have moved it. With `enabled` false it is FOLDING, whatever was measured.
 enum guard_state guard_state_at(struct guard *g, bool enabled, uint64_t now);
 
-// A lookup has come, and one has gone, whichever way it was answered.
+// A lookup has come, and a lookup has gone, whichever way it was answered.
 void guard_note_came(struct guard *g, uint64_t now);
 void guard_note_went(struct guard *g, uint64_t now);
 
-// A lookup has been answered as it was sent.
+// A lookup was answered that ran as sent; `took`: since it came.
 void guard_note_lone(struct guard *g, uint64_t took);
+// The same for a lookup that had company: it could have been folded.
 void guard_note_alone(struct guard *g, uint64_t now, uint64_t took);
 
-// A batch has been answered: `took` since it was sent, `waited` the sum over its members of the time since
-// each arrived.
+// A batch was answered. `took`: since it was sent; `waited`: the sum over its members of the time since each
+// arrived.
 void guard_note_batch(struct guard *g, uint64_t now, uint32_t n_keys, uint32_t n_members, uint64_t took,
                       uint64_t waited);
 
-// How long others than its lender's client wait for a batch of so many keys; `least`: at least that. Of one
-// that is known to take so long.
+// How long others than the lender's client wait for a batch of so many keys: at least `least`. The second
+// takes the time that a batch is known to need.
 uint64_t guard_patience(const struct guard *g, uint32_t n_keys, uint64_t least);
 uint64_t guard_patience_of(uint64_t took, uint64_t least);
-// One was not answered in that time. For a while there are none: the next one would meet the same lock. Each
-// time that happens the pause is doubled.
+// A batch was not answered in that time. For a while there are no batches, since the next one would meet the
+// same lock. The pause is doubled each time.
 void guard_note_late(struct guard *g, uint64_t now, uint64_t patience);
+// Tells whether that pause lasts.
 bool guard_is_late(const struct guard *g, uint64_t now);
 
-// One that prepared its statement on the connection, in a backend whose caches may be empty: it says nothing
-// about the next one.
+// A batch that prepared its statement on the connection, perhaps in a backend with empty caches. Its time
+// says nothing about the next one.
 void guard_note_first_batch(struct guard *g, uint32_t n_members);
 
 // A batch of so many keys had a larger answer than allowed.
 void guard_note_oversized(struct guard *g, uint64_t now, uint32_t n_keys);
 
-// The most keys that a batch may have, and the most batches of a group under way at once.
+// The most keys that a batch may have, and the most batches of a group that may be under way at once.
 unsigned guard_max_in_flight(const struct guard *g, unsigned max_in_flight);
 unsigned guard_max_keys(struct guard *g, uint64_t now, unsigned max_keys);
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The forms of key values: reading, comparing, and writing them as arrays.
 #include "batching/statement/key.h"
 
 #include <string.h>
 
 #include "batching/base/hash.h"
 
-// Those with an equality whose arrays have a comma between their elements.
+// Types with an equality whose arrays have a comma between their elements.
 static const struct {
     uint32_t oid, array;
-    uint16_t width; // bytes of the binary form of a plain key, 0: a raw one
+    uint16_t width; // bytes of the binary form of a plain key; 0: a raw one
 } types[] = {
     {OID_INT4, OID_INT4_ARRAY, 4},
     {OID_INT8, OID_INT8_ARRAY, 8},
@@ -106,7 +108,7 @@ static int hex_digit(uint8_t c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-// Only 8-4-4-4-12: the form in which the server and every driver write it.
+// Takes only 8-4-4-4-12, the form in which the server and every driver write it.
 static bool read_uuid_text(struct slice s, struct key *k) {
     if (s.len != 36)
         return false;
@@ -174,8 +176,8 @@ static bool is_null_word(struct slice s) {
            (s.data[2] | 0x20) == 'l' && (s.data[3] | 0x20) == 'l';
 }
 
-// What array_in takes as one element without a second look: "…" without a quote or backslash inside, or a run
-// of bytes that mean nothing to it.
+// Takes what array_in reads as one element without ambiguity: "…" without a quote or backslash inside, or a
+// run of bytes that have no meaning for it.
 static bool read_text_array(struct slice s, struct slice *element) {
     if (s.len < 3 || s.data[0] != '{' || s.data[s.len - 1] != '}')
         return false;
@@ -193,7 +195,8 @@ static bool read_text_array(struct slice s, struct slice *element) {
     return quoted || !is_null_word(e);
 }
 
-// array_recv: dimensions, has-nulls flag, element type, then size and lower bound of the one dimension
+// array_recv reads: the number of dimensions, the has-nulls flag, the element type, then the size and lower
+// bound of the one dimension.
 #define ARRAY_HEADER 20
 
 static bool read_binary_array(struct slice s, uint32_t type, struct slice *element) {
@@ -270,7 +273,7 @@ static void write_binary(struct buf *b, uint32_t oid, uint16_t width, const stru
     }
 }
 
-// In quotes, so that nothing in it has a meaning but quotes and backslashes, which get a backslash.
+// The element is put in quotes. Inside, only quotes and backslashes have a meaning, and both get a backslash.
 static void put_text_element(struct buf *b, const struct key *k) {
     if (k->kind == KEY_NULL) {
         buf_put_text(b, "NULL");

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Key values. A plain key is an integer or a uuid, whose equality is equality of one canonical form: then the
-// key that a client sent and the key column that the server returns can be matched. A raw key is a value of
-// any other type: it is sent on as it came, and only the server ever compares it. Both are told apart by
-// their bytes, so that what is sent twice is sent once.
+// Key values. A plain key is an integer or a uuid. Its equality is equality of one canonical form, so a key
+// that a client sent can be matched with the key column that the server returns. A raw key is a value of any
+// other type: it is sent on as it came, and only the server compares it. Both kinds are told apart by their
+// bytes, so a key that comes twice is sent once.
 //
-// Keys travel as one array parameter for each part of the key: binary for plain ones and for raw ones that
-// came in binary, a text array for raw ones that came as text.
+// Each part of the key travels as one array parameter. The array is binary for plain keys and for raw keys
+// that came in binary, and text for raw keys that came as text.
 #ifndef PGFOLD_BATCHING_STATEMENT_KEY_H
 #define PGFOLD_BATCHING_STATEMENT_KEY_H
 
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
-// Type OIDs of pg_type.dat; they are fixed.
+// Type OIDs of pg_type.dat. They are fixed.
 enum {
     OID_INT8 = 20,
     OID_INT2 = 21,
@@ -47,30 +47,33 @@ struct key {
 
 bool key_type_is_plain(uint32_t oid);   // one of the four types
 bool key_type_is_integer(uint32_t oid); // one of the three
-// The array type of one of the server's own types and the reverse; 0 when it is not among those that have an
-// equality and whose arrays are written like any other's.
+// The array type of one of the server's own types, and the reverse. 0: the type is not among those that have
+// an equality and whose arrays are written like any other's.
 uint32_t key_array_type(uint32_t oid);
 uint32_t key_element_type(uint32_t array);
 
-// Reads a value of a plain type: text (plain decimal digits with an optional minus sign; canonical uuid) or
-// binary of the type's own width. NULL (no data) is a key, too. False: out of the type's range or not in
-// plain form.
+// Reads a value of a plain type: as text (decimal digits with an optional minus sign; a canonical uuid) or in
+// binary of the type's own width. NULL (no data) is a key, too. Returns false when the value is out of the
+// type's range or not in plain form.
 bool key_read(uint32_t oid, uint16_t format, struct slice value, struct key *k)
     __attribute__((warn_unused_result));
 
-// Takes a value as it is; `doubled`: from within a string constant. False: too long.
+// Takes a value as it is and borrows its bytes. `doubled`: it comes from within a string constant. Returns
+// false when it is too long.
 bool key_read_raw(struct slice value, bool doubled, struct key *k) __attribute__((warn_unused_result));
 
-// The one element of an array parameter: text as in {5} or {"a b"}, or binary with this element type. False:
-// it has none or several, it is NULL, or is not plainly written.
+// Finds the one element of an array parameter: text as in {5} or {"a b"}, or binary with this element type.
+// The element is borrowed. Returns false when the array has none or several, or the element is NULL or not
+// plainly written.
 bool key_array_element(uint16_t format, struct slice array, uint32_t element_type, struct slice *element)
     __attribute__((warn_unused_result));
 
+// Keys are equal when their kind and bytes are. Equal keys have equal hashes.
 bool key_equal(const struct key *a, const struct key *b);
 uint64_t key_hash(const struct key *k, uint64_t seed);
 
-// Appends an array of the n keys keys[0], keys[step], … as a Bind parameter's value with its length. oid: the
-// elements' type. format: 1 when the keys are plain or came in binary, else 0.
+// Appends an array of the n keys keys[0], keys[step], … as the value of a Bind parameter, with its length.
+// oid: the elements' type. format: 1 (binary) when the keys are plain or came in binary, else 0 (text).
 void key_write_array(struct buf *b, uint32_t oid, uint16_t format, const struct key *keys, uint32_t n,
                      uint32_t step);
 

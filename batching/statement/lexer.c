@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The lexer, a byte-class table and one function a kind of token, and the pass that makes a statement's
-// shape.
+// The lexer is a table of byte classes and one function for each kind of token. The pass that makes a
+// statement's shape follows below it.
 //
-// Where PostgreSQL's releases differ (0x1F, 1_000 and $1abc are numbers, tokens or errors according to the
-// release) the token is an error: such a text is forwarded, which is right on every server.
+// PostgreSQL's releases differ: 0x1F, 1_000 and $1abc are numbers, tokens or errors. Here such a token is an
+// error, so the text is forwarded, which is right on every server.
 //
-// The shape pass copies the text in runs: bytes that stay are put when something between has to go. A
-// constant is decided on when the token behind it is known.
+// The shape pass copies the text in runs: the bytes that stay are put out when something between them has to
+// go. A constant is decided on when the token behind it is known.
 #include "batching/statement/lexer.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ enum {
     OPERATOR_MAX = 63, // PostgreSQL refuses longer ones (NAMEDATALEN)
 };
 
-// What a token may start with, and what it may go on with.
+// What a token may start with, and what it may continue with.
 enum byte_class {
     B_NONE,
     B_SPACE,
@@ -61,7 +61,7 @@ static inline char byte_at(const struct lexer *lx, size_t at) {
     return at < lx->len ? lx->text[at] : '\0';
 }
 
-// Letters, digits and $ go on with an identifier.
+// Letters, digits and $ continue an identifier.
 static inline bool is_word_class(uint8_t class) {
     return class == B_LETTER || class == B_DIGIT || class == B_DOLLAR;
 }
@@ -74,7 +74,7 @@ static size_t skip_line_comment(const struct lexer *lx, size_t at) {
     return at;
 }
 
-// Offset behind a /* comment */, nested ones included; 0 when it has no end.
+// The offset behind a /* comment */, nested ones included. 0: it has no end.
 static size_t skip_block_comment(const struct lexer *lx, size_t at) {
     size_t depth = 1;
     for (at += 2; at + 1 < lx->len;) {
@@ -106,7 +106,7 @@ static size_t skip_space(const struct lexer *lx, size_t at) {
     return at;
 }
 
-// Offset of the next byte that belongs to a token; false when a comment has no end.
+// Moves *at to the next byte that belongs to a token. Returns false when a comment has no end.
 static bool skip_blank(const struct lexer *lx, size_t *at) {
     for (;;) {
         *at = skip_space(lx, *at);
@@ -122,7 +122,7 @@ static bool skip_blank(const struct lexer *lx, size_t *at) {
     }
 }
 
-// ---- one function a kind of token: each gives the offset behind it, 0 for an error
+// ---- one function for each kind of token: it returns the offset behind the token, 0 for an error
 
 static size_t scan_word(const struct lexer *lx, size_t at) {
     while (is_word_class(class_at(lx, at)))
@@ -136,8 +136,8 @@ static size_t scan_digits(const struct lexer *lx, size_t at) {
     return at;
 }
 
-// 12, 1.5, .5, 1., 1e5. "1..2" is 1, two dots, 2. Letters directly behind are an error, as since
-// PostgreSQL 15.
+// Scans 12, 1.5, .5, 1., 1e5. "1..2" is 1, two dots, 2. Letters directly behind are an error, as in
+// PostgreSQL 15 and later.
 static size_t scan_number(const struct lexer *lx, size_t at, enum token_type *type) {
     size_t end = scan_digits(lx, at);
     *type = TOKEN_INTEGER;
@@ -165,7 +165,7 @@ static size_t operator_run(const struct lexer *lx, size_t at) {
     return end;
 }
 
-// A multi-byte operator may end in + or - only if it holds one of these.
+// An operator of several bytes may end in + or - only if it holds one of these.
 static bool may_end_in_sign(const char *s, size_t len) {
     for (size_t i = 0; i < len; i++)
         if (memchr("~!@#^&|`?%", s[i], 10))
@@ -181,7 +181,7 @@ static size_t scan_operator(const struct lexer *lx, size_t at) {
     return end - at > OPERATOR_MAX ? 0 : end;
 }
 
-// Behind the closing quote of what opened at `at`; `backslash` says whether one was inside.
+// Returns the offset behind the closing quote of what opened at `at`; *backslash: one was inside.
 static size_t scan_quoted(const struct lexer *lx, size_t at, char quote, bool *backslash) {
     for (at++; at < lx->len; at++) {
         if (lx->text[at] == '\\') {
@@ -208,8 +208,8 @@ static size_t scan_escape_string(const struct lexer *lx, size_t at) {
     return 0;
 }
 
-// "'a'<newline>'b'" is one constant: white space with a newline in it, -- comments included, and another
-// quote. Offset of that quote, 0 when the string ends here.
+// "'a'<newline>'b'" is one constant: between the quotes there is white space with a newline in it, --
+// comments included. Returns the offset of the second opening quote; 0: the string ends here.
 static size_t find_continuation(const struct lexer *lx, size_t at) {
     bool newline = false;
     for (;; at++) {
@@ -229,7 +229,7 @@ static size_t scan_bits(const struct lexer *lx, size_t at) {
 
 enum string_style { STRING_PLAIN, STRING_ESCAPE, STRING_BITS, STRING_OTHER };
 
-// A string whose opening quote stands at `at`, with its continuations.
+// Scans a string whose opening quote stands at `at`, with its continuations.
 static size_t scan_string(const struct lexer *lx, size_t at, enum string_style style, enum token_type *type) {
     bool backslash = false, continued = false;
     for (;;) {
@@ -253,7 +253,7 @@ static size_t scan_quoted_identifier(const struct lexer *lx, size_t at) {
     return end == at + 2 ? 0 : end; // "" names nothing
 }
 
-// What starts with a letter: an identifier, or a string or quoted identifier with a prefix.
+// Scans what starts with a letter: an identifier, or a string or quoted identifier with a prefix.
 static size_t scan_letter(const struct lexer *lx, size_t at, enum token_type *type) {
     char first = (char)(lx->text[at] | 0x20), next = byte_at(lx, at + 1);
     if (next == '\'') {
@@ -273,7 +273,7 @@ static size_t scan_letter(const struct lexer *lx, size_t at, enum token_type *ty
     return scan_word(lx, at + 1);
 }
 
-// $tag$ … $tag$, its opening tag ending before `body`.
+// Scans $tag$ … $tag$; its opening tag ends before `body`.
 static size_t scan_dollar_quote(const struct lexer *lx, size_t at, size_t body) {
     const char *end = memmem(lx->text + body, lx->len - body, lx->text + at, body - at);
     return end ? (size_t)(end - lx->text) + (body - at) : 0;
@@ -357,7 +357,7 @@ static struct token lexer_fail(struct lexer *lx, size_t at) {
     return t;
 }
 
-// The token that starts at `at`, blanks already skipped.
+// The token that starts at `at`; blanks were skipped.
 static inline struct token token_at(struct lexer *lx, size_t at) {
     if (at >= lx->len) {
         lx->at = lx->len;
@@ -422,7 +422,7 @@ enum word {
     WORD_QUERY, // SELECT, WITH, VALUES, TABLE
 };
 
-// What a constant that comes next is to the shape.
+// What the next constant is to the shape.
 enum place {
     PLACE_STAYS,
     PLACE_TAKEN, // it varies
@@ -433,18 +433,18 @@ struct shaper {
     const char *text;
     struct buf *out;
     struct shape_text *st;
-    size_t copied;  // bytes of the text before this are in `out`, or left out for good
+    size_t copied;  // the text before this offset is in `out`, or left out for good
     bool takes;     // this kind of statement has its constants taken out
     bool started;   // a token other than an opening bracket was seen
     bool ended;     // a semicolon was seen
     bool compared;  // the last token is "="
-    bool joined;    // every constant is $1, and many in a list are one
+    bool joined;    // shape_text_join: every constant is $1, and many in a list are one
     enum word word; // the last token's
     enum place place;
     bool dotted;       // the last token is a dot, so the next is no keyword
     bool after_sign;   // the last token is a minus sign that belongs to the place
-    uint64_t lists;    // a bit for each open bracket, innermost lowest: its elements vary
-    struct token held; // a constant not yet decided on; TOKEN_END when none
+    uint64_t lists;    // a bit for each open bracket, the innermost lowest: its elements vary
+    struct token held; // a constant not yet decided on; TOKEN_END: none
     enum place held_place;
 };
 
@@ -488,7 +488,7 @@ static bool is_comparison(const char *s, size_t len) {
            (!memcmp(s, "<>", 2) || !memcmp(s, "!=", 2) || !memcmp(s, "<=", 2) || !memcmp(s, ">=", 2));
 }
 
-// Only statements whose grammar takes a parameter at each of the places are touched.
+// Only statements whose grammar takes a parameter at each of the places have constants taken out.
 static bool statement_takes(const char *text, struct token t) {
     static const char *const words[] = {"select", "with", "update", "delete", "insert", "values", "table"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -509,7 +509,7 @@ static size_t without_blanks(const struct buf *b, size_t len) {
     return len;
 }
 
-// True when $1 and a comma were written last: the list goes on as it began. Takes the comma back.
+// Tells whether $1 and a comma were written last: the list goes on as it began. Takes the comma back.
 static bool joins_list(struct shaper *s) {
     const uint8_t *data = s->out->data;
     size_t len = without_blanks(s->out, s->out->len);
@@ -522,8 +522,9 @@ static bool joins_list(struct shaper *s) {
     return true;
 }
 
-// Writes $n for a constant, parted from letters, digits and $ at either side: they would become part of it.
-static bool take(struct shaper *s, struct token t) {
+// Writes $n for a constant. A blank separates it from letters, digits and $ at either side, which would
+// become part of it.
+static bool take_constant(struct shaper *s, struct token t) {
     if (!s->joined && s->st->n_values == SHAPE_MAX_VALUES)
         return false;
     copy_up_to(s, t.at);
@@ -557,7 +558,7 @@ static bool decide_held(struct shaper *s, struct token next) {
                  (next.type == TOKEN_OPEN && *bytes == '[');
     if (tight && s->text[held.at] == '-')
         return true;
-    if (!take(s, held))
+    if (!take_constant(s, held))
         return false;
     if (next.at == s->copied && next.len && is_word_class(byte_class[(uint8_t)*bytes]))
         buf_put(s->out, " ", 1);
@@ -566,7 +567,7 @@ static bool decide_held(struct shaper *s, struct token next) {
 
 #define SKIP_WORD "pgfold:skip"
 
-// Blanks, and what begins a comment, or a hint, or ends one.
+// Blanks, and the signs that begin a comment or a hint, or end one.
 static bool is_before_word(char c) {
     return byte_class[(uint8_t)c] == B_SPACE || c == '*' || c == '-' || c == '+';
 }
@@ -599,7 +600,7 @@ static bool gap_says_skip(const struct lexer *lx, size_t from, size_t to) {
 bool lexer_says_skip(const char *text, size_t len) {
     struct lexer lx = {text, len, 0};
     if (!memmem(text, len, SKIP_WORD, strlen(SKIP_WORD)))
-        return false; // as nearly always
+        return false; // the common case
     for (;;) {
         size_t gap = lx.at, at = gap;
         if (!skip_blank(&lx, &at))
@@ -616,7 +617,7 @@ static bool comment_is_kept(const char *comment, size_t len) {
     return (len > 2 && comment[0] == '/' && comment[2] == '+') || memmem(comment, len, "pgfold:", 7);
 }
 
-// Writes what of the gap belongs to the shape: the comments that are kept, else one blank.
+// Writes what belongs to the shape of the gap between two tokens: the comments that are kept, else one blank.
 static void put_gap(struct shaper *s, const struct lexer *lx, size_t from, size_t to) {
     copy_up_to(s, from);
     bool first = s->out->len == 0, kept = false;
@@ -638,7 +639,7 @@ static void put_gap(struct shaper *s, const struct lexer *lx, size_t from, size_
     s->copied = to;
 }
 
-// Trailing blanks are no part of the shape, comments that are kept are.
+// Trailing blanks are not part of the shape. Comments that are kept are.
 static void put_last_gap(struct shaper *s, const struct lexer *lx, size_t from, size_t to) {
     put_gap(s, lx, from, to);
     if (s->out->len && s->out->data[s->out->len - 1] == ' ')
@@ -675,7 +676,7 @@ static void see_open(struct shaper *s, struct token t) {
     s->place = list || argument ? PLACE_TAKEN : bracket ? PLACE_STAYS : PLACE_LEFT;
 }
 
-// True when the operator is a sign in front of a constant, which leaves the place as it was.
+// Tells whether the operator is a sign in front of a constant. Such a sign leaves the place as it was.
 static bool see_operator(struct shaper *s, struct token t) {
     const char *op = s->text + t.at;
     if (t.len == 1 && *op == '-' && !s->after_sign && s->place != PLACE_STAYS && s->word != WORD_LIMIT)
@@ -690,7 +691,7 @@ static void see_constant(struct shaper *s, struct token t) {
         s->held_place = s->place;
         if (s->after_sign) {
             if (s->text[t.at - 1] != '-')
-                s->held.type = TOKEN_END; // the sign stands apart
+                s->held.type = TOKEN_END; // the sign stands apart from the number
             s->held.at--;
             s->held.len++;
         }
@@ -698,7 +699,7 @@ static void see_constant(struct shaper *s, struct token t) {
     s->place = PLACE_STAYS;
 }
 
-// Takes note of a token, so that the place of the next is known.
+// Notes a token, so that the place of the next one is known.
 static void see_token(struct shaper *s, struct token t) {
     enum word before = s->word;
     bool was_compared = s->compared, sign = false;
@@ -731,7 +732,7 @@ static void see_token(struct shaper *s, struct token t) {
     s->compared = t.type == TOKEN_OPERATOR && t.len == 1 && s->text[t.at] == '=';
 }
 
-// One token and the gap before it. SHAPE_OK: go on.
+// Takes one token and the gap before it. SHAPE_OK: go on.
 static enum shape_scan shape_token(struct shaper *s, const struct lexer *lx, size_t gap, struct token t) {
     if (t.type == TOKEN_ERROR || t.type == TOKEN_PARAM || lexer_setting_dependent(s->text, t))
         return SHAPE_ERROR;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // PostgreSQL's lexical structure, one token at a time, and the one pass that takes the constants out of a
-// simple-protocol statement. Obeys https://www.postgresql.org/docs/current/sql-syntax-lexical.html and
-// src/backend/parser/scan.l with standard_conforming_strings = on; a text whose reading would depend on a
-// setting (a backslash in a plain '…' string) is refused by shape_text_scan, not guessed.
+// simple-protocol statement. It obeys https://www.postgresql.org/docs/current/sql-syntax-lexical.html and
+// src/backend/parser/scan.l with standard_conforming_strings = on. Some texts depend on that setting: those
+// with a backslash in a plain '…' string. shape_text_scan refuses them and does not guess.
 //
-// Not for every encoding: in SJIS, BIG5, GBK, GB18030, UHC and JOHAB the second byte of a character can be an
-// ASCII byte, a backslash among them. The caller does not scan the texts of a session with such a
+// Some encodings are not safe: in SJIS, BIG5, GBK, GB18030, UHC and JOHAB the second byte of a character can
+// be an ASCII byte, for example a backslash. The caller does not scan texts of a session with such a
 // client_encoding.
 //
-// Nothing here allocates except into the buffers handed in; the text need not be zero-terminated.
+// Nothing here allocates except into the buffers that are handed in. The text need not end with a zero.
 #ifndef PGFOLD_BATCHING_STATEMENT_LEXER_H
 #define PGFOLD_BATCHING_STATEMENT_LEXER_H
 
@@ -21,18 +21,18 @@
 
 enum token_type {
     TOKEN_END,    // no more input
-    TOKEN_ERROR,  // unterminated string, identifier or comment, or a byte no token starts with
+    TOKEN_ERROR,  // unterminated string, identifier or comment, or a byte that starts no token
     TOKEN_IDENT,  // unquoted identifier or keyword
     TOKEN_QUOTED, // "quoted identifier" or U&"…"
     TOKEN_STRING, // plain '…' string ('' inside allowed, no continuation over a newline)
-    TOKEN_STRING_OTHER, // E'…', B'…', X'…', N'…', U&'…', $tag$…$tag$, a plain string that holds a backslash,
-                        // or one that goes on behind a newline ('a'<newline>'b', one token from first quote
-                        // to last)
-    TOKEN_INTEGER,  // 123
-    TOKEN_NUMBER,   // 1.5, 1e5, .5
-    TOKEN_PARAM,    // $1
-    TOKEN_OPERATOR, // + - = <> :: and so on, PostgreSQL's longest-match rules; "::", ":=" and ".." are
-                    // operators here
+    // E'…', B'…', X'…', N'…', U&'…', $tag$…$tag$, a plain string that holds a backslash, or one that goes on
+    // behind a newline ('a'<newline>'b', one token from the first quote to the last)
+    TOKEN_STRING_OTHER,
+    TOKEN_INTEGER, // 123
+    TOKEN_NUMBER,  // 1.5, 1e5, .5
+    TOKEN_PARAM,   // $1
+    // + - = <> :: and so on, by PostgreSQL's longest-match rules; "::", ":=" and ".." are operators here
+    TOKEN_OPERATOR,
     TOKEN_COMMA,
     TOKEN_SEMICOLON,
     TOKEN_DOT,
@@ -53,20 +53,22 @@ struct lexer {
     size_t at; // where the next token is looked for
 };
 
-// The next token; white space and comments (nested /* */ too) are skipped. After TOKEN_ERROR the lexer is
+// The next token. White space and comments (nested /* */ too) are skipped. After TOKEN_ERROR the lexer is
 // done.
 struct token lexer_next(struct lexer *lx);
 
-// True when the token is this keyword (give it in lower case), unquoted, in any case.
+// Tells whether the token is this keyword (given in lower case), unquoted, in any case.
 bool token_is(const char *text, struct token t, const char *keyword);
 
-// The first keyword of a statement, comments and opening brackets skipped: TOKEN_IDENT or something else.
+// The first word of a statement, behind comments and opening brackets: TOKEN_IDENT, or another token when
+// there is no word.
 struct token lexer_first_word(const char *text, size_t len);
 
-// True for a string whose end depends on standard_conforming_strings: '…' or N'…' with a backslash in it.
+// Tells whether the end of a string depends on standard_conforming_strings: '…' or N'…' with a backslash in
+// it.
 bool lexer_setting_dependent(const char *text, struct token t);
 
-// True when a comment of the text, of either kind, holds pgfold:skip between blanks or the comment's own
+// Tells whether a comment of the text, of either kind, holds pgfold:skip between blanks or the comment's own
 // signs.
 bool lexer_says_skip(const char *text, size_t len);
 
@@ -76,8 +78,9 @@ bool lexer_says_skip(const char *text, size_t len);
 
 struct shape_value {
     enum token_type type; // TOKEN_INTEGER, TOKEN_NUMBER or TOKEN_STRING
-    size_t at, len; // the constant in the original text, with its quotes; a minus directly before is part of
-                    // a number
+    // The constant in the original text, with its quotes. A minus sign directly before a number is part of
+    // it.
+    size_t at, len;
 };
 
 struct shape_text {
@@ -88,33 +91,37 @@ struct shape_text {
 
 enum shape_scan {
     SHAPE_OK,
-    SHAPE_ERROR,    // lexical error, a $n parameter (not allowed in a Query message), or a setting-dependent
-                    // string
+    // lexical error, a $n parameter (not allowed in a Query message), or a setting-dependent string
+    SHAPE_ERROR,
     SHAPE_MULTI,    // something other than comments follows a semicolon
     SHAPE_TOO_MANY, // more than SHAPE_MAX_VALUES constants, or the buffer's limit was passed
 };
 
-// One pass over a statement's text. Writes the shape's text to `out` (reset first, not zero-terminated):
-// comments dropped, runs of white space as one blank, trailing semicolon dropped, and every constant that
-// stands where a value may vary replaced with $1, $2, … in order of appearance. A constant is taken out when
+// Makes one pass over a statement's text and writes the shape's text to `out` (reset first, not
+// zero-terminated). Comments are dropped, runs of white space become one blank, a trailing semicolon is
+// dropped. Every constant that stands where a value may vary becomes $1, $2, … in order of appearance. A
+// constant is taken out when
+//
 //   - the token before it is a comparison operator (= <> != < > <= >=), with or without a minus between, or
-//   - the token after it is a comparison operator and the one before it is a keyword WHERE, AND, OR, NOT, ON,
-//     SELECT, HAVING or "(", or
+//   - the token after it is a comparison operator and the one before it is a keyword WHERE, AND, OR, NOT,
+//     ON, SELECT, HAVING or "(", or
 //   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), or of brackets where such an element or the
-//     right side of a comparison may stand, no subselect, or
+//     right side of a comparison may stand, and which are no subselect, or
 //   - it follows LIMIT, OFFSET or CAST (, or LOWER ( or UPPER ( behind a comparison operator.
+//
 // Only statements that start with SELECT, WITH, INSERT, UPDATE, DELETE, VALUES or TABLE have constants taken
-// out: the others (SET, for one) want a constant where these take a parameter. Any other constant (select
-// list, typed literals such as DATE '…', type modifiers, function arguments, -5 before a cast) stays in the
-// text as it is. Hint comments
-// (/*+ … */) and comments that contain "pgfold:" are kept in the text wherever they stand, so that they make
-// another shape. A $n gets a blank beside it where it would run into a letter or digit. The text is only ever
-// more specific than necessary, never less; its values put back, it has the tokens of the original. Empty
-// statements give an empty text. When the answer is not SHAPE_OK, `out` and `st` hold nothing of use.
+// out. Others, such as SET, need a constant where these take a parameter. All other constants stay in the
+// text as they are: in a select list, typed literals such as DATE '…', type modifiers, function arguments, -5
+// before a cast. Hint comments (/*+ … */) and comments that contain "pgfold:" stay wherever they are, so they
+// make another shape. A $n gets a blank beside it where it would touch a letter or digit.
+//
+// The text may be more specific than necessary, but never less: with its values put back it has the tokens of
+// the original. An empty statement gives an empty text. When the result is not SHAPE_OK, `out` and `st` hold
+// nothing of use.
 enum shape_scan shape_text_scan(const char *text, size_t len, struct buf *out, struct shape_text *st);
 
-// The same pass for a statement with more constants than that, which nobody wants back: each becomes $1, and
-// those that follow one another in a list become one, so that lists of any length make one text.
+// The same pass for a statement with too many constants, whose values nobody wants back. Each becomes $1, and
+// those that follow one another in a list become one. So lists of any length make one text.
 enum shape_scan shape_text_join(const char *text, size_t len, struct buf *out);
 
 #endif

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A search for the words.
 #include "batching/statement/moving_time.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// From text to struct parsed, in three steps: the parser makes a tree; one walk over the whole of it,
-// whatever the statement, lists what it names (parse_walk.c); then the statement's kind is told here, and for
-// a plain SELECT parse_lookup.c says whether it may be a lookup.
+// From text to struct parsed, in three steps. The parser makes a tree. One walk over the whole tree, whatever
+// the statement, lists what it names (parse_walk.c). Then the statement's kind is decided here, and for a
+// plain SELECT parse_lookup.c decides whether it may be a lookup.
 #include "batching/statement/parse.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@
 
 // ---- settings
 
-// PostgreSQL resets these at another time than other settings, or they are no settings of the session at all.
+// PostgreSQL resets these at other times than other settings, or they are not settings of the session.
 static const char *const other_settings[] = {"session_authorization",
                                              "transaction_isolation",
                                              "transaction_read_only",
@@ -54,7 +54,7 @@ static bool put_constant(struct buf *out, const Node *n) {
     }
 }
 
-// Adds name = constants; false when one of them is no constant.
+// Adds name = constants. Returns false when one of them is no constant.
 static bool add_setting(struct builder *b, const char *prefix, const char *name, size_t n, Node *const *args,
                         const char *mark) {
     struct buf value = buf_make((size_t)1 << 20), full = buf_make(1024);
@@ -135,7 +135,7 @@ static bool is_set_config(const PgQuery__FuncCall *f) {
            !f->func_variadic;
 }
 
-// One target set_config('name', 'value' or NULL, true or false).
+// Reads one target set_config('name', 'value' or NULL, true or false).
 static bool add_set_config(struct builder *b, const Node *target, bool *local) {
     if (target->node_case != PG_QUERY__NODE__NODE_RES_TARGET)
         return false;
@@ -241,7 +241,7 @@ static void walk_data(struct builder *b, const Node *n) {
     judge_data(b, &w, n);
 }
 
-static void judge(struct builder *b, const Node *n) {
+static void judge_statement(struct builder *b, const Node *n) {
     switch (n->node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT:
     case PG_QUERY__NODE__NODE_INSERT_STMT:
@@ -298,8 +298,9 @@ static bool is_reset_all(const Node *n) {
            n->variable_set_stmt->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL;
 }
 
-// Several statements are understood only where a pool clears a connection with them: asyncpg sends "SELECT
-// pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;" each time a connection is given back.
+// Several statements in one text are understood in one case: when a pool clears a connection with them.
+// asyncpg sends "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;" each time a connection
+// is given back.
 static enum statement_kind clearing_kind(const PgQuery__ParseResult *tree) {
     enum statement_kind kind = STATEMENT_HARMLESS;
     for (size_t i = 0; i < tree->n_stmts; i++) {
@@ -323,7 +324,7 @@ static void judge_tree(struct builder *b, const PgQuery__ParseResult *tree) {
         if (b->p.kind == STATEMENT_OTHER)
             refuse(b, REASON_MULTI_STATEMENT);
     } else if (tree->stmts[0]->stmt) {
-        judge(b, tree->stmts[0]->stmt);
+        judge_statement(b, tree->stmts[0]->stmt);
     }
     if (b->p.kind != STATEMENT_SET && b->p.kind != STATEMENT_SET_LOCAL && b->p.kind != STATEMENT_BEGIN)
         b->p.n_settings = 0; // what was read before the statement proved to be another

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// May a SELECT be a lookup, and which of its parameters may be its keys? A second list beside the walk's, and
-// a shorter one: it knows node types and fields one by one, and each field of a node that it lets pass is
-// looked at. What names mean (tables, columns, functions, operators) is left to the catalogue (vet.c).
+// A second positive list beside that of the walk, and a shorter one: it knows node types and fields one by
+// one, and looks at each field of a node that it lets pass. What names mean (tables, columns, functions,
+// operators) is left to the catalogue (trust/vet.h).
 //
-// A key's value is going to be replaced with a column of a table that the statement is joined to laterally.
-// That changes no meaning where the value is one side of an equality in a WHERE or ON, or one side is
-// computed from it. It would elsewhere: in a target list it would name the result column; in GROUP BY, ORDER
-// BY and DISTINCT an expression is compared with others; LIMIT takes no columns; and the columns in an
-// aggregate's arguments tell the select that it belongs to, so that nothing inside a function call is a key
-// where the function may be an aggregate.
+// A key's value will be replaced with a column of a table to which the statement is joined laterally. That
+// keeps the meaning where the value, or something computed from it, is one side of an equality in a WHERE or
+// ON. It would change the meaning elsewhere:
+// - in a target list the column would name the result column;
+// - in GROUP BY, ORDER BY and DISTINCT an expression is compared with others;
+// - LIMIT takes no columns;
+// - in an aggregate's arguments, columns decide which select it belongs to, so nothing inside a function call
+//   is a key where the function may be an aggregate.
 #include "batching/statement/parse_lookup.h"
 
 #include <stdio.h>
@@ -27,16 +29,16 @@
 
 // Where an expression stands.
 enum place {
-    PLACE_CLOSED,    // no key, nor in a subselect of it
-    PLACE_VALUE,     // no key, but in the WHERE of a subselect of it
+    PLACE_CLOSED,    // no key, also not in a subselect of it
+    PLACE_VALUE,     // no key, but there may be one in the WHERE of a subselect
     PLACE_CONDITION, // an equality's side may be a key
-    PLACE_TOP,       // also, and it is on the top-level AND of the outermost WHERE
+    PLACE_TOP,       // the same, and it is on the top-level AND of the outermost WHERE
 };
 
 struct lookup {
     struct builder *b;
-    int *equalities; // how often $n is an equality's side where a key may stand, at n
-    int *ranges;     // how often a comparison's
+    int *equalities; // how often $n is a side of an equality where a key may stand, at n
+    int *ranges;     // the same for other comparisons
     bool subselects;
     bool each_row;     // the expression at hand is computed for every row of the answer
     bool rows_are_own; // and each row of the answer has passed the outermost WHERE
@@ -77,7 +79,8 @@ static bool is_source(const struct builder *b, const char *name) {
     return false;
 }
 
-// The name of something in FROM, anywhere in the statement: alone it may mean the whole row.
+// Tells whether this is the name of something in FROM, anywhere in the statement. Alone, such a name may mean
+// the whole row.
 static bool names_a_row(const struct builder *b, const char *name) {
     for (int i = 0; i < b->p.n_relations; i++)
         if (strcmp(relation_label(&b->p.relations[i]), name) == 0)
@@ -112,19 +115,20 @@ static const char *const lookup_types[] = {
     "uuid", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "json",    "jsonb",  "bytea",
     "name", "oid",  "bit",  "varbit", "inet",      "cidr",        "macaddr",  NULL};
 
-// The type's name when a lookup may cast to it or to its arrays, else NULL. Those that are not the server's
+// The type's name when a lookup may cast to it or to its arrays, else NULL. Types that are not the server's
 // own are listed as functions, for the catalogue to judge.
 static const char *lookup_type(const PgQuery__TypeName *t) {
     const char *schema, *name = t ? tree_name(t->n_names, t->names, &schema) : NULL;
     if (!name || t->n_names > 2 || (t->n_names == 2 && !schema) || t->setof || t->pct_type)
         return NULL;
-    bool own = schema ? strcmp(schema, "pg_catalog") == 0 : type_is_the_servers(name);
+    bool own = schema ? strcmp(schema, "pg_catalog") == 0 : type_is_built_in(name);
     if (own)
         return tree_name_in(name, lookup_types) ? name : NULL;
     return plain_name(name) && (!schema || plain_name(schema)) ? name : NULL;
 }
 
-// $n, or $n cast once to a type without modifiers, of so many array bounds; NULL for anything else.
+// Recognises $n, or $n cast once to a type without modifiers and with so many array bounds. NULL: anything
+// else.
 static const PgQuery__ParamRef *key_param(const Node *n, size_t bounds, const char **cast) {
     *cast = NULL;
     if (n && n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
@@ -137,7 +141,7 @@ static const PgQuery__ParamRef *key_param(const Node *n, size_t bounds, const ch
     return n && n->node_case == PG_QUERY__NODE__NODE_PARAM_REF ? n->param_ref : NULL;
 }
 
-// Something that a key can be looked up in: a value is no such thing.
+// Tells whether a key can be looked up in this expression. In a mere value it cannot.
 static bool is_searched(const Node *n) {
     while (n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST && n->type_cast->arg)
         n = n->type_cast->arg;
@@ -158,7 +162,7 @@ static char *column_sql(struct builder *b, const PgQuery__ColumnRef *c) {
     return text;
 }
 
-// The one table that a column with this qualifier can be of, -1 when there may be others.
+// The one table that a column with this qualifier can belong to; -1: there may be others.
 static int relation_of(const struct builder *b, const char *qualifier) {
     int found = -1;
     if (qualifier ? is_source(b, qualifier) : b->n_sources || b->p.n_relations > 1)
@@ -194,8 +198,8 @@ static bool has_key(const struct builder *b, int param) {
     return false;
 }
 
-// Another use of the parameter as a key; the key when it is the first. The lists of what the statement names
-// were whole, so a parameter has a place among the uses.
+// Counts another use of the parameter as a key, and returns the key for the first one. The lists of what the
+// statement names are complete here, so the parameter has a place among the uses.
 static struct parsed_key *count_use(struct lookup *l, const PgQuery__ParamRef *param, enum place at) {
     struct builder *b = l->b;
     l->equalities[param->number]++;
@@ -232,15 +236,16 @@ static void see_arguments(struct lookup *l, size_t n, Node *const *args, enum pl
         see_computed(l, args[i], at);
 }
 
-// A side that is computed from the parameter: lower($1), $1::text::mood. In a WHERE or ON a function cannot
-// be an aggregate of that select, and one of a select around it has a column that says so.
+// Sees a side that is computed from the parameter: lower($1), $1::text::mood. In a WHERE or ON a function
+// cannot be an aggregate of that same select, and an aggregate of an outer select has a column that says so.
 static void see_computed(struct lookup *l, const Node *n, enum place at) {
     const PgQuery__FuncCall *f;
     switch (n ? n->node_case : PG_QUERY__NODE__NODE__NOT_SET) {
     case PG_QUERY__NODE__NODE_PARAM_REF:
         (void)count_use(l, n->param_ref, at);
         break;
-    case PG_QUERY__NODE__NODE_TYPE_CAST: // a modifier of interval's is read with a constant, not after it
+    // a modifier of interval is read with a constant, not after it
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
         if (!n->type_cast->type_name->n_typmods)
             see_computed(l, n->type_cast->arg, at);
         break;
@@ -271,7 +276,7 @@ static void see_side(struct lookup *l, const Node *other, const Node *side, bool
         see_computed(l, side, at);
 }
 
-// x = y, whichever of them is the parameter; rows of equal length are compared part by part.
+// Sees x = y, whichever of them is the parameter. Rows of equal length are compared part by part.
 static void see_sides(struct lookup *l, const Node *left, const Node *right, bool plain, enum place at) {
     if (left->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
         right->node_case == PG_QUERY__NODE__NODE_ROW_EXPR) {
@@ -286,7 +291,7 @@ static void see_sides(struct lookup *l, const Node *left, const Node *right, boo
     see_side(l, right, left, false, at);
 }
 
-// x = ANY (y): y is ARRAY[$1], perhaps cast, or $1 itself.
+// Sees x = ANY (y), where y is ARRAY[$1], perhaps cast, or $1 itself.
 static void see_any(struct lookup *l, const Node *left, const Node *right, enum place at) {
     const Node *array = right;
     if (array->node_case == PG_QUERY__NODE__NODE_TYPE_CAST && lookup_type(array->type_cast->type_name) &&
@@ -333,7 +338,7 @@ static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
         see_sides(l, e->lexpr, r->list->items[0], false, at);
 }
 
-// Those that stand nowhere else.
+// Keeps the keys that stand nowhere else.
 static int keep_keys(const struct lookup *l, bool range, bool may_range, struct parsed_key *kept) {
     const struct parsed *p = &l->b->p;
     int n = 0;
@@ -361,7 +366,7 @@ static enum reason const_reason(const PgQuery__AConst *c) {
     return text_is_moving_time(c->sval->sval, strlen(c->sval->sval)) ? REASON_CONSTRUCT : REASON_NONE;
 }
 
-// The right side may be a list: of IN and of BETWEEN.
+// The right side may be a list: in IN and in BETWEEN.
 static enum reason right_reason(struct lookup *l, const Node *n, enum place at) {
     if (n && n->node_case == PG_QUERY__NODE__NODE_LIST)
         return list_reason(l, n->list->n_items, n->list->items, at);
@@ -413,7 +418,7 @@ static enum reason case_reason(struct lookup *l, const PgQuery__CaseExpr *c, enu
     return r == REASON_NONE ? expr_reason(l, c->defresult, at) : r;
 }
 
-// a[1], a[1:2]; (row).field may be a function of the row.
+// Judges a[1] and a[1:2]. (row).field may be a function of the row.
 static enum reason subscript_reason(struct lookup *l, const PgQuery__AIndirection *a, enum place at) {
     enum reason r = expr_reason(l, a->arg, at);
     for (size_t i = 0; i < a->n_indirection && r == REASON_NONE; i++) {
@@ -446,7 +451,8 @@ static enum reason sublink_reason(struct lookup *l, const PgQuery__SubLink *s, e
 
 // ---- functions
 
-// The server's own that return sets. vet.c asks the catalogue too, this is for the reason's sake.
+// Functions of the server that return sets. The catalogue is asked, too; this list is there to give the right
+// reason.
 static const char *const set_functions[] = {"aclexplode",
                                             "generate_series",
                                             "generate_subscripts",
@@ -552,7 +558,7 @@ static enum reason known_expr_reason(struct lookup *l, const Node *n, enum place
     }
 }
 
-// Not all of its parts need be looked at to know what it is.
+// Tells whether it is known what the expression is before all of its parts were looked at.
 static bool may_stop_early(const Node *n) {
     const PgQuery__AExpr *e = n->node_case == PG_QUERY__NODE__NODE_A_EXPR ? n->a_expr : NULL;
     bool list = e && e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_IN && e->rexpr &&
@@ -678,7 +684,7 @@ static enum reason values_reason(struct lookup *l, const PgQuery__SelectStmt *s)
     return r;
 }
 
-// What a select without set operation has of its own.
+// Judges what a select without a set operation has of its own.
 static enum reason body_reason(struct lookup *l, const PgQuery__SelectStmt *s, enum place at) {
     enum reason r = REASON_NONE;
     for (size_t i = 0; i < s->n_from_clause && r == REASON_NONE; i++)
@@ -705,8 +711,8 @@ static enum reason limit_reason(struct lookup *l, const PgQuery__SelectStmt *s) 
     return r == REASON_NONE ? expr_reason(l, s->limit_offset, PLACE_CLOSED) : r;
 }
 
-// `at`: PLACE_TOP for the outermost select, below that PLACE_VALUE, or PLACE_CLOSED when nothing in it may be
-// a key.
+// `at` is PLACE_TOP for the outermost select. Below that it is PLACE_VALUE, or PLACE_CLOSED when nothing in
+// it may be a key.
 static enum reason select_reason(struct lookup *l, const PgQuery__SelectStmt *s, enum place at) {
     enum reason r = s->with_clause ? with_reason(l, s->with_clause, at) : REASON_NONE;
     if (r == REASON_NONE && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE)
@@ -728,14 +734,15 @@ static bool one_plain_table(const struct builder *b, const PgQuery__SelectStmt *
            b->p.n_relations == 1 && !b->renames && !s->with_clause;
 }
 
-// Functions may be aggregates.
+// A statement with functions does not qualify, because any of them may be an aggregate.
 static bool in_form(const struct lookup *l, const PgQuery__SelectStmt *s) {
     return one_plain_table(l->b, s) && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !l->subselects &&
            !l->b->p.n_functions && !s->n_distinct_clause && !s->n_group_clause && !s->having_clause &&
            !s->n_window_clause && !s->n_sort_clause && !s->limit_count && !s->limit_offset;
 }
 
-// Not min and max: of equal values that are written differently (1.0 and 1.00) the plan says which it is.
+// Not min and max: of equal values that are written differently (1.0 and 1.00) the plan decides which one it
+// is.
 static const char *const plain_aggregates[] = {"count", "bool_and", "bool_or", "every", NULL};
 
 static bool is_plain_aggregate(const Node *target) {
@@ -746,8 +753,8 @@ static bool is_plain_aggregate(const Node *target) {
     return name && !schema && tree_name_in(name, plain_aggregates);
 }
 
-// One row, and the same whichever way the server comes to it. What a comparison's value is decides its plan,
-// and with it the order of rows that no ORDER BY tells apart.
+// Tells whether the answer is one row, and the same whichever plan the server uses. The value of a comparison
+// decides the plan, and the plan decides the order of rows that no ORDER BY tells apart.
 static bool is_one_row(const struct lookup *l, const PgQuery__SelectStmt *s) {
     if (s->op != PG_QUERY__SET_OPERATION__SETOP_NONE || l->subselects || l->b->n_sources || s->with_clause ||
         s->n_group_clause || s->having_clause || s->n_distinct_clause || s->n_window_clause ||
@@ -759,7 +766,7 @@ static bool is_one_row(const struct lookup *l, const PgQuery__SelectStmt *s) {
     return true;
 }
 
-// Comparisons' values come last, and only beside others.
+// Values of other comparisons come last, and only beside keys that are compared with =.
 static void settle_keys(struct lookup *l, const PgQuery__SelectStmt *s) {
     struct parsed *p = &l->b->p;
     struct parsed_key kept[PARSED_MAX_KEYS];
@@ -771,7 +778,8 @@ static void settle_keys(struct lookup *l, const PgQuery__SelectStmt *s) {
     p->n_keys = n;
 }
 
-// Every row of the answer is one that has passed its WHERE: there is no aggregate, for one.
+// Tells whether every row of the answer is one that has passed its WHERE. With an aggregate it is not, for
+// example.
 static bool rows_are_own(const PgQuery__SelectStmt *s) {
     if (s->op != PG_QUERY__SET_OPERATION__SETOP_NONE || s->n_group_clause || s->having_clause)
         return false;
@@ -797,9 +805,9 @@ enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s) {
     l.equalities = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.equalities);
     l.ranges = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.ranges);
     if (b->overflow || b->no_memory)
-        return REASON_CONSTRUCT; // builder_finish knows better
+        return REASON_CONSTRUCT; // builder_finish finds the right reason
     enum reason r = select_reason(&l, s, PLACE_TOP);
-    // Without columns of its own a result has no room for the ordinal beside them.
+    // Without columns of its own, a result has no room for the ordinal beside them.
     if (r == REASON_NONE && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !s->n_target_list &&
         !s->n_values_lists)
         r = REASON_CONSTRUCT;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
+// A walk over expressions: constant parts are computed before the statement runs, and some of them cannot
+// fail.
+//
 // Where a parameter's value may be an error although no row is read; see risk.h.
 #include "batching/statement/parse_risk.h"
 
@@ -19,7 +22,8 @@ static struct parsed_param *param_of(struct builder *b, int n) {
 
 static bool all_constant(size_t n, Node *const *items, bool *has_param);
 
-// No column in it, nor a select: computed before the statement runs.
+// Tells whether the expression has neither a column nor a select in it. The server computes it before the
+// statement runs.
 static bool is_constant(const Node *n, bool *has_param) {
     switch (n ? n->node_case : PG_QUERY__NODE__NODE_A_CONST) {
     case PG_QUERY__NODE__NODE_PARAM_REF:
@@ -68,7 +72,7 @@ static bool all_constant(size_t n, Node *const *items, bool *has_param) {
     return all;
 }
 
-// Every parameter in what is_constant() has said yes to, by the fields that it knows.
+// Marks every parameter in an expression that is_constant() has accepted, by the fields that it knows.
 static void mark(struct builder *b, const Node *n, enum risk risk);
 
 static void mark_all(struct builder *b, size_t n, Node *const *items, enum risk risk) {
@@ -130,7 +134,7 @@ static bool is_text(const char *name) {
     return name && tree_name_in(name, texts);
 }
 
-// $n::type: what it makes of the value depends on the type that the value has.
+// Sees $n::type. Whether that can fail depends on the type that the value has.
 static void note_cast(struct builder *b, const PgQuery__ParamRef *ref, const PgQuery__TypeName *t, bool array,
                       enum risk risk) {
     struct parsed_param *p = param_of(b, ref->number);
@@ -187,7 +191,7 @@ static bool compares(const PgQuery__AExpr *e) {
     }
 }
 
-// The planner reads a pattern to estimate how many rows it fits.
+// The planner reads a pattern to estimate how many rows match it.
 static bool matches(const PgQuery__AExpr *e) {
     static const char *const list[] = {"~", "~*", "!~", "!~*", NULL};
     return e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR || operator_in(e, list);

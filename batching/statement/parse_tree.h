@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The parse tree of libpg_query, for parse.c and its like, which are the only ones that name it.
+// The parse tree of libpg_query. Only parse*.c include it.
 #ifndef PGFOLD_BATCHING_STATEMENT_PARSE_TREE_H
 #define PGFOLD_BATCHING_STATEMENT_PARSE_TREE_H
 

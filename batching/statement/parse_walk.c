@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The walk over a whole parse tree, which lists what a statement names. It goes by protobuf's own
-// descriptions of the messages, so that no field of a known message can be missed, and stops at every message
-// type that is not in `visitors`.
+// The walk goes by protobuf's own descriptions of the messages, so it cannot miss a field of a known message.
+// It stops at every message type that is not in `visitors`.
 #include "batching/statement/parse_walk.h"
 
 #include <stdio.h>
@@ -38,7 +37,7 @@ void tree_put_quoted(struct buf *out, const char *s, char quote) {
     buf_put_u8(out, (uint8_t)quote);
 }
 
-// Looks at one message; true when its fields are to be walked too.
+// Looks at one message and tells whether its fields are to be walked, too.
 typedef bool (*visit_fn)(struct walk *w, const ProtobufCMessage *m);
 
 static bool visit_plain(struct walk *w, const ProtobufCMessage *m) {
@@ -70,7 +69,7 @@ static bool visit_range_var(struct walk *w, const ProtobufCMessage *m) {
     return false;
 }
 
-// Of anything in FROM but a table, whose alias stands with it.
+// The alias of anything in FROM but a table. A table's alias is listed with the table.
 static bool visit_alias(struct walk *w, const ProtobufCMessage *m) {
     const PgQuery__Alias *a = (const PgQuery__Alias *)m;
     builder_source(w->b, a->aliasname);
@@ -78,7 +77,8 @@ static bool visit_alias(struct walk *w, const ProtobufCMessage *m) {
     return false;
 }
 
-// What FigureColname of parse_target.c could call the target list entry. A name too many does no harm here.
+// Adds the names that FigureColname in parse_target.c could give the target list entry. One name too many
+// does no harm.
 static void add_implicit_labels(struct walk *w, const Node *n) {
     const char *schema, *name = NULL;
     switch (n ? n->node_case : PG_QUERY__NODE__NODE__NOT_SET) {
@@ -102,7 +102,8 @@ static void add_implicit_labels(struct walk *w, const Node *n) {
         add_implicit_labels(w, n->case_expr->defresult);
         name = "case";
         break;
-    case PG_QUERY__NODE__NODE_SUB_LINK: // EXPR_SUBLINK: that of its own target list, which is listed
+    // EXPR_SUBLINK: the name comes from its own target list, which is listed
+    case PG_QUERY__NODE__NODE_SUB_LINK:
         name = n->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK ? "array" : "exists";
         break;
     case PG_QUERY__NODE__NODE_A_EXPR:
@@ -217,8 +218,8 @@ static bool visit_join(struct walk *w, const ProtobufCMessage *m) {
     return true;
 }
 
-// Sorting and grouping use the operators of the type's own class, which are called so if they are the
-// server's.
+// Sorting and grouping use the operators of the type's own class. If they are the server's, they have these
+// names.
 static void add_order(struct walk *w) {
     builder_operator(w->b, "<");
     builder_operator(w->b, ">");
@@ -250,7 +251,7 @@ static bool visit_min_max(struct walk *w, const ProtobufCMessage *m) {
     return true;
 }
 
-// VALUES calls its columns so.
+// The names that VALUES gives its columns.
 static void add_values_labels(struct walk *w, const Node *row) {
     char name[32];
     size_t n = row->node_case == PG_QUERY__NODE__NODE_LIST ? row->list->n_items : 0;
@@ -269,7 +270,7 @@ static bool visit_select(struct walk *w, const ProtobufCMessage *m) {
     return true;
 }
 
-// Those that vetting takes for granted (common_types in vet.c).
+// The types that vetting takes for granted (common_types in vet_query.c).
 static bool is_common_type(const char *name) {
     static const char *const common[] = {
         "int2",     "int4", "int8",  "float4", "float8", "numeric", "text",   "varchar",   "bpchar",
@@ -284,7 +285,7 @@ static bool visit_type(struct walk *w, const ProtobufCMessage *m) {
     w->b->p.n_types_named++;
     if (!name || t->n_names > 2)
         w->unknown = true;
-    else if (schema ? strcmp(schema, "pg_catalog") != 0 : !type_is_the_servers(name))
+    else if (schema ? strcmp(schema, "pg_catalog") != 0 : !type_is_built_in(name))
         builder_function(w->b, schema, name);
     else
         w->b->p.rare_types |= !is_common_type(name) || t->n_array_bounds;
@@ -419,7 +420,7 @@ static void walk_repeated(struct walk *w, const char *base, const ProtobufCField
         walk_message(w, items[i]);
 }
 
-// One message of a oneof is there, that which the case field names.
+// Walks over the one message of a oneof that is there; the case field names it.
 static void walk_single(struct walk *w, const char *base, const ProtobufCFieldDescriptor *f) {
     if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
         uint32_t id;
@@ -448,7 +449,7 @@ static void walk_message(struct walk *w, const ProtobufCMessage *m) {
     if (!m)
         return;
     if (m->descriptor == MESSAGE(node)) {
-        // Its one field, a message, without a look at the 200 others.
+        // A node has one field set, a message. This finds it without looking at the 200 others.
         const Node *n = (const Node *)m;
         if (n->node_case != PG_QUERY__NODE__NODE__NOT_SET)
             walk_message(w, (const ProtobufCMessage *)n->select_stmt);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a write says in its tokens: "INSERT INTO name", "UPDATE name", "DELETE FROM name", "MERGE INTO name",
-// the words that stand in front of a bracket, and, as columns, all words that there are, since each may be
-// the name of a table, a type, or a function of a user's (keywords, too). A positive list: where a word could
-// begin another statement inside this one, or anything is not as expected, nothing is said.
+// What a write says in its tokens: "INSERT INTO name", "UPDATE name", "DELETE FROM name", "MERGE INTO name";
+// the words in front of a bracket, as functions; and all words, keywords too, as columns, since each may be
+// the name of a table, a type or a user's function. It is a positive list: where a word could begin another
+// statement inside this one, or anything is unexpected, nothing is said.
 #include "batching/statement/parse_write.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@
 
 struct reader {
     struct lexer lx;
-    struct token before, at, next; // `at` is looked at
+    struct token before, at, next; // `at` is the one that is looked at
     struct builder *b;
 };
 
@@ -44,7 +44,7 @@ static bool skip_word(struct reader *r, const char *word) {
     return is;
 }
 
-// An identifier as PostgreSQL knows it. False: it is none, too long, or holds escapes.
+// Reads an identifier as PostgreSQL knows it. Returns false when it is none, is too long, or holds escapes.
 static bool read_any_name(const struct reader *r, struct token t, char *name) {
     const char *p = r->lx.text + t.at;
     size_t n = 0;
@@ -61,7 +61,7 @@ static bool read_any_name(const struct reader *r, struct token t, char *name) {
     return n;
 }
 
-// The same for one that is to be known by its bytes: not one that holds other than ASCII.
+// The same for a name that must be known by its bytes: it must be ASCII.
 static bool read_name(const struct reader *r, struct token t, char *name) {
     if (!read_any_name(r, t, name))
         return false;
@@ -70,7 +70,7 @@ static bool read_name(const struct reader *r, struct token t, char *name) {
     return !*name;
 }
 
-// The name at hand, with a schema or without; behind it afterwards.
+// Reads the name at hand, with or without a schema, and moves behind it.
 static bool read_qualified(struct reader *r, char *schema, char *name) {
     *schema = 0;
     if (!read_name(r, r->at, name))
@@ -101,19 +101,19 @@ static bool read_target(struct reader *r) {
     if (!read_qualified(r, schema, name))
         return false;
     builder_relation(r->b, schema, name, NULL);
-    if (insert && skip_word(r, "as")) // or its bracket would look like a call's
+    if (insert && skip_word(r, "as")) // otherwise its bracket would look like a call
         step(r);
     return true;
 }
 
-// It may begin a statement of WITH's.
+// Tells whether it may begin a statement inside WITH.
 static bool may_begin_another(const struct reader *r) {
     static const char *const statements[] = {"insert", "update", "delete", "merge", NULL};
     static const char *const clauses[] = {"do", "then", "for", "key", NULL};
     return is_one_of(r, r->at, statements) && !is_one_of(r, r->before, clauses);
 }
 
-// A bracket behind one of these is no call's.
+// A bracket behind one of these words is no call.
 static bool is_keyword(const struct reader *r, struct token t) {
     static const char *const words[] = {
         "all",      "and",     "any",       "array",   "as",           "between",  "by",        "case",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Statements that write, read by their tokens alone.
+// Reads statements that write, by their tokens alone.
 #ifndef PGFOLD_BATCHING_STATEMENT_PARSE_WRITE_H
 #define PGFOLD_BATCHING_STATEMENT_PARSE_WRITE_H
 
@@ -10,9 +10,9 @@
 
 struct parsed;
 
-// An INSERT, UPDATE, DELETE or MERGE, by its tokens alone, which is much cheaper: kind WRITE, with the table
-// that it writes to and the functions that it calls. No relations when that cannot be told. NULL: out of
-// memory.
+// Reads an INSERT, UPDATE, DELETE or MERGE, which is much cheaper than parsing it. Returns a result of kind
+// WRITE, owned by the caller, with the table that it writes to and the functions that it calls. It has no
+// relations when these cannot be told. NULL: out of memory.
 struct parsed *parse_write(const char *text, size_t len);
 
 #endif

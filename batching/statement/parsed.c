@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Everything a struct parsed points to lies in its builder's chunks and is given back with them. Entries are
-// found by an index that all lists share, so that a text of many names costs no more than its length.
+// Everything that a struct parsed points to lies in its builder's chunks and is freed with them. All lists
+// share one index to find an entry, so a text of many names costs no more than its length.
 #include "batching/statement/parsed.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ struct chunk {
 
 enum list { RELATIONS, COLUMNS, FUNCTIONS, OPERATORS, LABELS, SOURCES };
 
-// An entry of a list: its number there, and the hash of what it says. All zero: none.
+// An entry of a list: its number there, and the hash of its content. All zero: none.
 struct entry {
     uint32_t hash;
     uint8_t list, used;
@@ -103,8 +103,9 @@ static bool same(const char *stored, const char *s) {
     return strcmp(stored ? stored : "", s ? s : "") == 0;
 }
 
-// Room for one entry more behind n. The old array stays in its chunk: doubling wastes no more than the array.
-static void *grow(struct builder *b, void *list, int n, int *room, size_t size, int max) {
+// Makes room for one entry behind n. The old array stays in its chunk: doubling wastes no more than the
+// array.
+static void *grow_list(struct builder *b, void *list, int n, int *room, size_t size, int max) {
     if (n < *room)
         return list;
     if (n >= max) {
@@ -123,7 +124,8 @@ static void *grow(struct builder *b, void *list, int n, int *room, size_t size, 
     return grown;
 }
 
-#define GROW(b, list, max) grow(b, (b)->p.list, (b)->p.n_##list, &(b)->room_##list, sizeof *(b)->p.list, max)
+#define GROW(b, list, max)                                                                                   \
+    grow_list(b, (b)->p.list, (b)->p.n_##list, &(b)->room_##list, sizeof *(b)->p.list, max)
 
 static void fold_case(char *s) {
     for (; s && *s; s++)
@@ -171,9 +173,9 @@ static bool says(const struct builder *b, const struct entry *e, const char *con
     }
 }
 
-// There is always a free place.
-static struct entry *place_of(const struct builder *b, uint32_t hash, enum list list,
-                              const char *const *said) {
+// The place of the entry, or a free one. There always is one.
+static struct entry *index_place(const struct builder *b, uint32_t hash, enum list list,
+                                 const char *const *said) {
     for (uint32_t i = hash;; i++) {
         struct entry *e = &b->index[i & (b->room_index - 1)];
         if (!e->used || (said && e->hash == hash && e->list == list && says(b, e, said)))
@@ -195,19 +197,19 @@ static bool grow_index(struct builder *b) {
     b->room_index = n ? 2 * n : FIRST_INDEX;
     for (uint32_t i = 0; i < n; i++)
         if (old[i].used)
-            *place_of(b, old[i].hash, (enum list)old[i].list, NULL) = old[i];
+            *index_place(b, old[i].hash, (enum list)old[i].list, NULL) = old[i];
     free(old);
     return true;
 }
 
-// The number of the entry that says this, or -1: then it has become that of the next one, if there is room in
-// the list.
-static int find(struct builder *b, enum list list, int next, const char *s1, const char *s2, const char *s3) {
+// The number of the entry with this content. -1: it is new and becomes number `next`, if the list has room.
+static int find_or_add(struct builder *b, enum list list, int next, const char *s1, const char *s2,
+                       const char *s3) {
     const char *said[] = {s1, s2, s3};
     if (b->no_memory || !grow_index(b)) // a list may lack what the index has
         return -1;
     uint32_t hash = hash_of(list, said);
-    struct entry *e = place_of(b, hash, list, said);
+    struct entry *e = index_place(b, hash, list, said);
     if (e->used)
         return e->at;
     if (next < PARSED_MAX_NAMES) {
@@ -218,7 +220,7 @@ static int find(struct builder *b, enum list list, int next, const char *s1, con
 }
 
 void builder_relation(struct builder *b, const char *schema, const char *name, const char *alias) {
-    if (find(b, RELATIONS, b->p.n_relations, name, schema, alias) >= 0)
+    if (find_or_add(b, RELATIONS, b->p.n_relations, name, schema, alias) >= 0)
         return;
     struct parsed_relation *list = GROW(b, relations, PARSED_MAX_NAMES);
     if (!list)
@@ -237,7 +239,7 @@ void builder_cte(struct builder *b, const char *name) {
 }
 
 void builder_column(struct builder *b, const char *qualifier, const char *name, bool bare) {
-    int at = find(b, COLUMNS, b->p.n_columns, name, qualifier, NULL);
+    int at = find_or_add(b, COLUMNS, b->p.n_columns, name, qualifier, NULL);
     if (at >= 0) {
         b->p.columns[at].bare &= bare;
         return;
@@ -250,7 +252,7 @@ void builder_column(struct builder *b, const char *qualifier, const char *name, 
 }
 
 void builder_function(struct builder *b, const char *schema, const char *name) {
-    if (find(b, FUNCTIONS, b->p.n_functions, name, schema, NULL) >= 0)
+    if (find_or_add(b, FUNCTIONS, b->p.n_functions, name, schema, NULL) >= 0)
         return;
     struct parsed_function *list = GROW(b, functions, PARSED_MAX_NAMES);
     if (!list)
@@ -260,11 +262,11 @@ void builder_function(struct builder *b, const char *schema, const char *name) {
         (struct parsed_function){.schema = text_or_null(b, schema), .name = builder_text(b, name)};
 }
 
-// One more text in a list without repetition; the list where it now is.
+// Adds one text to a list without repetition. Returns the list, which may have moved.
 static char **add_text(struct builder *b, enum list which, char **list, int *n, int *room, const char *text) {
-    if (find(b, which, *n, text, NULL, NULL) >= 0)
+    if (find_or_add(b, which, *n, text, NULL, NULL) >= 0)
         return list;
-    char **grown = grow(b, list, *n, room, sizeof *list, PARSED_MAX_NAMES);
+    char **grown = grow_list(b, list, *n, room, sizeof *list, PARSED_MAX_NAMES);
     if (!grown)
         return list;
     grown[(*n)++] = builder_text(b, text);
@@ -284,7 +286,7 @@ void builder_source(struct builder *b, const char *name) {
     b->sources = add_text(b, SOURCES, b->sources, &b->n_sources, &b->room_sources, name);
 }
 
-// ----
+// ---- the end
 
 void builder_param(struct builder *b, int n) {
     if (n < 1 || n > PARSED_MAX_PARAM) {

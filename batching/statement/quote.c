@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The literals of quote.h.
 #include "batching/statement/quote.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The forgetting goes by ticks of 8 ms, in integers, so that it is exact and cheap.
 #include "batching/statement/ration.h"
 
 #define TICK_BITS 13         // microseconds: 8 ms
@@ -36,8 +38,8 @@ static bool is_limited(const struct rations *r) {
     return r->most && r->own;
 }
 
-// The high half is kept where the low half says.
-static uint32_t *place_of(struct rations *r, uint64_t hash) {
+// The low half of the hash gives the place, the high half is kept there.
+static uint32_t *seen_place(struct rations *r, uint64_t hash) {
     return &r->seen[hash % RATION_SEEN];
 }
 
@@ -53,19 +55,19 @@ static uint32_t left_for(struct rations *r, bool again) {
     return own > r->own->spent ? own - r->own->spent : 0;
 }
 
-static uint32_t add(uint32_t a, uint64_t b) {
+static uint32_t add_capped(uint32_t a, uint64_t b) {
     return b < UINT32_MAX - a ? a + (uint32_t)b : UINT32_MAX;
 }
 
 bool rations_may(struct rations *r, uint64_t hash) {
     if (!is_limited(r))
         return true;
-    bool again = *place_of(r, hash) == mark_of(hash);
+    bool again = *seen_place(r, hash) == mark_of(hash);
     if (r->refused == hash && r->refused_at == r->now)
         return false;
     if (left_for(r, again))
         return true;
-    *place_of(r, hash) = mark_of(hash);
+    *seen_place(r, hash) = mark_of(hash);
     r->refused = hash;
     r->refused_at = r->now;
     return false;
@@ -85,6 +87,6 @@ void rations_spend(struct rations *r, uint64_t cost) {
         return;
     bring_up(&r->all, r->now);
     bring_up(r->own, r->now);
-    r->own->spent = add(r->own->spent, cost);
-    r->all.spent = add(r->all.spent, cost);
+    r->own->spent = add_capped(r->own->spent, cost);
+    r->all.spent = add_capped(r->all.spent, cost);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The text is rewritten token by token: only parameters change, everything else is copied as it was written.
+// The text is rewritten token by token. Only parameters change, everything else is copied as it was written.
 #include "batching/statement/rewrite.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 static int param_number(const char *text, struct token t) {
-    return atoi(text + t.at + 1); // the lexer has seen the digits; parse has refused absurd numbers
+    return atoi(text + t.at + 1); // the lexer has seen the digits; the parser has refused absurd numbers
 }
 
 // ANY takes no brackets around it: "id = ($1)" stays as it is.
@@ -37,7 +37,7 @@ struct replacing {
     enum { PUT_ORIGINAL, PUT_IN, PUT_LATERAL } form;
     const struct slice *values;
     struct buf *out;
-    struct slice condition; // PUT_IN: of a seal, or none
+    struct slice condition; // PUT_IN: of a seal, or empty
     unsigned first_added;
 };
 
@@ -53,7 +53,7 @@ static bool in_mask(const struct replacing *r, int i) {
     return r->keys >> i & 1;
 }
 
-// The key whose parameter is $n, -1 when it is none of the mask's.
+// The key whose parameter is $n; -1: no key of the mask.
 static int key_of_param(const struct replacing *r, int n) {
     const struct parsed *p = r->s->parsed;
     for (int i = 0; i < p->n_keys; i++)
@@ -62,8 +62,8 @@ static int key_of_param(const struct replacing *r, int n) {
     return -1;
 }
 
-// The parameter in the new text that key i's value or array comes in.
-static int key_param(const struct replacing *r, int i) {
+// The number of the parameter in the new text that carries key i's value or array.
+static int array_param(const struct replacing *r, int i) {
     if (!r->values)
         return r->s->parsed->keys[i].param;
     int before = 0;
@@ -72,10 +72,10 @@ static int key_param(const struct replacing *r, int i) {
     return before + 1;
 }
 
-// All of it under one condition: as long as there is no seal the statement runs whatever is so.
+// Everything depends on one condition: while there is no seal, the statement runs in any case.
 static void put_sealed_key(const struct replacing *r, int i) {
     int n = (int)r->first_added;
-    put_number(r->out, "ANY (COALESCE((SELECT $", key_param(r, i), "");
+    put_number(r->out, "ANY (COALESCE((SELECT $", array_param(r, i), "");
     put_number(r->out, " WHERE $", n, " IS NULL");
     put_number(r->out, " OR 'now'::pg_catalog.timestamptz OPERATOR(pg_catalog.=) $", n, "");
     put_number(r->out, " AND pg_catalog.pg_conf_load_time() OPERATOR(pg_catalog.=) $", n + 1, "");
@@ -87,11 +87,11 @@ static void put_sealed_key(const struct replacing *r, int i) {
 static void put_key(const struct replacing *r, int i) {
     bool array = r->s->parsed->keys[i].array;
     if (r->form == PUT_ORIGINAL)
-        put_number(r->out, "$", key_param(r, i), "");
+        put_number(r->out, "$", array_param(r, i), "");
     else if (r->form == PUT_IN && r->condition.len)
         put_sealed_key(r, i);
     else if (r->form == PUT_IN)
-        put_number(r->out, "ANY ($", key_param(r, i), ")");
+        put_number(r->out, "ANY ($", array_param(r, i), ")");
     else
         put_number(r->out, array ? "ARRAY[pgfold_k.pgfold_v" : "pgfold_k.pgfold_v", i + 1, array ? "]" : "");
 }
@@ -106,7 +106,7 @@ static void put_param(const struct replacing *r, struct token t) {
         buf_put(r->out, r->s->text + t.at, t.len);
 }
 
-// Copies text from `from` up to its end without a trailing semicolon, parameters replaced.
+// Copies the text from `from` to its end, with parameters replaced and without a trailing semicolon.
 static void put_text(const struct replacing *r, size_t from) {
     struct lexer lx = {.text = r->s->text, .len = r->s->text_len, .at = from};
     size_t copied = from;
@@ -120,7 +120,7 @@ static void put_text(const struct replacing *r, size_t from) {
             return;
         put_param(r, t);
     }
-    // A comment behind the last token could swallow what is written behind it.
+    // A comment behind the last token could swallow what is written after it.
     struct lexer end = {.text = r->s->text, .len = r->s->text_len, .at = copied};
     size_t stop = copied;
     for (struct token t = lexer_next(&end); t.type != TOKEN_END && t.type != TOKEN_ERROR;
@@ -129,12 +129,12 @@ static void put_text(const struct replacing *r, size_t from) {
     buf_put(r->out, r->s->text + copied, stop - copied);
 }
 
-static void put_arrays(const struct replacing *r) {
+static void put_unnest(const struct replacing *r) {
     const char *before = "pg_catalog.unnest($";
     for (int i = 0; i < r->s->parsed->n_keys; i++) {
         if (!in_mask(r, i))
             continue;
-        put_number(r->out, before, key_param(r, i), ")");
+        put_number(r->out, before, array_param(r, i), ")");
         before = ", pg_catalog.unnest($";
     }
     buf_put_text(r->out, ") WITH ORDINALITY AS pgfold_k(");
@@ -158,13 +158,13 @@ static void put_in(const struct replacing *r) {
 
 static void put_lateral(const struct replacing *r) {
     buf_put_text(r->out, "SELECT pgfold_k.pgfold_n, pgfold_q.* FROM ROWS FROM (");
-    put_arrays(r);
+    put_unnest(r);
     buf_put_text(r->out, " CROSS JOIN LATERAL (");
     put_text(r, 0);
     buf_put_text(r->out, r->s->parsed->fenced ? ") AS pgfold_q" : " OFFSET 0) AS pgfold_q");
 }
 
-// Unquoted names are folded to lower case, and those in U&"…" may be written in any way.
+// Unquoted names are folded to lower case, and names in U&"…" may be written in any way.
 static bool has_our_names(const struct shape *s) {
     return strcasestr(s->text, "pgfold_") || strcasestr(s->text, "u&\"");
 }

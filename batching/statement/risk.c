@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The rules of risk.h for one parameter and for one value.
 #include "batching/statement/risk.h"
 
 #include <string.h>
@@ -25,12 +27,12 @@ static uint32_t type_named(const char *name) {
     return 0;
 }
 
-// Wider ones take all values of narrower ones.
+// Wider types take all values of narrower ones.
 static int width_of(uint32_t oid) {
     return oid == INT2 ? 1 : oid == OID_INT4 ? 2 : oid == OID_INT8 ? 3 : oid == NUMERIC ? 4 : 0;
 }
 
-static bool is_text(uint32_t oid) {
+static bool type_is_text(uint32_t oid) {
     return oid == TEXT || oid == VARCHAR || oid == BPCHAR;
 }
 
@@ -45,7 +47,7 @@ static bool cast_is_safe(uint32_t declared, const char *name, bool array) {
     int from = width_of(declared), wide = width_of(to);
     if (from && from <= 3 && (wide > from || to == FLOAT8))
         return true;
-    return to == TEXT || to == VARCHAR || (is_text(declared) && to == BPCHAR);
+    return to == TEXT || to == VARCHAR || (type_is_text(declared) && to == BPCHAR);
 }
 
 enum risk risk_of_param(const struct parsed *p, int param, uint32_t declared) {

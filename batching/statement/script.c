@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A pass over the lexer's tokens.
 #include "batching/statement/script.h"
 
 #include "batching/statement/lexer.h"

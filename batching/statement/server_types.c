@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The list.
 #include "batching/statement/server_types.h"
 
 #include <string.h>
 
-// Types whose input and casts are the server's own code.
 static const char *const server_types[] = {
     "int2",     "int4",        "int8",      "float4",      "float8",       "numeric",   "text",
     "varchar",  "bpchar",      "char",      "name",        "bool",         "uuid",      "date",
@@ -15,7 +16,7 @@ static const char *const server_types[] = {
     "tsquery",  "int4range",   "int8range", "numrange",    "tsrange",      "tstzrange", "daterange",
     "xid",      "tid",         "pg_lsn"};
 
-bool type_is_the_servers(const char *name) {
+bool type_is_built_in(const char *name) {
     for (size_t i = 0; i < sizeof server_types / sizeof *server_types; i++)
         if (strcmp(name, server_types[i]) == 0)
             return true;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Types whose input and casts are the server's own code.
+// The types whose input and casts are the server's own code.
 #ifndef PGFOLD_BATCHING_STATEMENT_SERVER_TYPES_H
 #define PGFOLD_BATCHING_STATEMENT_SERVER_TYPES_H
 
 #include <stdbool.h>
 
-// Is it the bare name of one of them?
-bool type_is_the_servers(const char *name);
+// Tells whether this is the bare name of one of them.
+bool type_is_built_in(const char *name);
 
 #endif

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The cache, and how a text is brought to its shape: scanned, looked up, and on a miss parsed.
 #include "batching/statement/shape.h"
 
 #include <stdlib.h>
@@ -10,10 +12,10 @@
 #include "batching/statement/parse_write.h"
 #include "batching/statement/parsed.h"
 
-#define MAX_DEPTH  100     // brackets in brackets that are handed to the parser
-#define MAX_PARSED 8192    // bytes of text that are,
-#define MAX_COST   8000000 // and nanoseconds that one may take
-#define FREE_SCAN  4096    // bytes of a text that are scanned each time at no charge
+#define MAX_DEPTH  100     // nested brackets in a text that the parser gets
+#define MAX_PARSED 8192    // bytes of such a text
+#define MAX_COST   8000000 // nanoseconds that parsing one may take
+#define FREE_SCAN  4096    // bytes of a text that are scanned each time without charge
 
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
     *c = (struct shape_cache){.max = max, .max_text = max_text, .scratch = buf_make(max_text + 4096)};
@@ -68,8 +70,8 @@ static bool lacks_bytes(const struct shape_cache *c, size_t bytes) {
     return account_is_full(&c->memory, bytes) || account_is_short(&c->memory, bytes);
 }
 
-// Makes room for one more of so many bytes. Looks at a few of the oldest only, so that a cache full of
-// referred shapes costs no scan.
+// Makes room for one more shape of so many bytes. It looks only at a few of the oldest, so a cache full of
+// shapes in use costs no scan.
 static bool cache_has_room(struct shape_cache *c, size_t bytes) {
     struct shape *s = c->oldest;
     for (int tries = 0; s && tries < 16 && (c->n >= c->max || lacks_bytes(c, bytes)); tries++) {
@@ -78,7 +80,7 @@ static bool cache_has_room(struct shape_cache *c, size_t bytes) {
             cache_remove(c, s);
         s = newer;
     }
-    // All of them are in use: drop the oldest from the cache; who refers to it keeps it alive.
+    // All of them are in use: the oldest leaves the cache, and its users keep it alive.
     for (s = c->n >= c->max ? c->oldest : NULL; s && s->wrong; s = s->newer)
         ;
     if (s)
@@ -110,7 +112,7 @@ static size_t bytes_of(const struct shape *s) {
            3 * MEMORY_BLOCK;
 }
 
-// A lookup needs everything that is needed to send it in another form; what is missing becomes the shape's
+// A lookup needs everything that is needed to send it in another form. What is missing becomes the shape's
 // reason.
 static enum reason lookup_reason(const struct shape *s) {
     const struct parsed *p = s->parsed;
@@ -135,7 +137,7 @@ bool shape_text_changes_definitions(struct slice text) {
     return false;
 }
 
-// Told by their first word, since all else that makes a difference is what parse_write() says: each leaves
+// The first word tells. Everything else that matters is what parse_write() says: each such statement leaves
 // its session in doubt. INSERTs of many rows are long and rarely the same.
 static bool is_write(struct slice text) {
     static const char *const words[] = {"insert", "update", "delete", "merge"};
@@ -180,7 +182,7 @@ static struct shape *cache_find(struct shape_cache *c) {
     return s;
 }
 
-// The text may lie in the scratch buffer that is the cache's key.
+// The text may lie in the scratch buffer that holds the cache's key.
 static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protocol, struct slice text,
                                unsigned n_types, const uint8_t *types, enum reason *why) {
     uint32_t cost = cost_of(text);
@@ -220,7 +222,7 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
     return s;
 }
 
-// The key starts with the protocol and the types, so that the text is its tail.
+// The key starts with the protocol and the types, so the text is its tail.
 static void scratch_start(struct shape_cache *c, enum shape_protocol protocol, unsigned n_types,
                           const uint8_t *types) {
     buf_reset(&c->scratch);
@@ -229,7 +231,7 @@ static void scratch_start(struct shape_cache *c, enum shape_protocol protocol, u
     buf_put(&c->scratch, types, (size_t)n_types * 4);
 }
 
-// It is not remembered either: many such texts are never the same.
+// Such a text is not remembered either: they are often never the same again.
 static bool is_too_long(struct slice text) {
     return text.len > MAX_PARSED && !is_write(text);
 }
@@ -256,8 +258,8 @@ static struct shape *find_or_add(struct shape_cache *c, enum shape_protocol prot
     return s;
 }
 
-// The ids of a thousand rows in one IN list: no lookup, but what the statement reads is still of interest. No
-// other shape ends in a comment's sign.
+// For example the ids of a thousand rows in one IN list: it is no lookup, but what it reads is still of
+// interest. No other shape ends in a comment's sign.
 static struct shape *find_joined(struct shape_cache *c, struct slice text, struct shape_text *values,
                                  enum reason *why) {
     values->n_values = 0;
@@ -291,8 +293,8 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
         *why = REASON_NOT_PARSED;
         return NULL;
     }
-    // The scan resets its buffer, so the key of a simple shape is the text alone; an extended one starts with
-    // 'P' and two bytes of count, which no statement does that parses.
+    // The scan resets its buffer, so the key of a simple shape is the text alone. An extended one starts with
+    // 'P' and two bytes of count, as no statement does that can be parsed.
     switch (shape_text_scan((const char *)text.data, text.len, &c->scratch, values)) {
     case SHAPE_OK:
         return find_or_add(c, SHAPE_SIMPLE, 0, 0, NULL, why);
@@ -308,8 +310,8 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
     return NULL;
 }
 
-// A trailing comment often differs on every statement (trace ids); it is no part of the shape. One behind a
-// text that is too long to be parsed makes no difference.
+// A trailing comment often differs on every statement (trace ids), so it is no part of the shape. Behind a
+// text that is too long to be parsed it makes no difference.
 static size_t without_trailing_comment(struct slice text) {
     const char *t = (const char *)text.data;
     size_t len = text.len;
@@ -355,8 +357,8 @@ void shape_watch(struct shape *s, int candidate, struct slice value) {
     s->watch[candidate].last = h;
 }
 
-// Of the last 64 to 128 lookups a sixteenth makes it vary, and less than a sixty-fourth makes it a constant
-// again.
+// Looks at the last 64 to 128 lookups. Changes in a sixteenth of them make the candidate vary, changes in
+// less than a sixty-fourth make it a constant again.
 static bool varies(const struct shape *s, int i) {
     uint64_t changes = s->watch[i].changes;
     return changes && changes * (s->keys >> i & 1 ? 64 : 16) >= s->lookups;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A reader that goes through the messages of a unit in stages.
 #include "batching/statement/unit.h"
 
 #include <string.h>
 
 #include "protocol/frame.h"
 
-// What has been read of an extended unit so far.
+// What was read of an extended unit so far.
 enum stage {
     STAGE_START,
     STAGE_PARSED,
@@ -23,7 +25,7 @@ struct reader {
     unsigned n_parts; // before this one
 };
 
-// The frame at r->at if it is all there, which is then behind it. `state` says why not.
+// Reads the frame at r->at if it is complete, and moves behind it. Otherwise *state says why not.
 static bool next_frame(struct reader *r, struct frame *f, enum unit_result *state) {
     enum frame_result result = frame_header(r->bytes + r->at, r->len - r->at, f);
     if (result == FRAME_MALFORMED || (result == FRAME_OK && r->at + f->size > r->max)) {
@@ -42,8 +44,8 @@ static bool same_name(struct slice a, struct slice b) {
     return a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
 }
 
-// The next statement of the same unit. Its Parse is of the unnamed one: the others come into being at known
-// places alone.
+// Begins the next statement of the same unit. Its Parse must be of the unnamed statement: named ones are made
+// at known places only.
 static bool next_part(struct reader *r) {
     struct unit *u = r->u;
     if (r->stage != STAGE_EXECUTED)
@@ -97,7 +99,7 @@ static bool take_execute(struct reader *r, const struct frame *f) {
     return true;
 }
 
-// Behind the Execute. A statement is closed on the server, too, which a folded lookup does not reach.
+// Behind the Execute. A Close of a statement must reach the server, where a folded lookup does not go.
 static bool take_close(struct reader *r, const struct frame *f) {
     struct unit *u = r->u;
     struct msg_target c;
@@ -130,7 +132,8 @@ static bool take_message(struct reader *r, const struct frame *f) {
     }
 }
 
-// The statement is prepared, and this is the next message: does it end what can be answered now?
+// The statement is prepared, and this is the type of the next message. Tells whether the part that can be
+// answered now ends here.
 static bool ends_prepare(const struct reader *r, uint8_t type) {
     return r->stage == STAGE_DESCRIBED ||
            (r->stage == STAGE_PARSED && !r->n_parts && (type == F_SYNC || type == F_FLUSH));
@@ -189,7 +192,7 @@ bool unit_part(const uint8_t *bytes, size_t len, size_t *at, struct unit *u) {
     return r.stage == STAGE_EXECUTED;
 }
 
-static enum unit_result read_close(struct reader *r) {
+static enum unit_result read_close_message(struct reader *r) {
     struct frame f;
     enum unit_result state = UNIT_OTHER;
     if (!next_frame(r, &f, &state))
@@ -228,7 +231,7 @@ enum unit_result unit_read(const uint8_t *bytes, size_t len, size_t max, struct 
     case F_BIND:
         return read_extended(&r);
     case F_CLOSE:
-        return read_close(&r);
+        return read_close_message(&r);
     case F_SYNC:
         return read_one(&r, UNIT_SYNC);
     case F_QUERY:

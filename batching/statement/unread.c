@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The first words.
 #include "batching/statement/unread.h"
 
 #include "batching/statement/shape.h"

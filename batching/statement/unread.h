@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // A statement whose text was not read: it is too long, or new texts have taken too much time already
-// (ration.h). Its first word tells what it cannot be. All else it may be: it may write, change settings and
-// definitions, end a transaction, prepare and deallocate.
+// (ration.h). Its first word tells what it cannot be. It may be anything else: it may write, change settings
+// and definitions, end a transaction, prepare and deallocate.
 #ifndef PGFOLD_BATCHING_STATEMENT_UNREAD_H
 #define PGFOLD_BATCHING_STATEMENT_UNREAD_H
 
@@ -11,14 +11,14 @@
 
 enum unread {
     UNREAD_NOTHING,    // nothing is said here
-    UNREAD_WRITE,      // an INSERT and its like
-    UNREAD_QUERY,      // a SELECT, with whatever is called in it: neither prepares nor deallocates
+    UNREAD_WRITE,      // an INSERT and the like
+    UNREAD_QUERY,      // a SELECT with whatever it calls: it neither prepares nor deallocates
     UNREAD_ANY,        // anything but
     UNREAD_DEFINITIONS // what may change definitions
 };
 
-enum unread unread_of(struct slice text); // or of its beginning
-// Was a text that has no shape for this reason left unread?
+enum unread unread_of(struct slice text); // takes the text or its beginning
+// Tells whether a text that has no shape for this reason was left unread.
 bool unread_is_why(enum reason why);
 
 #endif

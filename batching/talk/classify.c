@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// What a Query message's text is, at the least cost that is safe: SELECTs by their shape, which is cached;
-// statements that need no closer look by their first word; the others by their text as it stands, cached too.
 #include "batching/talk/classify.h"
 
 #include "batching/session/changes.h"
@@ -12,6 +9,7 @@
 
 #include <string.h>
 
+// A semicolon with something behind it: there may be several statements.
 static bool has_inner_semicolon(struct slice text) {
     const uint8_t *p = memchr(text.data, ';', text.len);
     if (!p)
@@ -29,7 +27,7 @@ static bool word_in(struct slice text, struct token t, const char *const *words)
     return false;
 }
 
-// BEGIN without options: nothing about the transaction is said.
+// BEGIN or START TRANSACTION without options: it says nothing about the transaction's properties.
 static bool is_plain_begin(struct slice text, struct token first) {
     static const char *const begins[] = {"begin", "start", NULL}, *const nouns[] = {"transaction", "work",
                                                                                     NULL};
@@ -53,14 +51,15 @@ static struct statement_class class_of_shape(struct statement_class c, struct sl
     return c;
 }
 
-// DEALLOCATE of a plain name, of which some drivers send another one each time. Everything else is for the
+// Reads DEALLOCATE of a plain name. Some drivers use a new name each time, so these texts must not be parsed
+// and cached. Names that may be keywords (letters only), quoted names and everything else are left to the
 // parser.
 static bool read_deallocate(struct slice text, struct token word, struct slice *name) {
     const char *p = (const char *)text.data + word.at + word.len, *end = (const char *)text.data + text.len;
     while (p < end && (*p == ' ' || *p == '\n'))
         p++;
     const char *from = p;
-    bool keyword = true; // may be one
+    bool keyword = true; // letters only: it may be a keyword
     for (; p < end && ((*p >= 'a' && *p <= 'z') || *p == '_' || (p > from && *p >= '0' && *p <= '9')); p++)
         keyword = keyword && *p >= 'a';
     *name = (struct slice){(const uint8_t *)from, (size_t)(p - from)};
@@ -79,12 +78,11 @@ void classify_verbatim(struct session *s, struct slice text, struct statement_cl
     *c = class_of_shape(*c, text);
 }
 
-// A Query message's text. Statements that are no SELECT and need no closer look are told by their first word.
 struct statement_class classify_query(struct session *s, struct slice text) {
     static const char *const reads[] = {"select", "with", "values", "table", NULL};
     static const char *const writes[] = {"insert", "update", "delete", "merge", "copy", NULL};
     static const char *const clearing[] = {"close", "unlisten", "reset",
-                                           NULL}; // may begin a pool's clearing string
+                                           NULL}; // a pool's clearing string may begin so
     static const char *const cursors[] = {"declare", "fetch", "move", "close", NULL};
     static const char *const savepoints[] = {"savepoint", "release", NULL};
     struct statement_class c = {.kind = STATEMENT_OTHER, .reason = REASON_NOT_SELECT};
@@ -117,7 +115,7 @@ struct statement_class classify_query(struct session *s, struct slice text) {
     } else if (shape_text_changes_definitions(text)) {
         c.changes = true;
     } else {
-        c.changes = several; // unless it proves to be harmless
+        c.changes = several; // unless the whole text proves to be harmless
         classify_verbatim(s, text, &c);
     }
     return c;

@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a Query message's text is.
+// What the text of a Query message is, found at the least cost that is safe:
+//   - a single SELECT (WITH, VALUES, TABLE): by its shape, which is cached;
+//   - a statement that its first words describe well enough: by these words;
+//   - anything else: by the whole text, parsed once and cached.
+// What cannot be read is STATEMENT_OTHER: it may do anything.
 #ifndef PGFOLD_BATCHING_TALK_CLASSIFY_H
 #define PGFOLD_BATCHING_TALK_CLASSIFY_H
 
 #include "batching/session/session.h"
 #include "batching/statement/cursor.h"
 
-// What a Query message's text is.
 struct statement_class {
     enum statement_kind kind;
     enum reason reason;             // why it is no lookup; NONE: it may be one
-    struct shape *shape;            // borrowed; NULL: the text alone says enough, or has no shape
-    struct shape_text values;       // the constants taken out
-    struct slice name;              // DEALLOCATE without a shape: of this statement
-    enum unread unread;             // shape NULL: its text was not read
+    struct shape *shape;            // borrowed from the cache; NULL: it has none, or its first words suffice
+    struct shape_text values;       // of a SELECT: the constants taken out
+    struct slice name;              // of a DEALLOCATE without a shape: the name in the text
+    enum unread unread;             // shape NULL, and the text was not read: what it may be all the same
     bool changes;                   // may change definitions
-    struct cursor_statement cursor; // when it is about one; no shape then
+    struct cursor_statement cursor; // a statement about a cursor; it has no shape then
 };
 
+// Classifies the text of a Query message. The result borrows from the text and from the cache of shapes.
 struct statement_class classify_query(struct session *s, struct slice text);
-void classify_verbatim(struct session *s, struct slice text, struct statement_class *c); // by the whole text
-struct slice class_name(const struct statement_class *c); // of DEALLOCATE; empty: ALL
+
+// Looks at the whole text after all. Used for a cursor's statement that cannot be followed.
+void classify_verbatim(struct session *s, struct slice text, struct statement_class *c);
+
+// The name that a DEALLOCATE gives; empty: ALL. Borrowed from the shape or from the text.
+struct slice class_name(const struct statement_class *c);
 
 #endif

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// What the client says. The happy path of a lookup: the unit at the front of the input is read whole and
-// accepted. Everything else is forwarded, behind the lookups that came before it.
 #include "batching/talk/client.h"
 
 #include "batching/base/reason.h"
@@ -12,6 +9,7 @@
 #include "batching/session/cancel_request.h"
 #include "batching/session/changes.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/learn.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
@@ -29,6 +27,7 @@
 #include "batching/talk/lookup_take.h"
 #include "batching/talk/pipeline_take.h"
 #include "batching/talk/prepare.h"
+#include "batching/talk/reads.h"
 #include "batching/trust/writes.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
@@ -40,8 +39,9 @@ static struct lookup *first_waiting(const struct session *s) {
     return l;
 }
 
-// A unit that is no lookup comes behind lookups that wait: they go out at once, and it waits for them unless
-// all of them run on the own connection.
+// A unit that is no lookup must be answered behind the lookups before it. Those that still wait are sent at
+// once. True: the unit waits for them. It need not if all of them run on the session's own connection, where
+// the server keeps the order.
 static bool must_wait_for_lookups(struct session *s) {
     if (session_order_is_safe(s))
         return false;
@@ -52,7 +52,7 @@ static bool must_wait_for_lookups(struct session *s) {
     }
     if (session_order_is_safe(s))
         return false;
-    s->hold.lookups = true;
+    hold_for_lookups(s);
     return true;
 }
 
@@ -91,12 +91,12 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     }
 }
 
-// The server answers an error at once, not only at the Sync: a unit waits here for its rest only as long as
-// the server is known to accept what is there.
+// A unit whose rest has not come yet may wait for it. The server would report an error in its beginning at
+// once, not only at the Sync; so the unit waits only if the server is known to accept what is there.
 static bool may_wait_for_rest(struct session *s, const struct unit *u) {
     enum reason why;
     if (!u->has_parse && !u->bind.statement.data)
-        return true; // the first message is not whole
+        return true; // the first message is not there whole
     if (!u->has_parse) {
         const struct statement *st = session_statement(s, u->bind.statement);
         return st && st->confirmed && st->shape && st->shape->reason == REASON_NONE;
@@ -106,20 +106,22 @@ static bool may_wait_for_rest(struct session *s, const struct unit *u) {
     struct shape *shape =
         shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
     if (shape && s->order.last && s->order.last->shape == shape)
-        return true; // its likes are under way, and are answered first
+        return true; // lookups of this shape are under way, and are answered first anyway
     struct group *g = shape && shape->reason == REASON_NONE ? session_read_group(s, shape) : NULL;
     return g && g->generation == s->engine->generation && (g->parses || g->state == GROUP_READY);
 }
 
-// Decides about the unit at the front, of which the first message's header is there.
+// Decides about the unit at the front of the input; the header of its first message is there.
 static enum take take_unit(struct feed *f, size_t *size) {
     struct session *s = f->s;
     uint8_t type = f->bytes[f->at];
     struct unit u = {0};
     enum reason why = REASON_FRAMING;
     enum take take = TAKE_FORWARD;
+    if (!s->front_since)
+        s->front_since = s->engine->now ? s->engine->now : 1;
     if (session_effect_is_pending(s)) {
-        s->hold.lookups = true;
+        hold_for_lookups(s);
         return TAKE_WAIT;
     }
     if (session_only_forwards(s)) {
@@ -141,11 +143,12 @@ static enum take take_unit(struct feed *f, size_t *size) {
     if (take == TAKE_FORWARD) {
         if (must_wait_for_lookups(s))
             return TAKE_WAIT;
-        if (!s->cancel.held && forward_vets_first(f)) {
-            s->hold.lookups = true;
+        if (!s->cancel.held && front_vet_first(f)) {
+            hold_for_lookups(s);
             return TAKE_WAIT;
         }
         s->force_forward = s->lazy_unit = false;
+        f->why = why;
         if (type == F_QUERY || type == F_PARSE || type == F_BIND)
             s->engine->counters.forwarded[why]++;
     }
@@ -153,7 +156,8 @@ static enum take take_unit(struct feed *f, size_t *size) {
     return take;
 }
 
-static bool step(struct feed *f) {
+// Takes the next unit or, of a unit that is forwarded, the next message. False: what is there has to wait.
+static bool take_next(struct feed *f) {
     f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
     struct session *s = f->s;
     struct frame fr;
@@ -162,7 +166,7 @@ static bool step(struct feed *f) {
     case FRAME_INCOMPLETE:
         return false;
     case FRAME_MALFORMED:
-        feed_flush(f, false);
+        feed_to_server(f, false);
         session_fail(s, "08P01", "invalid message length: the client does not speak PostgreSQL's protocol");
         return false;
     case FRAME_OK:
@@ -170,12 +174,15 @@ static bool step(struct feed *f) {
     }
     if (!s->in_unit) {
         enum take t = take_unit(f, &size);
-        if (t == TAKE_WAIT)
+        if (t == TAKE_WAIT) {
+            reads_end_observed(s);
             return false;
+        }
         if (t == TAKE_TAKEN) {
-            feed_flush(f, true);
+            feed_to_server(f, true);
             f->at += size;
             f->run = f->at;
+            s->front_since = 0;
             session_cancel_taken(s);
             return true;
         }
@@ -183,18 +190,21 @@ static bool step(struct feed *f) {
     f->asks_no_more = s->txn != 'I';
     if (!forward_message(f, &fr))
         return false;
+    if (!s->in_unit)
+        s->front_since = 0;
     size_t now = fr.size < have ? fr.size : have;
     s->client_skip = fr.size - now;
     f->at += now;
     f->run = f->drop ? f->at : f->run;
     if (s->cancel.held) {
-        feed_flush(f, false);
+        feed_to_server(f, false);
         session_cancel_forwarded(s);
     }
     return true;
 }
 
-size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) {
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct feed f = {.s = s, .bytes = bytes, .len = len};
     rations_begin(&s->engine->rations, &s->ration, s->engine->now);
     turns_begin(s);
@@ -208,7 +218,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
             size_t n = s->client_skip < f.len - f.at ? s->client_skip : f.len - f.at;
             s->client_skip -= n;
             f.at += n;
-        } else if (!step(&f)) {
+        } else if (!take_next(&f)) {
             break;
         }
         turns_note(s, f.at - at, ends, s->engine->rations.n_spent - spent);
@@ -218,7 +228,9 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len) 
         database_note(s->database, WRITES_ALL);
     if (s->failed)
         return len;
-    feed_flush(&f, false);
+    feed_to_server(&f, false);
+    if (s->in_unit && session_takes_client(s))
+        s->front_since = 0; // the rest of the unit is asked when it comes
     room_weigh_session(s);
     return f.at;
 }

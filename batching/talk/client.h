@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the client says: its bytes become units, and each unit is accepted as a lookup, answered without the server, or
-// forwarded. Their order is kept here.
+// What the client says: the entry for its bytes.
+//
+// The client's input is looked at unit by unit (statement/unit.h). The happy path: a whole unit that is a
+// lookup is accepted (talk/lookup_take.c, talk/pipeline_take.c). A few units are answered without the server
+// (talk/prepare.c). All others are forwarded, message by message (talk/forward.c), behind the lookups that
+// came before them. What has to wait stays in the caller's buffer (`struct hold`) and is looked at again
+// later.
+//
+// A frame that makes no sense fails the session.
 #ifndef PGFOLD_BATCHING_TALK_CLIENT_H
 #define PGFOLD_BATCHING_TALK_CLIENT_H
 
 #include "batching/session/session.h"
 
-// Bytes from either side. Returns how many were taken; the rest is offered again with what follows it (from
-// the client: also after resume_client). A message of which all is needed but not all has come is left; it
-// never exceeds session_largest_message().
-size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len);
+// Takes bytes of the client's. Returns how many were taken; the caller keeps the rest and offers it again,
+// with what follows it, when more bytes come or effects->resume_client was called. A message that is needed
+// whole is left until it is whole; it is never longer than session_largest_message().
+size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 #endif

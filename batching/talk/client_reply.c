@@ -8,6 +8,7 @@
 #include "batching/session/expected.h"
 #include "batching/session/learn.h"
 #include "batching/session/record.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
@@ -24,7 +25,8 @@ static enum expected_kind kind_of_reply(uint8_t type) {
                                       : EXPECT_DESCRIBE;
 }
 
-// The statement that a ParseComplete, CloseComplete, RowDescription or NoData of an extended unit is about.
+// A ParseComplete, CloseComplete, RowDescription or NoData came: notes what it says of the statement that it
+// is about.
 static void take_expected(struct session *s, struct owed *o, const struct frame *f) {
     enum expected_kind kind = kind_of_reply(f->type);
     if (!o->n_expected || !s->expect.n || s->expect.ring[s->expect.head].kind != kind) {
@@ -43,7 +45,7 @@ static void take_expected(struct session *s, struct owed *o, const struct frame 
     statement_unref(st);
 }
 
-// The same of a ParameterDescription, which comes before it.
+// The same for a ParameterDescription. It comes before the RowDescription or NoData of the same Describe.
 static void take_parameters(struct session *s, const struct frame *f) {
     const struct expected *x = s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
     if (!x || x->kind != EXPECT_DESCRIBE || !x->statement)
@@ -52,12 +54,13 @@ static void take_parameters(struct session *s, const struct frame *f) {
     x->statement->parameters_hash = XXH3_128bits(f->body, f->body_len);
 }
 
-// COPY in the extended protocol and COPY BOTH: what the client sends is no longer answered message by
-// message.
+// In a COPY of the extended protocol, and in COPY BOTH, the client's messages are no longer answered one by
+// one.
 static bool copy_makes_opaque(const struct owed *o, uint8_t type) {
     return type == B_COPY_BOTH || (type == B_COPY_IN && o->extended);
 }
 
+// The command's tag is a zero-terminated string.
 static void note_complete(struct session *s, const struct owed *o, const struct frame *f, bool whole,
                           bool last) {
     struct slice tag = {0};
@@ -67,8 +70,13 @@ static void note_complete(struct session *s, const struct owed *o, const struct 
     session_note_complete(s, o, tag, last);
 }
 
-// `o` is NULL when nothing is owed: a message of the server's own accord. `last`: ReadyForQuery is behind it.
-void reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last) {
+static void note_answered(struct session *s, struct owed *o) {
+    o->n_complete++;
+    if (o->kind == OWED_FORWARD)
+        sent_completed(s, o);
+}
+
+void client_reply_note(struct session *s, struct owed *o, const struct frame *f, bool whole, bool last) {
     if (!o)
         return;
     if (s->learning.group && o->kind == OWED_FORWARD)
@@ -88,17 +96,18 @@ void reply_note(struct session *s, struct owed *o, const struct frame *f, bool w
     session_note_answer(s, o, f->type);
     if (f->type == B_COMMAND_COMPLETE)
         note_complete(s, o, f, whole, last);
+    if (sent_is_completed_by(f->type))
+        note_answered(s, o);
     if (o->reads)
         ahead_reply(s, o, f, whole);
     if (s->hold.unit || f->type == B_COPY_IN)
         session_settle(s);
-    // Behind an error the server says nothing before the Sync, which the client may still have to say.
+    // After an error the server is silent until the Sync, and the client may still have to send that.
     if (s->hold.full && s->expect.n <= s->engine->limits.max_expected / 2)
         session_settle(s);
 }
 
-// What a poisoned reply still says, and what answers messages of our own, is not for the client.
-bool reply_is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole) {
+bool client_reply_is_dropped(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     if (o && whole && session_take_missing(s, o, f))
         return true;
     if (!o || !o->extended)

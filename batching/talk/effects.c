@@ -23,8 +23,10 @@
 #include "batching/trust/identity.h"
 #include "protocol/message.h"
 
-// The proof will tell what the settings are. Statements on their way that the doubt comes behind would
-// contradict it.
+// ---- a statement that is known
+
+// The proof will tell what the settings are. SET statements that are still on their way were sent before the
+// doubt; if they were applied when they are confirmed, they would contradict the proof.
 void effect_doubt(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
@@ -38,8 +40,8 @@ void effect_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
 }
 
-// A settings statement takes effect when the server has confirmed it, outside a transaction. Two in one unit,
-// or one inside a transaction, leave the session in doubt.
+// A settings statement takes effect when the server has confirmed it, outside a transaction. Two of them in
+// one unit, or one inside a transaction, leave the session in doubt instead.
 static void note_setting(struct session *s, struct owed *o, struct shape *shape) {
     if (o->forward.setting || s->txn != 'I' || s->n_forward > 1)
         effect_doubt(s);
@@ -48,11 +50,12 @@ static void note_setting(struct session *s, struct owed *o, struct shape *shape)
     session_note_change(s, o, shape ? shape->parsed->kind : STATEMENT_RESET_ALL, shape);
 }
 
-// Nothing that the session has prepared is left, if it succeeds. What comes behind it may prepare anew.
+// If the statement succeeds, the session has no prepared statements. Until then a name may be taken or not.
+// What comes behind it may prepare again.
 static void forget_all(struct session *s, struct owed *o) {
     session_forget_statements(s, true);
     o->forward.clears_names = s->n_forward == 1;
-    s->names.unknown = true; // until it has
+    names_are_unknown(s); // until it has succeeded
 }
 
 static bool prepares(const struct shape *shape) {
@@ -60,11 +63,22 @@ static bool prepares(const struct shape *shape) {
     return token_is(shape->text, t, "prepare");
 }
 
-// What is held now may be older than what it does, or reads; so may be what others load until it has ended,
-// since it may have to wait.
+// What is held ahead may be older than what the statement does or reads. The same holds for what others load
+// until it has ended, since it may have to wait before it runs.
 static void drop_held(struct session *s, struct owed *o) {
     o->forward.drops = true;
     ahead_drop(s);
+}
+
+// What is not known may do anything.
+static void note_any(struct session *s, struct owed *o, const struct shape *shape, bool changes) {
+    effect_doubt(s);
+    if (changes || !shape || prepares(shape))
+        names_are_unknown(s);
+    if (changes) {
+        o->forward.changes = true;
+        engine_definitions_changed(s->engine);
+    }
 }
 
 void effect_note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
@@ -74,7 +88,7 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
     if (!plain && kind != STATEMENT_DEALLOCATE)
         drop_held(s, o);
     switch (kind) {
-    case STATEMENT_READ: // told before it was forwarded
+    case STATEMENT_READ: // its effect was judged before it was forwarded (talk/reads.h)
     case STATEMENT_BEGIN:
     case STATEMENT_SAVEPOINT:
     case STATEMENT_HARMLESS:
@@ -83,10 +97,10 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
     case STATEMENT_ROLLBACK:
         session_forget_cursors(s, false);
         return;
-    case STATEMENT_ROLLBACK_TO: // closes those that were opened behind the savepoint
+    case STATEMENT_ROLLBACK_TO: // which closes those that were opened after the savepoint
         session_forget_cursors(s, true);
         return;
-    case STATEMENT_SET_LOCAL: // outside a transaction it has no effect, inside one it ends with it
+    case STATEMENT_SET_LOCAL: // it has no effect outside a transaction, and inside one it ends with it
         session_note_change(s, o, kind, shape);
         return;
     case STATEMENT_DISCARD_ALL:
@@ -115,15 +129,11 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
     case STATEMENT_OTHER:
         break;
     }
-    effect_doubt(s);
-    s->names.unknown |= changes || !shape || prepares(shape);
-    if (changes) {
-        o->forward.changes = true;
-        engine_definitions_changed(s->engine);
-    }
+    note_any(s, o, shape, changes);
 }
 
-// Something runs of which nothing is known; it may write, and end a transaction.
+// ---- a statement that is not understood
+
 void effect_note_unknown(struct session *s) {
     effect_doubt(s);
     session_note_write(s, NULL);
@@ -131,11 +141,6 @@ void effect_note_unknown(struct session *s) {
     session_txn_lose_level(owed_last(s));
 }
 
-enum unread effect_of_unread_shape(const struct shape *s) {
-    return unread_of((struct slice){(const uint8_t *)s->text, s->text_len});
-}
-
-// Its text was not read, or not parsed since it is too long; of the extended protocol. It stays known.
 void effect_note_unread(struct session *s, struct statement *st, enum unread u) {
     struct owed *o = owed_last(s);
     st->refs++;
@@ -150,7 +155,7 @@ void effect_note_unread(struct session *s, struct statement *st, enum unread u) 
         struct slice name = {(const uint8_t *)st->name, strlen(st->name)};
         bool listed = name.len && session_statement(s, name) == st;
         session_forget_statements(s, true);
-        s->names.unknown = true;
+        names_are_unknown(s);
         st->refs += listed;
         if (listed)
             session_put_statement(s, st);
@@ -158,9 +163,26 @@ void effect_note_unread(struct session *s, struct statement *st, enum unread u) 
     statement_unref(st);
 }
 
-// May a statement that is not understood say which isolation its transaction has? No other one than these
-// runs before there is a snapshot, and where several are in one text, they may be among them.
-bool effect_may_set_level(const struct shape *shape, enum reason why) {
+enum unread effect_unread_of_shape(const struct shape *s) {
+    return unread_of((struct slice){(const uint8_t *)s->text, s->text_len});
+}
+
+// A SELECT that is too long counts as one that is not understood. There are many of them, and what comes
+// behind them should not have to wait.
+enum unread effect_relax_long_query(enum unread u, enum reason why) {
+    return u == UNREAD_QUERY && why == REASON_TEXT_TOO_LONG ? UNREAD_NOTHING : u;
+}
+
+enum unread effect_unread_of_class(const struct statement_class *c) {
+    enum unread u = c->unread;
+    if (c->shape && c->kind == STATEMENT_OTHER && c->reason == REASON_TEXT_TOO_LONG)
+        u = effect_unread_of_shape(c->shape);
+    return effect_relax_long_query(u, c->reason);
+}
+
+// The level can be set only before the transaction has a snapshot. Of the statements that are not understood
+// only those that begin with these words run without one. A text of several statements may have one of them.
+bool effect_may_set_isolation(const struct shape *shape, enum reason why) {
     static const char *const words[] = {"set", "reset", "begin", "start"};
     if (why == REASON_MULTI_STATEMENT || why == REASON_UNPARSABLE || why == REASON_ENCODING ||
         unread_is_why(why))
@@ -174,7 +196,14 @@ bool effect_may_set_level(const struct shape *shape, enum reason why) {
     return false;
 }
 
-// p: what is known of it; NULL: nothing.
+// DO, CALL, several statements in one text, and what cannot be read.
+bool effect_may_deallocate(const struct statement_class *c) {
+    return c->kind == STATEMENT_OTHER && (c->changes || c->reason == REASON_MULTI_STATEMENT ||
+                                          c->reason == REASON_UNPARSABLE || unread_is_why(c->reason));
+}
+
+// ---- writes
+
 void effect_note_writes(struct session *s, enum statement_kind kind, const struct parsed *p) {
     if (kind == STATEMENT_WRITE)
         session_note_write(s, p);
@@ -182,7 +211,6 @@ void effect_note_writes(struct session *s, enum statement_kind kind, const struc
         session_note_write(s, NULL);
 }
 
-// An INSERT and its like have no shape in the simple protocol.
 void effect_note_query_writes(struct session *s, const struct statement_class *c, struct slice text) {
     struct parsed *p = NULL;
     if (c->kind == STATEMENT_WRITE && !c->shape && text.len <= PARSE_MAX_WRITE &&
@@ -192,23 +220,4 @@ void effect_note_query_writes(struct session *s, const struct statement_class *c
     }
     effect_note_writes(s, c->kind, c->shape ? c->shape->parsed : p);
     parsed_destroy(p);
-}
-
-// Several statements, DO, CALL and what cannot be read may deallocate what the client prepared.
-bool effect_may_deallocate(const struct statement_class *c) {
-    return c->kind == STATEMENT_OTHER && (c->changes || c->reason == REASON_MULTI_STATEMENT ||
-                                          c->reason == REASON_UNPARSABLE || unread_is_why(c->reason));
-}
-
-// What was not read may. A SELECT that is too long counts as one that is not understood: there are many, and
-// what comes behind them need not wait.
-enum unread effect_without_long_query(enum unread u, enum reason why) {
-    return u == UNREAD_QUERY && why == REASON_TEXT_TOO_LONG ? UNREAD_NOTHING : u;
-}
-
-enum unread effect_of_unread_class(const struct statement_class *c) {
-    enum unread u = c->unread;
-    if (c->shape && c->kind == STATEMENT_OTHER && c->reason == REASON_TEXT_TOO_LONG)
-        u = effect_of_unread_shape(c->shape);
-    return effect_without_long_query(u, c->reason);
 }

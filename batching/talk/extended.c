@@ -14,6 +14,7 @@
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -33,22 +34,79 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-// What the unnamed portal runs from now on; NULL: nothing, or nothing that is known.
-void extended_bind_portal(struct session *s, struct statement *st) {
+void extended_set_portal(struct session *s, struct statement *st) {
     if (st)
         st->refs++;
     statement_unref(s->portal);
     s->portal = st;
 }
 
-// The server refuses it, and skips what follows up to the Sync. What it might have done if it does not is not
-// known.
-void note_unreadable(struct session *s) {
+// The server will refuse the message and skip everything up to the Sync. That is not certain, so all that the
+// message might do counts as done.
+void extended_note_unreadable(struct session *s) {
     effect_note_unknown(s);
-    s->names.unknown = true;
-    extended_bind_portal(s, NULL);
+    names_are_unknown(s);
+    extended_set_portal(s, NULL);
 }
 
+// ---- statements that the server lacks
+
+// Gives the server a statement that the message at hand names and that the server lacks. It goes behind the
+// messages before. False: the message waits for the answer. It must wait where a refusal could not take back
+// what would come behind the message: in a unit of several statements, inside a transaction, behind another
+// unit.
+static bool give(struct feed *f, struct statement *st) {
+    struct session *s = f->s;
+    const struct owed *o = owed_last(s);
+    if (!st || o->error || st->changed || !session_lacks(s, st)) // changed: it was given, and waited for
+        return true;
+    bool waits = !o->single || s->txn != 'I' || s->n_forward > 1;
+    feed_to_server(f, true);
+    return session_send_delayed(s, st, waits) && (!waits || inside_wait(f));
+}
+
+// Makes sure that the message at hand may use the statement. False: the message waits, or it is refused in
+// place of the server.
+static bool may_use(struct feed *f, struct statement *st) {
+    if (!st || !st->changed)
+        return give(f, st);
+    st->changed = false;
+    if (owed_last(f->s)->error)
+        return true;
+    feed_to_server(f, true);
+    f->drop = session_refuse(f->s);
+    return false;
+}
+
+// Does the message use the unnamed statement? Then give() provides it.
+static bool needs_unnamed(const struct frame *fr, size_t have) {
+    struct msg_bind b;
+    struct msg_target t;
+    if (fr->size > have)
+        return false;
+    if (fr->type == F_BIND)
+        return msg_bind_read(fr->body, fr->body_len, &b) && !b.statement.len;
+    return fr->type == F_DESCRIBE && msg_target_read(fr->body, fr->body_len, &t) && t.kind == 'S' &&
+           !t.name.len;
+}
+
+// A Parse of the unnamed statement replaces it anyway. If the client has an unnamed statement that the server
+// lacks, the message that needs it gets it (give()), and no sooner: our Parse may wait for a lock, and what
+// is behind it would wait with it. See also replaces_unknown().
+bool extended_restore_unnamed(struct feed *f, const struct frame *fr) {
+    struct session *s = f->s;
+    bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];
+    bool needs = needs_unnamed(fr, f->len - f->at);
+    if (parses || s->names.unnamed || session_unnamed_fits(s) || (session_is_pooled(s) && !needs))
+        return true;
+    feed_to_server(f, true);
+    return session_restore_unnamed(s, NULL);
+}
+
+// ---- Parse
+
+// A Parse is on its way: the client's statement of this name is this one from now on. `shape` NULL: its text
+// is not known, and `unread` says what it may be.
 static void put_parsed(struct session *s, struct slice name, struct shape *shape, enum unread unread) {
     struct statement *st = statement_create(s, (const char *)name.data, name.len, shape);
     if (!st)
@@ -60,35 +118,12 @@ static void put_parsed(struct session *s, struct slice name, struct shape *shape
     st->generation = s->engine->generation;
     st->refs++;
     session_put_statement(s, st);
-    session_expect(s, EXPECT_PARSE, st); // which may be told at once that it is not reached
+    session_expect(s, EXPECT_PARSE, st); // the unit may have failed already: then the Parse is not reached
     statement_unref(st);
 }
 
-// Behind the messages before this one, what gives the server a statement that this one names. Where a refusal
-// could not take back what comes behind it, it is waited for: false.
-static bool give(struct feed *f, struct statement *st) {
-    struct session *s = f->s;
-    const struct owed *o = owed_last(s);
-    if (!st || o->error || st->changed || !session_lacks(s, st)) // changed: given, and waited for
-        return true;
-    bool waits = !o->single || s->txn != 'I' || s->n_forward > 1;
-    feed_flush(f, true);
-    return session_send_delayed(s, st, waits) && (!waits || inside_wait(f));
-}
-
-// The message at hand needs the statement. False: not yet, or it is refused in place of the server.
-static bool may_use(struct feed *f, struct statement *st) {
-    if (!st || !st->changed)
-        return give(f, st);
-    st->changed = false;
-    if (owed_last(f->s)->error)
-        return true;
-    feed_flush(f, true);
-    f->drop = session_refuse(f->s);
-    return false;
-}
-
-// Of all statements like it, unless something before it in the connection could make it another one.
+// The reply to this Parse will tell about all statements of its text, unless something before it on the
+// connection can still change what the text means.
 static void learn_parse(struct feed *f, struct shape *shape) {
     struct session *s = f->s;
     if (!f->learns || s->n_forward != 1 || s->identity.state != IDENTITY_PROVEN)
@@ -98,9 +133,9 @@ static void learn_parse(struct feed *f, struct shape *shape) {
         session_learn(s, g, f->describes);
 }
 
-// A Parse of the unnamed statement, which the server lacks as the client knows it. Behind an error it is not
-// reached, and the client still has the old one: so it must be known whether there was one. Then it tells
-// nothing: SKIPPED.
+// A Parse replaces the unnamed statement, and the server's is not the one that the client believes in. If
+// something before it in the unit fails, the Parse is not reached and the client still has the old one. So
+// the answer to what came before is waited for. SKIPPED: that has failed, and the Parse does nothing.
 static enum inside replaces_unknown(struct feed *f) {
     struct session *s = f->s;
     if (!s->names.unnamed || !s->names.unnamed->shape || session_unnamed_fits(s))
@@ -124,69 +159,22 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     if (old && !give(f, old))
         return;
     if (old)
-        old->changed = false; // it is there, whatever it is
+        old->changed = false; // the server has a statement of that name
     if (old) {
-        s->names.unknown |= !old->confirmed;          // is that one refused, then this one is not
-        return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses it and keeps the old one
+        if (!old->confirmed)
+            names_are_unknown(s);                     // if the old one is refused, this one is not
+        return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses this one and keeps the old
     }
     enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
-    put_parsed(s, m->name, shape, effect_without_long_query(unread, why));
+    put_parsed(s, m->name, shape, effect_relax_long_query(unread, why));
     if (shape)
         learn_parse(f, shape);
 }
 
-// Then it is given in front of it, see give().
-static bool needs_unnamed(const struct frame *fr, size_t have) {
-    struct msg_bind b;
-    struct msg_target t;
-    if (fr->size > have)
-        return false;
-    if (fr->type == F_BIND)
-        return msg_bind_read(fr->body, fr->body_len, &b) && !b.statement.len;
-    return fr->type == F_DESCRIBE && msg_target_read(fr->body, fr->body_len, &t) && t.kind == 'S' &&
-           !t.name.len;
-}
+// ---- Bind, Describe, Close
 
-// Before a unit that does not begin with Parse of the unnamed statement: if the server has one and the client
-// believes that there is none, take it away. One that it lacks is given to what needs it, no sooner: a Parse
-// may have to wait for a lock, and what is behind it with it. See also replaces_unknown().
-bool extended_restore_unnamed(struct feed *f, const struct frame *fr) {
-    struct session *s = f->s;
-    bool parses = fr->type == F_PARSE && f->len - f->at > FRAME_HEADER && !fr->body[0];
-    bool needs = needs_unnamed(fr, f->len - f->at);
-    if (parses || s->names.unnamed || session_unnamed_fits(s) || (session_is_pooled(s) && !needs))
-        return true;
-    feed_flush(f, true);
-    return session_restore_unnamed(s, NULL);
-}
-
-// An Execute's statement takes effect.
-static void run_shape(struct feed *f, struct shape *shape) {
-    struct session *s = f->s;
-    struct owed *o = owed_last(s);
-    enum statement_kind kind = shape->parsed->kind;
-    const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
-    struct statement *named =
-        name ? session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)}) : NULL;
-    if (!give(f, named))
-        return;
-    if (named)
-        named->changed = false;
-    if (kind == STATEMENT_READ) {
-        reads_run(s, o, shape);
-        return;
-    }
-    if ((kind == STATEMENT_OTHER || kind == STATEMENT_HARMLESS) && reads_run_cursor(s, o, shape))
-        return;
-    shape_ref(shape); // its statement may be one of those that it drops
-    effect_note_statement(s, o, kind, shape, shape->changes);
-    effect_note_writes(s, kind, shape->parsed);
-    if (kind == STATEMENT_OTHER && effect_may_set_level(shape, shape->reason))
-        session_txn_lose_level(o);
-    shape_unref(shape);
-}
-
-// What the rows to come are made of, when nothing else tells; of a unit of several statements nothing does.
+// Notes whose rows will come, for the trail of what the client reads (ahead/trail.h). In a unit of several
+// statements nothing tells which rows are whose.
 static void note_bound(struct owed *o, struct statement *st, const struct msg_bind *m) {
     bool first = !o->forward.binds;
     o->forward.binds = true;
@@ -202,16 +190,16 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_bind m;
     if (!msg_bind_read(fr->body, fr->body_len, &m))
-        return note_unreadable(s);
+        return extended_note_unreadable(s);
     struct statement *st = session_statement(s, m.statement);
     if (!may_use(f, st))
         return;
     s->portal_open |= !m.portal.len;
     struct owed *o = owed_last(s);
     note_bound(o, st, &m);
-    lookup_note_bound(s, st ? st->shape : NULL, &m);
+    question_note_bind(s, st ? st->shape : NULL, &m);
     if (!m.portal.len)
-        extended_bind_portal(s, st);
+        extended_set_portal(s, st);
     else
         session_note_portal(s, m.portal, st, o->forward.result_format, o->forward.formats_differ);
 }
@@ -220,7 +208,7 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
-        return note_unreadable(s);
+        return extended_note_unreadable(s);
     struct statement *st = m.kind == 'S' ? session_statement(s, m.name)
                            : m.name.len  ? session_portal(s, m.name)
                                          : s->portal;
@@ -229,11 +217,11 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
     session_expect(s, EXPECT_DESCRIBE, st);
 }
 
+// The statement lives on as `closing` until the server has confirmed: if the unit fails before, it was not
+// closed.
 static void close_unnamed(struct session *s) {
-    struct statement *st = s->names.unnamed;
     session_note_unnamed(s, false, NULL);
-    s->names.unnamed = NULL;
-    s->names.closing = st;
+    struct statement *st = names_close_unnamed(s);
     session_expect(s, EXPECT_CLOSE, st);
     statement_unref(st);
 }
@@ -241,7 +229,7 @@ static void close_unnamed(struct session *s) {
 static void forward_close(struct feed *f, const struct frame *fr) {
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
-        return note_unreadable(f->s);
+        return extended_note_unreadable(f->s);
     if (m.kind == 'S' && !m.name.len)
         return close_unnamed(f->s);
     if (m.kind == 'S')
@@ -251,27 +239,68 @@ static void forward_close(struct feed *f, const struct frame *fr) {
     session_expect(f->s, EXPECT_CLOSE, NULL);
 }
 
-static void forward_execute(struct feed *f, const struct frame *fr) {
+// ---- Execute
+
+// Notes what the statement does that an Execute runs.
+static void run_shape(struct feed *f, struct shape *shape) {
     struct session *s = f->s;
-    struct msg_execute m;
-    if (!msg_execute_read(fr->body, fr->body_len, &m))
-        return note_unreadable(s);
-    struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
-    if (m.portal.len && st)
-        session_resume_portal(s, m.portal, owed_last(s));
-    if (!st) // it is not known which one it is
+    struct owed *o = owed_last(s);
+    enum statement_kind kind = shape->parsed->kind;
+    const char *name = kind == STATEMENT_DEALLOCATE ? shape->parsed->name : NULL;
+    struct statement *named =
+        name ? session_statement(s, (struct slice){(const uint8_t *)name, strlen(name)}) : NULL;
+    if (!give(f, named))
+        return;
+    if (named)
+        named->changed = false;
+    if (kind == STATEMENT_READ) {
+        reads_note_execute(s, o, shape);
+        return;
+    }
+    if ((kind == STATEMENT_OTHER || kind == STATEMENT_HARMLESS) && reads_note_execute_cursor(s, o, shape))
+        return;
+    shape_ref(shape); // it may drop the statement that holds its shape
+    effect_note_statement(s, o, kind, shape, shape->changes);
+    effect_note_writes(s, kind, shape->parsed);
+    if (kind == STATEMENT_OTHER && effect_may_set_isolation(shape, shape->reason))
+        session_txn_lose_level(o);
+    shape_unref(shape);
+}
+
+static void run_portal(struct feed *f, const struct msg_execute *m, struct statement *st) {
+    struct session *s = f->s;
+    if (m->portal.len && st)
+        session_resume_portal(s, m->portal, owed_last(s));
+    if (!st) // it is not known what it runs
         effect_note_unknown(s);
     else if (!st->shape)
         effect_note_unread(s, st, (enum unread)st->unread);
-    else if (st->shape->reason == REASON_TEXT_TOO_LONG && effect_of_unread_shape(st->shape) > UNREAD_QUERY)
-        effect_note_unread(s, st, effect_of_unread_shape(st->shape));
+    else if (st->shape->reason == REASON_TEXT_TOO_LONG && effect_unread_of_shape(st->shape) > UNREAD_QUERY)
+        effect_note_unread(s, st, effect_unread_of_shape(st->shape));
     else
         run_shape(f, st->shape);
-    // The client may go on with an unnamed portal that has more to give, inside a transaction also in a later
-    // unit. Nothing of ours must take its place.
-    if (!m.portal.len)
-        s->portal_open = m.max_rows != 0;
+    // With a row limit the unnamed portal may have more rows to give. Inside a transaction the client may
+    // fetch them in a later unit, so nothing of ours may replace that portal.
+    if (!m->portal.len)
+        s->portal_open = m->max_rows != 0;
 }
+
+static void forward_execute(struct feed *f, const struct frame *fr) {
+    struct session *s = f->s;
+    struct msg_execute m;
+    if (!msg_execute_read(fr->body, fr->body_len, &m)) {
+        sent_note(s, NULL, STATEMENT_OTHER);
+        return extended_note_unreadable(s);
+    }
+    struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
+    struct shape *shape = st && st->shape ? shape_ref(st->shape) : NULL; // it may drop its own statement
+    run_portal(f, &m, st);
+    if (!s->hold.unit) // else it comes again
+        sent_note(s, shape, shape ? shape->parsed->kind : STATEMENT_OTHER);
+    shape_unref(shape);
+}
+
+// ---- entries
 
 void extended_forward(struct feed *f, const struct frame *fr) {
     struct msg_parse p;
@@ -280,7 +309,7 @@ void extended_forward(struct feed *f, const struct frame *fr) {
         if (msg_parse_read(fr->body, fr->body_len, &p))
             forward_parse(f, &p);
         else
-            note_unreadable(f->s);
+            extended_note_unreadable(f->s);
         return;
     case F_BIND:
         return forward_bind(f, fr);
@@ -295,8 +324,7 @@ void extended_forward(struct feed *f, const struct frame *fr) {
     }
 }
 
-// The zero-terminated string at *at of a message's first bytes; false when its end is not among them.
-bool extended_head_string(const struct feed *f, size_t *at, struct slice *out) {
+bool extended_read_name(const struct feed *f, size_t *at, struct slice *out) {
     const uint8_t *p = f->bytes + f->at + *at;
     const uint8_t *zero = f->at + *at < f->len ? memchr(p, 0, f->len - f->at - *at) : NULL;
     if (!zero)
@@ -306,24 +334,24 @@ bool extended_head_string(const struct feed *f, size_t *at, struct slice *out) {
     return true;
 }
 
-// A large Parse or Bind (a long list of rows, a large value) tells by its names, which come first, what
-// matters here.
 void extended_forward_large(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct slice first, second;
     size_t at = FRAME_HEADER;
-    if (fr->type == F_PARSE && extended_head_string(f, &at, &first)) {
+    if (fr->type == F_PARSE && extended_read_name(f, &at, &first)) {
         struct slice text = {f->bytes + f->at + at, f->len - f->at - at};
         enum unread u = unread_of(text);
         session_drop_statement(s, first);
-        put_parsed(s, first, NULL, effect_without_long_query(u, REASON_TEXT_TOO_LONG));
-    } else if (fr->type == F_BIND && extended_head_string(f, &at, &first) &&
-               extended_head_string(f, &at, &second)) {
+        put_parsed(s, first, NULL, effect_relax_long_query(u, REASON_TEXT_TOO_LONG));
+    } else if (fr->type == F_BIND && extended_read_name(f, &at, &first) &&
+               extended_read_name(f, &at, &second)) {
         if (first.len)
             session_note_portal(s, first, session_statement(s, second), false, true);
         else
-            extended_bind_portal(s, session_statement(s, second));
+            extended_set_portal(s, session_statement(s, second));
     } else {
-        note_unreadable(s);
+        if (fr->type == F_EXECUTE)
+            sent_note(s, NULL, STATEMENT_OTHER);
+        extended_note_unreadable(s);
     }
 }

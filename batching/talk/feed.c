@@ -8,7 +8,7 @@
 #include "protocol/message.h"
 #include "protocol/write.h"
 
-void feed_flush(struct feed *f, bool more) {
+void feed_to_server(struct feed *f, bool more) {
     if (f->at > f->run)
         f->s->engine->effects->to_server(f->s->owner, f->bytes + f->run, f->at - f->run, more);
     f->run = f->at;
@@ -21,10 +21,10 @@ const struct statement_class *feed_classify(struct feed *f, struct slice text) {
     return &f->query;
 }
 
-void forward_ask_for_replies(struct feed *f) {
+void feed_ask_for_replies(struct feed *f) {
     struct session *s = f->s;
     struct buf *b = &s->engine->request;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     if (!s->in_unit)
         return;
     buf_reset(b);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// Forwarding, message by message: a run of bytes that goes to the server in one piece, while notes are taken
-// of what the messages will do to the session. What is not understood makes the session private; framing that
-// makes no sense makes it opaque.
 #include "batching/talk/forward.h"
 
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -30,13 +28,18 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-static struct owed *begin_unit(struct session *s, bool extended) {
+// ---- units
+
+// Opens a unit: its replies belong to the entry that is returned. NULL: the session failed.
+static struct owed *begin_unit(struct feed *f, bool extended) {
+    struct session *s = f->s;
     struct owed *o = owed_push(s, OWED_FORWARD);
     if (!o) {
         session_fail(s, "53200", "out of memory");
         return NULL;
     }
     o->extended = extended;
+    o->reason = (uint8_t)f->why;
     s->in_unit = extended;
     s->lazy_unit = s->gave = false;
     s->unit_vets = 0;
@@ -52,37 +55,41 @@ static void end_unit(struct session *s) {
     session_end_portals(s);
 }
 
-// Inside an extended unit, all of which is answered, it is the unit's last statement.
-static struct owed *begin_query(struct session *s) {
+// The entry for a Query message. Inside an open extended unit, all of which is answered, the Query ends that
+// unit and shares its ReadyForQuery.
+static struct owed *begin_query(struct feed *f) {
+    struct session *s = f->s;
     if (!s->in_unit)
-        return begin_unit(s, false);
+        return begin_unit(f, false);
     end_unit(s);
     owed_last(s)->extended = owed_last(s)->single = false;
     return owed_last(s);
 }
 
-// "a simple Query message also destroys the unnamed statement" and the unnamed portal
+// ---- Query
+
+// "A simple Query message also destroys the unnamed statement", and the unnamed portal with it.
 static void drop_unnamed(struct session *s) {
     session_drop_unnamed(s);
     session_note_unnamed(s, false, NULL);
-    extended_bind_portal(s, NULL);
+    extended_set_portal(s, NULL);
 }
 
 static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
     drop_unnamed(s);
     if (effect_may_deallocate(c)) {
         session_forget_given(s);
-        s->names.unknown = true;
+        names_are_unknown(s);
     }
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
         session_drop_statement(s, c->name);
     effect_note_statement(s, o, c->kind, c->shape, c->changes);
-    if (c->kind == STATEMENT_OTHER && effect_may_set_level(c->shape, c->reason))
+    if (c->kind == STATEMENT_OTHER && effect_may_set_isolation(c->shape, c->reason))
         session_txn_lose_level(o);
-    if (effect_of_unread_class(c) > UNREAD_WRITE)
+    if (effect_unread_of_class(c) > UNREAD_WRITE)
         session_note_unread_change(s, o);
-    // FETCH and RETURNING list, too.
     o->forward.selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
+    // FETCH and RETURNING give rows, too.
     o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;
 }
 
@@ -93,89 +100,47 @@ static bool is_copy(struct slice text) {
 static bool forward_query(struct feed *f, struct slice text) {
     struct session *s = f->s;
     const struct statement_class *c = feed_classify(f, text);
-    front_prove_ahead(f, c->kind, c->cursor.hold);
-    struct read_note n =
+    front_prove(f, c->kind, c->cursor.hold);
+    struct read_judgement n =
         c->cursor.verb ? reads_judge_cursor(f, text) : reads_judge_query(f, c->kind, c->shape);
-    // Behind BEGIN it would take the transaction's snapshot.
+    // Statements are given before BEGIN, since behind it a Parse would take the transaction's snapshot.
     bool sees = c->kind == STATEMENT_BEGIN || front_may_see_prepared(c->kind, n.effect);
     char executed[CURSOR_MAX_NAME + 1];
     cursor_executed((const char *)text.data, text.len, executed);
     bool asks = c->kind == STATEMENT_READ || c->kind == STATEMENT_OTHER || c->kind == STATEMENT_LOAD;
-    if (sees && !front_give_executed(f, executed) && !front_parse_all(f, asks))
+    if (sees && !front_give_executed(f, executed) && !front_give_all(f, asks))
         return false;
     front_snapshot_for_query(f, c);
     bool inside = s->in_unit;
-    struct owed *o = begin_query(s);
+    struct owed *o = begin_query(f);
     if (!o)
         return false;
+    sent_note(s, c->shape, c->kind);
     note_query(s, o, c);
     o->forward.copies = is_copy(text);
     effect_note_query_writes(s, c, text);
-    reads_note(s, o, &n);
+    reads_note_judged(s, o, &n);
     o->reads &= !inside;
     return true;
 }
 
-// A Query too large to be looked at: what it does is not known.
+// A Query message is too large to be read: it may do anything.
 static void note_large_query(struct session *s) {
     effect_note_unknown(s);
     drop_unnamed(s);
     session_forget_given(s);
-    s->names.unknown = true;
+    names_are_unknown(s);
     owed_last(s)->forward.changes = true;
     engine_definitions_changed(s->engine);
 }
 
-static bool is_extended(uint8_t type) {
-    return type == F_PARSE || type == F_BIND || type == F_DESCRIBE || type == F_CLOSE || type == F_EXECUTE ||
-           type == F_FLUSH;
-}
-
-static bool is_read_whole(uint8_t type) {
-    return type == F_QUERY || (is_extended(type) && type != F_FLUSH);
-}
-
-// Those names may be in bytes that are still to come.
-static bool lacks_names(const struct feed *f, const struct frame *fr) {
-    struct slice name;
-    size_t at = FRAME_HEADER;
-    if ((fr->type != F_PARSE && fr->type != F_BIND) || f->len - f->at >= 4096)
-        return false;
-    return !extended_head_string(f, &at, &name) ||
-           (fr->type == F_BIND && !extended_head_string(f, &at, &name));
-}
-
-static void note_other(struct session *s, uint8_t type) {
-    switch (type) {
-    case F_TERMINATE:
-        s->terminating = s->goodbye = true;
-        return;
-    case F_PASSWORD:
-        return;
-    default:
-        session_go_opaque(s); // the server knows what to say to it
-    }
-}
-
-static bool forward_sync(struct session *s) {
-    if (!s->in_unit && !begin_unit(s, true))
-        return false;
-    end_unit(s);
-    return true;
-}
-
-// What has just been asked in front of the unit is answered first where a pooler may be; see pooler.h.
-static bool waits_for_own(struct session *s) {
-    s->hold.own = !s->hold.own && session_is_careful(s) && session_runs_own(s);
-    s->hold.lookups |= s->hold.own;
-    return s->hold.own;
-}
-
-// Something runs that cannot be looked at: a function, or a Query that is too large.
+// Something runs that cannot be read: a function call, or a Query that is too large.
 static bool forward_blindly(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
-    if (!front_parse_all(f, true) || !begin_query(s))
+    if (!front_give_all(f, true) || !begin_query(f))
         return false;
+    if (fr->type == F_QUERY)
+        sent_note(s, NULL, STATEMENT_OTHER);
     if (fr->type == F_QUERY)
         note_large_query(s);
     else
@@ -183,15 +148,23 @@ static bool forward_blindly(struct feed *f, const struct frame *fr) {
     return true;
 }
 
+// ---- the extended protocol
+
+// Where there may be a pooler, what was just asked in front of the unit is answered first (session/pooler.h).
+static bool waits_for_own(struct session *s) {
+    hold_for_own(s, !s->hold.own && session_is_careful(s) && session_runs_own(s));
+    return s->hold.own;
+}
+
 static bool forward_extended(struct feed *f, const struct frame *fr, bool readable) {
     struct session *s = f->s;
     if (readable)
         front_keep_out(f, fr);
-    if (!s->in_unit && readable && !front_look_ahead(f, fr))
+    if (!s->in_unit && readable && !front_before_unit(f, fr))
         return false;
     if (!s->in_unit)
         front_snapshot_for_unit(f);
-    if (!s->in_unit && (!extended_restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(s, true)))
+    if (!s->in_unit && (!extended_restore_unnamed(f, fr) || waits_for_own(s) || !begin_unit(f, true)))
         return false;
     owed_last(s)->single |= f->single;
     if (readable || fr->type == F_FLUSH)
@@ -204,7 +177,47 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
     return true;
 }
 
-// What of it depends on how the unit before it ends.
+static bool forward_sync(struct feed *f) {
+    struct session *s = f->s;
+    if (!s->in_unit && !begin_unit(f, true))
+        return false;
+    end_unit(s);
+    return true;
+}
+
+// ---- any message
+
+static bool is_extended(uint8_t type) {
+    return type == F_PARSE || type == F_BIND || type == F_DESCRIBE || type == F_CLOSE || type == F_EXECUTE ||
+           type == F_FLUSH;
+}
+
+static bool is_read_whole(uint8_t type) {
+    return type == F_QUERY || (is_extended(type) && type != F_FLUSH);
+}
+
+// The names in a large Parse or Bind come first. Are they still to come?
+static bool lacks_names(const struct feed *f, const struct frame *fr) {
+    struct slice name;
+    size_t at = FRAME_HEADER;
+    if ((fr->type != F_PARSE && fr->type != F_BIND) || f->len - f->at >= 4096)
+        return false;
+    return !extended_read_name(f, &at, &name) || (fr->type == F_BIND && !extended_read_name(f, &at, &name));
+}
+
+static void note_other(struct session *s, uint8_t type) {
+    switch (type) {
+    case F_TERMINATE:
+        s->terminating = s->goodbye = true;
+        return;
+    case F_PASSWORD:
+        return;
+    default:
+        session_go_opaque(s); // an unknown type: the server knows what to answer
+    }
+}
+
+// What becomes of a message whose meaning depends on how the unit before it ends.
 static enum inside inside_of(struct feed *f, uint8_t type) {
     if (type == F_COPY_DATA || type == F_COPY_DONE || type == F_COPY_FAIL)
         return inside_copy(f, type);
@@ -216,13 +229,14 @@ static enum inside inside_of(struct feed *f, uint8_t type) {
     return type == F_SYNC ? inside_sync(f) : INSIDE_PASS;
 }
 
+// Is there room in the queues of what is owed and expected? If not, the client is not read until there is.
 static bool has_room(struct feed *f) {
     struct session *s = f->s;
     const struct engine_limits *l = &s->engine->limits;
     if (s->owed.n < l->max_owed && s->expect.n < l->max_expected)
         return true;
-    forward_ask_for_replies(f);
-    s->hold.full = true;
+    feed_ask_for_replies(f);
+    hold_until_room(s);
     return false;
 }
 
@@ -239,7 +253,7 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     if (inside != INSIDE_PASS)
         return inside == INSIDE_SKIPPED;
     if (fr->type == F_SYNC)
-        return forward_sync(s);
+        return forward_sync(f);
     if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
         (void)feed_classify(f, text);
         front_keep_out(f, fr);
@@ -254,16 +268,17 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     return true;
 }
 
-// In mode observe the forwarded unit stands for the lookup that it would have been.
+// In mode observe the forwarded unit counts as the lookup that it would have been.
 static void note_observed(struct session *s) {
     if (s->observed && s->owed.n && owed_last(s)->kind == OWED_FORWARD && !owed_last(s)->of.group)
         reads_pin_group(owed_last(s), s->observed);
-    s->observed = NULL;
 }
 
 bool forward_message(struct feed *f, const struct frame *fr) {
     bool done = forward_one(f, fr);
     if (done)
         note_observed(f->s);
+    if (done || !f->s->in_unit) // a unit that is not open yet is looked at anew
+        reads_end_observed(f->s);
     return done;
 }

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A message that is no lookup is passed to the server, with an entry in the queue of owed replies.
+// Forwarding: whatever is no lookup goes to the server as it came.
+//
+// The client's messages become a run (talk/feed.h) that is sent in one piece. For each unit an entry FORWARD
+// is pushed to the queue of owed replies, with notes on what its statements will do to the session
+// (talk/effects.h, talk/extended.h). What the unit needs is sent in front of it (talk/front.h).
+//
+// A statement that is not understood makes the session private until it is proved again. Framing that makes
+// no sense makes the session opaque (talk/opaque.h). Without memory the session fails.
 #ifndef PGFOLD_BATCHING_TALK_FORWARD_H
 #define PGFOLD_BATCHING_TALK_FORWARD_H
 
 #include "batching/session/session.h"
 #include "batching/talk/feed.h"
 
-// Forwards the message at f->at. False: more of its bytes are needed first, or the queue of owed replies is
-// full.
+// Adds the message at f->at to the run. False: it has to wait, since more of its bytes are needed, the queue
+// of owed replies is full, or an answer must come first; or the session failed.
 bool forward_message(struct feed *f, const struct frame *fr);
 
 #endif

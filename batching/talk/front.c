@@ -12,6 +12,7 @@
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lists.h"
 #include "batching/session/owed.h"
@@ -31,8 +32,10 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-// EXECUTE, a function, a trigger: what it counts on is not known. A setting would change what is parsed
-// later.
+// ---- statements that the server lacks
+
+// An EXECUTE, a function or a trigger may use any prepared statement. A new setting would change how a
+// statement is parsed later.
 bool front_may_see_prepared(enum statement_kind kind, enum read_effect effect) {
     switch (kind) {
     case STATEMENT_READ:
@@ -49,41 +52,41 @@ bool front_may_see_prepared(enum statement_kind kind, enum read_effect effect) {
     }
 }
 
-// Nothing of ours runs in front of the first statement of a transaction that takes a snapshot: it would take
-// it too early where the statement waits for a lock first, and too early for one that says which isolation
-// the transaction is to have. A SELECT takes one by itself, at once.
+// Nothing of ours runs in front of a transaction's first statement that takes a snapshot. Ours would take the
+// snapshot: too early if the client's statement waits for a lock first, and too early for a statement that
+// sets the isolation level. A SELECT of the client's takes one at once, by itself.
 static bool has_snapshot(const struct session *s) {
     return s->txn == 'I' || s->transaction.snapshot;
 }
 
-// Gives the server what it lacks, in front of a unit. Inside of one that is waited for: false.
-bool front_parse_all(struct feed *f, bool asks) {
+bool front_give_all(struct feed *f, bool asks) {
     struct session *s = f->s;
     if (!s->names.n_lazy || s->txn == 'E' || !has_snapshot(s))
         return true;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     if (s->in_unit)
         return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
     bool first = session_parse_all(s, asks) == GIVING_FIRST;
-    s->hold.lookups |= first;
+    if (first)
+        hold_for_lookups(s);
     return !first;
 }
 
-// EXECUTE of a statement that the server lacks: of no other one it asks.
 bool front_give_executed(struct feed *f, const char *name) {
     if (!*name || !f->s->names.n_lazy || f->s->in_unit)
         return false;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     return session_give_named(f->s, (struct slice){(const uint8_t *)name, strlen(name)});
 }
 
+// ---- the proof
+
 #define PROOFS_AHEAD 3
 
-// A proof runs between transactions only. Of a session that was never proven, or not often, it runs in front
-// of BEGIN, so that the lookups in the transaction find the session proven, and of a DECLARE WITH HOLD, whose
-// pages would leave it in doubt. `hold`: it may be one. So does the question about the database, where it has
-// been asked before.
-void front_prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
+// A proof can run only between transactions. A session that was proven seldom or never is proved in front of
+// BEGIN, so that the lookups in the transaction find it proven. It is also proved in front of DECLARE WITH
+// HOLD, whose pages would leave it in doubt if they were read without a proof.
+void front_prove(struct feed *f, enum statement_kind kind, bool hold) {
     struct session *s = f->s;
     bool begins = kind == STATEMENT_BEGIN || hold;
     bool wanted = begins && s->identity.state == IDENTITY_UNPROVEN && s->identity.n_proofs < PROOFS_AHEAD;
@@ -91,27 +94,16 @@ void front_prove_ahead(struct feed *f, enum statement_kind kind, bool hold) {
     bool asks = begins && session_lacks_facts(s);
     if (!proves && !asks)
         return;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     if (proves)
         session_start_proof(s);
     if (asks)
         session_ask_facts(s, false);
 }
 
-static bool asks_for_snapshot(enum statement_kind kind, const struct shape *shape, enum reason why) {
-    if (kind == STATEMENT_OTHER)
-        return effect_may_set_level(shape, why);
-    return session_txn_asks(kind, shape ? shape->parsed : NULL);
-}
+// ---- what a message is about
 
-void front_snapshot_for_query(struct feed *f, const struct statement_class *c) {
-    if (!session_lacks_snapshot(f->s) || !asks_for_snapshot(c->kind, c->shape, c->reason))
-        return;
-    feed_flush(f, true);
-    session_take_snapshot(f->s);
-}
-
-// The statement that a message names; NULL: none that is known.
+// The shape of the statement that a message names; borrowed. NULL: it names none, or an unknown one.
 static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     enum reason why;
@@ -132,7 +124,8 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
     return st ? st->shape : NULL;
 }
 
-// The same, but of a cursor's statement its SELECT, where it is known. `unknown`: it is not.
+// The same, but for a statement about a cursor the cursor's SELECT. *unknown: the message may run something
+// that is not known.
 static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unknown) {
     struct cursor_statement c = {0};
     struct shape *shape = shape_of(f, fr);
@@ -142,26 +135,36 @@ static struct shape *read_of(struct feed *f, const struct frame *fr, bool *unkno
         cursor_read(shape->text, shape->text_len, &c);
     if (c.verb != CURSOR_NONE)
         shape = session_cursor_select(f->s, &c, fr->type != F_QUERY);
-    bool runs =
-        fr->type == F_PARSE || fr->type == F_BIND; // what is not read or remembered, too: EXECUTE, say
+    // A text that was not read or not remembered may be an EXECUTE.
+    bool runs = fr->type == F_PARSE || fr->type == F_BIND;
     *unknown = !shape && (runs || (c.verb != CURSOR_NONE && c.verb != CURSOR_CLOSE));
     return shape;
 }
 
-// Inside a transaction the verdict that another session has asked for is waited for, too: without it the
-// transaction would count as one that may have done more than read.
-static bool may_await(struct session *s, struct shape *shape, struct group *g) {
-    return s->txn != 'I' && await_read(s, shape, g);
+// ---- the transaction's snapshot
+
+static bool asks_for_snapshot(enum statement_kind kind, const struct shape *shape, enum reason why) {
+    if (kind == STATEMENT_OTHER)
+        return effect_may_set_isolation(shape, why);
+    return session_txn_asks(kind, shape ? shape->parsed : NULL);
 }
 
+void front_snapshot_for_query(struct feed *f, const struct statement_class *c) {
+    if (!session_lacks_snapshot(f->s) || !asks_for_snapshot(c->kind, c->shape, c->reason))
+        return;
+    feed_to_server(f, true);
+    session_take_snapshot(f->s);
+}
+
+// Is it a Bind of the statement of this name?
 static bool binds(const struct frame *fr, struct slice name) {
     struct msg_bind b;
     return name.data && msg_bind_read(fr->body, fr->body_len, &b) && b.statement.len == name.len &&
            memcmp(b.statement.data, name.data, name.len) == 0;
 }
 
-// Of the unit that begins here, as far as it has come: what has not may hold anything. A statement that takes
-// a snapshot itself comes first, or none that asks.
+// Does the unit at f->at have a statement that asks whether there is a snapshot, before one that takes one
+// itself? Only what has come is looked at; what has not may be anything, so the answer is yes then.
 static bool unit_asks_for_snapshot(struct feed *f) {
     struct frame fr;
     struct slice parsed = {0};
@@ -184,13 +187,14 @@ static bool unit_asks_for_snapshot(struct feed *f) {
 void front_snapshot_for_unit(struct feed *f) {
     if (!session_lacks_snapshot(f->s) || !unit_asks_for_snapshot(f))
         return;
-    feed_flush(f, true);
+    feed_to_server(f, true);
     session_take_snapshot(f->s);
 }
 
-#define ASK_AHEAD 12 // messages of a unit that are looked at before it is opened: BEGIN and a SELECT, say
+// ---- names like ours
 
-// Names like ours, in the protocol or in what no SELECT is: a statement that is prepared, a cursor.
+// Does the message use names like ours: for a prepared statement, a portal, or in the text of anything but a
+// SELECT?
 static bool names_ours(struct feed *f, const struct frame *fr) {
     struct msg_parse p;
     struct msg_bind b;
@@ -201,8 +205,30 @@ static bool names_ours(struct feed *f, const struct frame *fr) {
     return fr->type == F_BIND && msg_bind_read(fr->body, fr->body_len, &b) && savepoint_is_own_name(b.portal);
 }
 
-// At the first message of a unit: if it names SELECTs that are not known to be plain reads, ask now. True:
-// one of them is being vetted on this connection, or `waits` for the verdict.
+void front_keep_out(struct feed *f, const struct frame *fr) {
+    if (!names_ours(f, fr))
+        return;
+    struct msg_parse p = {0};
+    bool names = fr->type == F_PARSE && msg_parse_read(fr->body, fr->body_len, &p) &&
+                 savepoint_is_own_name(p.name) && !session_statement(f->s, p.name);
+    feed_to_server(f, true);
+    session_keep_out(f->s, names ? p.name : (struct slice){0});
+}
+
+// ---- questions about reads
+
+// Messages of a unit that are looked at before it is opened: enough for BEGIN and a SELECT.
+#define ASK_AHEAD 12
+
+// Inside a transaction also a verdict that another session has asked for is waited for. Without it the
+// transaction would count as one that may have done more than read.
+static bool may_await(struct session *s, struct shape *shape, struct group *g) {
+    return s->txn != 'I' && await_read(s, shape, g);
+}
+
+// At the first message of a unit: asks about the SELECTs that it names and that are not known to be plain
+// reads. True: a question is under way on this connection; with `waits` also on another session's.
+// *sees_prepared: the first statement may use prepared statements by name.
 static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
     struct session *s = f->s;
     struct frame fr;
@@ -220,9 +246,9 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
         bool reads = shape && shape->parsed->kind == STATEMENT_READ;
         if (!reads && !taken)
             return asked;
-        taken = true; // by itself, if not before
-        if (reads && reads_may_be_proven(s))
-            effect = forward_read_effect(f, shape, &g);
+        taken = true; // the SELECT takes it by itself
+        if (reads && reads_can_judge(s))
+            effect = reads_effect(f, shape, &g);
         *sees_prepared |= !i && (shape ? front_may_see_prepared(shape->parsed->kind, effect) : unknown);
         asked |= g && g->state == GROUP_VETTING && (session_vets(s, g) || (waits && may_await(s, shape, g)));
         if (fr.type == F_QUERY)
@@ -231,18 +257,18 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
     return asked;
 }
 
-void front_keep_out(struct feed *f, const struct frame *fr) {
-    if (!names_ours(f, fr))
-        return;
-    struct msg_parse p = {0};
-    bool names = fr->type == F_PARSE && msg_parse_read(fr->body, fr->body_len, &p) &&
-                 savepoint_is_own_name(p.name) && !session_statement(f->s, p.name);
-    feed_flush(f, true);
-    session_keep_out(f->s, names ? p.name : (struct slice){0});
+bool front_vet_first(struct feed *f) {
+    struct session *s = f->s;
+    bool sees_prepared = false;
+    bool asked = s->txn != 'I' && !s->n_forward && session_may_ask(s) && ask_ahead(f, true, &sees_prepared);
+    if (!asked)
+        await_asks_anew(s);
+    return asked;
 }
 
-// False: what it may need is given first.
-bool front_look_ahead(struct feed *f, const struct frame *fr) {
+// ---- before an extended unit
+
+bool front_before_unit(struct feed *f, const struct frame *fr) {
     bool sees_prepared = false;
     struct cursor_statement c = {0};
     struct shape *first = shape_of(f, fr);
@@ -253,26 +279,16 @@ bool front_look_ahead(struct feed *f, const struct frame *fr) {
         cursor_executed(first->text, first->text_len, executed);
     bool asks = !first || first->parsed->kind == STATEMENT_READ || first->parsed->kind == STATEMENT_OTHER;
     if (first)
-        front_prove_ahead(f, first->parsed->kind, c.hold);
+        front_prove(f, first->parsed->kind, c.hold);
     (void)ask_ahead(f, false, &sees_prepared);
-    if (sees_prepared && !front_give_executed(f, executed) &&
-        !front_parse_all(f, asks)) // the unit is not open
+    if (sees_prepared && !front_give_executed(f, executed) && !front_give_all(f, asks))
         return false;
-    // In the middle of a unit, which is a transaction, it would take its snapshot. Once: what is refused
-    // stays.
+    // Later in a unit a Parse of ours would take the unit's snapshot, since a unit is a transaction. So what
+    // is lacking is given now, once: what was refused stays refused.
     bool late = f->s->txn == 'I' && !f->single && !f->prepares && !f->s->gave;
     if (!late || !f->s->names.n_lazy)
         return true;
     f->s->gave = true;
-    (void)front_parse_all(f, false);
-    return session_unit_is_answered(f->s) || inside_wait(f); // there may have been none
-}
-
-// In front of it in the same write the query could fail, and the client's statement with it.
-bool forward_vets_first(struct feed *f) {
-    struct session *s = f->s;
-    bool sees_prepared = false;
-    bool asked = s->txn != 'I' && !s->n_forward && session_may_ask(s) && ask_ahead(f, true, &sees_prepared);
-    s->hold.await.spent_read &= asked;
-    return asked;
+    (void)front_give_all(f, false);
+    return session_unit_is_answered(f->s) || inside_wait(f); // there may have been nothing to give
 }

@@ -18,22 +18,27 @@
 #include "protocol/message.h"
 #include "protocol/write.h"
 
-#define GIVE_AGAIN    1000000 // microseconds from one that could not be given to the next try
-#define MAX_DOUBLINGS 6       // of that
+#define GIVE_AGAIN    1000000 // microseconds until a statement that could not be given is tried again
+#define MAX_DOUBLINGS 6       // of GIVE_AGAIN
 
+// ---- is it what the client was told?
+
+// Is something known that is not what the server says?
 static bool hash_differs(bool known, XXH128_hash_t hash, XXH128_hash_t told) {
     return known && !XXH128_isEqual(hash, told);
 }
 
 enum stage_result { STAGE_NO, STAGE_FITS, STAGE_DIFFERS };
 
+// Takes one message of the four that answer Close, Parse and Describe, in this order; for the unnamed
+// statement there is no Close. NO: it is none of them. DIFFERS: the client was told something else.
 static enum stage_result take_stage(struct session *s, const struct statement *st, const struct frame *f) {
     static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION,
                                   B_ROW_DESCRIPTION, 0};
     if (!s->expect.stage && !st->name[0])
-        s->expect.stage = 1;
+        expected_next_stage(s);
     if (s->expect.stage == 3 && f->type == B_NO_DATA) {
-        s->expect.stage++;
+        expected_next_stage(s);
         return st->described ? STAGE_DIFFERS : STAGE_FITS;
     }
     if (s->expect.stage > 3 || f->type != (uint8_t)wanted[s->expect.stage])
@@ -44,16 +49,18 @@ static enum stage_result take_stage(struct session *s, const struct statement *s
             hash_differs(st->parameters_described, XXH3_128bits(f->body, f->body_len), st->parameters_hash);
     if (f->type == B_ROW_DESCRIPTION)
         differs = hash_differs(st->described, row_types_hash(f->body, f->body_len), st->types_hash);
-    s->expect.stage++;
+    expected_next_stage(s);
     return differs ? STAGE_DIFFERS : STAGE_FITS;
 }
 
-// What was learnt is out of date.
+// The answers that were learnt for this text are out of date.
 static void unlearn(struct session *s, struct shape *shape) {
     struct group *g = session_read_group(s, shape);
     if (g)
         g->parses = g->described = false;
 }
+
+// ---- refusing
 
 static const char changed_text[] = "cached plan must not change result type";
 
@@ -65,21 +72,7 @@ static void tell_changed(struct session *s) {
         s->engine->effects->to_client(s->owner, b->data, b->len, true);
 }
 
-// What needs it was sent behind it, and nothing else: the client is told, and the rest of the reply is
-// dropped. Inside a transaction that must fail, too, as it would have done.
-static void refuse_reply(struct session *s, struct owed *o, struct statement *st) {
-    unlearn(s, st->shape);
-    session_end_expected(s, o);
-    if (!o->single || (s->txn != 'I' && s->owed.n > 1)) {
-        session_fail(s, "0A000", changed_text);
-        return;
-    }
-    tell_changed(s);
-    o->poisoned = o->error = true;
-    o->aborts = s->txn == 'T';
-}
-
-// A statement that never was: the server's error stands where the refusal shall.
+// Sends a Bind of a statement that never existed: the server's error stands where our refusal belongs.
 static bool send_nothing(struct session *s, bool sync) {
     struct buf *b = &s->engine->request;
     buf_reset(b);
@@ -108,7 +101,7 @@ bool session_take_refusal(struct session *s, struct owed *o, const struct frame 
         return false;
     o->refused = false;
     if (!msg_error_field(f->body, f->body_len, 'C', &code) || !slice_is(code, "26000", 5))
-        return false; // the connection ends, for one
+        return false; // another error, such as the end of the connection
     o->error = true;
     session_end_expected(s, o);
     tell_changed(s);
@@ -124,15 +117,33 @@ bool session_abort_refused(struct session *s, struct owed *o, char status) {
     return send_nothing(s, true);
 }
 
-// What has changed counts as lacking: it is given again each time, since it may have changed back.
+// ---- given inside the client's unit
+
+// The message that needs the statement was sent behind it, and nothing else was: the client is told, and the
+// rest of the reply is dropped. A transaction must fail, too, as it would have done in the server. Where more
+// was sent behind it, nothing can be taken back: the session fails.
+static void refuse_reply(struct session *s, struct owed *o, struct statement *st) {
+    unlearn(s, st->shape);
+    session_end_expected(s, o);
+    if (!o->single || (s->txn != 'I' && s->owed.n > 1)) {
+        session_fail(s, "0A000", changed_text);
+        return;
+    }
+    tell_changed(s);
+    o->poisoned = o->error = true;
+    o->aborts = s->txn == 'T';
+}
+
+// The statement has been given. One that has changed counts as lacking: it is given again each time, since it
+// may have changed back.
 static void end_delayed(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
-    s->expect.stage = 0;
+    expected_first_stage(s);
     if (st->changed)
         unlearn(s, st->shape);
     st->on_server = !st->changed;
     st->unfit &= st->changed;
-    s->names.n_lazy += st->changed && st->name[0];
+    names_more_lazy(s, st->changed && st->name[0]);
     if (st->changed && !st->name[0])
         session_note_unnamed(s, true, NULL);
     statement_unref(st);
@@ -158,18 +169,27 @@ bool session_take_delayed(struct session *s, struct owed *o, const struct frame 
     return true;
 }
 
-// What the client was told of it no longer holds: that is said when it needs it.
+// ---- given in a unit of our own
+
+// The same for one given in a unit of our own. If what the client was told no longer holds, it hears of that
+// when it uses the statement.
 static void end_given(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
     st->on_server = !o->answer;
-    s->names.n_lazy = st->on_server ? s->names.n_lazy - (s->names.n_lazy > 0) : s->names.n_lazy;
+    if (st->on_server)
+        names_less_lazy(s);
     st->unfit = o->answer;
-    s->expect.stage = 0;
+    expected_first_stage(s);
     o->answer = false;
     statement_unref(st);
 }
 
-// Without what belongs to our Parse: where in its text.
+void given_forget_error(struct session *s) {
+    buf_free(&s->giving.error);
+}
+
+// Keeps the server's error for the client, without the fields about our Parse, such as the position in its
+// text.
 static void keep_error(struct session *s, const struct frame *f) {
     struct slice code, message;
     char sqlstate[6], text[512];
@@ -179,9 +199,40 @@ static void keep_error(struct session *s, const struct frame *f) {
     snprintf(sqlstate, sizeof sqlstate, "%.*s", (int)code.len, (const char *)code.data);
     snprintf(text, sizeof text, "%.*s", message.len < 512 ? (int)message.len : 511,
              (const char *)message.data);
-    buf_free(&s->giving.error);
+    given_forget_error(s);
     s->giving.error = buf_make(2048);
     write_error(&s->giving.error, "ERROR", sqlstate, text, NULL, NULL);
+}
+
+void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption) {
+    const struct expected *x = o->n_expected && s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
+    if (f->type == B_ERROR) {
+        o->error = true;
+        o->interrupted = interruption;
+        if (o->named)
+            keep_error(s, f);
+        if (x && !o->n_asked && !interruption)
+            x->statement->unfit = true; // not those behind it, which were not reached
+        session_end_expected(s, o);
+    } else if (o->n_asked) {
+        o->n_asked--;
+    } else if (x) {
+        o->answer |= take_stage(s, x->statement, f) == STAGE_DIFFERS;
+        if (s->expect.stage == 4)
+            end_given(s, o);
+    }
+}
+
+// A statement that waited for a lock in vain is not tried again at once, and later each time.
+void session_end_parse(struct session *s, struct owed *o) {
+    session_end_expected(s, o);
+    bool counts = s->engine->now >= s->giving.from; // of those that were given together only one
+    if (o->error && o->interrupted && counts) {
+        s->giving.from = s->engine->now + ((uint64_t)GIVE_AGAIN << s->giving.in_vain);
+        s->giving.in_vain += s->giving.in_vain < MAX_DOUBLINGS;
+    } else if (!o->error) {
+        s->giving.in_vain = 0;
+    }
 }
 
 bool session_take_missing(struct session *s, struct owed *o, const struct frame *f) {
@@ -194,39 +245,8 @@ bool session_take_missing(struct session *s, struct owed *o, const struct frame 
     session_end_expected(s, o);
     if (!s->client_gone && !s->giving.error.failed)
         s->engine->effects->to_client(s->owner, s->giving.error.data, s->giving.error.len, true);
-    buf_free(&s->giving.error);
+    given_forget_error(s);
     if (s->hold.unit)
         session_settle(s);
     return true;
-}
-
-void session_feed_parse(struct session *s, struct owed *o, const struct frame *f, bool interruption) {
-    struct expected *x = o->n_expected && s->expect.n ? &s->expect.ring[s->expect.head] : NULL;
-    if (f->type == B_ERROR) {
-        o->error = true;
-        o->interrupted = interruption;
-        if (o->named)
-            keep_error(s, f);
-        if (x && !o->n_asked && !interruption)
-            x->statement->unfit = true; // not the others, which come behind it
-        session_end_expected(s, o);
-    } else if (o->n_asked) {
-        o->n_asked--;
-    } else if (x) {
-        o->answer |= take_stage(s, x->statement, f) == STAGE_DIFFERS;
-        if (s->expect.stage == 4)
-            end_given(s, o);
-    }
-}
-
-// Who waits for the lock is not asked again each time.
-void session_end_parse(struct session *s, struct owed *o) {
-    session_end_expected(s, o);
-    bool counts = s->engine->now >= s->giving.from; // of those that were given together one
-    if (o->error && o->interrupted && counts) {
-        s->giving.from = s->engine->now + ((uint64_t)GIVE_AGAIN << s->giving.in_vain);
-        s->giving.in_vain += s->giving.in_vain < MAX_DOUBLINGS;
-    } else if (!o->error) {
-        s->giving.in_vain = 0;
-    }
 }

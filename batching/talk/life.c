@@ -18,23 +18,27 @@
 #include "batching/session/learn.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/owed.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/room.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
 #include "batching/session/turns.h"
+#include "batching/session/txn.h"
 #include "batching/statement/shape.h"
+#include "batching/talk/given.h"
+#include "batching/talk/reads.h"
 #include "batching/trust/facts.h"
 #include "batching/trust/identity.h"
-#include "batching/trust/writes.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
 
-// ---- life
-
 struct session *session_create(struct engine *e, void *owner, struct slice address,
-                               struct slice startup_params, bool opaque) {
+                               struct slice startup_params, bool opaque, uint64_t now) {
+    engine_wakes(e, now);
     struct session *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
@@ -50,7 +54,7 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     }
     session_identity_init(&s->identity, address, startup_params);
     if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
-        s->identity.state = IDENTITY_PROVEN; // nothing is shared, so nothing is asked
+        s->identity.state = IDENTITY_PROVEN; // nothing is shared in mode observe, so no proof is needed
     s->next = e->sessions;
     if (s->next)
         s->next->previous = s;
@@ -60,11 +64,14 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     return s;
 }
 
+// ---- losing a side
+
 void owed_release(struct session *s, struct owed *o) {
     shape_unref(o->forward.setting);
     o->forward.setting = NULL;
     statement_unref(o->forward.bound);
     o->forward.bound = NULL;
+    sent_forget(s, o);
     if (o->kind == OWED_BATCH && o->of.batch) {
         struct batch *b = o->of.batch;
         o->of.batch = NULL;
@@ -77,23 +84,23 @@ void owed_release(struct session *s, struct owed *o) {
     if (o->kind == OWED_FACTS)
         facts_lost(&s->database->facts, s->engine->now);
     if (o->kind == OWED_VET || o->kind == OWED_READ_VET) {
-        o->of.group->state = GROUP_NEW;
+        group_set_state(o->of.group, GROUP_NEW);
         await_verdict_given(s->engine, o->of.group);
     }
     if (o->kind == OWED_FORWARD && o->of.group)
-        o->of.group->in_flight--;
+        group_unpin(o->of.group);
 }
 
+// Drops all lookups of the session: its client will not get their answers.
 static void session_drop_lookups(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
         if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
-            o->of.lookup = NULL; // it will be freed
+            o->of.lookup = NULL; // the lookup will be freed
     }
     while (s->order.first) {
         struct lookup *l = s->order.first;
-        s->order.first = l->next;
-        s->order.n--;
+        order_shift(s);
         l->session = NULL;
         if (l->state == LOOKUP_WAITING)
             lookup_detach_waiting(l);
@@ -103,10 +110,10 @@ static void session_drop_lookups(struct session *s) {
         lookup_free(s->engine, l);
         cancel_batch_if_left(b);
     }
-    s->order.last = NULL;
-    s->order.kept = 0;
+    order_clear(s);
 }
 
+// Releases all that the server connection owes.
 static void session_lose_server(struct session *s) {
     session_drop_lookups(s);
     while (s->owed.n) {
@@ -114,13 +121,41 @@ static void session_lose_server(struct session *s) {
         owed_pop(s);
         owed_release(s, &o);
     }
-    writes_ended(s->database, &s->writes);
+    session_end_writes(s);
 }
 
-void session_destroy(struct session *s) {
+void session_client_ends(struct session *s) {
+    s->ending = s->terminating = true;
+    s->partial_since = 0;
+}
+
+bool session_client_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
+    s->client_gone = s->terminating = s->ending = true;
+    session_drop_lookups(s);
+    bool lending = session_is_lending(s);
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+            o->unwanted = lending; // others wait behind the reply: the server is asked to end it
+    }
+    if (lending && !s->server_gone)
+        session_relay_cancel(s);
+    session_settle(s);
+    return lending;
+}
+
+void session_server_gone(struct session *s, uint64_t now) {
+    engine_wakes(s->engine, now);
+    s->server_gone = true;
+    session_lose_server(s);
+}
+
+void session_destroy(struct session *s, uint64_t now) {
     if (!s)
         return;
     struct engine *e = s->engine;
+    engine_wakes(e, now);
     s->server_gone = s->client_gone = true;
     engine_unlist_proof(e, s);
     cancel_unlist(s);
@@ -129,14 +164,14 @@ void session_destroy(struct session *s) {
     await_end(s);
     session_lose_server(s);
     session_end_learning(s);
+    reads_end_observed(s);
     session_drop_expected(s);
     ahead_session_gone(s);
     asked_free(&s->asked);
     session_forget_statements(s, true);
-    statement_unref(s->names.unnamed);
+    names_finish(s);
     statement_unref(s->portal);
     session_forget_cursors(s, true);
-    shape_unref(s->names.server_unnamed);
     session_identity_finish(&e->identities, &s->identity);
     room_drop_database(e, s->database);
     *(s->previous ? &s->previous->next : &e->sessions) = s->next;
@@ -144,48 +179,23 @@ void session_destroy(struct session *s) {
         s->next->previous = s->previous;
     e->n_sessions--;
     room_close_session(s);
-    free(s->owed.ring);
-    free(s->expect.ring);
-    buf_free(&s->giving.error);
-    free(s->own.ring);
+    owed_finish(s);
+    expected_finish(s);
+    given_forget_error(s);
+    own_prepared_finish(s);
+    sent_finish(s);
     free(s);
 }
 
-void session_client_ends(struct session *s) {
-    s->ending = s->terminating = true;
-    s->partial_since = 0;
-}
-
-bool session_client_gone(struct session *s) {
-    s->client_gone = s->terminating = s->ending = true;
-    session_drop_lookups(s);
-    bool lending = session_is_lending(s);
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        struct owed *o = owed_at(s, i);
-        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
-            o->unwanted = lending; // others wait behind it
-    }
-    if (lending && !s->server_gone)
-        session_relay_cancel(s);
-    session_settle(s);
-    return lending;
-}
-
-void session_server_gone(struct session *s) {
-    s->server_gone = true;
-    session_lose_server(s);
-}
-
-// ---- lending
+// ---- asked by the proxy
 
 bool session_server_is_lending(const struct session *s) {
     return s->owed.n && owed_is_own(owed_at(s, 0));
 }
 
-// ---- our own queries
-
 bool session_partial_expired(struct session *s, uint64_t now) {
-    if (!s->partial_since || s->hold.lookups || now < s->partial_since + 5000)
+    engine_wakes(s->engine, now);
+    if (!s->partial_since || s->hold.lookups || now < s->partial_since + SESSION_PARTIAL_WAIT)
         return false;
     s->partial_since = 0;
     s->force_forward = true;

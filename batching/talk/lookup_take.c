@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// A lookup's acceptance: its shape is looked up, its group found, and it is queued there until the turn of
-// the event loop ends (flow/turn.c). Anything that speaks against it is a reason to forward.
 #include "batching/talk/lookup_take.h"
 
 #include <stdlib.h>
@@ -19,9 +16,11 @@
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
+#include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
@@ -42,6 +41,9 @@
 #include "batching/trust/identity.h"
 #include "protocol/message.h"
 
+// ---- what it asks
+
+// The value of parameter `param`, from 1, as sent. Data NULL: an SQL NULL.
 static struct slice candidate_value(const struct candidate *c, int param) {
     if (c->simple) {
         const struct shape_value *v = &c->values->values[param - 1];
@@ -55,6 +57,12 @@ static struct slice candidate_value(const struct candidate *c, int param) {
     return value;
 }
 
+// The values of the key as sent, one for each part of the group's key.
+static void candidate_raw(const struct candidate *c, struct slice *raw) {
+    for (unsigned i = 0; i < c->group->n_parts; i++)
+        raw[i] = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
+}
+
 static enum reason find_shape_extended(struct candidate *c) {
     struct session *s = c->s;
     const struct unit *u = c->unit;
@@ -62,7 +70,7 @@ static enum reason find_shape_extended(struct candidate *c) {
     if (u->has_parse && !session_may_remember(s, u->parse.name.len))
         return REASON_MEMORY;
     if (u->has_parse && !session_name_is_free(s, u->parse.name))
-        return REASON_FRAMING; // its failure is the server's affair
+        return REASON_FRAMING; // the server has to refuse it
     if (u->has_parse) {
         c->shape = shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
         return c->shape ? c->shape->reason : why;
@@ -116,11 +124,93 @@ static enum reason find_group(struct candidate *c) {
     return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
 }
 
-// The key's values as sent, by the group's parts.
-static void candidate_raw(const struct candidate *c, struct slice *raw) {
-    for (unsigned i = 0; i < c->group->n_parts; i++)
-        raw[i] = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
+// ---- judging
+
+// Does the Parse declare the types of all parameters?
+static bool declares_all(const struct shape *s) {
+    bool all = s->n_types == (unsigned)s->parsed->n_params;
+    for (unsigned i = 0; i < s->n_types; i++)
+        all &= s->types[i] != 0;
+    return all;
 }
+
+// A prepared statement keeps the parameter types that it got when it was parsed. Names may have meant other
+// tables then, and columns may have had other types. So these types must be the ones that the folded
+// statement declares.
+static bool types_fit(const struct candidate *c) {
+    struct statement *st = c->statement;
+    XXH128_hash_t now = c->group->types_hash;
+    if (c->simple || c->unit->has_parse || !st || c->group->state != GROUP_READY || declares_all(c->shape))
+        return true;
+    if (st->parameters_described)
+        return XXH128_isEqual(st->parameters_hash, now);
+    if (!st->typed) {
+        st->typed = st->meaning == c->s->meaning;
+        st->types = now;
+    }
+    return st->typed && XXH128_isEqual(st->types, now);
+}
+
+enum reason candidate_judge(struct candidate *c) {
+    struct session *s = c->s;
+    enum reason why = find_shape(c);
+    if (why != REASON_NONE)
+        return why;
+    if (s->txn != 'I' && c->unit->max_rows)
+        return REASON_ROW_LIMIT; // the client may fetch more rows from the portal
+    why = session_txn_reason(s);
+    c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
+    if (why != REASON_NONE && !c->apart)
+        return why;
+    if (s->n_forward)
+        return REASON_BEHIND_FORWARD;
+    if (c->shape->wrong && !s->engine->limits.verify)
+        return REASON_SWITCHED_OFF;
+    if (engine_guard_state(s->engine, c->shape) == GUARD_ALONE)
+        return c->shape->guard.oversized ? REASON_LARGE_ANSWER : REASON_SLOWER;
+    why = find_group(c);
+    if (why != REASON_NONE)
+        return why;
+    reads_refresh_group(s->engine, c->group);
+    if (c->group->state == GROUP_REFUSED)
+        return REASON_VET_REFUSED;
+    if (!types_fit(c))
+        return REASON_NAME_MOVED;
+    return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;
+}
+
+// Is another read than `g` still being vetted on this connection? It may prove to change what this one sees.
+static bool vets_another(const struct session *s, const struct group *g) {
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        const struct owed *o = owed_at(s, i);
+        if (o->kind == OWED_READ_VET && o->of.group != g)
+            return true;
+    }
+    return false;
+}
+
+// If it runs alone and is no plain read, the session is no longer what it was proven to be, or what the proof
+// under way finds. A session without a proof folds with itself alone and is proved later. What it runs may
+// change it, so only lookups of one shape are under way at a time: that keeps their order.
+bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
+    struct group *vetting = NULL;
+    enum identity_state state = c->s->identity.state;
+    if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
+        return !c->s->order.last || c->s->order.last->shape == c->shape;
+    if (c->group->state == GROUP_READY)
+        return !vets_another(c->s, NULL); // what may be folded is certainly a plain read
+    group_pin(c->group);                  // pinned: making the read group must not evict this one
+    enum read_effect effect = reads_effect(f, c->shape, &vetting);
+    group_unpin(c->group);
+    bool vetted_here = vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting);
+    if (effect != READ_PLAIN && !vetted_here) {
+        *elsewhere = vetting;
+        return false;
+    }
+    return !vets_another(c->s, vetting);
+}
+
+// ---- accepting
 
 static struct lookup *lookup_create(const struct candidate *c) {
     const struct unit *u = c->unit;
@@ -132,6 +222,8 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->len = size;
     l->session = c->s;
     l->memory = &c->s->queue_memory;
+    l->seen = c->s->front_since;
+    l->kind = STATEMENT_READ;
     l->group = c->group;
     l->simple = c->simple;
     l->has_parse = u->has_parse;
@@ -143,7 +235,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->shape->n_lookups++;
     candidate_raw(c, l->raw);
     for (unsigned i = 0; i < c->group->n_parts; i++)
-        if (l->raw[i].data) // not NULL
+        if (l->raw[i].data) // not an SQL NULL
             l->raw[i].data = l->bytes + (l->raw[i].data - c->bytes);
     lookup_weigh(l);
     if (c->statement && c->statement->described) {
@@ -153,15 +245,9 @@ static struct lookup *lookup_create(const struct candidate *c) {
     return l;
 }
 
-static void queue_lookup(struct session *s, struct lookup *l) {
-    l->asked = s->engine->now ? s->engine->now : 1;
-    guard_note_came(&l->shape->guard, s->engine->now);
-    session_append(s, l);
-    lookup_wait(s->engine, l);
-}
-
-// The client's view of its statements after this unit, of which the server may never hear. The lookup knows
-// its own, which may be another one than the session's by the time that it is sent.
+// Notes what the client believes of its prepared statements after this unit, of which the server may never
+// hear. The lookup holds its own statement: when it is sent, the session's may be another one. False: out of
+// memory.
 static bool note_statement_of(struct session *s, const struct candidate *c, struct lookup *l) {
     const struct unit *u = c->unit;
     struct statement *st = c->statement;
@@ -178,7 +264,7 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
         st->refs++;
     }
     if (creates) {
-        s->names.n_lazy += u->parse.name.len > 0;
+        names_more_lazy(s, u->parse.name.len > 0);
         session_put_statement(s, st);
     }
     if (c->simple)
@@ -187,59 +273,7 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
     return true;
 }
 
-static bool declares_all(const struct shape *s) {
-    bool all = s->n_types == (unsigned)s->parsed->n_params;
-    for (unsigned i = 0; i < s->n_types; i++)
-        all &= s->types[i] != 0;
-    return all;
-}
-
-// A prepared statement keeps the parameters' types that the server gave it when it was parsed. They must be
-// those that the folded statement declares: names may have meant other tables then, and columns had other
-// types.
-static bool types_fit(const struct candidate *c) {
-    struct statement *st = c->statement;
-    XXH128_hash_t now = c->group->types_hash;
-    if (c->simple || c->unit->has_parse || !st || c->group->state != GROUP_READY || declares_all(c->shape))
-        return true;
-    if (st->parameters_described)
-        return XXH128_isEqual(st->parameters_hash, now);
-    if (!st->typed) {
-        st->typed = st->meaning == c->s->meaning;
-        st->types = now;
-    }
-    return st->typed && XXH128_isEqual(st->types, now);
-}
-
-// Everything that a lookup must be; the order is that of cost.
-enum reason lookup_judge_unit(struct candidate *c) {
-    struct session *s = c->s;
-    enum reason why = find_shape(c);
-    if (why != REASON_NONE)
-        return why;
-    if (s->txn != 'I' && c->unit->max_rows)
-        return REASON_ROW_LIMIT; // the portal may have more rows to give
-    why = session_txn_reason(s);
-    c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
-    if (why != REASON_NONE && !c->apart)
-        return why;
-    if (s->n_forward)
-        return REASON_BEHIND_FORWARD;
-    if (c->shape->wrong && !s->engine->limits.verify)
-        return REASON_SWITCHED_OFF;
-    if (engine_guard_state(s->engine, c->shape) == GUARD_ALONE)
-        return c->shape->guard.oversized ? REASON_LARGE_ANSWER : REASON_SLOWER;
-    why = find_group(c);
-    if (why != REASON_NONE)
-        return why;
-    group_refresh(s->engine, c->group);
-    if (c->group->state == GROUP_REFUSED)
-        return REASON_VET_REFUSED;
-    if (!types_fit(c))
-        return REASON_NAME_MOVED;
-    return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;
-}
-
+// Makes the candidate a lookup, with the client's statements noted. NULL: out of memory.
 static struct lookup *take_lookup(struct session *s, const struct candidate *c) {
     struct lookup *l = lookup_create(c);
     if (l && !note_statement_of(s, c, l)) {
@@ -247,17 +281,25 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
         return NULL;
     }
     s->engine->counters.lookups += l != NULL;
-    s->transaction.snapshot |= s->txn == 'T'; // its own statement would have taken one
+    if (s->txn == 'T')
+        session_note_snapshot(s); // the statement, had it run, would have taken one
     return l;
 }
 
-bool lookup_accept(struct session *s, const struct candidate *c) {
+static void queue_lookup(struct session *s, struct lookup *l) {
+    l->asked = s->engine->now ? s->engine->now : 1;
+    guard_note_came(&l->shape->guard, s->engine->now);
+    order_append(s, l);
+    lookup_wait(s->engine, l);
+}
+
+bool candidate_accept(struct session *s, const struct candidate *c) {
     struct lookup *l = take_lookup(s, c);
     if (!l)
         return false;
     rations_note(&s->engine->rations, COST_OF_LOOKUP);
-    if (s->identity.state == IDENTITY_UNPROVEN) // nobody has vetted what it may do when it runs alone
-        session_identity_touched(&s->identity, vet_functions_plain(c->shape->parsed));
+    if (s->identity.state == IDENTITY_UNPROVEN) // it may run alone, and nobody has vetted what it does
+        session_identity_touched(&s->identity, functions_are_plain(c->shape->parsed));
     if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY)
         ahead_run_unvetted(s);
     bool vetted = s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING ||
@@ -270,46 +312,16 @@ bool lookup_accept(struct session *s, const struct candidate *c) {
     return true;
 }
 
-// A read before this one, of another shape, is still being vetted: it may prove to change what this one sees.
-static bool vets_another(const struct session *s, const struct group *g) {
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = owed_at(s, i);
-        if (o->kind == OWED_READ_VET && o->of.group != g)
-            return true;
-    }
-    return false;
-}
+// ---- deciding
 
-// Run alone it must be a plain read, or the session would no longer be what it was proven to be, nor what the
-// proof on its way finds. A session that is not proven folds with itself alone, and its proof comes after;
-// what it runs may change it, so that lookups of two shapes keep their order.
-// `elsewhere`: the read whose verdict another session has asked for.
-bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
-    struct group *vetting = NULL;
-    enum identity_state state = c->s->identity.state;
-    if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
-        return !c->s->order.last || c->s->order.last->shape == c->shape;
-    if (c->group->state == GROUP_READY)
-        return !vets_another(c->s, NULL); // what may be folded is more than a plain read
-    c->group->in_flight++;                // so that the group of the read does not take its place
-    enum read_effect effect = forward_read_effect(f, c->shape, &vetting);
-    c->group->in_flight--;
-    bool vetted_here = vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting);
-    if (effect != READ_PLAIN && !vetted_here) {
-        *elsewhere = vetting;
-        return false;
-    }
-    return !vets_another(c->s, vetting);
-}
-
-// However it is answered.
+// Notes what is asked, before anything can answer it.
 static void note_question(struct candidate *c) {
     if (!c->noted && c->shape && c->shape->parsed->kind == STATEMENT_READ)
         question_note(c->s, c->question, c->loads);
     c->noted = true;
 }
 
-// Answers it with what was loaded ahead.
+// Answers the lookup with what was loaded ahead. False: there is nothing for it.
 static bool take_held(struct session *s, struct candidate *c) {
     struct slice raw[KEY_MAX_PARTS];
     struct ahead_hit hit;
@@ -323,7 +335,7 @@ static bool take_held(struct session *s, struct candidate *c) {
         s->engine->counters.ahead_stale += hit.first;
         return false;
     }
-    session_append(s, l);
+    order_append(s, l);
     c->loads = hit.own ? (uint32_t)hit.batch->ahead.number - 1 : c->loads;
     note_question(c);
     ahead_give(&hit, l);
@@ -331,7 +343,8 @@ static bool take_held(struct session *s, struct candidate *c) {
     return true;
 }
 
-// It goes out at once where nobody else's may join it, or where the catalogue is to be asked for its loop.
+// Sends the lookup at once if its transaction shares nothing, so that no other lookup can join it; or if it
+// may belong to a loop for which the catalogue is to be asked.
 static void send_on(struct session *s, bool apart) {
     struct lookup *l = s->order.last;
     if (l && l->state == LOOKUP_WAITING && l == s->order.first && (apart || l->group->state == GROUP_NEW))
@@ -340,14 +353,15 @@ static void send_on(struct session *s, bool apart) {
         engine_run_lookup(s->order.last);
 }
 
-static enum take take(struct candidate *c, enum reason *why) {
+// Decides about a candidate that was judged: *why is the judgement.
+static enum take take_candidate(struct candidate *c, enum reason *why) {
     struct session *s = c->s;
-    // Inside a transaction that nothing is known of: those to come shall find the session proven.
+    // A transaction of an unproven session: the next one is to find the session proven.
     if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
         session_identity_wants_proof(&s->identity))
         s->wants_proof = true;
     if (*why == REASON_BEHIND_FORWARD)
-        ahead_drop(s); // its answer will be newer than what is held
+        ahead_drop(s); // its answer will be newer than what is held ahead
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
     if (!s->cancel.held && take_held(s, c))
@@ -355,20 +369,20 @@ static enum take take(struct candidate *c, enum reason *why) {
     if (!s->cancel.held && await_begin(s, c->shape, c->group))
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
-    bool never = s->cancel.held && s->txn == 'I'; // it is answered at once
-    bool may = never || lookup_may_run_alone(c->f, c, &elsewhere);
+    bool never = s->cancel.held && s->txn == 'I'; // the cancel request answers it at once: it never runs
+    bool may = never || candidate_may_run_alone(c->f, c, &elsewhere);
     if (!may && elsewhere && !s->cancel.held && await_read(s, c->shape, elsewhere))
         return TAKE_WAIT;
-    s->hold.await.spent = s->hold.await.spent_read = false;
+    await_is_over(s);
     if (!may) {
         *why = REASON_NOT_VETTED;
         return TAKE_FORWARD;
     }
     if (s->order.n >= session_max_lookups(s)) {
-        s->hold.full = true;
+        hold_until_room(s);
         return TAKE_WAIT;
     }
-    if (!lookup_accept(s, c)) {
+    if (!candidate_accept(s, c)) {
         *why = REASON_MEMORY;
         return TAKE_FORWARD;
     }
@@ -380,18 +394,18 @@ static enum take take(struct candidate *c, enum reason *why) {
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
-    s->observed = NULL;
-    *why = lookup_judge_unit(&c);
+    reads_end_observed(s);
+    *why = candidate_judge(&c);
     if (*why == REASON_OBSERVE) {
         s->engine->counters.lookups++;
         s->engine->counters.would_fold += c.group->in_flight > 0;
-        s->observed = c.group;
+        reads_observe(s, c.group);
     }
     bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
     c.question = reads ? question_hash(&c) : 0;
     c.again = reads && asked_find(&s->asked, c.question, &c.asked);
     c.loads = (uint32_t)s->engine->aheads.loads;
-    enum take taken = take(&c, why);
+    enum take taken = take_candidate(&c, why);
     if (taken != TAKE_WAIT)
         note_question(&c);
     return taken;

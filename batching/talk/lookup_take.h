@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A unit that may be a lookup is accepted as one, or it is said why not.
+// A unit that may be a lookup is accepted as one, or the reason is said why it is not.
+//
+// Happy path: the statement's shape is looked up, its group is found by shape, identity and values, and the
+// lookup is queued there. At the end of the event loop's turn flow/dispatch.c decides what becomes of the
+// queue. A lookup whose answer was loaded ahead is answered at once (flow/find.h).
+//
+// Any doubt is a reason (base/reason.h) and the unit is forwarded. A lookup may also have to wait, for a
+// proof or a verdict that will be there soon (flow/await.h), or for room.
 #ifndef PGFOLD_BATCHING_TALK_LOOKUP_TAKE_H
 #define PGFOLD_BATCHING_TALK_LOOKUP_TAKE_H
 
@@ -9,11 +16,23 @@
 #include "batching/talk/feed.h"
 #include "batching/talk/question.h"
 
-// Accepts the whole unit at f->at as a lookup, or says why not.
+// Decides about the whole unit `u` at f->at. `simple`: it is a Query message, else a UNIT_EXTENDED.
+// TAKE_FORWARD: *why says why.
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why);
 
-enum reason lookup_judge_unit(struct candidate *c);
-bool lookup_accept(struct session *s, const struct candidate *c);
-bool lookup_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere);
+// ---- the steps, for units of several lookups (talk/pipeline_take.c)
+
+// Everything that a lookup must be, in the order of cost. Fills in the candidate's shape, group, statement
+// and `apart`. NONE: it is a lookup.
+enum reason candidate_judge(struct candidate *c);
+
+// May the lookup run as sent, on its own connection? A lookup may always end up there, so what runs alone
+// must be a plain read. *elsewhere: set if another session has asked for the verdict on that; it is worth
+// waiting for.
+bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere);
+
+// Copies the unit into a lookup and queues it: last in the session's order, and in its group. False: out of
+// memory, nothing has changed.
+bool candidate_accept(struct session *s, const struct candidate *c);
 
 #endif

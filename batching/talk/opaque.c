@@ -2,8 +2,10 @@
 #include "batching/talk/opaque.h"
 
 #include "batching/flow/await.h"
+#include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
+#include "batching/session/hold.h"
 #include "batching/session/learn.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
@@ -11,7 +13,7 @@
 #include "batching/talk/life.h"
 #include "batching/trust/identity.h"
 
-// The replies that are owed will not be told apart any more: what waits for them is let go.
+// Forwarded units will not get a reply that can be recognised: what waits for one is let go.
 static void release_forwarded(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
@@ -22,6 +24,7 @@ static void release_forwarded(struct session *s) {
     }
 }
 
+// Are replies to messages of ours still to come inside a client's unit?
 static bool awaits_delayed(const struct session *s) {
     unsigned at = s->expect.head;
     for (unsigned i = 0; i < s->owed.n; i++) {
@@ -38,14 +41,13 @@ void session_go_opaque(struct session *s) {
     session_note_write(s, NULL);
     release_forwarded(s);
     s->in_unit = false;
-    s->cancel.pending = s->cancel.held = false;
-    s->cancel.at = 0;
+    cancel_forget(s);
     session_end_learning(s);
-    if (awaits_delayed(s)) // its replies would be relayed, too
+    if (awaits_delayed(s)) // the client would get those replies
         session_fail(s, "08P01", "the statements behind this one cannot be told apart any more");
     if (s->hold.lookups || s->hold.full || s->hold.unit)
         s->engine->effects->resume_client(s->owner);
-    s->hold.lookups = s->hold.full = s->hold.unit = false;
+    hold_end_all(s);
     await_end(s);
     session_identity_forever(&s->engine->identities, &s->identity);
     session_drop_expected(s);

@@ -22,11 +22,11 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-// ---- replies for the client
+// ---- the server's configuration
 
-// A setting that no statement of the session's has changed: the server has read its configuration anew, at
-// least on this connection. What was proven and prepared is void. (Inside a transaction that has done more
-// than read it may as well be SET LOCAL.)
+// A setting has changed that no statement of this session sets: the server has read its configuration again,
+// at least in this process. What was proven and prepared is void. Inside a transaction that has done more
+// than read, it may also be a SET LOCAL.
 static void note_reload(struct session *s, const struct owed *o) {
     if ((s->txn != 'I' && s->transaction.spent) || (o && (o->forward.setting || o->forward.spends)))
         return;
@@ -38,7 +38,7 @@ static void note_reload(struct session *s, const struct owed *o) {
     ahead_drop(s);
 }
 
-void reply_note_parameter(struct session *s, const struct owed *o, const struct frame *f) {
+void own_reply_note_parameter(struct session *s, const struct owed *o, const struct frame *f) {
     note_reload(s, o);
     const uint8_t *zero = memchr(f->body, 0, f->body_len);
     if (!zero || f->body[f->body_len - 1])
@@ -49,10 +49,10 @@ void reply_note_parameter(struct session *s, const struct owed *o, const struct 
         session_parameter(s, name, value);
 }
 
-// ---- replies for ourselves
+// ---- replies for us
 
-// Messages that the server sends of its own accord belong to the client whose connection it is, whatever else
-// runs there.
+// The server sends these of its own accord. They belong to the client whose connection it is, whatever runs
+// there.
 static bool is_unasked(const struct frame *f) {
     struct slice severity;
     if (f->type == B_NOTIFICATION || f->type == B_PARAMETER_STATUS)
@@ -61,7 +61,8 @@ static bool is_unasked(const struct frame *f) {
            (slice_is(severity, "FATAL", 5) || slice_is(severity, "PANIC", 5));
 }
 
-// Errors that say nothing about the statement: time ran out, a lock was not to be had, something is full.
+// Errors that say nothing about the statement: a timeout or cancel request, a lock not available, a deadlock,
+// a serialization failure, a lack of resources (class 53).
 static bool is_interruption(const struct frame *f) {
     static const char *const codes[] = {"57014", "55P03", "40P01", "40001"};
     struct slice code;
@@ -108,7 +109,9 @@ static void take_checked(struct session *s, struct owed *o, const struct frame *
         ahead_reply(s, o, f, true);
 }
 
-// What the check tells besides. Rows of another process than the session's are those of another session.
+// Feeds a message to the batch, and takes what the check tells besides its verdict. If another process has
+// answered than the session's own, there is a pooler, and the rows belong to another session. True: the batch
+// has ended.
 static bool feed_batch(struct session *s, struct batch *b, const struct frame *f) {
     bool ended = batch_feed(b, f);
     if (b->data.cap != b->seen_cap)
@@ -127,15 +130,14 @@ static bool feed_batch(struct session *s, struct batch *b, const struct frame *f
     return ended;
 }
 
-// Takes one whole message of a reply that is not the client's.
-void reply_take_own(struct session *s, struct owed *o, const struct frame *f) {
+void own_reply_take(struct session *s, struct owed *o, const struct frame *f) {
     if (is_unasked(f)) {
         if (!s->client_gone)
             s->engine->effects->to_client(s->owner, f->body - FRAME_HEADER, f->size, true);
         if (f->type == B_PARAMETER_STATUS)
-            reply_note_parameter(s, o, f);
+            own_reply_note_parameter(s, o, f);
         if (f->type == B_NOTIFICATION)
-            ahead_drop(s); // it may tell of a change
+            ahead_drop(s); // it may be how the client learns of a change
         return;
     }
     bool ended = f->type == B_READY_FOR_QUERY;

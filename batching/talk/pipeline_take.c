@@ -7,7 +7,9 @@
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
+#include "batching/session/hold.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/pipeline.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -26,23 +28,21 @@ static unsigned count_parts(const uint8_t *bytes, size_t size) {
     return n;
 }
 
-// Takes the lookups behind `last` back, the newest first; the unit will be forwarded.
+// Takes back the lookups that were accepted behind `last`, the newest first; the unit will be forwarded.
+// `unnamed`: the client's unnamed statement before the unit; its reference goes back to the session.
 static void undo(struct session *s, struct lookup *last, struct statement *unnamed) {
     while (s->order.last != last) {
-        struct lookup *l = s->order.last;
-        s->order.last = l->previous;
-        *(s->order.last ? &s->order.last->next : &s->order.first) = NULL;
-        s->order.n--;
+        struct lookup *l = order_take_last(s);
         s->engine->counters.lookups--;
         lookup_detach_waiting(l);
         lookup_free(s->engine, l);
     }
     session_drop_unnamed(s);
-    s->names.unnamed = unnamed;
+    names_put_unnamed(s, unnamed);
 }
 
-// Wherever the unit fails, the unnamed statement is the same one: its first message prepares it, or none
-// does.
+// The unnamed statement must be the same one wherever the unit fails: either the first part prepares it, and
+// the others prepare the same, or none does.
 static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
     if (!p->n || !c->unit->has_parse)
         return true;
@@ -50,17 +50,17 @@ static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
     return p->parts[0].has_parse && c->shape == c->statement->shape;
 }
 
+// False: *why says why this part is no lookup.
 static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
     struct group *elsewhere = NULL;
-    // Inside a transaction one that fails would have to take back the answers to those behind it.
-    *why = c->s->txn == 'I' ? lookup_judge_unit(c) : REASON_TRANSACTION;
+    *why = c->s->txn == 'I' ? candidate_judge(c) : REASON_TRANSACTION;
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
         question_note(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
         *why = REASON_FRAMING;
-    if (*why == REASON_NONE && !lookup_may_run_alone(f, c, &elsewhere))
+    if (*why == REASON_NONE && !candidate_may_run_alone(f, c, &elsewhere))
         *why = REASON_NOT_VETTED;
-    if (*why == REASON_NONE && !lookup_accept(c->s, c))
+    if (*why == REASON_NONE && !candidate_accept(c->s, c))
         *why = REASON_MEMORY;
     if (*why == REASON_NONE)
         pipeline_add(p, c->s->order.last);
@@ -88,7 +88,7 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
         s->engine->limits.observe)
         return TAKE_FORWARD;
     if (s->order.n + n > max) {
-        s->hold.full = true;
+        hold_until_room(s);
         return TAKE_WAIT;
     }
     size_t bytes = u->size + n * sizeof(struct lookup);

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// What a client may be told without its server: that a statement is prepared whose description is known for
-// this identity, that one is closed of which the server never heard, and the end of a unit in which nothing
-// else was asked for. Everything stands in its order behind the lookups before it. See session/lazy.c for
-// when the server gets the statement after all.
 #include "batching/talk/prepare.h"
 
 #include <stdlib.h>
@@ -25,7 +20,8 @@
 #include "batching/talk/reads.h"
 #include "protocol/write.h"
 
-// Nothing is under way whose reply would be awaited before this answer, and nothing says what it would be.
+// Can the session answer something itself now? No reply is awaited that would have to come before the answer,
+// and no reply may still change what the answer is.
 static bool may_answer(const struct session *s) {
     return s->txn == 'I' && !s->n_forward && !s->no_scan && !s->backlogged && !s->engine->limits.observe;
 }
@@ -51,6 +47,7 @@ static void write_prepared(struct buf *b, const struct group *g, const struct un
         write_ready(b, status);
 }
 
+// The client's statement as if the server had prepared and described it. NULL: out of memory.
 static struct statement *prepared(struct session *s, const struct group *g, const struct unit *u) {
     struct statement *st = statement_create(s, (const char *)u->parse.name.data, u->parse.name.len, g->shape);
     if (!st)
@@ -70,11 +67,11 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
     struct buf *b = &s->engine->answer;
     struct statement *st = prepared(s, g, u);
     write_prepared(b, g, u, s->txn);
-    if (!st || !session_answer(s, b)) {
+    if (!st || !session_answer(s, b, NULL)) {
         statement_unref(st);
         return false;
     }
-    s->names.n_lazy += u->parse.name.len > 0;
+    names_more_lazy(s, u->parse.name.len > 0);
     s->lazy_unit = !u->sync;
     s->engine->counters.lazy++;
     session_put_statement(s, st);
@@ -103,7 +100,7 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct group *g = session_read_group(s, shape);
     if (!g)
         return TAKE_FORWARD;
-    group_refresh(e, g);
+    reads_refresh_group(e, g);
     if (is_known(g, u) && session_name_is_free(s, u->parse.name) && answer_prepare(s, g, u))
         return TAKE_TAKEN;
     f->learns = true;
@@ -113,17 +110,17 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
 
 // ---- Close, DEALLOCATE, Sync
 
-// The server has not got the statement of this name, and nothing under way will give it: then it is closed by
-// forgetting it.
+// The server lacks the statement of this name, and nothing under way gives it to the server. So it is closed
+// by forgetting it.
 static bool is_lazy(struct session *s, struct slice name) {
     struct statement *st = name.len ? session_statement(s, name) : NULL;
     return st && session_lacks(s, st) && st->confirmed && st->refs == 1;
 }
 
-static bool answer_and_drop(struct session *s, struct slice name) {
-    if (!session_answer(s, &s->engine->answer))
+static bool answer_and_drop(struct session *s, struct slice name, const enum statement_kind *kind) {
+    if (!session_answer(s, &s->engine->answer, kind))
         return false;
-    s->names.n_lazy -= s->names.n_lazy > 0;
+    names_less_lazy(s);
     session_drop_statement(s, name);
     s->lazy_unit = false;
     return true;
@@ -137,7 +134,7 @@ enum take close_take(struct feed *f, const struct unit *u) {
     buf_reset(b);
     write_empty(b, B_CLOSE_COMPLETE);
     write_ready(b, s->txn);
-    return answer_and_drop(s, u->closing.name) ? TAKE_TAKEN : TAKE_FORWARD;
+    return answer_and_drop(s, u->closing.name, NULL) ? TAKE_TAKEN : TAKE_FORWARD;
 }
 
 enum take deallocate_take(struct feed *f, const struct unit *u) {
@@ -153,9 +150,9 @@ enum take deallocate_take(struct feed *f, const struct unit *u) {
     buf_put_str(b, "DEALLOCATE");
     write_end(b, at);
     write_ready(b, s->txn);
-    if (!answer_and_drop(s, class_name(c)))
+    if (!answer_and_drop(s, class_name(c), &c->kind))
         return TAKE_FORWARD;
-    session_drop_unnamed(s); // as any Query message does
+    session_drop_unnamed(s); // any Query message does that
     return TAKE_TAKEN;
 }
 
@@ -166,7 +163,7 @@ enum take sync_take(struct feed *f) {
         return TAKE_FORWARD;
     buf_reset(b);
     write_ready(b, s->txn);
-    if (!session_answer(s, b))
+    if (!session_answer(s, b, NULL))
         return TAKE_FORWARD;
     s->lazy_unit = false;
     return TAKE_TAKEN;

@@ -9,7 +9,6 @@
 #include "batching/statement/shape.h"
 #include "protocol/message.h"
 
-// The statement and all its values.
 static uint64_t hash_bound(const struct shape *shape, const struct msg_bind *m) {
     uint64_t hash = (uintptr_t)shape;
     struct slice value;
@@ -36,7 +35,7 @@ void question_note(struct session *s, uint64_t hash, uint32_t loads) {
         asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists), loads);
 }
 
-void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m) {
+void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m) {
     if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
         question_note(s, hash_bound(shape, m), (uint32_t)s->engine->aheads.loads);
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Two lookups ask the same if these hashes are equal: who asks again polls.
+// What a client asks, as a hash: two lookups of a session ask the same if their hashes are equal. A client
+// that asks the same again, without having read a list meanwhile, polls for a change, and must not get an
+// answer that was loaded ahead (ahead/asked.h).
+//
+// Also the candidate: a lookup on its way to being accepted.
 #ifndef PGFOLD_BATCHING_TALK_QUESTION_H
 #define PGFOLD_BATCHING_TALK_QUESTION_H
 
@@ -9,32 +13,35 @@
 #include "batching/statement/unit.h"
 #include "batching/talk/feed.h"
 
-// The client asks with these values for what may be a lookup's statement, in a unit that is forwarded: what
-// was loaded ahead for the same question may be older than what it will be told. `shape` may be NULL.
-void lookup_note_bound(struct session *s, const struct shape *shape, const struct msg_bind *m);
-
-// A lookup on its way to being accepted.
+// Borrows all that it points to.
 struct candidate {
     struct feed *f;
     struct session *s;
-    const uint8_t *bytes;
-    const struct unit *unit;
-    size_t whole; // bytes to keep, when more than the unit's: of the first part of several
-    bool simple;
-    struct shape *shape;
-    const struct shape_text *values; // simple
-    struct statement *statement;     // extended, parsed in an earlier unit, or part of this one
-    struct group *group;
-    uint64_t question;        // what it asks
-    bool again;               // the session has asked for it before,
-    struct asked_entry asked; // and what is known of that
-    uint32_t loads;           // batches that are older than its answer; see asked.h
-    bool noted;               // there
-    bool apart; // of a transaction that shares nothing: it runs on its own connection, or was loaded ahead
-                // there
+    const uint8_t *bytes;            // the unit's first byte
+    const struct unit *unit;         // as it was read
+    size_t whole;                    // first part of a unit of several: bytes of the whole unit; else 0
+    bool simple;                     // a Query message
+    struct shape *shape;             // NULL: not found yet
+    const struct shape_text *values; // simple: the constants
+    struct statement *statement;     // extended: it was parsed before; NULL: the unit has a Parse
+    struct group *group;             // NULL: not found yet
+    uint64_t question;               // its hash, of a read
+    bool again;                      // the session has asked the same before,
+    struct asked_entry asked;        // and what is known of that
+    uint32_t loads;                  // batches loaded ahead that are older than its answer (ahead/asked.h)
+    bool noted;                      // in the session's `asked`
+    bool apart; // its transaction shares nothing with others: it runs on its own connection, or is answered
+                // with what was loaded ahead there
 };
 
+// The hash of the candidate's shape and all its values.
 uint64_t question_hash(const struct candidate *c);
+
+// Notes that the session has asked this, however it is answered, and which batches are older than that.
 void question_note(struct session *s, uint64_t hash, uint32_t loads);
+
+// The same for a Bind that is forwarded, if its shape may be a lookup's: what was loaded ahead for that
+// question may be older than the answer that it gets now. `shape` may be NULL.
+void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m);
 
 #endif

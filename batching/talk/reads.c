@@ -20,18 +20,28 @@
 #include "batching/trust/identity.h"
 #include "protocol/message.h"
 
-// ---- what a forwarded statement will do to the session
-
 void reads_pin_group(struct owed *o, struct group *g) {
     o->of.group = g;
-    g->in_flight++;
+    group_pin(g);
+}
+
+void reads_observe(struct session *s, struct group *g) {
+    reads_end_observed(s);
+    s->observed = g;
+    group_pin(g);
+}
+
+void reads_end_observed(struct session *s) {
+    if (s->observed)
+        group_unpin(s->observed);
+    s->observed = NULL;
 }
 
 static bool group_is_current(const struct engine *e, const struct group *g) {
     return g->generation == e->generation;
 }
 
-void group_refresh(struct engine *e, struct group *g) {
+void reads_refresh_group(struct engine *e, struct group *g) {
     bool old = e->now - g->vetted_at > e->limits.vet_max_age;
     if ((g->state == GROUP_READY || g->state == GROUP_REFUSED) && (old || !group_is_current(e, g)))
         group_forget(g);
@@ -39,34 +49,33 @@ void group_refresh(struct engine *e, struct group *g) {
     group_inherit(&e->groups, g, e->now > max_age ? e->now - max_age : 0, e->generation);
 }
 
-// Of a session that is in doubt nothing is known that a read could leave as it was.
-bool reads_may_be_proven(const struct session *s) {
+bool reads_can_judge(const struct session *s) {
     return s->identity.state == IDENTITY_PROVEN || s->identity.state == IDENTITY_PROVING;
 }
 
-// Questions about the reads of one unit. Where there is room for few groups, their verdicts take each other's
-// place while it waits, and it would be looked at from its beginning for ever.
+// At most so many questions about the reads of one unit. If the cache of groups is small, the verdicts evict
+// each other while the unit waits; without this limit it would be looked at from its beginning for ever.
 #define UNIT_VETS 24
 
-// A SELECT of constants: there is nothing in it whose meaning only the catalogue knows.
+// A SELECT of constants has nothing whose meaning only the catalogue knows.
 static bool reads_constants(const struct parsed *p) {
     return !p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE;
 }
 
-enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct group **vetting) {
+enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group **vetting) {
     struct session *s = f->s;
     struct engine *e = s->engine;
     const struct parsed *p = shape->parsed;
     if (e->limits.observe || reads_constants(p))
         return READ_PLAIN;
-    if (!reads_may_be_proven(s) || p->reason == REASON_CONSTRUCT || session_meaning_is_pending(s))
+    if (!reads_can_judge(s) || p->reason == REASON_CONSTRUCT || session_meaning_is_pending(s))
         return READ_DOUBTFUL;
     struct group *g = session_read_group(s, shape);
     if (!g)
         return READ_DOUBTFUL;
-    group_refresh(e, g);
+    reads_refresh_group(e, g);
     if (g->state == GROUP_NEW && !f->asks_no_more && s->unit_vets < UNIT_VETS) {
-        feed_flush(f, true);
+        feed_to_server(f, true);
         s->unit_vets++;
         session_start_vet(s, g);
     }
@@ -76,18 +85,18 @@ enum read_effect forward_read_effect(struct feed *f, struct shape *shape, struct
                                        : READ_DOUBTFUL;
 }
 
-// ---- forwarding, message by message
+// ---- Query messages
 
-struct read_note reads_judge_query(struct feed *f, enum statement_kind kind, struct shape *shape) {
-    struct read_note n = {.effect = READ_PLAIN};
+struct read_judgement reads_judge_query(struct feed *f, enum statement_kind kind, struct shape *shape) {
+    struct read_judgement n = {.effect = READ_PLAIN};
     if (kind != STATEMENT_READ || !shape)
         return n;
-    n.effect = forward_read_effect(f, shape, &n.vetting);
+    n.effect = reads_effect(f, shape, &n.vetting);
     n.may_write = session_read_may_write(f->s, shape->parsed);
     return n;
 }
 
-void reads_note(struct session *s, struct owed *o, const struct read_note *n) {
+void reads_note_judged(struct session *s, struct owed *o, const struct read_judgement *n) {
     bool second = n->effect == READ_BEING_VETTED && o->of.group;
     trust_note_run(s);
     if (n->effect == READ_DOUBTFUL || second)
@@ -98,49 +107,51 @@ void reads_note(struct session *s, struct owed *o, const struct read_note *n) {
         session_note_write(s, NULL);
 }
 
-// A statement about a cursor is a read where that can be proved; else it is what its text says.
-struct read_note reads_judge_cursor(struct feed *f, struct slice text) {
+struct read_judgement reads_judge_cursor(struct feed *f, struct slice text) {
     struct statement_class *c = &f->query;
-    struct read_note n = {.effect = READ_PLAIN};
+    struct read_judgement n = {.effect = READ_PLAIN};
     struct shape *select = session_cursor_select(f->s, &c->cursor, false);
     if (select)
-        n.effect = forward_read_effect(f, select, &n.vetting);
+        n.effect = reads_effect(f, select, &n.vetting);
     if (c->cursor.verb == CURSOR_CLOSE || (select && n.effect != READ_DOUBTFUL)) {
         c->kind = STATEMENT_READ;
         session_note_cursor(f->s, &c->cursor, select);
         return n;
     }
     classify_verbatim(f->s, text, c);
-    return (struct read_note){.effect = READ_PLAIN};
+    return (struct read_judgement){.effect = READ_PLAIN};
 }
 
-// The unit is open, the catalogue cannot be asked in front of it any more; see forward_read_effect.
-static struct read_note bound_read(struct session *s, struct shape *shape) {
+// ---- Execute
+
+// Judges a SELECT in a unit that is open, where the catalogue cannot be asked in front of it any more. If the
+// question was asked when the unit began (talk/front.c), the read group knows.
+static struct read_judgement bound_read(struct session *s, struct shape *shape) {
     struct engine *e = s->engine;
-    struct read_note n = {.effect = READ_DOUBTFUL, .may_write = session_read_may_write(s, shape->parsed)};
+    struct read_judgement n = {.effect = READ_DOUBTFUL,
+                               .may_write = session_read_may_write(s, shape->parsed)};
     if (e->limits.observe || reads_constants(shape->parsed))
         n.effect = READ_PLAIN;
-    if (n.effect == READ_PLAIN || !reads_may_be_proven(s) || session_meaning_is_pending(s))
+    if (n.effect == READ_PLAIN || !reads_can_judge(s) || session_meaning_is_pending(s))
         return n;
     struct group *g = session_read_group(s, shape);
     if (g && group_is_current(e, g) && g->state == GROUP_READY)
         n.effect = READ_PLAIN;
     else if (g && g->state == GROUP_VETTING)
-        n = (struct read_note){READ_BEING_VETTED, g, n.may_write};
+        n = (struct read_judgement){READ_BEING_VETTED, g, n.may_write};
     return n;
 }
 
-void reads_run(struct session *s, struct owed *o, struct shape *shape) {
-    struct read_note n = bound_read(s, shape);
+void reads_note_execute(struct session *s, struct owed *o, struct shape *shape) {
+    struct read_judgement n = bound_read(s, shape);
     o->reads = o->forward.selects = true;
     effect_note_statement(s, o, STATEMENT_READ, shape, false);
-    reads_note(s, o, &n);
+    reads_note_judged(s, o, &n);
 }
 
-// True: it is a statement about a cursor, and a plain read.
-bool reads_run_cursor(struct session *s, struct owed *o, const struct shape *shape) {
+bool reads_note_execute_cursor(struct session *s, struct owed *o, const struct shape *shape) {
     struct cursor_statement c;
-    struct read_note n = {.effect = READ_PLAIN};
+    struct read_judgement n = {.effect = READ_PLAIN};
     cursor_read(shape->text, shape->text_len, &c);
     struct shape *select = o->forward.begins ? NULL : session_cursor_select(s, &c, true);
     if (select)
@@ -149,6 +160,6 @@ bool reads_run_cursor(struct session *s, struct owed *o, const struct shape *sha
         return false;
     o->reads = true;
     session_note_cursor(s, &c, select);
-    reads_note(s, o, &n);
+    reads_note_judged(s, o, &n);
     return true;
 }

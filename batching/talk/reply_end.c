@@ -10,27 +10,34 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
+#include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
+#include "batching/session/frame.h"
 #include "batching/session/held.h"
 #include "batching/session/late.h"
 #include "batching/session/lazy.h"
 #include "batching/session/learn.h"
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
+#include "batching/session/order.h"
 #include "batching/session/owed.h"
+#include "batching/session/own_prepared.h"
 #include "batching/session/pooler.h"
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
 #include "batching/session/room.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
 #include "batching/session/vouch.h"
+#include "batching/session/whole_unit.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
+#include "batching/talk/extended.h"
 #include "batching/talk/given.h"
 #include "batching/talk/opaque.h"
 #include "batching/trust/facts.h"
@@ -38,15 +45,17 @@
 #include "batching/trust/vet.h"
 #include "protocol/buf.h"
 
-// A pool that resets its connections gives them back with it: the proof that the next such statement leads
-// back to is made now, while nobody waits.
+// ---- the client's statements
+
+// A session is mostly reset when a pool gets its connection back. It is proved now, while nobody waits; the
+// next RESET ALL or DISCARD ALL leads back to that proof.
 static void prove_early(struct session *s) {
     if (s->identity.state == IDENTITY_UNPROVEN && s->identity.n_proofs)
         engine_list_proof(s->engine, s);
 }
 
-// Settings by which constants are read, which the server does when a statement is parsed, and not anew when
-// the setting changes.
+// Does one of these settings decide how constants are read? The server reads constants when it parses a
+// statement, and does not read them again when the setting changes.
 static bool any_reads_constants(const struct parsed_setting *settings, unsigned n) {
     static const char *const names[] = {"datestyle",   "timezone", "intervalstyle", "array_nulls",
                                         "lc_monetary", "lc_time",  "xmloption"};
@@ -57,8 +66,8 @@ static bool any_reads_constants(const struct parsed_setting *settings, unsigned 
     return false;
 }
 
-// What the client prepared under other settings does not fold any more: a batch would read its constants by
-// those of now. What the server lacks it would read so, too.
+// What the client has prepared under the old settings no longer folds: a batch would read its constants by
+// the new ones. A statement that the server lacks would be parsed under the new ones, too.
 static void forget_constants(struct session *s, const struct parsed *p) {
     bool set = p->kind == STATEMENT_SET && any_reads_constants(p->settings, (unsigned)p->n_settings);
     bool reset =
@@ -81,7 +90,8 @@ static void apply_setting(struct session *s, const struct shape *shape) {
         prove_early(s);
 }
 
-// Definitions count as changed when the statement was sent, when it ended, and when its transaction ended.
+// Definitions count as changed three times: when the statement is sent, when it has ended, and when its
+// transaction has ended.
 static void note_definitions(struct session *s, const struct owed *o) {
     if (o->forward.changes || (s->definitions_in_txn && s->txn == 'I'))
         engine_definitions_changed(s->engine);
@@ -89,6 +99,7 @@ static void note_definitions(struct session *s, const struct owed *o) {
 }
 
 static void end_forward(struct session *s, struct owed *o, char before) {
+    sent_ended(s, o);
     trust_note_run(s);
     ahead_answered(s);
     session_txn_ended(s, o, before);
@@ -105,8 +116,8 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     note_definitions(s, o);
     struct group *g = o->of.group;
     if (g) {
-        g->in_flight--;
-        // The read that was being vetted while it ran: only a good verdict leaves the session what it was.
+        group_unpin(g);
+        // The read ran while it was being vetted. Only a good verdict leaves the session as it was.
         if (group_is_read(g) && g->state != GROUP_READY) {
             session_doubt(s);
             session_note_write(s, NULL);
@@ -115,65 +126,71 @@ static void end_forward(struct session *s, struct owed *o, char before) {
     session_end_expected(s, o);
     session_end_learning(s);
     if (o->forward.clears_names && !o->error && !s->n_forward)
-        s->names.unknown = false;
-    if (s->txn == 'I' && !s->in_unit && s->portal) {
-        statement_unref(s->portal); // portals end with the transaction
-        s->portal = NULL;
-    }
+        names_are_known(s);
+    if (s->txn == 'I' && !s->in_unit)
+        extended_set_portal(s, NULL); // a portal ends with its transaction
 }
 
 static void end_lookup(struct session *s, struct owed *o) {
     struct lookup *l = o->of.lookup;
-    s->gives = false; // nothing was sent behind it
+    s->gives = false; // nothing was sent behind the lookup
     session_end_expected(s, o);
     if (!l)
         return; // the client is gone
     if (l->loop)
         l->loop->last_answer = s->engine->now;
     ahead_answered(s);
-    s->transaction.taken |= s->txn == 'T';
+    if (s->txn == 'T')
+        session_note_snapshot_taken(s);
     trust_note_run(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
-    session_shift(s);
+    l->failed = o->error;
+    if (l->pipeline)
+        pipeline_ended(l, o);
+    lookup_answered(s, l);
+    order_shift(s);
     l->session = NULL;
     lookup_free(s->engine, l);
 }
 
-// When the catalogue was as it is told.
+// ---- the catalogue's verdicts
+
+// The time for which the catalogue's answer holds: a fixed snapshot shows it as it was when that was taken.
 static uint64_t verdict_time(const struct session *s) {
     return session_snapshot_is_fixed(s) ? s->transaction.began : s->engine->now;
 }
 
 #define VET_AGAIN 1000000 // microseconds
 
-// The query was not answered, for no reason of its own. It is asked again, but not at once.
+// The query was interrupted, which says nothing about the group. It is asked again, but not at once.
 static void postpone_vet(struct session *s, struct group *g) {
     vetting_destroy(g->vetting);
     g->vetting = NULL;
-    g->state = GROUP_REFUSED;
+    group_set_state(g, GROUP_REFUSED);
     g->vetted_at = s->engine->now + VET_AGAIN - s->engine->limits.vet_max_age;
 }
 
 static void refuse_read(struct session *s) {
     session_doubt(s);
-    session_note_write(s, NULL); // what runs behind it
+    session_note_write(s, NULL); // the reads sent behind the question may write
 }
 
 static void end_vet(struct session *s, struct owed *o) {
     struct engine *e = s->engine;
     struct group *g = o->of.group;
-    uint64_t generation = g->generation; // as it was when the query was sent
+    uint64_t generation = g->generation; // of the definitions when the query was sent
     g->asked_in_vain = o->unwanted ? g->asked_in_vain : 0;
     if (o->kind == OWED_VET && !o->framed && o->error)
-        session_note_unnamed(s, true, NULL); // it may not have come to closing it
+        session_note_unnamed(s, true, NULL); // the unit may have failed before its Close
     if ((o->framed && s->txn == 'E') || (o->unwanted && o->error)) {
-        // The client's transaction was aborted before it, or its client has cancelled: nobody was asked.
-        g->state = GROUP_NEW;
+        // The client's transaction had been aborted before the question, or the client has cancelled: nothing
+        // was answered.
+        group_set_state(g, GROUP_NEW);
         if (o->unwanted && o->error)
             late_verdict(e, g);
         if (o->kind == OWED_READ_VET && s->txn != 'E')
-            refuse_read(s); // what was let through for its sake runs now
+            refuse_read(s); // reads that were sent because the question was under way run now
     } else if (o->interrupted) {
         postpone_vet(s, g);
         if (o->kind == OWED_READ_VET)
@@ -196,6 +213,8 @@ static void end_vet(struct session *s, struct owed *o) {
     await_verdict_given(e, g);
 }
 
+// ---- what else is ours
+
 static void end_batch(struct session *s, struct batch *b) {
     if (b->failed) {
         session_unprepare(s, b->statement);
@@ -215,7 +234,7 @@ static void end_proof(struct session *s, const struct owed *o) {
     pooler_note(s, o->error ? 0 : s->identity.proof_reader.process);
     identity_proof_end(&s->engine->identities, &s->identity, !o->error);
     if (o->unwanted && o->error && s->identity.state == IDENTITY_REFUSED)
-        s->identity.state = IDENTITY_UNPROVEN; // it was cancelled; it is asked again, less eagerly each time
+        s->identity.state = IDENTITY_UNPROVEN; // it was cancelled; it is asked again, later each time
     await_proof_ended(s);
 }
 
@@ -224,7 +243,6 @@ static void end_facts(struct session *s, const struct owed *o) {
     room_weigh_database(s->engine, s->database);
 }
 
-// What of ours runs in the client's transaction does not change what the client knows of it.
 static void end_check(struct session *s, const struct owed *o) {
     struct engine *e = s->engine;
     struct lookup *l = o->of.lookup;
@@ -235,6 +253,10 @@ static void end_check(struct session *s, const struct owed *o) {
     check_answer(e, l);
 }
 
+// ---- the entry
+
+// ReadyForQuery behind something of ours inside the client's transaction does not change the status that the
+// client knows.
 static void take_status(struct session *s, const struct owed *o, char status) {
     if (o->framed)
         session_frame_ended(s, status);
@@ -244,7 +266,6 @@ static void take_status(struct session *s, const struct owed *o, char status) {
         s->txn = status;
 }
 
-// ReadyForQuery came for the entry at the head.
 void reply_end(struct session *s, char status) {
     struct owed o = *owed_head(s);
     char before = s->txn;
@@ -253,7 +274,7 @@ void reply_end(struct session *s, char status) {
     if (!s->owed.n)
         s->copying = false;
     if (!s->owed.n && s->in_unit)
-        session_go_opaque(s); // it was not asked for yet
+        session_go_opaque(s); // the client has not sent its Sync: nothing asked for this ReadyForQuery
     switch (o.kind) {
     case OWED_FORWARD:
         end_forward(s, &o, before);
@@ -288,11 +309,11 @@ void reply_end(struct session *s, char status) {
         break;
     }
     if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP) {
-        buf_free(&s->giving.error);
+        given_forget_error(s);
         session_note_written(s, &o);
     }
     if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)
-        session_note_unnamed(s, true, NULL); // the next unit may run in another process
+        session_note_unnamed(s, true, NULL); // the next unit may run in another server process
     session_relay_cancel(s);
     if (s->wants_proof && s->txn == 'I' && !s->n_forward && !s->in_unit)
         engine_list_proof(s->engine, s);

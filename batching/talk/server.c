@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// What the server says. The entry at the head of the queue of owed replies tells what becomes of it: a
-// client's replies are passed on in runs, without a copy, with an eye on the few messages that tell
-// something; a batch's are read whole and fed to it.
 #include "batching/talk/server.h"
 
 #include "batching/fold/batch.h"
@@ -24,7 +20,7 @@ static bool is_own(const struct owed *o) {
     return o && owed_is_own(o);
 }
 
-// Its bytes that are there, and those to come.
+// Drops the message at f->at: what is there of it, and what is still to come.
 static void drop_message(struct feed *f, const struct frame *fr) {
     size_t have = f->len - f->at;
     f->s->server_skip = fr->size > have ? fr->size - have : 0;
@@ -33,7 +29,7 @@ static void drop_message(struct feed *f, const struct frame *fr) {
     f->run = f->at;
 }
 
-// Too large for a batch or one of our own queries: its rest is dropped, and the batch fails.
+// The message is too large for a batch or a query of ours: it is dropped, and the batch fails.
 static void drop_large(struct feed *f, struct owed *o, const struct frame *fr) {
     if (o->kind == OWED_BATCH) {
         o->of.batch->oversized = !o->of.batch->failed;
@@ -58,13 +54,13 @@ static bool step_own(struct feed *f, struct owed *o, const struct frame *fr) {
         return false;
     f->at += whole.size;
     f->run = f->at;
-    reply_take_own(s, o, &whole);
+    own_reply_take(s, o, &whole);
     return true;
 }
 
-// Messages of the client's that must be there whole before they are passed on: they are short, but for a row
-// description.
-static bool is_read_whole(const struct session *s, const struct frame *f) {
+// Must this message of a client's reply be there whole before it is passed on? These are short, except for a
+// row description.
+static bool is_passed_on_whole(const struct session *s, const struct frame *f) {
     if (f->type == B_ROW_DESCRIPTION || f->type == B_PARAMETER_DESCRIPTION)
         return s->expect.n && f->size <= session_largest_message(s);
     return (f->type == B_READY_FOR_QUERY || f->type == B_PARAMETER_STATUS || f->type == B_PARSE_COMPLETE ||
@@ -82,28 +78,29 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
     struct session *s = f->s;
     size_t have = f->len - f->at;
     bool whole = fr->size <= have;
-    // What nobody asked for must not be cut in two either: a batch may answer this client meanwhile.
+    // A message that nobody asked for must not be cut in two either: an answer from a batch may be sent to
+    // this client in between.
     bool refusal = o && (o->refused || s->giving.error.len) && fr->type == B_ERROR;
-    if (!whole && (refusal || is_read_whole(s, fr) || ahead_wants(s, o, fr) ||
+    if (!whole && (refusal || is_passed_on_whole(s, fr) || ahead_wants(s, o, fr) ||
                    (!o && fr->size <= session_largest_message(s))))
         return false;
     if (o && (o->n_expected || o->poisoned || o->refused || s->giving.error.len)) {
-        feed_to_client(f, true); // an error may have to come behind it
-        if (reply_is_dropped(s, o, fr, whole)) {
+        feed_to_client(f, true); // an error may have to be sent in place of this message
+        if (client_reply_is_dropped(s, o, fr, whole)) {
             drop_message(f, fr);
             return true;
         }
     }
-    reply_note(s, o, fr, whole, whole && ready_follows(f, fr->size));
+    client_reply_note(s, o, fr, whole, whole && ready_follows(f, fr->size));
     if (fr->type == B_PARAMETER_STATUS && whole)
-        reply_note_parameter(s, o, fr);
+        own_reply_note_parameter(s, o, fr);
     if (fr->type == B_NOTIFICATION)
-        ahead_drop(s); // it may tell of a change
+        ahead_drop(s); // it may be how the client learns of a change
     f->at += whole ? fr->size : have;
     s->server_skip = whole ? 0 : fr->size - have;
     s->server_skip_drop = false;
     if (fr->type == B_READY_FOR_QUERY && whole && o) {
-        feed_to_client(f, true); // before anything that ending it sends
+        feed_to_client(f, true); // before anything that the end of the reply sends
         reply_end(s, fr->body_len == 1 ? (char)fr->body[0] : 'E');
     }
     return true;
@@ -127,7 +124,7 @@ static bool step(struct feed *f) {
     return is_own(o) ? step_own(f, o, &fr) : step_client(f, o, &fr);
 }
 
-// Something of what the server still owes is not for the client.
+// Does the server still owe something that is not for the client?
 static bool owes_own(const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         const struct owed *o = owed_at(s, i);
@@ -137,7 +134,8 @@ static bool owes_own(const struct session *s) {
     return false;
 }
 
-size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len) {
+size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len, uint64_t now) {
+    engine_wakes(s->engine, now);
     struct feed f = {.s = s, .bytes = bytes, .len = len};
     while (f.at < f.len && !s->failed) {
         if (s->opaque && !s->server_skip_drop && !owes_own(s)) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The query that collects the names, the reader of its answer, and the look-up of a statement's names.
 #include "batching/trust/facts.h"
 
 #include <stdlib.h>
@@ -10,23 +12,27 @@
 #include "batching/trust/write_set.h"
 #include "batching/trust/writes.h"
 
-#define FRESH        1000000 // microseconds that a stamp is not asked for again
-#define PAUSE        10000   // between two questions, and so many times what the last one took:
+#define FRESH 1000000 // microseconds: a younger stamp is not asked for again
+// Microseconds between two questions, in addition to PAUSE_FACTOR times what the last one took.
+#define PAUSE        10000
 #define PAUSE_FACTOR 20
 #define PAUSE_FAILED 1000000
 
 // ---- the question
 //
-// OIDs that are fixed, of languages: 12 internal, 13 c; of types: 2279 trigger; of catalogues: 1247 pg_type,
+// Fixed OIDs in the queries. Languages: 12 internal, 13 c. Types: 2279 trigger. Catalogues: 1247 pg_type,
 // 1255 pg_proc, 1259 pg_class, 2602 pg_amop, 2603 pg_amproc, 2604 pg_attrdef, 2605 pg_cast, 2606
 // pg_constraint, 2616 pg_opclass, 2617 pg_operator, 2618 pg_rewrite, 2620 pg_trigger, 2753 pg_opfamily, 3256
-// pg_policy. 16384: FirstNormalObjectId.
+// pg_policy. 16384 is FirstNormalObjectId.
 //
-// f: functions of users'. u: what depends on them, step by step as in vet.c: `ids` are functions, operators,
-// types, operator classes, and views that something else may read; `rels` are relations. What belongs to a
-// relation or a type stands for it: a default, a constraint, an index. t: what passes a write on to these
-// relations. Only what depends on users' functions is looked at, each by an index. A cast from a type of the
-// server's own to another could be anywhere: an empty name.
+// The parts of the names query:
+//   f  the functions of users.
+//   u  what depends on them, found step by step as in vet_query.c. `ids` are functions, operators, types,
+//      operator classes, and views that something else may read; `rels` are relations. A default, a
+//      constraint or an index is represented by the relation or type that it belongs to.
+//   t  the relations that pass a write on to those of u.
+// The query looks only at what depends on users' functions, and finds it by indexes. A cast between two types
+// of the server's own could be used anywhere: it is reported as an empty name.
 static const char names_query[] =
     "WITH RECURSIVE f AS (SELECT p.oid, p.proname FROM pg_catalog.pg_proc p WHERE p.oid "
     "OPERATOR(pg_catalog.>=) 16384 AND (p.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[]) "
@@ -92,7 +98,8 @@ static const char names_query[] =
     "f) OR k.castfunc OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM u)::pg_catalog.oid[])) LIMIT 16385) AS "
     "n(x)";
 
-// Tables come and go, as temporary ones do: only the full stamp counts them. Each has its place (trust.h).
+// Tables come and go (temporary ones do all the time), so only the full stamp counts them. Each number has
+// its place in the stamp (trust in writes.h).
 static const char stamp[] =
     "pg_catalog.concat_ws(',', (SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_proc c), "
     "(SELECT COALESCE(pg_catalog.max(c.oid), 0) FROM pg_catalog.pg_trigger c), (SELECT "
@@ -117,7 +124,8 @@ static void put_full_stamp(struct buf *out) {
     buf_put_text(out, ")");
 }
 
-// What was altered under an old OID shows in no stamp.
+// The stamp does not show a change to an object that keeps its OID. So the names are asked for again after a
+// while.
 static bool may_be_stale(const struct facts *f, uint64_t now, uint64_t generation, uint64_t max_age) {
     return !facts_are_known(f, generation) || now - f->named > max_age;
 }
@@ -139,7 +147,7 @@ bool facts_ask(struct facts *f, uint64_t now, uint64_t generation, uint64_t max_
         buf_put_text(out, " WHERE ");
         put_full_stamp(out);
         buf_put_text(out, " OPERATOR(pg_catalog.<>) '");
-        buf_put_text(out, f->stamp); // digits and signs, see take_stamp
+        buf_put_text(out, f->stamp); // digits and signs only, see take_stamp
         buf_put_text(out, "'");
     }
     if (out->failed)
@@ -161,14 +169,14 @@ static void set_free(struct name_set *s) {
     *s = (struct name_set){0};
 }
 
-// Operators that no statement need write: IN, BETWEEN, LIKE, ORDER BY and others stand for them.
+// Operators that a statement can use without writing them: IN, BETWEEN, LIKE, ORDER BY and others imply them.
 static bool is_implicit(const char *name) {
     static const char *const operators[] = {"=", "<>",  "<",   ">",    "<=", ">=", "~~",
                                             "~", "!~~", "~~*", "!~~*", "!~", "~*", "!~*"};
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (strcmp(name, operators[i]) == 0)
             return true;
-    return type_is_the_servers(name);
+    return type_is_built_in(name);
 }
 
 static bool set_grow(struct name_set *s) {
@@ -196,22 +204,22 @@ static void set_add(struct name_set *s, struct slice name) {
         s->names[s->n++] = write_table(name);
 }
 
-static int compare_names(const void *a, const void *b) {
+static int compare_digests(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-static bool is_plain(const char *name) {
+static bool is_plain_ascii(const char *name) {
     while (*name >= ' ' && *name <= '~')
         name++;
     return !*name;
 }
 
 static bool set_has(const struct name_set *s, const char *name) {
-    if (!is_plain(name))
+    if (!is_plain_ascii(name))
         return s->foreign;
     uint64_t digest = write_table((struct slice){(const uint8_t *)name, strlen(name)});
-    return s->n && bsearch(&digest, s->names, s->n, sizeof *s->names, compare_names);
+    return s->n && bsearch(&digest, s->names, s->n, sizeof *s->names, compare_digests);
 }
 
 // ---- the answer
@@ -256,7 +264,7 @@ static void take_names(struct facts *f) {
     f->set = f->asking.set;
     f->asking.set = (struct name_set){0};
     if (f->set.n)
-        qsort(f->set.names, f->set.n, sizeof *f->set.names, compare_names);
+        qsort(f->set.names, f->set.n, sizeof *f->set.names, compare_digests);
     f->named = f->asking.since;
 }
 
@@ -274,7 +282,7 @@ void facts_answered(struct facts *f, uint64_t now, bool ok) {
     memcpy(f->stamp, f->asking.stamp, sizeof f->stamp);
 }
 
-// What is known is as good as before.
+// The question is dropped. What was known before is as good as before.
 void facts_lost(struct facts *f, uint64_t now) {
     f->asking.on = false;
     f->next = now + PAUSE_FAILED;

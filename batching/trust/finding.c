@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A hash table in order of insertion: the first is the oldest.
 #include "batching/trust/finding.h"
 
 #include <stdlib.h>
@@ -44,7 +46,7 @@ static void weigh(struct finding_table *t, struct finding *f) {
     account_set(t->memory, &f->weighs, sizeof *f + f->key_len + MEMORY_BLOCK + vetting_bytes(f->vetting));
 }
 
-// One that says nothing yet, in the place of an older one of this key. NULL: out of memory.
+// Makes an empty finding in place of an older one with this key. Returns NULL when memory is out.
 static struct finding *make_finding(struct finding_table *t, struct slice key, uint64_t vetted_at,
                                     uint64_t generation) {
     struct finding *f;

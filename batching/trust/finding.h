@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What vetting has found, kept for other groups that differ in nothing but values that it does not depend on:
-// a page's lookups often share a constant that is another one on the next page. Of a plain read it is the
-// verdict alone, kept for all texts about which the same is asked.
+// A cache of what vetting has found. Other groups use it when they differ only in values that vetting does
+// not depend on. Example: the lookups of a page often share a constant, which is another one on the next
+// page. For a plain read only the verdict is kept; it serves all texts about which the catalogue would be
+// asked the same.
 //
-// Bounded: when full, in number or in bytes, the oldest makes room.
+// Bounded: when the cache is full, in number or in bytes, the oldest finding makes room.
 #ifndef PGFOLD_BATCHING_TRUST_FINDING_H
 #define PGFOLD_BATCHING_TRUST_FINDING_H
 
@@ -14,11 +15,11 @@
 struct finding {
     UT_hash_handle hh;
     uint64_t vetted_at;      // microseconds
-    uint64_t generation;     // of the definitions when it was asked
-    struct vetting *vetting; // NULL: of a plain read
-    bool plain;              // of a plain read: what was answered
-    struct shape *shape;     // a reference: its address is in the key; NULL: of a plain read
-    size_t weighs;           // bytes that it is counted with
+    uint64_t generation;     // of the definitions, when the question was asked
+    struct vetting *vetting; // owned; NULL: the finding is about a plain read
+    bool plain;              // of a plain read: the answer
+    struct shape *shape;     // a reference, since its address is in the key; NULL: of a plain read
+    size_t weighs;           // bytes that are counted for it
     size_t key_len;
     uint8_t key[];
 };
@@ -29,16 +30,18 @@ struct finding_table {
     struct account *memory; // NULL: not counted
 };
 
+// max: number of findings.
 void finding_table_init(struct finding_table *t, unsigned max);
 void finding_table_finish(struct finding_table *t);
 
-// NULL: none.
+// The finding with this key, borrowed; NULL: there is none.
 const struct finding *finding_get(const struct finding_table *t, struct slice key);
 
-// Takes the vetting over and takes the place of an older finding of this key. Out of memory: it is dropped.
+// Keeps a finding. It takes over the vetting and replaces an older finding with the same key. Without memory
+// the vetting is dropped.
 void finding_put(struct finding_table *t, struct slice key, struct shape *shape, struct vetting *v,
                  uint64_t vetted_at, uint64_t generation);
-// The same for a plain read.
+// Keeps the answer about a plain read.
 void finding_put_read(struct finding_table *t, struct slice key, bool plain, uint64_t vetted_at,
                       uint64_t generation);
 

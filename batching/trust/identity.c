@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The session's state moves here: each event of identity.h changes what is known, and drops the identity that
+// was made from it. The next use makes a new one.
 #include "batching/trust/identity.h"
 
 #include <stdlib.h>
@@ -193,7 +196,7 @@ bool session_identity_wants_proof(struct session_identity *s) {
 
 // What the server said no longer holds.
 static void unprove(struct identity_table *t, struct session_identity *s) {
-    // A private identity stands for a state of the session, too: what was vetted before is void.
+    // A private identity also stands for one state of the session: what was vetted for it before is void.
     drop_current(t, s);
     set_proof(t, &s->proof, NULL);
     if (s->state == IDENTITY_PROVEN || s->state == IDENTITY_PROVING)
@@ -205,8 +208,8 @@ void session_identity_doubt(struct identity_table *t, struct session_identity *s
     s->origin = ORIGIN_UNKNOWN;
     s->customs = CUSTOMS_UNKNOWN;
     s->touched = true;
-    // The next proof reports the settings that the server shows; of the others the list stays the best that
-    // is known.
+    // The next proof reports the settings that the server shows. For the others the list remains the best
+    // knowledge.
     unsigned kept = 0;
     for (unsigned i = 0; i < s->n_settings; i++) {
         if (setting_is_custom(s->settings[i].name))
@@ -235,9 +238,9 @@ void session_identity_reloaded(struct identity_table *t, struct session_identity
     set_proof(t, &s->home, NULL);
 }
 
-// The process that a session talks to is told of a new configuration by a signal, some time after the
-// server's first process has read it, which is the time that a process started then has. A session that was
-// proven within this time may not have been told yet.
+// A signal tells a session's server process that there is a new configuration. It comes a little after the
+// server's first process has read the file, and a process that starts then takes over that earlier time. So a
+// session that was proven within this time may not have been told yet.
 #define SIGNAL_SLACK 20000 // microseconds
 
 bool session_identity_may_take(struct identity_table *t, struct session_identity *s,
@@ -311,14 +314,15 @@ static void setting_remove(struct session_identity *s, const char *name) {
     s->n_settings--;
 }
 
-// Is the value that it gets what the statement says, whatever it was before? SET DateStyle = 'ISO' leaves the
-// order of day and month as it is. A role is none of the settings that the server shows.
+// Tells whether the new value is exactly what the statement says, whatever the value was before. SET
+// DateStyle = 'ISO' is not such a statement: it keeps the order of day and month. A role is not a setting
+// that the server shows.
 static bool tells_its_value(const struct parsed_setting *p) {
     return p->value && strcmp(p->name, "role") != 0 && strcmp(p->name, "datestyle") != 0;
 }
 
-// RESET, or a statement whose result only the server knows: it is asked again. The other settings are what
-// they were.
+// Takes a RESET, or a statement whose result only the server knows: the server is asked again. The other
+// settings keep their values.
 static void set_otherwise(struct identity_table *t, struct session_identity *s,
                           const struct parsed_setting *p) {
     setting_remove(s, p->name);
@@ -346,14 +350,14 @@ void session_identity_set(struct identity_table *t, struct session_identity *s,
     s->settings_bytes = settings_bytes(s);
 }
 
-// Every setting is now what `home` says, if it was made under the users of now.
+// Every setting now has the value of `home`, if `home` was made under the users of now.
 static void go_home(struct identity_table *t, struct session_identity *s) {
     set_proof(t, &s->proof, s->home);
     s->proved_at = s->home_proved_at;
     s->state = IDENTITY_PROVEN;
 }
 
-// Custom settings are reset, too, but stay.
+// RESET ALL also resets custom settings, but they continue to exist.
 static void reset_settings(struct session_identity *s) {
     bool any = s->customs != CUSTOMS_NONE;
     for (unsigned i = 0; i < s->n_settings; i++)
@@ -362,7 +366,7 @@ static void reset_settings(struct session_identity *s) {
     s->customs = any ? CUSTOMS_RESET : CUSTOMS_NONE;
 }
 
-// The role and the session's user are none of the settings that RESET ALL resets, and temporary tables stay.
+// RESET ALL does not reset the role and the session's user, and temporary tables stay.
 void session_identity_reset_all(struct identity_table *t, struct session_identity *s) {
     if (s->state == IDENTITY_FOREVER)
         return;
@@ -376,9 +380,9 @@ void session_identity_reset_all(struct identity_table *t, struct session_identit
     s->touched = false;
 }
 
-// DISCARD ALL drops temporary tables, resets the session's user and ends every role, also one that ALTER ROLE
-// … SET role had set at log-in: only a proof that was made behind another one leads back. (In mode observe
-// nothing is proven.)
+// DISCARD ALL drops temporary tables, resets the session's user and ends every role, also a role that ALTER
+// ROLE … SET role has set at log-in. So only a proof that was made after another DISCARD ALL leads back. (In
+// mode observe nothing is proven.)
 void session_identity_discard_all(struct identity_table *t, struct session_identity *s) {
     if (s->state == IDENTITY_FOREVER)
         return;
@@ -402,7 +406,7 @@ static enum identity_isolation isolation_of(struct slice value) {
                   {"read uncommitted", ISOLATION_READ_COMMITTED},
                   {"repeatable read", ISOLATION_REPEATABLE_READ},
                   {"serializable", ISOLATION_SERIALIZABLE}};
-    // as the server shows it, or as a constant of a statement
+    // The value is written as the server shows it, or as a constant of a statement.
     bool quoted = value.len > 2 && value.data[0] == '\'' && value.data[value.len - 1] == '\'';
     if (quoted)
         value = (struct slice){value.data + 1, value.len - 2};
@@ -429,7 +433,7 @@ enum identity_isolation session_identity_isolation(const struct session_identity
     return proof_setting(s->proof, name, &value) ? isolation_of(value) : ISOLATION_UNKNOWN;
 }
 
-// "90s", "5min": as SHOW writes them, in the largest unit that divides them.
+// SHOW writes the value as "90s" or "5min": in the largest unit that divides it.
 bool session_identity_may_idle(const struct session_identity *s) {
     static const char name[] = "idle_in_transaction_session_timeout";
     struct slice value;
@@ -453,14 +457,14 @@ const char *identity_proof_start(struct session_identity *s) {
     return proof_query(s->origin == ORIGIN_UNKNOWN);
 }
 
-// What stands in the list, the server shows or not; only without it the values are those of a RESET.
+// With settings in the list, whether the server shows them or not, the values are not those of a RESET.
 static bool is_home(const struct session_identity *s) {
     return (s->origin == ORIGIN_RESET || s->origin == ORIGIN_DISCARD) && !s->touched && !s->n_settings;
 }
 
 void identity_proof_end(struct identity_table *t, struct session_identity *s, bool ok) {
     struct proof *p = proof_reader_end(&s->proof_reader, &t->proofs, ok);
-    if (s->state == IDENTITY_PROVING) { // not in doubt again while the query was under way
+    if (s->state == IDENTITY_PROVING) { // it did not fall into doubt while the query was under way
         drop_current(t, s);
         s->n_proofs++;
         s->asked = 0;

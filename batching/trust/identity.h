@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// When rows may pass between sessions. An identity is a string of bytes that two sessions must share: server
-// address, start-up parameters as sent, what the server itself reports about the session (proof.h), and the
-// settings statements that the server has confirmed. Equal bytes are one object, so equality is pointer
-// equality.
+// An identity says between which sessions rows may pass. It is a string of bytes that two sessions must
+// share: the server's address, the start-up parameters as sent, what the server itself reports about the
+// session (proof.h), and the SET statements that the server has confirmed. Equal bytes are one object, so two
+// identities are equal when their pointers are.
 //
-// The proof is a query on the session's own connection. It is run when a session first asks for a lookup, and
-// again after statements whose effect on the session cannot be known from their text (doubt). Until then, and
-// while it is in doubt, a session is private: it folds only within itself.
+// The proof is a query on the session's own connection. It runs when the session first asks for a lookup. It
+// runs again after a statement whose effect on the session is not known from its text: the session is in
+// doubt then. Until the proof is there, the session has a private identity: it folds only its own lookups.
 //
-// A setting that a confirmed statement has given a value is known by that statement; what the proof says of
-// it is left out, so that it makes no difference whether it was set before the proof or after it.
+// A setting that a confirmed statement has given a value is known by that statement. The proof's value for it
+// is left out, so it makes no difference whether the setting was made before or after the proof.
 //
-// What settings would be after a RESET matters, too, and who has set them: a value of the configuration file
-// changes when the server reads it anew, one that the session was given does not. As long as nothing but
-// known statements has touched the session, values that none of them has set are those of a RESET. Otherwise
-// (ORIGIN_UNKNOWN) the server is asked, which takes it three times as long.
+// The values that a RESET would restore matter, too, and so does the origin of a value: a value of the
+// configuration file changes when the server reads the file again, a value given by the session does not.
+// While only known statements have touched the session, the values that none of them has set are those of a
+// RESET. Otherwise (ORIGIN_UNKNOWN) the server is asked, which takes three times as long.
 //
-// A proof tells of the configuration that the session's server process has read. Each process reads a new one
-// when its client's next message comes, and pg_conf_load_time() is when it did. So rows of a session whose
-// process has read it later than the proof of another was asked for are not for that other one, nor is what
-// is known of it still true: session_identity_may_take().
+// A proof describes the configuration that the session's server process has read. Each process reads a new
+// configuration when the next message of its client comes; pg_conf_load_time() is the time of that. Suppose
+// process A has read its configuration after session B asked for its proof. Then rows from A must not go to
+// B, and what is known about A is out of date: session_identity_may_take() checks this.
 //
-// Settings that the server does not show (custom ones such as app.tenant_id) are tracked by the list alone,
-// and where more than known statements may have set them, nothing is known of them (CUSTOMS_UNKNOWN).
-// Sessions of which that much is known are kept apart from those of which it is not. Nor can a custom setting
-// reach the rows of a vetted shape: its tables have no row-level security, and it calls no function that
-// reads settings.
+// The server does not show custom settings such as app.tenant_id. The list of confirmed statements alone
+// tracks them. Where other statements may have set some, nothing is known of them (CUSTOMS_UNKNOWN), and the
+// two kinds of sessions never share an identity. A custom setting cannot reach the rows of a vetted shape:
+// its tables have no row-level security, and it calls no function that reads settings.
 #ifndef PGFOLD_BATCHING_TRUST_IDENTITY_H
 #define PGFOLD_BATCHING_TRUST_IDENTITY_H
 
@@ -41,7 +40,7 @@ struct identity {
     uint64_t id;       // never used twice
     unsigned refs;
     bool is_private;
-    struct proof *proof; // a reference; the bytes name it by its id. NULL when private
+    struct proof *proof; // a reference; the bytes contain its id. NULL: private
     size_t len;
     uint8_t bytes[];
 };
@@ -50,7 +49,7 @@ struct identity_table {
     struct identity *table;
     struct proof_table proofs;
     uint64_t next_id;
-    struct account memory; // with the proofs; at its ceiling there are no new ones
+    struct account memory; // includes the proofs; at its ceiling no new identities are made
     bool wanting;          // there was no room for one
 };
 
@@ -64,8 +63,8 @@ enum identity_state {
     IDENTITY_UNPROVEN, // nothing is known beyond the log-in
     IDENTITY_PROVING,  // the query is on its way
     IDENTITY_PROVEN,
-    IDENTITY_REFUSED, // a temporary schema, or the query failed: private until the next DISCARD ALL
-    IDENTITY_FOREVER, // LOAD: private for good
+    IDENTITY_REFUSED, // private until DISCARD ALL: there is a temporary schema, or the query failed
+    IDENTITY_FOREVER, // private for good: LOAD was used
 };
 
 #define IDENTITY_MAX_SETTINGS 64
@@ -81,94 +80,105 @@ enum identity_origin {
 
 // What is known of the custom settings that no statement of the list has set.
 enum identity_customs {
-    CUSTOMS_NONE,    // they are those of the log-in, or there are none
-    CUSTOMS_RESET,   // the same, but some are there: behind RESET, RESET ALL, DISCARD ALL or a SET LOCAL one
-                     // that was never set reads as '', not as NULL
+    CUSTOMS_NONE, // they are those of the log-in, or there are none
+    // The values are those of the log-in, but more settings exist: after RESET, RESET ALL, DISCARD ALL or a
+    // SET LOCAL, a custom setting that was never set before reads as '' and not as NULL.
+    CUSTOMS_RESET,
     CUSTOMS_UNKNOWN, // any statement may have set any
 };
 
-enum identity_isolation { // of a transaction that does not say which
+enum identity_isolation { // the level of a transaction that does not name one
     ISOLATION_UNKNOWN,
-    ISOLATION_READ_COMMITTED, // also READ UNCOMMITTED, which is the same
+    ISOLATION_READ_COMMITTED, // also READ UNCOMMITTED, which is the same in PostgreSQL
     ISOLATION_REPEATABLE_READ,
     ISOLATION_SERIALIZABLE,
 };
 
-// A session's side of it.
+// What a session remembers to find its identity.
 struct session_identity {
     enum identity_state state;
     enum identity_origin origin;
     enum identity_customs customs;
-    bool touched;                     // something ran since the origin that nobody has vetted
+    bool touched;                     // since the origin, a statement ran that nobody has vetted
     struct buf login;                 // server address and start-up parameters
-    struct proof_reader proof_reader; // PROVING
-    struct proof *proof;              // a reference; PROVEN: what the server said
-    uint64_t proved_at;               // when it was asked for, by the server's clock
-    // A reference to what it said just behind a RESET ALL or DISCARD ALL: what the next one leads back to.
+    struct proof_reader proof_reader; // in use while PROVING
+    struct proof *proof;              // PROVEN: what the server said; a reference
+    uint64_t proved_at;               // when the proof was asked for, by the server's clock
+    // What the server said right after a RESET ALL or DISCARD ALL. The next such statement leads back to it.
+    // A reference, or NULL.
     struct proof *home;
     enum identity_origin home_origin;
     uint64_t home_proved_at;
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
-    size_t settings_bytes;    // of memory
-    unsigned n_proofs;        // how often it was proven
+    size_t settings_bytes;    // bytes of memory
+    unsigned n_proofs;        // how often the session was proven
     unsigned asked;           // lookups since the last proof
-    struct identity *current; // NULL: not made yet
+    struct identity *current; // a reference; NULL: not made yet
 };
 
+// init copies the login's bytes. finish gives up all references.
 void session_identity_init(struct session_identity *s, struct slice address, struct slice startup_params);
 void session_identity_finish(struct identity_table *t, struct session_identity *s);
 
-// The identity at this moment: the shared one when proven, else a private one. NULL: out of memory.
+// Returns the session's identity at this moment: the shared one when proven, else a private one. Borrowed
+// until the state changes. NULL: out of memory.
 struct identity *session_identity_current(struct identity_table *t, struct session_identity *s);
 
-// Should the proof be run now? Counts a lookup. The more often a session fell into doubt, the more lookups it
-// must bring before the query is worth its cost.
+// Counts a lookup and tells whether the proof should run now. The more often a session was proven before, the
+// more lookups it must bring before the query is worth its cost.
 bool session_identity_wants_proof(struct session_identity *s);
 
-// What happened to the session. Each drops `current` when it changes what it stands for.
+// The following tell what happened to the session. Each drops `current` when the identity changes by it.
+// Doubt: a statement ran whose effect is not known.
 void session_identity_doubt(struct identity_table *t, struct session_identity *s);
-// Settings, or definitions, have gone back to what they were: a private identity stands for those before.
+// Settings or definitions went back to what they were (ROLLBACK). A private identity stood for the state
+// before.
 void session_identity_moved(struct identity_table *t, struct session_identity *s);
+// LOAD was used: the session stays private for good.
 void session_identity_forever(struct identity_table *t, struct session_identity *s);
+// The server has confirmed SET or RESET with these n settings.
 void session_identity_set(struct identity_table *t, struct session_identity *s,
-                          const struct parsed_setting *settings,
-                          int n); // confirmed SET or RESET
-void session_identity_reset_all(struct identity_table *t, struct session_identity *s); // confirmed RESET ALL
-void session_identity_discard_all(struct identity_table *t,
-                                  struct session_identity *s); // confirmed DISCARD ALL
+                          const struct parsed_setting *settings, int n);
+// The server has confirmed RESET ALL.
+void session_identity_reset_all(struct identity_table *t, struct session_identity *s);
+// The server has confirmed DISCARD ALL.
+void session_identity_discard_all(struct identity_table *t, struct session_identity *s);
 
 // A lookup runs that nobody has vetted. `plain`: its text names no function of a user's.
 void session_identity_touched(struct session_identity *s, bool plain);
-// The server has read its configuration anew.
+// The server has read its configuration again.
 void session_identity_reloaded(struct identity_table *t, struct session_identity *s);
-// A transaction has ended in which custom settings had values of its own: they are there from now on.
+// A transaction has ended that had custom settings of its own (SET LOCAL). These settings exist from now on.
 void session_identity_set_local(struct identity_table *t, struct session_identity *s);
 
-// The server does not show a setting of this name, unless an extension has defined it.
+// Tells whether the server does not show a setting of this name. It shows one that an extension has defined.
 bool setting_is_custom(const char *name);
 
-// Rows that were read under the identity `of`, by a server process whose pg_conf_load_time() was `loaded`
-// then (microseconds since 2000; 0: not known): may this session have them? `own`: it is the session's own
-// process. If the process has read the configuration later than the session was proven, then what is known of
-// it is no longer so: UNPROVEN.
+// Tells whether the session may have rows that were read under the identity `of`. `loaded` is the
+// pg_conf_load_time() of the server process that read them, at that moment (microseconds since 2000; 0: not
+// known). `own`: it is the session's own process. If that process has read the configuration after the
+// session was proven, the proof no longer holds: the session becomes UNPROVEN.
 bool session_identity_may_take(struct identity_table *t, struct session_identity *s,
                                const struct identity *of, uint64_t loaded, bool own);
 
-// The level that a setting's value names, as the server shows it or as a constant of a statement.
+// The level that a setting's value names. The value is written as the server shows it, or as a constant of a
+// statement.
 enum identity_isolation identity_isolation_of(const char *value);
 
-// May the session's server connection do nothing for a while in the middle of a transaction, as far as
-// idle_in_transaction_session_timeout goes? Where it is set it must be a minute or more, which is longer than
-// batches take.
+// Tells whether the session's server connection may do nothing for a while inside a transaction without
+// running into idle_in_transaction_session_timeout. That is so when the timeout is off or at least a minute,
+// which is longer than batches take.
 bool session_identity_may_idle(const struct session_identity *s);
 
-// default_transaction_isolation as it is now; UNKNOWN unless PROVEN.
+// The current value of default_transaction_isolation; UNKNOWN unless PROVEN.
 enum identity_isolation session_identity_isolation(const struct session_identity *s);
 
-// Starts a proof (PROVING): the SQL to be sent. Its rows and ends of results go to s->proof_reader.
+// Starts a proof (PROVING) and returns the SQL to send, which is static. The rows of the reply and the ends
+// of its results go to s->proof_reader.
 const char *identity_proof_start(struct session_identity *s);
-// The query has ended, `ok` without an error: the verdict.
+// The query has ended; `ok`: without an error. The session is PROVEN or REFUSED then, unless it fell into
+// doubt again while the query was under way.
 void identity_proof_end(struct identity_table *t, struct session_identity *s, bool ok);
 
 #endif

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The SQL of own_settings.h.
 #include "batching/trust/own_settings.h"
 
 #include "batching/trust/vet.h"
 
-// For the unit of a query of ours alone: none is worth being compiled, and indexes find what it looks for.
+// These settings are for one unit of pgfold's own. Its queries are too short to be worth compiling (jit), and
+// indexes find what they look for.
 #define SETTINGS                                                                                             \
     "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), ('enable_nestloop', 'on'), "  \
     "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0')"

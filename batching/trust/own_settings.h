@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Settings made for the length of one unit of our own.
+// SQL that makes settings for the length of one unit of pgfold's own.
 #ifndef PGFOLD_BATCHING_TRUST_OWN_SETTINGS_H
 #define PGFOLD_BATCHING_TRUST_OWN_SETTINGS_H
 
@@ -8,13 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A statement to run in front of either, in the same unit: settings that last until its end, so that what the
-// client has set cannot make the query slow (no indexes, no nested loops, everything compiled).
+// A statement that runs in front of vetting's query, in the same unit. Its settings last until the end of the
+// unit. They keep the client's own settings from making the query slow (no indexes, no nested loops,
+// everything compiled). Static.
 const char *vet_settings(void);
 
-// The same for what stands in front of a client's statement in one write: no lock of somebody's on the
-// catalogue may hold that up. Vetting waits for locks of its tables, as what it vets does, and is cancelled
-// for its client.
+// The same, with a lock_timeout, for a question that runs in front of a client's statement in one write: a
+// lock that somebody holds on the catalogue must not delay that statement. Vetting has no such timeout. It
+// waits for locks on its tables, as the lookups themselves do, and is cancelled when its client needs the
+// connection. Static.
 const char *vet_question_settings(void);
 
 #endif

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The layout of a proof's bytes, the query, and the reader of its answer.
 #include "batching/trust/proof.h"
 
 #include <stdlib.h>
@@ -60,9 +62,12 @@ static struct proof *proof_of(struct proof_table *t, const struct buf *b) {
     return p;
 }
 
-// ---- the bytes: users and server, then items of a kind, a name and a value; all with their lengths in front
+// ---- the bytes
+//
+// First the users and the server, then items of a kind, a name and a value. Each string has its length in
+// front.
 
-// OWN: its value is one that the session was given, not one of its log-in or of the configuration.
+// OWN: the value was given by the session itself, not by its log-in or the configuration.
 enum item_kind { ITEM_VALUE = 'v', ITEM_RESET_VALUE = 'r', ITEM_OWN = 'o' };
 
 static void put_sized(struct buf *b, struct slice s) {
@@ -73,8 +78,8 @@ static void put_sized(struct buf *b, struct slice s) {
 static void put_item(struct buf *b, enum item_kind kind, struct slice name, struct slice value) {
     buf_put_u8(b, (uint8_t)kind);
     put_sized(b, name);
-    for (size_t i = b->failed ? 0 : name.len; i > 0;
-         i--) { // as statements name it: the server writes DateStyle
+    // Statements name it in lower case; the server writes DateStyle.
+    for (size_t i = b->failed ? 0 : name.len; i > 0; i--) {
         uint8_t *c = &b->data[b->len - i];
         *c = *c >= 'A' && *c <= 'Z' ? (uint8_t)(*c + 32) : *c;
     }
@@ -107,7 +112,7 @@ static bool next_item(const struct proof *p, size_t *at, struct item *item) {
     return true;
 }
 
-#define N_USER_FIELDS 5 // name and OID of either user; when the server was started
+#define N_USER_FIELDS 5 // name and OID of the two users, and the server's start time
 
 static size_t users_end(const struct proof *p) {
     size_t at = 0;
@@ -118,9 +123,9 @@ static size_t users_end(const struct proof *p) {
 
 // ---- reading
 
-// Everything is qualified: the session's search_path must not choose what is called. What is compared is
-// compared here, for the same reason: there is no operator in it. The names are asked for before and behind
-// the OIDs, in case that a role is renamed between them. Times are written so that no setting changes how.
+// Every name is qualified, because the session's search_path must not choose what is called. For the same
+// reason the query has no operator: the comparison happens here. The names are asked for before and after the
+// OIDs, in case a role is renamed in between. Times are written so that no setting changes their form.
 #define ROLE_OID(user) "pg_catalog.quote_ident(" user ")::pg_catalog.regrole::pg_catalog.oid"
 #define TIME(time)     "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog." time "()), 'hex')"
 // clang-format off
@@ -147,7 +152,7 @@ void proof_reader_start(struct proof_reader *r) {
 
 static bool is_left_out(struct slice name) {
     static const char *const prefixes[] = {"transaction_", "plpgsql.", "tcp_"};
-    if (slice_is(name, "transaction_timeout", 19)) // a limit like statement_timeout, of PostgreSQL 17 on
+    if (slice_is(name, "transaction_timeout", 19)) // a limit like statement_timeout, new in PostgreSQL 17
         return false;
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (name.len > strlen(prefixes[i]) && memcmp(name.data, prefixes[i], strlen(prefixes[i])) == 0)
@@ -155,7 +160,7 @@ static bool is_left_out(struct slice name) {
     return false;
 }
 
-// No session can change it; some of these are shown in another form than their reset value.
+// No session can change such a setting. Some of them are shown in another form than their reset value.
 static bool is_fixed(struct slice context) {
     return slice_is(context, "internal", 8) || slice_is(context, "postmaster", 10) ||
            slice_is(context, "sighup", 6);

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a server says about a session: its users, its role, and every setting that it shows. One Query message
-// of two or three statements, cheap enough to be asked once on each new connection:
+// A proof is what a server says about a session: its users, its role, and every setting that it shows. One
+// Query message of two or three statements asks for it, cheap enough to be sent once on each new connection:
 //
-//   SELECT CURRENT_USER, SESSION_USER, …   who it is, by OID: a role keeps its sessions when it gets another
-//                                          name, and another role may get its name; it must have no temporary
-//                                          schema; which server this is, and what its clock says;
-//                                          pg_backend_pid() for pooler.h, which is no part of the proof
-//   SHOW ALL                               every setting and its value
-//   SELECT name, setting, reset_val, …     only when asked for: what RESET would make of those that differ
-//   from
-//                                          it, and which have their value from the session itself: such a
-//                                          value survives when the server reads its configuration anew
+//   SELECT CURRENT_USER, SESSION_USER, …   The users by OID: a role keeps its sessions when it is renamed,
+//                                          and another role may get its old name. The temporary schema, which
+//                                          must not exist. Which server this is, and its clock. And
+//                                          pg_backend_pid() for pooler.h, which is no part of the proof.
+//   SHOW ALL                               Every setting and its value.
+//   SELECT name, setting, reset_val, …     Only when asked for: what RESET would restore where that differs
+//                                          from the value, and which values come from the session itself.
+//                                          Such a value survives when the server reads its configuration.
 //
-// Kept whole, and byte-equal ones once, so that comparing two sessions is comparing two pointers. What
-// differs between equal sessions stays out: transaction_isolation, transaction_read_only and
-// transaction_deferrable are the transaction's; tcp_keepalives_… tell of the socket; plpgsql's appear when a
-// function of its is first called, and hold for such functions only.
+// Proofs are kept whole, and equal ones once: comparing two sessions is comparing two pointers. Some settings
+// differ between equal sessions and stay out. transaction_isolation, transaction_read_only and
+// transaction_deferrable belong to the transaction. tcp_keepalives_… describe the socket. Those of plpgsql
+// appear when one of its functions is first called, and matter to such functions only.
 //
-// Custom settings (app.tenant) that no extension has defined are not shown (GUC_NO_SHOW_ALL, in all
-// versions).
+// The server does not show custom settings (app.tenant) that no extension has defined (GUC_NO_SHOW_ALL, in
+// all versions).
 #ifndef PGFOLD_BATCHING_TRUST_PROOF_H
 #define PGFOLD_BATCHING_TRUST_PROOF_H
 
@@ -51,31 +50,36 @@ void proof_unref(struct proof_table *t, struct proof *p); // takes NULL
 
 // ---- reading one
 
-// A time that the server has written so that no setting changes how: timestamptz_send() in 16 hexadecimal
-// digits, microseconds since 2000. False: it is none.
+// Reads a time as the proof's query writes it, which no setting changes: timestamptz_send() in 16 hexadecimal
+// digits, microseconds since 2000. Returns false when the text is none.
 bool proof_read_time(struct slice text, uint64_t *time) __attribute__((warn_unused_result));
 
 struct proof_reader {
     struct buf bytes;
-    unsigned result;  // of the statements' results, the one under way
-    bool refused;     // a temporary schema, or rows that are not as asked for
-    uint64_t asked;   // the server's clock when it began: microseconds since 2000
-    uint32_t process; // of the server's that has answered; 0: it does not say. No part of the proof
+    unsigned result;  // index of the result that is being read
+    bool refused;     // there is a temporary schema, or the rows are not as asked for
+    uint64_t asked;   // the server's clock when the query began: microseconds since 2000
+    uint32_t process; // the server process that has answered; 0: not told. No part of the proof
 };
 
+// The SQL of the question, static. `with_sources`: with the third statement.
 const char *proof_query(bool with_sources);
 void proof_reader_start(struct proof_reader *r);
-void proof_reader_row(struct proof_reader *r, struct slice row); // DataRow's body
-void proof_reader_next(struct proof_reader *r);                  // CommandComplete
-// The query has ended, well or not: what it said, or NULL. Frees what the reader holds.
+void proof_reader_row(struct proof_reader *r, struct slice row); // takes the body of a DataRow
+void proof_reader_next(struct proof_reader *r);                  // takes CommandComplete
+// The query has ended; `ok`: without an error. Returns a reference to the proof, or NULL when it was refused
+// or memory is out. Frees what the reader holds.
 struct proof *proof_reader_end(struct proof_reader *r, struct proof_table *t, bool ok);
 
 // ---- using one
 
-// The value of a setting, its name in lower case. False: the server does not show it.
+// Finds the value of a setting; the name is in lower case, the value is borrowed from the proof. Returns
+// false when the server does not show it.
 bool proof_setting(const struct proof *p, const char *name, struct slice *value);
+// Tells whether both have the same users on the same start of the same server.
 bool proof_same_users(const struct proof *a, const struct proof *b);
-// The same without the settings that `leave_out` names. NULL: out of memory.
+// Returns a reference to the proof without the settings for which `leave_out` returns true. NULL: out of
+// memory.
 struct proof *proof_without(struct proof_table *t, const struct proof *p,
                             bool (*leave_out)(const void *ctx, struct slice name), const void *ctx);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// When a seal holds, and how many batches must have gone well before seals are used.
 #include "batching/trust/seal.h"
 
 #define FEWEST 4
 #define MOST   65536
-#define QUIET  30000000 // microseconds: what was broken before is forgotten
+#define QUIET  30000000 // microseconds; after this time an earlier break is forgotten
 
 void seal_checked(struct seal *s, const struct seal *of_batch, bool parsed, bool framed) {
     if (parsed) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// All names are qualified, and what is compared is compared by us: the session's search_path chooses nothing
-// but what the statement's own names mean. 16384 is FirstNormalObjectId (src/include/access/transam.h).
+// How a stamp is asked for, built and checked. All names in the queries are qualified, and pgfold itself does
+// the comparing. So the session's search_path decides what the statement's own names mean, and nothing else.
+// 16384 is FirstNormalObjectId (src/include/access/transam.h).
 #include "batching/trust/stamp.h"
 
 #include <stdio.h>
@@ -13,8 +14,8 @@
 #include "batching/trust/proof.h"
 
 #define MAX_CHECK   ((size_t)1 << 17)
-#define MAX_COLUMNS 300 // names of columns that are asked for; more than a stamp may hold
-#define MAX_OBJECTS 256 // of one kind that a stamp holds; a statement of more is refused
+#define MAX_COLUMNS 300 // names of columns in a question; more than a stamp may hold
+#define MAX_OBJECTS 256 // objects of one kind in a stamp; a statement with more is refused
 
 static const char user_sql[] = "pg_catalog.quote_ident(CURRENT_USER)::pg_catalog.regrole::pg_catalog.oid";
 static const char news_sql[] =
@@ -22,14 +23,14 @@ static const char news_sql[] =
     "pg_catalog.pg_backend_pid()";
 static const char now_sql[] =
     ", pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex')";
-#define N_NEWS 2 // columns, and the time where there is a seal
-// The server does not plan anew for a new cast.
+#define N_NEWS 2 // columns, and one more for the time where there is a seal
+// Casts are part of the stamp because the server does not plan again after a new cast.
 static const char casts_sql[] = "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.max(x.oid), "
                                 "':', pg_catalog.max(x.xmin::pg_catalog.text)) FROM pg_catalog.pg_cast x "
                                 "WHERE x.oid OPERATOR(pg_catalog.>=) 16384)";
 
-// A schema that stands in front of pg_catalog may get an operator at any time, which takes the place of the
-// server's own for the same types. It stands behind all others only where the path names it.
+// A schema in front of pg_catalog can get an operator at any time, which replaces the server's own for the
+// same types. pg_catalog stands behind other schemas only where search_path names it.
 static const char path_sql[] = ", pg_catalog.strpos(pg_catalog.lower(pg_catalog.current_setting("
                                "'search_path')), 'pg_catalog') OPERATOR(pg_catalog.<) 2";
 
@@ -56,7 +57,7 @@ void stamp_unref(struct stamp *st) {
 
 // ---- the question
 
-// A parameter that is no key, and whose type the server takes from what it is compared with: from any column.
+// Such a parameter is no key, and the server takes its type from what it is compared with: any column.
 static bool has_untyped_parameter(const struct shape *s) {
     const struct parsed *p = s->parsed;
     for (int n = 1; n <= p->n_params && s->protocol == SHAPE_EXTENDED; n++) {
@@ -69,7 +70,7 @@ static bool has_untyped_parameter(const struct shape *s) {
     return false;
 }
 
-// The columns whose types decide what the folded statement's parameters are: those that keys are compared
+// The columns whose types decide the types of the folded statement's parameters: those that keys are compared
 // with, or all.
 static int columns_of(const struct shape *s, const char **names) {
     const struct parsed *p = s->parsed;
@@ -142,8 +143,8 @@ bool stamp_question(const struct shape *s, struct buf *out) {
 
 // ---- the answer
 
-// An object of the catalogue's: its OID, or that of its relation and its number there, and the transaction
-// that wrote its row.
+// An object of the catalogue: its OID, or its relation's OID and its number there. And the transaction that
+// wrote its row.
 struct object {
     uint32_t id, number, xmin;
 };
@@ -153,7 +154,7 @@ struct objects {
     unsigned n;
 };
 
-// A number, or nothing (0), and the separator behind it, which the last one has not.
+// Takes a number, or nothing (0), and the separator behind it. The last number has no separator.
 static bool take_number(struct slice *s, uint8_t separator, uint32_t *n) {
     uint64_t value = 0;
     size_t i = 0;
@@ -167,7 +168,7 @@ static bool take_number(struct slice *s, uint8_t separator, uint32_t *n) {
     return true;
 }
 
-// "16400:3:733,…", or without the number.
+// Takes a list such as "16400:3:733,…", with or without the middle number.
 static bool take_objects(struct slice list, bool numbered, struct objects *o) {
     o->n = 0;
     while (list.data && list.len) {
@@ -182,7 +183,7 @@ static bool take_objects(struct slice list, bool numbered, struct objects *o) {
 
 // ---- the check
 
-// Text being written, and beside it the row that is expected of it.
+// The SQL that is being written, together with the row that it must give.
 struct writing {
     struct stamp *st;
     uint16_t n;
@@ -209,7 +210,7 @@ static void expect_null(struct writing *w) {
 
 enum field { FIELD_ID, FIELD_XMIN };
 
-// "column = ANY ('{1,2}'::type)"
+// Writes "column = ANY ('{1,2}'::type)".
 static void put_any(struct buf *out, const char *column, const struct objects *o, enum field field,
                     const char *type) {
     buf_put_text(out, column);
@@ -224,7 +225,7 @@ static void put_any(struct buf *out, const char *column, const struct objects *o
     buf_put_text(out, "[])");
 }
 
-// The names, each with the OID that it had or, being that of no relation, none.
+// Writes the names, each with the OID that it had. A name that was no relation must still be none.
 static bool put_names_check(struct writing *w, const struct parsed *p, const struct objects *relations) {
     struct buf *out = &w->st->check;
     for (int i = 0; i < p->n_relations; i++) {
@@ -241,7 +242,7 @@ static bool put_names_check(struct writing *w, const struct parsed *p, const str
     return true;
 }
 
-// Those that exist, each once.
+// Keeps objects that exist, each once.
 static void keep_distinct(struct objects *o) {
     unsigned n = 0;
     for (unsigned i = 0; i < o->n; i++) {
@@ -254,7 +255,7 @@ static void keep_distinct(struct objects *o) {
     o->n = n;
 }
 
-// How many rows are still those of before: a later xmin is none of the earlier ones.
+// Counts how many rows are unchanged. A later xmin equals none of the earlier ones.
 static void put_relations_check(struct writing *w, const struct objects *relations) {
     struct buf *out = &w->st->check;
     if (relations->n == 1) { // the cheapest way: FROM pg_class c
@@ -296,7 +297,7 @@ static bool put_attributes_check(struct writing *w, const struct shape *s, const
     return true;
 }
 
-// Users' functions of these names: as many as there were, and those as they were.
+// Checks the functions of users with these names: their number, and that they are unchanged.
 static bool put_functions_check(struct writing *w, const struct parsed *p, const struct objects *functions) {
     struct buf *out = &w->st->check;
     if (!p->n_functions)
@@ -372,9 +373,10 @@ static void put_from(struct buf *out, const struct objects *relations) {
     put_number(out, relations->list[0].id);
 }
 
-// What no change of the table itself would tell, as a condition. All else about a plain statement of one
-// table makes the server read it anew. No two roles have one name at a time, so who is called as the user's
-// OID is now is that user; asking for the OID's name is cheaper than for the name's OID.
+// The seal's condition holds what a change of the table itself would not tell. All else about a plain
+// statement of one table makes the server analyse it again. The user is compared by name: no two roles have
+// one name at a time, so a user with the name that belongs to the OID now is that user. Asking for the name
+// of an OID is cheaper than for the OID of a name.
 static bool put_sealed(struct stamp *st, const struct parsed *p, const struct answer *a) {
     struct buf *out = &st->sealed;
     buf_put_text(out, "pg_catalog.pg_get_userbyid('");

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// A stamp: what a verdict rests on, as the server's catalogue had it. It is taken while a shape is vetted, in
-// front of all else, and asked for again behind each folded statement, in the same implicit transaction:
+// A stamp records the state of the server's catalogue on which a verdict rests. It is taken while a shape is
+// vetted, before everything else. It is asked for again behind each folded statement, in the same implicit
+// transaction:
 //
-//   the user's OID            the names of users move
+//   the user's OID            the names of users can move
 //   each relation's OID       as the session's search_path finds the name
-//   xmin of its pg_class row  another one after ALTER TABLE, ENABLE ROW LEVEL SECURITY, GRANT …
+//   xmin of its pg_class row  changes with ALTER TABLE, ENABLE ROW LEVEL SECURITY, GRANT …
 //   xmin of pg_attribute      of the columns that keys are compared with: their types decide what is equal
-//   functions, operators      those of users' that bear the names which the statement calls
+//   functions, operators      those of users with names that the statement calls
 //
-// A row's xmin never comes back once the row was changed, so what is still the same behind a statement was
-// the same when the statement began to run. If something differs, the folded rows are dropped and the members
-// run alone.
+// Once a row was changed, its old xmin never comes back. So what is still the same behind a statement was the
+// same when the statement began to run. If something differs, the folded rows are dropped and the members run
+// alone.
 //
-// Two queries: the question is asked once for each vetting and finds OIDs; the check is asked with each
-// batch, is made of these OIDs, and costs the server some microseconds: it has one row.
+// There are two queries. The question is asked once for each vetting and finds the OIDs. The check is built
+// from these OIDs and asked with each batch. It has one row and costs the server a few microseconds.
 #ifndef PGFOLD_BATCHING_TRUST_STAMP_H
 #define PGFOLD_BATCHING_TRUST_STAMP_H
 
@@ -25,26 +26,28 @@
 struct stamp {
     unsigned refs;
     struct buf check;       // SQL
-    struct buf check_ahead; // the same with the facts about the database as the last column, see facts.h
+    struct buf check_ahead; // the same with the stamp of the facts as its last column, see facts.h
     struct buf sealed;      // a condition, see seal.h; empty: there is none
-    struct buf expected;    // DataRow body of its one row, in text, without the columns of stamp_news
-    uint16_t n_relations;   // columns 1 to n_relations are their OIDs
-    XXH128_hash_t digest, digest_ahead; // of `expected` and either check; name the prepared statements
+    // the DataRow body that the check must give, in text, without the columns of stamp_news
+    struct buf expected;
+    uint16_t n_relations; // columns 1 to n_relations are their OIDs
+    // of `expected` and of either check; they name the prepared statements
+    XXH128_hash_t digest, digest_ahead;
 };
 
-// What the check tells besides, in columns behind those that are expected.
+// What the check tells besides, in columns behind the expected ones.
 struct stamp_news {
-    uint64_t loaded;    // when the server process has read its configuration, as proof_read_time() has it
+    uint64_t loaded;    // when the server process has read its configuration, as proof_read_time() reads it
     uint32_t process;   // pg_backend_pid()
-    uint64_t now;       // where there is a seal: when the transaction began, as the server has it
-    struct slice facts; // the facts' stamp, a slice of the row; NULL data: not asked for
+    uint64_t now;       // with a seal: when the transaction began, by the server's clock
+    struct slice facts; // the stamp of the facts, a slice of the row; NULL data: not asked for
 };
 
 enum stamp_verdict {
     STAMP_SAME,
     STAMP_CHANGED,
-    // The relations that were vetted are as they were, but a name of the statement's means another one now.
-    // Statements that were prepared before may go on with the old one.
+    // The vetted relations are unchanged, but a name of the statement now means another one. Statements that
+    // were prepared earlier may go on with the old one.
     STAMP_SHADOWED,
 };
 
@@ -52,17 +55,18 @@ enum stamp_verdict {
 
 struct stamp *stamp_ref(struct stamp *st);
 void stamp_unref(struct stamp *st);         // takes NULL
-size_t stamp_bytes(const struct stamp *st); // of memory; takes NULL
+size_t stamp_bytes(const struct stamp *st); // bytes of memory; takes NULL
 
-// Appends the question. False: a name cannot be quoted safely, or no memory.
+// Appends the question as SQL. Returns false when a name cannot be quoted safely or memory is out.
 bool stamp_question(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
 
-// Makes the stamp of the answer (DataRow body, text). `plain`: the statement compares nothing but a key of a
-// plain type with =, which no operator or cast of a user's can be taken for unless search_path says so.
-// `alone`: its table has no children. NULL: the answer is none, or no memory.
+// Makes the stamp from the answer (DataRow body, text) and returns a reference. `plain`: the statement
+// compares only a key of a plain type with =. For such a comparison the server takes no operator or cast of a
+// user's unless search_path says so. `alone`: the table has no children. NULL: the answer is not valid, or
+// memory is out.
 struct stamp *stamp_create(const struct shape *s, struct slice answer, bool plain, bool alone);
 
-// What the check's row (DataRow body, text) says. *news is whole where the verdict is STAMP_SAME.
+// Judges the row of a check (DataRow body, text). *news is complete when the verdict is STAMP_SAME.
 enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The queries return one row of plain facts; the judgement is made here, where it can be tested. Names are
-// qualified, since the session's search_path must decide what the lookup's names mean, and nothing else.
+// How the answers of vetting are judged. The queries (vet_query.c) return one row of plain facts, so the
+// judgement is C code that can be tested.
 #include "batching/trust/vet.h"
 
 #include <stdlib.h>
@@ -19,8 +19,6 @@
 #include "protocol/message.h"
 
 // ---- the catalogue's facts about a lookup, one column each; "t" speaks against it
-//
-// OIDs that are fixed: 11 pg_catalog in pg_namespace.dat, 12 internal and 13 c in pg_language.dat.
 
 static bool column_is(struct slice row, unsigned i, const char *text) {
     struct slice v;
@@ -36,7 +34,7 @@ static uint32_t column_oid(struct slice row, unsigned i) {
     return (uint32_t)strtoul(digits, NULL, 10);
 }
 
-// "16400:16399,…": types and their array types.
+// Reads "16400:16399,…": types and their array types.
 static void read_types(struct slice list, struct vet_result *r) {
     char text[512];
     if (!list.data || list.len >= sizeof text)
@@ -54,7 +52,7 @@ static void read_types(struct slice list, struct vet_result *r) {
     }
 }
 
-// A number in decimal, with `end` behind it; at most max.
+// Reads a decimal number of at most `max`, and `end` behind it.
 static bool read_number(struct slice *s, char end, unsigned long max, unsigned long *n) {
     size_t i = 0;
     for (*n = 0; i < s->len && s->data[i] >= '0' && s->data[i] <= '9' && *n <= max; i++)
@@ -66,7 +64,7 @@ static bool read_number(struct slice *s, char end, unsigned long max, unsigned l
     return ok;
 }
 
-// "0:16400:1,…": candidate, table and attribute.
+// Reads "0:16400:1,…": candidate, table and attribute.
 static void read_links(struct slice list, struct vet_result *r) {
     unsigned long key, table, attribute;
     r->links = list.data && list.len ? malloc(VET_MAX_LINKS * sizeof *r->links) : NULL;
@@ -76,7 +74,7 @@ static void read_links(struct slice list, struct vet_result *r) {
         r->links[r->n_links++] = (struct vet_link){(uint8_t)key, (uint16_t)attribute, (uint32_t)table};
 }
 
-// "2\nbooks\nauthors"
+// Reads "2\nbooks\nauthors": the number of names, and the names.
 static void read_writers(struct slice list, struct vet_result *r) {
     unsigned long n = 0;
     unsigned found = 0;
@@ -193,9 +191,9 @@ static bool take_params(struct vetting *v, const struct frame *f) {
     return true;
 }
 
-static bool take_columns(struct vetting *v, const struct frame *f) {
+static bool take_description(struct vetting *v, const struct frame *f) {
     uint16_t n;
-    // a SELECT of no columns has a description, too, but none that could be folded back
+    // A SELECT of no columns has a description, too, but nothing could be folded back by it.
     if (!msg_row_description_first(f->body, f->body_len, &n))
         return false;
     buf_reset(&v->row_description);
@@ -204,7 +202,7 @@ static bool take_columns(struct vetting *v, const struct frame *f) {
     return v->described;
 }
 
-// The answers are told by their width: that of the settings has one column.
+// The width of a row tells which query it answers. The answer of the settings has one column.
 static void take_answer(struct vetting *v, struct slice row) {
     unsigned n = row.len >= 2 ? get_u16(row.data) : 0;
     if (n == STAMP_COLUMNS) {
@@ -225,7 +223,7 @@ void vetting_feed(struct vetting *v, const struct frame *f) {
         ok = take_params(v, f);
         break;
     case B_ROW_DESCRIPTION:
-        ok = take_columns(v, f);
+        ok = take_description(v, f);
         break;
     case B_ERROR:
     case B_NO_DATA:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Vetting: what the server's catalogue must say before a shape is folded for an identity. One query, run on a
-// session of that identity, so that names resolve as they do for its lookups.
+// Vetting asks the server's catalogue whether a shape may be folded for an identity. One query does it. It
+// runs on a session of that identity, so names mean what they mean for the lookups.
 #ifndef PGFOLD_BATCHING_TRUST_VET_H
 #define PGFOLD_BATCHING_TRUST_VET_H
 
@@ -9,8 +9,8 @@
 #include "batching/trust/writes.h"
 #include "protocol/frame.h"
 
-// Milliseconds that a statement of our own waits for a lock in front of a client's: the server itself sees to
-// that, so the client's can be sent behind it in the same write.
+// Milliseconds that a statement of pgfold's own waits for a lock in front of a client's statement. The server
+// ends the wait, so the client's statement can be sent behind it in the same write.
 #define VET_LOCK_TIMEOUT 300
 
 #define VET_MAX_TYPES 16
@@ -20,8 +20,9 @@ struct vet_type {
     uint32_t type, array; // OIDs
 };
 
-// A column that supplies values of a key candidate: its own, those that its foreign keys reference, those
-// that reference it, and those that reference the same column. Table and attribute as in RowDescription.
+// A column that can supply values of a key candidate: the key's own column, those that its foreign keys
+// reference, those that reference it, and those that reference the same column as it does. Table and
+// attribute are as in RowDescription.
 struct vet_link {
     uint8_t key; // index into parsed->keys
     uint16_t attribute;
@@ -30,48 +31,52 @@ struct vet_link {
 
 struct vet_result {
     bool answered;       // a row came
-    bool ok;             // may be folded, as far as the table, its columns and its operators go
+    bool ok;             // it may be folded, as far as the table, its columns and its operators go
     bool alone;          // none of its tables has children
-    bool key_unique;     // the key column alone is unique: IN form possible
-    uint32_t key_type;   // OID of the key column's type, 0: not asked for
-    const char *refusal; // static: why not ok; NULL when ok
-    unsigned n_types;    // types of the tables' columns that are not the server's own, and may be a key's
+    bool key_unique;     // the key column alone is unique: the form = ANY is possible
+    uint32_t key_type;   // OID of the key column's type; 0: not asked for
+    const char *refusal; // static: why it is not ok; NULL: ok
+    unsigned n_types;    // types of the tables' columns that are not the server's own and may be a key's
     struct vet_type types[VET_MAX_TYPES];
-    unsigned n_links; // at most VET_MAX_LINKS; of each candidate first its own column and those it references
+    // at most VET_MAX_LINKS; each candidate's own column and those that it references come first
+    unsigned n_links;
     struct vet_link *links;   // owned
     struct write_set writers; // whose writes may change what the statement reads
 };
 
 struct stamp;
 
-// What is asked about a group: the catalogue, and what the server makes of the original statement.
+// The answers to one vetting: the catalogue's, and what the server tells of the original statement.
 struct vetting {
     bool failed; // an error came, or a message that was not expected
     struct vet_result catalogue;
     bool described;
     unsigned n_params;
     uint32_t params[SHAPE_MAX_VALUES]; // OIDs of their types, as the server knows them
-    struct buf row_description;        // RowDescription's body, format codes 0
-    struct buf stamp;   // the answer to the stamp's question, which comes first: DataRow's body
-    struct stamp *made; // of it; a reference, NULL: not yet
+    struct buf row_description;        // the body of RowDescription, format codes 0
+    struct buf stamp;   // the answer to the stamp's question, which comes first: the body of a DataRow
+    struct stamp *made; // made from that answer; a reference; NULL: not yet
 };
 
 struct vetting *vetting_create(void);          // NULL: out of memory
 void vetting_destroy(struct vetting *v);       // takes NULL
-size_t vetting_bytes(const struct vetting *v); // of memory; takes NULL
+size_t vetting_bytes(const struct vetting *v); // bytes of memory; takes NULL
 
-// Takes one reply to what group_write_vet() has written, ReadyForQuery not among them.
+// Takes one message of the reply to what group_write_vet() has written. ReadyForQuery is not passed here.
 void vetting_feed(struct vetting *v, const struct frame *f);
 
-// A type's array type, of the server's own types or those that vetting has found, and the reverse; 0: not
-// known.
+// The array type of a type, and the reverse. They know the server's own types and those that vetting has
+// found. 0: not known.
 uint32_t vet_array_type(const struct vet_result *r, uint32_t type);
 uint32_t vet_element_type(const struct vet_result *r, uint32_t array);
+// Tells whether the row (DataRow body) that answers vet_read_query() says: a plain read.
 bool vet_read_row(struct slice row);
-bool vet_read_facts(struct slice row, struct slice *stamp); // its second one: the facts' stamp. False: none
+// The second column of that row: the stamp of the facts, borrowed from it. Returns false when there is none.
+bool vet_read_facts(struct slice row, struct slice *stamp);
 
-// What the query's one row (DataRow body, text format) means. `r` is zeroed or from an earlier row; free it.
+// Fills in what the query's one row means (DataRow body, text format). `r` is zeroed or from an earlier row.
+// The caller frees it.
 void vet_row(struct slice row, struct vet_result *r);
-void vet_result_free(struct vet_result *r); // leaves one that knows nothing
+void vet_result_free(struct vet_result *r); // leaves a result that knows nothing
 
 #endif

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The SQL of the catalogue queries, put together from parts. Names are qualified: the session's search_path
+// decides what the lookup's names mean, and nothing else.
 #include "batching/trust/vet_query.h"
 
 #include <stdio.h>
@@ -49,10 +52,10 @@ static bool is_maybe_cte(const struct parsed *p, int i) {
 
 // ---- the catalogue's facts about a lookup, one column each; "t" speaks against it
 //
-// OIDs that are fixed: 11 pg_catalog in pg_namespace.dat, 12 internal and 13 c in pg_language.dat.
+// Fixed OIDs: 11 pg_catalog in pg_namespace.dat, 12 internal and 13 c in pg_language.dat.
 
-// r: the relations. A name of the statement's own WITH may be no relation; where it is one, too, it is
-// judged. b: their columns.
+// r: the relations. A name of the statement's own WITH need not be a relation. If a relation has that name,
+// it is judged as well. b: their columns.
 static const char with_r[] =
     "WITH RECURSIVE r AS (SELECT u.c AS cte, u.n, c.oid, c.relkind, c.relpersistence, c.relrowsecurity, "
     "c.relhassubclass, c.relnamespace FROM ROWS FROM (pg_catalog.unnest(";
@@ -63,14 +66,15 @@ static const char with_columns[] =
     "pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) r.oid AND a.attnum "
     "OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped), ";
 
-// y: the types of these, of their elements and of what domains are made of. k: what inherits from the
-// relations. w: whose writes reach them: themselves, and what passes a write on to one of these, the rest of
-// its tree of inheritance and what its foreign keys cascade from. What else a write may run is known of the
+// y: the types of these columns, of their elements, and of what domains are made of. k: what inherits from
+// the relations. w: the tables whose writes reach the relations: themselves, the rest of their inheritance
+// trees, and the tables that their foreign keys cascade from. What else a write may run is known on the
 // writer's side, see facts.h.
 //
-// The planner does not know how large such sets are, and believes in many rows where they are joined, so that
-// the query looks expensive in a database with many partitions and would be compiled. So a set is an array,
-// made step by step: each looks up what the last one has found (s.front), by an index. The last one has all.
+// Each set is an array that is built step by step: every step looks up, by an index, what the last one has
+// found (s.front), and the last step has all. The reason is the planner: it does not know how large such sets
+// are and expects many rows where they are joined. In a database with many partitions the query would look so
+// expensive that the server would compile it (jit).
 #define CHILDREN                                                                                             \
     "SELECT i.inhrelid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_inherits i ON i.inhparent "             \
     "OPERATOR(pg_catalog.=) c.oid "                                                                          \
@@ -122,7 +126,7 @@ static void put_closures(struct buf *out) {
     }
 }
 
-// g: types of users' whose functions are as good as the server's own
+// g: types of users whose functions are as good as the server's own.
 static const char with_types[] =
     "g AS (SELECT t.oid, t.typarray, t.typtype FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) "
     "ANY ((SELECT y.ids FROM y)::pg_catalog.oid[]) AND t.typnamespace OPERATOR(pg_catalog.<>) 11 AND "
@@ -139,7 +143,7 @@ static const char with_types[] =
     "1 FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ((SELECT k.ids FROM "
     "k)::pg_catalog.oid[]) AND c.relkind OPERATOR(pg_catalog.<>) ALL ('{r,p,m}'::pg_catalog.\"char\"[])), ";
 
-// Names that are no columns; the statement's own are none of the catalogue's business.
+// Looks for names that are not columns. The names that the statement makes itself are not asked about.
 static bool put_column_facts(struct buf *out, const struct parsed *p) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM pg_catalog.unnest(");
     if (!quote_names(out, p->columns, p->n_columns, next_column))
@@ -151,8 +155,8 @@ static bool put_column_facts(struct buf *out, const struct parsed *p) {
     return true;
 }
 
-// Of a plain read none of the names that stand alone: a label that it sorts by is the statement's own, and
-// another one makes no other question.
+// The question about a plain read leaves out names that stand alone. A label that it sorts by is the
+// statement's own, and another label must not make another question.
 static bool put_read_columns(struct buf *out, const struct parsed *p) {
     const char *comma = "";
     buf_put_text(out, "ARRAY[");
@@ -168,8 +172,8 @@ static bool put_read_columns(struct buf *out, const struct parsed *p) {
     return true;
 }
 
-// What is written like a column may be a function: t.f is f(t) where t has no such column. A lookup has no
-// (x).f, where x may be anything; so it would be a function of a row.
+// A function can be written like a column: t.f means f(t) where t has no such column. A lookup has no (x).f,
+// where x may be anything. So it could only be a function of a row.
 static bool put_column_function_facts(struct buf *out, const struct parsed *p, bool read) {
     buf_put_text(out,
                  "EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE (f.pronamespace OPERATOR(pg_catalog.<>) "
@@ -186,9 +190,9 @@ static bool put_column_function_facts(struct buf *out, const struct parsed *p, b
     return true;
 }
 
-// Functions, and types that are cast to: each must be known, and the server's own with a result that depends
-// on nothing but arguments and settings, or an extension's that is as good. `sets`: what to say of those that
-// return sets.
+// Judges functions, and types that are cast to. Each must be known. It must be the server's own, with a
+// result that depends only on arguments and settings, or belong to an extension that is as good. `sets`: what
+// to say of those that return sets.
 static bool put_function_facts(struct buf *out, const struct parsed *p,
                                bool (*flag)(const struct parsed *p, int i), const char *sets) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
@@ -208,7 +212,7 @@ static bool put_function_facts(struct buf *out, const struct parsed *p,
         "OPERATOR(pg_catalog.<>) 'i' OR f.prokind OPERATOR(pg_catalog.<>) ALL "
         "('{f,a}'::pg_catalog.\"char\"[]) OR f.prolang OPERATOR(pg_catalog.<>) ALL "
         "('{12,13}'::pg_catalog.oid[]) "
-        // an aggregate is what its parts are: the extension citext has a max of its own
+        // An aggregate is what its parts are: the extension citext has its own max.
         "OR f.prokind OPERATOR(pg_catalog.=) 'a' AND EXISTS (SELECT 1 FROM pg_catalog.pg_aggregate a JOIN "
         "pg_catalog.pg_proc h ON h.oid OPERATOR(pg_catalog.=) ANY (ARRAY[a.aggtransfn, a.aggfinalfn, "
         "a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, "
@@ -229,8 +233,8 @@ static bool put_function_facts(struct buf *out, const struct parsed *p,
     return true;
 }
 
-// Operators that are not the server's own must be immutable, and stand for no types of its own alone. 16384:
-// FirstNormalObjectId.
+// Operators that are not the server's own must be immutable, and must not stand for types of the server's own
+// alone. 16384: FirstNormalObjectId.
 static bool put_operator_facts(struct buf *out, const struct parsed *p) {
     buf_put_text(out,
                  "EXISTS (SELECT 1 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f ON f.oid "
@@ -246,10 +250,10 @@ static bool put_operator_facts(struct buf *out, const struct parsed *p) {
     return true;
 }
 
-// A cast that runs a user's function concerns a statement that can have a value of its source: of a column's
-// type, or one that columns' types are made of; of a whole row; of a constant or parameter; of what the
-// functions and operators of these names take and give; of a type that the statement names. Its target is
-// wanted by the server's own code, or by something of these.
+// A cast that runs a user's function matters if the statement can have a value of its source type: the type
+// of a column or of its parts; a whole row; a constant or parameter; what functions and operators with these
+// names take and return; a type that the statement names. And its target must be wanted by the server's own
+// code or by one of these.
 static const char common_types[] =
     "16,17,18,19,20,21,23,25,26,114,700,701,705,790,1042,1043,1082,1083,1114,1184,1186,1266,1700,2950,3802";
 
@@ -261,7 +265,7 @@ static void put_declared_types(struct buf *out, const struct shape *s) {
     }
 }
 
-// An array of them.
+// Writes them as an array.
 static bool put_types_at_hand(struct buf *out, const struct shape *s) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, "ARRAY(SELECT pg_catalog.unnest('{");
@@ -309,7 +313,7 @@ static bool put_cast_facts(struct buf *out, const struct shape *s) {
     return true;
 }
 
-// Output functions that could run code of a user's; composite types hide the types of their parts.
+// Output functions could run code of a user's. Composite types hide the types of their parts.
 static const char type_facts[] =
     ", EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) ANY ((SELECT y.ids FROM "
     "y)::pg_catalog.oid[]) AND (t.typtype OPERATOR(pg_catalog.=) 'c' OR t.typnamespace "
@@ -318,8 +322,8 @@ static const char type_facts[] =
     "ON t.oid OPERATOR(pg_catalog.=) g.oid WHERE g.typtype OPERATOR(pg_catalog.<>) 'd' AND g.typarray "
     "OPERATOR(pg_catalog.<>) 0 AND t.typdelim OPERATOR(pg_catalog.=) ','), ";
 
-// The key's column and whether it alone is unique. A unique index of a table with children says nothing about
-// the children; of a partitioned table it does.
+// Asks for the key's column, and whether it alone is unique. A unique index of a table with children says
+// nothing about the children. For a partitioned table it does.
 static bool put_key_facts(struct buf *out, const struct parsed *p, int key) {
     if (key < 0 || p->n_relations != 1) {
         buf_put_text(out, "NULL, false");
@@ -341,8 +345,8 @@ static bool put_key_facts(struct buf *out, const struct parsed *p, int key) {
     return true;
 }
 
-// The columns that supply the key candidates' values: rank 0 their own, 1 what these reference, 2 what
-// references either.
+// Asks for the columns that supply the key candidates' values. Rank 0 is their own column, 1 what it
+// references, 2 what references either.
 static bool put_link_facts(struct buf *out, const struct parsed *p) {
     struct buf relations = buf_make(1024), columns = buf_make((size_t)SHAPE_MAX_KEYS * 256);
     bool ok = true, any = false;
@@ -374,8 +378,8 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
         "rank FROM c UNION ALL SELECT c.k, f.confrelid, f.confkey[pg_catalog.array_position(f.conkey, "
         "c.num)], 1 FROM c JOIN pg_catalog.pg_constraint f ON f.conrelid OPERATOR(pg_catalog.=) c.id AND "
         "f.contype OPERATOR(pg_catalog.=) 'f' AND c.num OPERATOR(pg_catalog.=) ANY (f.conkey)), "
-        // What references a table is found by what depends on it: there is no index by the one
-        // referenced. 1259 pg_class, 2606 pg_constraint.
+        // pg_constraint has no index by the referenced table. So the query finds what references a table by
+        // what depends on it (pg_depend). 1259 pg_class, 2606 pg_constraint.
         "l AS (SELECT t.k, t.id, t.num, t.rank FROM t UNION ALL SELECT t.k, f.conrelid, "
         "f.conkey[pg_catalog.array_position(f.confkey, t.num)], 2 FROM pg_catalog.pg_constraint f JOIN t ON "
         "f.confrelid OPERATOR(pg_catalog.=) t.id AND t.num OPERATOR(pg_catalog.=) ANY (f.confkey) WHERE "
@@ -389,8 +393,8 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
     return ok;
 }
 
-// Their number, and behind it their names; none when there are too many. A write to a table whose name is not
-// plain counts for all tables, see writes.c.
+// Gives their number and then their names, or no names when there are too many. A write to a table whose name
+// is not plain counts for all tables, see writes.c.
 static const char writer_facts[] =
     ", CASE WHEN (SELECT pg_catalog.cardinality(w.ids) FROM w) OPERATOR(pg_catalog.<=) 512 AND NOT EXISTS "
     "(SELECT 1 FROM r WHERE r.relhassubclass) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE "
@@ -416,7 +420,7 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_column_function_facts(out, p, false))
         return false;
     buf_put_text(out, ", ");
-    if (!put_function_facts(out, p, function_may_be_folded, "f.proretset"))
+    if (!put_function_facts(out, p, function_is_foldable, "f.proretset"))
         return false;
     buf_put_text(out, ", ");
     if (!put_operator_facts(out, p) || !put_cast_facts(out, s))
@@ -444,7 +448,7 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
                       "c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog.\"char\"[]) AND NOT "
                       "c.relrowsecurity AND c.relpersistence OPERATOR(pg_catalog.<>) 't') IS NOT TRUE AND "
                       "NOT (u.cte AND c.oid IS NULL)) AND NOT ");
-    if (!put_function_facts(out, p, function_only_reads, "false"))
+    if (!put_function_facts(out, p, function_is_read_only, "false"))
         return false;
     buf_put_text(out, " AND NOT ");
     if (!put_column_function_facts(out, p, true))
@@ -456,7 +460,7 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
     if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
     buf_put_text(out, "))");
-    if (p->n_types_named) // which of them a text means is not looked into
+    if (p->n_types_named) // it does not look into which of them a text means
         buf_put_text(out, " AND NOT " CHANGING_CASTS ")");
     buf_put_text(out, ", ");
     buf_put_text(out, facts_stamp_expression());

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// Sorted arrays of digests.
 #include "batching/trust/write_set.h"
 
 #include <stdlib.h>
@@ -7,7 +9,7 @@
 #include "batching/trust/writes.h"
 #include "protocol/message.h"
 
-// A name of more than 63 bytes is cut between characters, of which the longest has four bytes.
+// PostgreSQL cuts a name of more than 63 bytes between characters. The longest character has four bytes.
 #define NAME_BYTES 60
 
 uint64_t write_table(struct slice name) {
@@ -20,7 +22,7 @@ static int compare_tables(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-bool write_set_has(const struct write_set *set, uint64_t table) {
+bool write_set_contains(const struct write_set *set, uint64_t table) {
     return table == WRITES_ALL ||
            (set->n && bsearch(&table, set->tables, set->n, sizeof *set->tables, compare_tables));
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The table of databases, the log of their writes, and what a statement may write to.
 #include "batching/trust/writes.h"
 
 #include <stdlib.h>
@@ -12,9 +14,10 @@
 
 // ---- databases
 
-#define DATABASE_BYTES 63 // PostgreSQL cuts the names of a start-up packet to so many
+#define DATABASE_BYTES 63 // PostgreSQL cuts the names of a start-up packet to this length
 
-// "If the database name is not specified, it defaults to the user name", also when it is empty.
+// The protocol says: "If the database name is not specified, it defaults to the user name". An empty name
+// does, too.
 static struct slice database_name(struct slice params) {
     struct slice user = {0}, database = {0};
     const uint8_t *at = params.data, *end = params.data + params.len;
@@ -77,14 +80,15 @@ bool database_has_changed(const struct database *d, uint64_t seq, const struct w
     if (set->all || d->seq - seq > WRITES_LOG)
         return true;
     for (uint64_t at = seq; at != d->seq; at++)
-        if (write_set_has(set, d->last[at % WRITES_LOG]))
+        if (write_set_contains(set, d->last[at % WRITES_LOG]))
             return true;
     return false;
 }
 
 // ---- statements
 
-// Sorted. Functions that a write may call beside those that a read may: they change sequences, or nothing.
+// Sorted. Functions that a write may call besides those that a read may call. They change sequences, or
+// nothing.
 static const char *const other_functions[] = {
     "array_append",     "array_cat",
     "array_prepend",    "array_remove",
@@ -106,7 +110,7 @@ static bool is_other_function(const struct parsed_function *f) {
                    sizeof *other_functions, compare_names);
 }
 
-// A function of the server's that runs a text, and may be written like a column of it.
+// Such a function of the server runs a text, and may be written like a column of it.
 static bool is_attribute_notation(const struct parsed *p) {
     for (int i = 0; i < p->n_columns; i++)
         if (strcmp(p->columns[i].name, "ts_stat") == 0)
@@ -118,12 +122,13 @@ bool writes_named_tables_only(const struct parsed *p) {
     if (is_attribute_notation(p))
         return false;
     for (int i = 0; i < p->n_functions; i++)
-        if (!vet_function_plain(&p->functions[i]) && !is_other_function(&p->functions[i]))
+        if (!function_is_plain(&p->functions[i]) && !is_other_function(&p->functions[i]))
             return false;
     return true;
 }
 
-// Sessions may see the other bytes of a name in other encodings. The catalogue is asked for plain names only.
+// Sessions in other encodings may see the other bytes of a name differently. The catalogue is asked for plain
+// names only.
 static bool is_plain_name(const char *name) {
     while (*name >= ' ' && *name <= '~')
         name++;

@@ -351,11 +351,11 @@ static void open_client(struct engine *e, struct client *c) {
     static const char params[] = "user\0alice\0";
     *c = (struct client){.in = buf_make(1 << 22), .side = {.replies = buf_make(1 << 26)}};
     c->session = session_create(e, &c->side, (struct slice){(const uint8_t *)"server", 6},
-                                (struct slice){(const uint8_t *)params, sizeof params}, false);
+                                (struct slice){(const uint8_t *)params, sizeof params}, false, e->now);
 }
 
 static void close_client(struct client *c) {
-    session_destroy(c->session);
+    session_destroy(c->session, c->session->engine->now);
     buf_free(&c->in);
     buf_free(&c->side.replies);
 }
@@ -364,13 +364,13 @@ static void close_client(struct client *c) {
 static void from_client(struct client *c) {
     size_t len = c->in.len - c->taken < CHUNK ? c->in.len - c->taken : CHUNK;
     if (session_takes_client(c->session))
-        c->taken += session_from_client(c->session, c->in.data + c->taken, len);
+        c->taken += session_from_client(c->session, c->in.data + c->taken, len, c->session->engine->now);
 }
 
 static void from_server(struct client *c) {
     struct buf replies = c->side.replies;
     c->side.replies = buf_make(1 << 26);
-    if (session_from_server(c->session, replies.data, replies.len) < replies.len)
+    if (session_from_server(c->session, replies.data, replies.len, c->session->engine->now) < replies.len)
         exit(1);
     buf_free(&replies);
 }

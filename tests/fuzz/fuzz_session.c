@@ -15,7 +15,6 @@
 #include "batching/talk/life.h"
 #include "batching/talk/server.h"
 #include "protocol/write.h"
-#include "tests/unit/effects.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +38,14 @@ static void to_nobody(void *owner, const uint8_t *bytes, size_t len, bool more) 
 static bool cancel(void *owner) {
     ((struct side *)owner)->cancels++;
     return true;
+}
+
+static void nothing(void *owner) {
+    (void)owner;
+}
+
+static void no_log(void *ctx, enum reason reason, uint64_t session, const char *message) {
+    (void)ctx, (void)reason, (void)session, (void)message;
 }
 
 static const struct engine_effects effects = {
@@ -74,16 +81,16 @@ static void open_side(struct engine *e, struct side *s) {
     static const char address[] = "127.0.0.1:5432", params[] = "user\0alice";
     *s = (struct side){.client = buf_make(1 << 20), .server = buf_make(1 << 20)};
     s->session = session_create(e, s, (struct slice){(const uint8_t *)address, sizeof address - 1},
-                                (struct slice){(const uint8_t *)params, sizeof params}, false);
+                                (struct slice){(const uint8_t *)params, sizeof params}, false, e->now);
 }
 
 static void close_side(struct side *s) {
-    session_destroy(s->session);
+    session_destroy(s->session, s->session->engine->now);
     buf_free(&s->client);
     buf_free(&s->server);
 }
 
-typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len);
+typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 static void offer(struct side *s, struct buf *b, const uint8_t *bytes, size_t len, take_function *take) {
     buf_put(b, bytes, len);
@@ -92,7 +99,7 @@ static void offer(struct side *s, struct buf *b, const uint8_t *bytes, size_t le
         if (!copy)
             abort();
         memcpy(copy, b->data, b->len);
-        size_t taken = take(s->session, copy, b->len);
+        size_t taken = take(s->session, copy, b->len, s->session->engine->now);
         free(copy);
         if (taken > b->len)
             abort();
@@ -259,12 +266,12 @@ static void step(struct engine *e, struct side *s, uint8_t what, const uint8_t *
         engine_turn(e, e->now + len * 1000);
         break;
     case 5:
-        (void)session_cancel(s->session);
+        (void)session_cancel(s->session, s->session->engine->now);
         break;
     case 6:
         if (s->cancels) {
             s->cancels--;
-            session_cancel_done(s->session);
+            session_cancel_done(s->session, s->session->engine->now);
         }
         break;
     default:

@@ -459,6 +459,57 @@ def check_history(h, sql, key, sent, received, got, floor):
     return version
 
 
+class Reader:
+    """A session of pgfold's that looks rows up, alone or in transactions."""
+
+    def __init__(self, conn):
+        self.conn = conn
+        self.floors = {}  # of each key: the version that it has shown
+        self.frozen = None  # what a REPEATABLE READ transaction has shown, and since when it may
+
+    def change_transaction(self, rng):
+        """Ends what there is, and may begin another one of either level."""
+        self.conn.sql("COMMIT")
+        self.frozen = None
+        if rng.random() >= 0.5:
+            return
+        if rng.random() >= 0.5:
+            self.conn.sql("BEGIN")
+            return
+        self.conn.sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        self.frozen = dict.fromkeys(range(1, KEYS + 1))
+        self.conn.sql("SELECT 1")  # takes the snapshot
+        self.frozen["at"] = time.monotonic()
+
+    def ask(self, rng, sql, extended):
+        self.key, self.sent = rng.randint(1, KEYS), time.monotonic()
+        self.conn.send(proto.unit(sql, [self.key]) if extended else query(sql.replace("$1", str(self.key))))
+
+    def check_answer(self, h, sql):
+        key, got, received = self.key, self.conn.ready(), time.monotonic()
+        if self.frozen is None:
+            self.floors[key] = check_history(h, sql, key, self.sent, received, got, self.floors.get(key, 0))
+            return
+        version = int(proto.rows(got)[0][1])
+        if self.frozen[key] not in (None, version) or version > h.most(key, self.frozen["at"]):
+            raise Failure("%s, key %d: version %d in a REPEATABLE READ transaction that has seen %r" % (sql, key, version, self.frozen))
+        self.frozen[key] = version
+
+
+def read_in_bursts(rng, h, readers, proxy):
+    """One statement of all readers, which they may ask at once. Returns how many were asked."""
+    sql, extended = rng.choice(LOOKS), rng.random() < 0.5
+    for r in readers:
+        if rng.random() < 0.05:
+            r.change_transaction(rng)
+    with leak.held(proxy if rng.random() < 0.7 else None):
+        for r in readers:
+            r.ask(rng, sql, extended)
+    for r in readers:
+        r.check_answer(h, sql)
+    return len(readers)
+
+
 def run_history(seed, seconds, sessions, pg, proxy):
     """Readers go through pgfold, all from this thread, in bursts; writers too, each in its own."""
     rng, h, stop = random.Random(seed), History(), threading.Event()
@@ -466,45 +517,13 @@ def run_history(seed, seconds, sessions, pg, proxy):
         for s in HISTORY.strip().split(";\n"):
             admin.sql(s)
     writers = [Writer(proxy, h, [k for k in range(1, KEYS + 1) if k % 4 == i], seed + i, stop) for i in range(4)]
-    conns = [proxy.connect("app", DATABASE) for _ in range(sessions)]
-    floors = [{} for _ in conns]
-    frozen = [None] * sessions  # what a REPEATABLE READ transaction has shown
+    readers = [Reader(proxy.connect("app", DATABASE)) for _ in range(sessions)]
     try:
         for w in writers:
             w.start()
         end, n = time.monotonic() + seconds, 0
         while time.monotonic() < end:
-            sql, extended = rng.choice(LOOKS), rng.random() < 0.5
-            for i, c in enumerate(conns):
-                if rng.random() < 0.05:
-                    c.sql("COMMIT")
-                    frozen[i] = None
-                    if rng.random() < 0.5:
-                        frozen[i] = {} if rng.random() < 0.5 else None
-                        c.sql("BEGIN" if frozen[i] is None else "BEGIN ISOLATION LEVEL REPEATABLE READ")
-                        if frozen[i] is not None:
-                            for k in range(1, KEYS + 1):
-                                frozen[i][k] = None
-                            c.sql("SELECT 1")  # takes the snapshot
-                            frozen[i]["at"] = time.monotonic()
-            asked = []
-            with leak.held(proxy if rng.random() < 0.7 else None):
-                for i, c in enumerate(conns):
-                    key = rng.randint(1, KEYS)
-                    asked.append((key, time.monotonic()))
-                    c.send(proto.unit(sql, [key]) if extended else query(sql.replace("$1", str(key))))
-            for i, c in enumerate(conns):
-                key, sent = asked[i]
-                got = c.ready()
-                received = time.monotonic()
-                if frozen[i] is None:
-                    floors[i][key] = check_history(h, sql, key, sent, received, got, floors[i].get(key, 0))
-                    continue
-                version = int(proto.rows(got)[0][1])
-                if frozen[i][key] not in (None, version) or version > h.most(key, frozen[i]["at"]):
-                    raise Failure("%s, key %d: version %d in a REPEATABLE READ transaction that has seen %r" % (sql, key, version, frozen[i]))
-                frozen[i][key] = version
-            n += sessions
+            n += read_in_bursts(rng, h, readers, proxy)
             broken = [w.error for w in writers if w.error]
             if broken:
                 raise broken[0]
@@ -513,8 +532,8 @@ def run_history(seed, seconds, sessions, pg, proxy):
         stop.set()
         for w in writers:
             w.join(10)
-        for c in conns:
-            c.close()
+        for r in readers:
+            r.conn.close()
 
 
 # ---- the run

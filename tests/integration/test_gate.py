@@ -63,6 +63,22 @@ def test_login_timeout_ends_all_of_them(pg, start_pgfold):
         assert c.value("SELECT 1") == "1"
 
 
+def test_a_full_server_that_has_asked_for_a_password(start_pgfold):
+    """Room is made by giving up those whose clients say nothing; not the one that the error is for."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        p = start_pgfold(server="host=127.0.0.1 port=%d sslmode=disable" % server.getsockname()[1])
+        with p.dial() as c:
+            c.send(proto.startup({"user": "app", "database": "app"}))
+            with server.accept()[0] as s:
+                s.recv(1000)
+                s.sendall(b"R\0\0\0\x08\0\0\0\x03")
+                time.sleep(1.2)
+                error = b"SFATAL\0VFATAL\0C53300\0Mfull\0\0"
+                s.sendall(b"E" + (len(error) + 4).to_bytes(4, "big") + error)
+            assert [e["M"] for e in proto.errors(c.to_end())] == ["full"]
+        assert p.process.poll() is None
+
+
 @pytest.mark.parametrize("sslmode", ["disable", "require"])
 def test_login_timeout_holds_for_the_server_too(start_pgfold, sslmode):
     """One that takes connections and says nothing."""

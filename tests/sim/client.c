@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The made-up application: what it sends, first; then how it compares what comes back with its oracle's
+// answers.
 #include "tests/sim/client.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The made-up server: replies and rows, then what each statement does, then the messages of the protocol.
 #include "tests/sim/server.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The world's steps: bytes are moved, time passes, and things go wrong, each with some chance. Then what must
+// hold at any time is checked: check(), and when all is idle check_idle().
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
@@ -59,6 +62,7 @@ static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) 
     static const char fatal[] = "VFATAL\0C0A000";
     c->lost_statement |= memmem(bytes, len, fatal, sizeof fatal - 1) != NULL;
     buf_put(&c->to_client, bytes, len);
+    told_got(&c->told, bytes, len);
     c->client.heard = c->world->now;
     if (len && bytes[0] != B_NOTIFICATION)
         c->client.given = c->world->now;
@@ -103,9 +107,19 @@ static const struct engine_effects effects = {
     .log = engine_log,
 };
 
+static void answered(void *ctx, const struct session *s, const struct answered *a) {
+    struct world *w = ctx;
+    struct connection *c = s->owner;
+    const char *fault = told_reported(&c->told, a, w->now);
+    w->answered[a->outcome]++;
+    if (fault)
+        broken(w, "%s: outcome %d, reason %s", fault, (int)a->outcome, reason_name(a->reason));
+    if (c->lending)
+        broken(w, "a statement was answered whose client is gone");
+}
+
 // Memory runs out inside the engine alone.
 static void enter(struct world *w) {
-    w->engine->now = w->now;
     if (w->options.failing_malloc)
         alloc_arm(&w->random, 200);
 }
@@ -151,14 +165,14 @@ static void connection_open(struct world *w, struct connection *c) {
     char params[48];
     int n = snprintf(params, sizeof params, "user%c%s%cdatabase%csim%c", 0, user, 0, 0, 0);
     c->session = session_create(w->engine, c, (struct slice){(const uint8_t *)address, sizeof address - 1},
-                                (struct slice){(const uint8_t *)params, (size_t)n}, false);
+                                (struct slice){(const uint8_t *)params, (size_t)n}, false, w->now);
 }
 
 static void connection_close(struct connection *c) {
     struct world *w = c->world;
     w->units += c->client.answered;
     enter(w);
-    session_destroy(c->session);
+    session_destroy(c->session, w->now);
     leave();
     c->session = NULL;
     client_finish(&c->client);
@@ -176,7 +190,7 @@ static void client_leaves(struct connection *c) {
     c->client.gone = true;
     c->lending = true;
     enter(w);
-    bool lends = session_client_gone(c->session);
+    bool lends = session_client_gone(c->session, w->now);
     leave();
     if (!lends)
         connection_close(c);
@@ -184,7 +198,7 @@ static void client_leaves(struct connection *c) {
 
 static void server_leaves(struct connection *c) {
     enter(c->world);
-    session_server_gone(c->session);
+    session_server_gone(c->session, c->world->now);
     leave();
     if (!c->lending)
         client_receive(&c->client, c->to_client.data, c->to_client.len);
@@ -206,14 +220,14 @@ static void move(struct world *w, struct buf *from, struct buf *to) {
     buf_consume(from, n);
 }
 
-typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len);
+typedef size_t take_function(struct session *s, const uint8_t *bytes, size_t len, uint64_t now);
 
 // Offers the bytes in a block of exactly their size, so that a read past them is seen.
 static size_t offer(struct world *w, struct connection *c, const struct buf *b, take_function *take) {
     uint8_t *copy = malloc(b->len);
     memcpy(copy, b->data, b->len);
     enter(w);
-    size_t taken = take(c->session, copy, b->len);
+    size_t taken = take(c->session, copy, b->len, w->now);
     leave();
     free(copy);
     if (taken > b->len)
@@ -247,10 +261,12 @@ static void feed_server(struct world *w, struct connection *c) {
 // ---- what may happen
 
 static void step_client_sends(struct world *w, struct connection *c) {
+    size_t had = c->client.sending.len;
     if (client_may_send(&c->client) && !w->draining)
         client_send(&c->client, false);
     else if (client_may_send(&c->client) && c->client.oracle.txn != 'I')
         client_send(&c->client, true); // nobody ends with a transaction open
+    told_sent(&c->told, c->client.sending.data + had, c->client.sending.len - had);
 }
 
 static void step_client_bytes(struct world *w, struct connection *c) {
@@ -322,7 +338,7 @@ static void step_cancel(struct world *w, struct connection *c) {
         return;
     client_cancels(&c->client);
     enter(w);
-    bool relay = session_cancel(c->session);
+    bool relay = session_cancel(c->session, w->now);
     leave();
     if (relay)
         server_cancel(&c->server);
@@ -336,7 +352,7 @@ static void step_signal(struct world *w, struct connection *c) {
     if (--c->signals % 2)
         return;
     enter(w);
-    session_cancel_done(c->session);
+    session_cancel_done(c->session, w->now);
     leave();
 }
 
@@ -598,7 +614,7 @@ static void check_session(struct world *w, const struct session *s) {
     if (n != s->order.n)
         broken(w, "session %lu has %u lookups and counts %u", (unsigned long)s->id, n, s->order.n);
     for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = &s->owed.ring[(s->owed.head + i) & (s->owed.cap - 1)];
+        const struct owed *o = owed_at(s, i);
         forward += o->kind == OWED_FORWARD;
         framed += o->framed || o->kind == OWED_REPAIR;
         if (framed && (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP))
@@ -612,10 +628,26 @@ static void check_session(struct world *w, const struct session *s) {
         broken(w, "a unit was forwarded past lookups that wait");
 }
 
+// What is relayed unread is not known.
+static void check_told(struct world *w) {
+    const struct engine_counters *n = &w->engine->counters;
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+        const struct connection *c = &w->connections[i];
+        if (c->used && !c->lending && !c->session->opaque && !c->session->failed && !told_fits(&c->told))
+            broken(w, "connection %u was answered %lu statements and told of %lu", c->id, c->told.statements,
+                   c->told.reported);
+    }
+    if (n->folded != w->answered[OUTCOME_FOLDED] + w->answered[OUTCOME_AHEAD] ||
+        n->alone != w->answered[OUTCOME_ALONE])
+        broken(w, "%lu lookups were folded and %lu alone, and other numbers are counted",
+               w->answered[OUTCOME_FOLDED] + w->answered[OUTCOME_AHEAD], w->answered[OUTCOME_ALONE]);
+}
+
 static void check(struct world *w) {
     const struct engine *e = w->engine;
     check_ahead(w);
     check_memory(w);
+    check_told(w);
     for (const struct group *g = e->groups.newest; g; g = g->older)
         check_group(w, g);
     for (const struct session *s = e->sessions; s; s = s->next)
@@ -663,8 +695,8 @@ static void describe_stuck(struct world *w) {
                "%d, opaque %d, in_unit %d, lending %d, busy %u, bytes %zu %zu %zu %zu",
                c->id, c->client.answered, c->client.sent, s->order.n,
                s->order.first ? (int)s->order.first->state : -1, s->owed.n,
-               s->owed.n ? (int)s->owed.ring[s->owed.head].kind : -1, s->hold.lookups, s->hold.full,
-               s->opaque, s->in_unit, c->lending, c->server.busy, c->from_client.len, c->to_server.len,
+               s->owed.n ? (int)owed_at(s, 0)->kind : -1, s->hold.lookups, s->hold.full, s->opaque,
+               s->in_unit, c->lending, c->server.busy, c->from_client.len, c->to_server.len,
                c->from_server.len, c->to_client.len);
     }
 }
@@ -710,6 +742,7 @@ static void world_start(struct world *w, uint64_t seed) {
     w->db.ahead_age = o->ahead_age;
     w->db.books_off = o->books_off;
     w->engine = engine_create(&limits, &effects, w);
+    w->engine->observer = (struct answered_observer){answered, w};
 }
 
 // Clients send no more; everything that is under way must come to its end.

@@ -9,6 +9,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 #include "tests/sim/client.h"
+#include "tests/sim/told.h"
 
 #define WORLD_MAX_CONNECTIONS 12
 
@@ -21,6 +22,7 @@ struct connection {
     struct client client;
     struct server server;
     struct session *session;
+    struct told told;
     struct buf from_client, from_server; // arrived at pgfold, not taken yet
     struct buf to_client, to_server;     // left pgfold, not arrived yet
     bool resume, finished, lending;      // lending: the client is gone, others are still served
@@ -41,6 +43,8 @@ struct world_options {
     enum lookahead_mode lookahead;
 };
 
+struct world_options world_options_of(uint64_t seed);
+
 struct world {
     struct world_options options;
     struct engine *engine;
@@ -49,8 +53,9 @@ struct world {
     uint64_t random, seed, now;
     unsigned next_id;
     unsigned long units, folded, steps, checked, differences, held, again, frozen,
-        held_back; // for the report
-    bool draining; // clients finish what they have begun
+        held_back;                         // for the report
+    unsigned long answered[OUTCOME_COUNT]; // statements
+    bool draining;                         // clients finish what they have begun
     char failure[640];
 };
 

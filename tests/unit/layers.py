@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: PostgreSQL
-"""Proves how the sources hang together: calls go down, and each file has a header of its own.
+"""Proves how the sources hang together: calls go down, each file has a header of its own, each state has one writer.
 
     layers.py SOURCE_ROOT batching=OBJECTS proxy=OBJECTS
 
 For batching/ and proxy/: no include and no undefined symbol that points to a folder further up, no circle among files, each
-.c with its own header as its first include, no header that declares what another file defines. Read from the #include lines
-and from `nm` of the objects. It tries itself on planted faults first."""
+.c with its own header as its first include, no header that declares what another file defines. Of a session's parts, and of
+what a lookup's or a group's state is, none that another file than its own writes. Read from the #include lines, the statements,
+and `nm` of the objects. It tries itself on planted faults first."""
 import os
 import re
 import subprocess
@@ -14,6 +15,22 @@ import sys
 
 # From the ground up. What is directly in batching/ is the roof.
 FOLDERS = ["protocol", "base", "statement", "trust", "fold", "ahead", "session", "flow", "talk", ""]
+# The parts and fields of struct session that one file each writes, with its header. What is not here has several writers.
+SESSION = "batching/session/"
+PARTS = {
+    "order": SESSION + "order", "names": SESSION + "statements", "expect": SESSION + "expected",
+    "giving": "batching/talk/given", "hold": SESSION + "hold", "hold.await": "batching/flow/await",
+    "cancel": SESSION + "cancel_request", "frame": SESSION + "frame", "apart": SESSION + "apart",
+    "own": SESSION + "own_prepared", "late": SESSION + "late", "owed": SESSION + "owed", "sent": SESSION + "sent",
+    "learning": SESSION + "learn",
+    "transaction": SESSION + "txn", "writes": SESSION + "txn", "changes": SESSION + "changes", "turn": SESSION + "turns",
+}
+FIELDS = {
+    "cursors": SESSION + "cursors", "ahead": SESSION + "held", "meaning": SESSION + "changes",
+    "n_forward": SESSION + "owed", "n_replies": SESSION + "owed", "failed": SESSION + "wire", "no_scan": SESSION + "wire",
+    "observed": "batching/talk/reads", "portal": "batching/talk/extended", "server_skip": "batching/talk/server",
+    "server_skip_drop": "batching/talk/server", "definitions_in_txn": "batching/talk/reply_end",
+}
 WITHOUT_HEADER = {"proxy/main"}
 HELP = {
     "include": "a file may include its own folder and those before it in: " + " ".join(FOLDERS[:-1]) + ". Move the "
@@ -23,6 +40,9 @@ HELP = {
     "circle": "two files that need each other are one: move the function that closes the circle to the upper one, or return "
               "to the caller what is to be done",
     "header": "every .c has a header of the same name, which it includes first, so that the header is seen to stand alone",
+    "writer": "each of these is written by one file (PARTS, FIELDS, MOVES), so that whoever reads a value finds there all that may have "
+              "put it there. Call a function of that file; where there is none for what you mean, add one there that is named "
+              "for it",
     "declares": "a header declares what its own .c defines: move the declaration to the header of the file that defines it",
 }
 
@@ -100,7 +120,12 @@ def symbols(objects, top):
         if not name.endswith(".c.o"):
             continue
         folder_name, _, rest = name[:-4].partition("_")
-        module = f"{top}/{folder_name}/{rest}" if folder_name in FOLDERS and rest else f"{top}/{name[:-4]}"
+        if folder_name == top:  # listed from the root
+            module = f"{top}/{rest}"
+        elif folder_name in FOLDERS and rest:
+            module = f"{top}/{folder_name}/{rest}"
+        else:
+            module = f"{top}/{name[:-4]}"
         listing = subprocess.run(["nm", os.path.join(objects, name)], capture_output=True, text=True, check=True).stdout
         for line in listing.splitlines():
             kind, symbol = line.split()[-2:]
@@ -136,6 +161,71 @@ def faults_of_headers(texts, defined):
     return faults
 
 
+CHANGE = r"\s*(?:=(?!=)|[-+|&^*/]=|<<=|>>=|\+\+|--)"
+SESSION_ARROW = r"\b(?:f->s|l->session|a->session|s|session|lender)->"
+# What changes besides: a pattern, and the file.
+MOVES = {
+    "a lookup's state": (r"->state\s*=(?!=)[^;]*\bLOOKUP_|\b(?:l|lookup)->state" + CHANGE, "batching/fold/lookup_state"),
+    "a group's state": (r"->state\s*=(?!=)[^;]*\bGROUP_|group->state" + CHANGE, "batching/fold/group"),
+    "a group's in_flight": (r"->in_flight" + CHANGE + r"|(?:\+\+|--)[\w.>-]*->in_flight\b", "batching/fold/group"),
+}
+
+
+def writes_field(name):
+    """A pattern of what changes a field of struct session."""
+    return rf"{SESSION_ARROW}{name}{CHANGE}|(?:\+\+|--){SESSION_ARROW}{name}\b(?![.\[]|->)"
+
+
+def writes_part(name):
+    """The same of a part, or of a field in it; or what lets others do so by its address."""
+    part = re.escape(name)
+    field = r"(?:\.(?!await\b)\w+)" if name == "hold" else r"(?:\.\w+)"
+    inside = rf"->{part}{field}+(?:\[[^\]]*\])?"
+    address = rf"&{SESSION_ARROW}{part}{field}*(?![\w.]|->)"
+    return (rf"{writes_field(part)}|{inside}{CHANGE}|(?:\+\+|--)[\w.>-]*->{part}{field}+(?![\w.]|->)"
+            rf"|\bfree\({SESSION_ARROW}{part}\b|HASH_(?:ADD|DEL)\w*\([^;]*{inside}|{address}")
+
+
+def statements(text):
+    """The code of a source, a statement a string; without comments."""
+    return re.split(r"[;{}]", re.sub(r"//.*", "", text))
+
+
+def faults_of_writers(texts):
+    rules = [(f"s->{name}", re.compile(writes_part(name)), owner) for name, owner in PARTS.items()]
+    rules += [(f"s->{name}", re.compile(writes_field(name)), owner) for name, owner in FIELDS.items()]
+    moves = [(what, re.compile(pattern), owner) for what, (pattern, owner) in MOVES.items()]
+    faults = []
+    for path, text in sorted(texts.items()):
+        sees_sessions = folder(path[:-2]) is None or folder(path[:-2]) >= FOLDERS.index("session")
+        for statement in statements(text):
+            for what, pattern, owner in moves + (rules if sees_sessions else []):
+                found = pattern.search(statement) if path[:-2] != owner else None
+                if found and not (found.group().startswith("&") and re.match(r"\s*(?:else )?const\b", statement)):
+                    faults.append(("writer", f"{path} writes {what} itself, which {owner}.c or .h does: "
+                                             f"{' '.join(statement.split())}"))
+    return faults
+
+
+def try_writers():
+    """Each way to write is found; what reads, or is the owner's, is not."""
+    for line in ("s->order.kept += 3;", "s->order.n++;", "f->s->order.n--;", "--s->own.n;", "s->n_forward = s->order.n = 0;",
+                 "s->order = (struct answer_order){0};", "at->late.next = s;", "s->own.ring[s->own.n - 1] = found;",
+                 "buf_free(&s->giving.error);", "free(s->expect.ring);", "struct transaction *t = &s->transaction;",
+                 "*(l ? &l->next : &s->order.first) = l;", "HASH_DEL(s->names.table, st);", "s->hold.lookups |= first;",
+                 "s->hold.await.spent = true;", "s->observed = NULL;", "l->state = LOOKUP_ALONE;", "x->state = LOOKUP_SENT;",
+                 "o->of.group->state = GROUP_NEW;", "g->in_flight++;", "--g->in_flight;", "g->in_flight -= late;"):
+        faults = faults_of_writers({"batching/talk/b.c": f"void b(void) {{\n    {line}\n}}\n"})
+        assert {kind for kind, _ in faults} == {"writer"}, line
+    for line in ("if (s->order.kept == 3) return;", "const struct transaction *t = &s->transaction;", "n = s->order.n;",
+                 "b->own = buf_make(1);", "b->ahead.used[key] = true;", "if (l->state == LOOKUP_ALONE) n++;", "s->state = IDENTITY_PROVEN;",
+                 "while (s->hold.await.kind <= 1) n -= s->frame.n;", "n = g->in_flight - g->checking;"):
+        assert not faults_of_writers({"batching/talk/b.c": f"void b(void) {{\n    {line}\n}}\n"}), line
+    assert not faults_of_writers({"batching/session/order.h": "s->order.kept += bytes;"})
+    assert not faults_of_writers({"batching/trust/facts.c": "free(s->names);"}), "no session is known there"
+    assert not faults_of_writers({"batching/flow/await.c": "s->hold.await.spent = true;"})
+
+
 def try_itself():
     """Each kind of fault, planted, is found; what is right is not."""
     up = {"batching/base/a.c": '#include "batching/base/a.h"\n#include "batching/talk/b.h"\n', "batching/talk/b.h": "",
@@ -154,11 +244,13 @@ def try_itself():
 def main():
     root, objects = sys.argv[1], dict(argument.split("=", 1) for argument in sys.argv[2:])
     try_itself()
+    try_writers()
     faults, checked = [], 0
     for top, place in objects.items():
         texts = read(root, top)
         defined, needed = symbols(place, top)
         assert len(texts) > 20 and len(needed) > 10, f"{top}/ has hardly any sources or objects: looked in {root} and {place}"
+        faults += faults_of_writers(texts) if top == "batching" else []
         faults += faults_of_sources(texts) + faults_of_symbols(defined, needed) + faults_of_headers(texts, defined)
         checked += len(texts)
     for kind in HELP:

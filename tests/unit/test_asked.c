@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a session has asked for, and what guesses may cost.
+// What a session has asked for already (asked.h), and what loading ahead may cost (budget.h). Plain calls;
+// time and costs are numbers.
 #include <criterion/criterion.h>
 
 #include "batching/ahead/asked.h"

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Batches: made-up replies folded back into each member's own answer, in both forms and all framings, and
-// every reply that is not the expected one makes the batch fail and nothing else.
+// A folded statement's replies, taken apart into each member's own answer. And every reply that is not the
+// expected one makes the batch fail, and nothing else.
+//
+// Members and replies are made up, in both forms of folded statements and in all framings; there is no
+// session.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -9,7 +12,9 @@
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/trust/vet.h"
+#include "protocol/write.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 #include "tests/unit/vetted.h"
 
 #define MAX_MEMBERS 8
@@ -123,19 +128,14 @@ static bool feed_bytes(struct fixture *f, struct buf *b) {
     return ended;
 }
 
-static void put_field(struct buf *b, const char *name) {
-    buf_put_str(b, name);
-    buf_put(b, "\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 18);
-}
-
 // T: the description of the added column and n more.
 static bool describe(struct fixture *f, const char *added, unsigned n) {
     struct buf b = buf_make(1000);
     size_t at = write_begin(&b, B_ROW_DESCRIPTION);
     buf_put_u16(&b, (uint16_t)(n + 1));
-    put_field(&b, added);
+    put_column(&b, added, 16384);
     for (unsigned i = 0; i < n; i++)
-        put_field(&b, "a");
+        put_column(&b, "a", 16384);
     write_end(&b, at);
     return feed_bytes(f, &b);
 }
@@ -149,16 +149,10 @@ static bool feed(struct fixture *f, const char *types) {
             ended = describe(f, "id", 1);
             continue;
         }
-        if (*types == 'Z')
-            write_ready(&b, 'I');
-        else if (*types == 'S')
+        if (*types == 'S')
             put_stamp_row(&b, f->group->stamp);
-        else if (*types == 'C')
-            write_select_complete(&b, 0);
-        else if (*types == 'E')
-            write_error(&b, "ERROR", "42P01", "no", NULL, NULL);
         else
-            write_empty(&b, *types);
+            put_reply(&b, *types);
         ended = feed_bytes(f, &b);
     }
     return ended;
@@ -194,18 +188,6 @@ static const char *answer(struct fixture *f, unsigned i) {
 }
 
 // ---- what is sent
-
-static const char *types_of(const struct buf *b) {
-    static char text[50];
-    struct frame fr;
-    size_t n = 0;
-    for (size_t at = 0; at < b->len; at += fr.size) {
-        cr_assert_eq(frame_read(b->data + at, b->len - at, &fr), FRAME_OK);
-        text[n++] = (char)fr.type;
-    }
-    text[n] = 0;
-    return text;
-}
 
 Test(batch, sends_what_the_lender_lacks) {
     struct fixture f;
@@ -685,7 +667,7 @@ static void forget(struct fixture *f) {
 }
 
 static void refuse(struct fixture *f) {
-    f->group->state = GROUP_REFUSED;
+    group_set_state(f->group, GROUP_REFUSED);
 }
 
 static void vet_anew(struct fixture *f) {

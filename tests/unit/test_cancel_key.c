@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Keys of cancel requests: found by both parts, also where servers behind several hosts use the same process
-// id.
+// Keys of cancel requests: found by both of their parts, also where servers behind several hosts use the
+// same process id.
 #include <criterion/criterion.h>
 
 #include <stdlib.h>

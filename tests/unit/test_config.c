@@ -273,55 +273,57 @@ Test(config, versions_of_tls) {
     }
 }
 
+static const struct {
+    enum units units;
+    const char *text;
+    enum units_result result;
+    uint64_t value;
+    const char *written;
+} unit_texts[] = {
+    {UNITS_TIME, "0", UNITS_BARE, 0, "0"},
+    {UNITS_TIME, "0ms", UNITS_OK, 0, "0"},
+    {UNITS_TIME, "7us", UNITS_OK, 7, "7us"},
+    {UNITS_TIME, "1000us", UNITS_OK, 1000, "1ms"},
+    {UNITS_TIME, "90s", UNITS_OK, 90000000, "90s"},
+    {UNITS_TIME, "60 s", UNITS_OK, 60000000, "1min"},
+    {UNITS_TIME, "5", UNITS_BARE, 5, "5us"},
+    {UNITS_TIME, "5h", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "5S", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "5kB", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "ms", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "-1ms", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "+1ms", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "1.5ms", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "0x10ms", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, " 1ms", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "1ms ", UNITS_BAD, 0, NULL},
+    {UNITS_TIME, "18446744073709551615us", UNITS_OK, UINT64_MAX, "18446744073709551615us"},
+    {UNITS_TIME, "18446744073709551616us", UNITS_TOO_LARGE, 0, NULL},
+    {UNITS_TIME, "18446744073709551615ms", UNITS_TOO_LARGE, 0, NULL},
+    {UNITS_TIME, "99999999999999999999999999us", UNITS_TOO_LARGE, 0, NULL},
+    {UNITS_SIZE, "10000", UNITS_BARE, 10000, "10000B"},
+    {UNITS_SIZE, "10000B", UNITS_OK, 10000, "10000B"},
+    {UNITS_SIZE, "256kB", UNITS_OK, 262144, "256kB"},
+    {UNITS_SIZE, "1024kB", UNITS_OK, 1048576, "1MB"},
+    {UNITS_SIZE, "3GB", UNITS_OK, 3221225472, "3GB"},
+    {UNITS_SIZE, "1KB", UNITS_BAD, 0, NULL},
+    {UNITS_SIZE, "1s", UNITS_BAD, 0, NULL},
+    {UNITS_NONE, "500", UNITS_BARE, 500, "500"},
+    {UNITS_NONE, "500B", UNITS_BAD, 0, NULL},
+    {UNITS_NONE, "0", UNITS_BARE, 0, "0"},
+};
+
 Test(config, units) {
-    static const struct {
-        enum units units;
-        const char *text;
-        enum units_result result;
-        uint64_t value;
-        const char *written;
-    } cases[] = {
-        {UNITS_TIME, "0", UNITS_BARE, 0, "0"},
-        {UNITS_TIME, "0ms", UNITS_OK, 0, "0"},
-        {UNITS_TIME, "7us", UNITS_OK, 7, "7us"},
-        {UNITS_TIME, "1000us", UNITS_OK, 1000, "1ms"},
-        {UNITS_TIME, "90s", UNITS_OK, 90000000, "90s"},
-        {UNITS_TIME, "60 s", UNITS_OK, 60000000, "1min"},
-        {UNITS_TIME, "5", UNITS_BARE, 5, "5us"},
-        {UNITS_TIME, "5h", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "5S", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "5kB", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "ms", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "-1ms", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "+1ms", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "1.5ms", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "0x10ms", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, " 1ms", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "1ms ", UNITS_BAD, 0, NULL},
-        {UNITS_TIME, "18446744073709551615us", UNITS_OK, UINT64_MAX, "18446744073709551615us"},
-        {UNITS_TIME, "18446744073709551616us", UNITS_TOO_LARGE, 0, NULL},
-        {UNITS_TIME, "18446744073709551615ms", UNITS_TOO_LARGE, 0, NULL},
-        {UNITS_TIME, "99999999999999999999999999us", UNITS_TOO_LARGE, 0, NULL},
-        {UNITS_SIZE, "10000", UNITS_BARE, 10000, "10000B"},
-        {UNITS_SIZE, "10000B", UNITS_OK, 10000, "10000B"},
-        {UNITS_SIZE, "256kB", UNITS_OK, 262144, "256kB"},
-        {UNITS_SIZE, "1024kB", UNITS_OK, 1048576, "1MB"},
-        {UNITS_SIZE, "3GB", UNITS_OK, 3221225472, "3GB"},
-        {UNITS_SIZE, "1KB", UNITS_BAD, 0, NULL},
-        {UNITS_SIZE, "1s", UNITS_BAD, 0, NULL},
-        {UNITS_NONE, "500", UNITS_BARE, 500, "500"},
-        {UNITS_NONE, "500B", UNITS_BAD, 0, NULL},
-        {UNITS_NONE, "0", UNITS_BARE, 0, "0"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(unit_texts) / sizeof(unit_texts[0]); i++) {
         uint64_t value = 0;
         char text[UNITS_TEXT_SIZE];
-        cr_expect_eq(units_read(cases[i].units, cases[i].text, &value), cases[i].result, "%s", cases[i].text);
-        if (!cases[i].written)
+        cr_expect_eq(units_read(unit_texts[i].units, unit_texts[i].text, &value), unit_texts[i].result, "%s",
+                     unit_texts[i].text);
+        if (!unit_texts[i].written)
             continue;
-        cr_expect_eq(value, cases[i].value, "%s", cases[i].text);
-        cr_expect_str_eq(units_write(cases[i].units, value, text), cases[i].written);
+        cr_expect_eq(value, unit_texts[i].value, "%s", unit_texts[i].text);
+        cr_expect_str_eq(units_write(unit_texts[i].units, value, text), unit_texts[i].written);
     }
 }
 
@@ -442,186 +444,244 @@ Test(config, long_lines) {
     "write [table schema.name], for example [table public.books] or [table public.\"Odd Name\"]"
 #define LONG_NAME "a23456789_123456789_123456789_123456789_123456789_123456789_123" // 63 bytes
 
-Test(config, refused_files) {
-    static const struct {
-        const char *text, *message;
-    } cases[] = {
-        // Names.
-        {"[batching]\n\nwindw = 1ms\n",
-         "f.ini:3: unknown setting \"windw\" in [batching]; the nearest known one is batching.window"},
-        {"[pgfold]\nwindow = 1ms\n",
-         "f.ini:2: unknown setting \"window\" in [pgfold]; the nearest known one is batching.window"},
-        {"[pgfold]\nMODE = fold\n",
-         "f.ini:2: unknown setting \"MODE\" in [pgfold]; the nearest known one is pgfold.mode"},
-        {"[batchin]\nwindow = 1ms\n",
-         "f.ini:1: unknown section [batchin]; the nearest known one is [batching]"},
-        {"# x\n[pgbouncer]\n", "f.ini:2: unknown section [pgbouncer]; " WRITE_SECTION},
-        {"[]\n", "f.ini:1: unknown section []; " WRITE_SECTION},
-        {"\xef\xbb\xbf[what]\n", "f.ini:1: unknown section [what]; " WRITE_SECTION},
-        {"[look_ahead]\n", "f.ini:1: unknown section [look_ahead]; the nearest known one is [lookahead]"},
-        {"[pgfold]\nshared_buffers = 1GB\n", "f.ini:2: unknown setting \"shared_buffers\" in [pgfold]; see "
-                                             "docs/settings.md for those that there are"},
-        {"listen = :1\n", "f.ini:1: \"listen\" stands before any section; put it below a line [pgfold]"},
-        // Syntax.
-        {"[pgfold]\nmode fold\n",
-         "f.ini:2: this line is not understood; write a [section], key = value, or a # before a comment"},
-        {"[pgfold]\nmode fold\n[what]\n",
-         "f.ini:2: this line is not understood; write a [section], key = value, or a # before a comment"},
-        {"[pgfold]\nmode = bold\nmode fold\n",
-         "f.ini:2: pgfold.mode: \"bold\" is not one of its values; write one of fold, observe, verify"},
-        {"[pgfold\nmode = fold\n",
-         "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
-        // Twice.
-        {"[batching]\nwindow = 1ms\n# x\nwindow = 2ms\n",
-         "f.ini:4: batching.window is set twice, in lines 2 and 4; remove one of them"},
-        {"[batching]\nwindow = 1ms\n[pgfold]\n[batching]\n  window = 1ms\n",
-         "f.ini:5: batching.window is set twice, in lines 2 and 5; remove one of them"},
-        // Times.
-        {"[batching]\nwindow = 5\n",
-         "f.ini:2: batching.window: 5 has no unit; write for example 5ms, or 5s for seconds"},
-        {"[batching]\nwindow = fast\n", "f.ini:2: batching.window: \"fast\" is not a time; write a whole "
-                                        "number and a unit (us, ms, s, min), for example "
-                                        "5ms or 30s"},
-        {"[batching]\nwindow =\n", "f.ini:2: batching.window: \"\" is not a time; write a whole number and a "
-                                   "unit (us, ms, s, min), for example "
-                                   "5ms or 30s"},
-        {"[batching]\nwindow = 1001ms\n",
-         "f.ini:2: batching.window: 1001ms is out of range; it can be 0 to 1s"},
-        {"[pgfold]\nlogin_timeout = 99999999999999999999s\n",
-         "f.ini:2: pgfold.login_timeout: 99999999999999999999s is out of range; it can be 0 to 1440min"},
-        {"[batching]\nvet_max_age = 0\n",
-         "f.ini:2: batching.vet_max_age: 0 is out of range; it can be 1ms to 1440min"},
-        // Sizes and numbers.
-        {"[pgfold]\nsession_buffer = 1KB\n", "f.ini:2: pgfold.session_buffer: \"1KB\" is not a size; write a "
-                                             "whole number and a unit (B, kB, MB, GB), for "
-                                             "example 64kB"},
-        {"[pgfold]\nsession_buffer = 100\n",
-         "f.ini:2: pgfold.session_buffer: 100 is out of range; it can be 16kB to 1GB"},
-        {"[pgfold]\nunix_socket_permissions = 777\n", "f.ini:2: pgfold.unix_socket_permissions: 777 is out "
-                                                      "of range; it can be 0000 to 0777, octal with a 0 "
-                                                      "in front"},
-        {"[pgfold]\nunix_socket_permissions = 01777\n",
-         "f.ini:2: pgfold.unix_socket_permissions: 01777 is out of range; it can be 0000 to 0777, octal with "
-         "a 0 "
-         "in front"},
-        {"[pgfold]\nunix_socket_permissions = 0778\n", "f.ini:2: pgfold.unix_socket_permissions: \"0778\" is "
-                                                       "not a file mode; write it as chmod takes it, octal "
-                                                       "with a 0 in front, for example 0770"},
-        {"[pgfold]\nunix_socket_permissions = rwxrwx---\n",
-         "f.ini:2: pgfold.unix_socket_permissions: \"rwxrwx---\" is not a file mode; write it as chmod takes "
-         "it, "
-         "octal with a 0 in front, for example 0770"},
-        {"[pgfold]\nunix_socket_permissions = -1\n", "f.ini:2: pgfold.unix_socket_permissions: \"-1\" is not "
-                                                     "a file mode; write it as chmod takes it, octal with "
-                                                     "a 0 in front, for example 0770"},
-        {"[batching]\nmax_keys = 0\n", "f.ini:2: batching.max_keys: 0 is out of range; it can be 1 to 10000"},
-        {"[batching]\nmax_keys = 10001\n",
-         "f.ini:2: batching.max_keys: 10001 is out of range; it can be 1 to 10000"},
-        {"[batching]\nmax_keys = 4294967297\n",
-         "f.ini:2: batching.max_keys: 4294967297 is out of range; it can be 1 to 10000"},
-        {"[batching]\nmax_keys = -5\n",
-         "f.ini:2: batching.max_keys: \"-5\" is not a whole number; write one from 1 to 10000"},
-        {"[batching]\nmax_in_flight = 65\n",
-         "f.ini:2: batching.max_in_flight: 65 is out of range; it can be 1 to 64"},
-        // Words.
-        {"[pgfold]\nlog_level = verbose\n", "f.ini:2: pgfold.log_level: \"verbose\" is not one of its "
-                                            "values; write one of error, warning, info, debug"},
-        {"[pgfold]\nclient_tls_min_version = 1.4\n",
-         "f.ini:2: pgfold.client_tls_min_version: \"1.4\" is not one of its values; write one of "
-         "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
-        {"[pgfold]\nclient_tls_min_version = TLSv1.2.1\n",
-         "f.ini:2: pgfold.client_tls_min_version: \"TLSv1.2.1\" is not one of its values; write one of "
-         "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
-        {"[pgfold]\nclient_tls_ciphers =\n", "f.ini:2: pgfold.client_tls_ciphers is empty; write a list as "
-                                             "\"openssl ciphers\" takes it, for example ECDHE+AESGCM"},
-        {"[pgfold]\nlog_format = xml\n",
-         "f.ini:2: pgfold.log_format: \"xml\" is not one of its values; write one of text, json"},
-        {"[pgfold]\nmode =\n",
-         "f.ini:2: pgfold.mode: \"\" is not one of its values; write one of fold, observe, verify"},
-        {"[lookahead]\nmode = on\n",
-         "f.ini:2: lookahead.mode: \"on\" is not one of its values; write one of off, snapshot, bounded"},
-        {"[lookahead]\nmax_keys = 0\n",
-         "f.ini:2: lookahead.max_keys: 0 is out of range; it can be 1 to 10000"},
-        {"[lookahead]\nmax_keys = 10001\n",
-         "f.ini:2: lookahead.max_keys: 10001 is out of range; it can be 1 to 10000"},
-        {"[lookahead]\nmax_gap = 0\n", "f.ini:2: lookahead.max_gap: 0 is out of range; it can be 1us to 1s"},
-        {"[lookahead]\nmax_age = 61s\n",
-         "f.ini:2: lookahead.max_age: 61s is out of range; it can be 1us to 1min"},
-        {"[lookahead]\nmax_session_memory = 4kB\n",
-         "f.ini:2: lookahead.max_session_memory: 4kB is out of range; it can be 16kB to 1GB"},
-        // Tables.
-        {"[table books]\n", "f.ini:1: [table books] names no schema; " WRITE_TABLE},
-        {"[table \"public.books\"]\n", "f.ini:1: [table \"public.books\"] names no schema; " WRITE_TABLE},
-        {"[table]\n", "f.ini:1: [table] lacks a name; " WRITE_TABLE},
-        {"[table public.]\n", "f.ini:1: [table public.] lacks a name; " WRITE_TABLE},
-        {"[table .books]\n", "f.ini:1: [table .books] lacks a name; " WRITE_TABLE},
-        {"[table.public.books]\n", "f.ini:1: [table.public.books] lacks a name; " WRITE_TABLE},
-        {"[table public.Books]\n",
-         "f.ini:1: [table public.Books] has a name that needs double quotes; " WRITE_TABLE},
-        {"[table public.1st]\n",
-         "f.ini:1: [table public.1st] has a name that needs double quotes; " WRITE_TABLE},
-        {"[table public.\"a\"b]\n",
-         "f.ini:1: [table public.\"a\"b] has a name that needs double quotes; " WRITE_TABLE},
-        {"[table public.\"\"]\n", "f.ini:1: [table public.\"\"] has an empty name; " WRITE_TABLE},
-        {"[table public.\"a]\n",
-         "f.ini:1: [table public.\"a] has a double quote without its other one; " WRITE_TABLE},
-        {"[table db.public.books]\n",
-         "f.ini:1: [table db.public.books] has more than schema and name; " WRITE_TABLE},
-        {"[table public.books authors]\n",
-         "f.ini:1: [table public.books authors] has more than schema and name; " WRITE_TABLE},
-        {"[table public." LONG_NAME "x]\n",
-         "f.ini:1: [table public." LONG_NAME "x] has a name of more than 63 bytes; " WRITE_TABLE},
-        {"[table public.\"" LONG_NAME "x\"]\n",
-         "f.ini:1: [table public.\"" LONG_NAME "x\"] has a name of more than 63 bytes; " WRITE_TABLE},
-        {"[table public.books\nlookahead = off\n",
-         "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
-        {"[table public.books]\nlookahed = off\n",
-         "f.ini:2: unknown setting \"lookahed\" in [table public.books]; the only one there is lookahead"},
-        {"[table public.\"B\"]\nmode = off\n",
-         "f.ini:2: unknown setting \"mode\" in [table public.\"B\"]; the only one there is lookahead"},
-        {"[table public.books]\nlookahead = bounded\n",
-         "f.ini:2: table public.books.lookahead: \"bounded\" is "
-         "not one of its values; write one of on, off"},
-        {"[table a.b]\nlookahead = off\n[table \"a\".\"b\"]\nlookahead = off\n",
-         "f.ini:4: table a.b.lookahead is set twice, in lines 2 and 4; remove one of them"},
-        {"[tables public.books]\n",
-         "f.ini:1: unknown section [tables public.books]; the nearest known one is [table schema.name]"},
-        // Behind a section.
-        {"[pgfold] mode = observe\n",
-         "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
-        {"[table public.books] lookahead = off\n",
-         "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
-        // Texts.
-        {"[pgfold]\nlisten =\n",
-         "f.ini:2: pgfold.listen is empty; name at least one address, for example 127.0.0.1:6432"},
-        {"[pgfold]\nserver = ; later\n", "f.ini:2: pgfold.server is empty; write a libpq connection string, "
-                                         "for example host=db.internal port=5432"},
-        {"[pgfold]\nserver = \"host=a\"\n",
-         "f.ini:2: pgfold.server begins with a quote; write the value without quotes"},
-        {"[pgfold]\nmax_logins = \"20\"\n",
-         "f.ini:2: pgfold.max_logins begins with a quote; write the value without quotes"},
-        {"[pgfold]\nmode = 'fold'\n",
-         "f.ini:2: pgfold.mode begins with a quote; write the value without quotes"},
-        {"[table a.b]\nlookahead = \"off\"\n",
-         "f.ini:2: table a.b.lookahead begins with a quote; write the value without quotes"},
-        // Combinations.
-        {"[pgfold]\nclient_tls = require\n", "f.ini:2: pgfold.client_tls = require needs a certificate and "
-                                             "its key; set pgfold.client_tls_cert and "
-                                             "pgfold.client_tls_key, or pgfold.client_tls = disable"},
-        {"[pgfold]\nclient_tls_cert = /c\nclient_tls = allow\n",
-         "f.ini:3: pgfold.client_tls = allow needs a certificate and its key; set pgfold.client_tls_cert and "
-         "pgfold.client_tls_key, or pgfold.client_tls = disable"},
-        {"[pgfold]\nclient_tls_key = /k\nclient_tls = allow\n",
-         "f.ini:3: pgfold.client_tls = allow needs a certificate and its key; set pgfold.client_tls_cert and "
-         "pgfold.client_tls_key, or pgfold.client_tls = disable"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+// ---- files that are refused, each with its message
+
+struct refusal {
+    const char *text, *message;
+};
+
+static void expect_refused(const struct refusal *cases, size_t n) {
+    for (size_t i = 0; i < n; i++) {
         char err[512] = "";
         struct config *c = config_create(cases[i].text, "f.ini", NULL, 0, err, sizeof(err));
         cr_expect_null(c, "accepted: %s", cases[i].text);
         cr_expect_str_eq(err, cases[i].message);
         config_destroy(c);
     }
+}
+
+#define EXPECT_REFUSED(table) expect_refused(table, sizeof(table) / sizeof(table[0]))
+
+static const struct refusal refused_names[] = {
+    {"[batching]\n\nwindw = 1ms\n",
+     "f.ini:3: unknown setting \"windw\" in [batching]; the nearest known one is batching.window"},
+    {"[pgfold]\nwindow = 1ms\n",
+     "f.ini:2: unknown setting \"window\" in [pgfold]; the nearest known one is batching.window"},
+    {"[pgfold]\nMODE = fold\n",
+     "f.ini:2: unknown setting \"MODE\" in [pgfold]; the nearest known one is pgfold.mode"},
+    {"[batchin]\nwindow = 1ms\n", "f.ini:1: unknown section [batchin]; the nearest known one is [batching]"},
+    {"# x\n[pgbouncer]\n", "f.ini:2: unknown section [pgbouncer]; " WRITE_SECTION},
+    {"[]\n", "f.ini:1: unknown section []; " WRITE_SECTION},
+    {"\xef\xbb\xbf[what]\n", "f.ini:1: unknown section [what]; " WRITE_SECTION},
+    {"[look_ahead]\n", "f.ini:1: unknown section [look_ahead]; the nearest known one is [lookahead]"},
+    {"[pgfold]\nshared_buffers = 1GB\n", "f.ini:2: unknown setting \"shared_buffers\" in [pgfold]; see "
+                                         "docs/settings.md for those that there are"},
+    {"listen = :1\n", "f.ini:1: \"listen\" stands before any section; put it below a line [pgfold]"},
+};
+
+Test(config, refused_names) {
+    EXPECT_REFUSED(refused_names);
+}
+
+static const struct refusal refused_syntax[] = {
+    {"[pgfold]\nmode fold\n",
+     "f.ini:2: this line is not understood; write a [section], key = value, or a # before a comment"},
+    {"[pgfold]\nmode fold\n[what]\n",
+     "f.ini:2: this line is not understood; write a [section], key = value, or a # before a comment"},
+    {"[pgfold]\nmode = bold\nmode fold\n",
+     "f.ini:2: pgfold.mode: \"bold\" is not one of its values; write one of fold, observe, verify"},
+    {"[pgfold\nmode = fold\n",
+     "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
+};
+
+Test(config, refused_lines) {
+    EXPECT_REFUSED(refused_syntax);
+}
+
+static const struct refusal refused_twice[] = {
+    {"[batching]\nwindow = 1ms\n# x\nwindow = 2ms\n",
+     "f.ini:4: batching.window is set twice, in lines 2 and 4; remove one of them"},
+    {"[batching]\nwindow = 1ms\n[pgfold]\n[batching]\n  window = 1ms\n",
+     "f.ini:5: batching.window is set twice, in lines 2 and 5; remove one of them"},
+};
+
+Test(config, refused_keys_set_twice) {
+    EXPECT_REFUSED(refused_twice);
+}
+
+static const struct refusal refused_times[] = {
+    {"[batching]\nwindow = 5\n",
+     "f.ini:2: batching.window: 5 has no unit; write for example 5ms, or 5s for seconds"},
+    {"[batching]\nwindow = fast\n", "f.ini:2: batching.window: \"fast\" is not a time; write a whole "
+                                    "number and a unit (us, ms, s, min), for example "
+                                    "5ms or 30s"},
+    {"[batching]\nwindow =\n", "f.ini:2: batching.window: \"\" is not a time; write a whole number and a "
+                               "unit (us, ms, s, min), for example "
+                               "5ms or 30s"},
+    {"[batching]\nwindow = 1001ms\n", "f.ini:2: batching.window: 1001ms is out of range; it can be 0 to 1s"},
+    {"[pgfold]\nlogin_timeout = 99999999999999999999s\n",
+     "f.ini:2: pgfold.login_timeout: 99999999999999999999s is out of range; it can be 0 to 1440min"},
+    {"[batching]\nvet_max_age = 0\n",
+     "f.ini:2: batching.vet_max_age: 0 is out of range; it can be 1ms to 1440min"},
+};
+
+Test(config, refused_times) {
+    EXPECT_REFUSED(refused_times);
+}
+
+static const struct refusal refused_numbers[] = {
+    {"[pgfold]\nsession_buffer = 1KB\n", "f.ini:2: pgfold.session_buffer: \"1KB\" is not a size; write a "
+                                         "whole number and a unit (B, kB, MB, GB), for "
+                                         "example 64kB"},
+    {"[pgfold]\nsession_buffer = 100\n",
+     "f.ini:2: pgfold.session_buffer: 100 is out of range; it can be 16kB to 1GB"},
+    {"[pgfold]\nunix_socket_permissions = 777\n", "f.ini:2: pgfold.unix_socket_permissions: 777 is out "
+                                                  "of range; it can be 0000 to 0777, octal with a 0 "
+                                                  "in front"},
+    {"[pgfold]\nunix_socket_permissions = 01777\n",
+     "f.ini:2: pgfold.unix_socket_permissions: 01777 is out of range; it can be 0000 to 0777, octal with "
+     "a 0 "
+     "in front"},
+    {"[pgfold]\nunix_socket_permissions = 0778\n", "f.ini:2: pgfold.unix_socket_permissions: \"0778\" is "
+                                                   "not a file mode; write it as chmod takes it, octal "
+                                                   "with a 0 in front, for example 0770"},
+    {"[pgfold]\nunix_socket_permissions = rwxrwx---\n",
+     "f.ini:2: pgfold.unix_socket_permissions: \"rwxrwx---\" is not a file mode; write it as chmod takes "
+     "it, "
+     "octal with a 0 in front, for example 0770"},
+    {"[pgfold]\nunix_socket_permissions = -1\n", "f.ini:2: pgfold.unix_socket_permissions: \"-1\" is not "
+                                                 "a file mode; write it as chmod takes it, octal with "
+                                                 "a 0 in front, for example 0770"},
+    {"[batching]\nmax_keys = 0\n", "f.ini:2: batching.max_keys: 0 is out of range; it can be 1 to 10000"},
+    {"[batching]\nmax_keys = 10001\n",
+     "f.ini:2: batching.max_keys: 10001 is out of range; it can be 1 to 10000"},
+    {"[batching]\nmax_keys = 4294967297\n",
+     "f.ini:2: batching.max_keys: 4294967297 is out of range; it can be 1 to 10000"},
+    {"[batching]\nmax_keys = -5\n",
+     "f.ini:2: batching.max_keys: \"-5\" is not a whole number; write one from 1 to 10000"},
+    {"[batching]\nmax_in_flight = 65\n",
+     "f.ini:2: batching.max_in_flight: 65 is out of range; it can be 1 to 64"},
+};
+
+Test(config, refused_sizes_and_numbers) {
+    EXPECT_REFUSED(refused_numbers);
+}
+
+static const struct refusal refused_words[] = {
+    {"[pgfold]\nlog_level = verbose\n", "f.ini:2: pgfold.log_level: \"verbose\" is not one of its "
+                                        "values; write one of error, warning, info, debug"},
+    {"[pgfold]\nclient_tls_min_version = 1.4\n",
+     "f.ini:2: pgfold.client_tls_min_version: \"1.4\" is not one of its values; write one of "
+     "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
+    {"[pgfold]\nclient_tls_min_version = TLSv1.2.1\n",
+     "f.ini:2: pgfold.client_tls_min_version: \"TLSv1.2.1\" is not one of its values; write one of "
+     "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
+    {"[pgfold]\nclient_tls_ciphers =\n", "f.ini:2: pgfold.client_tls_ciphers is empty; write a list as "
+                                         "\"openssl ciphers\" takes it, for example ECDHE+AESGCM"},
+    {"[pgfold]\nlog_format = xml\n",
+     "f.ini:2: pgfold.log_format: \"xml\" is not one of its values; write one of text, json"},
+    {"[pgfold]\nmode =\n",
+     "f.ini:2: pgfold.mode: \"\" is not one of its values; write one of fold, observe, verify"},
+    {"[lookahead]\nmode = on\n",
+     "f.ini:2: lookahead.mode: \"on\" is not one of its values; write one of off, snapshot, bounded"},
+    {"[lookahead]\nmax_keys = 0\n", "f.ini:2: lookahead.max_keys: 0 is out of range; it can be 1 to 10000"},
+    {"[lookahead]\nmax_keys = 10001\n",
+     "f.ini:2: lookahead.max_keys: 10001 is out of range; it can be 1 to 10000"},
+    {"[lookahead]\nmax_gap = 0\n", "f.ini:2: lookahead.max_gap: 0 is out of range; it can be 1us to 1s"},
+    {"[lookahead]\nmax_age = 61s\n",
+     "f.ini:2: lookahead.max_age: 61s is out of range; it can be 1us to 1min"},
+    {"[lookahead]\nmax_session_memory = 4kB\n",
+     "f.ini:2: lookahead.max_session_memory: 4kB is out of range; it can be 16kB to 1GB"},
+};
+
+Test(config, refused_words) {
+    EXPECT_REFUSED(refused_words);
+}
+
+static const struct refusal refused_tables[] = {
+    {"[table books]\n", "f.ini:1: [table books] names no schema; " WRITE_TABLE},
+    {"[table \"public.books\"]\n", "f.ini:1: [table \"public.books\"] names no schema; " WRITE_TABLE},
+    {"[table]\n", "f.ini:1: [table] lacks a name; " WRITE_TABLE},
+    {"[table public.]\n", "f.ini:1: [table public.] lacks a name; " WRITE_TABLE},
+    {"[table .books]\n", "f.ini:1: [table .books] lacks a name; " WRITE_TABLE},
+    {"[table.public.books]\n", "f.ini:1: [table.public.books] lacks a name; " WRITE_TABLE},
+    {"[table public.Books]\n",
+     "f.ini:1: [table public.Books] has a name that needs double quotes; " WRITE_TABLE},
+    {"[table public.1st]\n", "f.ini:1: [table public.1st] has a name that needs double quotes; " WRITE_TABLE},
+    {"[table public.\"a\"b]\n",
+     "f.ini:1: [table public.\"a\"b] has a name that needs double quotes; " WRITE_TABLE},
+    {"[table public.\"\"]\n", "f.ini:1: [table public.\"\"] has an empty name; " WRITE_TABLE},
+    {"[table public.\"a]\n",
+     "f.ini:1: [table public.\"a] has a double quote without its other one; " WRITE_TABLE},
+    {"[table db.public.books]\n",
+     "f.ini:1: [table db.public.books] has more than schema and name; " WRITE_TABLE},
+    {"[table public.books authors]\n",
+     "f.ini:1: [table public.books authors] has more than schema and name; " WRITE_TABLE},
+    {"[table public." LONG_NAME "x]\n",
+     "f.ini:1: [table public." LONG_NAME "x] has a name of more than 63 bytes; " WRITE_TABLE},
+    {"[table public.\"" LONG_NAME "x\"]\n",
+     "f.ini:1: [table public.\"" LONG_NAME "x\"] has a name of more than 63 bytes; " WRITE_TABLE},
+    {"[table public.books\nlookahead = off\n",
+     "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
+    {"[table public.books]\nlookahed = off\n",
+     "f.ini:2: unknown setting \"lookahed\" in [table public.books]; the only one there is lookahead"},
+    {"[table public.\"B\"]\nmode = off\n",
+     "f.ini:2: unknown setting \"mode\" in [table public.\"B\"]; the only one there is lookahead"},
+    {"[table public.books]\nlookahead = bounded\n", "f.ini:2: table public.books.lookahead: \"bounded\" is "
+                                                    "not one of its values; write one of on, off"},
+    {"[table a.b]\nlookahead = off\n[table \"a\".\"b\"]\nlookahead = off\n",
+     "f.ini:4: table a.b.lookahead is set twice, in lines 2 and 4; remove one of them"},
+    {"[tables public.books]\n",
+     "f.ini:1: unknown section [tables public.books]; the nearest known one is [table schema.name]"},
+};
+
+Test(config, refused_table_sections) {
+    EXPECT_REFUSED(refused_tables);
+}
+
+static const struct refusal refused_behind[] = {
+    {"[pgfold] mode = observe\n",
+     "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
+    {"[table public.books] lookahead = off\n",
+     "f.ini:1: this line is not understood; write a [section], key = value, or a # before a comment"},
+};
+
+Test(config, refused_text_behind_a_section) {
+    EXPECT_REFUSED(refused_behind);
+}
+
+static const struct refusal refused_texts[] = {
+    {"[pgfold]\nlisten =\n",
+     "f.ini:2: pgfold.listen is empty; name at least one address, for example 127.0.0.1:6432"},
+    {"[pgfold]\nserver = ; later\n", "f.ini:2: pgfold.server is empty; write a libpq connection string, "
+                                     "for example host=db.internal port=5432"},
+    {"[pgfold]\nserver = \"host=a\"\n",
+     "f.ini:2: pgfold.server begins with a quote; write the value without quotes"},
+    {"[pgfold]\nmax_logins = \"20\"\n",
+     "f.ini:2: pgfold.max_logins begins with a quote; write the value without quotes"},
+    {"[pgfold]\nmode = 'fold'\n", "f.ini:2: pgfold.mode begins with a quote; write the value without quotes"},
+    {"[table a.b]\nlookahead = \"off\"\n",
+     "f.ini:2: table a.b.lookahead begins with a quote; write the value without quotes"},
+};
+
+Test(config, refused_texts) {
+    EXPECT_REFUSED(refused_texts);
+}
+
+static const struct refusal refused_combinations[] = {
+    {"[pgfold]\nclient_tls = require\n", "f.ini:2: pgfold.client_tls = require needs a certificate and "
+                                         "its key; set pgfold.client_tls_cert and "
+                                         "pgfold.client_tls_key, or pgfold.client_tls = disable"},
+    {"[pgfold]\nclient_tls_cert = /c\nclient_tls = allow\n",
+     "f.ini:3: pgfold.client_tls = allow needs a certificate and its key; set pgfold.client_tls_cert and "
+     "pgfold.client_tls_key, or pgfold.client_tls = disable"},
+    {"[pgfold]\nclient_tls_key = /k\nclient_tls = allow\n",
+     "f.ini:3: pgfold.client_tls = allow needs a certificate and its key; set pgfold.client_tls_cert and "
+     "pgfold.client_tls_key, or pgfold.client_tls = disable"},
+};
+
+Test(config, refused_combinations) {
+    EXPECT_REFUSED(refused_combinations);
 }
 
 Test(config, messages_are_cut_to_their_room) {

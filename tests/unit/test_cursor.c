@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What statements about cursors say, and what only looks like one.
+// DECLARE, FETCH, MOVE and CLOSE: a table of texts and what is read of them, and of those that only look
+// alike.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

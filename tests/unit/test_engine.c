@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// For which statements the engine may look ahead, with tables for which it is switched off. Statements are
+// parsed and asked about; no session takes part.
 #include <criterion/criterion.h>
 #include <string.h>
 

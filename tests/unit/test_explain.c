@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// `pgfold explain`: what it says of a statement by itself, and of one that the server has been asked about.
+// The report's lines are looked for in its text.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "batching/explain.h"
-
-static struct slice slice_of(const char *s) {
-    return (struct slice){(const uint8_t *)s, strlen(s)};
-}
+#include "tests/unit/bytes.h"
 
 // The report on a statement that nobody was asked about.
 static const char *report(struct explainer *x, const char *text) {
     static char copy[10000];
     struct explanation e;
     struct buf out = buf_make(sizeof copy - 1);
-    explain_statement(x, slice_of(text), &e);
+    explain_statement(x, text_slice(text), &e);
     explain_report(&e, &out);
     cr_assert_not(out.failed);
     memcpy(copy, out.data, out.len);
@@ -46,7 +46,7 @@ static const struct {
 Test(explain, says_what_becomes_of_a_statement) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct explainer *x = explainer_create();
-        explain_learn(x, slice_of(cases[i].text));
+        explain_learn(x, text_slice(cases[i].text));
         const char *got = report(x, cases[i].text);
         for (int n = 0; n < 4 && cases[i].says[n]; n++)
             cr_expect_not_null(strstr(got, cases[i].says[n]), "%s: no \"%s\" in\n%s", cases[i].text,
@@ -61,7 +61,7 @@ Test(explain, the_key_is_what_varies) {
     char text[100];
     for (int i = 0; i < 30; i++) {
         snprintf(text, sizeof text, "SELECT a FROM t WHERE id = %d AND tenant = 5", i);
-        explain_learn(x, slice_of(text));
+        explain_learn(x, text_slice(text));
     }
     cr_assert_not_null(strstr(report(x, text), "key       $1 (here 29), compared with \"id\""));
     explainer_destroy(x);
@@ -80,7 +80,7 @@ Test(explain, what_the_server_says) {
     struct explainer *x = explainer_create();
     struct explanation e;
     struct buf out = buf_make(100000);
-    explain_statement(x, slice_of("SELECT a FROM t WHERE id = 17"), &e);
+    explain_statement(x, text_slice("SELECT a FROM t WHERE id = 17"), &e);
     cr_assert(explain_write_vet(&e, &out));
     cr_assert_gt(out.len, 100);
     explain_vetted(x, &e); // it said nothing

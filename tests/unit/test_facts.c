@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Facts about a whole database: when they are asked for and believed, and which statements they let pass.
+// Facts about a whole database: when they are asked for, how long they are believed, and which writes they
+// let pass. The server's answers are made up, row by row.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "batching/statement/parse_write.h"
 #include "batching/statement/parsed.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 
 #define SECOND  1000000ull
 #define MAX_AGE (60 * SECOND)

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Groups: what must be equal for two lookups to be folded together, what vetting makes of a group, and the
-// table's bounds.
+// Groups: what must be equal in two lookups that are folded together, what vetting makes of a group, and how
+// many are remembered.
+//
+// Lookups are made from texts and Bind messages; what the catalogue says of them is put in by vetted.h.
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "batching/fold/group.h"
@@ -180,19 +183,23 @@ Test(group, an_unanswered_vetting_refuses) {
     put_vetting(g, &nothing, 1, &type, 1);
     cr_assert_not_null(group_vetted(&f.groups, g, 1, 1));
     cr_assert_eq(g->state, GROUP_REFUSED);
+    group_forget(g);
     put_vetting(g, &good, 1, &type, 1);
     g->vetting->failed = true;
     cr_assert_not_null(group_vetted(&f.groups, g, 1, 1), "an error came");
+    group_forget(g);
     put_vetting(g, &good, 1, &type, 1);
     g->vetting->described = false;
     cr_assert_not_null(group_vetted(&f.groups, g, 1, 1), "the original was not described");
+    group_forget(g);
     put_vetting(g, &good, 0, NULL, 1);
     cr_assert_not_null(group_vetted(&f.groups, g, 1, 1), "a parameter is missing");
+    group_forget(g);
     put_vetting(g, &good, 1, &type, 1);
     cr_assert_null(group_vetted(&f.groups, g, 1, 1));
     group_forget(g);
     cr_assert_eq(g->state, GROUP_NEW);
-    g->state = GROUP_VETTING;
+    group_set_state(g, GROUP_VETTING);
     group_forget(g);
     cr_assert_eq(g->state, GROUP_VETTING, "its query is on the way");
     teardown(&f);
@@ -485,9 +492,11 @@ Test(group, reads_inherit_what_was_answered_last) {
     cr_assert_eq(g->state, GROUP_REFUSED, "the question failed");
     group_inherit(&f.groups, other, 0, 3);
     cr_assert_eq(other->state, GROUP_NEW);
+    group_forget(g);
     group_read_vetted(&f.groups, g, true, true, 8, 3);
     group_inherit(&f.groups, other, 0, 3);
     cr_assert_eq(other->state, GROUP_READY);
+    group_forget(g);
     group_read_vetted(&f.groups, g, false, true, 9, 3);
     group_forget(other);
     group_inherit(&f.groups, other, 1, 3);
@@ -615,10 +624,10 @@ Test(group, the_table_never_holds_more_than_it_may) {
     for (int i = 0; i < 4; i++) {
         snprintf(text, sizeof text, "SELECT b%d FROM t WHERE id = 5", i);
         busy[i] = simple(&f, 0, text);
-        busy[i]->in_flight++;
+        group_pin(busy[i]);
     }
     cr_assert_null(simple(&f, 0, "SELECT a FROM t WHERE id = 5"), "all are busy");
-    busy[2]->in_flight--;
+    group_unpin(busy[2]);
     cr_assert_not_null(simple(&f, 0, "SELECT a FROM t WHERE id = 5"));
     teardown(&f);
 }
@@ -666,4 +675,14 @@ Test(group, descriptions_are_equal_but_for_their_formats) {
     struct slice s = BYTES("\0\2" FIELD("id", "\x17", "\0") FIELD("ie", "\x17", "\0"));
     for (size_t cut = 2; cut < s.len; cut++)
         hash_of((struct slice){s.data, cut}); // reads nothing behind its end
+}
+
+// A group that changes as no group does is a fault of ours: nothing may be folded by it.
+Test(group, a_move_that_is_not_in_the_table_ends_the_process, .signal = SIGABRT) {
+    struct fixture f;
+    setup(&f, 4);
+    struct group *g = simple(&f, 0, "SELECT a FROM t WHERE id = 5");
+    group_set_state(g, GROUP_REFUSED);
+    group_set_state(g, GROUP_READY);
+    teardown(&f);
 }

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// The guard, which leaves alone what folding makes slower. A made-up server says what a lookup takes, alone
+// and folded; bursts of lookups are answered as the guard decides, and the test looks at how it ends.
 #include <criterion/criterion.h>
 
 #include "batching/statement/guard.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Wrong cancel keys: later answers, bounded places, and sources that do not stand in for each other.
+// Wrong cancel keys: each is answered later than the one before, places to wait are limited, and sources do
+// not stand in for each other. Plain calls with made-up addresses and times.
 #include <criterion/criterion.h>
 
 #include <string.h>

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // Identities: when two sessions share one, and every way in which a session loses or finds its own.
+//
+// The answers to proofs are made up from a struct with one field changed at a time.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
 #include "batching/trust/identity.h"
 #include "batching/statement/parse.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 
 struct fixture {
     struct identity_table table;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Keys: one form for each value however it was written, and nothing but plainly written values.
+// Keys: one form for each value however it was written, and nothing but plainly written values. Tables, in
+// text and binary, each in a block of exactly its size.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,128 +1,29 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Batches and queries of our own that are not answered: who waits for them, and for how long.
+// Batches and queries of pgfold's own that are not answered in time: who waits for them, for how long, and
+// what is tried next.
+//
+// Three clients of the fixture share an identity and fold from the start. The test lets the deadlines pass.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/session/engine.h"
-#include "batching/session/session.h"
-#include "batching/flow/cancel.h"
-#include "batching/flow/own_queries.h"
 #include "batching/flow/turn.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
-#include "batching/talk/client.h"
-#include "batching/talk/life.h"
-#include "batching/talk/server.h"
-#include "batching/trust/vet.h"
-#include "protocol/frame.h"
-#include "tests/unit/bytes.h"
-#include "tests/unit/effects.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/vetted.h"
 
 #define N 3
 
-struct client {
-    struct session *session;
-    struct buf to_client, to_server, left; // left: of the client's bytes, not taken yet
-    bool resumed;
-    unsigned cancels;
-};
-
-struct fixture {
-    struct engine *engine;
-    struct client clients[N];
-    struct client *lender;
-};
-
-static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
-    (void)more;
-    buf_put(&((struct client *)owner)->to_client, bytes, len);
-}
-
-static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
-    (void)more;
-    buf_put(&((struct client *)owner)->to_server, bytes, len);
-}
-
-static void resume(void *owner) {
-    ((struct client *)owner)->resumed = true;
-}
-
-static bool cancel(void *owner) {
-    ((struct client *)owner)->cancels++;
-    return true;
-}
-
-static const struct engine_effects effects = {to_client, to_server, resume, cancel, nothing, no_log};
-static const struct engine_limits limits = {.max_keys = 100,
-                                            .max_in_flight = 2,
-                                            .max_waiting = 100,
-                                            .max_shapes = 100,
-                                            .max_groups = 100,
-                                            .max_statements = 100,
-                                            .max_answer = 100000,
-                                            .max_text = 10000,
-                                            .vet_max_age = 60000000,
-                                            .patience = 20000};
-
-// What makes `actual` runs once, which Criterion's own macros do not promise.
-static void expect(const char *actual, const char *expected) {
-    cr_assert_str_eq(actual, expected);
-}
-
 // What went to the server since the last call.
 static const char *sent(struct client *c) {
-    static char types[100];
-    struct frame f;
-    size_t n = 0;
-    for (size_t at = 0; frame_read(c->to_server.data + at, c->to_server.len - at, &f) == FRAME_OK && n < 99;
-         at += f.size)
-        types[n++] = (char)f.type;
-    types[n] = 0;
-    buf_reset(&c->to_server);
-    return types;
+    return take_types(&c->to_server);
 }
 
-static void offer(struct client *c) {
-    c->resumed = false;
-    if (session_takes_client(c->session))
-        buf_consume(&c->left, session_from_client(c->session, c->left.data, c->left.len));
-}
-
-static void query(struct client *c, const char *text) {
-    write_query(&c->left, text, strlen(text));
-    offer(c);
-}
-
-static void turn(struct fixture *f, uint64_t now) {
-    engine_turn(f->engine, now);
-    for (int i = 0; i < N; i++)
-        if (f->clients[i].resumed)
-            offer(&f->clients[i]);
-    engine_turn(f->engine, now);
-}
-
-// A deadline has passed when a turn finds so, and one behind it.
+// Lets a deadline pass: it takes two turns, since what had come by then is read first.
 static void pass(struct fixture *f, uint64_t deadline) {
     turn(f, deadline);
     turn(f, deadline + 1000);
-}
-
-// C, e for an error, and the status of a ReadyForQuery.
-static void reply(struct client *c, const char *types) {
-    struct buf b = buf_make(1000);
-    for (; *types; types++) {
-        if (*types == 'C')
-            write_select_complete(&b, 0);
-        else if (*types == 'e')
-            write_error(&b, "ERROR", "57014", "canceled", NULL, NULL);
-        else
-            write_ready(&b, *types);
-    }
-    cr_assert_eq(session_from_server(c->session, b.data, b.len), b.len);
-    buf_free(&b);
-    offer(c);
 }
 
 static void make_ready(struct fixture *f) {
@@ -136,60 +37,60 @@ static void make_ready(struct fixture *f) {
     }
 }
 
-static void ask(struct client *c, int key) {
+static void look_up(struct client *c, int key) {
     char text[64];
     snprintf(text, sizeof text, "SELECT a FROM t WHERE id = %d", key);
-    query(c, text);
+    ask(c, text);
 }
 
-// Sessions of one identity whose lookups fold.
-static void setup(struct fixture *f) {
-    *f = (struct fixture){.engine = engine_create(&limits, &effects, NULL)};
-    f->engine->now = 1000;
-    for (int i = 0; i < N; i++) {
-        struct client *c = &f->clients[i];
-        c->to_client = c->to_server = c->left = buf_make(100000);
-        c->session = session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false);
-        c->session->identity.state = IDENTITY_PROVEN;
-    }
-    struct identity *one = session_identity_current(&f->engine->identities, &f->clients[0].session->identity);
-    for (int i = 1; i < N; i++, one->refs++)
-        f->clients[i].session->identity.current = one;
-    ask(&f->clients[0], 1);
-    turn(f, 1000);
-    make_ready(f);
-    session_server_gone(f->clients[0].session); // whatever was asked
-    session_destroy(f->clients[0].session);
-    struct client *c = &f->clients[0];
-    c->session = session_create(f->engine, c, text_slice("server"), BYTES("user\0alice\0"), false);
+static void be_proven(struct client *c, struct identity *one) {
     c->session->identity.state = IDENTITY_PROVEN;
     c->session->identity.current = one;
     one->refs++;
+}
+
+// Sessions of one identity whose lookups fold: the first one looks something up, is told that it folds, and
+// comes again.
+static void setup(struct fixture *f) {
+    struct client *c = &f->clients[0];
+    fixture_init(f);
+    f->now = 1000;
+    f->limits.vet_max_age = 60000000;
+    f->limits.patience = 20000;
+    fixture_start(f, N);
+    c->session->identity.state = IDENTITY_PROVEN;
+    struct identity *one = session_identity_current(&f->engine->identities, &c->session->identity);
+    for (int i = 1; i < N; i++)
+        be_proven(&f->clients[i], one);
+    look_up(c, 1);
+    turn(f, 1000);
+    make_ready(f);
+    lose_server(c); // whatever was asked
+    log_out(c);
+    log_in(c, "server", BYTES("user\0alice\0"));
+    be_proven(c, one);
     buf_reset(&c->to_server);
     buf_reset(&c->to_client);
 }
 
-static void teardown(struct fixture *f) {
-    for (int i = 0; i < N; i++) {
-        session_destroy(f->clients[i].session);
-        buf_free(&f->clients[i].to_client);
-        buf_free(&f->clients[i].to_server);
-        buf_free(&f->clients[i].left);
-    }
+static void end(struct fixture *f) {
+    for (int i = 0; i < N; i++)
+        log_out(&f->clients[i]);
     cr_assert_null(f->engine->late);
-    engine_destroy(f->engine);
+    fixture_end(f);
 }
 
-// All ask at once: a batch, which one of them lends its connection to.
-static void begin_batch(struct fixture *f, uint64_t now) {
-    f->engine->now = now;
+// All clients ask at once: a batch. Returns the one whose connection it runs on.
+static struct client *begin_batch(struct fixture *f, uint64_t now) {
+    f->now = now;
     for (int i = 0; i < N; i++)
-        ask(&f->clients[i], i + 1);
+        look_up(&f->clients[i], i + 1);
     turn(f, now);
     cr_assert_not_null(f->engine->batches);
-    f->lender = f->engine->batches->lender->owner;
+    struct client *lender = f->engine->batches->lender->owner;
     for (int i = 0; i < N; i++)
-        expect(sent(&f->clients[i]), &f->clients[i] == f->lender ? "CCPDBEPBES" : "");
+        expect_text(sent(&f->clients[i]), &f->clients[i] == lender ? "CCPDBEPBES" : "");
+    return lender;
 }
 
 static struct guard *guard_of(struct fixture *f) {
@@ -199,112 +100,113 @@ static struct guard *guard_of(struct fixture *f) {
 Test(late, others_leave_a_late_batch) {
     struct fixture f;
     setup(&f);
-    begin_batch(&f, 2000);
+    struct client *lender = begin_batch(&f, 2000);
     uint64_t deadline = engine_deadline(f.engine);
     cr_assert_leq(deadline, 2000 + 250000);
     turn(&f, deadline);
     cr_assert_leq(engine_deadline(f.engine), deadline + 1000, "what has come is read first");
     turn(&f, deadline + 1000);
     for (int i = 0; i < N; i++)
-        expect(sent(&f.clients[i]), &f.clients[i] == f.lender ? "" : "Q");
+        expect_text(sent(&f.clients[i]), &f.clients[i] == lender ? "" : "Q");
     cr_assert_eq(f.engine->counters.late, N - 1);
-    cr_assert_eq(f.lender->cancels, 0, "its own member stays");
-    teardown(&f);
+    cr_assert_eq(lender->n_cancels, 0, "its own member stays");
+    end(&f);
 }
 
 Test(late, its_lenders_client_gets_its_connection_back) {
     struct fixture f;
     setup(&f);
-    begin_batch(&f, 2000);
+    struct client *lender = begin_batch(&f, 2000);
     pass(&f, engine_deadline(f.engine));
     uint64_t deadline = engine_deadline(f.engine);
     cr_assert_leq(deadline, 2000 + 400000);
     pass(&f, deadline);
-    cr_assert_eq(f.lender->cancels, 1);
-    expect(sent(f.lender), "");
-    session_cancel_done(f.lender->session);
-    reply(f.lender, "eI");
-    expect(sent(f.lender), "Q");
-    reply(f.lender, "CI");
+    cr_assert_eq(lender->n_cancels, 1);
+    expect_text(sent(lender), "");
+    cancel_ended(lender);
+    reply(lender, "eZ");
+    expect_text(sent(lender), "Q");
+    reply(lender, "CZ");
     turn(&f, deadline + 100000);
-    cr_assert_eq(f.lender->cancels, 1);
-    cr_assert(f.lender->to_client.len);
-    teardown(&f);
+    cr_assert_eq(lender->n_cancels, 1);
+    cr_assert(lender->to_client.len);
+    end(&f);
 }
 
 Test(late, a_batch_without_its_lenders_own_is_cancelled_at_once) {
     struct fixture f;
     setup(&f);
-    begin_batch(&f, 2000);
-    cr_assert_not(session_cancel(f.lender->session)); // takes its own member out
+    struct client *lender = begin_batch(&f, 2000);
+    cr_assert_not(request_cancel(lender)); // takes its own member out
     pass(&f, engine_deadline(f.engine));
-    cr_assert_eq(f.lender->cancels, 1);
-    teardown(&f);
+    cr_assert_eq(lender->n_cancels, 1);
+    end(&f);
 }
 
 Test(late, the_next_lookups_run_as_sent_for_a_while) {
     struct fixture f;
     setup(&f);
-    begin_batch(&f, 2000);
+    struct client *lender = begin_batch(&f, 2000);
     uint64_t late = engine_deadline(f.engine) + 1000;
     pass(&f, late - 1000);
-    struct client *a = f.lender == &f.clients[0] ? &f.clients[1] : &f.clients[0];
-    struct client *b = f.lender == &f.clients[2] ? &f.clients[1] : &f.clients[2];
+    struct client *a = lender == &f.clients[0] ? &f.clients[1] : &f.clients[0];
+    struct client *b = lender == &f.clients[2] ? &f.clients[1] : &f.clients[2];
     (void)sent(a);
     (void)sent(b);
-    reply(a, "CI");
-    reply(b, "CI");
-    ask(a, 7);
-    ask(b, 8);
+    reply(a, "CZ");
+    reply(b, "CZ");
+    look_up(a, 7);
+    look_up(b, 8);
     turn(&f, late);
-    expect(sent(a), "Q");
-    expect(sent(b), "Q");
+    expect_text(sent(a), "Q");
+    expect_text(sent(b), "Q");
     cr_assert(guard_is_late(guard_of(&f), late));
     cr_assert_not(guard_is_late(guard_of(&f), late + 50000));
-    teardown(&f);
+    end(&f);
 }
 
-// Lookups that hang are no reason for others to wait for them.
+// Lookups that hang do not count as under way, so others do not wait for them.
 Test(late, what_hangs_is_not_under_way) {
     struct fixture f;
     setup(&f);
     guard_of(&f)->took = 1000;
-    f.engine->now = 2000;
+    f.now = 2000;
     for (int i = 0; i < 2; i++) {
-        ask(&f.clients[i], i);
+        look_up(&f.clients[i], i);
         turn(&f, 2000);
-        expect(sent(&f.clients[i]), "Q");
+        expect_text(sent(&f.clients[i]), "Q");
     }
-    ask(&f.clients[2], 2);
+    look_up(&f.clients[2], 2);
     turn(&f, 3000);
-    expect(sent(&f.clients[2]), "");
+    expect_text(sent(&f.clients[2]), "");
     turn(&f, 13000);
-    expect(sent(&f.clients[2]), "Q");
+    expect_text(sent(&f.clients[2]), "Q");
     reply(&f.clients[2], "CI");
-    ask(&f.clients[2], 3);
+    look_up(&f.clients[2], 3);
     turn(&f, 30000);
-    expect(sent(&f.clients[2]), "Q");
-    teardown(&f);
+    expect_text(sent(&f.clients[2]), "Q");
+    end(&f);
 }
 
-// In front of it the cancel request could not be sent any more.
+// The statement is held back until pgfold's own query has ended: behind it on the wire, a cancel request for
+// the query could hit the statement.
 Test(late, a_statement_behind_a_query_of_ours_waits_and_the_query_is_cancelled) {
     struct fixture f;
     setup(&f);
     struct client *c = &f.clients[0];
     c->session->identity.state = IDENTITY_UNPROVEN;
-    session_start_proof(c->session);
-    expect(sent(c), "Q");
-    query(c, "SHOW work_mem");
-    expect(sent(c), "");
+    start_proof(c);
+    expect_text(sent(c), "Q");
+    ask(c, "SHOW work_mem");
+    expect_text(sent(c), "");
     pass(&f, engine_deadline(f.engine));
-    cr_assert_eq(c->cancels, 1);
-    session_cancel_done(c->session);
-    reply(c, "eI");
+    cr_assert_eq(c->n_cancels, 1);
+    cancel_ended(c);
+    reply(c, "eZ");
     offer(c);
-    expect(sent(c), "Q");
+    expect_text(sent(c), "Q");
     cr_assert_eq(c->session->identity.state, IDENTITY_UNPROVEN, "it may be proved later");
-    teardown(&f);
+    end(&f);
 }
 
 Test(late, patience_follows_what_batches_take) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // The lookups of mappers and drivers, each with parameters and with constants in the text: which of their
-// values may be keys, in what form they are written, and that the folded text still parses.
+// values may be keys, in what form they are folded, and that the folded text still parses.
 #include <criterion/criterion.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The lexer and the shape of simple-protocol texts: tables, every prefix of every sample, and libpg_query's
+// The lexer and the shapes of simple-protocol texts: tables, every prefix of every sample, and libpg_query's
 // scanner as the other opinion.
 #include <criterion/criterion.h>
 #include <pg_query.h>
@@ -74,66 +74,68 @@ static struct token nth(const char *text, int n) {
     return t;
 }
 
+// The n-th token of a text, from 0.
+static const struct {
+    const char *text;
+    int n;
+    enum token_type type;
+    const char *bytes;
+} tokens[] = {
+    {"", 0, TOKEN_END, ""},
+    {"  foo$1 x", 0, TOKEN_IDENT, "foo$1"},
+    {"\"a\"\"b\"c", 0, TOKEN_QUOTED, "\"a\"\"b\""},
+    {"U&\"a\"", 0, TOKEN_QUOTED, "U&\"a\""},
+    {"U&x", 0, TOKEN_IDENT, "U"},
+    {"'it''s' x", 0, TOKEN_STRING, "'it''s'"},
+    {"''", 0, TOKEN_STRING, "''"},
+    {"'a\\b'", 0, TOKEN_STRING_OTHER, "'a\\b'"},
+    {"'a\\'b'", 0, TOKEN_STRING_OTHER, "'a\\'"},
+    {"E'a\\'b' c", 0, TOKEN_STRING_OTHER, "E'a\\'b'"},
+    {"n'a'", 0, TOKEN_STRING_OTHER, "n'a'"},
+    {"'a'\n'b' c", 0, TOKEN_STRING_OTHER, "'a'\n'b'"},
+    // libpg_query makes tokens of comments and so sees two strings here; the server sees one.
+    {"'a' -- c\n -- d\n\n 'b' 'c'", 0, TOKEN_STRING_OTHER, "'a' -- c\n -- d\n\n 'b'"},
+    {"'a' 'b'", 0, TOKEN_STRING, "'a'"},
+    {"'a' /*\n*/ 'b'", 1, TOKEN_STRING, "'b'"},
+    {"$x$a$y$b$x$c", 0, TOKEN_STRING_OTHER, "$x$a$y$b$x$"},
+    {"$$a$$", 0, TOKEN_STRING_OTHER, "$$a$$"},
+    {"a$$b", 0, TOKEN_IDENT, "a$$b"},
+    {"$12x", 0, TOKEN_ERROR, "$12x"},
+    {"$12,", 0, TOKEN_PARAM, "$12"},
+    {"12", 0, TOKEN_INTEGER, "12"},
+    {"1.5e10", 0, TOKEN_NUMBER, "1.5e10"},
+    {".5", 0, TOKEN_NUMBER, ".5"},
+    {"1..10", 0, TOKEN_INTEGER, "1"},
+    {"1..10", 1, TOKEN_OPERATOR, ".."},
+    {"1..10", 2, TOKEN_INTEGER, "10"},
+    {"1e", 0, TOKEN_ERROR, "1e"},
+    {"123abc", 0, TOKEN_ERROR, "123abc"},
+    {"a*/*c*/b", 1, TOKEN_OPERATOR, "*"},
+    {"a=-1", 1, TOKEN_OPERATOR, "="},
+    {"a=-1", 2, TOKEN_OPERATOR, "-"},
+    {"a@-1", 1, TOKEN_OPERATOR, "@-"},
+    {"a!=-1", 1, TOKEN_OPERATOR, "!=-"},
+    {"a::b", 1, TOKEN_OPERATOR, "::"},
+    {"a:=b", 1, TOKEN_OPERATOR, ":="},
+    {"a:b", 1, TOKEN_COLON, ":"},
+    {"a,b", 1, TOKEN_COMMA, ","},
+    {"a;b", 1, TOKEN_SEMICOLON, ";"},
+    {"a.b", 1, TOKEN_DOT, "."},
+    {"a[1]", 1, TOKEN_OPEN, "["},
+    {"a)", 1, TOKEN_CLOSE, ")"},
+    {"/* /* */ */ x", 0, TOKEN_IDENT, "x"},
+    {"/* /* */ x", 0, TOKEN_ERROR, "/* /* */ x"},
+    {"-- x\ny", 0, TOKEN_IDENT, "y"},
+    {"-- x", 0, TOKEN_END, ""},
+    {"'a", 0, TOKEN_ERROR, "'a"},
+};
+
 Test(lexer, token_types) {
-    static const struct {
-        const char *text;
-        int n;
-        enum token_type type;
-        const char *bytes;
-    } cases[] = {
-        {"", 0, TOKEN_END, ""},
-        {"  foo$1 x", 0, TOKEN_IDENT, "foo$1"},
-        {"\"a\"\"b\"c", 0, TOKEN_QUOTED, "\"a\"\"b\""},
-        {"U&\"a\"", 0, TOKEN_QUOTED, "U&\"a\""},
-        {"U&x", 0, TOKEN_IDENT, "U"},
-        {"'it''s' x", 0, TOKEN_STRING, "'it''s'"},
-        {"''", 0, TOKEN_STRING, "''"},
-        {"'a\\b'", 0, TOKEN_STRING_OTHER, "'a\\b'"},
-        {"'a\\'b'", 0, TOKEN_STRING_OTHER, "'a\\'"},
-        {"E'a\\'b' c", 0, TOKEN_STRING_OTHER, "E'a\\'b'"},
-        {"n'a'", 0, TOKEN_STRING_OTHER, "n'a'"},
-        {"'a'\n'b' c", 0, TOKEN_STRING_OTHER, "'a'\n'b'"},
-        // libpg_query makes tokens of comments and so sees two strings here; the server sees one.
-        {"'a' -- c\n -- d\n\n 'b' 'c'", 0, TOKEN_STRING_OTHER, "'a' -- c\n -- d\n\n 'b'"},
-        {"'a' 'b'", 0, TOKEN_STRING, "'a'"},
-        {"'a' /*\n*/ 'b'", 1, TOKEN_STRING, "'b'"},
-        {"$x$a$y$b$x$c", 0, TOKEN_STRING_OTHER, "$x$a$y$b$x$"},
-        {"$$a$$", 0, TOKEN_STRING_OTHER, "$$a$$"},
-        {"a$$b", 0, TOKEN_IDENT, "a$$b"},
-        {"$12x", 0, TOKEN_ERROR, "$12x"},
-        {"$12,", 0, TOKEN_PARAM, "$12"},
-        {"12", 0, TOKEN_INTEGER, "12"},
-        {"1.5e10", 0, TOKEN_NUMBER, "1.5e10"},
-        {".5", 0, TOKEN_NUMBER, ".5"},
-        {"1..10", 0, TOKEN_INTEGER, "1"},
-        {"1..10", 1, TOKEN_OPERATOR, ".."},
-        {"1..10", 2, TOKEN_INTEGER, "10"},
-        {"1e", 0, TOKEN_ERROR, "1e"},
-        {"123abc", 0, TOKEN_ERROR, "123abc"},
-        {"a*/*c*/b", 1, TOKEN_OPERATOR, "*"},
-        {"a=-1", 1, TOKEN_OPERATOR, "="},
-        {"a=-1", 2, TOKEN_OPERATOR, "-"},
-        {"a@-1", 1, TOKEN_OPERATOR, "@-"},
-        {"a!=-1", 1, TOKEN_OPERATOR, "!=-"},
-        {"a::b", 1, TOKEN_OPERATOR, "::"},
-        {"a:=b", 1, TOKEN_OPERATOR, ":="},
-        {"a:b", 1, TOKEN_COLON, ":"},
-        {"a,b", 1, TOKEN_COMMA, ","},
-        {"a;b", 1, TOKEN_SEMICOLON, ";"},
-        {"a.b", 1, TOKEN_DOT, "."},
-        {"a[1]", 1, TOKEN_OPEN, "["},
-        {"a)", 1, TOKEN_CLOSE, ")"},
-        {"/* /* */ */ x", 0, TOKEN_IDENT, "x"},
-        {"/* /* */ x", 0, TOKEN_ERROR, "/* /* */ x"},
-        {"-- x\ny", 0, TOKEN_IDENT, "y"},
-        {"-- x", 0, TOKEN_END, ""},
-        {"'a", 0, TOKEN_ERROR, "'a"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct token t = nth(cases[i].text, cases[i].n);
-        cr_expect_eq(t.type, cases[i].type, "%s: type %d", cases[i].text, t.type);
-        cr_expect(t.len == strlen(cases[i].bytes) && !memcmp(cases[i].text + t.at, cases[i].bytes, t.len),
-                  "%s: '%.*s'", cases[i].text, (int)t.len, cases[i].text + t.at);
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        struct token t = nth(tokens[i].text, tokens[i].n);
+        cr_expect_eq(t.type, tokens[i].type, "%s: type %d", tokens[i].text, t.type);
+        cr_expect(t.len == strlen(tokens[i].bytes) && !memcmp(tokens[i].text + t.at, tokens[i].bytes, t.len),
+                  "%s: '%.*s'", tokens[i].text, (int)t.len, tokens[i].text + t.at);
     }
 }
 
@@ -191,7 +193,7 @@ Test(lexer, prefixes_stay_in_bounds) {
         run_prefixes(samples[i]);
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
         run_prefixes(broken[i]);
-    for (size_t i = 0; i < N_STATEMENTS; i++)
+    for (size_t i = 0; i < n_statements; i++)
         run_prefixes(statements[i]);
 }
 
@@ -231,7 +233,7 @@ static void compare_with_scan(const char *text) {
 }
 
 Test(lexer, agrees_with_libpg_query) {
-    for (size_t i = 0; i < N_STATEMENTS; i++)
+    for (size_t i = 0; i < n_statements; i++)
         compare_with_scan(statements[i]);
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
         compare_with_scan(samples[i]);

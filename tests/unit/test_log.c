@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Log lines: whatever a client has written, a line is one line of UTF-8, and of JSON where it shall be; and
-// the same message is written at most so often.
+// Log lines: whatever a client has written, a line is one line of UTF-8, and of JSON where it shall be. And
+// the same message is written only so often.
 #include <criterion/criterion.h>
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/log.h"
+#include "proxy/log_line.h"
 #include "proxy/log_text.h"
 
 #define SECOND 1000000ULL
@@ -129,7 +130,7 @@ Test(log, a_line_is_one_line_of_utf8_and_of_json) {
         any_text(text, sizeof text, &seed);
         line[LOG_LINE] = '#';
         size_t n =
-            log_format(&log, LOG_LEVEL_INFO, 7, line, i & 2 ? "%s" : "user \"%s\" is not \xc3\xbc", text);
+            log_line(log.json, LOG_LEVEL_INFO, 7, line, i & 2 ? "%s" : "user \"%s\" is not \xc3\xbc", text);
         cr_assert(n <= LOG_LINE && line[LOG_LINE] == '#' && line[n - 1] == '\n');
         line[n - 1] = 0;
         cr_assert_eq(strlen(line), n - 1);

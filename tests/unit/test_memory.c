@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Accounts of memory, and what the caches and limits make of them.
+// Accounts of memory and their ceilings, the limits that follow from one another, and how the cache of
+// shapes makes room. Plain calls; sizes are what the accounts say.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

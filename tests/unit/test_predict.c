@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// From a lookup's key to the coming ones: what is followed, which keys come, and how many.
+// From one lookup's key to the keys that come next: which list it is in, what follows, and how many are
+// loaded. Lists are recorded row by row; what is predicted is read as "3 4 5".
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "batching/fold/verdict.h"
 #include "batching/trust/vet.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 #include "tests/unit/vetted.h"
 
 enum { OID_TEXT = 25 };
@@ -149,20 +151,15 @@ static const char *behind(struct fixture *f, long key, unsigned max) {
     return behind_keys(f, &k, max);
 }
 
-// What makes `actual` runs once, which Criterion's own macros do not promise.
-static void expect(const char *actual, const char *expected) {
-    cr_assert_str_eq(actual, expected);
-}
-
 // ---- what is followed
 
 Test(predict, a_linked_column_is_followed_at_once) {
     struct fixture f;
     setup(&f, one, OID_INT4, true);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 2, 10), "3 4 5 6");
+    expect_text(behind(&f, 2, 10), "3 4 5 6");
     cr_assert(f.group->shape->associations[0].linked);
-    expect(behind(&f, 99, 10), "-");
+    expect_text(behind(&f, 99, 10), "-");
     teardown(&f);
 }
 
@@ -178,9 +175,9 @@ Test(predict, its_own_column_with_one_value_supplies_nothing) {
         row(&f, text, "200");
         trail_end(&f.trail);
     }
-    expect(behind(&f, 1, 10), "-");
+    expect_text(behind(&f, 1, 10), "-");
     record(&f, 1000, 1, 3);
-    expect(behind(&f, 1, 10), "2 3");
+    expect_text(behind(&f, 1, 10), "2 3");
     teardown(&f);
 }
 
@@ -188,11 +185,11 @@ Test(predict, another_column_is_learnt_by_the_second_lookup) {
     struct fixture f;
     setup(&f, one, OID_INT4, false);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 200, 10), "-");
-    expect(behind(&f, 200, 10), "-"); // the same row is no second one
-    expect(behind(&f, 300, 10), "400 500 600");
+    expect_text(behind(&f, 200, 10), "-");
+    expect_text(behind(&f, 200, 10), "-"); // the same row is no second one
+    expect_text(behind(&f, 300, 10), "400 500 600");
     record(&f, 1000, 11, 3);
-    expect(behind(&f, 1100, 2), "1200 1300"); // once learnt, the first one suffices
+    expect_text(behind(&f, 1100, 2), "1200 1300"); // once learnt, the first one suffices
     teardown(&f);
 }
 
@@ -202,7 +199,7 @@ Test(predict, a_link_outweighs_chance) {
     record(&f, 2000, 1, 4); // later, of a table that nothing links
     record(&f, 1000, 1, 4);
     record(&f, 2000, 3, 9);
-    expect(behind(&f, 3, 10), "4");
+    expect_text(behind(&f, 3, 10), "4");
     teardown(&f);
 }
 
@@ -210,8 +207,8 @@ Test(predict, a_loop_that_goes_backwards) {
     struct fixture f;
     setup(&f, one, OID_INT4, false);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 6, 10), "-");
-    expect(behind(&f, 5, 10), "4 3 2 1");
+    expect_text(behind(&f, 6, 10), "-");
+    expect_text(behind(&f, 5, 10), "4 3 2 1");
     teardown(&f);
 }
 
@@ -219,9 +216,9 @@ Test(predict, what_was_asked_for_does_not_come_again) {
     struct fixture f;
     setup(&f, one, OID_INT4, true);
     record(&f, 1000, 1, 6);
-    expect(behind(&f, 3, 10), "4 5 6");
-    expect(behind(&f, 5, 10), "6");
-    expect(behind(&f, 4, 10), "2 1"); // backwards, past 3
+    expect_text(behind(&f, 3, 10), "4 5 6");
+    expect_text(behind(&f, 5, 10), "6");
+    expect_text(behind(&f, 4, 10), "2 1"); // backwards, past 3
     teardown(&f);
 }
 
@@ -230,11 +227,11 @@ Test(predict, the_second_part_comes_from_the_same_row_or_stays) {
     setup(&f, two, OID_INT4, true);
     record(&f, 1000, 1, 4);
     struct key same_row[] = {integer(2), integer(200)}, constant[] = {integer(2), integer(7)};
-    expect(behind_keys(&f, same_row, 10), "3/300 4/400");
+    expect_text(behind_keys(&f, same_row, 10), "3/300 4/400");
     teardown(&f);
     setup(&f, two, OID_INT4, true);
     record(&f, 1000, 1, 4);
-    expect(behind_keys(&f, constant, 10), "3/7 4/7");
+    expect_text(behind_keys(&f, constant, 10), "3/7 4/7");
     teardown(&f);
 }
 
@@ -257,8 +254,8 @@ Test(predict, rows_with_an_equal_first_part_are_others) {
         setup(&f, two, OID_INT4, true);
         record_pairs(&f, 1000, sizes[i]);
         struct key first[] = {integer(1), integer(11)}, third[] = {integer(1), integer(13)};
-        expect(behind_keys(&f, first, 3), "2/12 1/13 2/14");
-        expect(behind_keys(&f, third, 3), "2/14 1/15 2/16");
+        expect_text(behind_keys(&f, first, 3), "2/12 1/13 2/14");
+        expect_text(behind_keys(&f, third, 3), "2/14 1/15 2/16");
         teardown(&f);
     }
 }
@@ -273,8 +270,8 @@ Test(predict, only_rows_with_all_parts_count) {
     row(&f, "4", "3");
     trail_end(&f.trail);
     struct key first[] = {integer(2), integer(1)}, second[] = {integer(3), integer(2)};
-    expect(behind_keys(&f, first, 10), "3/2 4/3");
-    expect(behind_keys(&f, second, 10), "4/3");
+    expect_text(behind_keys(&f, first, 10), "3/2 4/3");
+    expect_text(behind_keys(&f, second, 10), "4/3");
     teardown(&f);
 }
 
@@ -287,8 +284,8 @@ Test(predict, equal_values_come_from_one_column) {
     row(&f, "4", "40");
     trail_end(&f.trail);
     struct key twice[] = {integer(2), integer(2)}, others[] = {integer(3), integer(30)};
-    expect(behind_keys(&f, twice, 10), "3/3 4/4");
-    expect(behind_keys(&f, others, 10), "4/40");
+    expect_text(behind_keys(&f, twice, 10), "3/3 4/4");
+    expect_text(behind_keys(&f, others, 10), "4/40");
     teardown(&f);
 }
 
@@ -301,7 +298,7 @@ Test(predict, the_newest_list_of_a_statement) {
     for (int i = 1; i <= 6; i++)
         (void)behind(&f, i, 10);
     record(&f, 1000, 3, 9);
-    expect(behind(&f, 3, 3), "4 5 6");
+    expect_text(behind(&f, 3, 3), "4 5 6");
     teardown(&f);
 }
 
@@ -317,7 +314,7 @@ Test(predict, the_list_that_the_loop_goes_through) {
         trail_end(&f.trail);
         (void)behind(&f, 1, 10);
         (void)behind(&f, 2, 10);
-        expect(behind(&f, 3, 10), "4 5 6");
+        expect_text(behind(&f, 3, 10), "4 5 6");
         for (int i = 4; i <= 6; i++)
             (void)behind(&f, i, 10);
         for (int i = 0; i < 3; i++) // it has left that list for the other one
@@ -360,7 +357,7 @@ Test(predict, no_more_than_there_is_room_for) {
     struct fixture f;
     setup(&f, one, OID_INT4, true);
     record(&f, 1000, 1, 60);
-    expect(behind(&f, 1, 3), "2 3 4");
+    expect_text(behind(&f, 1, 3), "2 3 4");
     teardown(&f);
 }
 
@@ -387,7 +384,7 @@ Test(predict, values_that_the_parameter_cannot_have) {
         row(&f, "2147483647", NULL);
         row(&f, "2147483648", NULL);
         trail_end(&f.trail);
-        expect(behind(&f, 1, 10), cases[i].keys);
+        expect_text(behind(&f, 1, 10), cases[i].keys);
         teardown(&f);
     }
 }
@@ -403,7 +400,7 @@ Test(predict, texts_between_quotes) {
     row(&f, "plain", "a");
     trail_end(&f.trail);
     struct key k = {.kind = KEY_DOUBLED, .len = 5, .of.raw = (const uint8_t *)"it''s"};
-    expect(behind_keys(&f, &k, 10), "'''' plain");
+    expect_text(behind_keys(&f, &k, 10), "'''' plain");
     teardown(&f);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What new texts may cost: one session alone, many, what is forgotten with time, and what comes again.
+// What parsing new texts may cost: one session alone, beside others, what is forgotten with time, and what
+// comes again. Made-up costs and times.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// Statements without their values, for the log: a table, and every length that they may be cut to.
 #include <criterion/criterion.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The folded statement's text, form by form.
+// The text of folded statements, form by form, compared word for word.
 #include <criterion/criterion.h>
 
 #include "batching/statement/rewrite.h"

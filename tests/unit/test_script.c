@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A file of statements, cut into them: a table, and every prefix of it.
 #include <criterion/criterion.h>
 #include <string.h>
 
 #include "batching/statement/script.h"
+#include "tests/unit/bytes.h"
 
 static const struct {
     const char *text;
@@ -21,14 +24,10 @@ static const struct {
     {"); SELECT 1", {")", "SELECT 1"}},
 };
 
-static struct slice slice_of(const char *s) {
-    return (struct slice){(const uint8_t *)s, strlen(s)};
-}
-
 Test(script, is_cut_into_statements) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t at = 0;
-        struct slice text = slice_of(cases[i].text);
+        struct slice text = text_slice(cases[i].text);
         for (int n = 0;; n++) {
             struct slice s = script_next(text, &at);
             const char *wanted = cases[i].statements[n] ? cases[i].statements[n] : "";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Seals: when a folded statement may prove itself, and what happens when it did not.
+// Seals: when a folded statement may prove itself instead of being checked, and what happens when it could
+// not. Plain calls.
 #include <criterion/criterion.h>
 
 #include "batching/trust/seal.h"

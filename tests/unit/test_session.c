@@ -1,178 +1,71 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Sessions, message by message: what the simulation found, told as the shortest conversation that shows it.
+// Sessions, message by message: what the simulation has found, told as the shortest conversation that shows
+// it.
+//
+// One client of the fixture; the test says what the client and the server say, and looks at what went out on
+// either side, at the tables that were noted as written to, and at what the session believes of itself.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/session/engine.h"
-#include "batching/session/session.h"
-#include "batching/flow/cancel.h"
 #include "batching/flow/own_queries.h"
-#include "batching/flow/turn.h"
+#include "batching/fold/group.h"
+#include "batching/session/owed.h"
 #include "batching/session/statements.h"
 #include "batching/talk/client.h"
 #include "batching/talk/life.h"
-#include "batching/talk/server.h"
+#include "batching/talk/reads.h"
 #include "batching/trust/write_set.h"
 #include "batching/trust/writes.h"
 #include "protocol/frame.h"
-#include "tests/unit/bytes.h"
-#include "tests/unit/effects.h"
+#include "protocol/write.h"
+#include "tests/unit/fixture.h"
 
-struct fixture {
-    struct engine *engine;
-    struct session *session;
-    struct buf to_client, to_server, message;
-    uint64_t seen; // writes noted
-};
+static uint64_t seen[FIXTURE_CLIENTS]; // of each: how much of its database's writes noted() has told
 
-static void to_client(void *owner, const uint8_t *bytes, size_t len, bool more) {
-    (void)more;
-    buf_put(&((struct fixture *)owner)->to_client, bytes, len);
-}
-
-static void to_server(void *owner, const uint8_t *bytes, size_t len, bool more) {
-    (void)more;
-    buf_put(&((struct fixture *)owner)->to_server, bytes, len);
-}
-
-static const struct engine_effects effects = {to_client, to_server, nothing, cancel_is_sent, nothing, no_log};
-
-static struct engine_limits limits_of(bool observe) {
-    return (struct engine_limits){.observe = observe,
-                                  .max_keys = 100,
-                                  .max_in_flight = 2,
-                                  .max_waiting = 100,
-                                  .max_shapes = 100,
-                                  .max_groups = 100,
-                                  .max_statements = 100,
-                                  .max_answer = 100000,
-                                  .max_text = 10000,
-                                  .vet_max_age = 1000000};
-}
-
-// That there is nothing of a user's in the database.
-static void know_facts(struct fixture *f) {
-    f->session->database->facts.known = true;
-    f->session->database->facts.generation = f->engine->generation;
-}
-
-static void setup(struct fixture *f, bool observe) {
-    struct engine_limits limits = limits_of(observe);
-    *f = (struct fixture){
-        .to_client = buf_make(100000), .to_server = buf_make(100000), .message = buf_make(100000)};
-    f->engine = engine_create(&limits, &effects, NULL);
-    f->session = session_create(f->engine, f, text_slice("server"), BYTES("user\0alice\0"), false);
-    know_facts(f);
-}
-
-static void teardown(struct fixture *f) {
-    session_destroy(f->session);
-    engine_destroy(f->engine);
-    buf_free(&f->to_client);
-    buf_free(&f->to_server);
-    buf_free(&f->message);
-}
-
-// ---- what is said; everything is gathered in f->message and then said at once
-
-static void parse(struct fixture *f, const char *text) {
-    write_parse(&f->message, text_slice(""), text_slice(text), NULL, 0);
-}
-
-static void bind(struct fixture *f, const char *key) {
-    size_t at = write_begin(&f->message, F_BIND);
-    buf_put(&f->message, "\0\0\0\0", 4);
-    buf_put_u16(&f->message, key != NULL);
-    if (key) {
-        buf_put_u32(&f->message, (uint32_t)strlen(key));
-        buf_put_text(&f->message, key);
-    }
-    buf_put_u16(&f->message, 0);
-    write_end(&f->message, at);
-    write_execute_all(&f->message, text_slice(""));
-}
-
-static void sync(struct fixture *f) {
-    write_empty(&f->message, F_SYNC);
-}
-
-static void query(struct fixture *f, const char *text) {
-    write_query(&f->message, text, strlen(text));
-}
-
-static void say(struct fixture *f) {
-    cr_assert_eq(session_from_client(f->session, f->message.data, f->message.len), f->message.len);
-    buf_reset(&f->message);
-}
-
-// The server's messages, by their types: T has one column, Z is idle.
-static void reply(struct fixture *f, const char *types) {
-    struct buf *b = &f->message;
-    for (; *types; types++) {
-        if (*types == 'Z')
-            write_ready(b, 'I');
-        else if (*types == 'C')
-            write_select_complete(b, 0);
-        else if (*types == 'E')
-            write_error(b, "ERROR", "42P01", "no", NULL, NULL);
-        else if (*types == 'T') {
-            size_t at = write_begin(b, B_ROW_DESCRIPTION);
-            buf_put(b, "\0\1a\0\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 22);
-            write_end(b, at);
-        } else {
-            write_empty(b, *types);
-        }
-    }
-    cr_assert_eq(session_from_server(f->session, b->data, b->len), b->len);
-    buf_reset(b);
+// One client; of its database it is known that nothing of a user's runs in it.
+static struct client *setup(struct fixture *f, bool observe) {
+    fixture_init(f);
+    f->limits.observe = observe;
+    fixture_start(f, 1);
+    memset(seen, 0, sizeof seen);
+    know_facts(&f->clients[0]);
+    return &f->clients[0];
 }
 
 // The text of the i-th message of this type that went to the server; "" when there is none.
-static const char *sent(struct fixture *f, char type, unsigned i) {
-    struct frame fr;
-    for (size_t at = 0; frame_read(f->to_server.data + at, f->to_server.len - at, &fr) == FRAME_OK;
-         at += fr.size)
-        if (fr.type == (uint8_t)type && i-- == 0)
-            return (const char *)fr.body + (type == 'P');
+static const char *sent(struct client *c, char type, unsigned i) {
+    const struct buf *b = &c->to_server;
+    struct frame f;
+    for (size_t at = 0; frame_read(b->data + at, b->len - at, &f) == FRAME_OK; at += f.size)
+        if (f.type == (uint8_t)type && i-- == 0)
+            return (const char *)f.body + (type == 'P');
     return "";
-}
-
-static const char *types_of(const struct buf *b) {
-    static char text[100];
-    struct frame fr;
-    size_t n = 0;
-    for (size_t at = 0; frame_read(b->data + at, b->len - at, &fr) == FRAME_OK && n < 99; at += fr.size)
-        text[n++] = (char)fr.type;
-    text[n] = 0;
-    return text;
 }
 
 // ---- conversations
 
-// A later statement of the same unit may have changed what the SET has set.
+// A statement behind the SET, in the same unit, may have changed the setting again.
 Test(session, a_doubt_outlasts_the_settings_before_it) {
     struct fixture f;
-    setup(&f, false);
-    parse(&f, "SET search_path = a");
-    bind(&f, NULL);
-    parse(&f, "DO $$ BEGIN END $$");
-    bind(&f, NULL);
-    sync(&f);
-    say(&f);
-    reply(&f, "12C12CZ");
-    cr_assert_eq(f.session->identity.n_settings, 0);
-    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
-    query(&f, "SET work_mem = 100"); // and one of the next unit, on its way at the same time
-    query(&f, "DO $$ BEGIN END $$");
-    say(&f);
-    reply(&f, "CZCZ");
-    cr_assert_eq(f.session->identity.n_settings, 0);
-    query(&f, "SET search_path = a");
-    say(&f);
-    reply(&f, "CZ");
-    cr_assert_eq(f.session->identity.n_settings, 1);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    parse(c, "", "SET search_path = a");
+    execute(c, "", NULL);
+    parse(c, "", "DO $$ BEGIN END $$");
+    execute(c, "", NULL);
+    sync_unit(c);
+    say(c);
+    reply(c, "12C12CZ");
+    cr_assert_eq(c->session->identity.n_settings, 0);
+    cr_assert_eq(c->session->identity.state, IDENTITY_UNPROVEN);
+    query(c, "SET work_mem = 100"); // and one of the next unit, on its way at the same time
+    say_query(c, "DO $$ BEGIN END $$");
+    reply(c, "CZCZ");
+    cr_assert_eq(c->session->identity.n_settings, 0);
+    say_query(c, "SET search_path = a");
+    reply(c, "CZ");
+    cr_assert_eq(c->session->identity.n_settings, 1);
+    fixture_end(&f);
 }
 
 static const struct {
@@ -198,456 +91,442 @@ static const struct {
     {"SELECT 1", false},
 };
 
-// What names mean, and where a constant ends, is not known before.
+// Until the server has answered, it is not known what names mean and where a constant ends.
 Test(session, what_comes_behind_a_change_of_meaning_waits_for_its_answer) {
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct fixture f;
-        setup(&f, false);
-        query(&f, changes[i].sql);
-        size_t first = f.message.len;
-        query(&f, "SELECT a FROM t WHERE id = 1");
-        size_t taken = session_from_client(f.session, f.message.data, f.message.len);
-        cr_assert_eq(taken, changes[i].waits ? first : f.message.len, "%s", changes[i].sql);
-        cr_assert_eq(f.session->hold.lookups, changes[i].waits, "%s", changes[i].sql);
-        buf_reset(&f.message);
-        reply(&f, "CZ");
-        cr_assert_not(f.session->hold.lookups);
+        struct client *c = setup(&f, false);
+        query(c, changes[i].sql);
+        size_t first = c->from_client.len;
+        query(c, "SELECT a FROM t WHERE id = 1");
+        size_t whole = c->from_client.len, taken = offer(c);
+        cr_assert_eq(taken, changes[i].waits ? first : whole, "%s", changes[i].sql);
+        cr_assert_eq(c->session->hold.lookups, changes[i].waits, "%s", changes[i].sql);
+        buf_reset(&c->from_client);
+        reply(c, "CZ");
+        cr_assert_not(c->session->hold.lookups);
         if (changes[i].waits) {
-            query(&f, "SELECT a FROM t WHERE id = 1");
-            say(&f);
+            say_query(c, "SELECT a FROM t WHERE id = 1");
         }
-        cr_assert_eq(f.session->order.n, changes[i].waits, "%s", changes[i].sql);
-        teardown(&f);
+        cr_assert_eq(c->session->order.n, changes[i].waits, "%s", changes[i].sql);
+        fixture_end(&f);
     }
 }
 
 static const char one[] = "SELECT a FROM t WHERE id = $1", two[] = "SELECT a FROM t WHERE id = $1 LIMIT 1";
 
-// The unnamed statement of a lookup is the one of its own time, whatever came after it, and the server has
-// it.
+// A lookup of the unnamed statement runs the one that was there when the client asked, whatever the client
+// has prepared since. The server is given that one first.
 Test(session, a_lookup_that_runs_alone_has_its_own_statement) {
     struct fixture f;
-    setup(&f, false);
-    parse(&f, one);
-    write_describe(&f.message, 'S', text_slice(""));
-    sync(&f);
-    say(&f);
-    reply(&f, "1tTZ");
-    bind(&f, "1");
-    sync(&f);
-    say(&f);
-    engine_turn(f.engine, 1); // alone, and behind it the proof, which drops the server's unnamed statement
-    cr_assert_str_eq(types_of(&f.to_server), "PDSBESQ");
-    reply(&f, "2CZ");
-    reply(&f, "EZ");
-    buf_reset(&f.to_server);
-    bind(&f, "2"); // of one
-    sync(&f);
-    parse(&f, two);
-    bind(&f, "3");
-    sync(&f);
-    say(&f);
-    engine_turn(f.engine, 2);
-    cr_assert_str_eq(types_of(&f.to_server), "PDBESPBES");
-    cr_assert_str_eq(sent(&f, 'P', 0), one);
-    cr_assert_str_eq(sent(&f, 'P', 1), two);
-    buf_reset(&f.to_client);
-    reply(&f, "1tT2CZ12CZ");
-    cr_assert_str_eq(types_of(&f.to_client), "2CZ12CZ", "the client asked for one Parse");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    parse(c, "", one);
+    write_describe(&c->from_client, 'S', text_slice(""));
+    sync_unit(c);
+    say(c);
+    reply(c, "1tTZ");
+    execute(c, "", "1");
+    sync_unit(c);
+    say(c);
+    turn(&f, 1); // alone, and behind it the proof, which drops the server's unnamed statement
+    cr_assert_str_eq(types_of(&c->to_server), "PDSBESQ");
+    reply(c, "2CZ");
+    reply(c, "EZ");
+    buf_reset(&c->to_server);
+    execute(c, "", "2"); // of one
+    sync_unit(c);
+    parse(c, "", two);
+    execute(c, "", "3");
+    sync_unit(c);
+    say(c);
+    turn(&f, 2);
+    cr_assert_str_eq(types_of(&c->to_server), "PDBESPBES");
+    cr_assert_str_eq(sent(c, 'P', 0), one);
+    cr_assert_str_eq(sent(c, 'P', 1), two);
+    buf_reset(&c->to_client);
+    reply(c, "1tT2CZ12CZ");
+    cr_assert_str_eq(types_of(&c->to_client), "2CZ12CZ", "the client asked for one Parse");
+    fixture_end(&f);
 }
 
-// A Parse behind an error is not reached: the unnamed statement is not the one that it names.
+// The server skips a Parse behind an error, so the unnamed statement stays the one of before.
 Test(session, a_parse_that_is_not_reached_names_nothing) {
     struct fixture f;
-    setup(&f, false);
-    parse(&f, "SET search_path = a");
-    sync(&f);
-    say(&f);
-    reply(&f, "1Z");
-    write_close(&f.message, 'P', text_slice("x"));
-    parse(&f, one);
-    sync(&f);
-    say(&f);
-    reply(&f, "EZ");
-    bind(&f, NULL); // runs the SET
-    sync(&f);
-    say(&f);
-    reply(&f, "2CZ");
-    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
-    cr_assert_eq(f.session->identity.origin, ORIGIN_UNKNOWN, "what ran is not known");
-    cr_assert_str_eq(types_of(&f.to_server), "PSCPSBES", "the server is left to say what the statement is");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    parse(c, "", "SET search_path = a");
+    sync_unit(c);
+    say(c);
+    reply(c, "1Z");
+    write_close(&c->from_client, 'P', text_slice("x"));
+    parse(c, "", one);
+    sync_unit(c);
+    say(c);
+    reply(c, "EZ");
+    execute(c, "", NULL); // runs the SET
+    sync_unit(c);
+    say(c);
+    reply(c, "2CZ");
+    cr_assert_eq(c->session->identity.state, IDENTITY_UNPROVEN);
+    cr_assert_eq(c->session->identity.origin, ORIGIN_UNKNOWN, "what ran is not known");
+    cr_assert_str_eq(types_of(&c->to_server), "PSCPSBES", "the server is left to say what the statement is");
+    fixture_end(&f);
 }
 
-// Views may change the session that reads them: what runs behind the proof is vetted before it.
+// Reading a view may change the session. A lookup behind the proof could make it untrue, so the catalogue is
+// asked first whether the lookup is a plain read.
 Test(session, a_lookup_behind_the_proof_is_vetted) {
     struct fixture f;
-    setup(&f, false);
-    query(&f, "SELECT a FROM t WHERE id = 1");
-    say(&f);
-    engine_turn(f.engine, 1); // alone, and the proof
-    query(&f, "SELECT a FROM v WHERE id = 1");
-    say(&f);
-    engine_turn(f.engine, 2);
-    cr_assert_str_eq(types_of(&f.to_server), "QQQQ");
-    cr_assert_eq(strncmp(sent(&f, 'Q', 2), "SELECT pg_catalog.set_config", 28), 0, "%s", sent(&f, 'Q', 2));
-    cr_assert_not_null(strstr(sent(&f, 'Q', 2), "; SELECT NOT EXISTS"));
-    cr_assert_str_eq(sent(&f, 'Q', 3), "SELECT a FROM v WHERE id = 1");
-    reply(&f, "TCZ");
+    struct client *c = setup(&f, false);
+    say_query(c, "SELECT a FROM t WHERE id = 1");
+    turn(&f, 1); // alone, and the proof
+    say_query(c, "SELECT a FROM v WHERE id = 1");
+    turn(&f, 2);
+    cr_assert_str_eq(types_of(&c->to_server), "QQQQ");
+    cr_assert_eq(strncmp(sent(c, 'Q', 2), "SELECT pg_catalog.set_config", 28), 0, "%s", sent(c, 'Q', 2));
+    cr_assert_not_null(strstr(sent(c, 'Q', 2), "; SELECT NOT EXISTS"));
+    cr_assert_str_eq(sent(c, 'Q', 3), "SELECT a FROM v WHERE id = 1");
+    reply(c, "TCZ");
     const char *no[] = {"f"};
-    put_proof_users(&f.message);
-    reply(&f, "CCZ");
-    cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
-    put_text_row(&f.message, no, 1);
-    reply(&f, "CZ");
-    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
-    teardown(&f);
+    put_proof_users(&c->from_server);
+    reply(c, "CCZ");
+    cr_assert_eq(c->session->identity.state, IDENTITY_PROVEN);
+    put_text_row(&c->from_server, no, 1);
+    reply(c, "CZ");
+    cr_assert_eq(c->session->identity.state, IDENTITY_UNPROVEN);
+    fixture_end(&f);
 }
 
-// Nor does a lookup go past one of another shape that nobody has vetted.
+// Of two lookups of different shapes that nobody has vetted, the second one waits for the first one.
 Test(session, unproven_lookups_of_two_shapes_keep_their_order) {
     struct fixture f;
-    setup(&f, false);
-    query(&f, "SELECT a FROM v WHERE id = 1");
-    query(&f, "SELECT a FROM t WHERE id = 1");
-    say(&f);
-    cr_assert_eq(f.session->order.n, 1);
-    cr_assert_eq(f.session->n_forward, 1);
-    cr_assert_str_eq(sent(&f, 'Q', 0), "SELECT a FROM v WHERE id = 1");
-    cr_assert_str_eq(sent(&f, 'Q', 1), "SELECT a FROM t WHERE id = 1");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    query(c, "SELECT a FROM v WHERE id = 1");
+    say_query(c, "SELECT a FROM t WHERE id = 1");
+    cr_assert_eq(c->session->order.n, 1);
+    cr_assert_eq(c->session->n_forward, 1);
+    cr_assert_str_eq(sent(c, 'Q', 0), "SELECT a FROM v WHERE id = 1");
+    cr_assert_str_eq(sent(c, 'Q', 1), "SELECT a FROM t WHERE id = 1");
+    fixture_end(&f);
 }
 
-// Replies of a unit that failed are not taken for those of the next.
+// What the server says of a unit that failed is not taken for an answer to the next one.
 Test(session, each_unit_tells_about_its_own_statements) {
     struct fixture f;
-    setup(&f, false);
-    write_parse(&f.message, text_slice("a"), text_slice(one), NULL, 0);
-    sync(&f);
-    write_parse(&f.message, text_slice("b"), text_slice(two), NULL, 0);
-    sync(&f);
-    say(&f);
-    reply(&f, "EZ");
-    cr_assert_null(session_statement(f.session, text_slice("a")), "its Parse failed");
-    cr_assert_not(session_statement(f.session, text_slice("b"))->confirmed);
-    reply(&f, "1Z");
-    cr_assert(session_statement(f.session, text_slice("b"))->confirmed);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    parse(c, "a", one);
+    sync_unit(c);
+    parse(c, "b", two);
+    sync_unit(c);
+    say(c);
+    reply(c, "EZ");
+    cr_assert_null(session_statement(c->session, text_slice("a")), "its Parse failed");
+    cr_assert_not(session_statement(c->session, text_slice("b"))->confirmed);
+    reply(c, "1Z");
+    cr_assert(session_statement(c->session, text_slice("b"))->confirmed);
+    fixture_end(&f);
 }
 
-// Nothing of ours reaches the client, opaque or not.
-
-// A server that ends a unit before the client has: no entry is left that the rest of the unit could be noted
-// in.
+// The server ends a unit before the client has. Nothing is left in which the rest of the unit could be
+// noted.
 Test(session, a_unit_that_ends_too_early_makes_opaque) {
     struct fixture f;
-    setup(&f, false);
-    parse(&f, "SET search_path = a");
-    write_describe(&f.message, 'S', text_slice(""));
-    write_empty(&f.message, F_FLUSH);
-    say(&f);
-    reply(&f, "1tnZ");
-    cr_assert(f.session->opaque);
-    bind(&f, NULL);
-    sync(&f);
-    say(&f);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    parse(c, "", "SET search_path = a");
+    write_describe(&c->from_client, 'S', text_slice(""));
+    write_empty(&c->from_client, F_FLUSH);
+    say(c);
+    reply(c, "1tnZ");
+    cr_assert(c->session->opaque);
+    execute(c, "", NULL);
+    sync_unit(c);
+    say(c);
+    fixture_end(&f);
 }
 
-// What nobody asked for is not cut in two: an answer could come between.
+// A message that nobody has asked for must be passed on in one piece, or an answer could come between its
+// parts.
 Test(session, a_notification_is_passed_on_whole) {
     struct fixture f;
-    setup(&f, false);
+    struct client *c = setup(&f, false);
     struct slice s = BYTES("A\0\0\0\x0c\0\0\0\1x\0y\0");
     for (size_t cut = 1; cut < s.len; cut++) {
-        cr_assert_eq(session_from_server(f.session, s.data, cut), 0, "cut at %zu", cut);
-        cr_assert_eq(f.to_client.len, 0);
+        cr_assert_eq(server_sends(c, s.data, cut), 0, "cut at %zu", cut);
+        cr_assert_eq(c->to_client.len, 0);
     }
-    cr_assert_eq(session_from_server(f.session, s.data, s.len), s.len);
-    cr_assert_eq(f.to_client.len, s.len);
-    teardown(&f);
+    cr_assert_eq(server_sends(c, s.data, s.len), s.len);
+    cr_assert_eq(c->to_client.len, s.len);
+    fixture_end(&f);
 }
 
-// Who was only observed was never proven.
+// In mode observe nobody is asked who he is, and so nobody is proven behind a change to mode fold.
 Test(session, a_reload_from_observe_to_fold_proves_nobody) {
     struct fixture f;
-    struct engine_limits fold = limits_of(false);
-    setup(&f, true);
-    cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
-    engine_set_limits(f.engine, &fold);
-    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
-    teardown(&f);
+    struct client *c = setup(&f, true);
+    cr_assert_eq(c->session->identity.state, IDENTITY_PROVEN);
+    f.limits.observe = false;
+    engine_set_limits(f.engine, &f.limits);
+    cr_assert_eq(c->session->identity.state, IDENTITY_UNPROVEN);
+    fixture_end(&f);
 }
 
-// The answer of a lookup that was cancelled comes once and at its place.
+// The answer of a cancelled lookup comes once, in front of the answers to what was asked later.
 Test(session, a_cancel_ends_the_lookup_that_waits) {
     struct fixture f;
-    setup(&f, false);
-    query(&f, "SELECT a FROM t WHERE id = 1");
-    query(&f, "SELECT a FROM t WHERE id = 2");
-    say(&f);
-    cr_assert_not(session_cancel(f.session));
-    cr_assert_str_eq(types_of(&f.to_client), "EZ");
-    engine_turn(f.engine, 1);
-    cr_assert_str_eq(sent(&f, 'Q', 0), "SELECT a FROM t WHERE id = 2");
-    reply(&f, "TCZ");
-    cr_assert_str_eq(types_of(&f.to_client), "EZTCZ");
-    cr_assert_eq(f.session->order.n, 0);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    query(c, "SELECT a FROM t WHERE id = 1");
+    say_query(c, "SELECT a FROM t WHERE id = 2");
+    cr_assert_not(request_cancel(c));
+    cr_assert_str_eq(types_of(&c->to_client), "EZ");
+    turn(&f, 1);
+    cr_assert_str_eq(sent(c, 'Q', 0), "SELECT a FROM t WHERE id = 2");
+    reply(c, "TCZ");
+    cr_assert_str_eq(types_of(&c->to_client), "EZTCZ");
+    cr_assert_eq(c->session->order.n, 0);
+    fixture_end(&f);
 }
 
-// The server says nothing more before the Sync, which the client may not have been able to say.
+// A unit has so many messages that pgfold reads no more of it. The server says nothing behind an error until
+// the Sync comes, so pgfold must read on.
 Test(session, an_error_makes_room_for_the_rest_of_its_unit) {
     struct fixture f;
-    setup(&f, false);
+    struct client *c = setup(&f, false);
     for (unsigned i = 0; i < SESSION_MAX_EXPECTED + 1; i++)
-        parse(&f, "SELECT 1");
-    size_t taken = session_from_client(f.session, f.message.data, f.message.len);
-    cr_assert_lt(taken, f.message.len);
-    cr_assert(f.session->hold.full);
-    buf_reset(&f.message);
-    reply(&f, "1E");
-    cr_assert_not(f.session->hold.full);
-    teardown(&f);
+        parse(c, "", "SELECT 1");
+    offer(c);
+    cr_assert_gt(c->from_client.len, 0);
+    cr_assert(c->session->hold.full);
+    buf_reset(&c->from_client);
+    reply(c, "1E");
+    cr_assert_not(c->session->hold.full);
+    fixture_end(&f);
 }
 
-// A large Bind comes in pieces, and its names tell what it runs.
+// A Bind that is too large to be kept is passed on in pieces. Its names come first, and tell which statement
+// runs.
 Test(session, a_large_bind_is_read_by_its_names_wherever_it_is_cut) {
     struct fixture f;
-    setup(&f, false);
-    write_parse(&f.message, text_slice("statement"), text_slice("SET search_path = a"), NULL, 0);
-    sync(&f);
-    say(&f);
-    reply(&f, "1Z");
+    struct client *c = setup(&f, false);
+    parse(c, "statement", "SET search_path = a");
+    sync_unit(c);
+    say(c);
+    reply(c, "1Z");
     static const char head[] = "B\0\1\0\0\0statement\0\0\0\0\1\0\0\xff\0";
     for (size_t cut = 5; cut < 16; cut++)
-        cr_assert_eq(session_from_client(f.session, (const uint8_t *)head, cut), 0, "cut at %zu", cut);
-    cr_assert_eq(session_from_client(f.session, (const uint8_t *)head, sizeof head - 1), sizeof head - 1);
-    cr_assert_not(f.session->opaque);
-    cr_assert_eq(f.session->portal, session_statement(f.session, text_slice("statement")));
-    teardown(&f);
+        cr_assert_eq(client_sends(c, head, cut), 0, "cut at %zu", cut);
+    cr_assert_eq(client_sends(c, head, sizeof head - 1), sizeof head - 1);
+    cr_assert_not(c->session->opaque);
+    cr_assert_eq(c->session->portal, session_statement(c->session, text_slice("statement")));
+    fixture_end(&f);
 }
 
 // ---- statements that are prepared without the server
 
 static const char three[] = "SELECT a FROM t WHERE id = $1 AND b = $2";
 
-// Proven, and told by the server what `text` looks like.
-static void learn(struct fixture *f, const char *text) {
+// Makes the session proven, and has the server describe `text`.
+static void learn(struct client *c, const char *text) {
     const char *yes[] = {"t"};
-    f->session->identity.state = IDENTITY_PROVEN;
-    parse(f, text);
-    write_describe(&f->message, 'S', text_slice(""));
-    sync(f);
-    say(f); // behind the catalogue's verdict
-    put_text_row(&f->message, yes, 1);
-    reply(f, "CZ");
-    reply(f, "1tTZ");
-    buf_reset(&f->to_client);
-    buf_reset(&f->to_server);
+    c->session->identity.state = IDENTITY_PROVEN;
+    parse(c, "", text);
+    write_describe(&c->from_client, 'S', text_slice(""));
+    sync_unit(c);
+    say(c); // behind the catalogue's verdict
+    put_text_row(&c->from_server, yes, 1);
+    reply(c, "CZ");
+    reply(c, "1tTZ");
+    buf_reset(&c->to_client);
+    buf_reset(&c->to_server);
 }
 
-static void prepare(struct fixture *f, const char *name, const char *text) {
-    write_parse(&f->message, text_slice(name), text_slice(text), NULL, 0);
-    write_describe(&f->message, 'S', text_slice(name));
-    sync(f);
-    say(f);
+static void prepare(struct client *c, const char *name, const char *text) {
+    parse(c, name, text);
+    write_describe(&c->from_client, 'S', text_slice(name));
+    sync_unit(c);
+    say(c);
 }
 
-static void run_named(struct fixture *f, const char *name) {
-    size_t at = write_begin(&f->message, F_BIND);
-    buf_put_str(&f->message, "");
-    buf_put_str(&f->message, name);
-    buf_put(&f->message, "\0\0\0\1\0\0\0\1\x35\0\0", 11);
-    write_end(&f->message, at);
-    write_execute_all(&f->message, text_slice(""));
-    sync(f);
-    say(f);
-    engine_turn(f->engine, f->engine->now + 1);
+static void run_named(struct client *c, const char *name) {
+    execute(c, name, "5");
+    sync_unit(c);
+    say(c);
+    turn(c->fixture, c->fixture->now + 1);
 }
 
 Test(session, a_known_statement_is_prepared_without_the_server) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    cr_assert_str_eq(types_of(&f.to_client), "1tTZ");
-    cr_assert_str_eq(types_of(&f.to_server), "");
-    buf_reset(&f.to_client);
-    run_named(&f, "x"); // alone: the server gets the statement in the same write
-    cr_assert_str_eq(types_of(&f.to_server), "CPDBES");
-    reply(&f, "31tT2CZ");
-    cr_assert_str_eq(types_of(&f.to_client), "2CZ");
-    buf_reset(&f.to_server);
-    run_named(&f, "x");
-    cr_assert_str_eq(types_of(&f.to_server), "BES", "it is there");
-    prepare(&f, "y", three);
-    cr_assert_not_null(strstr(types_of(&f.to_server), "PDS"));
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    cr_assert_str_eq(types_of(&c->to_client), "1tTZ");
+    cr_assert_str_eq(types_of(&c->to_server), "");
+    buf_reset(&c->to_client);
+    run_named(c, "x"); // alone: the server gets the statement in the same write
+    cr_assert_str_eq(types_of(&c->to_server), "CPDBES");
+    reply(c, "31tT2CZ");
+    cr_assert_str_eq(types_of(&c->to_client), "2CZ");
+    buf_reset(&c->to_server);
+    run_named(c, "x");
+    cr_assert_str_eq(types_of(&c->to_server), "BES", "it is there");
+    prepare(c, "y", three);
+    cr_assert_not_null(strstr(types_of(&c->to_server), "PDS"));
+    fixture_end(&f);
 }
 
-// The second Parse of a name is refused only if the first was not.
+// Two Parse messages for one name: the server refuses the second only if the first has succeeded. pgfold
+// cannot tell whether the name is free.
 Test(session, a_name_is_not_free_behind_a_parse_that_failed) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    write_parse(&f.message, text_slice("x"), text_slice("SET search_path = a"), NULL, 0);
-    sync(&f);
-    write_parse(&f.message, text_slice("x"), text_slice("SET search_path = b"), NULL, 0);
-    sync(&f);
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "PSPS");
-    reply(&f, "EZ1Z");
-    buf_reset(&f.to_client);
-    buf_reset(&f.to_server);
-    prepare(&f, "x", one);
-    cr_assert_str_eq(types_of(&f.to_client), "");
-    cr_assert_str_eq(types_of(&f.to_server), "PDS", "the server knows what it has");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    parse(c, "x", "SET search_path = a");
+    sync_unit(c);
+    parse(c, "x", "SET search_path = b");
+    sync_unit(c);
+    say(c);
+    cr_assert_str_eq(types_of(&c->to_server), "PSPS");
+    reply(c, "EZ1Z");
+    buf_reset(&c->to_client);
+    buf_reset(&c->to_server);
+    prepare(c, "x", one);
+    cr_assert_str_eq(types_of(&c->to_client), "");
+    cr_assert_str_eq(types_of(&c->to_server), "PDS", "the server knows what it has");
+    fixture_end(&f);
 }
 
 Test(session, a_statement_that_the_server_refuses_fails_where_it_is_used) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    buf_reset(&f.to_client);
-    run_named(&f, "x");
-    reply(&f, "3EZ");
-    cr_assert_str_eq(types_of(&f.to_client), "EZ");
-    buf_reset(&f.to_server);
-    run_named(&f, "x");
-    cr_assert_str_eq(types_of(&f.to_server), "CPDBES", "once more");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    buf_reset(&c->to_client);
+    run_named(c, "x");
+    reply(c, "3EZ");
+    cr_assert_str_eq(types_of(&c->to_client), "EZ");
+    buf_reset(&c->to_server);
+    run_named(c, "x");
+    cr_assert_str_eq(types_of(&c->to_server), "CPDBES", "once more");
+    fixture_end(&f);
 }
 
-// The columns that the client was told of are no longer those of the rows.
+// The statement has been given to the server late, and has other columns by now than the client was told of.
 Test(session, rows_of_other_columns_are_not_passed_on) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    buf_reset(&f.to_client);
-    run_named(&f, "x");
-    reply(&f, "31tn2DCZ");
-    cr_assert_str_eq(types_of(&f.to_client), "EZ");
-    buf_reset(&f.to_client);
-    buf_reset(&f.to_server);
-    prepare(&f, "y", one);
-    cr_assert_str_eq(types_of(&f.to_client), "", "what was known is forgotten");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    buf_reset(&c->to_client);
+    run_named(c, "x");
+    reply(c, "31tn2DCZ");
+    cr_assert_str_eq(types_of(&c->to_client), "EZ");
+    buf_reset(&c->to_client);
+    buf_reset(&c->to_server);
+    prepare(c, "y", one);
+    cr_assert_str_eq(types_of(&c->to_client), "", "what was known is forgotten");
+    fixture_end(&f);
 }
 
 Test(session, what_the_server_never_heard_of_is_closed_without_it) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    write_close(&f.message, 'S', text_slice("x"));
-    sync(&f);
-    say(&f);
-    prepare(&f, "pdo_stmt_1", one);
-    query(&f, "DEALLOCATE pdo_stmt_1");
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_client), "1tTZ3Z1tTZCZ");
-    cr_assert_str_eq(types_of(&f.to_server), "");
-    query(&f, "DEALLOCATE pdo_stmt_1");
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "Q", "the server knows what to say");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    write_close(&c->from_client, 'S', text_slice("x"));
+    sync_unit(c);
+    say(c);
+    prepare(c, "pdo_stmt_1", one);
+    say_query(c, "DEALLOCATE pdo_stmt_1");
+    cr_assert_str_eq(types_of(&c->to_client), "1tTZ3Z1tTZCZ");
+    cr_assert_str_eq(types_of(&c->to_server), "");
+    say_query(c, "DEALLOCATE pdo_stmt_1");
+    cr_assert_str_eq(types_of(&c->to_server), "Q", "the server knows what to say");
+    fixture_end(&f);
 }
 
 Test(session, an_opaque_session_gets_no_reply_that_it_did_not_ask_for) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    buf_reset(&f.to_client);
-    query(&f, "BEGIN");           // the Parse goes first
-    write_empty(&f.message, 'W'); // what no client says
-    say(&f);
-    cr_assert(f.session->opaque);
-    cr_assert_not(f.session->failed);
-    reply(&f, "312DC331tTZCZ");
-    cr_assert_str_eq(types_of(&f.to_client), "CZ");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    buf_reset(&c->to_client);
+    query(c, "BEGIN");                 // the Parse goes first
+    write_empty(&c->from_client, 'W'); // what no client says
+    say(c);
+    cr_assert(c->session->opaque);
+    cr_assert_not(c->session->failed);
+    reply(c, "312DC331tTZCZ");
+    cr_assert_str_eq(types_of(&c->to_client), "CZ");
+    fixture_end(&f);
 }
 
-// A function may execute what the client has prepared.
+// The statement may run what the client has prepared, by whatever name. So the server is given all that it
+// lacks first.
 Test(session, what_cannot_be_read_finds_all_statements) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    prepare(&f, "y", one);
-    query(&f, "EXECUTE z(1)");
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDSCPBECCPDSQ");
-    reply(&f, "312DC331tTZ312DC331tTZ");
-    cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZ");
-    cr_assert(session_statement(f.session, text_slice("x"))->on_server);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    prepare(c, "y", one);
+    say_query(c, "EXECUTE z(1)");
+    cr_assert_str_eq(types_of(&c->to_server), "CPBECCPDSCPBECCPDSQ");
+    reply(c, "312DC331tTZ312DC331tTZ");
+    cr_assert_str_eq(types_of(&c->to_client), "1tTZ1tTZ");
+    cr_assert(session_statement(c->session, text_slice("x"))->on_server);
+    fixture_end(&f);
 }
 
-// It waits for the tables of this one anyway.
+// EXECUTE names its statement, so only that one is given to the server: giving it waits for the tables'
+// locks, as running it would.
 Test(session, execute_finds_its_own_statement) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    prepare(&f, "y", one);
-    query(&f, "EXECUTE x(1)");
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "CPDSQ");
-    reply(&f, "31tTZCZ");
-    cr_assert(session_statement(f.session, text_slice("x"))->on_server);
-    cr_assert_not(session_statement(f.session, text_slice("y"))->on_server);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    prepare(c, "y", one);
+    say_query(c, "EXECUTE x(1)");
+    cr_assert_str_eq(types_of(&c->to_server), "CPDSQ");
+    reply(c, "31tTZCZ");
+    cr_assert(session_statement(c->session, text_slice("x"))->on_server);
+    cr_assert_not(session_statement(c->session, text_slice("y"))->on_server);
+    fixture_end(&f);
 }
 
-// The server gives it up when it has to wait; then it is given to what needs it, and asked for no sooner.
+// The server gives a Parse up that would have to wait for a lock (55P03). pgfold then tries again when the
+// statement is needed, or after a while.
 Test(session, what_cannot_be_given_is_given_later) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    prepare(&f, "y", one);
-    query(&f, "BEGIN");
-    say(&f);
-    write_error(&f.message, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
-    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len), f.message.len);
-    buf_reset(&f.message);
-    reply(&f, "Z");
-    write_error(&f.message, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
-    cr_assert_eq(session_from_server(f.session, f.message.data, f.message.len), f.message.len);
-    buf_reset(&f.message);
-    reply(&f, "ZCZ");
-    cr_assert_str_eq(types_of(&f.to_client), "1tTZ1tTZCZ");
-    buf_reset(&f.to_server);
-    query(&f, "BEGIN");
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "Q", "not again at once");
-    reply(&f, "CZ");
-    buf_reset(&f.to_server);
-    f.engine->now += 2000000;
-    query(&f, "BEGIN");
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDSCPBECCPDSQ");
-    reply(&f, "312DC331tTZ312DC331tTZCZ");
-    cr_assert(session_statement(f.session, text_slice("y"))->on_server);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    prepare(c, "y", one);
+    say_query(c, "BEGIN");
+    write_error(&c->from_server, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
+    reply(c, "Z");
+    write_error(&c->from_server, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
+    reply(c, "ZCZ");
+    cr_assert_str_eq(types_of(&c->to_client), "1tTZ1tTZCZ");
+    buf_reset(&c->to_server);
+    say_query(c, "BEGIN");
+    cr_assert_str_eq(types_of(&c->to_server), "Q", "not again at once");
+    reply(c, "CZ");
+    buf_reset(&c->to_server);
+    f.now += 2000000;
+    say_query(c, "BEGIN");
+    cr_assert_str_eq(types_of(&c->to_server), "CPBECCPDSCPBECCPDSQ");
+    reply(c, "312DC331tTZ312DC331tTZCZ");
+    cr_assert(session_statement(c->session, text_slice("y"))->on_server);
+    fixture_end(&f);
 }
 
 // ---- writes
 
 // What was noted since the last call: a letter for the tables t and u, "*" for any.
-static const char *noted(struct fixture *f) {
+static const char *noted(struct client *c) {
     static char text[40];
-    const struct database *d = f->session->database;
+    const struct database *d = c->session->database;
     size_t n = 0;
-    for (; f->seen != d->seq; f->seen++) {
-        uint64_t table = d->last[f->seen % WRITES_LOG];
+    uint64_t *at = &seen[c - c->fixture->clients];
+    for (; *at != d->seq; ++*at) {
+        uint64_t table = d->last[*at % WRITES_LOG];
         cr_assert_lt(n + 1, sizeof text);
         text[n++] = table == WRITES_ALL                     ? '*'
                     : table == write_table(text_slice("t")) ? 't'
@@ -658,98 +537,92 @@ static const char *noted(struct fixture *f) {
     return text;
 }
 
-// What makes `actual` runs once, which Criterion's own macros do not promise.
-static void expect(const char *actual, const char *expected) {
-    cr_assert_str_eq(actual, expected);
-}
-
-static const char *noted_of(struct fixture *f, const char *sql) {
-    query(f, sql);
-    say(f);
-    return noted(f);
+static const char *noted_of(struct client *c, const char *sql) {
+    say_query(c, sql);
+    return noted(c);
 }
 
 // ReadyForQuery behind the end of one statement.
-static const char *noted_at_end(struct fixture *f, char status) {
-    write_select_complete(&f->message, 0);
-    write_ready(&f->message, status);
-    reply(f, "");
-    return noted(f);
+static const char *noted_at_end(struct client *c, char status) {
+    write_select_complete(&c->from_server, 0);
+    write_ready(&c->from_server, status);
+    reply(c, "");
+    return noted(c);
 }
 
 Test(session, a_write_counts_when_sent_and_when_it_has_ended) {
     struct fixture f;
-    setup(&f, false);
-    expect(noted_of(&f, "INSERT INTO t (a) VALUES (1)"), "t");
-    expect(noted_at_end(&f, 'I'), "t");
-    parse(&f, "UPDATE u SET a = $1");
-    bind(&f, "1");
-    sync(&f);
-    say(&f);
-    expect(noted(&f), "u");
-    reply(&f, "12CZ");
-    expect(noted(&f), "u");
-    expect(noted_of(&f, "DELETE FROM t"), "t");
-    reply(&f, "EZ");
-    expect(noted(&f), "t");
-    expect(noted_of(&f, "SELECT 1"), "");
-    expect(noted_at_end(&f, 'I'), "");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    expect_text(noted_of(c, "INSERT INTO t (a) VALUES (1)"), "t");
+    expect_text(noted_at_end(c, 'I'), "t");
+    parse(c, "", "UPDATE u SET a = $1");
+    execute(c, "", "1");
+    sync_unit(c);
+    say(c);
+    expect_text(noted(c), "u");
+    reply(c, "12CZ");
+    expect_text(noted(c), "u");
+    expect_text(noted_of(c, "DELETE FROM t"), "t");
+    reply(c, "EZ");
+    expect_text(noted(c), "t");
+    expect_text(noted_of(c, "SELECT 1"), "");
+    expect_text(noted_at_end(c, 'I'), "");
+    fixture_end(&f);
 }
 
-// Its end is that of its transaction.
+// A write inside a transaction ends with the transaction.
 Test(session, writes_of_a_transaction_count_again_at_its_end) {
     struct fixture f;
-    setup(&f, false);
-    expect(noted_of(&f, "BEGIN"), "");
-    reply(&f, "EZ"); // of the proof in front of it
-    expect(noted_at_end(&f, 'T'), "");
-    expect(noted_of(&f, "INSERT INTO t (a) VALUES (1)"), "t");
-    expect(noted_at_end(&f, 'T'), "");
-    expect(noted_of(&f, "SELECT a FROM t WHERE id = 1"), "");
-    expect(noted_at_end(&f, 'T'), "");
-    expect(noted_of(&f, "SAVEPOINT a"), "");
-    expect(noted_at_end(&f, 'T'), "");
-    expect(noted_of(&f, "UPDATE u SET a = 1"), "u");
-    expect(noted_at_end(&f, 'T'), "");
-    expect(noted_of(&f, "COMMIT AND CHAIN"), "");
-    expect(noted_at_end(&f, 'T'), "tu");
-    expect(noted_of(&f, "COMMIT"), "");
-    expect(noted_at_end(&f, 'I'), "tu");
-    expect(noted_of(&f, "COMMIT"), "");
-    expect(noted_at_end(&f, 'I'), "");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    expect_text(noted_of(c, "BEGIN"), "");
+    reply(c, "EZ"); // of the proof in front of it
+    expect_text(noted_at_end(c, 'T'), "");
+    expect_text(noted_of(c, "INSERT INTO t (a) VALUES (1)"), "t");
+    expect_text(noted_at_end(c, 'T'), "");
+    expect_text(noted_of(c, "SELECT a FROM t WHERE id = 1"), "");
+    expect_text(noted_at_end(c, 'T'), "");
+    expect_text(noted_of(c, "SAVEPOINT a"), "");
+    expect_text(noted_at_end(c, 'T'), "");
+    expect_text(noted_of(c, "UPDATE u SET a = 1"), "u");
+    expect_text(noted_at_end(c, 'T'), "");
+    expect_text(noted_of(c, "COMMIT AND CHAIN"), "");
+    expect_text(noted_at_end(c, 'T'), "tu");
+    expect_text(noted_of(c, "COMMIT"), "");
+    expect_text(noted_at_end(c, 'I'), "tu");
+    expect_text(noted_of(c, "COMMIT"), "");
+    expect_text(noted_at_end(c, 'I'), "");
+    fixture_end(&f);
 }
 
-// The end of the first is not that of the second, whose statement was sent before it.
+// Two writes were sent before the first one ended. Whose end it was is not known, so each end counts for
+// both.
 Test(session, writes_behind_one_another_count_each_at_its_end) {
     struct fixture f;
-    setup(&f, false);
-    query(&f, "INSERT INTO t (a) VALUES (1)");
-    query(&f, "INSERT INTO u (a) VALUES (1)");
-    say(&f);
-    expect(noted(&f), "tu");
-    expect(noted_at_end(&f, 'I'), "tu");
-    expect(noted_at_end(&f, 'I'), "tu");
-    expect(noted_of(&f, "SELECT 1"), "");
-    expect(noted_at_end(&f, 'I'), "");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    query(c, "INSERT INTO t (a) VALUES (1)");
+    say_query(c, "INSERT INTO u (a) VALUES (1)");
+    expect_text(noted(c), "tu");
+    expect_text(noted_at_end(c, 'I'), "tu");
+    expect_text(noted_at_end(c, 'I'), "tu");
+    expect_text(noted_of(c, "SELECT 1"), "");
+    expect_text(noted_at_end(c, 'I'), "");
+    fixture_end(&f);
 }
 
-// Several statements in one message may end a transaction and begin the next.
+// A message of several statements may end a transaction and begin another one.
 Test(session, several_statements_may_end_any_transaction) {
     struct fixture f;
-    setup(&f, false);
-    cr_assert_str_eq(noted_of(&f, "BEGIN; INSERT INTO t VALUES (1)"), "*");
-    expect(noted_at_end(&f, 'T'), "*");
-    cr_assert_str_eq(noted_of(&f, "COMMIT; BEGIN"), "*");
-    expect(noted_at_end(&f, 'T'), "*");
-    know_facts(&f); // they may have changed definitions
-    expect(noted_of(&f, "SELECT a FROM t WHERE id = 1"), "");
-    expect(noted_at_end(&f, 'T'), "");
-    expect(noted_of(&f, "ROLLBACK"), "");
-    expect(noted_at_end(&f, 'I'), "*");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    cr_assert_str_eq(noted_of(c, "BEGIN; INSERT INTO t VALUES (1)"), "*");
+    expect_text(noted_at_end(c, 'T'), "*");
+    cr_assert_str_eq(noted_of(c, "COMMIT; BEGIN"), "*");
+    expect_text(noted_at_end(c, 'T'), "*");
+    know_facts(c); // they may have changed definitions
+    expect_text(noted_of(c, "SELECT a FROM t WHERE id = 1"), "");
+    expect_text(noted_at_end(c, 'T'), "");
+    expect_text(noted_of(c, "ROLLBACK"), "");
+    expect_text(noted_at_end(c, 'I'), "*");
+    fixture_end(&f);
 }
 
 Test(session, what_is_not_understood_may_write_to_any_table) {
@@ -772,13 +645,13 @@ Test(session, what_is_not_understood_may_write_to_any_table) {
                                       "SELECT 1; SELECT 2"};
     for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
         struct fixture f;
-        setup(&f, false);
-        const char *sent_for = noted_of(&f, any[i]);
+        struct client *c = setup(&f, false);
+        const char *sent_for = noted_of(c, any[i]);
         cr_expect_str_eq(sent_for, "*", "%s", any[i]);
-        engine_turn(f.engine, 1);
-        const char *at_end = noted_at_end(&f, 'I');
+        turn(&f, 1);
+        const char *at_end = noted_at_end(c, 'I');
         cr_expect_str_eq(at_end, "*", "%s", any[i]);
-        teardown(&f);
+        fixture_end(&f);
     }
 }
 
@@ -801,72 +674,70 @@ Test(session, what_writes_to_no_table_is_not_noted) {
                                        ""};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         struct fixture f;
-        setup(&f, false);
-        const char *sent_for = noted_of(&f, none[i]);
+        struct client *c = setup(&f, false);
+        const char *sent_for = noted_of(c, none[i]);
         cr_expect_str_eq(sent_for, "", "%s", none[i]);
-        engine_turn(f.engine, 1);
-        const char *at_end = noted_at_end(&f, 'I');
+        turn(&f, 1);
+        const char *at_end = noted_at_end(c, 'I');
         cr_expect_str_eq(at_end, "", "%s", none[i]);
-        teardown(&f);
+        fixture_end(&f);
     }
 }
 
-// A call of a function by its number, and what names statements that are not known.
+// A function that is called by its number, an Execute of a statement that is not known, and a text that is
+// too long to be read.
 Test(session, messages_that_run_unknown_things_may_write) {
     struct fixture f;
-    setup(&f, false);
-    write_empty(&f.message, F_FUNCTION_CALL);
-    say(&f);
-    expect(noted(&f), "*");
-    expect(noted_at_end(&f, 'I'), "*");
-    write_execute_all(&f.message, text_slice(""));
-    sync(&f);
-    say(&f);
-    expect(noted(&f), "*");
-    reply(&f, "EZ");
-    expect(noted(&f), "*");
+    struct client *c = setup(&f, false);
+    write_empty(&c->from_client, F_FUNCTION_CALL);
+    say(c);
+    expect_text(noted(c), "*");
+    expect_text(noted_at_end(c, 'I'), "*");
+    write_execute_all(&c->from_client, text_slice(""));
+    sync_unit(c);
+    say(c);
+    expect_text(noted(c), "*");
+    reply(c, "EZ");
+    expect_text(noted(c), "*");
     struct buf large = buf_make(100000);
     buf_put_text(&large, "INSERT INTO t VALUES ('");
     while (large.len < 20000)
         buf_put_u8(&large, 'x');
     buf_put_str(&large, "')");
-    expect(noted_of(&f, (const char *)large.data), "*");
+    expect_text(noted_of(c, (const char *)large.data), "*");
     buf_free(&large);
-    expect(noted_at_end(&f, 'I'), "*");
-    teardown(&f);
+    expect_text(noted_at_end(c, 'I'), "*");
+    fixture_end(&f);
 }
 
-// The verdict comes behind the read that it is about.
+// The catalogue's verdict on a read comes when the read has been sent already.
 Test(session, a_read_that_proves_to_be_none_counts_at_its_end) {
     struct fixture f;
     const char *no[] = {"f"};
-    setup(&f, false);
-    session_start_proof(f.session);
-    put_proof_users(&f.message);
-    reply(&f, "CCZ");
-    cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
-    expect(noted_of(&f, "SELECT a FROM v"), "");
-    put_text_row(&f.message, no, 1);
-    reply(&f, "CZ");
-    cr_assert_eq(noted_at_end(&f, 'I')[0], '*');
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    prove(c, NULL);
+    expect_text(noted_of(c, "SELECT a FROM v"), "");
+    put_text_row(&c->from_server, no, 1);
+    reply(c, "CZ");
+    cr_assert_eq(noted_at_end(c, 'I')[0], '*');
+    fixture_end(&f);
 }
 
-// As long as nothing is known of the database, nothing is known of what runs in it.
+// While the facts about the database are not known, any statement may run something of a user's.
 Test(session, without_facts_a_write_counts_for_all_tables) {
     static const char *const any[] = {"INSERT INTO t (a) VALUES (1)", "DELETE FROM t", "SELECT a FROM t",
                                       "SELECT a FROM t WHERE id = 1", "SELECT now()"};
     for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
         struct fixture f;
-        setup(&f, false);
+        struct client *c = setup(&f, false);
         engine_definitions_changed(f.engine);
-        const char *sent_for = noted_of(&f, any[i]);
+        const char *sent_for = noted_of(c, any[i]);
         cr_expect_str_eq(sent_for, "*", "%s", any[i]);
-        teardown(&f);
+        fixture_end(&f);
     }
 }
 
-// It may commit, for who asks with Flush for what has become of it; what else there is does not.
+// CommandComplete behind a Flush: commands that may have committed count as a write's end, others do not.
 Test(session, a_command_that_ends_a_transaction_is_its_acknowledgement) {
     static const struct {
         const char *tag, *noted;
@@ -874,39 +745,40 @@ Test(session, a_command_that_ends_a_transaction_is_its_acknowledgement) {
                 {"INSERT 0 1", ""}, {"SELECT 1", ""},  {"SAVEPOINT", ""}, {"", "t"}};
     struct fixture f;
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
-        setup(&f, false);
-        parse(&f, "INSERT INTO t (a) VALUES ($1)");
-        bind(&f, "1");
-        write_empty(&f.message, F_FLUSH);
-        say(&f);
-        expect(noted(&f), "t");
-        reply(&f, "12");
-        size_t at = write_begin(&f.message, B_COMMAND_COMPLETE);
-        buf_put_str(&f.message, tags[i].tag);
-        write_end(&f.message, at);
-        reply(&f, "");
-        expect(noted(&f), tags[i].noted);
-        write_empty(&f.message, F_SYNC);
-        say(&f);
-        reply(&f, "Z");
-        expect(noted(&f), "t");
-        teardown(&f);
+        struct client *c = setup(&f, false);
+        parse(c, "", "INSERT INTO t (a) VALUES ($1)");
+        execute(c, "", "1");
+        write_empty(&c->from_client, F_FLUSH);
+        say(c);
+        expect_text(noted(c), "t");
+        reply(c, "12");
+        size_t at = write_begin(&c->from_server, B_COMMAND_COMPLETE);
+        buf_put_str(&c->from_server, tags[i].tag);
+        write_end(&c->from_server, at);
+        reply(c, "");
+        expect_text(noted(c), tags[i].noted);
+        write_empty(&c->from_client, F_SYNC);
+        say(c);
+        reply(c, "Z");
+        expect_text(noted(c), "t");
+        fixture_end(&f);
     }
 }
 
-// In the simple protocol the command has ended its transaction before it says so.
+// In the simple protocol a write has been committed when CommandComplete comes.
 Test(session, a_query_is_acknowledged_by_its_command) {
     struct fixture f;
-    setup(&f, false);
-    expect(noted_of(&f, "INSERT INTO t (a) VALUES (1)"), "t");
-    reply(&f, "C");
-    expect(noted(&f), "t");
-    reply(&f, "Z");
-    expect(noted(&f), "t");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    expect_text(noted_of(c, "INSERT INTO t (a) VALUES (1)"), "t");
+    reply(c, "C");
+    expect_text(noted(c), "t");
+    reply(c, "Z");
+    expect_text(noted(c), "t");
+    fixture_end(&f);
 }
 
-// What a timeout has ended says nothing about the statement: it is asked again, only not at once.
+// The catalogue's query was ended by a timeout or the like. That says nothing about the statement, so it is
+// asked again, though not at once.
 Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
     static const struct {
         const char *code;
@@ -914,161 +786,156 @@ Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
     } errors[] = {{"57014", true}, {"55P03", true}, {"40P01", true}, {"53200", true}, {"42501", false}};
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         struct fixture f;
-        setup(&f, false);
+        struct client *c = setup(&f, false);
         f.engine->limits.vet_max_age = 60000000;
-        engine_turn(f.engine, 100000000);
+        turn(&f, 100000000);
         session_identity_doubt(&f.engine->identities,
-                               &f.session->identity); // as it is behind what is not vetted
-        session_start_proof(f.session);
-        put_proof_users(&f.message);
-        reply(&f, "CCCZ");
-        query(&f, "SELECT a FROM v");
-        say(&f);
-        cr_assert_str_eq(types_of(&f.to_server), "QQQ");
-        write_error(&f.message, "ERROR", errors[i].code, "no", NULL, NULL);
-        reply(&f, "ZCZ");
+                               &c->session->identity); // as it is behind what is not vetted
+        start_proof(c);
+        put_proof_users(&c->from_server);
+        reply(c, "CCCZ");
+        say_query(c, "SELECT a FROM v");
+        cr_assert_str_eq(types_of(&c->to_server), "QQQ");
+        write_error(&c->from_server, "ERROR", errors[i].code, "no", NULL, NULL);
+        reply(c, "ZCZ");
         for (int n = 0; n < 2; n++) {
-            engine_turn(f.engine, 100000001 + (uint64_t)n * 2000000);
-            session_start_proof(f.session);
-            put_proof_users(&f.message);
-            reply(&f, "CCCZ");
-            buf_reset(&f.to_server);
-            query(&f, "SELECT a FROM v");
-            say(&f);
-            cr_expect_str_eq(types_of(&f.to_server), n && errors[i].again ? "QQ" : "Q", "%s", errors[i].code);
-            reply(&f, n && errors[i].again ? "CZCZ" : "CZ");
+            turn(&f, 100000001 + (uint64_t)n * 2000000);
+            start_proof(c);
+            put_proof_users(&c->from_server);
+            reply(c, "CCCZ");
+            buf_reset(&c->to_server);
+            say_query(c, "SELECT a FROM v");
+            cr_expect_str_eq(types_of(&c->to_server), n && errors[i].again ? "QQ" : "Q", "%s",
+                             errors[i].code);
+            reply(c, n && errors[i].again ? "CZCZ" : "CZ");
         }
-        teardown(&f);
+        fixture_end(&f);
     }
 }
 
-// PostgreSQL answers an error at once. What it may still refuse does not wait here for the rest of its unit.
+// PostgreSQL answers a message that it refuses at once, before the Sync. So must it be through pgfold, which
+// may not keep messages until the Sync comes.
 Test(session, an_error_does_not_wait_for_a_sync) {
     static const char *const texts[] = {"SELECT a FROM t WHERE id = $1", "SELEC", "SELECT now()",
                                         "UPDATE t SET a = $1"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct fixture f;
-        setup(&f, false);
-        parse(&f, texts[i]);
-        bind(&f, "5");
-        say(&f);
-        cr_expect_str_eq(types_of(&f.to_server), "PBE", "%s", texts[i]);
-        reply(&f, "E");
-        cr_expect_str_eq(types_of(&f.to_client), "E", "%s", texts[i]);
-        sync(&f);
-        say(&f);
-        reply(&f, "Z");
-        teardown(&f);
+        struct client *c = setup(&f, false);
+        parse(c, "", texts[i]);
+        execute(c, "", "5");
+        say(c);
+        cr_expect_str_eq(types_of(&c->to_server), "PBE", "%s", texts[i]);
+        reply(c, "E");
+        cr_expect_str_eq(types_of(&c->to_client), "E", "%s", texts[i]);
+        sync_unit(c);
+        say(c);
+        reply(c, "Z");
+        fixture_end(&f);
     }
 }
 
 Test(session, a_lost_connection_ends_its_writes) {
     struct fixture f;
-    setup(&f, false);
-    expect(noted_of(&f, "DELETE FROM t"), "t");
-    session_server_gone(f.session);
-    expect(noted(&f), "t");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    expect_text(noted_of(c, "DELETE FROM t"), "t");
+    lose_server(c);
+    expect_text(noted(c), "t");
+    fixture_end(&f);
 }
 
 Test(session, an_opaque_session_may_write_with_each_byte) {
     struct fixture f;
-    setup(&f, false);
-    write_empty(&f.message, 'W');
-    say(&f);
-    cr_assert(f.session->opaque && noted(&f)[0] == '*');
-    write_empty(&f.message, 'W');
-    say(&f);
-    expect(noted(&f), "*");
-    reply(&f, "C");
-    expect(noted(&f), "*");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    write_empty(&c->from_client, 'W');
+    say(c);
+    cr_assert(c->session->opaque && noted(c)[0] == '*');
+    write_empty(&c->from_client, 'W');
+    say(c);
+    expect_text(noted(c), "*");
+    reply(c, "C");
+    expect_text(noted(c), "*");
+    fixture_end(&f);
 }
 
-// Sessions of one database share what is known of its writes.
+// Two sessions of one database note their writes in the same place.
 Test(session, writes_of_one_session_are_known_to_others) {
-    struct fixture f, other;
-    setup(&f, false);
-    other = f;
-    other.session =
-        session_create(f.engine, &other, text_slice("server"), BYTES("user\0bob\0database\0alice\0"), false);
-    cr_assert_eq(other.session->database, f.session->database);
-    expect(noted_of(&other, "DELETE FROM t"), "t");
-    f.message = other.message;
-    expect(noted(&f), "t");
-    session_destroy(other.session);
-    expect(noted(&f), "t");
-    f.to_server = other.to_server;
-    teardown(&f);
+    struct fixture f;
+    struct client *c = setup(&f, false);
+    struct client *other = add_client(&f, "server", BYTES("user\0bob\0database\0alice\0"));
+    cr_assert_eq(other->session->database, c->session->database);
+    expect_text(noted_of(other, "DELETE FROM t"), "t");
+    expect_text(noted(c), "t");
+    log_out(other);
+    expect_text(noted(c), "t");
+    fixture_end(&f);
 }
 
 // ---- cursors: what is not known to be a plain read may write to any table
 
-static void setup_proven(struct fixture *f) {
-    setup(f, false);
-    session_start_proof(f->session);
-    put_proof_users(&f->message);
-    reply(f, "CCZ");
-    cr_assert_eq(f->session->identity.state, IDENTITY_PROVEN);
+static struct client *setup_proven(struct fixture *f) {
+    struct client *c = setup(f, false);
+    prove(c, NULL);
+    return c;
 }
 
-static void put_verdict(struct fixture *f, const char *plain) {
-    put_text_row(&f->message, &plain, 1);
+static void put_verdict(struct client *c, const char *plain) {
+    put_text_row(&c->from_server, &plain, 1);
 }
 
 // Proven, and one SELECT is known as a plain read.
-static void setup_vetted(struct fixture *f, const char *sql) {
-    setup_proven(f);
-    query(f, sql);
-    say(f);
-    put_verdict(f, "t");
-    reply(f, "CZCZ");
-    query(f, sql);
-    say(f);
-    reply(f, "CZ");
-    cr_assert_eq(f->session->identity.state, IDENTITY_PROVEN);
+static struct client *setup_vetted(struct fixture *f, const char *sql) {
+    struct client *c = setup_proven(f);
+    say_query(c, sql);
+    put_verdict(c, "t");
+    reply(c, "CZCZ");
+    say_query(c, sql);
+    reply(c, "CZ");
+    cr_assert_eq(c->session->identity.state, IDENTITY_PROVEN);
+    return c;
 }
 
-// Its names may mean something else, in the rest of the unit and in the rest of the transaction.
+// Behind a SET search_path the names of a statement may mean other tables than those that were vetted: in
+// the rest of the unit, and in the rest of the transaction.
 Test(session, a_verdict_is_not_for_what_comes_behind_a_change_of_meaning) {
     static const char sql[] = "SELECT a FROM v";
     struct fixture f;
-    setup_vetted(&f, sql);
-    parse(&f, "SET search_path = a");
-    bind(&f, NULL);
-    parse(&f, sql);
-    bind(&f, NULL);
-    sync(&f);
-    say(&f);
-    cr_assert_eq(f.session->identity.state, IDENTITY_UNPROVEN);
-    reply(&f, "12C12CZ");
-    cr_assert_eq(f.session->identity.n_settings, 0);
-    teardown(&f);
+    struct client *c = setup_vetted(&f, sql);
+    parse(c, "", "SET search_path = a");
+    execute(c, "", NULL);
+    parse(c, "", sql);
+    execute(c, "", NULL);
+    sync_unit(c);
+    say(c);
+    cr_assert_eq(c->session->identity.state, IDENTITY_UNPROVEN);
+    reply(c, "12C12CZ");
+    cr_assert_eq(c->session->identity.n_settings, 0);
+    fixture_end(&f);
 }
 
-static void setup_in_transaction(struct fixture *f) {
-    setup_proven(f);
-    expect(noted_of(f, "BEGIN"), "");
-    expect(noted_at_end(f, 'T'), "");
+static struct client *setup_in_transaction(struct fixture *f) {
+    struct client *c = setup_proven(f);
+    expect_text(noted_of(c, "BEGIN"), "");
+    expect_text(noted_at_end(c, 'T'), "");
+    return c;
 }
 
 // Says it, lets the server answer, and returns what was noted when it was sent.
-static const char *noted_in(struct fixture *f, const char *sql, bool extended, char status) {
+static const char *noted_in(struct client *c, const char *sql, bool extended, char status) {
     static char text[40];
     if (extended) {
-        parse(f, sql);
-        bind(f, NULL);
-        sync(f);
+        parse(c, "", sql);
+        execute(c, "", NULL);
+        sync_unit(c);
     } else {
-        query(f, sql);
+        query(c, sql);
     }
-    say(f);
-    strcpy(text, noted(f));
+    say(c);
+    strcpy(text, noted(c));
     if (extended)
-        write_empty(&f->message, B_PARSE_COMPLETE);
+        write_empty(&c->from_server, B_PARSE_COMPLETE);
     if (extended)
-        write_empty(&f->message, B_BIND_COMPLETE);
-    (void)noted_at_end(f, status);
+        write_empty(&c->from_server, B_BIND_COMPLETE);
+    (void)noted_at_end(c, status);
     return text;
 }
 
@@ -1088,22 +955,19 @@ Test(session, a_verdict_is_not_for_a_transaction_of_another_meaning) {
     for (size_t i = 0; i < sizeof locals / sizeof *locals * 2; i++) {
         struct fixture f;
         bool pipelined = i % 2;
-        setup_vetted(&f, sql);
-        query(&f, "BEGIN");
-        say(&f);
-        (void)noted_at_end(&f, 'T');
-        query(&f, locals[i / 2].set);
-        say(&f);
+        struct client *c = setup_vetted(&f, sql);
+        say_query(c, "BEGIN");
+        (void)noted_at_end(c, 'T');
+        say_query(c, locals[i / 2].set);
         if (!pipelined)
-            (void)noted_at_end(&f, 'T');
-        query(&f, sql);
-        say(&f);
-        cr_assert_eq(f.session->identity.state, locals[i / 2].state, "%zu", i);
+            (void)noted_at_end(c, 'T');
+        say_query(c, sql);
+        cr_assert_eq(c->session->identity.state, locals[i / 2].state, "%zu", i);
         if (pipelined)
-            (void)noted_at_end(&f, 'T');
-        (void)noted_at_end(&f, 'T');
-        (void)noted_in(&f, "COMMIT", false, 'I');
-        teardown(&f);
+            (void)noted_at_end(c, 'T');
+        (void)noted_at_end(c, 'T');
+        (void)noted_in(c, "COMMIT", false, 'I');
+        fixture_end(&f);
     }
 }
 
@@ -1143,333 +1007,330 @@ Test(session, cursors_that_are_known_read) {
         for (size_t i = 0; i < sizeof cursors / sizeof *cursors; i++) {
             struct fixture f;
             const char *got = "?", *last = "";
-            setup_in_transaction(&f);
+            struct client *c = setup_in_transaction(&f);
             for (int k = 0; k < 4 && cursors[i].statements[k]; k++)
-                got = noted_in(&f, last = cursors[i].statements[k], extended, 'T');
+                got = noted_in(c, last = cursors[i].statements[k], extended, 'T');
             cr_expect_str_eq(got, cursors[i].noted, "%s (%zu, %d): %s", last, i, extended, got);
             if (!*got)
-                cr_expect_not(f.session->transaction.spent, "%s", last);
-            teardown(&f);
+                cr_expect_not(c->session->transaction.spent, "%s", last);
+            fixture_end(&f);
         }
 }
 
-// Of those on their way it is not known which will succeed.
+// A cursor that has been declared is known only when the server has answered: the declaration may fail.
 Test(session, a_cursor_is_known_when_its_declaration_has_ended) {
     struct fixture f;
+    struct client *c = setup_in_transaction(&f);
+    query(c, declare);
+    say_query(c, "FETCH c");
+    expect_text(noted(c), "*");
+    (void)noted_at_end(c, 'T');
+    (void)noted_at_end(c, 'T');
+    fixture_end(&f);
     setup_in_transaction(&f);
-    query(&f, declare);
-    query(&f, "FETCH c");
-    say(&f);
-    expect(noted(&f), "*");
-    (void)noted_at_end(&f, 'T');
-    (void)noted_at_end(&f, 'T');
-    teardown(&f);
-    setup_in_transaction(&f);
-    expect(noted_of(&f, declare), "");
-    write_error(&f.message, "ERROR", "42P03", "no", NULL, NULL);
-    write_ready(&f.message, 'E');
-    reply(&f, "");
-    expect(noted_of(&f, "FETCH c"), "*");
-    teardown(&f);
+    expect_text(noted_of(c, declare), "");
+    write_error(&c->from_server, "ERROR", "42P03", "no", NULL, NULL);
+    write_ready(&c->from_server, 'E');
+    reply(c, "");
+    expect_text(noted_of(c, "FETCH c"), "*");
+    fixture_end(&f);
 }
 
-// Outside transactions there are those alone that stay.
+// Cursors WITH HOLD stay when their transaction has ended; all others are gone.
 Test(session, cursors_that_are_held_outlast_transactions) {
     for (int extended = 0; extended < 2; extended++) {
         struct fixture f;
+        struct client *c = setup_proven(&f);
+        expect_text(noted_in(c, "DECLARE h CURSOR WITH HOLD FOR SELECT 1", extended, 'I'), "");
+        expect_text(noted_in(c, "FETCH h", extended, 'I'), "");
+        expect_text(noted_in(c, "BEGIN", extended, 'T'), "");
+        expect_text(noted_in(c, declare, extended, 'T'), "");
+        expect_text(noted_in(c, "FETCH h", extended, 'T'), "");
+        expect_text(noted_in(c, "COMMIT", extended, 'I'), "");
+        expect_text(noted_in(c, "FETCH h", extended, 'I'), "");
+        cr_assert_eq(c->session->identity.state, IDENTITY_PROVEN);
+        expect_text(noted_in(c, "FETCH c", extended, 'I'), "*");
+        expect_text(noted_in(c, "FETCH h", extended, 'I'), "*");
+        fixture_end(&f);
         setup_proven(&f);
-        expect(noted_in(&f, "DECLARE h CURSOR WITH HOLD FOR SELECT 1", extended, 'I'), "");
-        expect(noted_in(&f, "FETCH h", extended, 'I'), "");
-        expect(noted_in(&f, "BEGIN", extended, 'T'), "");
-        expect(noted_in(&f, declare, extended, 'T'), "");
-        expect(noted_in(&f, "FETCH h", extended, 'T'), "");
-        expect(noted_in(&f, "COMMIT", extended, 'I'), "");
-        expect(noted_in(&f, "FETCH h", extended, 'I'), "");
-        cr_assert_eq(f.session->identity.state, IDENTITY_PROVEN);
-        expect(noted_in(&f, "FETCH c", extended, 'I'), "*");
-        expect(noted_in(&f, "FETCH h", extended, 'I'), "*");
-        teardown(&f);
-        setup_proven(&f);
-        expect(noted_in(&f, declare, extended, 'I'), "*");
-        teardown(&f);
+        expect_text(noted_in(c, declare, extended, 'I'), "*");
+        fixture_end(&f);
     }
 }
 
-// A named portal's statement runs with each Execute.
-static const char *bound(struct fixture *f, const char *text, const char *portal) {
-    (void)noted(f); // at the end of what came before
-    parse(f, text);
-    size_t at = write_begin(&f->message, F_BIND);
-    buf_put_str(&f->message, portal);
-    buf_put(&f->message, "\0\0\0\0\0\0\0", 7);
-    write_end(&f->message, at);
-    sync(f);
-    say(f);
-    const char *got = noted(f);
-    write_empty(&f->message, B_PARSE_COMPLETE);
-    write_empty(&f->message, B_BIND_COMPLETE);
-    write_ready(&f->message, f->session->txn);
-    reply(f, "");
+// A portal with a name is bound once and run later, several times perhaps. It writes when it runs.
+static const char *bound(struct client *c, const char *text, const char *portal) {
+    (void)noted(c); // at the end of what came before
+    parse(c, "", text);
+    size_t at = write_begin(&c->from_client, F_BIND);
+    buf_put_str(&c->from_client, portal);
+    buf_put(&c->from_client, "\0\0\0\0\0\0\0", 7);
+    write_end(&c->from_client, at);
+    sync_unit(c);
+    say(c);
+    const char *got = noted(c);
+    write_empty(&c->from_server, B_PARSE_COMPLETE);
+    write_empty(&c->from_server, B_BIND_COMPLETE);
+    write_ready(&c->from_server, c->session->txn);
+    reply(c, "");
     return got;
 }
 
-static const char *executed(struct fixture *f, const char *portal) {
-    (void)noted(f);
-    write_execute_all(&f->message, text_slice(portal));
-    sync(f);
-    say(f);
-    const char *got = noted(f);
-    write_select_complete(&f->message, 0);
-    write_ready(&f->message, f->session->txn);
-    reply(f, "");
+static const char *executed(struct client *c, const char *portal) {
+    (void)noted(c);
+    write_execute_all(&c->from_client, text_slice(portal));
+    sync_unit(c);
+    say(c);
+    const char *got = noted(c);
+    write_select_complete(&c->from_server, 0);
+    write_ready(&c->from_server, c->session->txn);
+    reply(c, "");
     return got;
 }
 
 Test(session, a_named_portal_writes_when_it_runs) {
     struct fixture f;
-    setup_in_transaction(&f);
-    expect(bound(&f, "SELECT 1", "r"), "");
-    expect(bound(&f, "INSERT INTO t (a) VALUES (1)", "w"), "");
-    expect(executed(&f, "r"), "");
-    cr_assert_not(f.session->transaction.spent);
-    expect(noted_of(&f, "FETCH r"), "*"); // which forgets both
-    (void)noted_at_end(&f, 'T');
-    expect(executed(&f, "w"), "*");
-    expect(bound(&f, "INSERT INTO t (a) VALUES (1)", "w"), "");
-    expect(executed(&f, "w"), "t");
-    expect(executed(&f, "w"), "*");
-    expect(bound(&f, "SELECT 1", "r"), "");
-    write_close(&f.message, 'P', text_slice("r"));
-    sync(&f);
-    say(&f);
-    write_empty(&f.message, B_CLOSE_COMPLETE);
-    write_ready(&f.message, 'T');
-    reply(&f, "");
-    expect(executed(&f, "r"), "*");
-    teardown(&f);
+    struct client *c = setup_in_transaction(&f);
+    expect_text(bound(c, "SELECT 1", "r"), "");
+    expect_text(bound(c, "INSERT INTO t (a) VALUES (1)", "w"), "");
+    expect_text(executed(c, "r"), "");
+    cr_assert_not(c->session->transaction.spent);
+    expect_text(noted_of(c, "FETCH r"), "*"); // which forgets both
+    (void)noted_at_end(c, 'T');
+    expect_text(executed(c, "w"), "*");
+    expect_text(bound(c, "INSERT INTO t (a) VALUES (1)", "w"), "");
+    expect_text(executed(c, "w"), "t");
+    expect_text(executed(c, "w"), "*");
+    expect_text(bound(c, "SELECT 1", "r"), "");
+    write_close(&c->from_client, 'P', text_slice("r"));
+    sync_unit(c);
+    say(c);
+    write_empty(&c->from_server, B_CLOSE_COMPLETE);
+    write_ready(&c->from_server, 'T');
+    reply(c, "");
+    expect_text(executed(c, "r"), "*");
+    fixture_end(&f);
 }
 
-// More names than are remembered.
+// Only so many names are remembered.
 Test(session, the_oldest_cursors_are_forgotten) {
     struct fixture f;
     char text[80];
-    setup_in_transaction(&f);
+    struct client *c = setup_in_transaction(&f);
     for (int i = 0; i < 100; i++) {
         snprintf(text, sizeof text, "DECLARE c%d CURSOR FOR SELECT 1", i);
-        expect(noted_in(&f, text, false, 'T'), "");
+        expect_text(noted_in(c, text, false, 'T'), "");
     }
-    expect(noted_in(&f, "FETCH c99", false, 'T'), "");
-    expect(noted_in(&f, "FETCH c90", false, 'T'), "");
-    expect(noted_in(&f, "FETCH c0", false, 'T'), "*");
-    teardown(&f);
+    expect_text(noted_in(c, "FETCH c99", false, 'T'), "");
+    expect_text(noted_in(c, "FETCH c90", false, 'T'), "");
+    expect_text(noted_in(c, "FETCH c0", false, 'T'), "*");
+    fixture_end(&f);
 }
 
 // ---- inside an open unit
 
-// A Query ends it, with one ReadyForQuery for both, unless it has failed.
+// A Query in place of a Sync ends the unit; there is one ReadyForQuery for both. But if the unit has failed,
+// the server skips the Query.
 Test(session, a_query_inside_a_unit_waits_for_what_is_before_it) {
     struct fixture f;
-    setup(&f, false);
-    parse(&f, "SET search_path = a");
-    bind(&f, NULL);
-    query(&f, "SELECT 1");
-    size_t taken = session_from_client(f.session, f.message.data, f.message.len);
-    cr_assert_lt(taken, f.message.len);
-    cr_assert_str_eq(types_of(&f.to_server), "PBEH");
-    buf_reset(&f.message);
-    reply(&f, "12");
-    cr_assert_not(session_takes_client(f.session));
-    reply(&f, "C");
-    cr_assert(session_takes_client(f.session));
-    query(&f, "SELECT 1");
-    say(&f);
-    reply(&f, "TCZ");
-    cr_assert_eq(f.session->owed.n, 0);
-    cr_assert_not(f.session->opaque);
-    cr_assert_not(f.session->in_unit);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    parse(c, "", "SET search_path = a");
+    execute(c, "", NULL);
+    query(c, "SELECT 1");
+    offer(c);
+    cr_assert_gt(c->from_client.len, 0);
+    cr_assert_str_eq(types_of(&c->to_server), "PBEH");
+    buf_reset(&c->from_client);
+    reply(c, "12");
+    cr_assert_not(session_takes_client(c->session));
+    reply(c, "C");
+    cr_assert(session_takes_client(c->session));
+    say_query(c, "SELECT 1");
+    reply(c, "TCZ");
+    cr_assert_eq(c->session->owed.n, 0);
+    cr_assert_not(c->session->opaque);
+    cr_assert_not(c->session->in_unit);
+    fixture_end(&f);
 }
 
 Test(session, a_query_behind_an_error_is_skipped) {
     struct fixture f;
-    setup(&f, false);
-    parse(&f, "SELEC");
-    write_empty(&f.message, F_FLUSH);
-    say(&f);
-    reply(&f, "E");
-    query(&f, "SET search_path = a");
-    say(&f);
-    cr_assert_eq(f.session->owed.n, 1);
-    sync(&f);
-    say(&f);
-    reply(&f, "Z");
-    cr_assert_eq(f.session->identity.n_settings, 0);
-    cr_assert_eq(f.session->owed.n, 0);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    parse(c, "", "SELEC");
+    write_empty(&c->from_client, F_FLUSH);
+    say(c);
+    reply(c, "E");
+    say_query(c, "SET search_path = a");
+    cr_assert_eq(c->session->owed.n, 1);
+    sync_unit(c);
+    say(c);
+    reply(c, "Z");
+    cr_assert_eq(c->session->identity.n_settings, 0);
+    cr_assert_eq(c->session->owed.n, 0);
+    fixture_end(&f);
 }
 
-// COPY waits for data and ignores it, unless the data before it have failed meanwhile: the server knows.
-static void begin_copy(struct fixture *f) {
-    setup(f, false);
-    query(f, "COPY t FROM STDIN");
-    say(f);
-    reply(f, "G");
+// A Sync inside COPY is ignored by the server, unless the data before it have made the COPY fail. Only the
+// server knows.
+static struct client *begin_copy(struct fixture *f) {
+    struct client *c = setup(f, false);
+    say_query(c, "COPY t FROM STDIN");
+    reply(c, "G");
+    return c;
 }
 
 Test(session, a_sync_inside_copy_goes_to_the_server) {
     for (int data = 0; data < 2; data++) {
         struct fixture f;
-        begin_copy(&f);
+        struct client *c = begin_copy(&f);
         if (data)
-            write_empty(&f.message, F_COPY_DATA);
-        sync(&f);
-        write_empty(&f.message, F_COPY_DONE);
-        say(&f);
-        cr_assert_str_eq(types_of(&f.to_server), data ? "QdSc" : "QSc");
-        cr_assert(f.session->opaque);
-        reply(&f, data ? "EZZ" : "CZ");
-        query(&f, "SELECT 1");
-        say(&f);
-        reply(&f, "TCZ");
-        cr_assert_str_eq(types_of(&f.to_client), data ? "GEZZTCZ" : "GCZTCZ");
-        teardown(&f);
+            write_empty(&c->from_client, F_COPY_DATA);
+        sync_unit(c);
+        write_empty(&c->from_client, F_COPY_DONE);
+        say(c);
+        cr_assert_str_eq(types_of(&c->to_server), data ? "QdSc" : "QSc");
+        cr_assert(c->session->opaque);
+        reply(c, data ? "EZZ" : "CZ");
+        say_query(c, "SELECT 1");
+        reply(c, "TCZ");
+        cr_assert_str_eq(types_of(&c->to_client), data ? "GEZZTCZ" : "GCZTCZ");
+        fixture_end(&f);
     }
 }
 
-// Until the server has said that there is a COPY.
+// Whether there is a COPY at all is not known before the server has said so.
 Test(session, a_sync_behind_copy_or_its_data_waits) {
     static const char *const replies[] = {"G", "EZ", "CZ"};
     for (size_t n = 0; n < 2 * sizeof replies / sizeof *replies; n++) {
         struct fixture f;
         size_t i = n / 2;
-        setup(&f, false);
-        query(&f, "COPY t FROM STDIN");
+        struct client *c = setup(&f, false);
+        query(c, "COPY t FROM STDIN");
         if (n % 2)
-            write_empty(&f.message, F_COPY_DATA);
-        size_t before = f.message.len;
-        sync(&f);
-        cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), before);
-        buf_reset(&f.message);
-        reply(&f, replies[i]);
-        cr_assert(session_takes_client(f.session));
-        sync(&f);
-        say(&f);
-        cr_assert_eq(f.session->opaque, i == 0);
-        cr_assert(i == 0 || f.session->owed.n == 1);
-        teardown(&f);
+            write_empty(&c->from_client, F_COPY_DATA);
+        size_t before = c->from_client.len;
+        sync_unit(c);
+        cr_assert_eq(offer(c), before);
+        buf_reset(&c->from_client);
+        reply(c, replies[i]);
+        cr_assert(session_takes_client(c->session));
+        sync_unit(c);
+        say(c);
+        cr_assert_eq(c->session->opaque, i == 0);
+        cr_assert(i == 0 || c->session->owed.n == 1);
+        fixture_end(&f);
     }
 }
 
 Test(session, a_sync_behind_the_end_of_copy_has_a_reply) {
     struct fixture f;
-    begin_copy(&f);
-    write_empty(&f.message, F_FLUSH);
-    write_empty(&f.message, F_COPY_DATA);
-    write_empty(&f.message, F_FLUSH);
-    write_empty(&f.message, F_COPY_DONE);
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "QHdHc");
-    reply(&f, "CZ");
-    cr_assert_eq(f.session->owed.n, 0);
-    cr_assert_not(f.session->in_unit);
-    sync(&f);
-    say(&f);
-    cr_assert_eq(f.session->owed.n, 1);
-    reply(&f, "Z");
-    cr_assert_not(f.session->opaque);
-    teardown(&f);
+    struct client *c = begin_copy(&f);
+    write_empty(&c->from_client, F_FLUSH);
+    write_empty(&c->from_client, F_COPY_DATA);
+    write_empty(&c->from_client, F_FLUSH);
+    write_empty(&c->from_client, F_COPY_DONE);
+    say(c);
+    cr_assert_str_eq(types_of(&c->to_server), "QHdHc");
+    reply(c, "CZ");
+    cr_assert_eq(c->session->owed.n, 0);
+    cr_assert_not(c->session->in_unit);
+    sync_unit(c);
+    say(c);
+    cr_assert_eq(c->session->owed.n, 1);
+    reply(c, "Z");
+    cr_assert_not(c->session->opaque);
+    fixture_end(&f);
 }
 
-// It ends the COPY (and with it the connection), and is not run.
+// A Query inside COPY ends the COPY, and is not run.
 Test(session, a_query_inside_copy_goes_to_the_server) {
     struct fixture f;
-    begin_copy(&f);
-    query(&f, "SELECT 1");
-    say(&f);
-    reply(&f, "EZ");
-    parse(&f, "SELECT 1");
-    bind(&f, NULL);
-    query(&f, "SELECT 1");
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "QQPBEQ");
-    cr_assert(f.session->opaque);
-    teardown(&f);
+    struct client *c = begin_copy(&f);
+    say_query(c, "SELECT 1");
+    reply(c, "EZ");
+    parse(c, "", "SELECT 1");
+    execute(c, "", NULL);
+    say_query(c, "SELECT 1");
+    cr_assert_str_eq(types_of(&c->to_server), "QQPBEQ");
+    cr_assert(c->session->opaque);
+    fixture_end(&f);
 }
 
-// Not one that it may have prepared by a statement.
+// A client may use names that begin as pgfold's own do. pgfold closes such a name first only where a batch
+// may have left a statement of that name, or else it could close the client's own.
 Test(session, a_name_of_the_clients_is_closed_only_where_a_batch_may_have_left_it) {
     static const char *const names[] = {"pgfold_x", "pgfold_release",
                                         "pgfold_0123456789abcdef0123456789abcdef",
                                         "pgfold_0123456789abcdef0123456789abcdeg"};
     for (int i = 0; i < 8; i++) {
         struct fixture f;
-        setup(&f, false);
-        f.session->own.lent = i & 1;
-        query(&f, "PREPARE pgfold_x AS SELECT 1");
-        say(&f);
-        cr_assert_str_eq(types_of(&f.to_server), f.session->own.lent ? "CCCSQ" : "Q",
+        struct client *c = setup(&f, false);
+        c->session->own.lent = i & 1;
+        say_query(c, "PREPARE pgfold_x AS SELECT 1");
+        cr_assert_str_eq(types_of(&c->to_server), c->session->own.lent ? "CCCSQ" : "Q",
                          "what may be left of savepoints");
-        reply(&f, f.session->own.lent ? "333ZCZ" : "CZ");
-        buf_reset(&f.to_server);
-        write_parse(&f.message, text_slice(names[i / 2]), text_slice("SELECT 1"), NULL, 0);
-        sync(&f);
-        say(&f);
-        cr_assert_str_eq(types_of(&f.to_server), i == 5 ? "CSPS" : "PS", "%s", names[i / 2]);
-        teardown(&f);
+        reply(c, c->session->own.lent ? "333ZCZ" : "CZ");
+        buf_reset(&c->to_server);
+        parse(c, names[i / 2], "SELECT 1");
+        sync_unit(c);
+        say(c);
+        cr_assert_str_eq(types_of(&c->to_server), i == 5 ? "CSPS" : "PS", "%s", names[i / 2]);
+        fixture_end(&f);
     }
 }
 
-// Behind it in a unit of several could be what cannot be taken back: it is known first.
+// A statement that was prepared without the server has changed meanwhile. That must be known before it is
+// used in a unit of several statements, since those before it could not be taken back.
 Test(session, a_statement_that_has_changed_is_refused_inside_a_unit) {
     struct fixture f;
-    setup(&f, false);
-    learn(&f, one);
-    prepare(&f, "x", one);
-    buf_reset(&f.to_client);
-    write_describe(&f.message, 'S', text_slice("x"));
-    write_empty(&f.message, F_FLUSH);
-    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), 0);
-    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDS", "in front of it");
-    buf_reset(&f.message);
-    reply(&f, "312DC331tnZ");
-    cr_assert(session_takes_client(f.session));
-    buf_reset(&f.to_server);
-    write_describe(&f.message, 'S', text_slice("x"));
-    write_empty(&f.message, F_FLUSH);
-    cr_assert_eq(session_from_client(f.session, f.message.data, f.message.len), 0);
-    cr_assert_str_eq(types_of(&f.to_server), "CPDH", "and again, to be known before it is used");
-    buf_reset(&f.message);
-    reply(&f, "31tn");
-    cr_assert(session_takes_client(f.session));
-    buf_reset(&f.to_server);
-    write_describe(&f.message, 'S', text_slice("x"));
-    sync(&f);
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "BS", "something that the server refuses");
-    write_error(&f.message, "ERROR", "26000", "no such statement", NULL, NULL);
-    reply(&f, "Z");
-    cr_assert_str_eq(types_of(&f.to_client), "EZ");
-    cr_assert_not_null(memmem(f.to_client.data, f.to_client.len, "0A000", 5));
-    cr_assert_eq(f.session->owed.n, 0);
-    cr_assert_not(f.session->failed);
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    prepare(c, "x", one);
+    buf_reset(&c->to_client);
+    write_describe(&c->from_client, 'S', text_slice("x"));
+    write_empty(&c->from_client, F_FLUSH);
+    cr_assert_eq(offer(c), 0);
+    cr_assert_str_eq(types_of(&c->to_server), "CPBECCPDS", "in front of it");
+    buf_reset(&c->from_client);
+    reply(c, "312DC331tnZ");
+    cr_assert(session_takes_client(c->session));
+    buf_reset(&c->to_server);
+    write_describe(&c->from_client, 'S', text_slice("x"));
+    write_empty(&c->from_client, F_FLUSH);
+    cr_assert_eq(offer(c), 0);
+    cr_assert_str_eq(types_of(&c->to_server), "CPDH", "and again, to be known before it is used");
+    buf_reset(&c->from_client);
+    reply(c, "31tn");
+    cr_assert(session_takes_client(c->session));
+    buf_reset(&c->to_server);
+    write_describe(&c->from_client, 'S', text_slice("x"));
+    sync_unit(c);
+    say(c);
+    cr_assert_str_eq(types_of(&c->to_server), "BS", "something that the server refuses");
+    write_error(&c->from_server, "ERROR", "26000", "no such statement", NULL, NULL);
+    reply(c, "Z");
+    cr_assert_str_eq(types_of(&c->to_client), "EZ");
+    cr_assert_not_null(memmem(c->to_client.data, c->to_client.len, "0A000", 5));
+    cr_assert_eq(c->session->owed.n, 0);
+    cr_assert_not(c->session->failed);
+    fixture_end(&f);
 }
 
 // ---- texts that are not read
 
-// Nothing is left for new texts.
-static void setup_spent(struct fixture *f) {
-    setup(f, false);
-    struct engine_limits limits = f->engine->limits;
-    limits.parse_budget = 1000;
-    engine_set_limits(f->engine, &limits);
-    f->engine->now = 1000000;
-    f->session->ration = f->engine->rations.all = (struct ration){1u << 31, 1000000 >> 13};
-    write_parse(&f->message, text_slice("x"), text_slice("BEGIN"), NULL, 0);
-    sync(f);
-    say(f);
-    reply(f, "1Z");
-    buf_reset(&f->to_server);
+// A session for which nothing may be spent on reading new texts any more.
+static struct client *setup_spent(struct fixture *f) {
+    struct client *c = setup(f, false);
+    f->limits.parse_budget = 1000;
+    engine_set_limits(f->engine, &f->limits);
+    f->now = 1000000;
+    c->session->ration = f->engine->rations.all = (struct ration){1u << 31, 1000000 >> 13};
+    parse(c, "x", "BEGIN");
+    sync_unit(c);
+    say(c);
+    reply(c, "1Z");
+    buf_reset(&c->to_server);
+    return c;
 }
 
 static const struct {
@@ -1493,21 +1354,23 @@ static const struct {
     {"DO $$ BEGIN END $$", true, true},
 };
 
-// It may be anything that its first word allows, and what comes behind it waits.
-static void check_unread(struct fixture *f, size_t i) {
+// The i-th of these texts has been put into from_client and is not read. It counts as anything that its
+// first word allows, and what comes behind it waits.
+static void check_unread(struct client *c, size_t i) {
     const char *sql = unread[i].sql;
-    struct session *s = f->session;
-    uint64_t generation = f->engine->generation, seq = s->database->seq;
-    size_t first = f->message.len;
-    query(f, "SELECT b FROM t WHERE id = 1");
+    struct session *s = c->session;
+    const struct engine *e = c->fixture->engine;
+    uint64_t generation = e->generation, seq = s->database->seq;
+    size_t first = c->from_client.len;
+    query(c, "SELECT b FROM t WHERE id = 1");
     s->names.unknown = false;
-    cr_expect_eq(session_from_client(s, f->message.data, f->message.len), first, "%s", sql);
+    cr_expect_eq(offer(c), first, "%s", sql);
     cr_expect(s->hold.lookups, "%s", sql);
-    buf_reset(&f->message);
+    buf_reset(&c->from_client);
     cr_expect_eq(s->identity.state, IDENTITY_UNPROVEN, "%s", sql);
     cr_expect_eq(s->identity.origin, ORIGIN_UNKNOWN, "%s", sql);
     cr_expect(s->database->seq > seq, "%s: it may write", sql);
-    cr_expect_eq(f->engine->generation != generation, unread[i].definitions, "%s", sql);
+    cr_expect_eq(e->generation != generation, unread[i].definitions, "%s", sql);
     cr_expect_eq(owed_last(s)->forward.changes, unread[i].definitions, "%s", sql);
     cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.spends && owed_last(s)->forward.drops, "%s",
               sql);
@@ -1519,131 +1382,167 @@ Test(session, a_query_that_is_not_read_may_be_anything) {
         struct fixture f;
         if (unread[i].definitions)
             continue; // the first word says enough
-        setup_spent(&f);
-        query(&f, unread[i].sql);
-        check_unread(&f, i);
+        struct client *c = setup_spent(&f);
+        query(c, unread[i].sql);
+        check_unread(c, i);
         cr_expect_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2, "%s", unread[i].sql);
-        cr_expect_null(session_statement(f.session, text_slice("x")), "%s", unread[i].sql);
-        cr_expect(f.session->names.unknown, "%s", unread[i].sql);
-        reply(&f, "CZ");
-        cr_expect_not(f.session->hold.lookups, "%s", unread[i].sql);
-        teardown(&f);
+        cr_expect_null(session_statement(c->session, text_slice("x")), "%s", unread[i].sql);
+        cr_expect(c->session->names.unknown, "%s", unread[i].sql);
+        reply(c, "CZ");
+        cr_expect_not(c->session->hold.lookups, "%s", unread[i].sql);
+        fixture_end(&f);
     }
 }
 
 Test(session, a_statement_that_is_not_read_may_be_anything) {
     for (size_t i = 0; i < sizeof unread / sizeof *unread; i++) {
         struct fixture f;
-        setup_spent(&f);
-        parse(&f, unread[i].sql);
-        bind(&f, NULL);
-        sync(&f);
-        check_unread(&f, i);
-        cr_expect_eq(session_statement(f.session, text_slice("x")) == NULL, unread[i].names, "%s",
+        struct client *c = setup_spent(&f);
+        parse(c, "", unread[i].sql);
+        execute(c, "", NULL);
+        sync_unit(c);
+        check_unread(c, i);
+        cr_expect_eq(session_statement(c->session, text_slice("x")) == NULL, unread[i].names, "%s",
                      unread[i].sql);
-        cr_expect_eq(f.session->names.unknown, unread[i].names, "%s", unread[i].sql);
-        reply(&f, "12CZ");
-        cr_expect_not(f.session->hold.lookups, "%s", unread[i].sql);
-        teardown(&f);
+        cr_expect_eq(c->session->names.unknown, unread[i].names, "%s", unread[i].sql);
+        reply(c, "12CZ");
+        cr_expect_not(c->session->hold.lookups, "%s", unread[i].sql);
+        fixture_end(&f);
     }
 }
 
-// One that is prepared once and run often stays known as one that is not.
+// A statement that was not read when it was prepared counts as unknown each time that it runs.
 Test(session, a_prepared_statement_that_was_not_read_is_not_read_each_time) {
     struct fixture f;
-    setup_spent(&f);
-    write_parse(&f.message, text_slice("y"), text_slice("DEALLOCATE x"), NULL, 0);
-    sync(&f);
-    say(&f);
-    reply(&f, "1Z");
+    struct client *c = setup_spent(&f);
+    parse(c, "y", "DEALLOCATE x");
+    sync_unit(c);
+    say(c);
+    reply(c, "1Z");
     for (int i = 0; i < 2; i++) {
-        f.session->names.unknown = false;
-        size_t at = write_begin(&f.message, F_BIND);
-        buf_put(&f.message, "\0y\0\0\0\0\0\0\0", 9);
-        write_end(&f.message, at);
-        write_execute_all(&f.message, text_slice(""));
-        sync(&f);
-        say(&f);
-        cr_assert(f.session->names.unknown);
-        cr_assert_not_null(session_statement(f.session, text_slice("y")));
-        reply(&f, "2CZ");
+        c->session->names.unknown = false;
+        execute(c, "y", NULL);
+        sync_unit(c);
+        say(c);
+        cr_assert(c->session->names.unknown);
+        cr_assert_not_null(session_statement(c->session, text_slice("y")));
+        reply(c, "2CZ");
     }
-    teardown(&f);
+    fixture_end(&f);
 }
 
-// Of several statements one may be a COPY, whose data come behind it.
+// One of several statements in the text may be a COPY. Its data come behind it and must not wait for its
+// end.
 Test(session, the_data_of_a_copy_do_not_wait_behind_what_was_not_read) {
     struct fixture f;
-    setup_spent(&f);
-    query(&f, "SELECT 1; COPY t FROM STDIN");
-    say(&f);
-    write_empty(&f.message, F_COPY_DATA);
-    write_empty(&f.message, F_COPY_DONE);
-    size_t len = f.message.len;
-    cr_assert_eq(session_from_client(f.session, f.message.data, len), 0);
-    struct buf data = f.message;
-    f.message = buf_make(100000);
-    reply(&f, "C");
-    size_t at = write_begin(&f.message, B_COPY_IN);
-    buf_put(&f.message, "\0\0\0", 3);
-    write_end(&f.message, at);
-    reply(&f, "");
-    cr_assert(session_takes_client(f.session));
-    cr_assert_eq(session_from_client(f.session, data.data, len), len);
-    reply(&f, "CZ");
-    cr_assert_not(f.session->hold.lookups);
-    buf_free(&data);
-    teardown(&f);
+    struct client *c = setup_spent(&f);
+    say_query(c, "SELECT 1; COPY t FROM STDIN");
+    write_empty(&c->from_client, F_COPY_DATA);
+    write_empty(&c->from_client, F_COPY_DONE);
+    cr_assert_eq(offer(c), 0);
+    reply(c, "C");
+    size_t at = write_begin(&c->from_server, B_COPY_IN);
+    buf_put(&c->from_server, "\0\0\0", 3);
+    write_end(&c->from_server, at);
+    reply(c, "");
+    cr_assert(session_takes_client(c->session));
+    cr_assert_eq(c->from_client.len, 0, "they were taken");
+    reply(c, "CZ");
+    cr_assert_not(c->session->hold.lookups);
+    fixture_end(&f);
 }
 
 Test(session, a_text_that_comes_again_is_known_when_there_is_time) {
     struct fixture f;
-    setup_spent(&f);
-    query(&f, "SELECT a FROM t WHERE id = 1");
-    say(&f);
-    reply(&f, "TCZ");
+    struct client *c = setup_spent(&f);
+    say_query(c, "SELECT a FROM t WHERE id = 1");
+    reply(c, "TCZ");
     cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
-    f.engine->now += 60000000;
-    query(&f, "SELECT a FROM t WHERE id = 2");
-    say(&f);
+    f.now += 60000000;
+    say_query(c, "SELECT a FROM t WHERE id = 2");
     cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
-    cr_assert_eq(f.session->order.n, 1);
-    teardown(&f);
+    cr_assert_eq(c->session->order.n, 1);
+    fixture_end(&f);
 }
 
-// EXECUTE counts on statements that the server has not been given.
+// An EXECUTE in a text that is not read may run a statement that the server has not been given yet.
 Test(session, in_front_of_what_is_not_read_the_server_is_given_what_it_lacks) {
     struct fixture f;
-    setup_spent(&f);
-    f.engine->rations.all.spent = f.session->ration.spent = 0;
-    learn(&f, one);
-    prepare(&f, "l", one);
-    f.engine->rations.all.spent = f.session->ration.spent = 1u << 31;
-    buf_reset(&f.to_server);
-    parse(&f, "EXECUTE l (1)");
-    bind(&f, NULL);
-    sync(&f);
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "CPBECCPDSPBES");
-    teardown(&f);
+    struct client *c = setup_spent(&f);
+    f.engine->rations.all.spent = c->session->ration.spent = 0;
+    learn(c, one);
+    prepare(c, "l", one);
+    f.engine->rations.all.spent = c->session->ration.spent = 1u << 31;
+    buf_reset(&c->to_server);
+    parse(c, "", "EXECUTE l (1)");
+    execute(c, "", NULL);
+    sync_unit(c);
+    say(c);
+    cr_assert_str_eq(types_of(&c->to_server), "CPBECCPDSPBES");
+    fixture_end(&f);
 }
 
-// What an earlier unit of ours leaves the server with says nothing of what a Close behind it leaves: that may
-// be skipped for an error, and then the client still has the statement.
+// A Close of the client's is on its way when an earlier unit of pgfold's own ends. What that unit leaves at
+// the server says nothing about the Close: it may be skipped for an error, and then the client still has its
+// statement.
 Test(session, a_close_on_its_way_is_not_sent_once_more) {
     struct fixture f;
-    setup(&f, false);
-    f.session->identity.state = IDENTITY_PROVEN;
-    parse(&f, "SELECT nothing()");
-    bind(&f, NULL);
-    write_close(&f.message, 'S', text_slice(""));
-    sync(&f);
-    say(&f);
-    buf_reset(&f.to_server);
-    session_note_unnamed(f.session, true, NULL); // one that failed before it came to its own Close
-    bind(&f, NULL);
-    sync(&f);
-    say(&f);
-    cr_assert_str_eq(types_of(&f.to_server), "BES");
-    teardown(&f);
+    struct client *c = setup(&f, false);
+    c->session->identity.state = IDENTITY_PROVEN;
+    parse(c, "", "SELECT nothing()");
+    execute(c, "", NULL);
+    write_close(&c->from_client, 'S', text_slice(""));
+    sync_unit(c);
+    say(c);
+    buf_reset(&c->to_server);
+    session_note_unnamed(c->session, true, NULL); // one that failed before it came to its own Close
+    execute(c, "", NULL);
+    sync_unit(c);
+    say(c);
+    cr_assert_str_eq(types_of(&c->to_server), "BES");
+    fixture_end(&f);
+}
+
+// Who holds an entry of what the server owes may push others meanwhile.
+Test(session, what_is_owed_stays_where_it_is) {
+    struct fixture f;
+    struct session *s = setup(&f, false)->session;
+    for (unsigned n = 0; n < 3; n++) { // as the queue is new, and where it has been before
+        struct owed *first = owed_push(s, OWED_UNNAMED);
+        cr_assert_not_null(first);
+        for (unsigned i = 1; i < 100; i++) {
+            struct owed *o = owed_push(s, OWED_UNNAMED);
+            cr_assert_not_null(o);
+            o->n_asked = i;
+            first->n_asked++;
+        }
+        cr_assert_eq(owed_head(s), first);
+        cr_assert_eq(owed_head(s)->n_asked, 99);
+        for (unsigned i = 1; i < 100; i++, owed_pop(s))
+            cr_assert_eq(owed_at(s, 1)->n_asked, i);
+        owed_pop(s);
+        cr_assert_eq(s->owed.n, 0);
+        cr_assert_eq(owed_bytes(s), 0, "an idle session keeps nothing of a long queue");
+    }
+    fixture_end(&f);
+}
+
+// Others' groups may push it out of the table else, while its lookup is being forwarded as well as behind that.
+Test(session, an_observed_group_stays_until_its_lookup_is_answered) {
+    struct fixture f;
+    struct client *c = setup(&f, true);
+    struct group_table *groups = &f.engine->groups;
+    say_query(c, "SELECT a FROM t WHERE id = 1");
+    struct group *g = groups->newest;
+    cr_assert_not_null(g);
+    cr_assert_eq(g->in_flight, 1, "by its entry in what is owed");
+    cr_assert_null(c->session->observed);
+    reads_observe(c->session, g);
+    reply(c, "TDCZ");
+    group_table_shrink(groups, &f.engine->identities, 10);
+    cr_assert_eq(groups->newest, g, "by the session");
+    reads_end_observed(c->session);
+    group_table_shrink(groups, &f.engine->identities, 10);
+    cr_assert_null(groups->newest);
+    fixture_end(&f);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// How a client writes back what it has read: found in one value, and used for another.
+// How a client writes a time that it has read: found in one pair of values, and used to write another one.
 #include <criterion/criterion.h>
 
 #include "batching/ahead/spelling.h"

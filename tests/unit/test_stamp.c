@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Stamps: what is asked, what the check is made of, and what its answer says.
+// Stamps: what the catalogue is asked, what the check behind a folded statement is made of, and what its
+// answer says. Answers are made up, value by value.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
 #include "batching/trust/stamp.h"
 #include "protocol/write.h"
 #include "tests/unit/bytes.h"
+#include "tests/unit/replies.h"
 
 struct fixture {
     struct shape_cache shapes;

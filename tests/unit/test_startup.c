@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Start-up packets, and what is changed of the log-in.
+// Start-up packets, and what is changed of the log-in: tables of packets, and one of each kind cut at every
+// byte.
 #include <criterion/criterion.h>
 
 #include "protocol/startup.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Streams over a socket pair, both ends in one thread: whoever must wait gives the other end its turn.
+// Streams, plain and with TLS, over a socket pair. Both ends are in one thread: whoever must wait gives the
+// other end its turn.
 #include "proxy/stream.h"
 
 #include <netinet/in.h>

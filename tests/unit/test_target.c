@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Connection strings against libpq's meaning of them. A test's HOME is a directory made for it, so that no
-// file of
-// ~/.postgresql takes part. "$D" in a string stands for the directory of test certificates (tls_files.h).
+// Connection strings, compared with what libpq makes of them.
+//
+// A test's HOME is a directory made for it, so that no file of ~/.postgresql takes part. "$D" in a string
+// stands for the directory of test certificates (tls_files.h).
 #include "proxy/target.h"
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <criterion/criterion.h>
 #include <openssl/ssl.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Trails: what is kept of results, within which bounds, and how a value is found in them.
+// Trails: what is kept of results that passed, within which bounds, and how a value is found in them.
+// Descriptions and rows are made up.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "batching/statement/unit.h"
+#include "protocol/write.h"
 #include "tests/unit/bytes.h"
 
 #define MAX 1000

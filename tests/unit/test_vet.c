@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Vetting: the judgement over made-up rows, the functions that are plain, and the names that the queries
-// quote.
+// The judgement over what the catalogue says of a statement, one fact changed at a time; the functions that
+// are plain; and that the queries quote names and qualify operators.
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -13,7 +13,8 @@
 #include "batching/trust/write_set.h"
 #include "batching/trust/writes.h"
 #include "tests/unit/bytes.h"
-#include "own_sql.h"
+#include "tests/unit/own_sql.h"
+#include "tests/unit/replies.h"
 
 #define N_FACTS  12
 #define N_VALUES (N_FACTS + 5)
@@ -143,7 +144,7 @@ static const struct {
 Test(vet, functions_are_plain_when_they_are_on_the_list) {
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         struct parsed *p = parse_statement(functions[i].text, 1000, 100);
-        cr_assert_eq(vet_functions_plain(p), functions[i].plain, "%s", functions[i].text);
+        cr_assert_eq(functions_are_plain(p), functions[i].plain, "%s", functions[i].text);
         parsed_destroy(p);
     }
 }

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "protocol/frame.h"
+#include "protocol/write.h"
 #include "tests/unit/bytes.h"
 
 static void expect(struct buf *b, struct slice wanted, const char *name) {

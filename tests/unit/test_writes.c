@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Writes: which tables a statement writes to, what a database remembers of it, and when a session's count.
+// Writes: which tables a statement writes to, and what a database remembers of that and for how long. Plain
+// calls and tables of texts.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

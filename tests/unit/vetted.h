@@ -1,77 +1,18 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Groups as vetting leaves them, without a server.
+// Groups as vetting leaves them, without a server: what the catalogue would have said is put in by the test.
 #ifndef PGFOLD_TESTS_VETTED_H
 #define PGFOLD_TESTS_VETTED_H
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "batching/fold/group.h"
 #include "batching/trust/vet.h"
-#include "protocol/write.h"
-
-// The answer to the stamp's question: user 10, tables from 16384 on, which transaction 7 has made; no
-// function or operator of a user's; pg_catalog is first.
-static inline void put_stamp_answer(struct buf *b, int n_relations) {
-    char tables[1000] = "";
-    size_t len = 0;
-    for (int i = 0; i < n_relations; i++)
-        len += (size_t)snprintf(tables + len, sizeof tables - len, i ? ",%d:7" : "%d:7", 16384 + i);
-    buf_reset(b);
-    buf_put_u16(b, 7);
-    buf_put_u32(b, 2);
-    buf_put_text(b, "10");
-    buf_put_u32(b, (uint32_t)len);
-    buf_put_text(b, tables);
-    buf_put_u32(b, UINT32_MAX);
-    buf_put_u32(b, UINT32_MAX);
-    buf_put_u32(b, 1);
-    buf_put_text(b, "0");
-    buf_put_u32(b, 3);
-    buf_put_text(b, "0::");
-    buf_put_u32(b, 1);
-    buf_put_text(b, "t");
-}
 
 // The row of the check that says that all is as it was: a whole message.
-static inline void put_stamp_row(struct buf *b, const struct stamp *st) {
-    size_t at = write_begin(b, B_DATA_ROW);
-    buf_put_u16(b, (uint16_t)(get_u16(st->expected.data) + 2 + (st->sealed.len > 0)));
-    buf_put(b, st->expected.data + 2, st->expected.len - 2);
-    buf_put_u32(b, 16);
-    buf_put_text(b, "0000000000000005"); // when the configuration was read
-    buf_put_u32(b, 2);
-    buf_put_text(b, "77"); // the server process
-    if (st->sealed.len) {
-        buf_put_u32(b, 16);
-        buf_put_text(b, "0000000000000007"); // the transaction's time
-    }
-    write_end(b, at);
-}
+void put_stamp_row(struct buf *b, const struct stamp *st);
 
-// What vetting has found about a group whose statement has int4 columns of one name: the catalogue's facts,
-// and the types that the server gives the parameters.
-static inline void put_vetting(struct group *g, const struct vet_result *r, unsigned n_params,
-                               const uint32_t *params, uint16_t n_columns) {
-    struct buf *b;
-    vetting_destroy(g->vetting);
-    g->vetting = vetting_create();
-    if (!g->vetting)
-        abort();
-    g->vetting->catalogue = *r;
-    g->vetting->described = true;
-    g->vetting->n_params = n_params;
-    for (unsigned i = 0; i < n_params; i++)
-        g->vetting->params[i] = params[i];
-    b = &g->vetting->row_description;
-    buf_put_u16(b, n_columns);
-    for (unsigned i = 0; i < n_columns; i++) {
-        buf_put_str(b, "a");
-        buf_put(b, "\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 18);
-    }
-    put_stamp_answer(&g->vetting->stamp, g->shape->parsed->n_relations);
-}
+// What vetting has found out about a group whose statement has int4 columns of one name: the catalogue's
+// facts, and the types that the server gives the parameters. The group then waits for group_vetted().
+void put_vetting(struct group *g, const struct vet_result *r, unsigned n_params, const uint32_t *params,
+                 uint16_t n_columns);
 
 #endif

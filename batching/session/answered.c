@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/answered.h"
+
+#include "batching/fold/batch.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+
+static void count(struct engine_counters *c, enum outcome outcome) {
+    c->folded += outcome == OUTCOME_FOLDED || outcome == OUTCOME_AHEAD;
+    c->alone += outcome == OUTCOME_ALONE;
+}
+
+void session_answered(struct session *s, const struct answered *a) {
+    struct engine *e = s->engine;
+    count(&e->counters, a->outcome);
+    if (e->observer.answered)
+        e->observer.answered(e->observer.ctx, s, a);
+}
+
+void lookup_answered(struct session *s, const struct lookup *l) {
+    if (l->outcome == OUTCOME_NONE)
+        return;
+    struct answered a = {.shape = l->shape,
+                         .kind = (enum statement_kind)l->kind,
+                         .outcome = (enum outcome)l->outcome,
+                         .reason = l->outcome == OUTCOME_ALONE ? (enum reason)l->reason : REASON_NONE,
+                         .failed = l->failed,
+                         .asked = l->seen,
+                         .answered = s->engine->now};
+    session_answered(s, &a);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/session_state.h"
+
+#include "batching/session/session.h"
+
+// ---- a session
+
+bool session_is_opaque(const struct session *s) {
+    return s->opaque;
+}
+
+bool session_has_failed(const struct session *s) {
+    return s->failed;
+}
+
+bool session_is_ending(const struct session *s) {
+    return s->ending;
+}
+
+bool session_has_said_goodbye(const struct session *s) {
+    return s->goodbye;
+}
+
+bool session_server_owes(const struct session *s) {
+    return s->owed.n;
+}
+
+bool session_owes_client(const struct session *s) {
+    return s->order.n;
+}
+
+bool session_is_in_transaction(const struct session *s) {
+    return s->txn != 'I';
+}
+
+bool session_is_copying(const struct session *s) {
+    return s->copying;
+}
+
+bool session_is_idle(const struct session *s) {
+    return !s->owed.n && !s->order.n && !s->in_unit && !s->opaque;
+}
+
+bool session_has_partial_unit(const struct session *s) {
+    return s->partial_since;
+}
+
+bool session_is_inside_message(const struct session *s) {
+    return s->server_skip;
+}
+
+uint64_t session_replies(const struct session *s) {
+    return s->n_replies;
+}
+
+void session_set_backlogged(struct session *s, bool backlogged) {
+    s->backlogged = backlogged;
+}
+
+struct account *session_memory(struct session *s) {
+    return &s->memory;
+}
+
+// ---- the engine
+
+struct account *engine_memory(struct engine *e) {
+    return &e->memory;
+}
+
+size_t engine_max_session(const struct engine *e) {
+    return e->limits.max_session;
+}
+
+const struct engine_counters *engine_counters(const struct engine *e) {
+    return &e->counters;
+}
+
+const struct shape *engine_newest_shape(const struct engine *e) {
+    return e->shapes.newest;
+}
+
+struct engine_memory_use engine_memory_use(const struct engine *e) {
+    return (struct engine_memory_use){.used = e->memory.used,
+                                      .limit = e->memory.limit,
+                                      .peak = e->memory.peak,
+                                      .shapes = e->shapes.memory.used,
+                                      .groups = e->groups.memory.used,
+                                      .identities = e->identities.memory.used};
+}
+
+size_t engine_take_memory_high(struct engine *e) {
+    account_note_peak(&e->memory);
+    size_t high = e->memory.high;
+    e->memory.high = e->memory.used;
+    return high;
+}
