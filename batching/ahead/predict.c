@@ -412,7 +412,9 @@ bool predict_locate(struct trail *t, struct group *g, const struct key *keys, st
         return false;
     for (unsigned lead = 0; lead < g->n_parts && t->results; lead++)
         weigh_part(t, g, values, lead, &places);
+    bool cut = guess->cut || places.n == MAX_PLACES;
     choose(&places, guess);
+    guess->cut = cut;
     return guess->trail == t;
 }
 
@@ -501,7 +503,7 @@ static bool has_turn(struct guess *w, const struct group *g, const struct asked_
 }
 
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
-                      const struct asked_entry *asked, bool own) {
+                      const struct asked_entry *asked, bool own, bool first) {
     const struct association *a = &g->shape->associations[b->ahead.association];
     struct texts texts;
     struct key values[KEY_MAX_PARTS];
@@ -514,7 +516,7 @@ bool predict_has_read(struct trail *t, const struct group *g, const struct key *
         for (unsigned i = 0; !r->columns.unread && trail_is_whole(t, r) && i < r->columns.n; i++) {
             if (!find_again(t, g, a, values, &w, r, i) || w.fits < n_origins(a))
                 continue;
-            if (!is_before(r, b, own) && w.linked && counts_rows(g, r))
+            if (!first && !is_before(r, b, own) && w.linked && counts_rows(g, r))
                 return false; // the client has read it anew since
             has |= is_before(r, b, own) && has_turn(&w, g, asked, own);
         }

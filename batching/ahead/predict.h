@@ -14,6 +14,7 @@ struct guess {
     struct trail *trail;
     bool known, linked; // by lookups before, or the catalogue; by the latter
     bool own;           // in an answer of the group's own
+    bool cut;           // the key has more places than are looked at: the lists do not tell all
     unsigned fits;      // parts whose values the row has
     unsigned goes_on;   // lookups that went through the rows before, one by one
     unsigned habit;     // the same, at most, in the results that the statement has given
@@ -44,11 +45,13 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attrib
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) __attribute__((warn_unused_result));
 
-// May what has been asked for be answered again, from this batch? A list has a row for it that it was not asked
-// for yet, the batch was loaded after the newest list that has it, and is not older than the last answer. `own`:
-// it was loaded over the session's own connection.
+// May what has been asked for be answered again, from this batch? A list that came before the batch was loaded
+// has a row for it that it was not asked for yet, and the batch is not older than the last answer. Unless this
+// is the batch's `first` answer for the key, no newer list has it. `own`: the batch was loaded over the
+// session's own connection.
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
-                      const struct asked_entry *asked, bool own) __attribute__((warn_unused_result));
+                      const struct asked_entry *asked, bool own, bool first)
+    __attribute__((warn_unused_result));
 
 // Adds the keys that are expected behind it to the batch, as many as it has room for, each for as many lookups as
 // it has rows; not those that `skip` says are held. The key at hand is only counted.

@@ -120,7 +120,7 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
 static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit,
                       const struct asked_entry *asked) {
     return s->ahead && ahead_association(hit->batch) &&
-           predict_has_read(&s->ahead->trail, g, hit->keys, hit->batch, asked, hit->own);
+           predict_has_read(&s->ahead->trail, g, hit->keys, hit->batch, asked, hit->own, hit->first);
 }
 
 bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,

@@ -63,15 +63,15 @@ struct holding {
     const struct group *group;
 };
 
-// Is the key held for rows of this list? What was loaded before the list came is not. A callback of
+// Is the key held for rows of this list? Not if it was given before the list came. A callback of
 // predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys) {
     const struct holding *h = arg;
     uint64_t since = list->columns.group == h->group->id ? 0 : list->columns.loads;
     uint32_t key;
     for (const struct batch *b = h->ahead->held; b; b = b->ahead.next)
-        if (b->group == h->group && b->ahead.number > since && batch_find_key(b, keys, &key) &&
-            b->ahead.left[key])
+        if (b->group == h->group && batch_find_key(b, keys, &key) && b->ahead.left[key] &&
+            (!b->ahead.used[key] || b->ahead.number > since))
             return true;
     return false;
 }
@@ -168,7 +168,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     b->ahead.next = a->loading;
     a->loading = b;
     e->counters.ahead_batches++;
-    e->counters.ahead_keys += b->n_keys - b->ahead.asked;
+    e->counters.ahead_keys += b->n_keys - b->ahead.n_used;
     ahead_spend(s, a, b, association);
     ahead_use(a);
     engine_start_batch(e, b);
@@ -193,7 +193,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
         if (predict_locate(&a->trail, g, keys, guess))
             found = a;
-    if (s->ahead)
+    if (s->ahead && !guess->cut)
         asked_mark(&s->asked, question, g->id);
     bool burst = company && (found != s->ahead || !guess->seconded);
     if (!found || burst || !predict_follow(g, s->engine->now, guess))
@@ -219,6 +219,8 @@ static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     b->max_keys++; // there is room for one more
     if (!batch_add_key(b, keys) || b->n_keys == n)
         return false;
+    b->ahead.used[n] = true;
+    b->ahead.n_used++;
     b->ahead.left[n] = (uint16_t)b->ahead.again;
     b->ahead.n_left += b->ahead.again;
     *key = n;
@@ -227,12 +229,8 @@ static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
 
 // The same, and the batch answers the lookup, too.
 static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
-    if (!add_again(b, keys, key))
-        return false;
-    b->ahead.used[*key] = true;
-    b->ahead.n_used++;
-    b->ahead.asked = true;
-    return true;
+    b->ahead.asked = add_again(b, keys, key);
+    return b->ahead.asked;
 }
 
 // Sends the lookup as it is, in front of the batch. False: the batch is not needed, since the lookup was not

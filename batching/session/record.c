@@ -89,7 +89,7 @@ void ahead_ended(struct engine *e, struct batch *b) {
         ahead_give_up(a, b, true);
         return;
     }
-    if (b->ahead.n_used) // who waited for it was answered now
+    if (b->n_members) // who waited for it was answered now
         a->last_answer = e->aheads.last_answer = e->now;
     b->ahead.ended = true;
     b->ahead.bytes = batch_bytes(b);
