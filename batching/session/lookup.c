@@ -20,10 +20,10 @@
 
 void lookup_free(struct engine *e, struct lookup *l) {
     account_set(l->memory, &l->weighs, 0);
-    if (l->shape) // else an answer of our own
+    if (l->shape) // an answer of our own has none
         l->shape->n_lookups--;
     lookup_uncount(e, l);
-    if (l->asked) // it was queued
+    if (l->asked) // it was in a queue
         guard_note_went(&l->shape->guard, e->now);
     shape_unref(l->shape);
     statement_unref(l->statement);
@@ -70,7 +70,6 @@ void lookup_leave_batch(struct lookup *l) {
     l->batch = NULL;
 }
 
-// All of them may have to be sent to the own server connection at once.
 unsigned session_max_lookups(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
     return l->max_waiting < l->max_owed ? l->max_waiting : l->max_owed;
