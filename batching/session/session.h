@@ -242,7 +242,7 @@ struct own_prepared {
     bool keeps_out; // its client uses names like ours: nothing of ours is prepared on its connection
 };
 
-// What of ours runs inside the client's transaction. Writer: frame.h and frame.c.
+// Units of ours inside the client's transaction. Writer: frame.h and frame.c.
 struct framing {
     unsigned n;      // framed entries in `owed`, and repairs
     bool repair_due; // a framed unit has failed: the connection is in an aborted transaction
@@ -254,12 +254,12 @@ struct apart {
     uint64_t serial_of;   // id of the identity for which `serial` is known; 0: none
     bool serial;          // its statements outside transactions are SERIALIZABLE, or may be
     unsigned n;           // lookups accepted since the session last did more than read
-    bool costs;           // since then a lookup that nobody has vetted dropped what was held
+    bool costs;           // since then a lookup that was not vetted has dropped what was held
     unsigned vets, given; // the catalogue was asked for this session alone; answers that this brought
 };
 
 struct session {
-    // Who it is, and what it belongs to.
+    // Its identity, and what it belongs to.
     uint64_t id;
     struct engine *engine;
     void *owner; // for the effects
@@ -274,7 +274,7 @@ struct session {
     struct session *next_proof;
     uint64_t trusted_at; // when it last ran something vetted (vouch.h), plus 1; 0: never
 
-    // What it may use up.
+    // What it may use.
     struct account memory, queue_memory,
         names_memory;     // all that it holds, and two parts of it; base/memory.h
     size_t weighs;        // bytes of it that room_weigh_session has counted

@@ -1372,8 +1372,9 @@ static void check_unread(struct client *c, size_t i) {
     cr_expect(s->database->seq > seq, "%s: it may write", sql);
     cr_expect_eq(e->generation != generation, unread[i].definitions, "%s", sql);
     cr_expect_eq(owed_last(s)->forward.changes, unread[i].definitions, "%s", sql);
-    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.more_than_read && owed_last(s)->forward.drops, "%s",
-              sql);
+    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.more_than_read &&
+                  owed_last(s)->forward.drops,
+              "%s", sql);
     cr_expect(owed_last(s)->forward.level && owed_last(s)->forward.isolation == ISOLATION_UNKNOWN, "%s", sql);
 }
 
