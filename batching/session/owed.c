@@ -13,7 +13,7 @@ struct owed *owed_head(struct session *s) {
     return s->owed.n ? s->owed.ring[s->owed.head] : NULL;
 }
 
-// The slots stay where they are: who holds one may push others.
+// Only the ring moves. The entries stay where they are, so a caller may hold one while it pushes others.
 static bool owed_grow(struct owed_queue *q) {
     unsigned cap = q->cap ? q->cap * 2 : 4;
     struct owed **ring = calloc(cap, sizeof(struct owed *));
@@ -28,7 +28,7 @@ static bool owed_grow(struct owed_queue *q) {
     return true;
 }
 
-// A slot is made when the ring comes to it for the first time, and used again from then on.
+// An entry is allocated when the ring comes to its place for the first time, and reused from then on.
 static struct owed *slot_behind_last(struct owed_queue *q) {
     struct owed **slot = &q->ring[(q->head + q->n) & (q->cap - 1)];
     if (!*slot) {

@@ -36,8 +36,9 @@ void session_server(struct session *s, struct slice address, uint32_t pid) {
     s->wants_proof = s->server && s->server->kind == POOLER_SOME;
 }
 
-// Another session that is still there was answered by the same process. (One that is leaving may have given
-// it back. Two that were logged in by a process of this number are at two servers behind one address.)
+// Was another session that is still there answered by the same process? A session that is leaving does not
+// count, since it may have given the process back. Two sessions whose log-ins both named this process do not
+// count either: they are at two servers behind one address.
 static bool is_anothers(const struct session *s, uint32_t pid) {
     for (const struct session *o = s->engine->sessions; o; o = o->next)
         if (o != s && o->server == s->server && o->process == pid && !o->terminating && !o->server_gone &&
@@ -51,7 +52,7 @@ static void tell(struct session *s, enum reason reason) {
     e->effects->log(e->ctx, reason, s->id, s->server->address);
 }
 
-// All that live are compared with one another.
+// Has all sessions at this address proved, so that their processes can be compared.
 static void ask_all(struct engine *e, const struct endpoint *server) {
     for (struct session *s = e->sessions; s; s = s->next)
         s->wants_proof |= s->server == server && !s->process;

@@ -34,7 +34,7 @@ void effect_doubt(struct session *s) {
         o->forward.setting = NULL;
     }
     if (s->owed.n)
-        owed_last(s)->forward.spends = owed_last(s)->forward.drops = true;
+        owed_last(s)->forward.more_than_read = owed_last(s)->forward.drops = true;
     session_forget_cursors(s, true);
     ahead_drop(s);
     session_identity_doubt(&s->engine->identities, &s->identity);

@@ -28,7 +28,8 @@
 // at least in this process. What was proven and prepared is void. Inside a transaction that has done more
 // than read, it may also be a SET LOCAL.
 static void note_reload(struct session *s, const struct owed *o) {
-    if ((s->txn != 'I' && s->transaction.spent) || (o && (o->forward.setting || o->forward.spends)))
+    if ((s->txn != 'I' && s->transaction.more_than_read) ||
+        (o && (o->forward.setting || o->forward.more_than_read)))
         return;
     if (o && o->kind == OWED_BATCH && !o->of.batch->failed) {
         o->of.batch->failed = true;

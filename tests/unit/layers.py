@@ -236,7 +236,7 @@ def try_writers():
                  "s->order = (struct answer_order){0};", "at->late.next = s;", "s->own.ring[s->own.n - 1] = found;",
                  "buf_free(&s->giving.error);", "free(s->expect.ring);", "struct transaction *t = &s->transaction;",
                  "*(l ? &l->next : &s->order.first) = l;", "HASH_DEL(s->names.table, st);", "s->hold.lookups |= first;",
-                 "s->hold.await.spent = true;", "s->observed = NULL;", "l->state = LOOKUP_ALONE;", "x->state = LOOKUP_SENT;",
+                 "s->hold.await.waited = true;", "s->observed = NULL;", "l->state = LOOKUP_ALONE;", "x->state = LOOKUP_SENT;",
                  "o->of.group->state = GROUP_NEW;", "m->state = next;", "other->observed = NULL;", "home->n_forward++;",
                  "--at->n_forward;", "home->cursors = NULL;", "struct answer_order *q = &other->order;", "g->in_flight++;", "--g->in_flight;", "g->in_flight -= late;"):
         faults = faults_of_writers({"batching/talk/b.c": f"void b(void) {{\n    {line}\n}}\n"})
@@ -247,7 +247,7 @@ def try_writers():
         assert not faults_of_writers({"batching/talk/b.c": f"void b(void) {{\n    {line}\n}}\n"}), line
     assert not faults_of_writers({"batching/session/order.h": "s->order.kept += bytes;"})
     assert not faults_of_writers({"batching/trust/facts.c": "free(s->names);"}), "no session is known there"
-    assert not faults_of_writers({"batching/flow/await.c": "s->hold.await.spent = true;"})
+    assert not faults_of_writers({"batching/flow/await.c": "s->hold.await.waited = true;"})
 
 
 def try_itself():
