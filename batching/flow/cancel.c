@@ -27,11 +27,11 @@
 static void clear_the_way(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
-        bool left = o->kind == OWED_CHECK && !o->of.lookup;
-        bool parse = o->kind == OWED_PARSE && o->framed;
-        if (left || parse || o->kind == OWED_VET || o->kind == OWED_READ_VET)
+        if (!owed_ends_on_cancel(o))
+            continue;
+        if (o->kind != OWED_BATCH)
             o->unwanted = true;
-        else if (o->kind == OWED_BATCH && !o->of.batch->abandoned)
+        else if (!o->of.batch->abandoned)
             engine_abandon_batch(o->of.batch, "its lender's client has cancelled");
     }
     session_relay_cancel(s);

@@ -97,10 +97,8 @@ bool session_only_forwards(const struct session *s) {
 }
 
 bool session_runs_own(const struct session *s) {
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = owed_at(s, i);
-        if (o->kind != OWED_FORWARD && o->kind != OWED_LOOKUP)
+    for (unsigned i = 0; i < s->owed.n; i++)
+        if (owed_is_own(owed_at(s, i)))
             return true;
-    }
     return false;
 }

@@ -1372,8 +1372,9 @@ static void check_unread(struct client *c, size_t i) {
     cr_expect(s->database->seq > seq, "%s: it may write", sql);
     cr_expect_eq(e->generation != generation, unread[i].definitions, "%s", sql);
     cr_expect_eq(owed_last(s)->forward.changes, unread[i].definitions, "%s", sql);
-    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.more_than_read && owed_last(s)->forward.drops, "%s",
-              sql);
+    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.more_than_read &&
+                  owed_last(s)->forward.drops,
+              "%s", sql);
     cr_expect(owed_last(s)->forward.level && owed_last(s)->forward.isolation == ISOLATION_UNKNOWN, "%s", sql);
 }
 
@@ -1508,10 +1509,10 @@ Test(session, what_is_owed_stays_where_it_is) {
     struct fixture f;
     struct session *s = setup(&f, false)->session;
     for (unsigned n = 0; n < 3; n++) { // as the queue is new, and where it has been before
-        struct owed *first = owed_push(s, OWED_UNNAMED);
+        struct owed *first = owed_push(s, OWED_SETUP);
         cr_assert_not_null(first);
         for (unsigned i = 1; i < 100; i++) {
-            struct owed *o = owed_push(s, OWED_UNNAMED);
+            struct owed *o = owed_push(s, OWED_SETUP);
             cr_assert_not_null(o);
             o->n_asked = i;
             first->n_asked++;
