@@ -14,7 +14,8 @@
 // ---- what each kind means
 
 enum owed_trait {
-    // A statement of the client's: a cancel request of the client's is meant for it.
+    // A statement of the client's: a cancel request of the client's is meant for it. The first run of a CHECK is
+    // one, too, although its reply is read here (owed_is_own in session.h).
     OWED_IS_THE_CLIENTS = 1,
     // A question of ours: nothing of the client's is sent behind it before it is answered, and it is cancelled
     // when that takes long and the client waits (late.h).
