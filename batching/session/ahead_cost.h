@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What loading ahead costs the server, and what it has earned by the lookups that it answered. The account
-// books are the shape's budget, the session's, and the one for all questions of lookahead's
+// What loading ahead costs the server, and what it has earned by the lookups that it answered. The books
+// are the shape's budget, the session's, and the one for all questions of lookahead's
 // (statement/budget.h). ahead_affordable says how much may be loaded; ahead_spend and ahead_earn book it.
 // Nothing here fails.
 #ifndef PGFOLD_BATCHING_SESSION_AHEAD_COST_H

@@ -39,9 +39,9 @@ struct answered {
     uint64_t asked, answered; // engine time: when its unit was first looked at, and now
 };
 
-// Who wants to know, besides the counters. It may not call back into the engine.
+// Is told of each answered statement, besides the counters. It may not call back into the engine.
 struct answered_observer {
-    void (*answered)(void *ctx, const struct session *s, const struct answered *a); // NULL: nobody
+    void (*answered)(void *ctx, const struct session *s, const struct answered *a); // NULL: there is none
     void *ctx;
 };
 

@@ -23,7 +23,7 @@ void apart_given(struct session *s);
 // The session did more than read: the count of lookups begins at zero.
 void apart_forget(struct session *s);
 
-// `costs`: a lookup that nobody has vetted has dropped what was held.
+// `costs`: a lookup that was not vetted has dropped what was held.
 void apart_note_costs(struct session *s, bool costs);
 
 // Notes for the identity with this id whether its statements outside transactions may be SERIALIZABLE.

@@ -35,7 +35,7 @@ bool ahead_may_load(const struct session *s);
 bool ahead_may_be_apart(const struct session *s);
 
 // Has the session read a list that lookups may follow? Without one there is nothing to gain, and each doubt
-// about its identity would leave groups behind that nobody uses again.
+// about its identity would leave groups behind that are never used again.
 bool ahead_has_list(const struct session *s);
 
 #endif

@@ -7,7 +7,7 @@
 //
 // Statements in later units outside a transaction wait for the answer, and then fold. For clients that
 // pipeline that costs a round trip to the server. Statements in the same unit, and inside a transaction, are
-// forwarded like statements of which nothing is known.
+// forwarded like statements that are not understood.
 //
 // Statements that are not understood need none of this: they leave the session in doubt when they are sent.
 // Nothing here fails.

@@ -9,7 +9,7 @@
 // names, and so does an error. A name is used only if nothing but its own statement is under way: then it is
 // known whether what opened it has succeeded.
 //
-// What of ours runs inside the transaction does not disturb this. It opens a savepoint of its own, runs no
+// Units of ours inside the transaction do not disturb this. Each opens a savepoint of its own, runs no
 // portal of the client's, and ends. ROLLBACK TO its savepoint closes what was opened in it, and moves no
 // cursor.
 //

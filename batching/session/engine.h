@@ -14,7 +14,7 @@
 // Lookups queue in their groups while a turn of the event loop lasts. At its end each group with a queue is
 // looked at once. A lookup goes out as it was sent if it is the only one and nothing of its group is under
 // way. Several become a batch. While as many batches as allowed are under way, the rest waits. So batches
-// form by themselves, and no lookup waits in order to get company.
+// form by themselves. No lookup waits in order to get company, unless limits.window asks for it.
 //
 // What fails is run alone: a batch that ends badly in any way gives its members back, each to its own
 // connection.

@@ -3,9 +3,9 @@
 // The replies inside extended units that will tell about prepared statements, in order: Parse, Describe and
 // Close messages that were sent and are not answered yet.
 //
-// Whoever sends such a message calls session_expect. talk/client_reply.c and talk/given.c take the first one
-// out when its reply comes. If the unit ends before that, session_end_expected corrects what was believed of
-// the statement. Out of memory fails the session.
+// A file that sends such a message calls session_expect. talk/client_reply.c and talk/given.c take the first
+// one out when its reply comes. If the unit ends before that, session_end_expected corrects what was believed
+// of the statement. Out of memory fails the session.
 #ifndef PGFOLD_BATCHING_SESSION_EXPECTED_H
 #define PGFOLD_BATCHING_SESSION_EXPECTED_H
 
@@ -16,8 +16,9 @@ enum expected_kind {
     EXPECT_PARSE,
     EXPECT_DESCRIBE,
     EXPECT_CLOSE,
-    EXPECT_DELAYED // a Parse of our own, which nobody else sees. Its replies: CloseComplete (of a named one),
-                   // ParseComplete, ParameterDescription, RowDescription
+    // A Parse of our own, which the client does not see. Its replies: CloseComplete (of a named one),
+    // ParseComplete, ParameterDescription, RowDescription.
+    EXPECT_DELAYED
 };
 
 struct expected {

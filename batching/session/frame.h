@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What of ours runs inside the client's transaction is framed by SAVEPOINT and RELEASE (fold/savepoint.h).
-// While it runs, nothing of the client's is sent. If it fails, the transaction is repaired first (ROLLBACK
-// TO). If that fails as well, the client's transaction is lost and the session fails.
+// A unit of ours that runs inside the client's transaction is framed by SAVEPOINT and RELEASE
+// (fold/savepoint.h). While it runs, nothing of the client's is sent. If it fails, the transaction is
+// repaired first (ROLLBACK TO). If that fails as well, the client's transaction is lost and the session
+// fails.
 #ifndef PGFOLD_BATCHING_SESSION_FRAME_H
 #define PGFOLD_BATCHING_SESSION_FRAME_H
 

@@ -101,7 +101,7 @@ static void drop_all(struct ahead *a, bool stale) {
     ahead_unref(a);
 }
 
-// Gives back all that is kept for its session. A batch under way will find that nobody wants it.
+// Gives back all that is kept for its session. A batch under way is given up when it ends.
 static void forget(struct ahead *a) {
     drop_all(a, false);
     trail_clear(&a->trail);

@@ -47,7 +47,7 @@ void ahead_unref(struct ahead *a);
 // answers that are held are dropped.
 void ahead_drop(struct session *s);
 
-// The session will run a lookup itself, and nobody has vetted whether that lookup only reads. The same, and
+// The session will run a lookup itself that was not vetted: it may do more than read. The same, and
 // it is noted whether something was lost by it.
 void ahead_run_unvetted(struct session *s);
 

@@ -16,7 +16,7 @@
 //
 // So nothing of a client's is sent behind what is ours before that is answered: a cancel request could hit
 // it. A deadline counts only if two turns find that it has passed. The second one has read all that came in
-// between, so nobody suffers if the loop itself was late.
+// between, so nothing is given up because the loop itself was late.
 //
 // After a missed deadline the shape's lookups run as they were sent for a while (guard_is_late). With
 // limits.patience 0 there are no deadlines.
@@ -54,7 +54,7 @@ bool late_is_again(const struct owed *o);
 
 // ---- deadlines
 
-// Is it past the batch's deadline? Then nobody waits for it any more.
+// Is it past the batch's deadline? Then no lookup waits for it any more.
 bool late_is_over(const struct engine *e, const struct batch *b);
 
 // Has the deadline passed, as found in two turns? `*due`: 0 at first; then the time from which the answer is

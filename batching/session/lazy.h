@@ -5,7 +5,7 @@
 //   - in the same write, in front of the Bind or Describe that names it (EXPECT_DELAYED); or
 //   - in a unit of its own, in front of a statement that may use it without naming it (OWED_PARSE).
 // A Close goes in front of each Parse, so that the Parse may be sent any number of times. Until the reply is
-// there nobody counts on the statement. talk/given.c reads the replies.
+// there the statement does not count as given. talk/given.c reads the replies.
 //
 // A Parse locks the tables that it names. In front of the Bind it waits for what the Bind would wait for. A
 // unit of its own is different: it runs in front of a statement that may have nothing to do with these

@@ -26,7 +26,7 @@ bool own_prepared_use(struct session *s, XXH128_hash_t statement, struct batch_p
 // Nothing has reached the server: what was to be prepared is not, and what was to be closed is still there.
 void own_prepared_take_back(struct session *s, const struct batch *b, const struct batch_prepared *p);
 
-// A batch with the statement has failed, so that nobody knows whether the server has it; or the statement can
+// A batch with the statement has failed, and it is not known whether the server has it; or the statement can
 // no longer get a seal. Forgets it: it is prepared again when needed.
 void session_unprepare(struct session *s, XXH128_hash_t statement);
 

@@ -25,7 +25,7 @@ struct engine;
 struct session;
 
 enum pooler_kind {
-    POOLER_UNKNOWN, // nobody has asked yet
+    POOLER_UNKNOWN, // no proof has told yet
     POOLER_NONE,
     POOLER_SOME,   // there is one; nothing else is known of it
     POOLER_SHARES, // there is one that shares connections. Stays so for good

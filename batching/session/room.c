@@ -100,7 +100,7 @@ void room_drop_database(struct engine *e, struct database *d) {
     database_unref(&e->databases, d);
 }
 
-// A session has a queue and three buffers, each of which may have this share: 4/32 of all, an eighth.
+// A session has a queue and three buffers. Each may have this share: together 4/32 of all, an eighth.
 size_t room_share_now(const struct engine *e) {
     size_t share = e->memory.limit / 32 / (e->n_sessions ? e->n_sessions : 1);
     return share < 4096 ? 4096 : share;

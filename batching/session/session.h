@@ -115,29 +115,29 @@ struct owed {
     bool error;       // an ErrorResponse came
     bool interrupted; // VET, READ_VET, PARSE: a timeout or a cancel request: it says nothing about the query
     bool single;      // FORWARD, LOOKUP: its unit holds one lookup and nothing else
-    bool reads;  // FORWARD, LOOKUP: its rows may be recorded (session/record.c); FORWARD: a unit of one read
-    bool framed; // BATCH, VET, READ_VET, PARSE: runs between SAVEPOINT and RELEASE
-    bool poisoned;   // the client was told of an error, the rest of the reply is dropped
-    bool refused;    // FORWARD: its next error is our own refusal, see talk/given.c
-    bool aborts;     // LOOKUP: its client was told of an error, so its transaction must fail
-    bool named;      // PARSE: for the statement behind it, which executes it
-    bool answer;     // READ_VET: what its row said; PARSE: the statement at hand has changed
-    bool unwanted;   // BATCH, VET, READ_VET: nobody waits for it, the server is asked to end it
-    uint8_t cancels; // cancel requests sent for it, which are repeated until its reply comes; 0: none, or one
-                     // that is not repeated
-    uint8_t reason;  // FORWARD: why, enum reason
+    bool reads;       // FORWARD, LOOKUP: its rows may be recorded (record.c); FORWARD: a unit of one read
+    bool framed;      // BATCH, VET, READ_VET, PARSE: runs between SAVEPOINT and RELEASE
+    bool poisoned;    // the client was told of an error, the rest of the reply is dropped
+    bool refused;     // FORWARD: its next error is our own refusal, see talk/given.c
+    bool aborts;      // LOOKUP: its client was told of an error, so its transaction must fail
+    bool named;       // PARSE: for the statement behind it, which executes it
+    bool answer;      // READ_VET: what its row said; PARSE: the statement at hand has changed
+    bool unwanted;    // BATCH, VET, READ_VET: nobody waits for it, the server is asked to end it
+    uint8_t cancels;  // cancel requests sent for it and repeated until its reply comes; 0: none is repeated
+    uint8_t reason;   // FORWARD: why, enum reason
     unsigned n_sent, n_untold; // FORWARD: its statements that are not answered; session/sent.h
     unsigned n_complete;       // LOOKUP: how many of its unit's statements were answered
     unsigned n_expected;       // how many of the session's expected replies (session/expected.h) belong to it
-    unsigned n_asked; // FORWARD, extended: messages that the server has not answered; PARSE: replies that
-                      // come before the first of its expected ones
+    // FORWARD, extended: messages that the server has not answered; PARSE: replies that come before the first
+    // of its expected ones.
+    unsigned n_asked;
     struct forward_effects forward;
     union {
         struct lookup *lookup;
         struct batch *batch;
-        struct group
-            *group; // VET, READ_VET; FORWARD: the group whose in_flight counts it (mode observe, or a
-                    // read that is being vetted)
+        // VET, READ_VET; FORWARD: the group whose in_flight counts it (mode observe, or a read that is being
+        // vetted).
+        struct group *group;
     } of;
 };
 
@@ -225,8 +225,7 @@ struct statement_names {
 struct giving_state {
     uint64_t from; // engine time before which they are given only when they are used
     unsigned in_vain;
-    struct buf
-        error; // why the statement that the client executes next was not given: the client gets this error
+    struct buf error; // why what the client executes next was not given: the client gets this error
 };
 
 // A statement of our own on the server connection.
@@ -243,7 +242,7 @@ struct own_prepared {
     bool keeps_out; // its client uses names like ours: nothing of ours is prepared on its connection
 };
 
-// What of ours runs inside the client's transaction. Writer: frame.h and frame.c.
+// Units of ours inside the client's transaction. Writer: frame.h and frame.c.
 struct framing {
     unsigned n;      // framed entries in `owed`, and repairs
     bool repair_due; // a framed unit has failed: the connection is in an aborted transaction
@@ -255,12 +254,12 @@ struct apart {
     uint64_t serial_of;   // id of the identity for which `serial` is known; 0: none
     bool serial;          // its statements outside transactions are SERIALIZABLE, or may be
     unsigned n;           // lookups accepted since the session last did more than read
-    bool costs;           // since then a lookup that nobody has vetted dropped what was held
+    bool costs;           // since then a lookup that was not vetted has dropped what was held
     unsigned vets, given; // the catalogue was asked for this session alone; answers that this brought
 };
 
 struct session {
-    // Who it is, and what it belongs to.
+    // Its identity, and what it belongs to.
     uint64_t id;
     struct engine *engine;
     void *owner; // for the effects
@@ -275,7 +274,7 @@ struct session {
     struct session *next_proof;
     uint64_t trusted_at; // when it last ran something vetted (vouch.h), plus 1; 0: never
 
-    // What it may use up.
+    // What it may use.
     struct account memory, queue_memory,
         names_memory;     // all that it holds, and two parts of it; base/memory.h
     size_t weighs;        // bytes of it that room_weigh_session has counted
@@ -346,9 +345,8 @@ struct session {
     uint64_t ahead_since; // engine time when it last did more than read
     uint64_t last_answer; // engine time when its client was last answered
     uint64_t last_used;   // engine time of the last batch that it lent to
-    uint64_t
-        answered_since; // engine time of the first answer from a batch since something was last sent to the
-                        // server; 0: none
+    // Engine time of the first answer from a batch since something was last sent to the server; 0: none.
+    uint64_t answered_since;
 };
 
 // Does the session take bytes of the client's now? False while it is held, and when it has failed.

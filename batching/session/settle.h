@@ -7,7 +7,7 @@
 
 #include "batching/session/session.h"
 
-// To be called after a queue has changed: ends the reasons to hold the client's bytes that no longer apply.
+// To be called after a queue has changed: ends each reason to hold the client's bytes that has passed.
 // Calls the effect resume_client if any has ended, and finished if the client is gone and nothing is left to
 // do.
 void session_settle(struct session *s);

@@ -32,7 +32,7 @@ struct statement {
     XXH128_hash_t types;
     struct account *memory; // its session's; it counts there with so many bytes,
     size_t weighs, claims;  // and claims those of its shape
-    unsigned refs;          // the table's (or the session's), those of awaited replies and of portals
+    unsigned refs;          // the table's (or the session's), and those of all that needs it
     char name[];
 };
 

@@ -15,7 +15,7 @@
 #include "batching/trust/writes.h"
 #include "protocol/write.h"
 
-// ---- what statements do to a transaction
+// ---- what statements do to it
 
 void session_txn_lose_level(struct owed *o) {
     o->forward.level = true;
@@ -78,7 +78,7 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
     }
 }
 
-// What the transaction has from its session.
+// Notes what the transaction takes from its session.
 static void ask_identity(struct session *s) {
     struct transaction *t = &s->transaction;
     if (t->known || s->identity.state != IDENTITY_PROVEN)
@@ -125,52 +125,14 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     t->level |= lost || o->forward.level;
 }
 
-void session_note_write(struct session *s, const struct parsed *p) {
-    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
-    writes_sent(s->database, &s->writes, clean ? p : NULL);
+void session_doubt(struct session *s) {
+    session_identity_doubt(&s->engine->identities, &s->identity);
+    s->transaction.more_than_read |= s->txn != 'I';
+    session_forget_cursors(s, true);
+    ahead_drop(s);
 }
 
-bool session_read_may_write(const struct session *s, const struct parsed *p) {
-    if (p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p))
-        return true;
-    return (p->n_relations || p->n_functions || p->n_operators) &&
-           !facts_say_clean(&s->database->facts, s->engine->generation, p);
-}
-
-// Tags of statements that never end a transaction. A procedure may end one.
-static bool may_commit(struct slice tag) {
-    static const char *const tags[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ",   "MERGE ",
-                                       "FETCH ",  "BEGIN",   "SET",     "SAVEPOINT", "RELEASE"};
-    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
-        if (tag.len >= strlen(tags[i]) && memcmp(tag.data, tags[i], strlen(tags[i])) == 0)
-            return false;
-    return true;
-}
-
-// Two acknowledgements come before ReadyForQuery, perhaps long before: that of a COMMIT with Flush, and in
-// the simple protocol that of whatever ends a transaction by itself.
-void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last) {
-    if (last || !(s->writes.all || s->writes.n) || (o->extended && !may_commit(tag)))
-        return;
-    struct pending_writes w = s->writes;
-    writes_ended(s->database, &w);
-}
-
-// The transaction may also have ended without an idle status: a chained one, or one of several statements in
-// one message, leads into the next. If more replies are owed, they may be to a transaction of its own, whose
-// write was noted when it was sent. So the notes are kept then.
-void session_note_written(struct session *s, const struct owed *o) {
-    struct pending_writes w = s->writes;
-    if (s->txn != 'I' && !o->forward.ends)
-        return;
-    writes_ended(s->database, &w);
-    if (s->txn == 'I' && !s->n_forward && !s->order.n)
-        s->writes = w;
-}
-
-void session_end_writes(struct session *s) {
-    writes_ended(s->database, &s->writes);
-}
+// ---- what may run in it
 
 static enum identity_isolation level_of(const struct transaction *t) {
     return t->level ? t->isolation : t->standard;
@@ -202,6 +164,8 @@ bool session_is_apart(const struct session *s) {
 bool session_snapshot_is_fixed(const struct session *s) {
     return s->txn == 'T' && level_of(&s->transaction) == ISOLATION_REPEATABLE_READ;
 }
+
+// ---- its snapshot
 
 bool session_txn_asks(enum statement_kind kind, const struct parsed *p) {
     bool sets = kind == STATEMENT_SET_LOCAL || kind == STATEMENT_SET || kind == STATEMENT_BEGIN;
@@ -245,9 +209,51 @@ void session_take_snapshot(struct session *s) {
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
-void session_doubt(struct session *s) {
-    session_identity_doubt(&s->engine->identities, &s->identity);
-    s->transaction.more_than_read |= s->txn != 'I';
-    session_forget_cursors(s, true);
-    ahead_drop(s);
+// ---- its writes
+
+void session_note_write(struct session *s, const struct parsed *p) {
+    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
+    writes_sent(s->database, &s->writes, clean ? p : NULL);
+}
+
+bool session_read_may_write(const struct session *s, const struct parsed *p) {
+    if (p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p))
+        return true;
+    return (p->n_relations || p->n_functions || p->n_operators) &&
+           !facts_say_clean(&s->database->facts, s->engine->generation, p);
+}
+
+// False for the tags of statements that never end a transaction. A procedure may end one.
+static bool may_commit(struct slice tag) {
+    static const char *const tags[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ",   "MERGE ",
+                                       "FETCH ",  "BEGIN",   "SET",     "SAVEPOINT", "RELEASE"};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        if (tag.len >= strlen(tags[i]) && memcmp(tag.data, tags[i], strlen(tags[i])) == 0)
+            return false;
+    return true;
+}
+
+// Two acknowledgements come before ReadyForQuery, perhaps long before: that of a COMMIT with Flush, and in
+// the simple protocol that of whatever ends a transaction by itself.
+void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last) {
+    if (last || !(s->writes.all || s->writes.n) || (o->extended && !may_commit(tag)))
+        return;
+    struct pending_writes w = s->writes;
+    writes_ended(s->database, &w);
+}
+
+// The transaction may also have ended without an idle status: a chained one, or one of several statements in
+// one message, leads into the next. If more replies are owed, they may be to a transaction of its own, whose
+// write was noted when it was sent. So the notes are kept then.
+void session_note_written(struct session *s, const struct owed *o) {
+    struct pending_writes w = s->writes;
+    if (s->txn != 'I' && !o->forward.ends)
+        return;
+    writes_ended(s->database, &w);
+    if (s->txn == 'I' && !s->n_forward && !s->order.n)
+        s->writes = w;
+}
+
+void session_end_writes(struct session *s) {
+    writes_ended(s->database, &s->writes);
 }

@@ -7,12 +7,12 @@
 // read so far. Each of its statements sees what was committed before the statement began, and so does a
 // statement of another session.
 //
-// What a transaction is, is known from the statements that were forwarded (session_txn_note) and from the
+// The state of a transaction is known from the statements that were forwarded (session_txn_note) and from the
 // server's answers (session_txn_ended).
 //
-// What SET TRANSACTION and its like do depends on whether a query ran in the transaction before. If a query
-// was answered on another connection, the own one does not know. So a query of ours is sent in front of such
-// a statement (session_take_snapshot).
+// The effect of SET TRANSACTION and its like depends on whether a query ran in the transaction before. If a
+// query was answered on another connection, the own one does not know. So a query of ours is sent in front of
+// such a statement (session_take_snapshot).
 //
 // The writes of a transaction are noted here, too: when they are sent, and when they have ended.
 #ifndef PGFOLD_BATCHING_SESSION_TXN_H
@@ -102,7 +102,7 @@ void session_take_snapshot(struct session *s);
 // It counts once more when its transaction has ended.
 void session_note_write(struct session *s, const struct parsed *p);
 
-// May a SELECT that nobody has vetted write, through a view or a function of a user's?
+// May a SELECT that was not vetted write, through a view or a function of a user's?
 bool session_read_may_write(const struct session *s, const struct parsed *p);
 
 // The client is told that one of its commands has ended. `tag`: of its CommandComplete; `last`: ReadyForQuery

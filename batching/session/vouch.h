@@ -5,8 +5,7 @@
 // The catalogue once said that a text is a plain read, or may be folded. pgfold believes that for a time
 // (vet_max_age), and sessions run the text on their own connections. Meanwhile somebody may have put
 // something else behind the text, past this proxy: a view in a table's place, or a user's function that fits
-// better than the server's own. It may change settings. Then the session is no longer what it was proven to
-// be.
+// better than the server's own. It may change settings. Then what was proven of the session is wrong.
 //
 // So a batch's check tells now and then what the newest functions, rules, policies, operators and casts are
 // (the stamp of trust/facts.h). Batches loaded ahead tell it each time, and so does each verdict. While that
