@@ -53,8 +53,8 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
         return NULL;
     }
     session_identity_init(&s->identity, address, startup_params);
-    if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
-        s->identity.state = IDENTITY_PROVEN; // nothing is shared in mode observe, so no proof is needed
+    if (e->limits.observe) // nothing is shared, so no proof is needed
+        session_identity_take_for_proven(&s->identity);
     s->next = e->sessions;
     if (s->next)
         s->next->previous = s;

@@ -234,7 +234,7 @@ static void end_proof(struct session *s, const struct owed *o) {
     pooler_note(s, o->error ? 0 : s->identity.proof_reader.process);
     identity_proof_end(&s->engine->identities, &s->identity, !o->error);
     if (o->unwanted && o->error && s->identity.state == IDENTITY_REFUSED)
-        s->identity.state = IDENTITY_UNPROVEN; // it was cancelled; it is asked again, later each time
+        session_identity_not_asked(&s->identity); // it was cancelled; it is asked again, later each time
     await_proof_ended(s);
 }
 
