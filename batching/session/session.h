@@ -211,13 +211,13 @@ struct hold {
 // Prepared statements as the client knows them. Writer: statements.c.
 struct statement_names {
     struct statement *table, *unnamed;
-    const struct statement
-        *closing;            // the unnamed one that a Close on its way ends; an EXPECT_CLOSE refers to it
-    unsigned n;              // in the table
-    unsigned n_lazy;         // named ones that the server lacks: at most so many
-    bool unknown;            // the server may have prepared statements that are not in the table
-    bool server_has_unnamed; // the server has an unnamed statement. Folded lookups do not change it, so
-                             // it may differ from the client's:
+    // The unnamed one that a Close on its way ends; an EXPECT_CLOSE refers to it.
+    const struct statement *closing;
+    unsigned n;      // in the table
+    unsigned n_lazy; // named ones that the server lacks: at most so many
+    bool unknown;    // the server may have prepared statements that are not in the table
+    // The server's unnamed statement. Folded lookups do not change it, so it may differ from the client's.
+    bool server_has_unnamed;
     struct shape *server_unnamed; // a reference; NULL: its text is not known
 };
 
