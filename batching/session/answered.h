@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "batching/base/outcome.h"
 #include "batching/base/reason.h"
 #include "batching/statement/parse.h"
 
@@ -29,18 +30,8 @@ struct lookup;
 struct session;
 struct shape;
 
-enum outcome {
-    OUTCOME_NONE,      // no statement, or one that the server has skipped
-    OUTCOME_FORWARDED, // no lookup, or one that could not be accepted
-    OUTCOME_ALONE,     // a lookup that ran as it was sent
-    OUTCOME_FOLDED,    // a lookup, from a batch
-    OUTCOME_AHEAD,     // a lookup, from rows that were loaded ahead
-    OUTCOME_HERE,      // without the server: DEALLOCATE of what it never had, the error of a cancelled lookup
-    OUTCOME_COUNT
-};
-
 struct answered {
-    const struct shape *shape; // borrowed for the call; NULL: its text is not known
+    struct shape *shape; // borrowed for the call; NULL: its text is not known
     enum statement_kind kind;
     enum outcome outcome;
     enum reason reason; // FORWARDED: why; ALONE: why it was not folded, if the lookup itself was the cause

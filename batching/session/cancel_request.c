@@ -11,17 +11,10 @@
 
 // ---- sending
 
-// Is the entry ours, and asked again when it fails? Then a cancel request may hit it.
-static bool may_be_hit(const struct owed *o) {
-    return o->kind == OWED_BATCH || o->kind == OWED_VET || o->kind == OWED_READ_VET ||
-           o->kind == OWED_PROOF || o->kind == OWED_FACTS || (o->kind == OWED_CHECK && !o->of.lookup) ||
-           (o->kind == OWED_PARSE && o->framed);
-}
-
 // False: something that a request must not hit comes behind what the server runs now.
 static bool hits_nothing_else(const struct session *s) {
     for (unsigned i = 1; i < s->owed.n; i++)
-        if (!may_be_hit(owed_at(s, i)))
+        if (!owed_may_be_hit(owed_at(s, i)))
             return false;
     return true;
 }

@@ -4,6 +4,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
+#include "batching/session/owed.h"
 #include "batching/session/session.h"
 #include "batching/statement/guard.h"
 
@@ -15,11 +16,6 @@
 #define MOST_GRACE    100000  // most of it
 
 // ---- what is ours on a connection
-
-bool late_is_ours(const struct owed *o) {
-    return o->kind == OWED_BATCH || o->kind == OWED_PROOF || o->kind == OWED_FACTS || o->kind == OWED_VET ||
-           o->kind == OWED_READ_VET || (o->kind == OWED_PARSE && o->framed);
-}
 
 bool late_is_again(const struct owed *o) {
     return o->kind == OWED_CHECK && o->of.lookup && o->of.lookup->check == CHECK_AGAIN;
@@ -55,7 +51,7 @@ void late_note_head(struct session *s) {
 }
 
 bool late_must_wait(const struct session *s) {
-    return s->engine->limits.patience && s->owed.n && late_is_ours(owed_last(s));
+    return s->engine->limits.patience && s->owed.n && owed_is_question(owed_last(s));
 }
 
 bool late_is_over(const struct engine *e, const struct batch *b) {

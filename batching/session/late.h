@@ -49,9 +49,6 @@ void late_note_head(struct session *s);
 // Is what is ours the last thing that the server was sent? Then nothing of the client's may be sent now.
 bool late_must_wait(const struct session *s);
 
-// Is the entry for something of ours that can be cancelled for the client's sake?
-bool late_is_ours(const struct owed *o);
-
 // Does the entry run a client's statement a second time, to compare the answers?
 bool late_is_again(const struct owed *o);
 

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "batching/fold/batch.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/late.h"
@@ -79,12 +78,6 @@ void owed_finish(struct session *s) {
 
 size_t owed_bytes(const struct session *s) {
     return s->owed.cap * sizeof(struct owed *) + s->owed.n_slots * sizeof(struct owed);
-}
-
-bool owed_is_the_clients(const struct owed *o) {
-    const struct lookup *l = o->of.lookup;
-    return o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP ||
-           (o->kind == OWED_CHECK && l && l->check == CHECK_ORIGINAL);
 }
 
 bool session_unit_is_answered(const struct session *s) {

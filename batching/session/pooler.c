@@ -58,7 +58,7 @@ static void ask_all(struct engine *e, const struct endpoint *server) {
         s->wants_proof |= s->server == server && !s->process;
 }
 
-static void drop_held(struct endpoint *server, struct session *first) {
+static void drop_held_of_all(struct endpoint *server, struct session *first) {
     for (struct session *s = first; s; s = s->next)
         if (s->server == server)
             ahead_drop(s);
@@ -72,7 +72,7 @@ void pooler_note(struct session *s, uint32_t pid) {
     s->process = pid;
     if (moved) {
         server->kind = POOLER_SHARES;
-        drop_held(server, s->engine->sessions);
+        drop_held_of_all(server, s->engine->sessions);
         tell(s, REASON_POOLER);
         return;
     }
@@ -97,10 +97,8 @@ bool session_only_forwards(const struct session *s) {
 }
 
 bool session_runs_own(const struct session *s) {
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = owed_at(s, i);
-        if (o->kind != OWED_FORWARD && o->kind != OWED_LOOKUP)
+    for (unsigned i = 0; i < s->owed.n; i++)
+        if (owed_is_own(owed_at(s, i)))
             return true;
-    }
     return false;
 }

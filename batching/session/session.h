@@ -26,8 +26,9 @@
 //            queries of our own: fed to trust/identity.c, trust/vet.c and trust/facts.c
 //   CHECK    a lookup that runs alone and whose answer is kept or compared: fed to flow/check.c
 //   REPAIR   restores a transaction that a unit of ours has aborted (session/frame.c)
-//   UNNAMED  a unit of our own that gives the server the client's unnamed statement (session/unnamed.c), or
-//            the query that a transaction needs (session/txn.c)
+//   SETUP    a unit of our own whose reply is read for an error and nothing else: it restores the client's
+//            unnamed statement (session/unnamed.c), takes a transaction's snapshot (session/txn.c), or closes
+//            statements of ours (flow/lend.c)
 //   PARSE    a unit of our own that gives the server statements whose Parse was answered without it
 //            (session/lazy.c)
 //
@@ -74,7 +75,7 @@ enum owed_kind {
     OWED_FACTS,
     OWED_VET,
     OWED_READ_VET,
-    OWED_UNNAMED,
+    OWED_SETUP,
     OWED_CHECK,
     OWED_PARSE,
     OWED_REPAIR,

@@ -199,7 +199,7 @@ void session_take_snapshot(struct session *s) {
         write_query(b, "SELECT 1", 8);
     else
         savepoint_write_select(b);
-    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
+    if (b->failed || !owed_push(s, OWED_SETUP)) {
         session_fail(s, "53200", "out of memory");
         return;
     }

@@ -34,7 +34,7 @@ bool session_restore_unnamed(struct session *s, struct shape *wanted) {
     else
         write_close(b, 'S', unnamed);
     write_empty(b, F_SYNC);
-    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
+    if (b->failed || !owed_push(s, OWED_SETUP)) {
         session_fail(s, "53200", "out of memory");
         return false;
     }

@@ -15,7 +15,7 @@
 #include "batching/session/statements.h"
 #include "protocol/buf.h"
 
-static void take_out(struct session *s, struct lookup *l) {
+static void take_out_with_answer(struct session *s, struct lookup *l) {
     if (l->state == LOOKUP_WAITING)
         lookup_detach_waiting(l);
     else if (l->state == LOOKUP_BATCHED)
@@ -33,7 +33,7 @@ struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
     p->whole = true;
     for (struct lookup *x = p->first; x && x->pipeline == p; x = x->next) {
         if (x != l)
-            take_out(s, x);
+            take_out_with_answer(s, x);
         lookup_set_state(x, LOOKUP_ANSWERED); // with nothing
         x->outcome = OUTCOME_NONE;            // unless the server answers it
         x->company = COMPANY_UNKNOWN;
@@ -55,7 +55,7 @@ void pipeline_ended(struct lookup *first, const struct owed *o) {
 void pipeline_cancel(struct session *s, struct lookup *first) {
     if (first->pipeline->whole)
         return;
-    take_out(s, first);
+    take_out_with_answer(s, first);
     (void)pipeline_collapse(s, first);
     lookup_set_state(first, LOOKUP_ALONE);
 }

@@ -298,7 +298,7 @@ void reply_end(struct session *s, char status) {
     case OWED_CHECK:
         end_check(s, &o);
         break;
-    case OWED_UNNAMED:
+    case OWED_SETUP:
         if (o.error)
             session_note_unnamed(s, false, NULL);
         break;
@@ -308,7 +308,7 @@ void reply_end(struct session *s, char status) {
     case OWED_REPAIR:
         break;
     }
-    if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP) {
+    if (!owed_is_own(&o)) {
         given_forget_error(s);
         session_note_written(s, &o);
     }

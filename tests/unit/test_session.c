@@ -1509,10 +1509,10 @@ Test(session, what_is_owed_stays_where_it_is) {
     struct fixture f;
     struct session *s = setup(&f, false)->session;
     for (unsigned n = 0; n < 3; n++) { // as the queue is new, and where it has been before
-        struct owed *first = owed_push(s, OWED_UNNAMED);
+        struct owed *first = owed_push(s, OWED_SETUP);
         cr_assert_not_null(first);
         for (unsigned i = 1; i < 100; i++) {
-            struct owed *o = owed_push(s, OWED_UNNAMED);
+            struct owed *o = owed_push(s, OWED_SETUP);
             cr_assert_not_null(o);
             o->n_asked = i;
             first->n_asked++;
