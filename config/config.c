@@ -38,7 +38,7 @@ struct setting {
     size_t offset;       // of the field in struct config
     const char *initial; // the default, as a file would say it
     uint64_t min, max;
-    bool restart;                 // a change takes effect only when pgfold starts anew
+    bool restart;                 // a change takes effect only when pgfold is started again
     const char *words[MAX_WORDS]; // of KIND_CHOICE, in the enum's order; NULL behind the last
     const char *hint;             // of KIND_TEXT: follows the message about an empty value
     const char *description;

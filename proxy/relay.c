@@ -59,7 +59,7 @@ static void engine_log(void *ctx, enum reason reason, uint64_t session, const ch
             "between pgfold and the server at %s is a pooler that shares server connections between clients "
             "(PgBouncer in transaction mode, RDS Proxy, Supavisor): pgfold cannot work behind it and only "
             "forwards from now on. Put the pooler in front of pgfold, or set its pool_mode to session, and "
-            "start pgfold anew",
+            "start pgfold again",
             message);
     else if (reason == REASON_POOLER_SEEN)
         log_limited(

@@ -235,10 +235,10 @@ static uint64_t who_asks(const struct guess *w, const struct group *g, const str
 // those to lookups of another shape by the same column.
 static bool is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     const struct trail_column *c = &r->columns.columns[column];
-    const struct vet_link *own = g->links;
-    while (own < g->links + g->n_links && own->key != g->parts[part].key)
-        own++; // of each key its own column comes first
-    if (own == g->links + g->n_links || own->table != c->table || own->attribute != c->attribute)
+    unsigned own = 0; // of each key its own column comes first
+    while (own < g->n_links && g->links[own].key != g->parts[part].key)
+        own++;
+    if (own == g->n_links || g->links[own].table != c->table || g->links[own].attribute != c->attribute)
         return false;
     return r->columns.group == g->id || trail_distinct(r, column) == 1;
 }

@@ -41,11 +41,11 @@ static void hold_for(struct session *s, struct shape *shape, struct group *g) {
 }
 
 void await_is_over(struct session *s) {
-    s->hold.await.spent = s->hold.await.spent_read = false;
+    s->hold.await.waited = s->hold.await.waited_for_read = false;
 }
 
 void await_asks_anew(struct session *s) {
-    s->hold.await.spent_read = false;
+    s->hold.await.waited_for_read = false;
 }
 
 void await_end(struct session *s) {
@@ -56,7 +56,7 @@ void await_end(struct session *s) {
         list_remove(s);
     a->shape->n_lookups--;
     shape_unref(a->shape);
-    *a = (struct await){.spent = a->spent, .spent_read = a->spent_read};
+    *a = (struct await){.waited = a->waited, .waited_for_read = a->waited_for_read};
 }
 
 // A proof is asked for in front of the session's first lookup if that has company. A proof that is under way
@@ -74,7 +74,7 @@ static bool may_come_soon(const struct session *s, const struct group *g) {
 }
 
 static bool begin_verdict(struct session *s, const struct shape *shape, struct group *g) {
-    if (s->identity.state != IDENTITY_PROVEN || s->hold.await.spent)
+    if (s->identity.state != IDENTITY_PROVEN || s->hold.await.waited)
         return false;
     if (g->state == GROUP_NEW && shape->n_lookups)
         session_start_vet(s, g);
@@ -96,7 +96,7 @@ bool await_begin(struct session *s, struct shape *shape, struct group *g) {
 }
 
 bool await_read(struct session *s, struct shape *shape, struct group *read) {
-    if (s->hold.await.kind != AWAIT_NOTHING || s->hold.await.spent_read || !may_come_soon(s, read))
+    if (s->hold.await.kind != AWAIT_NOTHING || s->hold.await.waited_for_read || !may_come_soon(s, read))
         return false;
     hold_for(s, shape, read);
     return true;
@@ -133,7 +133,7 @@ static void expire(struct session *s) {
         list_append(s);
         return;
     }
-    *(group_is_read(a->group) ? &a->spent_read : &a->spent) = true;
+    *(group_is_read(a->group) ? &a->waited_for_read : &a->waited) = true;
     give_up(s);
 }
 

@@ -27,11 +27,11 @@
 static void clear_the_way(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
-        bool left = o->kind == OWED_CHECK && !o->of.lookup;
-        bool parse = o->kind == OWED_PARSE && o->framed;
-        if (left || parse || o->kind == OWED_VET || o->kind == OWED_READ_VET)
+        if (!owed_ends_on_cancel(o))
+            continue;
+        if (o->kind != OWED_BATCH)
             o->unwanted = true;
-        else if (o->kind == OWED_BATCH && !o->of.batch->abandoned)
+        else if (!o->of.batch->abandoned)
             engine_abandon_batch(o->of.batch, "its lender's client has cancelled");
     }
     session_relay_cancel(s);
@@ -45,7 +45,7 @@ void cancel_batch_if_left(struct batch *b) {
 // ---- what the client waits for
 
 // Takes the lookup out of its queue or batch. Returns the batch; NULL: there was none.
-static struct batch *take_out(struct lookup *l) {
+static struct batch *take_from_queue(struct lookup *l) {
     struct batch *b = l->state == LOOKUP_BATCHED ? l->batch : NULL;
     if (l->state == LOOKUP_WAITING)
         lookup_detach_waiting(l);
@@ -56,7 +56,7 @@ static struct batch *take_out(struct lookup *l) {
 
 // The client's statement has been run, so it is too late to cancel it. What is left is the comparison.
 void session_end_check(struct session *s, struct lookup *l) {
-    struct batch *b = take_out(l);
+    struct batch *b = take_from_queue(l);
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
         if (o->kind == OWED_CHECK && o->of.lookup == l)
@@ -77,7 +77,7 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
         session_fail(s, "53200", "out of memory");
         return;
     }
-    struct batch *b = take_out(l);
+    struct batch *b = take_from_queue(l);
     if (l->has_parse && l->statement->name[0] && l->statement->refs == 2) // its Parse does not succeed
         session_drop_if_listed(s, l->statement);
     lookup_set_state(l, LOOKUP_ANSWERED);
@@ -94,7 +94,7 @@ static void cancel_lookup(struct session *s, struct lookup *l) {
 // Inside a transaction the cancelled statement must abort it. So it runs on the client's own connection, for
 // the server to cancel.
 static void cancel_in_transaction(struct session *s, struct lookup *l) {
-    struct batch *b = take_out(l);
+    struct batch *b = take_from_queue(l);
     cancel_first_when_sent(s);
     session_run_alone(s, l);
     cancel_batch_if_left(b);

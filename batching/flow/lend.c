@@ -57,7 +57,7 @@ void session_keep_out(struct session *s, struct slice name) {
     if (left)
         write_close(b, 'S', name);
     write_empty(b, F_SYNC);
-    if (b->failed || !owed_push(s, OWED_UNNAMED))
+    if (b->failed || !owed_push(s, OWED_SETUP))
         return;
     session_forget_statements(s, false);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);

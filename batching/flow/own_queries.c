@@ -139,7 +139,7 @@ void session_start_proof(struct session *s) {
         s->engine->counters.proofs++;
         session_ask_facts(s, true);
     } else {
-        s->identity.state = IDENTITY_UNPROVEN;
+        session_identity_not_asked(&s->identity);
     }
 }
 

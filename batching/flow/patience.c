@@ -71,7 +71,7 @@ static void expire_members(struct engine *e) {
 
 static bool has_ours(const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++)
-        if (late_is_ours(owed_at(s, i)) || late_is_again(owed_at(s, i)))
+        if (owed_is_question(owed_at(s, i)) || late_is_again(owed_at(s, i)))
             return true;
     return false;
 }
@@ -97,7 +97,7 @@ static uint64_t patience_of(const struct engine *e, const struct owed *o) {
 static bool may_be_cleared(const struct session *s) {
     const struct owed *o = s->owed.n ? owed_at(s, 0) : NULL;
     bool may = o && !o->unwanted && !s->server_gone && !s->opaque;
-    return may && (late_is_again(o) || (late_is_ours(o) && client_waits(s)));
+    return may && (late_is_again(o) || (owed_is_question(o) && client_waits(s)));
 }
 
 // Abandons the batch at the head, and those behind it whose members have waited as long.

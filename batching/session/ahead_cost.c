@@ -15,7 +15,7 @@ struct association *ahead_association(const struct batch *b) {
     return all ? &all[b->ahead.association] : NULL;
 }
 
-// What the batch's statement and its keys cost the server. In a transaction a SAVEPOINT, its RELEASE and a
+// The cost of a batch's statement, without its keys. In a transaction a SAVEPOINT, its RELEASE and a
 // SELECT that makes the process look for changes come with it.
 static uint32_t statement_cost(const struct session *s) {
     return (s->txn == 'I' ? 1 : 3) * BUDGET_LOOKUP;

@@ -2,11 +2,11 @@
 #include "batching/session/apart.h"
 
 // A session with a state of its own (not proven) must bring so many lookups before the catalogue is asked for
-// it alone. Each question doubles that, up to APART_DOUBLED times, until the answers that it brings pay for
-// it.
+// it alone. Each question doubles that number, up to APART_DOUBLED times. The answers that a question brings
+// pay for it, and take one doubling back.
 #define APART_VETTED  4
 #define APART_DOUBLED 8
-#define APART_WORTH   16 // answers of a session that is not proven, which pay for one question
+#define APART_WORTH   16 // answers that pay for one question
 
 bool apart_is_worth_asking(struct session *s) {
     unsigned doubled = s->apart.vets < APART_DOUBLED ? s->apart.vets : APART_DOUBLED;

@@ -14,7 +14,7 @@
 
 // ---- what may be given
 
-// Are its statements outside transactions SERIALIZABLE? The server must see each of them then.
+// Are the session's statements outside transactions SERIALIZABLE, or may they be?
 static bool is_serializable(struct session *s) {
     struct identity *i = session_identity_current(&s->engine->identities, &s->identity);
     if (!i || s->identity.state != IDENTITY_PROVEN)
@@ -37,14 +37,13 @@ bool ahead_is_on(struct session *s) {
     return is_allowed(s) && (s->txn != 'I' || !is_serializable(s));
 }
 
-// Loaded in the same state of the session, by what is known of the statement now.
 bool ahead_is_current(const struct ahead *a, const struct batch *b) {
     const struct group *g = b->group;
     return b->ahead.epoch == a->epoch && !b->failed && g->state == GROUP_READY &&
            g->vettings == b->vettings && g->generation == a->engine->generation;
 }
 
-// What no write has made stale is not looked at again for those writes.
+// Remembers up to which write the batch is not stale, so that these writes are not looked at again.
 static bool is_young(const struct ahead *a, const struct session *s, struct batch *b) {
     if (!ahead_is_current(a, b))
         return false;
@@ -72,9 +71,8 @@ bool ahead_may_end(struct batch *b, const struct lookup *l) {
     return !l->joined || is_young(b->ahead.home, l->session, b);
 }
 
-// ---- loading
+// ---- what may be loaded
 
-// A batch of our own may go out on the session's connection now, behind a lookup of its client's at most.
 bool ahead_may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
            !session_only_forwards(s) && !s->cancel.under_way && !s->cancel.pending && !s->in_unit &&

@@ -7,21 +7,14 @@
 #include "batching/session/session.h"
 
 #define AGAIN         10000 // microseconds from the end of the first request to the second one
-#define MAX_DOUBLINGS 8     // of that, from one to the next
+#define MAX_DOUBLINGS 8     // of that interval, one for each request
 
-// ---- requests
+// ---- sending
 
-// Ours, and asked again when it fails.
-static bool may_be_hit(const struct owed *o) {
-    return o->kind == OWED_BATCH || o->kind == OWED_VET || o->kind == OWED_READ_VET ||
-           o->kind == OWED_PROOF || o->kind == OWED_FACTS || (o->kind == OWED_CHECK && !o->of.lookup) ||
-           (o->kind == OWED_PARSE && o->framed);
-}
-
-// Nothing of the client's comes behind what the server runs now.
+// False: something that a request must not hit comes behind what the server runs now.
 static bool hits_nothing_else(const struct session *s) {
     for (unsigned i = 1; i < s->owed.n; i++)
-        if (!may_be_hit(owed_at(s, i)))
+        if (!owed_may_be_hit(owed_at(s, i)))
             return false;
     return true;
 }
@@ -52,7 +45,7 @@ static void request(struct session *s) {
         return;
     if (o->cancels < MAX_DOUBLINGS)
         o->cancels++;
-    repeat_later(s); // when it could not even be sent
+    repeat_later(s); // does nothing while it is under way: this is for one that could not be sent
 }
 
 void session_relay_cancel(struct session *s) {
@@ -84,7 +77,7 @@ void cancel_repeat(struct engine *e) {
             continue;
         cancel_unlist(s);
         if (!s->cancel.at)
-            continue; // the reply has come
+            continue; // its reply has come
         s->cancel.at = 0;
         request(s);
     }
@@ -97,7 +90,7 @@ uint64_t cancel_deadline(const struct engine *e) {
     return at;
 }
 
-// ---- what is not wanted any more
+// ---- what it is for
 
 void session_end_batch(struct session *s, const struct batch *b) {
     for (unsigned i = 0; i < s->owed.n; i++) {
@@ -108,8 +101,6 @@ void session_end_batch(struct session *s, const struct batch *b) {
     if (!s->server_gone)
         session_relay_cancel(s);
 }
-
-// ---- the client's request
 
 void session_cancel_sent(struct session *s) {
     s->cancel.first = false;

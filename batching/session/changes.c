@@ -17,7 +17,7 @@ static bool is_one_of(const char *name, const char *const *names) {
     return false;
 }
 
-// A role may lack the right to look into a schema of its search_path.
+// A role counts, too: it may lack the right to look into a schema of its search_path.
 static bool changes_names(const char *setting) {
     static const char *const names[] = {"search_path", "role", "session_authorization", NULL};
     return is_one_of(setting, names);
@@ -45,7 +45,7 @@ void session_note_change(struct session *s, struct owed *o, enum statement_kind 
         s->changes.text = answered;
     if (meaning)
         s->changes.meaning = answered;
-    // RESET ALL, which pools send, brings back what was; that is nothing new where nothing had been set.
+    // Pools send RESET ALL. It brings back what was before, so it changes nothing where nothing had been set.
     s->meaning += meaning && (s->meaning || kind != STATEMENT_RESET_ALL);
     if (meaning && o->forward.setting)
         s->changes.effect = answered;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the engine counts: one table, of which its struct is made and which whoever shows the counts walks.
-// docs/operations.md explains those in the log.
+// What the engine counts, in one table. The struct of the counts is made from it, and what shows the counts
+// walks it with counter_at(). To add a counter, add a line here and increment the field where the event
+// happens. docs/operations.md explains the counters in the log.
 #ifndef PGFOLD_BATCHING_SESSION_COUNTERS_H
 #define PGFOLD_BATCHING_SESSION_COUNTERS_H
 
@@ -15,7 +16,7 @@
 //   name    as a metric, behind "pgfold_"
 //   kind    COUNTER: only grows; GAUGE: how much there is now
 //   label   PLAIN: one number; BY_REASON: one for each reason
-//   line    the log line that it stands in, in the order of this table; NONE: in none of these
+//   line    the log line that it stands in, in the order of this table; NONE: in neither
 //   phrase  what it adds to that line, with its number in place of %
 //   help    what it counts
 #define PGFOLD_COUNTERS(X)                                                                                   \
@@ -84,8 +85,10 @@ struct counter {
     size_t at; // in struct engine_counters
 };
 
-const struct counter *counter_at(unsigned i); // NULL: there are no more
-// r: REASON_NONE unless it is by reason.
+// The i-th counter, from 0; static. NULL: there are no more.
+const struct counter *counter_at(unsigned i);
+
+// The value of a counter. `r`: for which reason; REASON_NONE if the counter is one number.
 uint64_t counter_value(const struct engine_counters *c, const struct counter *k, enum reason r);
 
 #endif

@@ -1,14 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// Cursors and named portals, which are one to the server, and what is known of those that the client has
-// open. A loop over the pages of one is a loop over rows like any other, so FETCH must not count as something
-// that nobody knows. What is remembered of a name is what last opened it; every other way of opening one (a
-// function, several statements in one message) leaves the session in doubt, which forgets all names, and so
-// does an error. A name counts when nothing but its own statement is under way: then it is known whether what
-// opened it has succeeded.
-//
-// What of ours runs inside the transaction opens its own savepoint, runs no portal of the client's, and ends;
-// ROLLBACK TO it closes what was opened in it, and moves nothing.
 #include "batching/session/cursors.h"
 
 #include <stdlib.h>
@@ -23,8 +13,8 @@
 
 struct open_cursor {
     char name[CURSOR_MAX_NAME + 1];
-    struct shape *select;     // of one that was declared: a reference
-    struct statement *portal; // of one that was bound, what it runs: a reference
+    struct shape *select;     // declared: what it runs, a reference
+    struct statement *portal; // bound: what it runs, a reference
     bool fresh;               // bound in the unit that is open
     bool held;                // stays when the transaction ends
     bool result_format, formats_differ;
@@ -68,7 +58,7 @@ void session_forget_cursor(struct session *s, struct slice name) {
         session_forget_cursors(s, true);
 }
 
-// NULL: out of memory, or the name is too long.
+// The entry of this name, new and empty. NULL: out of memory, or the name is too long.
 static struct open_cursor *add(struct session *s, struct slice name) {
     session_forget_cursor(s, name);
     if (name.len > CURSOR_MAX_NAME)
@@ -89,9 +79,9 @@ static struct slice name_of(const struct cursor_statement *c) {
     return (struct slice){(const uint8_t *)c->name, strlen(c->name)};
 }
 
-// ---- statements
+// ---- cursors
 
-// Nothing else of the client's is under way.
+// Is nothing but the unit at hand under way for the client?
 static bool is_alone(const struct session *s) {
     return s->n_forward == (s->in_unit ? 1u : 0u);
 }

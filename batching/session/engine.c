@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// When lookups go out, and how. Lookups queue in their groups while a turn of the event loop lasts; at its
-// end every group with a queue is looked at once: one lookup with nothing of its group under way goes out as
-// it was sent, several become a batch, and while as many batches as allowed are under way, the rest waits. So
-// batches form by themselves, and nobody waits for company.
-//
-// What fails is run alone: a batch that ends badly in any way hands its members back, each to its own
-// connection.
 #include "batching/session/engine.h"
 
 #include <stdlib.h>
@@ -66,7 +58,7 @@ void engine_destroy(struct engine *e) {
 }
 
 void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
-    // In mode observe nothing is shared, and no session was proven.
+    // In mode observe nothing is shared and no session is proven. When that mode ends, all are to be proven.
     for (struct session *s = e->sessions; s && e->limits.observe && !limits->observe; s = s->next)
         session_identity_doubt(&e->identities, &s->identity);
     e->limits = *limits;
@@ -103,24 +95,23 @@ void engine_names_shadowed(struct engine *e) {
     e->shadowed = e->generation;
 }
 
-// ---- running lookups
-
-#define OWN_TURN                                                                                             \
-    30000000 // microseconds that others' connections may answer for a session before its own has a turn
-#define OWN_TURN_IN_TRANSACTION 2000000 // the same, for idle_in_transaction_session_timeout
+// Microseconds that others' connections may answer for a session before its own has a turn.
+#define OWN_TURN                30000000
+#define OWN_TURN_IN_TRANSACTION 2000000 // because of idle_in_transaction_session_timeout
 
 enum guard_state engine_guard_state(const struct engine *e, struct shape *s) {
     return guard_state_at(&s->guard, e->limits.never_slower, e->now);
 }
 
-// The server counts a session as idle while others' connections answer its lookups (idle_session_timeout, and
-// firewalls that forget). Now and then one runs on its own.
+// The server counts a session as idle while others' connections answer its lookups. Then idle_session_timeout
+// ends it, or a firewall forgets the connection. So now and then a lookup runs on the session's own
+// connection.
 bool engine_is_forgotten(const struct engine *e, const struct session *s) {
     uint64_t turn = s->txn == 'I' ? OWN_TURN : OWN_TURN_IN_TRANSACTION;
     return s->answered_since && e->now > s->answered_since + turn;
 }
 
-// ---- turns and time
+// ---- time
 
 void engine_sleeps(struct engine *e, uint64_t now, uint64_t due) {
     struct vigil *v = &e->vigil;

@@ -9,8 +9,6 @@
 #include "batching/session/wire.h"
 #include "protocol/message.h"
 
-// ---- statements
-
 static struct expected shift_expected(struct session *s) {
     struct expected x = s->expect.ring[s->expect.head];
     s->expect.head = (s->expect.head + 1) & (s->expect.cap - 1);
@@ -41,7 +39,7 @@ static void unnamed_is_unknown(struct session *s) {
         session_fail(s, "53200", "out of memory");
 }
 
-// Its Parse failed or was never reached: what the server has under its name is not known.
+// The Parse failed or was never reached: what the server has under the name is not known.
 static void statement_not_parsed(struct session *s, struct statement *st) {
     st->confirmed = false;
     if (st == s->names.unnamed)
@@ -52,7 +50,7 @@ static void statement_not_parsed(struct session *s, struct statement *st) {
         session_note_unnamed(s, true, NULL);
 }
 
-// The same of one that the client does have.
+// The same for a Parse of our own: the client has the statement, and the server lacks it still.
 static void statement_not_given(struct session *s, struct statement *st) {
     if (!st->name[0])
         session_note_unnamed(s, true, NULL);
@@ -62,7 +60,8 @@ static void statement_not_given(struct session *s, struct statement *st) {
     st->on_server = false;
 }
 
-// The unnamed one is still there; or, when its Parse was not reached either, the one before it.
+// The Close of the unnamed statement failed: the statement is still there. If its Parse was not reached
+// either, the one before it is.
 static void statement_not_closed(struct session *s, struct statement *st) {
     names_reopen_unnamed(s, st);
     if (st->confirmed)
@@ -110,7 +109,7 @@ static void expect(struct session *s, struct expected x) {
     struct owed *o = owed_last(s);
     if (x.statement)
         x.statement->refs++;
-    if (o->error) { // "ignores messages until a Sync is reached"
+    if (o->error) { // the server "ignores messages until a Sync is reached"
         expected_not_said(s, x);
         return;
     }
@@ -123,7 +122,6 @@ static void expect(struct session *s, struct expected x) {
     o->n_expected++;
 }
 
-// A reply to come in the last unit will tell about this statement (NULL: about none that is known).
 void session_expect(struct session *s, enum expected_kind kind, struct statement *st) {
     expect(s, (struct expected){.kind = kind, .statement = st});
 }
@@ -140,8 +138,6 @@ bool session_expects(const struct session *s, enum expected_kind kind, const str
 void session_expect_delayed(struct session *s, struct statement *st, bool waited) {
     expect(s, (struct expected){.kind = EXPECT_DELAYED, .statement = st, .waited = waited});
 }
-
-// ---- giving it
 
 void session_list_again(struct session *s, struct statement *st) {
     struct slice name = statement_name_of(st);

@@ -12,10 +12,10 @@ bool session_is_framed(const struct session *s) {
     return s->frame.n || s->frame.repair_due;
 }
 
-// ReadyForQuery of a framed unit. A transaction that was aborted before it is the client's own affair.
+// A transaction that was aborted before the unit began is the client's own affair.
 void session_frame_ended(struct session *s, char status) {
     s->frame.n--;
-    s->frame.prepared &= status == 'T'; // what was to prepare it may not have been reached
+    s->frame.prepared &= status == 'T'; // else the server may not have reached the Parse messages
     if (status == s->txn || s->client_gone)
         return;
     if (s->txn == 'T' && status == 'E')
@@ -24,7 +24,7 @@ void session_frame_ended(struct session *s, char status) {
         session_fail(s, "08P01", "the server has ended a transaction unasked");
 }
 
-// Not while a cancel request is under way, which could hit it.
+// A repair is not sent while a cancel request is under way that could hit it.
 void session_repair(struct session *s) {
     struct buf *b = &s->engine->request;
     if (!s->frame.repair_due || s->cancel.under_way || s->frame.n || s->failed)
@@ -40,7 +40,8 @@ void session_repair(struct session *s) {
     s->engine->effects->to_server(s->owner, b->data, b->len, false);
 }
 
-// The client's transaction is lost, and it does not know: it must not go on as if nothing had happened.
+// If the repair failed, the client's transaction is lost and the client does not know. It must not go on as
+// if nothing had happened.
 void session_repair_ended(struct session *s, char status) {
     s->frame.n--;
     if (status != s->txn && !s->client_gone)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What of ours runs inside the client's transaction is framed by SAVEPOINT and RELEASE (fold/savepoint.h). If
-// it fails, the connection is repaired before anything of its client's is sent; until then the client is held.
+// A unit of ours that runs inside the client's transaction is framed by SAVEPOINT and RELEASE
+// (fold/savepoint.h). While it runs, nothing of the client's is sent. If it fails, the transaction is
+// repaired first (ROLLBACK TO). If that fails as well, the client's transaction is lost and the session
+// fails.
 #ifndef PGFOLD_BATCHING_SESSION_FRAME_H
 #define PGFOLD_BATCHING_SESSION_FRAME_H
 
@@ -13,19 +15,29 @@
 static inline void frame_begin(struct session *s) {
     s->frame.n++;
 }
-// The same of one that prepares the frame's statements where the connection lacks them.
+
+// The same for a unit that also prepares SAVEPOINT and RELEASE where the connection lacks them.
 static inline void frame_begin_prepared(struct session *s) {
     s->frame.n++;
     s->frame.prepared = true;
 }
+
+// The connection may not have SAVEPOINT and RELEASE prepared any more.
 static inline void frame_forget_prepared(struct session *s) {
     s->frame.prepared = false;
 }
 
-// Something of ours runs inside the client's transaction, or has broken it: nothing of the client's is sent.
+// Does something of ours run inside the client's transaction, or has something of ours broken it? Then
+// nothing of the client's is sent.
 bool session_is_framed(const struct session *s);
+
+// ReadyForQuery of a framed unit has come. `status`: I, T or E. May make a repair due, or fail the session.
 void session_frame_ended(struct session *s, char status);
-void session_repair(struct session *s); // sends the repair that is due, if it may be sent now
+
+// Sends the repair that is due, if it may be sent now. Out of memory fails the session.
+void session_repair(struct session *s);
+
+// ReadyForQuery of the repair has come. Fails the session if the transaction is not as it was.
 void session_repair_ended(struct session *s, char status);
 
 #endif

@@ -13,8 +13,8 @@
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
-// Microseconds until what is kept for a session is given back. Who has read a long list takes some time
-// before the loop.
+// Microseconds without use until what is kept for a session is given back. A client that has read a long list
+// takes some time before its loop begins.
 #define IDLE 10000000
 
 // ---- life
@@ -39,7 +39,7 @@ void ahead_use(struct ahead *a) {
     list_push(&a->engine->aheads, a);
 }
 
-// One whose session is gone is in no list, and counts no more.
+// If its session is gone, it is in no list and its bytes do not count.
 void ahead_charge(struct ahead *a) {
     size_t now = a->session ? sizeof *a + a->trail.bytes + a->held_bytes : 0;
     a->engine->aheads.bytes += now - a->charged;
@@ -70,7 +70,6 @@ struct ahead *ahead_of(struct session *s) {
     return a;
 }
 
-// A held batch, or one that is not worth holding, is given up; `stale`: it might have been asked for later.
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
@@ -102,7 +101,7 @@ static void drop_all(struct ahead *a, bool stale) {
     ahead_unref(a);
 }
 
-// Gives back all that is kept for its session. What is on its way finds that it is not wanted any more.
+// Gives back all that is kept for its session. A batch under way is given up when it ends.
 static void forget(struct ahead *a) {
     drop_all(a, false);
     trail_clear(&a->trail);
@@ -114,7 +113,6 @@ static void forget(struct ahead *a) {
     ahead_unref(a);
 }
 
-// Those that were used longest ago make room.
 void ahead_trim(struct ahead *keep, size_t max) {
     struct ahead_list *l = &keep->engine->aheads;
     while (l->bytes > max && l->oldest != keep)
@@ -150,7 +148,7 @@ void ahead_session_gone(struct session *s) {
         forget(s->ahead);
 }
 
-// ---- loading
+// ---- checks
 
 bool ahead_join_checked(struct lookup *l) {
     uint32_t key;
@@ -168,8 +166,8 @@ void ahead_expire(struct engine *e) {
         forget(e->aheads.oldest);
 }
 
-// At the end of a loop's longest pause there is nothing to do; but only who asks to be woken then can tell
-// how late that was.
+// At the end of a loop's longest pause there is nothing to do. But engine_waited() can tell how long a pause
+// was only if the engine has asked to be woken then.
 uint64_t ahead_deadline(const struct engine *e) {
     uint64_t gap = e->aheads.last_answer + e->limits.ahead_gap;
     if (!e->aheads.oldest)

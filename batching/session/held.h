@@ -1,33 +1,67 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What is held for a session: what it has read (its trail) and the batches that were loaded ahead for it.
+// What is kept for a session by lookahead (`struct ahead`): what it has read (its trail) and the batches that
+// were loaded ahead for it. ahead/ahead.h has the whole story.
+//
+// It is made when the session first reads a list (ahead_of). It is given back after some seconds without use,
+// when all sessions together hold too much, or with the session. A batch under way keeps it alive by a
+// reference. Out of memory, nothing is kept.
 #ifndef PGFOLD_BATCHING_SESSION_HELD_H
 #define PGFOLD_BATCHING_SESSION_HELD_H
 
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
-// A lookup whose original was answered, to be compared with the batch behind it: it becomes a member. False:
-// there is none.
-bool ahead_join_checked(struct lookup *l) __attribute__((warn_unused_result));
-void ahead_unref(struct ahead *a); // takes NULL
+// ---- life
 
-// The session has sent something that is no plain read, or one of its transactions has begun or ended.
-void ahead_drop(struct session *s);
+// What is kept for the session, made if there is none; borrowed. NULL: out of memory.
+struct ahead *ahead_of(struct session *s);
 
-// A lookup of its own will run of which nobody has vetted whether it only reads.
-void ahead_run_unvetted(struct session *s);
-void ahead_session_gone(struct session *s);
+// It is used now: others are given back before it.
+void ahead_use(struct ahead *a);
 
+// Counts its bytes again. To be called when they have changed.
+void ahead_charge(struct ahead *a);
+
+// Gives back what was used longest ago, until all sessions together hold at most `max` bytes. `keep` stays.
+void ahead_trim(struct ahead *keep, size_t max);
+
+// Memory is short: gives back what is kept for some of those that used it longest ago.
+void ahead_shrink(struct engine *e);
+
+// Gives back what was not used for long. To be called in each turn.
 void ahead_expire(struct engine *e);
-void ahead_shrink(struct engine *e); // gives back what is kept for some of those who used it longest ago
+
+// Engine time at which that, or the end of a loop's longest pause, is due; UINT64_MAX: never.
 uint64_t ahead_deadline(const struct engine *e);
 
-void ahead_use(struct ahead *a);
-void ahead_charge(struct ahead *a);
-struct ahead *ahead_of(struct session *s);
-void ahead_give_up(struct ahead *a, struct batch *b, bool stale);
+// The session ends.
+void ahead_session_gone(struct session *s);
+
+// Gives a reference back. Takes NULL.
+void ahead_unref(struct ahead *a);
+
+// ---- what drops it
+
+// The session has sent something that is no plain read, or a transaction of its has begun or ended: all
+// answers that are held are dropped.
+void ahead_drop(struct session *s);
+
+// The session will run a lookup itself that was not vetted: it may do more than read. The same, and
+// it is noted whether something was lost by it.
+void ahead_run_unvetted(struct session *s);
+
+// Drops one batch that is held. `stale`: it is dropped although it might have been asked for later.
 void ahead_drop_batch(struct ahead *a, struct batch *b, bool stale);
-void ahead_trim(struct ahead *keep, size_t max);
+
+// The same for a batch that stands in neither list of `a`: frees it, counts its unused keys, and gives its
+// reference to `a` back.
+void ahead_give_up(struct ahead *a, struct batch *b, bool stale);
+
+// ---- checks
+
+// A lookup's original was answered, and is to be compared with the batch that was loaded behind it: the
+// lookup becomes a member of that batch. False: there is none.
+bool ahead_join_checked(struct lookup *l) __attribute__((warn_unused_result));
 
 #endif

@@ -4,23 +4,19 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
+#include "batching/session/owed.h"
 #include "batching/session/session.h"
 #include "batching/statement/guard.h"
 
-#define LEAST_PARSED  100000 // of a batch whose statement is prepared, perhaps in a backend just started
-#define FIRST_ASK     1000000
-#define MAX_DOUBLINGS 6
-#define GRACE         1000 // microseconds, least time from the turn that finds something late to the one that acts
-#define MOST_GRACE    100000 // most of it
+// Microseconds.
+#define LEAST_PARSED  100000  // patience with a batch that prepares its statement, perhaps in a new backend
+#define FIRST_ASK     1000000 // until the catalogue is asked a second time
+#define MAX_DOUBLINGS 6       // of that
+#define GRACE         1000    // least time from the turn that finds something late to the one that acts
+#define MOST_GRACE    100000  // most of it
 
-// ---- what is ours
+// ---- what is ours on a connection
 
-bool late_is_ours(const struct owed *o) {
-    return o->kind == OWED_BATCH || o->kind == OWED_PROOF || o->kind == OWED_FACTS || o->kind == OWED_VET ||
-           o->kind == OWED_READ_VET || (o->kind == OWED_PARSE && o->framed);
-}
-
-// Its client's statement once more, to compare the answers.
 bool late_is_again(const struct owed *o) {
     return o->kind == OWED_CHECK && o->of.lookup && o->of.lookup->check == CHECK_AGAIN;
 }
@@ -40,7 +36,7 @@ void late_query_sent(struct session *s) {
 
 void late_batch_sent(struct session *s, struct batch *b) {
     uint64_t least = s->engine->limits.patience;
-    uint64_t known = b->patience; // what its association knows, of one that was loaded ahead
+    uint64_t known = b->patience; // loaded ahead: from what its association knows; else 0
     b->patience = guard_patience(&b->group->shape->guard, b->n_keys, least);
     if (known)
         b->patience = guard_patience_of(known, least);
@@ -55,7 +51,7 @@ void late_note_head(struct session *s) {
 }
 
 bool late_must_wait(const struct session *s) {
-    return s->engine->limits.patience && s->owed.n && late_is_ours(owed_last(s));
+    return s->engine->limits.patience && s->owed.n && owed_is_question(owed_last(s));
 }
 
 bool late_is_over(const struct engine *e, const struct batch *b) {
@@ -72,8 +68,8 @@ void late_unlist(struct engine *e, struct session *s) {
     }
 }
 
-// Has the deadline passed, as found in two turns (flow/patience.h)? How late this turn is says how late the
-// loop may be with others.
+// How late this turn is tells how late the loop may be with other things. The second turn comes after as much
+// time.
 bool late_is_past(const struct engine *e, uint64_t *due, uint64_t deadline) {
     if (e->now < deadline)
         return false;
@@ -91,7 +87,7 @@ void late_session_gone(struct session *s) {
     late_unlist(s->engine, s);
 }
 
-// ---- the catalogue, which did not answer
+// ---- the catalogue
 
 void late_verdict(const struct engine *e, struct group *g) {
     g->ask_from = e->now + ((uint64_t)FIRST_ASK << g->asked_in_vain);

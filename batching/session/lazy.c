@@ -1,22 +1,4 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// Lazy Parse: a statement whose description is known for this identity is prepared without the server
-// (talk/prepare.c answers the client), which gets it when something needs it: in the same write, in front
-// of the Bind or Describe that names it (EXPECT_DELAYED), or in a unit of its own, before a statement that
-// may ask for it in a way that cannot be seen (OWED_PARSE). A Close goes before the Parse, so that it may be
-// sent any number of times; until its reply is there nobody counts on it.
-//
-// A Parse locks the tables that it names. In front of the Bind it waits for what the Bind would wait for. A
-// unit of its own is in front of a statement that may have nothing to do with these tables, so the server
-// gives it up when it waits long, one statement without the others; inside a transaction, where the setting
-// for that would stay, it is framed, awaited and cancelled like any unit of ours there (late.h). What was not
-// given is lacking still.
-//
-// What the client was told of the statement may no longer hold when the server gets it at last: definitions
-// have changed past this proxy. The server describes it anew each time, and if that is another description,
-// the client is told what PostgreSQL says of a prepared statement whose columns have changed.
-//
-// And how descriptions become known: by watching what the server answers to a client that asks it.
 #include "batching/session/lazy.h"
 
 #include <stdio.h>
@@ -38,28 +20,11 @@
 #include "protocol/message.h"
 #include "protocol/write.h"
 
-// ---- our own queries
-
-void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
-    struct buf framed = buf_make(unit->len + 4096);
-    if (o->framed) {
-        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared);
-        frame_begin(s);
-        late_query_sent(s);
-    }
-    const struct buf *b = o->framed ? &framed : unit;
-    if (b->failed)
-        session_fail(s, "53200", "out of memory");
-    else
-        s->engine->effects->to_server(s->owner, b->data, b->len, true);
-    buf_free(&framed);
-}
-
 // ---- what the server lacks
 
 bool session_lacks(const struct session *s, const struct statement *st) {
     if (!st->shape || !st->confirmed)
-        return false; // it is the server's own affair
+        return false; // the server has had its Parse
     return st->name[0] ? !st->on_server
                        : !s->names.server_has_unnamed || s->names.server_unnamed != st->shape;
 }
@@ -86,6 +51,9 @@ bool session_name_is_free(struct session *s, struct slice name) {
 
 // ---- giving it
 
+#define LEAST_LOCK_WAIT 5 // milliseconds
+#define BOUND_REPLIES   6 // messages that answer write_bound()
+
 static void write_delayed(struct buf *b, const struct statement *st) {
     const struct shape *shape = st->shape;
     if (st->name[0])
@@ -111,7 +79,8 @@ bool session_send_delayed(struct session *s, struct statement *st, bool waited) 
     return !s->failed;
 }
 
-// In front of what is given, under a name that is free until it is: the setting ends with the unit.
+// Bounds how long the Parse behind it may wait for a lock. The statement that sets it borrows the name of the
+// one that is given, which is free until then. The setting ends with the unit.
 static void write_bound(struct buf *b, const struct statement *st, unsigned milliseconds) {
     char sql[96];
     int len =
@@ -126,13 +95,27 @@ static void write_bound(struct buf *b, const struct statement *st, unsigned mill
     write_execute_all(b, (struct slice){0});
     write_close(b, 'S', statement_name_of(st));
 }
-#define BOUND_REPLIES 6 // messages
 
 static bool may_be_given(const struct session *s, const struct statement *st) {
     return session_lacks(s, st) && !st->unfit;
 }
 
-// Inside a transaction: one unit, that is framed as a whole.
+void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
+    struct buf framed = buf_make(unit->len + 4096);
+    if (o->framed) {
+        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared);
+        frame_begin(s);
+        late_query_sent(s);
+    }
+    const struct buf *b = o->framed ? &framed : unit;
+    if (b->failed)
+        session_fail(s, "53200", "out of memory");
+    else
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
+    buf_free(&framed);
+}
+
+// Inside a transaction: one unit, framed as a whole. False: out of memory.
 static bool put_inside(struct session *s, struct buf *unit) {
     struct statement *st, *next;
     struct owed *o = owed_push(s, OWED_PARSE);
@@ -153,10 +136,8 @@ static bool put_inside(struct session *s, struct buf *unit) {
     return !unit->failed;
 }
 
-#define LEAST_LOCK_WAIT 5 // milliseconds
-
-// Each in a unit of its own: one that has to wait for a lock takes no other one along. All together they wait
-// no longer than one would.
+// Outside a transaction: each statement in a unit of its own, so that one that waits for a lock takes no
+// other along. All together they wait no longer than one would. False: out of memory.
 static bool put_each(struct session *s, unsigned n, struct buf *units) {
     struct statement *st, *next;
     struct owed *o = NULL;
@@ -225,7 +206,7 @@ bool session_give_all(struct session *s) {
     struct statement *st, *next;
     names_set_lazy(s, 0);
     HASH_ITER(hh, s->names.table, st, next) {
-        if (st->changed) // the server has it, and what comes here waits until it has said so
+        if (st->changed) // the server has it, and what comes waits until the server has said so
             names_more_lazy(s, 1);
         else if (session_lacks(s, st) && !session_send_delayed(s, st, true))
             return false;
@@ -233,7 +214,7 @@ bool session_give_all(struct session *s) {
     return true;
 }
 
-// Strings, in whatever quotes; not $1.
+// Looks for strings, in quotes of either kind. A parameter such as $1 is none.
 static bool has_constants(const struct shape *shape) {
     const char *text = shape->text, *end = text + shape->text_len;
     if (memchr(text, '\'', shape->text_len))

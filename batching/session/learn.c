@@ -38,7 +38,6 @@ static bool learn_row(struct group *g, const struct frame *f) {
     return !g->row_description.failed && !g->parameters.failed;
 }
 
-// The reply's first messages are those to the Parse, and to the Describe behind it.
 void session_feed_learning(struct session *s, const struct frame *f, bool whole) {
     static const char wanted[] = {B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION, B_ROW_DESCRIPTION};
     struct learning *l = &s->learning;

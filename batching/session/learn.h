@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What the replies to a Parse and its Describe tell about all statements like it.
+// What the replies to a Parse, and to a Describe behind it, tell about all statements like it. It is kept in
+// the read group of the statement (group_for_read). Later such a Parse can be answered without the server
+// (session/lazy.h).
+//
+// One reply at a time is learnt from. Any message that was not expected ends that, without harm.
 #ifndef PGFOLD_BATCHING_SESSION_LEARN_H
 #define PGFOLD_BATCHING_SESSION_LEARN_H
 
@@ -13,18 +17,23 @@ struct group;
 struct session;
 struct shape;
 
-// What the reply to a Parse, and a Describe behind it, tells about all statements like it.
 struct learning {
-    struct group *group; // whose in_flight counts it; NULL: nothing is learnt
-    uint64_t generation;
-    bool describes;
-    unsigned stage;
+    struct group *group; // pinned; NULL: nothing is learnt
+    uint64_t generation; // of the definitions when it began
+    bool describes;      // a Describe comes behind the Parse
+    unsigned stage;      // messages that have come
 };
 
-// The pseudo-group of a SELECT (group_for_read) for the session as it is now; NULL: none, or out of memory.
+// The read group of a SELECT for the session as it is now; borrowed. NULL: none, or out of memory.
 struct group *session_read_group(struct session *s, struct shape *shape);
+
+// The next reply answers a Parse of a statement of this read group; `describes`: and a Describe.
 void session_learn(struct session *s, struct group *read, bool describes);
+
+// One message of that reply. `whole`: its body is there.
 void session_feed_learning(struct session *s, const struct frame *f, bool whole);
+
+// Ends the learning, if there is any.
 void session_end_learning(struct session *s);
 
 #endif

@@ -5,6 +5,8 @@
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
+#define MAX_PROVING 16 // identity queries under way at once
+
 void engine_list_group(struct engine *e, struct group *g) {
     if (g->listed)
         return;
@@ -30,7 +32,6 @@ void engine_unlist_proof(struct engine *e, struct session *s) {
         }
     }
 }
-#define MAX_PROVING 16 // identity queries under way at once
 
 bool engine_may_prove(const struct engine *e) {
     return e->proving < MAX_PROVING;

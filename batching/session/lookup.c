@@ -18,32 +18,6 @@
 #include "batching/statement/shape.h"
 #include "protocol/buf.h"
 
-void lookup_free(struct engine *e, struct lookup *l) {
-    account_set(l->memory, &l->weighs, 0);
-    if (l->shape) // else an answer of our own
-        l->shape->n_lookups--;
-    lookup_uncount(e, l);
-    if (l->asked) // it was queued
-        guard_note_went(&l->shape->guard, e->now);
-    shape_unref(l->shape);
-    statement_unref(l->statement);
-    pipeline_unref(l->pipeline);
-    ahead_unref(l->loop);
-    buf_free(&l->answer);
-    free(l);
-}
-
-void lookup_uncount(struct engine *e, struct lookup *l) {
-    if (!l->counted)
-        return;
-    l->counted = false;
-    late_unlist_alone(l);
-    group_unpin(l->group);
-    l->group->checking -= l->check == CHECK_ORIGINAL || l->check == CHECK_AGAIN;
-    if (l->group->n_waiting)
-        engine_list_group(e, l->group);
-}
-
 void lookup_wait(struct engine *e, struct lookup *l) {
     struct group *g = l->group;
     lookup_set_state(l, LOOKUP_WAITING);
@@ -70,7 +44,32 @@ void lookup_leave_batch(struct lookup *l) {
     l->batch = NULL;
 }
 
-// All of them may have to be sent to the own server connection at once.
+void lookup_uncount(struct engine *e, struct lookup *l) {
+    if (!l->counted)
+        return;
+    l->counted = false;
+    late_unlist_alone(l);
+    group_unpin(l->group);
+    l->group->checking -= l->check == CHECK_ORIGINAL || l->check == CHECK_AGAIN;
+    if (l->group->n_waiting)
+        engine_list_group(e, l->group);
+}
+
+void lookup_free(struct engine *e, struct lookup *l) {
+    account_set(l->memory, &l->weighs, 0);
+    if (l->shape) // an answer of our own has none
+        l->shape->n_lookups--;
+    lookup_uncount(e, l);
+    if (l->asked) // it was in a queue
+        guard_note_went(&l->shape->guard, e->now);
+    shape_unref(l->shape);
+    statement_unref(l->statement);
+    pipeline_unref(l->pipeline);
+    ahead_unref(l->loop);
+    buf_free(&l->answer);
+    free(l);
+}
+
 unsigned session_max_lookups(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
     return l->max_waiting < l->max_owed ? l->max_waiting : l->max_owed;

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "batching/fold/batch.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/late.h"
@@ -13,7 +12,7 @@ struct owed *owed_head(struct session *s) {
     return s->owed.n ? s->owed.ring[s->owed.head] : NULL;
 }
 
-// The slots stay where they are: who holds one may push others.
+// Only the ring moves. The entries stay where they are, so a caller may hold one while it pushes others.
 static bool owed_grow(struct owed_queue *q) {
     unsigned cap = q->cap ? q->cap * 2 : 4;
     struct owed **ring = calloc(cap, sizeof(struct owed *));
@@ -28,7 +27,7 @@ static bool owed_grow(struct owed_queue *q) {
     return true;
 }
 
-// A slot is made when the ring comes to it for the first time, and used again from then on.
+// An entry is allocated when the ring comes to its place for the first time, and reused from then on.
 static struct owed *slot_behind_last(struct owed_queue *q) {
     struct owed **slot = &q->ring[(q->head + q->n) & (q->cap - 1)];
     if (!*slot) {
@@ -79,12 +78,6 @@ void owed_finish(struct session *s) {
 
 size_t owed_bytes(const struct session *s) {
     return s->owed.cap * sizeof(struct owed *) + s->owed.n_slots * sizeof(struct owed);
-}
-
-bool owed_is_the_clients(const struct owed *o) {
-    const struct lookup *l = o->of.lookup;
-    return o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP ||
-           (o->kind == OWED_CHECK && l && l->check == CHECK_ORIGINAL);
 }
 
 bool session_unit_is_answered(const struct session *s) {

@@ -1,24 +1,102 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The queue of what the server owes: each entry says for whom a reply is and what becomes of it. An
-// entry stays where it is in memory until it is popped, whatever is pushed behind it.
+// The queue of replies that the server owes. Each entry says for whom a reply is and what becomes of it
+// (session.h has the kinds). A file that sends a unit pushes its entry; talk/reply_end.c pops it when
+// ReadyForQuery has come.
+//
+// An entry stays where it is in memory until it is popped, whatever is pushed behind it.
 #ifndef PGFOLD_BATCHING_SESSION_OWED_H
 #define PGFOLD_BATCHING_SESSION_OWED_H
 
+#include "batching/fold/batch.h"
 #include "batching/session/session.h"
 
-struct owed *owed_push(struct session *s, enum owed_kind kind); // NULL: the queue is full or memory ran out
-struct owed *owed_head(struct session *s);
-bool owed_is_the_clients(const struct owed *o); // a cancel request of the client's is meant for it
-void owed_pop(struct session *s);               // the first one; it may not be used any more
-void owed_finish(struct session *s);
-size_t owed_bytes(const struct session *s); // that the queue takes
+// ---- what each kind means
 
-// Has the server answered all that was sent of the last unit? Then it is known whether it has failed, and
-// whether COPY wants data.
+enum owed_trait {
+    // A statement of the client's: a cancel request of the client's is meant for it. The first run of a CHECK is
+    // one, too, although its reply is read here (owed_is_own in session.h).
+    OWED_IS_THE_CLIENTS = 1,
+    // A question of ours: nothing of the client's is sent behind it before it is answered, and it is cancelled
+    // when that takes long and the client waits (late.h).
+    OWED_IS_QUESTION = 2,
+    // Ours, and asked again when it fails: any cancel request may hit it.
+    OWED_MAY_BE_HIT = 4,
+    // The client that cancels has it ended, too: it may be what the client is stuck behind.
+    OWED_ENDS_ON_CANCEL = 8,
+    // of.lookup is its lookup. NULL: that is gone.
+    OWED_HAS_LOOKUP = 16,
+};
+
+#define OWED_QUERY (OWED_IS_QUESTION | OWED_MAY_BE_HIT)
+
+// What is true of an entry: a set of the above. A new kind is decided here, for all who ask; the compiler names
+// this switch when it lacks one.
+static inline unsigned owed_traits(const struct owed *o) {
+    switch (o->kind) {
+    case OWED_FORWARD:
+        return OWED_IS_THE_CLIENTS;
+    case OWED_LOOKUP:
+        return OWED_IS_THE_CLIENTS | OWED_HAS_LOOKUP;
+    case OWED_PROOF:
+    case OWED_FACTS:
+        return OWED_QUERY;
+    case OWED_BATCH:
+    case OWED_VET:
+    case OWED_READ_VET:
+        return OWED_QUERY | OWED_ENDS_ON_CANCEL;
+    case OWED_PARSE:
+        return o->framed ? OWED_QUERY | OWED_ENDS_ON_CANCEL : 0;
+    case OWED_CHECK:
+        if (!o->of.lookup)
+            return OWED_HAS_LOOKUP | OWED_MAY_BE_HIT | OWED_ENDS_ON_CANCEL;
+        return OWED_HAS_LOOKUP | (o->of.lookup->check == CHECK_ORIGINAL ? OWED_IS_THE_CLIENTS : 0);
+    case OWED_SETUP:
+    case OWED_REPAIR:
+        return 0;
+    }
+    return 0;
+}
+
+static inline bool owed_is_the_clients(const struct owed *o) {
+    return owed_traits(o) & OWED_IS_THE_CLIENTS;
+}
+static inline bool owed_is_question(const struct owed *o) {
+    return owed_traits(o) & OWED_IS_QUESTION;
+}
+static inline bool owed_may_be_hit(const struct owed *o) {
+    return owed_traits(o) & OWED_MAY_BE_HIT;
+}
+static inline bool owed_ends_on_cancel(const struct owed *o) {
+    return owed_traits(o) & OWED_ENDS_ON_CANCEL;
+}
+static inline bool owed_has_lookup(const struct owed *o) {
+    return owed_traits(o) & OWED_HAS_LOOKUP;
+}
+
+// ---- the queue
+
+// Appends an entry, all zero but for its kind. Borrowed until it is popped. NULL: the queue is full, or out
+// of memory.
+struct owed *owed_push(struct session *s, enum owed_kind kind);
+
+// The first entry; borrowed. NULL: nothing is owed.
+struct owed *owed_head(struct session *s);
+
+// Takes the first entry out; there must be one. It may not be used any more.
+void owed_pop(struct session *s);
+
+// Has the server answered all that was sent of the last unit? Then it is known whether the unit has failed,
+// and whether COPY wants data.
 bool session_unit_is_answered(const struct session *s);
 
-// COPY of the simple protocol wants data, and the client has not ended them.
+// Does a COPY of the simple protocol wait for data that the client has not ended?
 bool session_copy_waits(const struct session *s);
+
+// Bytes that the queue takes.
+size_t owed_bytes(const struct session *s);
+
+// Frees the queue, not what its entries refer to.
+void owed_finish(struct session *s);
 
 #endif

@@ -40,7 +40,7 @@ void session_note_seal(struct session *s, const struct batch *b) {
 
 void session_unprepare(struct session *s, XXH128_hash_t statement) {
     if (session_has_prepared(s, statement))
-        s->own.n--; // session_has_prepared() made it the last one
+        s->own.n--; // session_has_prepared() has made it the last one
 }
 
 bool own_prepared_use(struct session *s, XXH128_hash_t statement, struct batch_prepared *p) {

@@ -36,8 +36,9 @@ void session_server(struct session *s, struct slice address, uint32_t pid) {
     s->wants_proof = s->server && s->server->kind == POOLER_SOME;
 }
 
-// Another session that is still there was answered by the same process. (One that is leaving may have given
-// it back. Two that were logged in by a process of this number are at two servers behind one address.)
+// Was another session that is still there answered by the same process? A session that is leaving does not
+// count, since it may have given the process back. Two sessions whose log-ins both named this process do not
+// count either: they are at two servers behind one address.
 static bool is_anothers(const struct session *s, uint32_t pid) {
     for (const struct session *o = s->engine->sessions; o; o = o->next)
         if (o != s && o->server == s->server && o->process == pid && !o->terminating && !o->server_gone &&
@@ -51,13 +52,13 @@ static void tell(struct session *s, enum reason reason) {
     e->effects->log(e->ctx, reason, s->id, s->server->address);
 }
 
-// All that live are compared with one another.
+// Has all sessions at this address proved, so that their processes can be compared.
 static void ask_all(struct engine *e, const struct endpoint *server) {
     for (struct session *s = e->sessions; s; s = s->next)
         s->wants_proof |= s->server == server && !s->process;
 }
 
-static void drop_held(struct endpoint *server, struct session *first) {
+static void drop_held_of_all(struct endpoint *server, struct session *first) {
     for (struct session *s = first; s; s = s->next)
         if (s->server == server)
             ahead_drop(s);
@@ -71,7 +72,7 @@ void pooler_note(struct session *s, uint32_t pid) {
     s->process = pid;
     if (moved) {
         server->kind = POOLER_SHARES;
-        drop_held(server, s->engine->sessions);
+        drop_held_of_all(server, s->engine->sessions);
         tell(s, REASON_POOLER);
         return;
     }
@@ -96,10 +97,8 @@ bool session_only_forwards(const struct session *s) {
 }
 
 bool session_runs_own(const struct session *s) {
-    for (unsigned i = 0; i < s->owed.n; i++) {
-        const struct owed *o = owed_at(s, i);
-        if (o->kind != OWED_FORWARD && o->kind != OWED_LOOKUP)
+    for (unsigned i = 0; i < s->owed.n; i++)
+        if (owed_is_own(owed_at(s, i)))
             return true;
-    }
     return false;
 }

@@ -25,7 +25,7 @@
 #include "batching/session/wire.h"
 #include "protocol/buf.h"
 
-// What the replies to a lookup that runs alone will tell of its statement.
+// Expects the replies to a lookup that runs alone, which will tell about its statement.
 static void expect_of_lookup(struct session *s, struct lookup *l) {
     struct statement *st = l->statement;
     if (l->has_parse) {
@@ -40,7 +40,8 @@ static void expect_of_lookup(struct session *s, struct lookup *l) {
         session_note_unnamed(s, true, l->shape);
 }
 
-// Sends a lookup as the client sent it, and in front of it the statement that it counts on.
+// Sends a lookup as the client sent it, and in front of it the statement that it needs. False: the session
+// failed.
 static bool send_original(struct session *s, struct lookup *l, enum owed_kind kind) {
     bool checked = kind == OWED_CHECK,
          lacks = !l->simple && !l->has_parse && !l->pipeline && session_lacks(s, l->statement);
@@ -75,11 +76,11 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
 
 void session_send_checked(struct session *s, struct lookup *l) {
     bool sent = send_original(s, l, OWED_CHECK);
-    (void)sent; // else the session has failed
+    (void)sent; // false: the session has failed
 }
 
-// In an aborted transaction every statement fails, also one whose answer a batch has brought already: the
-// server shall say so.
+// In an aborted transaction every statement fails. That includes one whose answer a batch has brought
+// already: it is sent to the server, which refuses it.
 static void take_back_answers(struct session *s) {
     for (struct lookup *l = s->order.first; l; l = l->next) {
         if (l->state != LOOKUP_ANSWERED)
@@ -91,8 +92,6 @@ static void take_back_answers(struct session *s) {
     }
 }
 
-// Answers from the front of the queue go out as soon as they are there; lookups that shall run alone are sent
-// once nothing before them waits for anything but the own connection.
 void session_pump(struct session *s) {
     struct engine *e = s->engine;
     if (s->txn == 'E')

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What is due goes out: answers in the order of the questions, and the lookups that run as they were sent.
+// What is due goes out: answers in the order of the questions, and lookups that run as they were sent. Call
+// session_pump when a lookup was answered, must run alone, or something that was in the way has ended. A
+// failure fails the session.
 #ifndef PGFOLD_BATCHING_SESSION_PUMP_H
 #define PGFOLD_BATCHING_SESSION_PUMP_H
 
 #include "batching/session/session.h"
 
-void session_pump(struct session *s);                           // answers and sends what is due
-void session_send_checked(struct session *s, struct lookup *l); // LOOKUP_CHECKING
+// Sends the answers that are there, from the first lookup on, and frees these lookups. Then sends the lookups
+// that must run alone, as soon as nothing before them waits for anything but the own connection. Settles the
+// session.
+void session_pump(struct session *s);
+
+// Sends a lookup in LOOKUP_CHECKING as its client sent it; its reply is kept or compared.
+void session_send_checked(struct session *s, struct lookup *l);
 
 #endif

@@ -18,13 +18,11 @@
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
-// ---- loading
+#define UNFOLLOWED   32 // results of a statement in a row that no lookup has followed: more are seldom kept
+#define NOW_AND_THEN 8  // one of so many is kept then
 
-#define UNFOLLOWED   32 // results in a row of which one more is a surprise
-#define NOW_AND_THEN 8
-
-// Results of lookups are many, and most are leaves: those of a statement that none has followed for long are
-// kept now and then.
+// Results of lookups are many, and no lookup follows most of them. So the results of a statement that none
+// has followed for long are recorded only now and then.
 static bool is_worth_recording(struct engine *e, struct ahead *a, uint64_t source) {
     uint8_t *n = &e->aheads.unfollowed[source % AHEAD_SOURCES];
     *n = *n == UINT8_MAX ? UNFOLLOWED : (uint8_t)(*n + 1);
@@ -33,11 +31,11 @@ static bool is_worth_recording(struct engine *e, struct ahead *a, uint64_t sourc
     if (*n % NOW_AND_THEN)
         return false;
     if (a)
-        trail_drop_unfollowed(&a->trail, source); // one of them will do
+        trail_drop_unfollowed(&a->trail, source); // one result of the statement is enough
     return true;
 }
 
-// ---- what has come
+// ---- what was loaded ahead
 
 static void record_key(struct trail *t, const struct batch *b, uint32_t key) {
     for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
@@ -107,7 +105,7 @@ void ahead_answered(struct session *s) {
         s->ahead->last_answer = s->engine->aheads.last_answer = s->engine->now;
 }
 
-// ---- recording what the client is told
+// ---- what the client is told
 
 static uint64_t source_of(struct group *g) {
     struct trail_columns c;
@@ -117,7 +115,7 @@ static uint64_t source_of(struct group *g) {
 }
 
 bool ahead_may_record(struct session *s, const struct lookup *l) {
-    struct group *g = l->counted ? l->group : NULL; // else it may be gone
+    struct group *g = l->counted ? l->group : NULL; // of one that is not counted the group may be freed
     if (s->engine->limits.lookahead == LOOKAHEAD_OFF || l->pipeline)
         return false;
     if (!g || g->state != GROUP_READY)
@@ -150,7 +148,7 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
         trail_begin(&a->trail, c);
 }
 
-// Rows of a statement that was described before.
+// Begins a result of a statement that was described before: this reply does not describe its columns.
 static void begin_bound(struct session *s, const struct owed *o) {
     const struct lookup *l = o->kind == OWED_FORWARD ? NULL : o->of.lookup;
     const struct statement *st = l ? l->statement : o->forward.bound;

@@ -23,8 +23,8 @@ static unsigned between(size_t n, unsigned least, unsigned most) {
 
 // ---- limits
 
-// A session's queue may hold a quarter, its names a half; what is loaded ahead a quarter, and an answer that
-// is put together an eighth.
+// Of a session's memory, its queue may hold a quarter and its names a half. What is loaded ahead may hold a
+// quarter, and an answer that is put together an eighth.
 void room_fit_limits(struct engine_limits *l) {
     if (l->max_memory) {
         size_t quarter = l->max_memory / 4;
@@ -100,7 +100,7 @@ void room_drop_database(struct engine *e, struct database *d) {
     database_unref(&e->databases, d);
 }
 
-// A session may have as much in its queue and in each of three buffers: together an eighth.
+// A session has a queue and three buffers. Each may have this share: together 4/32 of all, an eighth.
 size_t room_share_now(const struct engine *e) {
     size_t share = e->memory.limit / 32 / (e->n_sessions ? e->n_sessions : 1);
     return share < 4096 ? 4096 : share;
@@ -125,10 +125,10 @@ void statement_weigh(struct statement *st) {
                 sizeof *st + strlen(st->name) + sizeof *st->columns + 2 * MEMORY_BLOCK);
 }
 
-// ---- all
+// ---- caches
 
-// Microseconds between one eighth of what is remembered and the next: what is used every second stays,
-// whatever somebody else does.
+// Microseconds between giving up one eighth of what is remembered and the next. What is used every second
+// stays, whatever another client does.
 #define SHRINK 100000
 
 void room_shrink(struct engine *e) {
@@ -144,7 +144,7 @@ void room_shrink(struct engine *e) {
     e->shapes.wanting = e->identities.wanting = false;
 }
 
-#define AGE 1024 // seconds that it takes to forget all but the last used, about
+#define AGE 1024 // about so many seconds until all is forgotten that is not used
 
 void room_age(struct engine *e) {
     shape_cache_tidy(&e->shapes);
@@ -154,7 +154,7 @@ void room_age(struct engine *e) {
     shape_cache_shrink(&e->shapes, e->shapes.n / AGE + 1);
 }
 
-#define KEEP 65536 // bytes of a buffer for what is put together
+#define KEEP 65536 // bytes of a scratch buffer that are kept
 
 static void rest(struct buf *b) {
     if (b->cap > KEEP)

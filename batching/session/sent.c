@@ -21,7 +21,7 @@ static bool grow(struct sent_queue *q) {
     return true;
 }
 
-// Drivers run one statement many times in a unit.
+// Drivers run one statement many times in a unit: such runs share an entry.
 static bool repeats_last(const struct sent_queue *q, const struct owed *o, const struct sent *x) {
     const struct sent *last = o->n_sent ? &q->ring[(q->head + q->n - 1) & (q->cap - 1)] : NULL;
     return last && last->shape == x->shape && last->kind == x->kind && last->asked == x->asked;
@@ -80,7 +80,6 @@ static bool is_last(const struct session *s, const struct owed *o) {
     return o->n_untold + o->n_sent == 1 && (!o->n_sent || s->sent.ring[s->sent.head].n == 1);
 }
 
-// The last one of a unit may still fail at its end.
 void sent_completed(struct session *s, struct owed *o) {
     bool open = s->in_unit && o == owed_last(s);
     if (o->extended && o->n_sent + o->n_untold && (open || !is_last(s, o)))
@@ -90,7 +89,7 @@ void sent_completed(struct session *s, struct owed *o) {
 void sent_ended(struct session *s, struct owed *o) {
     if (o->n_sent + o->n_untold)
         answer_first(s, o, o->error);
-    sent_forget(s, o); // they were skipped
+    sent_forget(s, o); // the server has skipped the rest
 }
 
 void sent_forget(struct session *s, struct owed *o) {

@@ -15,7 +15,6 @@
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
 
-// What was loaded ahead for its client is of no use to others unless they have asked for it.
 bool session_is_lending(const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         const struct owed *o = owed_at(s, i);
@@ -43,15 +42,10 @@ bool session_end_is_due(struct session *s) {
     return !s->hold.lookups;
 }
 
-// Nothing of the client's may be sent that a cancel request under way could hit, or into a transaction that a
-// unit of ours may abort, behind what may have to be cancelled for it, or behind a lookup that may have to be
-// refused.
 bool session_may_send(const struct session *s) {
     return !session_is_cancelling(s) && !session_is_framed(s) && !late_must_wait(s) && !s->gives;
 }
 
-// Only lookups that run on the own connection are under way: what is sent behind them is answered behind
-// them.
 bool session_order_is_safe(const struct session *s) {
     if (!session_may_send(s) || (session_is_careful(s) && session_runs_own(s)))
         return false;
@@ -61,7 +55,7 @@ bool session_order_is_safe(const struct session *s) {
     return true;
 }
 
-// Answered, or COPY waits for data.
+// The unit at hand is answered, or its COPY waits for data.
 static bool unit_is_known(const struct session *s) {
     return session_unit_is_answered(s) || session_copy_waits(s);
 }

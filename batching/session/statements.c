@@ -13,8 +13,6 @@
 #include "batching/statement/shape.h"
 #include "protocol/message.h"
 
-// ---- statements
-
 struct statement *statement_create(struct session *s, const char *name, size_t len, struct shape *shape) {
     struct statement *st = calloc(1, sizeof *st + len + 1);
     if (!st)
@@ -59,7 +57,6 @@ void names_unlist(struct session *s, struct statement *st) {
     s->names.n--;
 }
 
-// Takes over the caller's reference.
 void session_put_statement(struct session *s, struct statement *st) {
     st->meaning = s->meaning;
     if (!st->name[0]) {
@@ -67,7 +64,8 @@ void session_put_statement(struct session *s, struct statement *st) {
         s->names.unnamed = st;
         return;
     }
-    // What the server has not got must not be lost: there was room for it when the client was told.
+    // A statement that the server lacks must not be lost. There was room for it when the client was told that
+    // it is accepted.
     bool lazy = st->confirmed && !st->on_server;
     bool room = s->names.n < s->engine->limits.max_statements &&
                 session_has_room_for(s, true, st->weighs + st->claims);
@@ -97,7 +95,6 @@ void session_drop_statement(struct session *s, struct slice name) {
     statement_unref(st);
 }
 
-// Everything that the session has prepared is gone or unknown; names_too: the client's as well as ours.
 void session_forget_statements(struct session *s, bool names_too) {
     own_prepared_forget(s);
     frame_forget_prepared(s);

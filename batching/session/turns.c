@@ -6,13 +6,13 @@
 #include "batching/session/session.h"
 
 #define SLICE       1000000 // nanoseconds
-#define OF_A_UNIT   600     // what it costs to look at one, and to pass its reply on,
-#define OF_A_PART   150     // at another message of it,
-#define OF_A_BYTE   1       // at each of its bytes,
-#define OF_A_READ   5000    // and what the system takes for one read
+#define OF_A_UNIT   600     // nanoseconds to look at a unit, and to pass its reply on
+#define OF_A_PART   150     // nanoseconds for another message of it
+#define OF_A_BYTE   1       // nanoseconds for each of its bytes
+#define OF_A_READ   5000    // nanoseconds that the system takes for one read
 #define BACK        250     // nanoseconds that a session gets back in a microsecond
-#define SHORT_WHILE 20000   // microseconds
-#define LONGEST     20000   // microseconds for which the loop is free
+#define SHORT_WHILE 20000   // microseconds after which a client that has spoken counts no more
+#define LONGEST     20000   // microseconds for which the loop must be free, at most
 
 void turns_begin(struct session *s) {
     struct turn *own = &s->turn;
@@ -55,13 +55,14 @@ void turns_unlist(struct session *s) {
     hold_end_turn(s);
 }
 
-// The slice may have been used up in many turns, or the last one took longer: that is known since it woke,
-// where somebody says when it does.
+// Microseconds for which the loop must be free before the next slice: twice the length of this turn, or of a
+// slice if that is longer, since the slice may have been used up over many turns. The length of a turn is
+// known if the caller says when the loop waits.
 static uint64_t free_for(const struct engine *e) {
     const struct vigil *v = &e->vigil;
     bool alone = !e->turns.others_at || e->now - e->turns.others_at > SHORT_WHILE;
     uint64_t turn = v->slept && e->now > v->woke ? e->now - v->woke : 0;
-    turn = 2 * (turn > SLICE / 1000 ? turn : SLICE / 1000); // what it brings about takes time, too
+    turn = 2 * (turn > SLICE / 1000 ? turn : SLICE / 1000); // what the slice causes takes time, too
     return alone || !v->slept ? 0 : turn < LONGEST ? turn : LONGEST;
 }
 

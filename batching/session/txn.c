@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
-//
-// Transactions. Lookups inside one take part as those outside do when it is READ COMMITTED and has only read
-// so far (pristine): each statement of it sees what was committed before the statement began, and so does a
-// statement of another session's. What a transaction is, is known from the statements that were forwarded
-// (session_txn_note) and what the server answered (session_txn_ended).
-//
-// Whether there was a query in it decides what SET TRANSACTION and its like say. One that was answered on
-// another connection the own one knows nothing of: it gets a query of ours in front of such a statement.
 #include "batching/session/txn.h"
+
+#include <string.h>
 
 #include "batching/fold/savepoint.h"
 #include "batching/session/cursors.h"
@@ -19,20 +13,17 @@
 #include "batching/session/wire.h"
 #include "batching/statement/parse.h"
 #include "batching/trust/writes.h"
-
-#include <string.h>
-
 #include "protocol/write.h"
 
-// ---- what statements do to a transaction
+// ---- what statements do to it
 
 void session_txn_lose_level(struct owed *o) {
     o->forward.level = true;
     o->forward.isolation = ISOLATION_UNKNOWN;
 }
 
-// SET LOCAL of one of these changes neither what a statement means nor whether it may be folded; and no batch
-// fails for it, which would count against others' of its group.
+// SET LOCAL of a harmless setting changes neither what a statement means nor whether it may be folded. No
+// batch fails because of it, either; that would count against the other lookups of the group.
 static bool is_harmless(const char *setting) {
     return strchr(setting, '.') || strcmp(setting, "lock_timeout") == 0;
 }
@@ -46,7 +37,7 @@ static void note_level(struct owed *o, const struct parsed *p) {
                 (uint8_t)(set->value ? identity_isolation_of(set->value) : ISOLATION_UNKNOWN);
         } else if (strcmp(set->name, "transaction_read_only") != 0 &&
                    strcmp(set->name, "transaction_deferrable") != 0) {
-            o->forward.spends = true;
+            o->forward.more_than_read = true;
             o->forward.local |= !is_harmless(set->name);
         }
     }
@@ -63,16 +54,16 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
         if (shape)
             note_level(o, shape->parsed);
         else
-            o->forward.spends = o->forward.local = true;
+            o->forward.more_than_read = o->forward.local = true;
         return;
     case STATEMENT_COMMIT:
     case STATEMENT_ROLLBACK:
         o->forward.ends = true;
         return;
-    case STATEMENT_READ: // one that may not be plain puts the session in doubt, which says so
-        o->forward.spends |= shape && shape->parsed->reason == REASON_LOCKING;
+    case STATEMENT_READ: // if it may not be a plain read, the session is in doubt (session_doubt)
+        o->forward.more_than_read |= shape && shape->parsed->reason == REASON_LOCKING;
         return;
-    case STATEMENT_ROLLBACK_TO: // what was spent stays so
+    case STATEMENT_ROLLBACK_TO: // the transaction has still done more than read, if it had
         o->forward.returns = true;
         return;
     case STATEMENT_SAVEPOINT:
@@ -80,14 +71,14 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
     case STATEMENT_DEALLOCATE:
         return;
     case STATEMENT_OTHER:
-        o->forward.ends = o->forward.spends = true; // several statements may
+        o->forward.ends = o->forward.more_than_read = true; // it may be several statements
         return;
     default:
-        o->forward.spends = true;
+        o->forward.more_than_read = true;
     }
 }
 
-// What a transaction that begins has from its session.
+// Notes what the transaction takes from its session.
 static void ask_identity(struct session *s) {
     struct transaction *t = &s->transaction;
     if (t->known || s->identity.state != IDENTITY_PROVEN)
@@ -97,15 +88,15 @@ static void ask_identity(struct session *s) {
     t->may_idle = session_identity_may_idle(&s->identity);
 }
 
-// The server has answered a forwarded unit; `before` is the status that it found. A chained transaction has
-// the level of the one before it, and counts as its continuation.
+// A chained transaction (COMMIT AND CHAIN) has the level of the one before it, and counts as its
+// continuation.
 void session_txn_ended(struct session *s, const struct owed *o, char before) {
     struct transaction *t = &s->transaction;
     if (s->txn != before)
-        ahead_drop(s); // also what others have loaded for it meanwhile
-    // Settings and definitions go back with it, which no statement names.
+        ahead_drop(s);
+    // A rollback takes settings and definitions back, and no statement names them.
     bool back = o->forward.returns || o->forward.ends || s->txn == 'I';
-    if (before != 'I' && back && (t->spent || o->forward.spends))
+    if (before != 'I' && back && (t->more_than_read || o->forward.more_than_read))
         session_identity_moved(&s->engine->identities, &s->identity);
     if (s->txn == 'I') {
         if (t->customs || o->forward.customs)
@@ -115,16 +106,17 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
         return;
     }
     if (before == 'I')
-        *t = (struct transaction){
-            .spent = !o->forward.begins, .began = s->engine->now, .generation = s->engine->generation};
+        *t = (struct transaction){.more_than_read = !o->forward.begins,
+                                  .began = s->engine->now,
+                                  .generation = s->engine->generation};
     t->portal |= o->forward.portal;
     t->snapshot |= o->forward.selects && !o->error;
     t->taken |= o->forward.selects && !o->error;
     ask_identity(s);
-    // A statement that failed has set nothing; which of a unit's did is not known.
+    // A statement that failed has set nothing. Which statement of a unit has failed is not known.
     bool lost =
         (o->forward.ends && o->forward.begins) || (o->error && (o->forward.begins || o->forward.level));
-    t->spent |= o->forward.spends || lost;
+    t->more_than_read |= o->forward.more_than_read || lost;
     t->local |= o->forward.local;
     t->renamed |= o->forward.renames;
     t->customs |= o->forward.customs;
@@ -133,51 +125,14 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     t->level |= lost || o->forward.level;
 }
 
-void session_note_write(struct session *s, const struct parsed *p) {
-    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
-    writes_sent(s->database, &s->writes, clean ? p : NULL);
+void session_doubt(struct session *s) {
+    session_identity_doubt(&s->engine->identities, &s->identity);
+    s->transaction.more_than_read |= s->txn != 'I';
+    session_forget_cursors(s, true);
+    ahead_drop(s);
 }
 
-bool session_read_may_write(const struct session *s, const struct parsed *p) {
-    if (p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p))
-        return true;
-    return (p->n_relations || p->n_functions || p->n_operators) &&
-           !facts_say_clean(&s->database->facts, s->engine->generation, p);
-}
-
-// Of statements that end no transaction, whoever runs them. A procedure may.
-static bool may_commit(struct slice tag) {
-    static const char *const tags[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ",   "MERGE ",
-                                       "FETCH ",  "BEGIN",   "SET",     "SAVEPOINT", "RELEASE"};
-    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
-        if (tag.len >= strlen(tags[i]) && memcmp(tag.data, tags[i], strlen(tags[i])) == 0)
-            return false;
-    return true;
-}
-
-// A COMMIT that the client has asked for with Flush is acknowledged by this, and so is in the simple protocol
-// whatever ends a transaction by itself; ReadyForQuery may come much later.
-void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last) {
-    if (last || !(s->writes.all || s->writes.n) || (o->extended && !may_commit(tag)))
-        return;
-    struct pending_writes w = s->writes;
-    writes_ended(s->database, &w);
-}
-
-// Also when a chained transaction, or one of several statements in one message, leads into the next. What is
-// still to be answered may be a transaction of its own, with a write that was noted when it was sent.
-void session_note_written(struct session *s, const struct owed *o) {
-    struct pending_writes w = s->writes;
-    if (s->txn != 'I' && !o->forward.ends)
-        return;
-    writes_ended(s->database, &w);
-    if (s->txn == 'I' && !s->n_forward && !s->order.n)
-        s->writes = w;
-}
-
-void session_end_writes(struct session *s) {
-    writes_ended(s->database, &s->writes);
-}
+// ---- what may run in it
 
 static enum identity_isolation level_of(const struct transaction *t) {
     return t->level ? t->isolation : t->standard;
@@ -187,10 +142,10 @@ enum reason session_txn_reason(const struct session *s) {
     const struct transaction *t = &s->transaction;
     if (s->txn == 'I')
         return REASON_NONE;
-    if (s->txn != 'T' || t->spent)
+    if (s->txn != 'T' || t->more_than_read)
         return REASON_TRANSACTION;
     enum identity_isolation level = level_of(t);
-    // In mode observe nothing is proven.
+    // In mode observe no identity is proven.
     if (s->engine->limits.observe && !t->level)
         level = ISOLATION_READ_COMMITTED;
     bool proven = s->identity.state == IDENTITY_PROVEN;
@@ -209,6 +164,8 @@ bool session_is_apart(const struct session *s) {
 bool session_snapshot_is_fixed(const struct session *s) {
     return s->txn == 'T' && level_of(&s->transaction) == ISOLATION_REPEATABLE_READ;
 }
+
+// ---- its snapshot
 
 bool session_txn_asks(enum statement_kind kind, const struct parsed *p) {
     bool sets = kind == STATEMENT_SET_LOCAL || kind == STATEMENT_SET || kind == STATEMENT_BEGIN;
@@ -232,7 +189,8 @@ bool session_lacks_snapshot(const struct session *s) {
 
 void session_take_snapshot(struct session *s) {
     struct buf *b = &s->engine->request;
-    // A Query drops the client's unnamed statement; but names like ours are its own.
+    // Where the client uses names like ours, a Query is sent instead of our prepared statement. A Query drops
+    // the client's unnamed statement, so its text must be known.
     bool query = s->own.keeps_out;
     if (query && s->names.unnamed && !s->names.unnamed->shape)
         return;
@@ -241,7 +199,7 @@ void session_take_snapshot(struct session *s) {
         write_query(b, "SELECT 1", 8);
     else
         savepoint_write_select(b);
-    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
+    if (b->failed || !owed_push(s, OWED_SETUP)) {
         session_fail(s, "53200", "out of memory");
         return;
     }
@@ -251,9 +209,51 @@ void session_take_snapshot(struct session *s) {
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
-void session_doubt(struct session *s) {
-    session_identity_doubt(&s->engine->identities, &s->identity);
-    s->transaction.spent |= s->txn != 'I';
-    session_forget_cursors(s, true);
-    ahead_drop(s);
+// ---- its writes
+
+void session_note_write(struct session *s, const struct parsed *p) {
+    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
+    writes_sent(s->database, &s->writes, clean ? p : NULL);
+}
+
+bool session_read_may_write(const struct session *s, const struct parsed *p) {
+    if (p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p))
+        return true;
+    return (p->n_relations || p->n_functions || p->n_operators) &&
+           !facts_say_clean(&s->database->facts, s->engine->generation, p);
+}
+
+// False for the tags of statements that never end a transaction. A procedure may end one.
+static bool may_commit(struct slice tag) {
+    static const char *const tags[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ",   "MERGE ",
+                                       "FETCH ",  "BEGIN",   "SET",     "SAVEPOINT", "RELEASE"};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        if (tag.len >= strlen(tags[i]) && memcmp(tag.data, tags[i], strlen(tags[i])) == 0)
+            return false;
+    return true;
+}
+
+// Two acknowledgements come before ReadyForQuery, perhaps long before: that of a COMMIT with Flush, and in
+// the simple protocol that of whatever ends a transaction by itself.
+void session_note_complete(struct session *s, const struct owed *o, struct slice tag, bool last) {
+    if (last || !(s->writes.all || s->writes.n) || (o->extended && !may_commit(tag)))
+        return;
+    struct pending_writes w = s->writes;
+    writes_ended(s->database, &w);
+}
+
+// The transaction may also have ended without an idle status: a chained one, or one of several statements in
+// one message, leads into the next. If more replies are owed, they may be to a transaction of its own, whose
+// write was noted when it was sent. So the notes are kept then.
+void session_note_written(struct session *s, const struct owed *o) {
+    struct pending_writes w = s->writes;
+    if (s->txn != 'I' && !o->forward.ends)
+        return;
+    writes_ended(s->database, &w);
+    if (s->txn == 'I' && !s->n_forward && !s->order.n)
+        s->writes = w;
+}
+
+void session_end_writes(struct session *s) {
+    writes_ended(s->database, &s->writes);
 }

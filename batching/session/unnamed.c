@@ -13,17 +13,17 @@
 #include "protocol/write.h"
 
 bool session_unnamed_fits(const struct session *s) {
-    // A Close of the client's that is on the way may yet fail, and the server will know. What an earlier
-    // unit's end says of the server's does not count then.
+    // A Close of the client's that is on the way may still fail. Either way the server and the client will
+    // agree, whatever an earlier unit's end says of the server's statement.
     if (!s->names.unnamed)
         return !s->names.server_has_unnamed ||
                (s->names.closing && session_expects(s, EXPECT_CLOSE, s->names.closing));
-    if (!s->names.unnamed->confirmed) // its Parse is on the way, and the server will know
+    if (!s->names.unnamed->confirmed) // its Parse is on the way: the two will agree
         return true;
     return s->names.server_has_unnamed && s->names.server_unnamed == s->names.unnamed->shape;
 }
 
-// A unit of its own: its failure must not end that of the client behind it.
+// This is a unit of its own: if it fails, the client's unit behind it must not be skipped.
 bool session_restore_unnamed(struct session *s, struct shape *wanted) {
     struct buf *b = &s->engine->request;
     struct slice unnamed = {0};
@@ -34,7 +34,7 @@ bool session_restore_unnamed(struct session *s, struct shape *wanted) {
     else
         write_close(b, 'S', unnamed);
     write_empty(b, F_SYNC);
-    if (b->failed || !owed_push(s, OWED_UNNAMED)) {
+    if (b->failed || !owed_push(s, OWED_SETUP)) {
         session_fail(s, "53200", "out of memory");
         return false;
     }

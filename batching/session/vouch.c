@@ -8,13 +8,14 @@
 #include "batching/session/txn.h"
 #include "batching/trust/writes.h"
 
-#define FRESH 100000 // microseconds
+#define FRESH 100000 // microseconds for which a stamp is not asked for again
 
-// Of pg_proc, pg_trigger, pg_rewrite, pg_attrdef, pg_constraint, pg_policy, pg_operator and pg_cast:
-// triggers, defaults and constraints run by no read, and come with temporary tables.
+// Which fields of the facts' stamp count. Its fields are those of pg_proc, pg_trigger, pg_rewrite,
+// pg_attrdef, pg_constraint, pg_policy, pg_operator and pg_cast. No read runs triggers, defaults or
+// constraints, and temporary tables bring new ones all the time.
 static const bool counts[] = {true, false, true, false, false, true, true, true};
 
-// False: it is none.
+// Reads the fields that count. False: this is no such stamp.
 static bool read_stamp(struct slice facts, char stamp[TRUST_MAX_STAMP]) {
     size_t n = 0, field = 0;
     for (size_t i = 0; i < facts.len && facts.data[i] != '|'; i++) {
@@ -48,7 +49,7 @@ void trust_take(struct session *s, struct slice facts, uint64_t asked) {
     struct trust *t = &s->database->trust;
     char stamp[TRUST_MAX_STAMP];
     if (session_snapshot_is_fixed(s) || !facts.data || !read_stamp(facts, stamp))
-        return; // one snapshot shows the catalogue as it was
+        return; // a fixed snapshot shows the catalogue as it was
     bool changed = *t->stamp && strcmp(stamp, t->stamp) != 0;
     memcpy(t->stamp, stamp, sizeof stamp);
     for (struct session *other = changed ? s->engine->sessions : NULL; other; other = other->next)

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What sessions run on their own connections because the catalogue once said that it is a plain read, or may
-// be folded, is believed for a time (vet_max_age). Somebody may meanwhile have put something else behind the
-// text, past this proxy: a view in a table's place, a function of a user's that fits better than the server's
-// own. It may change settings, and the session is no longer what it was proven to be.
+// Has anything new been put behind the texts that sessions run because they were vetted?
+//
+// The catalogue once said that a text is a plain read, or may be folded. pgfold believes that for a time
+// (vet_max_age), and sessions run the text on their own connections. Meanwhile somebody may have put
+// something else behind the text, past this proxy: a view in a table's place, or a user's function that fits
+// better than the server's own. It may change settings. Then what was proven of the session is wrong.
 //
 // So a batch's check tells now and then what the newest functions, rules, policies, operators and casts are
-// (the stamp of facts.h; those ahead of a loop tell it each time), and so does each verdict. As long as that
-// is the same, nothing was put behind any text. Else all is vetted anew, and every session of the database
-// that has run something since it was last told is in doubt: its lookups in this batch run alone, and it is
-// proved again before it shares rows.
+// (the stamp of trust/facts.h). Batches loaded ahead tell it each time, and so does each verdict. While that
+// stamp is the same, nothing was put behind any text. If it differs, all is vetted once more. Every session
+// of the database that has run a vetted text since the last stamp is in doubt: its lookups in this batch run
+// alone, and it is proved again before it shares rows.
 //
-// What only gets another name, or another schema, is not seen: for that vet_max_age is the bound.
+// An object that only gets another name, or another schema, is not seen. For that the bound is vet_max_age.
 #ifndef PGFOLD_BATCHING_SESSION_VOUCH_H
 #define PGFOLD_BATCHING_SESSION_VOUCH_H
 
@@ -22,13 +24,16 @@
 
 struct session;
 
-// It runs what is believed to leave it as it is.
+// The session runs a vetted text on its own connection.
 void trust_note_run(struct session *s);
-// Is it time that a batch on this connection asks?
+
+// Is it time that a batch on this connection asks for the stamp?
 bool trust_is_due(const struct session *s);
-// The facts' stamp as the server has told it on this connection; `asked`: when the question was sent.
+
+// The server has told the facts' stamp on this connection. `asked`: engine time when the question was sent.
 void trust_take(struct session *s, struct slice facts, uint64_t asked);
-// A batch's check says that what it was vetted by has changed: who has run it is in doubt.
+
+// The session has run a text whose verdict has turned out to be wrong: its identity is in doubt.
 void trust_broken(struct session *s);
 
 #endif

@@ -15,7 +15,7 @@
 #include "batching/session/statements.h"
 #include "protocol/buf.h"
 
-static void take_out(struct session *s, struct lookup *l) {
+static void take_out_with_answer(struct session *s, struct lookup *l) {
     if (l->state == LOOKUP_WAITING)
         lookup_detach_waiting(l);
     else if (l->state == LOOKUP_BATCHED)
@@ -33,9 +33,9 @@ struct lookup *pipeline_collapse(struct session *s, struct lookup *l) {
     p->whole = true;
     for (struct lookup *x = p->first; x && x->pipeline == p; x = x->next) {
         if (x != l)
-            take_out(s, x);
+            take_out_with_answer(s, x);
         lookup_set_state(x, LOOKUP_ANSWERED); // with nothing
-        x->outcome = OUTCOME_NONE;            // unless the server says so
+        x->outcome = OUTCOME_NONE;            // unless the server answers it
         x->company = COMPANY_UNKNOWN;
         if (x != p->first)
             lookup_uncount(s->engine, x);
@@ -55,7 +55,7 @@ void pipeline_ended(struct lookup *first, const struct owed *o) {
 void pipeline_cancel(struct session *s, struct lookup *first) {
     if (first->pipeline->whole)
         return;
-    take_out(s, first);
+    take_out_with_answer(s, first);
     (void)pipeline_collapse(s, first);
     lookup_set_state(first, LOOKUP_ALONE);
 }
@@ -67,7 +67,8 @@ static bool is_given_before(const struct pipeline *p, unsigned i) {
     return false;
 }
 
-// Statements that the server lacks go in front of the unit: those that none of its own messages prepares.
+// Gives the server the statements that it lacks, in front of the unit. Those that the unit itself prepares
+// are left out.
 static bool give_all(struct session *s, const struct pipeline *p) {
     for (unsigned i = 0; i < p->n; i++) {
         struct statement *st = p->parts[i].statement;
@@ -83,7 +84,7 @@ bool pipeline_expect(struct session *s, const struct pipeline *p) {
         return false;
     for (unsigned i = 0; i < p->n && !s->failed; i++) {
         const struct pipeline_part *part = &p->parts[i];
-        if (part->has_parse) // all of the same one
+        if (part->has_parse) // all of them prepare the same statement
             session_expect(s, EXPECT_PARSE, i ? NULL : part->statement);
         if (part->has_parse)
             session_note_unnamed(s, true, part->statement->shape);

@@ -24,7 +24,7 @@ size_t session_largest_message(const struct session *s) {
     return l->max_answer > largest ? l->max_answer : largest;
 }
 
-// Encodings in which the second byte of a character may be a quote's or a backslash's
+// Encodings in which the second byte of a character may have the value of a quote or a backslash
 // (src/include/mb/pg_wchar.h).
 static bool encoding_hides_quotes(struct slice value) {
     static const char *const encodings[] = {"SJIS",    "BIG5",  "GBK",           "UHC",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
 // Each price is what one more token of its kind costs in texts made of it: in libpg_query, in unpacking its
-// tree and in the walk over that (tests/bench/parse.c). Names make the largest nodes. Few texts cost more
+// tree and in the walk over that. Names make the largest nodes. Few texts cost more
 // than 1.5 times the estimate. Texts with many keywords cost half of it.
 #include "batching/statement/cost.h"
 

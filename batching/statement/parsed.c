@@ -156,7 +156,7 @@ static uint32_t hash_of(enum list list, const char *const *said) {
 }
 
 static bool says(const struct builder *b, const struct entry *e, const char *const *said) {
-    const struct parsed_relation *r = &b->p.relations[e->list == RELATIONS ? e->at : 0];
+    const struct parsed_relation *r = e->list == RELATIONS ? &b->p.relations[e->at] : NULL;
     switch ((enum list)e->list) {
     case RELATIONS:
         return same(r->name, said[0]) && same(r->schema, said[1]) && same(r->alias, said[2]);

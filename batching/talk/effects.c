@@ -34,7 +34,7 @@ void effect_doubt(struct session *s) {
         o->forward.setting = NULL;
     }
     if (s->owed.n)
-        owed_last(s)->forward.spends = owed_last(s)->forward.drops = true;
+        owed_last(s)->forward.more_than_read = owed_last(s)->forward.drops = true;
     session_forget_cursors(s, true);
     ahead_drop(s);
     session_identity_doubt(&s->engine->identities, &s->identity);
@@ -65,7 +65,7 @@ static bool prepares(const struct shape *shape) {
 
 // What is held ahead may be older than what the statement does or reads. The same holds for what others load
 // until it has ended, since it may have to wait before it runs.
-static void drop_held(struct session *s, struct owed *o) {
+static void note_drop(struct session *s, struct owed *o) {
     o->forward.drops = true;
     ahead_drop(s);
 }
@@ -86,7 +86,7 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
     session_txn_note(o, kind, shape);
     bool plain = kind == STATEMENT_READ && !(shape && shape->parsed->reason == REASON_LOCKING);
     if (!plain && kind != STATEMENT_DEALLOCATE)
-        drop_held(s, o);
+        note_drop(s, o);
     switch (kind) {
     case STATEMENT_READ: // its effect was judged before it was forwarded (talk/reads.h)
     case STATEMENT_BEGIN:

@@ -50,7 +50,7 @@ static void end_unit(struct session *s) {
     struct owed *o = owed_last(s);
     s->in_unit = false;
     o->forward.portal |= s->portal_open;
-    o->forward.spends |= s->portal_open;
+    o->forward.more_than_read |= s->portal_open;
     s->portal_open = false;
     session_end_portals(s);
 }

@@ -53,8 +53,8 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
         return NULL;
     }
     session_identity_init(&s->identity, address, startup_params);
-    if (e->limits.observe && s->identity.state == IDENTITY_UNPROVEN)
-        s->identity.state = IDENTITY_PROVEN; // nothing is shared in mode observe, so no proof is needed
+    if (e->limits.observe) // nothing is shared, so no proof is needed
+        session_identity_take_for_proven(&s->identity);
     s->next = e->sessions;
     if (s->next)
         s->next->previous = s;
@@ -66,36 +66,56 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
 
 // ---- losing a side
 
+static void release_batch(struct session *s, struct owed *o) {
+    struct batch *b = o->of.batch;
+    if (!b)
+        return;
+    o->of.batch = NULL;
+    b->lender = NULL;
+    b->failed = true;
+    b->why = b->why ? b->why : "the connection that ran it was lost";
+    engine_batch_ended(s->engine, b);
+}
+
 void owed_release(struct session *s, struct owed *o) {
     shape_unref(o->forward.setting);
     o->forward.setting = NULL;
     statement_unref(o->forward.bound);
     o->forward.bound = NULL;
     sent_forget(s, o);
-    if (o->kind == OWED_BATCH && o->of.batch) {
-        struct batch *b = o->of.batch;
-        o->of.batch = NULL;
-        b->lender = NULL;
-        b->failed = true;
-        b->why = b->why ? b->why : "the connection that ran it was lost";
-        engine_batch_ended(s->engine, b);
-    }
-    s->engine->proving -= o->kind == OWED_PROOF;
-    if (o->kind == OWED_FACTS)
+    switch (o->kind) {
+    case OWED_FORWARD:
+        if (o->of.group)
+            group_unpin(o->of.group);
+        break;
+    case OWED_BATCH:
+        release_batch(s, o);
+        break;
+    case OWED_PROOF:
+        s->engine->proving--;
+        break;
+    case OWED_FACTS:
         facts_lost(&s->database->facts, s->engine->now);
-    if (o->kind == OWED_VET || o->kind == OWED_READ_VET) {
+        break;
+    case OWED_VET:
+    case OWED_READ_VET:
         group_set_state(o->of.group, GROUP_NEW);
         await_verdict_given(s->engine, o->of.group);
+        break;
+    case OWED_LOOKUP: // its lookup is the session's
+    case OWED_CHECK:
+    case OWED_SETUP:
+    case OWED_PARSE:
+    case OWED_REPAIR:
+        break;
     }
-    if (o->kind == OWED_FORWARD && o->of.group)
-        group_unpin(o->of.group);
 }
 
 // Drops all lookups of the session: its client will not get their answers.
 static void session_drop_lookups(struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
-        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+        if (owed_has_lookup(o))
             o->of.lookup = NULL; // the lookup will be freed
     }
     while (s->order.first) {
@@ -136,7 +156,7 @@ bool session_client_gone(struct session *s, uint64_t now) {
     bool lending = session_is_lending(s);
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct owed *o = owed_at(s, i);
-        if (o->kind == OWED_LOOKUP || o->kind == OWED_CHECK)
+        if (owed_has_lookup(o))
             o->unwanted = lending; // others wait behind the reply: the server is asked to end it
     }
     if (lending && !s->server_gone)

@@ -28,7 +28,8 @@
 // at least in this process. What was proven and prepared is void. Inside a transaction that has done more
 // than read, it may also be a SET LOCAL.
 static void note_reload(struct session *s, const struct owed *o) {
-    if ((s->txn != 'I' && s->transaction.spent) || (o && (o->forward.setting || o->forward.spends)))
+    if ((s->txn != 'I' && s->transaction.more_than_read) ||
+        (o && (o->forward.setting || o->forward.more_than_read)))
         return;
     if (o && o->kind == OWED_BATCH && !o->of.batch->failed) {
         o->of.batch->failed = true;
@@ -81,26 +82,25 @@ static void take_read_row(struct session *s, struct owed *o, struct slice row) {
         trust_take(s, facts, o->of.group->asked_at);
 }
 
-static void feed_own_query(struct session *s, struct owed *o, const struct frame *f) {
-    struct slice body = {f->body, f->body_len};
-    if (f->type == B_ERROR) {
-        o->error = true;
-        o->interrupted = is_interruption(f);
-    }
-    if (o->kind == OWED_VET)
-        vetting_feed(o->of.group->vetting, f);
-    if (f->type == B_COMMAND_COMPLETE && o->kind == OWED_PROOF)
-        proof_reader_next(&s->identity.proof_reader);
-    if (f->type == B_COMMAND_COMPLETE && o->kind == OWED_FACTS)
-        facts_next(&s->database->facts);
-    if (f->type != B_DATA_ROW)
+static void note_error(struct owed *o, const struct frame *f) {
+    if (f->type != B_ERROR)
         return;
-    if (o->kind == OWED_PROOF)
-        proof_reader_row(&s->identity.proof_reader, body);
-    else if (o->kind == OWED_FACTS)
-        facts_row(&s->database->facts, body);
-    else if (o->kind == OWED_READ_VET)
-        take_read_row(s, o, body);
+    o->error = true;
+    o->interrupted = is_interruption(f);
+}
+
+static void feed_proof(struct proof_reader *r, const struct frame *f) {
+    if (f->type == B_COMMAND_COMPLETE)
+        proof_reader_next(r);
+    if (f->type == B_DATA_ROW)
+        proof_reader_row(r, (struct slice){f->body, f->body_len});
+}
+
+static void feed_facts(struct facts *facts, const struct frame *f) {
+    if (f->type == B_COMMAND_COMPLETE)
+        facts_next(facts);
+    if (f->type == B_DATA_ROW)
+        facts_row(facts, (struct slice){f->body, f->body_len});
 }
 
 static void take_checked(struct session *s, struct owed *o, const struct frame *f) {
@@ -130,6 +130,45 @@ static bool feed_batch(struct session *s, struct batch *b, const struct frame *f
     return ended;
 }
 
+// Hands a message to whoever asked for it. True: the reply has ended.
+static bool hand_over(struct session *s, struct owed *o, const struct frame *f) {
+    switch (o->kind) {
+    case OWED_BATCH:
+        return feed_batch(s, o->of.batch, f);
+    case OWED_CHECK:
+        take_checked(s, o, f);
+        break;
+    case OWED_PARSE:
+        session_feed_parse(s, o, f, f->type == B_ERROR && is_interruption(f));
+        break;
+    case OWED_PROOF:
+        note_error(o, f);
+        feed_proof(&s->identity.proof_reader, f);
+        break;
+    case OWED_FACTS:
+        note_error(o, f);
+        feed_facts(&s->database->facts, f);
+        break;
+    case OWED_VET:
+        note_error(o, f);
+        vetting_feed(o->of.group->vetting, f);
+        break;
+    case OWED_READ_VET:
+        note_error(o, f);
+        if (f->type == B_DATA_ROW)
+            take_read_row(s, o, (struct slice){f->body, f->body_len});
+        break;
+    case OWED_SETUP:
+    case OWED_REPAIR:
+        note_error(o, f);
+        break;
+    case OWED_FORWARD: // the client's: talk/client_reply.c
+    case OWED_LOOKUP:
+        break;
+    }
+    return f->type == B_READY_FOR_QUERY;
+}
+
 void own_reply_take(struct session *s, struct owed *o, const struct frame *f) {
     if (is_unasked(f)) {
         if (!s->client_gone)
@@ -140,15 +179,6 @@ void own_reply_take(struct session *s, struct owed *o, const struct frame *f) {
             ahead_drop(s); // it may be how the client learns of a change
         return;
     }
-    bool ended = f->type == B_READY_FOR_QUERY;
-    if (o->kind == OWED_BATCH)
-        ended = feed_batch(s, o->of.batch, f);
-    else if (o->kind == OWED_CHECK)
-        take_checked(s, o, f);
-    else if (o->kind == OWED_PARSE)
-        session_feed_parse(s, o, f, f->type == B_ERROR && is_interruption(f));
-    else
-        feed_own_query(s, o, f);
-    if (ended)
+    if (hand_over(s, o, f))
         reply_end(s, f->body_len == 1 ? (char)f->body[0] : 'E');
 }

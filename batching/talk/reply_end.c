@@ -234,7 +234,7 @@ static void end_proof(struct session *s, const struct owed *o) {
     pooler_note(s, o->error ? 0 : s->identity.proof_reader.process);
     identity_proof_end(&s->engine->identities, &s->identity, !o->error);
     if (o->unwanted && o->error && s->identity.state == IDENTITY_REFUSED)
-        s->identity.state = IDENTITY_UNPROVEN; // it was cancelled; it is asked again, later each time
+        session_identity_not_asked(&s->identity); // it was cancelled; it is asked again, later each time
     await_proof_ended(s);
 }
 
@@ -298,7 +298,7 @@ void reply_end(struct session *s, char status) {
     case OWED_CHECK:
         end_check(s, &o);
         break;
-    case OWED_UNNAMED:
+    case OWED_SETUP:
         if (o.error)
             session_note_unnamed(s, false, NULL);
         break;
@@ -308,7 +308,7 @@ void reply_end(struct session *s, char status) {
     case OWED_REPAIR:
         break;
     }
-    if (o.kind == OWED_FORWARD || o.kind == OWED_LOOKUP) {
+    if (!owed_is_own(&o)) {
         given_forget_error(s);
         session_note_written(s, &o);
     }

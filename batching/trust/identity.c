@@ -457,6 +457,15 @@ const char *identity_proof_start(struct session_identity *s) {
     return proof_query(s->origin == ORIGIN_UNKNOWN);
 }
 
+void session_identity_not_asked(struct session_identity *s) {
+    s->state = IDENTITY_UNPROVEN;
+}
+
+void session_identity_take_for_proven(struct session_identity *s) {
+    if (s->state == IDENTITY_UNPROVEN)
+        s->state = IDENTITY_PROVEN;
+}
+
 // With settings in the list, whether the server shows them or not, the values are not those of a RESET.
 static bool is_home(const struct session_identity *s) {
     return (s->origin == ORIGIN_RESET || s->origin == ORIGIN_DISCARD) && !s->touched && !s->n_settings;

@@ -177,6 +177,10 @@ enum identity_isolation session_identity_isolation(const struct session_identity
 // Starts a proof (PROVING) and returns the SQL to send, which is static. The rows of the reply and the ends
 // of its results go to s->proof_reader.
 const char *identity_proof_start(struct session_identity *s);
+// The query was not sent, or was cancelled: UNPROVEN, as if it had not been asked.
+void session_identity_not_asked(struct session_identity *s);
+// UNPROVEN becomes PROVEN without a query: for sessions that share nothing.
+void session_identity_take_for_proven(struct session_identity *s);
 // The query has ended; `ok`: without an error. The session is PROVEN or REFUSED then, unless it fell into
 // doubt again while the query was under way.
 void identity_proof_end(struct identity_table *t, struct session_identity *s, bool ok);

@@ -20,7 +20,7 @@
 // does, too.
 static struct slice database_name(struct slice params) {
     struct slice user = {0}, database = {0};
-    const uint8_t *at = params.data, *end = params.data + params.len;
+    const uint8_t *at = params.data, *end = at ? at + params.len : NULL;
     while (at < end && *at) {
         const uint8_t *zero = memchr(at, 0, (size_t)(end - at));
         const uint8_t *value = zero ? zero + 1 : end;

@@ -555,7 +555,7 @@ static void check_ahead(struct world *w) {
 }
 
 // What all hold is what each holds; and no account passes its ceiling by more than what one unit adds to it.
-#define ONE_UNIT 100000
+#define ONE_UNIT 120000
 static void check_memory(struct world *w) {
     const struct engine *e = w->engine;
     size_t sum = e->shapes.memory.used + e->groups.memory.used + e->identities.memory.used;

@@ -11,6 +11,9 @@ root=$1 protocol_lib=$2 batching_lib=$3 config_lib=$4
 cd "$root" || exit 2
 passed=0 failed=0
 
+advice='Decisions are pure: take the time as an argument (now), and let what has an effect go out through struct engine_effects
+(batching/session/engine.h), which proxy/ fills. What needs a socket, a clock or a library of these belongs into proxy/.'
+
 # check WHAT OFFENDERS: passes when OFFENDERS is empty.
 check() {
     if [ -z "$2" ]; then
@@ -77,5 +80,6 @@ check "a pure library has writable global state" \
 [ -n "$(symbols 'free|realloc|memcpy|memmove|malloc' "$protocol_lib")" ] ||
     check "protocol/ is seen to call libc" "the search for symbols finds nothing"
 
+[ "$failed" -eq 0 ] || printf 'purity: what to do: %s\n' "$advice"
 printf 'purity: passed=%d failed=%d\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

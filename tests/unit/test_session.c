@@ -1012,7 +1012,7 @@ Test(session, cursors_that_are_known_read) {
                 got = noted_in(c, last = cursors[i].statements[k], extended, 'T');
             cr_expect_str_eq(got, cursors[i].noted, "%s (%zu, %d): %s", last, i, extended, got);
             if (!*got)
-                cr_expect_not(c->session->transaction.spent, "%s", last);
+                cr_expect_not(c->session->transaction.more_than_read, "%s", last);
             fixture_end(&f);
         }
 }
@@ -1094,7 +1094,7 @@ Test(session, a_named_portal_writes_when_it_runs) {
     expect_text(bound(c, "SELECT 1", "r"), "");
     expect_text(bound(c, "INSERT INTO t (a) VALUES (1)", "w"), "");
     expect_text(executed(c, "r"), "");
-    cr_assert_not(c->session->transaction.spent);
+    cr_assert_not(c->session->transaction.more_than_read);
     expect_text(noted_of(c, "FETCH r"), "*"); // which forgets both
     (void)noted_at_end(c, 'T');
     expect_text(executed(c, "w"), "*");
@@ -1372,8 +1372,9 @@ static void check_unread(struct client *c, size_t i) {
     cr_expect(s->database->seq > seq, "%s: it may write", sql);
     cr_expect_eq(e->generation != generation, unread[i].definitions, "%s", sql);
     cr_expect_eq(owed_last(s)->forward.changes, unread[i].definitions, "%s", sql);
-    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.spends && owed_last(s)->forward.drops, "%s",
-              sql);
+    cr_expect(owed_last(s)->forward.ends && owed_last(s)->forward.more_than_read &&
+                  owed_last(s)->forward.drops,
+              "%s", sql);
     cr_expect(owed_last(s)->forward.level && owed_last(s)->forward.isolation == ISOLATION_UNKNOWN, "%s", sql);
 }
 
@@ -1508,10 +1509,10 @@ Test(session, what_is_owed_stays_where_it_is) {
     struct fixture f;
     struct session *s = setup(&f, false)->session;
     for (unsigned n = 0; n < 3; n++) { // as the queue is new, and where it has been before
-        struct owed *first = owed_push(s, OWED_UNNAMED);
+        struct owed *first = owed_push(s, OWED_SETUP);
         cr_assert_not_null(first);
         for (unsigned i = 1; i < 100; i++) {
-            struct owed *o = owed_push(s, OWED_UNNAMED);
+            struct owed *o = owed_push(s, OWED_SETUP);
             cr_assert_not_null(o);
             o->n_asked = i;
             first->n_asked++;
