@@ -36,6 +36,7 @@
 #include "batching/ahead/trail.h"
 #include "batching/fold/batch.h"
 #include "batching/statement/budget.h"
+#include "batching/statement/family.h"
 
 struct engine;
 struct owed;
@@ -87,9 +88,10 @@ struct ahead {
 struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
-    uint64_t last_answer; // microseconds: of any session that something may be held for
-    uint64_t loads;       // batches loaded ahead
-    struct budget vets;   // questions about statements that may be loops', and what they brought
+    uint64_t last_answer;     // microseconds: of any session that something may be held for
+    uint64_t loads;           // batches loaded ahead
+    struct budget vets;       // questions about statements that may be loops', and what they brought
+    struct families families; // guesses in vain, by their statements
     uint8_t
         unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many
 };

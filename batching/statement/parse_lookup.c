@@ -7,9 +7,8 @@
 // A key's value will be replaced with a column of a table to which the statement is joined laterally. That
 // keeps the meaning where the value, or something computed from it, is one side of an equality in a WHERE or
 // ON. It would change the meaning elsewhere:
-// - in a target list the column would name the result column;
-// - in GROUP BY, ORDER BY and DISTINCT an expression is compared with others;
-// - LIMIT takes no columns;
+// - in a target list without a label the column would name the result column;
+// - in GROUP BY and DISTINCT an expression is compared with others;
 // - in an aggregate's arguments, columns decide which select it belongs to, so nothing inside a function call
 //   is a key where the function may be an aggregate.
 #include "batching/statement/parse_lookup.h"
@@ -21,6 +20,7 @@
 #include "batching/statement/parse.h"
 #include "batching/statement/parse_tree.h"
 #include "batching/statement/parsed.h"
+#include "batching/statement/parse_order.h"
 #include "batching/statement/parse_risk.h"
 #include "batching/statement/parse_walk.h"
 #include "batching/statement/server_types.h"
@@ -35,11 +35,19 @@ enum place {
     PLACE_TOP,       // the same, and it is on the top-level AND of the outermost WHERE
 };
 
+// What the order of an answer's rows depends on.
+enum order {
+    ORDER_ANY,   // the plan, and with it every value
+    ORDER_TOLD,  // ORDER BY, if its columns tell all rows apart
+    ORDER_FIXED, // nothing: the answer is one row
+};
+
 struct lookup {
     struct builder *b;
-    int *equalities; // how often $n is a side of an equality where a key may stand, at n
-    int *ranges;     // the same for other comparisons
-    bool subselects;
+    // How often $n stands, at n: as a side of an equality where a key may stand; where it may decide the order of
+    // rows, or which rows these are; in the select list alone.
+    int *equalities, *ranges, *targets;
+    bool subselects, windows;
     bool each_row;     // the expression at hand is computed for every row of the answer
     bool rows_are_own; // and each row of the answer has passed the outermost WHERE
 };
@@ -191,25 +199,32 @@ static void set_column(struct lookup *l, struct parsed_key *key, const Node *oth
     key->column_sql = column_sql(l->b, c);
 }
 
-static bool has_key(const struct builder *b, int param) {
+static struct parsed_key *find_key(const struct builder *b, int param) {
     for (int i = 0; i < b->p.n_keys; i++)
         if (b->p.keys[i].param == param)
-            return true;
-    return false;
+            return &b->p.keys[i];
+    return NULL;
 }
 
-// Counts another use of the parameter as a key, and returns the key for the first one. The lists of what the
-// statement names are complete here, so the parameter has a place among the uses.
-static struct parsed_key *count_use(struct lookup *l, const PgQuery__ParamRef *param, enum place at) {
+// Counts another use of the parameter as a key, and returns the key for the first one, or the first one in an
+// equality. The lists of what the statement names are complete here, so the parameter has a place among the
+// uses.
+static struct parsed_key *count_use(struct lookup *l, const PgQuery__ParamRef *param, enum place at,
+                                    int *uses) {
     struct builder *b = l->b;
-    l->equalities[param->number]++;
-    struct parsed_key *key = has_key(b, param->number) ? NULL : builder_key(b);
+    bool beside = uses != l->equalities;
+    uses[param->number]++;
+    struct parsed_key *key = find_key(b, param->number);
+    if (key && (beside || !key->range))
+        return NULL;
+    key = key ? key : builder_key(b);
     if (!key)
         return NULL;
-    key->param = param->number;
-    key->relation = -1;
-    key->top = at == PLACE_TOP;
-    key->uses = b->uses[param->number];
+    *key = (struct parsed_key){.param = param->number,
+                               .relation = -1,
+                               .top = at == PLACE_TOP,
+                               .range = beside,
+                               .uses = b->uses[param->number]};
     return key;
 }
 
@@ -219,7 +234,7 @@ static bool see_equality(struct lookup *l, const Node *other, const Node *value,
     const PgQuery__ParamRef *param = key_param(value, array, &cast);
     if (!param)
         return false;
-    struct parsed_key *key = is_searched(other) ? count_use(l, param, at) : NULL;
+    struct parsed_key *key = is_searched(other) ? count_use(l, param, at, l->equalities) : NULL;
     if (!key)
         return true;
     key->cast = cast ? builder_text(l->b, cast) : NULL;
@@ -242,7 +257,7 @@ static void see_computed(struct lookup *l, const Node *n, enum place at) {
     const PgQuery__FuncCall *f;
     switch (n ? n->node_case : PG_QUERY__NODE__NODE__NOT_SET) {
     case PG_QUERY__NODE__NODE_PARAM_REF:
-        (void)count_use(l, n->param_ref, at);
+        (void)count_use(l, n->param_ref, at, l->equalities);
         break;
     // a modifier of interval is read with a constant, not after it
     case PG_QUERY__NODE__NODE_TYPE_CAST:
@@ -303,30 +318,48 @@ static void see_any(struct lookup *l, const Node *left, const Node *right, enum 
         see_side(l, left, array->a_array_expr->elements[0], false, at);
 }
 
-static void see_range(struct lookup *l, const Node *other, const Node *value, enum place at) {
+// Sees a parameter beside the key, alone or cast.
+static void see_beside(struct lookup *l, const Node *value, enum place at) {
     const char *cast;
     const PgQuery__ParamRef *param = key_param(value, 0, &cast);
-    if (!param || !is_searched(other))
-        return;
-    struct parsed_key *key = count_use(l, param, at);
-    l->equalities[param->number]--;
-    l->ranges[param->number]++;
-    if (!key)
-        return;
-    key->cast = cast ? builder_text(l->b, cast) : NULL;
-    key->range = true;
+    struct parsed_key *key = param ? count_use(l, param, at, l->ranges) : NULL;
+    if (key)
+        key->cast = cast ? builder_text(l->b, cast) : NULL;
+}
+
+static void see_range(struct lookup *l, const Node *other, const Node *value, enum place at) {
+    if (is_searched(other))
+        see_beside(l, value, at);
 }
 
 static const char *const comparisons[] = {"<", "<=", ">", ">=", "<>", NULL};
+
+static bool is_between(const PgQuery__AExpr *e) {
+    return e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN ||
+           e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN ||
+           e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM ||
+           e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM;
+}
+
+static void see_ranges(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
+    const Node *r = e->rexpr;
+    bool compares =
+        e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT ||
+        (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && tree_name_in(tree_string(e->name[0]), comparisons));
+    if (compares) {
+        see_range(l, e->lexpr, r, at);
+        see_range(l, r, e->lexpr, at);
+    }
+    for (size_t i = 0; is_between(e) && r->node_case == PG_QUERY__NODE__NODE_LIST && i < r->list->n_items;
+         i++)
+        see_range(l, e->lexpr, r->list->items[i], at);
+}
 
 static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
     const Node *r = e->rexpr;
     if (!e->lexpr || !r)
         return;
-    if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && tree_name_in(tree_string(e->name[0]), comparisons)) {
-        see_range(l, e->lexpr, r, at);
-        see_range(l, r, e->lexpr, at);
-    }
+    see_ranges(l, e, at);
     if (strcmp(tree_string(e->name[0]), "=") != 0)
         return;
     if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP)
@@ -339,16 +372,89 @@ static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
 }
 
 // Keeps the keys that stand nowhere else.
-static int keep_keys(const struct lookup *l, bool range, bool may_range, struct parsed_key *kept) {
+static int keep_keys(const struct lookup *l, bool range, enum order order, struct parsed_key *kept) {
     const struct parsed *p = &l->b->p;
     int n = 0;
     for (int i = 0; i < p->n_keys; i++) {
         const struct parsed_key *k = &p->keys[i];
-        int uses = l->equalities[k->param] + (may_range ? l->ranges[k->param] : 0);
-        if (k->range == range && uses == k->uses)
-            kept[n++] = *k;
+        int ranges = l->ranges[k->param];
+        int uses = l->equalities[k->param] + l->targets[k->param] + (order == ORDER_ANY ? 0 : ranges);
+        if (k->range != range || uses != k->uses)
+            continue;
+        kept[n] = *k;
+        kept[n++].ordered = order == ORDER_TOLD && ranges > 0;
     }
     return n;
+}
+
+// Sees the parameters of an expression that is no condition, but for those of functions: any of these may be an
+// aggregate.
+static void see_value(struct lookup *l, const Node *n, int *uses);
+
+static void see_values(struct lookup *l, size_t n, Node *const *items, int *uses) {
+    for (size_t i = 0; i < n; i++)
+        see_value(l, items[i], uses);
+}
+
+static void see_case(struct lookup *l, const PgQuery__CaseExpr *c, int *uses) {
+    see_value(l, c->arg, uses);
+    for (size_t i = 0; i < c->n_args; i++)
+        if (c->args[i]->node_case == PG_QUERY__NODE__NODE_CASE_WHEN) {
+            see_value(l, c->args[i]->case_when->expr, uses);
+            see_value(l, c->args[i]->case_when->result, uses);
+        }
+    see_value(l, c->defresult, uses);
+}
+
+static void see_value(struct lookup *l, const Node *n, int *uses) {
+    switch (n ? n->node_case : PG_QUERY__NODE__NODE__NOT_SET) {
+    case PG_QUERY__NODE__NODE_PARAM_REF:
+        (void)count_use(l, n->param_ref, PLACE_VALUE, uses);
+        break;
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+        if (!n->type_cast->type_name->n_typmods)
+            see_value(l, n->type_cast->arg, uses);
+        break;
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        see_value(l, n->a_expr->lexpr, uses);
+        if (n->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP)
+            see_value(l, n->a_expr->rexpr, uses);
+        break;
+    case PG_QUERY__NODE__NODE_BOOL_EXPR:
+        see_values(l, n->bool_expr->n_args, n->bool_expr->args, uses);
+        break;
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+        see_values(l, n->coalesce_expr->n_args, n->coalesce_expr->args, uses);
+        break;
+    case PG_QUERY__NODE__NODE_CASE_EXPR:
+        see_case(l, n->case_expr, uses);
+        break;
+    default:
+        break;
+    }
+}
+
+// Sees the values in the select list that have a label, since the result's column would be named after the
+// key's.
+static void see_targets(struct lookup *l, const PgQuery__SelectStmt *s) {
+    if (s->n_distinct_clause || order_has_numbers(s))
+        return;
+    for (size_t i = 0; i < s->n_target_list; i++) {
+        const PgQuery__ResTarget *t = s->target_list[i]->res_target;
+        if (*t->name && !order_names(s, t->name))
+            see_value(l, t->val, l->targets);
+    }
+}
+
+// A constant alone is no order.
+static void see_order(struct lookup *l, const PgQuery__SelectStmt *s) {
+    for (size_t i = 0; i < s->n_sort_clause; i++) {
+        const Node *n = s->sort_clause[i]->sort_by->node;
+        if (is_searched(n))
+            see_value(l, n, l->ranges);
+    }
+    see_beside(l, s->limit_count, PLACE_VALUE);
+    see_beside(l, s->limit_offset, PLACE_VALUE);
 }
 
 // ---- expressions
@@ -509,6 +615,7 @@ static enum reason function_reason(struct lookup *l, const PgQuery__FuncCall *f)
         r = sort_reason(l, f->n_agg_order, f->agg_order);
     if (r == REASON_NONE)
         r = expr_reason(l, f->agg_filter, PLACE_CLOSED);
+    l->windows |= f->over != NULL;
     return r == REASON_NONE && f->over ? window_reason(l, f->over) : r;
 }
 
@@ -724,7 +831,13 @@ static enum reason select_reason(struct lookup *l, const PgQuery__SelectStmt *s,
     }
     if (r == REASON_NONE)
         r = sort_reason(l, s->n_sort_clause, s->sort_clause);
-    return r == REASON_NONE ? limit_reason(l, s) : r;
+    if (r == REASON_NONE)
+        r = limit_reason(l, s);
+    if (r == REASON_NONE && at == PLACE_TOP && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE) {
+        see_targets(l, s);
+        see_order(l, s);
+    }
+    return r;
 }
 
 // ---- the whole
@@ -766,16 +879,26 @@ static bool is_one_row(const struct lookup *l, const PgQuery__SelectStmt *s) {
     return true;
 }
 
-// Values of other comparisons come last, and only beside keys that are compared with =.
+// Tells whether nothing but ORDER BY decides the order of rows, and which of them LIMIT leaves, if it tells them
+// all apart.
+static bool is_told(const struct lookup *l, const PgQuery__SelectStmt *s) {
+    return one_plain_table(l->b, s) && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !l->subselects &&
+           !l->windows && !s->n_distinct_clause && !s->n_group_clause && !s->having_clause &&
+           !s->n_window_clause;
+}
+
+// Values beside the key come last, and only beside keys that are compared with =.
 static void settle_keys(struct lookup *l, const PgQuery__SelectStmt *s) {
     struct parsed *p = &l->b->p;
     struct parsed_key kept[PARSED_MAX_KEYS];
-    bool may_range = is_one_row(l, s);
-    int n = keep_keys(l, false, may_range, kept);
-    n += n && may_range ? keep_keys(l, true, true, kept + n) : 0;
+    enum order order = is_one_row(l, s) ? ORDER_FIXED : is_told(l, s) ? ORDER_TOLD : ORDER_ANY;
+    int n = keep_keys(l, false, order, kept);
+    n += n ? keep_keys(l, true, order, kept + n) : 0;
     if (n)
         memcpy(p->keys, kept, (size_t)n * sizeof *kept);
     p->n_keys = n;
+    if (order == ORDER_TOLD)
+        order_note(l->b, s);
 }
 
 // Tells whether every row of the answer is one that has passed its WHERE. With an aggregate it is not, for
@@ -804,6 +927,7 @@ enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s) {
     b->p.params = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *b->p.params);
     l.equalities = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.equalities);
     l.ranges = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.ranges);
+    l.targets = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.targets);
     if (b->overflow || b->no_memory)
         return REASON_CONSTRUCT; // builder_finish finds the right reason
     enum reason r = select_reason(&l, s, PLACE_TOP);

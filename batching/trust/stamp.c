@@ -12,6 +12,7 @@
 #include "batching/statement/quote.h"
 #include "batching/trust/facts.h"
 #include "batching/trust/proof.h"
+#include "batching/trust/sorted.h"
 
 #define MAX_CHECK   ((size_t)1 << 17)
 #define MAX_COLUMNS 300 // names of columns in a question; more than a stamp may hold
@@ -71,7 +72,7 @@ static bool has_untyped_parameter(const struct shape *s) {
 }
 
 // The columns whose types decide the types of the folded statement's parameters: those that keys are compared
-// with, or all.
+// with, or all. And those by which an order that matters is sorted, since NULLs are not told apart.
 static int columns_of(const struct shape *s, const char **names) {
     const struct parsed *p = s->parsed;
     int n = 0;
@@ -83,6 +84,8 @@ static int columns_of(const struct shape *s, const char **names) {
     }
     for (int i = 0; all && i < p->n_columns && n < MAX_COLUMNS; i++)
         names[n++] = p->columns[i].name;
+    for (int i = 0; !all && i < p->n_sort; i++)
+        names[n++] = p->sort[i];
     return n;
 }
 
@@ -114,7 +117,7 @@ static bool put_attributes_question(const struct shape *s, struct buf *out) {
     return true;
 }
 
-bool stamp_question(const struct shape *s, struct buf *out) {
+bool stamp_question(const struct shape *s, uint32_t keys, uint32_t fixed, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, "SELECT ");
     buf_put_text(out, user_sql);
@@ -138,7 +141,7 @@ bool stamp_question(const struct shape *s, struct buf *out) {
     buf_put_text(out, ")), ");
     buf_put_text(out, casts_sql);
     buf_put_text(out, path_sql);
-    return !out->failed;
+    return sorted_question(p, keys, fixed, out) && !out->failed;
 }
 
 // ---- the answer
@@ -345,13 +348,14 @@ enum {
     ANSWER_FUNCTIONS,
     ANSWER_OPERATORS,
     ANSWER_CASTS,
-    ANSWER_OWN_FIRST // "t": nothing stands in front of pg_catalog
+    ANSWER_OWN_FIRST, // "t": nothing stands in front of pg_catalog
+    ANSWER_SORTED,    // the index by which rows are told apart
 };
 
 struct answer {
     struct slice column[STAMP_COLUMNS];
     uint32_t user;
-    struct objects relations, attributes, functions;
+    struct objects relations, attributes, functions, sorted;
 };
 
 static bool read_answer(struct answer *a, const struct shape *s, struct slice row) {
@@ -363,7 +367,16 @@ static bool read_answer(struct answer *a, const struct shape *s, struct slice ro
            take_objects(a->column[ANSWER_RELATIONS], false, &a->relations) &&
            take_objects(a->column[ANSWER_ATTRIBUTES], true, &a->attributes) &&
            take_objects(a->column[ANSWER_FUNCTIONS], false, &a->functions) &&
+           take_objects(a->column[ANSWER_SORTED], false, &a->sorted) &&
            (int)a->relations.n == s->parsed->n_relations;
+}
+
+static void put_sorted_check(struct writing *w, const struct objects *sorted) {
+    w->st->sorted = sorted->n == 1;
+    if (!w->st->sorted)
+        return;
+    sorted_check(sorted->list[0].id, &w->st->check);
+    expect_number(w, sorted->list[0].xmin);
 }
 
 static void put_from(struct buf *out, const struct objects *relations) {
@@ -403,6 +416,7 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
     if (!put_attributes_check(w, s, &a->attributes) || !put_functions_check(w, p, &a->functions) ||
         (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
         return false;
+    put_sorted_check(w, &a->sorted);
     if (plain && alone && p->n_relations == 1 && !p->n_functions && !put_sealed(w->st, p, a))
         return false;
     buf_put_text(out, news_sql);

@@ -227,8 +227,37 @@ class Author:
                           "SELECT b.id, (SELECT count(*) FROM " + a.quoted + " a WHERE a.parent = b.id AND " + where + ") FROM " + b.quoted + " b WHERE b.id < 9 ORDER BY 1"])
         return Statement(sql, args, True)
 
+    def second(self):
+        """Values beside the key that vary with it: in other comparisons, the select list, ORDER BY and LIMIT. A value of LIMIT may be an error."""
+        rng, t = self.rng, self.rng.choice(self.tables)
+        text, arg = self.key(1, "", t)
+        args = [arg]
+        c = rng.choice(t.columns)
+        id_, count, other = ("int4", lambda i: str(i % 60), True), ("int8", lambda i: str(i % 5 - (i % 83 == 0)), True), (c.sent_as, c.value, True)
+
+        def add(form, *more):
+            first = len(args) + 1
+            args.extend(more)
+            return form % tuple(range(first, len(args) + 1))
+
+        listed = rng.choice(["*", "id", "id", "id, parent", ""])
+        if not listed:
+            listed = add(*rng.choice([("id, $%d::int AS v", id_), ("$%d::text AS v, id", ("text", words, True)), ("id > $%d AS later, id", id_),
+                                      ("COALESCE(parent, $%d) AS p, id", id_), ("CASE WHEN id < $%d THEN id ELSE $%d END AS b", id_, id_)]))
+        extra = rng.choice([None, ("id > $%d", id_), ("id <= $%d", id_), ("parent <> $%d", id_), ("id BETWEEN $%d AND $%d", id_, id_), ("$%d < id", id_),
+                            ("id NOT BETWEEN SYMMETRIC $%d AND $%d", id_, id_), ("parent IS DISTINCT FROM $%d", id_),
+                            ('"%s" <> $%%d' % c.name, other), ('NOT ("%s" IS DISTINCT FROM $%%d)' % c.name, other)])
+        where = text + (" AND " + add(*extra) if extra else "")
+        order = rng.choice(["", "id", "id DESC", "parent, id", "id + 0, id", '"%s", id' % c.name, None, None])
+        if order is None:
+            order = add(*rng.choice([("id <> $%d, id", id_), ("CASE WHEN parent = $%d THEN 0 ELSE 1 END, id DESC", id_), ("id > $%d, id > $%d, id", id_, id_)]))
+        sql = "SELECT %s FROM %s WHERE %s%s" % (listed, t.quoted, where, " ORDER BY " + order if order else "")
+        if order and rng.random() < 0.5:
+            sql += add(*rng.choice([(" LIMIT $%d", count), (" OFFSET $%d", count), (" LIMIT $%d OFFSET $%d", count, count), (" FETCH FIRST ($%d) ROWS ONLY", count)]))
+        return Statement(sql, args, bool(order))
+
     def statement(self):
-        return self.rng.choice([self.one_table] * 4 + [self.aggregate, self.grouped, self.join, self.join, self.nested, self.nested])()
+        return self.rng.choice([self.one_table] * 4 + [self.aggregate, self.grouped, self.join, self.join, self.nested, self.nested] + [self.second] * 3)()
 
 
 # ---- twins

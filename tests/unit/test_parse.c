@@ -291,10 +291,10 @@ static const struct {
     {"SELECT a FROM t WHERE id = ($1)[1]", REASON_NO_KEY},
     {"SELECT a FROM t WHERE id = coalesce($1, 0)", REASON_NONE},
     {"SELECT a FROM t WHERE id = (SELECT $1)", REASON_NO_KEY},
-    {"SELECT a FROM t WHERE id = $1 AND b > $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = $1 AND b > $1", REASON_NONE},
     {"SELECT $1 FROM t WHERE id = $1", REASON_NO_KEY},
-    {"SELECT a FROM t WHERE id = $1 ORDER BY a = $1", REASON_NO_KEY},
-    {"SELECT a FROM t WHERE id = $1 LIMIT $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY a = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 LIMIT $1", REASON_NONE},
     {"SELECT a FROM t WHERE f(id = $1)", REASON_NO_KEY},
     {"SELECT id = $1 FROM t", REASON_NO_KEY},
     {"SELECT a FROM t WHERE id IN ($1, $2)", REASON_NO_KEY},
@@ -496,14 +496,16 @@ static void put_operators(struct buf *b, const struct parsed *p) {
     }
 }
 
-// $param:relation:column_sql:cast:uses, and R when plain, T at the top, A for an array
+// $param:relation:column_sql:cast:uses, and R when plain, T at the top, A for an array, B beside the key, O if the
+// order must be told
 static void put_keys(struct buf *b, const struct parsed *p) {
     char text[300];
     for (int i = 0; i < p->n_keys; i++) {
         const struct parsed_key *k = &p->keys[i];
-        snprintf(text, sizeof text, "%s$%d:%d:%s:%s:%d%s%s%s", i ? " " : "", k->param, k->relation,
+        snprintf(text, sizeof text, "%s$%d:%d:%s:%s:%d%s%s%s%s%s", i ? " " : "", k->param, k->relation,
                  k->column_sql ? k->column_sql : "", k->cast ? k->cast : "", k->uses,
-                 k->plain_right ? "R" : "", k->top ? "T" : "", k->array ? "A" : "");
+                 k->plain_right ? "R" : "", k->top ? "T" : "", k->array ? "A" : "", k->range ? "B" : "",
+                 k->ordered ? "O" : "");
         put_part(b, text, "");
         cr_expect_eq(!k->column, !k->column_sql);
     }
@@ -659,7 +661,7 @@ static const char *const keys[][2] = {
     {"SELECT a FROM t WHERE id = ANY ($1)", "$1:0:\"id\"::1TA"},
     {"SELECT a FROM t WHERE id = any ($1::int8[])", "$1:0:\"id\":int8:1TA"},
     {"SELECT a FROM t WHERE a = $2 AND (b = $1 AND c = 3) AND d > $3 LIMIT $4",
-     "$2:0:\"a\"::1RT $1:0:\"b\"::1RT"},
+     "$2:0:\"a\"::1RT $1:0:\"b\"::1RT $3:-1:::1TBO $4:-1:::1BO"},
     {"SELECT a FROM t WHERE a = $1 AND (b = $2 OR NOT c = $3)",
      "$1:0:\"a\"::1RT $2:0:\"b\"::1R $3:0:\"c\"::1R"},
     {"SELECT $2 FROM t WHERE a = $1 AND $1 = b OR c IN ($1) AND d = $2", "$1:0:\"a\"::3R"},
@@ -680,21 +682,71 @@ static const char *const keys[][2] = {
     {"SELECT a FROM t WHERE EXISTS (SELECT 1 FROM t x WHERE x.id = $1 AND t.b = $1)",
      "$1:1:\"x\".\"id\"::2R"},
     // Comparisons' values, where there is one row
-    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1T"},
-    {"SELECT min(b), max(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT"},
-    {"SELECT count(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1T"},
+    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TB"},
+    {"SELECT count(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1TB"},
     {"SELECT count(*) FROM t WHERE a = $1 AND b <> $1", "$1:0:\"a\"::2RT"},
-    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2 AND c BETWEEN $2 AND $3", "$1:0:\"a\"::1RT"},
+    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2 AND c BETWEEN $2 AND $3",
+     "$1:0:\"a\"::1RT $2:-1:::2TB $3:-1:::1TB"},
+    {"SELECT count(*) FROM t WHERE a = $1 AND b IS DISTINCT FROM $2", "$1:0:\"a\"::1RT $2:-1:::1TB"},
     {"SELECT count(*) FROM t WHERE b > $1", ""},
-    {"SELECT a FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
+    // where there may be several
+    {"SELECT min(b), max(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1TBO"},
+    {"SELECT a FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TBO"},
+    {"SELECT a FROM t WHERE a = $1 AND b NOT BETWEEN $2 AND $3 ORDER BY c",
+     "$1:0:\"a\"::1RT $2:-1:::1TBO $3:-1:::1TBO"},
+    {"SELECT a FROM t WHERE a = $1 AND b > $1", "$1:0:\"a\"::2RTO"},
+    {"SELECT a FROM t WHERE a = $1 LIMIT $2 OFFSET $3::int8", "$1:0:\"a\"::1RT $2:-1:::1BO $3:-1::int8:1BO"},
+    {"SELECT a FROM t WHERE a = $1 LIMIT $2 + 1", "$1:0:\"a\"::1RT"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY b <> $2, c", "$1:0:\"a\"::1RT $2:-1:::1BO"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY CASE WHEN b = $2 THEN 0 ELSE 1 END",
+     "$1:0:\"a\"::1RT $2:-1:::1BO"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY $2", "$1:0:\"a\"::1RT"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY f($2, b)", "$1:0:\"a\"::1RT"},
+    {"SELECT sum(b) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TBO"},
+    {"SELECT count(*), b FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TBO"},
     {"SELECT count(*) FROM t WHERE a = $1 AND b > $2 GROUP BY b", "$1:0:\"a\"::1RT"},
-    {"SELECT count(*), b FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
-    {"SELECT sum(b) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
+    {"SELECT DISTINCT b FROM t WHERE a = $1 AND b > $2 ORDER BY b", "$1:0:\"a\"::1RT"},
+    {"SELECT b FROM t, u WHERE a = $1 AND b > $2 ORDER BY b", "$1:-1:\"a\"::1RT"},
+    {"SELECT b FROM t WHERE a = $1 AND b > $2 UNION SELECT b FROM t ORDER BY b LIMIT $3", "$1:0:\"a\"::1R"},
     {"SELECT count(*) FROM (SELECT a FROM t WHERE a = $1 AND b > $2 LIMIT 3) AS u", "$1:-1:\"a\"::1R"},
     {"SELECT count(*) FROM t WHERE a = $1 AND b > (SELECT max(c) FROM u WHERE d < $2)", "$1:-1:\"a\"::1RT"},
     {"SELECT count(*) OVER () FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
+    // values in the select list
+    {"SELECT a, $2 AS x FROM t WHERE a = $1", "$1:0:\"a\"::1RT $2:-1:::1B"},
+    {"SELECT a, $1::int AS x FROM t WHERE a = $1", "$1:0:\"a\"::2RT"},
+    {"SELECT COALESCE(a, $2) || 'x' AS x, b > $3 AS y FROM t, u WHERE a = $1 ORDER BY a",
+     "$1:-1:\"a\"::1RT $2:-1:::1B $3:-1:::1B"},
+    {"SELECT a, $2::int FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
+    {"SELECT a, max($2) AS x FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
+    {"SELECT DISTINCT a, $2 AS x FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
+    {"SELECT a, $2 AS x FROM t WHERE a = $1 ORDER BY x", "$1:0:\"a\"::1RT"},
+    {"SELECT a, $2 AS x FROM t WHERE a = $1 ORDER BY 2", "$1:0:\"a\"::1RT"},
+    {"SELECT count(*), $2 AS x FROM t WHERE a = $1 GROUP BY x", "$1:0:\"a\"::1RT"},
+    {"SELECT count(*), $2 AS x FROM t WHERE a = $1 GROUP BY b", "$1:0:\"a\"::1RT $2:-1:::1B"},
+    {"SELECT a FROM t WHERE a = $1 UNION SELECT $2 AS a FROM t", "$1:0:\"a\"::1R"},
+    {"SELECT (SELECT $2 AS x) AS y FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
     {"SELECT a FROM t WHERE id = $1 UNION SELECT b FROM t WHERE id = $2", "$1:0:\"id\"::1R $2:0:\"id\"::1R"},
 };
+
+// The columns of ORDER BY
+static void put_sort(struct buf *b, const struct parsed *p) {
+    for (int i = 0; i < p->n_sort; i++)
+        put_part(b, p->sort[i], "");
+}
+
+Test(parse, sort_columns) {
+    static const char *const cases[][2] = {
+        {"SELECT a FROM t WHERE a = $1 AND b > $2 ORDER BY c DESC NULLS LAST, t.d, lower(e), f COLLATE \"C\"",
+         "cd"},
+        {"SELECT b AS c, lower(d) AS e FROM t WHERE a = $1 AND b > $2 ORDER BY c, e", "b"},
+        {"SELECT b AS c FROM t WHERE a = $1 AND b > $2 ORDER BY t.c", "c"},
+        {"SELECT c(b) FROM t WHERE a = $1 AND b > $2 ORDER BY c", ""},
+        {"SELECT * FROM t WHERE a = $1 AND b > $2 ORDER BY c", "c"},
+        {"SELECT a FROM t, u WHERE a = $1 ORDER BY c", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_sort, cases[i][1]);
+}
 
 Test(parse, keys) {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
