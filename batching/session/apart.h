@@ -17,6 +17,10 @@ void apart_given(struct session *s);             // an answer that this brought
 void apart_forget(struct session *s);            // the session did more than read
 void apart_note_costs(struct session *s, bool costs);
 
+// A lookup came inside the transaction at hand; the transaction has ended.
+void apart_came_inside(struct session *s);
+void apart_transaction_ended(struct session *s);
+
 // Of an identity it is known whether its statements outside transactions may be SERIALIZABLE.
 static inline void apart_note_serial(struct session *s, uint64_t identity, bool serial) {
     s->apart.serial_of = identity;

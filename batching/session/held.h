@@ -12,7 +12,7 @@
 bool ahead_join_checked(struct lookup *l) __attribute__((warn_unused_result));
 void ahead_unref(struct ahead *a); // takes NULL
 
-// The session has sent something that is no plain read, or one of its transactions has begun or ended.
+// The session has sent something that may change any of it, or a snapshot of its own begins or ends.
 void ahead_drop(struct session *s);
 
 // A lookup of its own will run of which nobody has vetted whether it only reads.

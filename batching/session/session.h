@@ -58,9 +58,13 @@ struct forward_effects {
     bool changes;          // may change definitions
     bool clears_names;     // when it succeeds, the server has no prepared statements
     bool drops;            // it ends what is held for the session, when sent and when answered
+    bool writes;           // nothing but to tables that are known
     // To the transaction; `spends`: another thing than reading.
     bool begins, ends, spends, level; // `level`: it says which isolation:
     uint8_t isolation;                // enum identity_isolation
+    bool knows, asked;                // what its session's settings say of it, or the proof in front of it:
+    bool may_idle;                    // session_identity_may_idle
+    uint8_t standard;                 // enum identity_isolation
     bool returns;                     // it may go back to a savepoint
     bool selects;                     // a SELECT is run in it
     bool local;                       // it may change settings until the transaction ends
@@ -207,6 +211,8 @@ struct apart {
     unsigned n;           // accepted since the session did last more than read
     bool costs;           // since then one that nobody has vetted dropped what was held
     unsigned vets, given; // the catalogue asked for it alone, and answers that this brought
+    unsigned inside;      // lookups in the transaction at hand,
+    unsigned inside_last; // and in the one before
 };
 
 // Our own statements on the server connection; own_prepared.c.
@@ -239,6 +245,7 @@ struct session {
     bool proof_listed; // stands in the engine's list of sessions to prove
     struct session *next_proof;
     uint64_t trusted_at; // when it last ran what was vetted (vouch.h); 0: never
+    uint64_t wrote_at;   // the same of a write that runs nothing of a user's
 
     // What it may use up.
     struct account memory, queue_memory, names_memory; // all that it holds; see memory.h

@@ -10,6 +10,7 @@
 #include "batching/session/txn.h"
 
 #include "batching/fold/savepoint.h"
+#include "batching/session/apart.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -87,44 +88,66 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
     }
 }
 
-// What a transaction that begins has from its session.
-static void ask_identity(struct session *s) {
+// What a transaction that begins has from its session is told at once, or by the proof in front of it: what
+// comes behind BEGIN in the same flight may leave the session in doubt. Not where something before it may.
+void session_txn_begins(struct session *s, struct owed *o) {
+    struct forward_effects *e = &o->forward;
+    if (s->txn != 'I' || s->n_forward != 1 || e->begins || e->setting || e->spends || e->drops)
+        return;
+    e->knows = s->identity.state == IDENTITY_PROVEN;
+    e->asked = s->identity.state == IDENTITY_PROVING;
+    e->standard = (uint8_t)session_identity_isolation(&s->identity);
+    e->may_idle = session_identity_may_idle(&s->identity);
+}
+
+static void ask_identity(struct session *s, const struct owed *o) {
     struct transaction *t = &s->transaction;
-    if (t->known || s->identity.state != IDENTITY_PROVEN)
+    const struct forward_effects *e = &o->forward;
+    if (t->known || e->setting || (s->identity.state != IDENTITY_PROVEN && !e->knows && !e->asked))
         return;
     t->known = true;
     t->standard = session_identity_isolation(&s->identity);
     t->may_idle = session_identity_may_idle(&s->identity);
+    if (e->knows || e->asked) {
+        t->standard = e->knows ? (enum identity_isolation)e->standard : s->identity.told_isolation;
+        t->may_idle = e->knows ? e->may_idle : s->identity.told_may_idle;
+    }
 }
 
-// The server has answered a forwarded unit; `before` is the status that it found. A chained transaction has
-// the level of the one before it, and counts as its continuation.
-void session_txn_ended(struct session *s, const struct owed *o, char before) {
-    struct transaction *t = &s->transaction;
-    if (s->txn != before)
+static enum identity_isolation level_of(const struct transaction *t) {
+    return t->level ? t->isolation : t->standard;
+}
+
+// Is what its statements have changed known by tables, and what they see what is committed?
+static bool is_clear(const struct transaction *t) {
+    return !t->unclear && level_of(t) == ISOLATION_READ_COMMITTED;
+}
+
+// A transaction has begun or ended, or gone back to a savepoint. `clear`: what is held outlives that, as far
+// as it was not written to; what ends a transaction says so of its writes.
+static void note_boundary(struct session *s, const struct owed *o, bool clear) {
+    if (!clear)
         ahead_drop(s); // also what others have loaded for it meanwhile
-    // Settings and definitions go back with it, which no statement names.
-    bool back = o->forward.returns || o->forward.ends || s->txn == 'I';
-    if (before != 'I' && back && (t->spent || o->forward.spends))
-        session_identity_moved(&s->engine->identities, &s->identity);
-    if (s->txn == 'I') {
-        if (t->customs || o->forward.customs)
-            session_identity_set_local(&s->engine->identities, &s->identity);
-        *t = (struct transaction){0};
-        session_forget_cursors(s, false);
-        return;
-    }
+    else if (o->forward.returns)
+        writes_returned(s->database, &s->writes);
+}
+
+static void begin_or_go_on(struct session *s, const struct owed *o, char before) {
+    struct transaction *t = &s->transaction;
     if (before == 'I')
-        *t = (struct transaction){
-            .spent = !o->forward.begins, .began = s->engine->now, .generation = s->engine->generation};
+        *t = (struct transaction){.spent = !o->forward.begins,
+                                  .unclear = !o->forward.begins,
+                                  .began = s->engine->now,
+                                  .generation = s->engine->generation};
     t->portal |= o->forward.portal;
     t->snapshot |= o->forward.selects && !o->error;
     t->taken |= o->forward.selects && !o->error;
-    ask_identity(s);
+    ask_identity(s, o);
     // A statement that failed has set nothing; which of a unit's did is not known.
     bool lost =
         (o->forward.ends && o->forward.begins) || (o->error && (o->forward.begins || o->forward.level));
     t->spent |= o->forward.spends || lost;
+    t->unclear |= o->forward.drops || lost;
     t->local |= o->forward.local;
     t->renamed |= o->forward.renames;
     t->customs |= o->forward.customs;
@@ -133,9 +156,50 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     t->level |= lost || o->forward.level;
 }
 
+// The server has answered a forwarded unit; `before` is the status that it found. A chained transaction has
+// the level of the one before it, and counts as its continuation.
+void session_txn_ended(struct session *s, const struct owed *o, char before) {
+    struct transaction *t = &s->transaction;
+    bool boundary = s->txn != before || o->forward.ends || o->forward.returns;
+    bool clear = !o->forward.drops && (before == 'I' || is_clear(t));
+    // Settings and definitions go back with it, which no statement names.
+    bool back = o->forward.returns || o->forward.ends || s->txn == 'I';
+    if (before != 'I' && back && (t->spent || o->forward.spends))
+        session_identity_moved(&s->engine->identities, &s->identity);
+    if (s->txn == 'I') {
+        if (t->customs || o->forward.customs)
+            session_identity_set_local(&s->engine->identities, &s->identity);
+        *t = (struct transaction){0};
+        if (before != 'I')
+            apart_transaction_ended(s);
+        session_forget_cursors(s, false);
+    } else {
+        begin_or_go_on(s, o, before);
+        clear = clear && is_clear(t);
+    }
+    if (boundary)
+        note_boundary(s, o, clear);
+}
+
+// The server's own relations: a view of theirs changes settings when it is written to, a catalogue
+// everything.
+static bool names_the_servers(const struct parsed *p) {
+    for (int i = 0; i < p->n_relations; i++) {
+        const char *schema = p->relations[i].schema;
+        if (strncmp(p->relations[i].name, "pg_", 3) == 0 ||
+            (schema && (strcmp(schema, "pg_catalog") == 0 || strcmp(schema, "information_schema") == 0)))
+            return true;
+    }
+    return false;
+}
+
+bool session_write_is_clean(const struct session *s, const struct parsed *p) {
+    return p && p->reason != REASON_LOCKING && writes_tell_tables(p) && !names_the_servers(p) &&
+           facts_say_clean(&s->database->facts, s->engine->generation, p);
+}
+
 void session_note_write(struct session *s, const struct parsed *p) {
-    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
-    writes_sent(s->database, &s->writes, clean ? p : NULL);
+    writes_sent(s->database, &s->writes, session_write_is_clean(s, p) ? p : NULL);
 }
 
 bool session_read_may_write(const struct session *s, const struct parsed *p) {
@@ -179,10 +243,6 @@ void session_end_writes(struct session *s) {
     writes_ended(s->database, &s->writes);
 }
 
-static enum identity_isolation level_of(const struct transaction *t) {
-    return t->level ? t->isolation : t->standard;
-}
-
 enum reason session_txn_reason(const struct session *s) {
     const struct transaction *t = &s->transaction;
     if (s->txn == 'I')
@@ -208,6 +268,16 @@ bool session_is_apart(const struct session *s) {
 
 bool session_snapshot_is_fixed(const struct session *s) {
     return s->txn == 'T' && level_of(&s->transaction) == ISOLATION_REPEATABLE_READ;
+}
+
+bool session_reads_committed(const struct session *s) {
+    return s->txn == 'I' || level_of(&s->transaction) == ISOLATION_READ_COMMITTED;
+}
+
+bool session_txn_goes_on(const struct parsed *p) {
+    struct owed o = {0};
+    note_level(&o, p);
+    return !o.forward.spends && (!o.forward.level || o.forward.isolation == ISOLATION_READ_COMMITTED);
 }
 
 bool session_txn_asks(enum statement_kind kind, const struct parsed *p) {
@@ -254,6 +324,7 @@ void session_take_snapshot(struct session *s) {
 void session_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
     s->transaction.spent |= s->txn != 'I';
+    s->transaction.unclear |= s->txn != 'I';
     session_forget_cursors(s, true);
     ahead_drop(s);
 }

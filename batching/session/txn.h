@@ -19,8 +19,9 @@ struct shape;
 
 // The transaction that the client is in, when it is in one. Meaningful when no FORWARD entry is owed.
 struct transaction {
-    bool spent; // something in it was, or may have been, more than a plain read
-    bool level; // its statements have said which isolation it has; else it has the session's default
+    bool spent;   // something in it was, or may have been, more than a plain read
+    bool unclear; // something in it was more than to read, and to write to tables that are known
+    bool level;   // its statements have said which isolation it has; else it has the session's default
     enum identity_isolation isolation;
     bool local;                       // settings may have other values than outside of it
     bool renamed;                     // and names may mean something else
@@ -38,6 +39,9 @@ struct transaction {
 // Notes in a FORWARD entry what one of its statements does to the transaction. shape: NULL when its kind says
 // all.
 void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape);
+
+// It begins with a statement of this entry.
+void session_txn_begins(struct session *s, struct owed *o);
 
 // The isolation is not known from now on.
 void session_txn_lose_level(struct owed *o);
@@ -63,8 +67,18 @@ void session_take_snapshot(struct session *s);
 // Do all statements of the transaction at hand see the same snapshot?
 bool session_snapshot_is_fixed(const struct session *s);
 
+// Does each statement at hand see what was committed before it?
+bool session_reads_committed(const struct session *s);
+
+// SET TRANSACTION: each statement goes on to see what was committed before it.
+bool session_txn_goes_on(const struct parsed *p);
+
 // The identity is in doubt, and what brought the doubt may have happened inside the transaction.
 void session_doubt(struct session *s);
+
+// Does a write to the tables that it names, and to none other, leave all else of the session as it is? p:
+// NULL when nothing is known of it.
+bool session_write_is_clean(const struct session *s, const struct parsed *p);
 
 // What is sent may write, p: what is known of it; else NULL. Counts again when its transaction has ended,
 // which the end of a reply to the client's own may say.
