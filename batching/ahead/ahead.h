@@ -11,9 +11,11 @@
 // (framed, inside a transaction). Once the loop has proved to be one, the lookup that finds nothing held any
 // more is a member of the next batch. A lookup whose key is in a batch that is still under way joins it. An
 // answer is given once for each row of the list, and only if all of this holds:
-//   - the session has sent nothing but plain reads since the batch was sent: anything else, any transaction
-//     boundary among it, drops what is held (ahead_drop);
-//   - no write that could change it has passed through this proxy since (writes.h);
+//   - since the batch was sent, the session has only read, and written to tables that are known: anything else
+//     drops what is held (ahead_drop), and so do the begin and the end of a transaction that is not READ
+//     COMMITTED or has done more;
+//   - no write that could change it has passed through this proxy since, none of the session's own either
+//     (writes.h);
 //   - the loop has not paused for longer than limits.ahead_gap, and the batch was sent at most
 //   limits.ahead_age ago.
 //     In a transaction whose snapshot stays the same, neither matters, nor do others' writes;
