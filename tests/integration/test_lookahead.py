@@ -1196,7 +1196,7 @@ def test_history(db, made, limits):
         asked, cost, seed = asked + n, cost + c, seed + 1
     print("%d lookups, %d statements" % (asked, cost))
     busy = limits["lookahead__max_gap"] == "5ms"  # on a busy machine each lookup may come behind a longer pause
-    assert conftest.DIRECT or busy or cost < asked * 0.9, "%d lookups cost %d statements: there was nothing to judge" % (asked, cost)
+    assert conftest.DIRECT or busy or cost < asked * 0.99, "%d lookups cost %d statements: there was nothing to judge" % (asked, cost)
 
 
 def history(*answers, level=None, txn=None, own=None):
