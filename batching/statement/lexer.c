@@ -419,6 +419,9 @@ enum word {
     WORD_CAST,
     WORD_LOWER, // LOWER, UPPER
     WORD_LIMIT, // LIMIT, OFFSET
+    WORD_BETWEEN,
+    WORD_DISTINCT,
+    WORD_FROM,
     WORD_QUERY, // SELECT, WITH, VALUES, TABLE
 };
 
@@ -438,6 +441,7 @@ struct shaper {
     bool started;   // a token other than an opening bracket was seen
     bool ended;     // a semicolon was seen
     bool compared;  // the last token is "="
+    bool between;   // BETWEEN was seen, and its AND is to come
     bool joined;    // shape_text_join: every constant is $1, and many in a list are one
     enum word word; // the last token's
     enum place place;
@@ -453,8 +457,14 @@ static enum word word_of(const char *s, size_t len) {
     switch (s[0] | 0x20) {
     case 'a':
         return IS("and") ? WORD_LEFT : IS("any") ? WORD_ANY : IS("array") ? WORD_ARRAY : WORD_OTHER;
+    case 'b':
+        return IS("between") ? WORD_BETWEEN : WORD_OTHER;
     case 'c':
         return IS("cast") ? WORD_CAST : WORD_OTHER;
+    case 'd':
+        return IS("distinct") ? WORD_DISTINCT : WORD_OTHER;
+    case 'f':
+        return IS("from") ? WORD_FROM : WORD_OTHER;
     case 'h':
         return IS("having") ? WORD_LEFT : WORD_OTHER;
     case 'i':
@@ -650,12 +660,21 @@ static bool gap_is_plain(const struct shaper *s, size_t from, size_t to) {
     return from == to || (to == from + 1 && s->text[from] == ' ' && from > 0);
 }
 
+// x BETWEEN 1 AND 2, x IS NOT DISTINCT FROM 1
+static bool compares(struct shaper *s, enum word before, struct token t) {
+    bool ends = s->between && token_is(s->text, t, "and") && !s->dotted;
+    s->between = s->word == WORD_BETWEEN || (s->between && !ends);
+    return ends || s->word == WORD_BETWEEN || (s->word == WORD_FROM && before == WORD_DISTINCT);
+}
+
 static void see_word(struct shaper *s, struct token t) {
+    enum word before = s->word;
     s->word = s->dotted ? WORD_OTHER : word_of(s->text + t.at, t.len);
+    bool taken = compares(s, before, t);
     if (s->word == WORD_LOWER && s->place != PLACE_TAKEN)
         s->word = WORD_OTHER; // no side of a comparison
     s->place = PLACE_STAYS;
-    if (s->word == WORD_LIMIT)
+    if (s->word == WORD_LIMIT || taken)
         s->place = PLACE_TAKEN;
     else if (s->word == WORD_LEFT)
         s->place = PLACE_LEFT;
@@ -667,6 +686,7 @@ static void see_word(struct shaper *s, struct token t) {
 }
 
 static void see_open(struct shaper *s, struct token t) {
+    s->between = false;
     bool bracket = s->text[t.at] == '[';
     bool compared = s->place == PLACE_TAKEN && s->word != WORD_LIMIT && !s->after_sign; // a row, or just ( )
     bool list = bracket ? s->word == WORD_ARRAY && (s->lists & 1)

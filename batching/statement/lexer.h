@@ -107,6 +107,7 @@ enum shape_scan {
 //     ON, SELECT, HAVING or "(", or
 //   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), or of brackets where such an element or the
 //     right side of a comparison may stand, and which are no subselect, or
+//   - it follows BETWEEN, its AND, or DISTINCT FROM, or
 //   - it follows LIMIT, OFFSET or CAST (, or LOWER ( or UPPER ( behind a comparison operator.
 //
 // Only statements that start with SELECT, WITH, INSERT, UPDATE, DELETE, VALUES or TABLE have constants taken

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "batching/statement/functions.h"
 #include "batching/statement/moving_time.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/parse_tree.h"
@@ -35,6 +36,8 @@ enum place {
     PLACE_TOP,       // the same, and it is on the top-level AND of the outermost WHERE
 };
 
+#define MAX_FUNCTIONS 8 // in FROM
+
 // What the order of an answer's rows depends on.
 enum order {
     ORDER_ANY,   // the plan, and with it every value
@@ -47,7 +50,11 @@ struct lookup {
     // How often $n stands, at n: as a side of an equality where a key may stand; where it may decide the order of
     // rows, or which rows these are; in the select list alone.
     int *equalities, *ranges, *targets;
-    bool subselects, windows;
+    bool subselects, windows, sets;
+    bool nullable; // the comparison at hand is IS NOT DISTINCT FROM
+    // Names that functions in FROM have there, and their only columns.
+    const char *functions[MAX_FUNCTIONS];
+    unsigned n_functions;
     bool each_row;     // the expression at hand is computed for every row of the answer
     bool rows_are_own; // and each row of the answer has passed the outermost WHERE
 };
@@ -98,6 +105,32 @@ static bool names_a_row(const struct builder *b, const char *name) {
 
 static const char *const system_columns[] = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", NULL};
 
+// The only column of a function in FROM has its name.
+static bool names_a_function(const struct lookup *l, const char *name) {
+    for (unsigned i = 0; i < l->n_functions; i++)
+        if (strcmp(l->functions[i], name) == 0)
+            return true;
+    return false;
+}
+
+// Is it t or t.*, the whole row of something in FROM? The name is then no column's.
+static bool is_row(struct lookup *l, const Node *n) {
+    const PgQuery__ColumnRef *c = n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? n->column_ref : NULL;
+    const char *name = c && c->n_fields ? tree_string(c->fields[0]) : NULL;
+    bool star = c && c->n_fields == 2 && c->fields[1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+    if (!name || !(star || c->n_fields == 1) || !names_a_row(l->b, name))
+        return false;
+    if (!star)
+        builder_label(l->b, name);
+    return true;
+}
+
+static bool is_source_row(struct lookup *l, const Node *n) {
+    return n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && n->column_ref->n_fields == 1 &&
+           tree_string(n->column_ref->fields[0]) && is_source(l->b, tree_string(n->column_ref->fields[0])) &&
+           is_row(l, n);
+}
+
 static enum reason column_reason(const struct lookup *l, const PgQuery__ColumnRef *c) {
     if (c->n_fields > 3)
         return REASON_CONSTRUCT;
@@ -107,7 +140,8 @@ static enum reason column_reason(const struct lookup *l, const PgQuery__ColumnRe
     const char *qualifier, *name = tree_name(c->n_fields, c->fields, &qualifier);
     if (!name || tree_name_in(name, system_columns))
         return REASON_CONSTRUCT;
-    return c->n_fields == 1 && names_a_row(l->b, name) ? REASON_CONSTRUCT : REASON_NONE;
+    bool row = c->n_fields == 1 && names_a_row(l->b, name) && !names_a_function(l, name);
+    return row ? REASON_CONSTRUCT : REASON_NONE;
 }
 
 static bool is_star(const Node *n) {
@@ -224,6 +258,7 @@ static struct parsed_key *count_use(struct lookup *l, const PgQuery__ParamRef *p
                                .relation = -1,
                                .top = at == PLACE_TOP,
                                .range = beside,
+                               .nullable = l->nullable,
                                .uses = b->uses[param->number]};
     return key;
 }
@@ -286,7 +321,27 @@ static void see_computed(struct lookup *l, const Node *n, enum place at) {
     }
 }
 
+// The value of SELECT $1; NULL: it is no such select.
+static const Node *selected(const Node *select) {
+    const PgQuery__SelectStmt *s =
+        select && select->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? select->select_stmt : NULL;
+    if (!s || s->n_target_list != 1 || !tree_only_targets(s))
+        return NULL;
+    return s->target_list[0]->node_case == PG_QUERY__NODE__NODE_RES_TARGET
+               ? s->target_list[0]->res_target->val
+               : NULL;
+}
+
+// (SELECT $1) is $1.
+static const Node *without_select(const Node *n) {
+    bool value = n->node_case == PG_QUERY__NODE__NODE_SUB_LINK &&
+                 n->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK;
+    const Node *inner = value ? selected(n->sub_link->subselect) : NULL;
+    return inner ? inner : n;
+}
+
 static void see_side(struct lookup *l, const Node *other, const Node *side, bool right, enum place at) {
+    side = without_select(side);
     if (!see_equality(l, other, side, right, false, at) && is_searched(other))
         see_computed(l, side, at);
 }
@@ -362,6 +417,10 @@ static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
     see_ranges(l, e, at);
     if (strcmp(tree_string(e->name[0]), "=") != 0)
         return;
+    l->nullable = e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT;
+    if (l->nullable)
+        see_sides(l, e->lexpr, r, false, at);
+    l->nullable = false;
     if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP)
         see_sides(l, e->lexpr, r, true, at);
     else if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY)
@@ -537,6 +596,15 @@ static enum reason subscript_reason(struct lookup *l, const PgQuery__AIndirectio
     return r;
 }
 
+// Sees x IN (SELECT $1).
+static void see_selected(struct lookup *l, const PgQuery__SubLink *s, enum place at) {
+    bool equals = s->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK &&
+                  (!s->n_oper_name || strcmp(tree_string(s->oper_name[0]), "=") == 0);
+    const Node *value = equals && s->testexpr ? selected(s->subselect) : NULL;
+    if (value)
+        see_side(l, s->testexpr, value, false, at);
+}
+
 static enum reason sublink_reason(struct lookup *l, const PgQuery__SubLink *s, enum place at) {
     switch (s->sub_link_type) {
     case PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK:
@@ -557,31 +625,14 @@ static enum reason sublink_reason(struct lookup *l, const PgQuery__SubLink *s, e
 
 // ---- functions
 
-// Functions of the server that return sets. The catalogue is asked, too; this list is there to give the right
-// reason.
+// Functions of the server that return sets, and are not folded. The catalogue is asked, too; this list is there
+// to give the right reason.
 static const char *const set_functions[] = {"aclexplode",
-                                            "generate_series",
-                                            "generate_subscripts",
-                                            "json_array_elements",
-                                            "json_array_elements_text",
-                                            "json_each",
-                                            "json_each_text",
-                                            "json_object_keys",
                                             "json_populate_recordset",
                                             "json_to_recordset",
-                                            "jsonb_array_elements",
-                                            "jsonb_array_elements_text",
-                                            "jsonb_each",
-                                            "jsonb_each_text",
-                                            "jsonb_object_keys",
-                                            "jsonb_path_query",
                                             "jsonb_path_query_tz",
                                             "jsonb_populate_recordset",
                                             "jsonb_to_recordset",
-                                            "regexp_matches",
-                                            "regexp_split_to_table",
-                                            "string_to_table",
-                                            "unnest",
                                             NULL};
 
 static enum reason sort_reason(struct lookup *l, size_t n, Node *const *items) {
@@ -604,13 +655,27 @@ static enum reason window_reason(struct lookup *l, const PgQuery__WindowDef *w) 
     return r == REASON_NONE ? expr_reason(l, w->end_offset, PLACE_CLOSED) : r;
 }
 
+// Functions that look at nothing of a row but the values of its columns.
+static const char *const row_functions[] = {"count",   "json_agg", "jsonb_agg", "row_to_json",
+                                            "to_json", "to_jsonb", NULL};
+
+static enum reason arguments_reason(struct lookup *l, const PgQuery__FuncCall *f, const char *name) {
+    enum reason r = REASON_NONE;
+    bool takes_row = tree_name_in(name, row_functions);
+    for (size_t i = 0; i < f->n_args && r == REASON_NONE; i++)
+        if (!takes_row || !is_row(l, f->args[i]))
+            r = expr_reason(l, f->args[i], PLACE_CLOSED);
+    return r;
+}
+
 static enum reason function_reason(struct lookup *l, const PgQuery__FuncCall *f) {
     const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
     if (!name || f->n_funcname > 2 || !plain_name(name))
         return REASON_CONSTRUCT;
     if (tree_name_in(name, set_functions))
         return REASON_FUNCTION;
-    enum reason r = list_reason(l, f->n_args, f->args, PLACE_CLOSED);
+    l->sets |= function_returns_rows(name);
+    enum reason r = arguments_reason(l, f, name);
     if (r == REASON_NONE)
         r = sort_reason(l, f->n_agg_order, f->agg_order);
     if (r == REASON_NONE)
@@ -655,6 +720,8 @@ static enum reason known_expr_reason(struct lookup *l, const Node *n, enum place
     case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR:
         return expr_reason(l, n->named_arg_expr->arg, in);
     case PG_QUERY__NODE__NODE_SUB_LINK:
+        if (at >= PLACE_CONDITION)
+            see_selected(l, n->sub_link, at);
         return sublink_reason(l, n->sub_link, in);
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return function_reason(l, n->func_call);
@@ -713,6 +780,31 @@ static enum reason join_reason(struct lookup *l, const PgQuery__JoinExpr *j, enu
     return r == REASON_NONE ? expr_reason(l, j->quals, at == PLACE_CLOSED ? at : PLACE_CONDITION) : r;
 }
 
+// Names that the server gives to the columns of what such a function returns.
+static void add_function_labels(struct builder *b, const char *name) {
+    static const char *const labels[] = {"key", "value", "ordinality"};
+    builder_label(b, name);
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        builder_label(b, labels[i]);
+}
+
+// Judges FROM unnest(t.tags) AS u(x). The function is called for each row of what stands before it.
+static enum reason from_function_reason(struct lookup *l, const PgQuery__RangeFunction *f) {
+    const Node *item = f->n_functions == 1 ? f->functions[0] : NULL;
+    const Node *call = item && item->node_case == PG_QUERY__NODE__NODE_LIST && item->list->n_items
+                           ? item->list->items[0]
+                           : NULL;
+    if (!call || call->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || f->is_rowsfrom || f->n_coldeflist)
+        return REASON_FUNCTION;
+    const char *schema, *name = tree_name(call->func_call->n_funcname, call->func_call->funcname, &schema),
+                        *alias = f->alias ? f->alias->aliasname : name;
+    if (!name || !function_returns_rows(name) || !plain_name(alias) || l->n_functions == MAX_FUNCTIONS)
+        return REASON_FUNCTION;
+    l->functions[l->n_functions++] = alias;
+    add_function_labels(l->b, alias);
+    return expr_reason(l, call, PLACE_CLOSED);
+}
+
 static enum reason from_reason(struct lookup *l, const Node *n, enum place at) {
     switch (n->node_case) {
     case PG_QUERY__NODE__NODE_RANGE_VAR:
@@ -725,7 +817,7 @@ static enum reason from_reason(struct lookup *l, const Node *n, enum place at) {
             return REASON_CONSTRUCT;
         return select_reason(l, n->range_subselect->subquery->select_stmt, below(at));
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
-        return REASON_FUNCTION;
+        return from_function_reason(l, n->range_function);
     default:
         return REASON_CONSTRUCT;
     }
@@ -751,7 +843,12 @@ static enum reason target_reason(struct lookup *l, const Node *n, enum place at)
     if (n->node_case != PG_QUERY__NODE__NODE_RES_TARGET || n->res_target->n_indirection ||
         !n->res_target->val)
         return REASON_CONSTRUCT;
-    return is_star(n->res_target->val) ? REASON_NONE : expr_reason(l, n->res_target->val, below(at));
+    if (is_star(n->res_target->val))
+        return REASON_NONE;
+    // Below the outermost select, a derived table's row is a value: no function of a user's takes its type.
+    if (at != PLACE_TOP && is_source_row(l, n->res_target->val))
+        return REASON_NONE;
+    return expr_reason(l, n->res_target->val, below(at));
 }
 
 static enum reason group_reason(struct lookup *l, size_t n, Node *const *items) {
@@ -883,7 +980,7 @@ static bool is_one_row(const struct lookup *l, const PgQuery__SelectStmt *s) {
 // all apart.
 static bool is_told(const struct lookup *l, const PgQuery__SelectStmt *s) {
     return one_plain_table(l->b, s) && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !l->subselects &&
-           !l->windows && !s->n_distinct_clause && !s->n_group_clause && !s->having_clause &&
+           !l->windows && !l->sets && !s->n_distinct_clause && !s->n_group_clause && !s->having_clause &&
            !s->n_window_clause;
 }
 

@@ -52,7 +52,7 @@ LOOPS = {
 # Those that have one row, or whose order is told by an unique column, and whose second value is of the list's row: it is part of the key. In which way a client writes a time does not
 # matter, as long as it writes all in the same way.
 WORKS = ["plain", "count since", "rows since", "rows until", "by day", "limit", "key in the select list", "text in the select list", "order", "from an id on", "but one",
-         "a numeric", "between", "three"]
+         "between", "three"]
 
 # What else happens in each turn, before the lookup and behind it; None: it is asked again.
 NOTHING = ([], [])
