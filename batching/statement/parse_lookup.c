@@ -94,13 +94,17 @@ static bool is_source(const struct builder *b, const char *name) {
     return false;
 }
 
-// Tells whether this is the name of something in FROM, anywhere in the statement. Alone, such a name may mean
-// the whole row.
-static bool names_a_row(const struct builder *b, const char *name) {
+static bool is_table(const struct builder *b, const char *name) {
     for (int i = 0; i < b->p.n_relations; i++)
         if (strcmp(relation_label(&b->p.relations[i]), name) == 0)
             return true;
-    return is_source(b, name);
+    return false;
+}
+
+// Tells whether this is the name of something in FROM, anywhere in the statement. Alone, such a name may mean
+// the whole row.
+static bool names_a_row(const struct builder *b, const char *name) {
+    return is_table(b, name) || is_source(b, name);
 }
 
 static const char *const system_columns[] = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", NULL};
@@ -109,7 +113,7 @@ static const char *const system_columns[] = {"ctid", "xmin", "xmax", "cmin", "cm
 static bool names_a_function(const struct lookup *l, const char *name) {
     for (unsigned i = 0; i < l->n_functions; i++)
         if (strcmp(l->functions[i], name) == 0)
-            return true;
+            return !is_table(l->b, name);
     return false;
 }
 
