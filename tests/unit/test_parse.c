@@ -692,7 +692,7 @@ static const char *const keys[][2] = {
     {"SELECT a FROM t WHERE id IS NOT DISTINCT FROM $1", "$1:0:\"id\"::1TN"},
     {"SELECT a FROM t WHERE id IN (SELECT $1::int4)", "$1:0:\"id\":int4:1T"},
     {"SELECT a FROM t WHERE id = (SELECT $1) AND b = (SELECT $2 FROM t)", "$1:0:\"id\"::1RT"},
-    {"SELECT a FROM t WHERE id NOT IN (SELECT $1)", "$1:0:\"id\"::1T"},
+    {"SELECT a FROM t WHERE id NOT IN (SELECT $1)", "$1:0:\"id\"::1"},
     {"SELECT a FROM t WHERE id > ANY (SELECT $1) AND b = $2", "$2:0:\"b\"::1RT"},
     {"SELECT a FROM t WHERE id IN (SELECT $1 WHERE false)", ""},
     // Comparisons' values, where there is one row
