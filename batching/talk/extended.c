@@ -182,8 +182,7 @@ static void note_bound(struct owed *o, struct statement *st, const struct msg_bi
     o->forward.bound = first ? st : NULL;
     if (o->forward.bound)
         st->refs++;
-    o->forward.formats_differ = m->n_result_formats > 1;
-    o->forward.result_format = m->n_result_formats == 1 && get_u16(m->result_formats) == 1;
+    o->forward.formats = row_formats_read(m->n_result_formats, m->result_formats);
 }
 
 static void forward_bind(struct feed *f, const struct frame *fr) {
@@ -201,7 +200,7 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     if (!m.portal.len)
         extended_set_portal(s, st);
     else
-        session_note_portal(s, m.portal, st, o->forward.result_format, o->forward.formats_differ);
+        session_note_portal(s, m.portal, st, &o->forward.formats);
 }
 
 static void forward_describe(struct feed *f, const struct frame *fr) {
@@ -346,7 +345,8 @@ void extended_forward_large(struct feed *f, const struct frame *fr) {
     } else if (fr->type == F_BIND && extended_read_name(f, &at, &first) &&
                extended_read_name(f, &at, &second)) {
         if (first.len)
-            session_note_portal(s, first, session_statement(s, second), false, true);
+            session_note_portal(s, first, session_statement(s, second),
+                                &(struct row_formats){.unknown = true});
         else
             extended_set_portal(s, session_statement(s, second));
     } else {

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Loops over lists and lookups in the less usual of the ways in which drivers put them on the wire. The bytes are those that PostgreSQL sends; the
+server's log tells how many lookups reached it."""
+import pytest
+
+import ahead
+import proto
+from ahead import Reader, Watch
+from test_lookahead import assert_few, db, direct, made, opened, proxy, through_both  # noqa: F401
+
+LIST = "SELECT id, name, tenant_id FROM author ORDER BY id"
+SERIAL = [0]
+
+
+def fresh(sql):
+    """A shape of its own."""
+    SERIAL[0] += 1
+    return sql.replace(" FROM ", " AS w%d FROM " % SERIAL[0], 1)
+
+
+def keep(reader, reply):
+    reader.got.append(proto.wire(reply))
+    return proto.rows(reply)
+
+
+def integer(cell, form):
+    return str(int.from_bytes(cell, "big", signed=True)) if form else cell.decode()
+
+
+# ---- formats of columns
+
+@pytest.mark.parametrize("formats", [(1, 0, 1), (0, 0, 1), (1, 0, 0)])
+@pytest.mark.parametrize("portal", ["", "C_1"])
+def test_a_list_with_a_format_for_each_column(db, proxy, formats, portal):
+    """Described once, and bound again later: nothing in the reply tells the formats. JDBC does so after its fifth use of a statement."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+    sent = []
+
+    def action(reader):
+        c = reader.conn
+        keep(reader, c.ask(proto.parse(LIST, "S_1"), proto.bind(name="S_1"), proto.describe("P"), proto.execute(), proto.SYNC))
+        reader.statements[sql] = statement = reader.framing.statement(c, sql)
+        for _ in range(3):
+            rows = keep(reader, c.ask(proto.bind(name="S_1", portal=portal, result_formats=formats), proto.execute(portal=portal), proto.SYNC))
+            for row in rows:
+                keep(reader, c.ask(statement.unit([("int4", integer(row[0], formats[0]))])))
+                sent.append(row)
+    watch, conn = through_both(db, proxy, "pg", action)
+    assert_few(len(watch.reads("book", conn)), len(sent) // 2, 8)
+
+
+@pytest.mark.parametrize("size", [3, 300])
+def test_a_portal_with_a_format_for_each_column_in_pages(db, proxy, size):
+    """A portal whose rows are fetched later, in a transaction."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+
+    def action(reader):
+        c = reader.conn
+        statement = reader.framing.statement(c, sql)
+        keep(reader, c.ask(proto.parse(LIST, "S_2"), proto.describe("S", "S_2"), proto.SYNC))
+        for _ in range(2):
+            reader.say("BEGIN")
+            rows = keep(reader, c.ask(proto.bind(name="S_2", portal="C_2", result_formats=(1, 0, 1)), proto.execute(size, "C_2"), proto.SYNC))
+            while rows:
+                for row in rows:
+                    keep(reader, c.ask(statement.unit([("int4", integer(row[0], 1))])))
+                rows = keep(reader, c.ask(proto.execute(size, "C_2"), proto.SYNC)) if size < 60 else []
+            reader.say("COMMIT")
+    watch, conn = through_both(db, proxy, "pg", action)
+    assert_few(len(watch.reads("book", conn)), 120, 2 if size < 60 else 6)
+
+
+@pytest.mark.parametrize("formats", [(1, 0), (0, 1), (1, 1)])
+def test_lookups_with_a_format_for_each_column(db, proxy, formats):
+    """Each answer comes in the formats that its own Bind asks for, those loaded ahead, too."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+
+    def action(reader):
+        c = reader.conn
+        keep(reader, c.ask(proto.parse(sql, "S_3"), proto.describe("S", "S_3"), proto.SYNC))
+        for _ in range(2):
+            for row in keep(reader, c.ask(proto.query(LIST))):
+                keep(reader, c.ask(proto.bind([row[0]], "S_3", result_formats=formats), proto.execute(), proto.SYNC))
+    watch, conn = through_both(db, proxy, "pg", action)
+    assert_few(len(watch.reads("book", conn)), 120, 8)
+
+
+def test_lookups_whose_formats_change_in_the_loop(db, proxy):
+    """JDBC's fifth use: the same statement, from now on partly in binary. Nothing loaded in one format answers the other."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+
+    def action(reader):
+        c = reader.conn
+        keep(reader, c.ask(proto.parse(sql, "S_4"), proto.describe("S", "S_4"), proto.SYNC))
+        for i, row in enumerate(keep(reader, c.ask(proto.query(LIST)))):
+            formats = () if i < 4 else (1, 0) if i % 20 else (0, 1)
+            keep(reader, c.ask(proto.bind([row[0]], "S_4", result_formats=formats), proto.execute(), proto.SYNC))
+    through_both(db, proxy, "pg", action)
+
+
+# ---- constants with a cast on the left
+
+CASTS = {
+    "'%s'::int4 = b.author_id": 1, "'%s'::int8 = b.author_id": 1, "%s::int8=b.author_id": 1, "('%s'::int4) = b.author_id": 1, "('%s')::pg_catalog.int4 = b.author_id": 1,
+    "(( %s )) = b.author_id": 1, "'%s'::text::int = b.author_id": 0, "'%s'::numeric(10,2) = b.author_id": 0, "'%s'::double precision = b.author_id": 0,
+    "'%s' :: character varying(20) = b.author_id::text": 0, "'%s'::varchar(1) = b.author_id::text": 0, "'{%s}'::int[] = ARRAY[b.author_id]": 0,
+    "'%s'::oid = b.author_id::oid": 0, "'2024-01-01'::timestamp (3) with time zone = b.deleted_at AND b.author_id = %s": 1, "'%s'::int4::bool AND b.author_id = 7": 0,
+}
+
+
+@pytest.mark.parametrize("begin", [None, "BEGIN"])
+@pytest.mark.parametrize("where", CASTS)
+def test_a_cast_on_the_left(db, proxy, where, begin):
+    sql = fresh("SELECT b.id, b.title FROM book b WHERE " + where + " ORDER BY b.id")
+
+    def action(reader):
+        if begin:
+            reader.say(begin)
+        for _ in range(2):
+            for row in keep(reader, reader.conn.ask(proto.query(LIST))):
+                reader.say(sql.replace("%s", row[0].decode()))
+    watch, conn = through_both(db, proxy, "simple", action)
+    if CASTS[where]:
+        assert_few(len(watch.reads("book", conn)), 120, 6)
+
+
+@pytest.mark.parametrize("texts", [("'5'::int4", "'x'::int4"), ("'5'::numeric(4,2)", "'50000'::numeric(4,2)"), ("5::int2", "70000::int2")])
+def test_a_cast_on_the_left_that_fails(db, proxy, texts):
+    """The error is PostgreSQL's own, and so are the answers around it."""
+    sql = fresh("SELECT id, title FROM book WHERE ? = author_id ORDER BY id")
+
+    def action(reader):
+        keep(reader, reader.conn.ask(proto.query(LIST)))
+        for i in range(40):
+            reader.say(sql.replace("?", texts[i % 10 == 9].replace("5", str(i + 1) if i % 10 < 9 else "5", 1)))
+    through_both(db, proxy, "simple", action)
