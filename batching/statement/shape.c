@@ -271,7 +271,7 @@ static struct shape *find_joined(struct shape_cache *c, struct slice text, struc
     return find_or_add(c, SHAPE_JOINED, 0, 0, NULL, why);
 }
 
-static bool may_scan(struct shape_cache *c, size_t len) {
+bool shape_may_scan(struct shape_cache *c, size_t len) {
     if (!c->rations)
         return true;
     if (len <= FREE_SCAN)
@@ -289,7 +289,7 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
         *why = REASON_TEXT_TOO_LONG;
         return NULL;
     }
-    if (!may_scan(c, text.len)) {
+    if (!shape_may_scan(c, text.len)) {
         *why = REASON_NOT_PARSED;
         return NULL;
     }
@@ -310,23 +310,42 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
     return NULL;
 }
 
-// A trailing comment often differs on every statement (trace ids), so it is no part of the shape. Behind a
-// text that is too long to be parsed it makes no difference.
-static size_t without_trailing_comment(struct slice text) {
-    const char *t = (const char *)text.data;
-    size_t len = text.len;
-    while (len && (t[len - 1] == ' ' || t[len - 1] == '\n' || t[len - 1] == ';'))
-        len--;
-    if (len > MAX_PARSED || len < 4 || memcmp(t + len - 2, "*/", 2) != 0 || memmem(t, text.len, "pgfold:", 7))
-        return text.len;
-    struct lexer lx = {.text = t, .len = text.len};
-    size_t end = 0;
-    for (struct token k = lexer_next(&lx); k.type != TOKEN_END; k = lexer_next(&lx)) {
+static bool holds(struct slice text, const char *what) {
+    return memmem(text.data, text.len, what, strlen(what));
+}
+
+static bool is_ascii(const uint8_t *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] & 0x80)
+            return false;
+    return true;
+}
+
+// Comments in front of a statement and behind it often differ each time (trace ids), so they are no part of the
+// shape, nor are semicolons beside them. Those that mean something are, and so are those of a text that is too long to be
+// parsed.
+static struct slice without_outer_comments(struct slice text) {
+    if (text.len > MAX_PARSED || (!holds(text, "*/") && !holds(text, "--")) || holds(text, "/*+") ||
+        holds(text, "pgfold:"))
+        return text;
+    struct lexer lx = {.text = (const char *)text.data, .len = text.len};
+    struct token k = lexer_next(&lx);
+    size_t from = k.at, end = 0;
+    for (; k.type != TOKEN_END; k = lexer_next(&lx)) {
         if (k.type == TOKEN_ERROR)
-            return text.len;
-        end = k.at + k.len;
+            return text;
+        if (k.type != TOKEN_SEMICOLON)
+            end = k.at + k.len;
     }
-    return end;
+    if (!end)
+        return text;
+    if (!is_ascii(text.data, from)) // its characters could not be counted
+        from = 0;
+    return (struct slice){text.data + from, end - from};
+}
+
+size_t shape_skipped(struct slice text) {
+    return (size_t)(without_outer_comments(text).data - text.data);
 }
 
 struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned n_types, const uint8_t *types,
@@ -337,7 +356,8 @@ struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned 
     }
     scratch_start(c, SHAPE_EXTENDED, n_types, types);
     size_t text_at = c->scratch.len;
-    buf_put(&c->scratch, text.data, without_trailing_comment(text));
+    struct slice kept = without_outer_comments(text);
+    buf_put(&c->scratch, kept.data, kept.len);
     return find_or_add(c, SHAPE_EXTENDED, text_at, n_types, types, why);
 }
 

@@ -36,8 +36,8 @@ struct shape {
     uint8_t *cache_key; // owned: protocol, types, text
     size_t cache_key_len;
     enum shape_protocol protocol;
-    // The tail of the key, zero-terminated. Simple: without constants. Extended: as sent, without trailing
-    // comments.
+    // The tail of the key, zero-terminated. Simple: without constants. Extended: as sent, without the comments
+    // in front and behind.
     char *text;
     size_t text_len;
     unsigned n_types;      // extended: declared parameter types
@@ -89,6 +89,13 @@ struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned 
 
 // The shape of a text as it stands, with its constants: for SET and the like. Otherwise as above.
 struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reason *why);
+
+// Bytes in front of a Parse message's text that are no part of its shape's; all are ASCII. A statement that is given
+// to the server late has as many blanks there, so that positions in errors are right.
+size_t shape_skipped(struct slice text);
+
+// May a text of so many bytes be gone through once? What is long is charged for.
+bool shape_may_scan(struct shape_cache *c, size_t len);
 
 // Tells whether a statement that starts with this text may change definitions (tables, functions,
 // permissions).

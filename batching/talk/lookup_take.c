@@ -257,6 +257,7 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
         if (!st)
             return false;
         st->confirmed = true;
+        st->blanks = (uint16_t)shape_skipped(u->parse.text);
         st->generation = s->engine->generation;
     }
     if (st) {

@@ -13,6 +13,7 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/statement/parse.h"
+#include "batching/statement/shape.h"
 #include "batching/talk/answer.h"
 #include "batching/talk/classify.h"
 #include "batching/talk/client.h"
@@ -53,6 +54,7 @@ static struct statement *prepared(struct session *s, const struct group *g, cons
     if (!st)
         return NULL;
     st->confirmed = true;
+    st->blanks = (uint16_t)shape_skipped(u->parse.text);
     st->generation = g->generation;
     st->described = st->parameters_described = u->has_describe;
     st->row_hash = g->row_hash;

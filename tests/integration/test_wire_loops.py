@@ -134,3 +134,70 @@ def test_a_cast_on_the_left_that_fails(db, proxy, texts):
         for i in range(40):
             reader.say(sql.replace("?", texts[i % 10 == 9].replace("5", str(i + 1) if i % 10 < 9 else "5", 1)))
     through_both(db, proxy, "simple", action)
+
+
+# ---- comments
+
+COMMENTS = ["{};", "{}; -- tag {}", "{} ; /* traceparent='00-{}-01' */", "/* traceparent='00-{n}' */ {}", "-- request {n}\n{} ;\n-- {n}\n", "/* a;{n} */ {} -- b;{n}", "{}\n/*{}*/\n",
+            "/* {n} */ /* x */ {} /* {n} */ ; ; /* y */"]
+
+
+def comment(form, sql, n):
+    return form.replace("{}", sql, 1).replace("{}", str(n)).replace("{n}", str(n))
+
+
+@pytest.mark.parametrize("framing", ["simple", "pg", "lib/pq", "pgjdbc"])
+@pytest.mark.parametrize("form", COMMENTS)
+def test_comments_that_differ_each_time(db, proxy, form, framing):
+    """They make no shape of their own, wherever they stand."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+    n = [0]
+
+    def action(reader):
+        for _ in range(2):
+            for row in keep(reader, reader.conn.ask(proto.query(LIST))):
+                n[0] += 1
+                reader.ask(comment(form, sql, n[0]), ("int4", row[0].decode()))
+    watch, conn = through_both(db, proxy, framing, action)
+    assert_few(len(watch.reads("book", conn)), 120, 8)
+
+
+@pytest.mark.parametrize("framing", ["simple", "pg"])
+def test_semicolons_in_constants_and_comments(db, proxy, direct, framing):  # noqa: F811
+    """A text that holds one is still one statement: what is known of others stays, and so does what is held."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 AND title <> 'a; SELECT b' ORDER BY id")
+
+    def action(reader):
+        for _ in range(2):
+            for i, row in enumerate(keep(reader, reader.conn.ask(proto.query(LIST)))):
+                if i == 30:
+                    reader.say("INSERT INTO scratch VALUES (1, 'a; b -- c')", "SELECT /* ; */ 'a;b'")
+                reader.ask(sql, ("int4", row[0].decode()))
+    watch, conn = through_both(db, proxy, framing, action)
+    assert_few(len(watch.reads("book", conn)), 120, 3)
+
+
+@pytest.mark.parametrize("text", ["SELECT 1 AS a; SELECT 2 AS b", "SELECT ';'; SELECT 2", "SELECT 1; /* x */ ; SELECT 2 -- ;", "SELECT 1 /* ; */; -- x\n SELECT 2", ";", "; ;/* x */",
+                                  "SELECT ';", "SELECT 1; /* ", "UPDATE scratch SET b = ';'; SELECT 'b'", "SELECT $$;$$; SELECT E';\\';', 3", "SELECT 1;;;"])
+def test_several_statements_are_several(db, proxy, text):
+    through_both(db, proxy, "simple", lambda reader: [reader.say(text) for _ in range(3)])
+
+
+@pytest.mark.parametrize("front", ["", "/* trace 4711 */ ", "-- one\n\n  /* two */"])
+def test_an_error_of_a_statement_that_is_given_late_has_its_position(db, proxy, direct, opened, front):  # noqa: F811
+    """pgfold answers the Parse. When the server gets the statement, the table has gone: the error tells where it stood in the client's text."""
+    sql, got = fresh("SELECT id, n FROM fleeting WHERE id = $1"), []
+    for end in (db, proxy):
+        direct.sql("CREATE TABLE fleeting (id int PRIMARY KEY, n int)")
+        direct.sql("GRANT ALL ON fleeting TO PUBLIC")
+        reader = opened(Reader(end, "pg"))
+        for n in range(1, 8):
+            for messages in ((proto.parse(sql, "late%d" % n), proto.describe("S", "late%d" % n)), (proto.bind([b"%d" % n], "late%d" % n), proto.execute())):
+                keep(reader, reader.conn.ask(*messages, proto.SYNC))
+        watch = Watch(db)
+        keep(reader, reader.conn.ask(proto.parse(front + sql, "late"), proto.describe("S", "late"), proto.SYNC))
+        direct.sql("DROP TABLE fleeting")
+        keep(reader, reader.conn.ask(proto.bind([b"4"], "late"), proto.execute(), proto.SYNC))
+        got.append(reader.got[-1])
+    assert b"fleeting" in got[0] and got[0] == got[1]
+    assert not watch.reads("fleeting", reader.conn)

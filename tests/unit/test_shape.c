@@ -55,6 +55,53 @@ Test(shape, types_and_protocol_make_another_shape) {
     shape_cache_finish(&c);
 }
 
+// Texts that are one shape in the extended protocol, with what is left out in front.
+static const struct {
+    const char *text;
+    size_t skipped;
+} commented[] = {
+    {"SELECT a FROM t WHERE id = $1", 0},
+    {"/* trace 1 */ SELECT a FROM t WHERE id = $1", 14},
+    {"/*trace=1*/SELECT a FROM t WHERE id = $1 /* 2 */", 11},
+    {"  -- trace 1\n /* 2 */ /* 3 /* 4 */ */ SELECT a FROM t WHERE id = $1 -- 5\n-- 6", 38},
+    {"SELECT a FROM t WHERE id = $1 -- trace 1", 0},
+    {"SELECT a FROM t WHERE id = $1 /* 1 */ ; /* 2 */;", 0},
+    {"SELECT a FROM t WHERE id = $1 /* 1 */ -- 2\n \t", 0},
+};
+
+Test(shape, comments_at_the_ends_are_no_part_of_it) {
+    struct shape_cache c;
+    shape_cache_init(&c, 100, 10000);
+    struct shape *one = extended(&c, commented[0].text, BYTES(""));
+    for (size_t i = 0; i < sizeof commented / sizeof *commented; i++) {
+        cr_expect_eq(extended(&c, commented[i].text, BYTES("")), one, "%s", commented[i].text);
+        cr_expect_eq(shape_skipped(text_slice(commented[i].text)), commented[i].skipped, "%s",
+                     commented[i].text);
+    }
+    shape_cache_finish(&c);
+}
+
+Test(shape, some_comments_stay) {
+    static const char *const texts[] = {
+        "/*+ SeqScan(t) */ SELECT a FROM t WHERE id = $1",
+        "/* pgfold: x */ SELECT a FROM t WHERE id = $1",
+        "/* \xc3\xa9 */ SELECT a FROM t WHERE id = $1",
+        "SELECT /* x */ a FROM t WHERE id = $1",
+        "/* not closed SELECT a FROM t WHERE id = $1",
+        "-- nothing else",
+        "",
+    };
+    struct shape_cache c;
+    shape_cache_init(&c, 100, 10000);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct shape *s = extended(&c, texts[i], BYTES(""));
+        cr_assert_not_null(s);
+        cr_expect_str_eq(s->text, texts[i]);
+        cr_expect_eq(shape_skipped(text_slice(texts[i])), 0);
+    }
+    shape_cache_finish(&c);
+}
+
 // @ is replaced with the key.
 static const struct {
     const char *text;
