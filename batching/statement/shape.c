@@ -21,9 +21,12 @@ void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
     *c = (struct shape_cache){.max = max, .max_text = max_text, .scratch = buf_make(max_text + 4096)};
 }
 
+// Two functions: a literal shape has another one, which has none.
 static void shape_free(struct shape *s) {
     account_set(s->memory, &s->weighs, 0);
-    parsed_destroy(s->parsed);
+    if (!s->of)
+        parsed_destroy(s->parsed);
+    shape_unref(s->of);
     free(s->cache_key);
     free(s->associations);
     free(s->types);
@@ -359,6 +362,46 @@ struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned 
     struct slice kept = without_outer_comments(text);
     buf_put(&c->scratch, kept.data, kept.len);
     return find_or_add(c, SHAPE_EXTENDED, text_at, n_types, types, why);
+}
+
+struct shape *shape_literal(struct shape_cache *c, const struct msg_parse *m, struct shape_text *values) {
+    enum reason why;
+    if (m->name.len || m->n_types || m->text.len > FREE_SCAN || !shape_may_scan(c, m->text.len) ||
+        shape_text_scan((const char *)m->text.data, m->text.len, &c->scratch, values) != SHAPE_OK ||
+        !values->n_values)
+        return NULL;
+    struct shape *s = find_or_add(c, SHAPE_SIMPLE, 0, 0, NULL, &why);
+    return s && s->parsed->kind == STATEMENT_READ ? s : NULL;
+}
+
+struct shape *shape_of_parse(struct shape_cache *c, const struct msg_parse *m, enum reason *why) {
+    struct shape_text values;
+    struct shape *literal = shape_literal(c, m, &values);
+    return literal ? literal : shape_extended(c, m->text, m->n_types, m->types, why);
+}
+
+struct shape *shape_with_constants(struct shape_cache *c, struct shape *of, struct slice text) {
+    struct shape *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->refs = 1;
+    s->protocol = SHAPE_LITERAL;
+    s->of = shape_ref(of);
+    s->parsed = of->parsed;
+    s->reason = of->reason == REASON_NONE ? REASON_NO_KEY : of->reason;
+    s->text = malloc(text.len + 1);
+    if (!s->text) {
+        shape_free(s);
+        return NULL;
+    }
+    memcpy(s->text, text.data, text.len);
+    s->text[text.len] = 0;
+    s->text_len = text.len;
+    s->cache_key = (uint8_t *)s->text;
+    s->cache_key_len = text.len;
+    s->memory = &c->memory;
+    account_set(s->memory, &s->weighs, sizeof *s + text.len + 1 + 2 * MEMORY_BLOCK);
+    return s;
 }
 
 struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reason *why) {

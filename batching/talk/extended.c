@@ -146,15 +146,23 @@ static enum inside replaces_unknown(struct feed *f) {
     return INSIDE_WAIT;
 }
 
+// The same for a text that has its values as constants.
+static void put_literal(struct session *s, struct shape *of, const struct msg_parse *m) {
+    struct shape *shape = shape_with_constants(&s->engine->shapes, of, m->text);
+    if (!shape)
+        return session_fail(s, "53200", "out of memory");
+    put_parsed(s, m->name, shape, UNREAD_NOTHING);
+    shape_unref(shape);
+}
+
 static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct session *s = f->s;
     if (!m->name.len && replaces_unknown(f) != INSIDE_PASS)
         return;
     bool may = session_may_remember(s, m->name.len);
     enum reason why = may ? REASON_NONE : REASON_MEMORY;
-    struct shape *shape = s->no_scan || session_text_is_pending(s) || !may
-                              ? NULL
-                              : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
+    struct shape *shape =
+        s->no_scan || session_text_is_pending(s) || !may ? NULL : shape_of_parse(&s->engine->shapes, m, &why);
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
     if (old && !give(f, old))
         return;
@@ -166,6 +174,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses this one and keeps the old
     }
     enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
+    if (shape && shape->protocol == SHAPE_SIMPLE)
+        return put_literal(s, shape, m);
     put_parsed(s, m->name, shape, effect_relax_long_query(unread, why));
     if (shape)
         learn_parse(f, shape);
@@ -277,7 +287,7 @@ static void run_portal(struct feed *f, const struct msg_execute *m, struct state
     else if (st->shape->reason == REASON_TEXT_TOO_LONG && effect_unread_of_shape(st->shape) > UNREAD_QUERY)
         effect_note_unread(s, st, effect_unread_of_shape(st->shape));
     else
-        run_shape(f, st->shape);
+        run_shape(f, shape_meaning(st->shape));
     // With a row limit the unnamed portal may have more rows to give. Inside a transaction the client may
     // fetch them in a later unit, so nothing of ours may replace that portal.
     if (!m->portal.len)
@@ -292,7 +302,8 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
         return extended_note_unreadable(s);
     }
     struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
-    struct shape *shape = st && st->shape ? shape_ref(st->shape) : NULL; // it may drop its own statement
+    struct shape *shape =
+        st && st->shape ? shape_ref(shape_meaning(st->shape)) : NULL; // it may drop its statement
     run_portal(f, &m, st);
     if (!s->hold.unit) // else it comes again
         sent_note(s, shape, shape ? shape->parsed->kind : STATEMENT_OTHER);

@@ -90,11 +90,13 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
         return TAKE_FORWARD;
     }
     enum reason miss = REASON_NONE;
-    struct shape *shape = shape_extended(&e->shapes, u->parse.text, u->parse.n_types, u->parse.types, &miss);
+    struct shape *shape = shape_of_parse(&e->shapes, &u->parse, &miss);
     if (!shape || shape->reason != REASON_NONE) {
         *why = shape ? shape->reason : miss;
         return TAKE_FORWARD;
     }
+    if (shape->protocol == SHAPE_SIMPLE)
+        return TAKE_FORWARD; // its description is not learnt
     if (s->identity.state == IDENTITY_UNPROVEN && session_identity_wants_proof(&s->identity))
         s->wants_proof = true;
     if (s->identity.state != IDENTITY_PROVEN)

@@ -201,3 +201,100 @@ def test_an_error_of_a_statement_that_is_given_late_has_its_position(db, proxy, 
         got.append(reader.got[-1])
     assert b"fleeting" in got[0] and got[0] == got[1]
     assert not watch.reads("fleeting", reader.conn)
+
+
+# ---- values in the text of a Parse
+
+def literal_unit(sql, formats=(), name="", describe=True, limit=0):
+    return proto.parse(sql, name) + proto.bind(name=name, result_formats=formats) + (proto.describe("P") if describe else b"") + proto.execute(limit) + proto.SYNC
+
+
+LITERAL = {"to-many": "SELECT id, title FROM book WHERE author_id = {} ORDER BY id", "ActiveRecord": 'SELECT "author".* FROM "author" WHERE "author"."id" = {} LIMIT 1',
+           "count": "SELECT count(*) FROM book WHERE author_id = {} /* app:x,n:{} */", "cast": "SELECT id FROM book WHERE '{}'::int4 = book.author_id ORDER BY 1",
+           "two": "SELECT id, title FROM book WHERE author_id = {} AND tenant_id = 1 + {} % 2 ORDER BY id"}
+
+
+@pytest.mark.parametrize("begin", [None, "BEGIN"])
+@pytest.mark.parametrize("formats", [(), (1,), (0,)])
+@pytest.mark.parametrize("kind", ["to-many", "ActiveRecord", "count", "cast"])
+def test_values_in_the_text_of_a_parse(db, proxy, kind, formats, begin):
+    """As Rails sends them with prepared_statements: false, and whoever writes values into the text and has them sent in the extended protocol."""
+    sql = fresh(LITERAL[kind]) if kind != "ActiveRecord" else LITERAL[kind]
+
+    def action(reader):
+        c = reader.conn
+        for _ in range(2):
+            if begin:
+                keep(reader, c.ask(literal_unit(begin, describe=False)))
+            for row in keep(reader, c.ask(literal_unit(LIST))):
+                keep(reader, c.ask(literal_unit(sql.replace("{}", row[0].decode()), formats)))
+            if begin:
+                keep(reader, c.ask(literal_unit("COMMIT", describe=False)))
+    watch, conn = through_both(db, proxy, "simple", action)
+    sent = watch.reads("author" if kind == "ActiveRecord" else "book", conn)
+    assert_few(len([s for s in sent if s.text != LIST]), 120, 6)
+
+
+def test_the_same_lookup_in_both_protocols(db, proxy):
+    """What was loaded for one framing answers the other, in the formats of the one that asks."""
+    sql = fresh(LITERAL["to-many"])
+
+    def action(reader):
+        c = reader.conn
+        for i, row in enumerate(keep(reader, c.ask(proto.query(LIST)))):
+            text = sql.replace("{}", row[0].decode())
+            keep(reader, c.ask(*[[proto.query(text)], [literal_unit(text)], [literal_unit(text, (1,), describe=False)], [literal_unit(text, (0, 1))], [literal_unit(text, limit=2)]][i % 5]))
+    through_both(db, proxy, "simple", action)
+
+
+@pytest.mark.parametrize("after", ["bind", "describe", "close", "parse", "named", "query", "error", "pipeline"])
+def test_the_unnamed_statement_holds_its_own_values(db, proxy, after):
+    """A lookup that was answered without the server has prepared the unnamed statement all the same, with its constants."""
+    sql = fresh(LITERAL["to-many"])
+    again = proto.bind() + proto.describe("P") + proto.execute() + proto.SYNC
+    then = {"bind": again, "describe": proto.describe("S") + proto.SYNC, "close": proto.close("S") + proto.SYNC + again, "parse": proto.parse("SELECT 'x'") + proto.SYNC + again,
+            "named": proto.parse("SELECT 7", "n") + proto.SYNC + again, "query": proto.query("SELECT 1") + again, "error": proto.parse("SELEC") + proto.SYNC + again,
+            "pipeline": proto.bind() + proto.execute() + proto.bind() + proto.execute() + proto.SYNC}[after]
+    counts = {"close": 2, "parse": 2, "named": 2, "query": 2, "error": 2}
+
+    def action(reader):
+        c = reader.conn
+        for row in keep(reader, c.ask(proto.query(LIST))):
+            keep(reader, c.ask(literal_unit(sql.replace("{}", row[0].decode()))))
+            if int(row[0]) % 3 == 0:
+                reader.got.append(proto.wire(c.ask(then, count=counts.get(after, 1))))
+                keep(reader, c.ask(proto.parse("", "n2"), proto.close("S", "n"), proto.close("S", "n2"), proto.SYNC))
+    through_both(db, proxy, "simple", action)
+
+
+@pytest.mark.parametrize("texts", ["SELECT id FROM book WHERE author_id = {}; SELECT 1", "SELECT id FROM book WHERE author_id = '{}x'", "SELECT id FROM book WHERE author_id = {} AND",
+                                   "SELECT id FROM book WHERE author_id = {} AND id = $1", "SELECT id FROM nowhere WHERE author_id = {}", "SELECT 10 / (author_id - 5) FROM book WHERE author_id = {}",
+                                   "SELECT id FROM book WHERE author_id = {} FOR UPDATE", "SELECT id FROM book WHERE author_id = {} ORDER BY {}", "DELETE FROM book WHERE author_id = -{}",
+                                   "SELECT set_config('a.b', '{}', false) WHERE {} = {}", "SELECT current_setting('a.b', true) FROM author WHERE id = {}"])
+@pytest.mark.parametrize("formats", [(), (1,), (0, 1, 0)])
+def test_values_in_the_text_of_other_statements(db, proxy, direct, texts, formats):  # noqa: F811
+    """Errors in every place, and what is no lookup: as PostgreSQL has it."""
+    def action(reader):
+        c = reader.conn
+        for row in keep(reader, c.ask(proto.query(LIST)))[:25]:
+            keep(reader, c.ask(literal_unit(texts.replace("{}", row[0].decode()), formats)))
+    through_both(db, proxy, "simple", action)
+
+
+def test_polling_with_values_in_the_text(db, proxy, direct, opened):  # noqa: F811
+    """Asked again, without the list: the server answers, also where the answer before came with another unit's framing."""
+    sql = fresh(LITERAL["to-many"])
+    loop = opened(Reader(proxy, "simple"))
+    c = loop.conn
+    for _ in range(3):
+        rows = keep(loop, c.ask(proto.query(LIST)))
+        for row in rows[:20]:
+            keep(loop, c.ask(literal_unit(sql.replace("{}", row[0].decode()))))
+        text = sql.replace("{}", rows[30][0].decode())
+        c.ask(proto.parse(text), proto.bind(), proto.execute(), proto.parse("SELECT 1"), proto.bind(), proto.execute(), proto.SYNC)
+        direct.sql("UPDATE book SET title = title || '!' WHERE author_id = %s" % rows[30][0].decode())
+        last = None
+        for unit in (proto.parse(text) + proto.bind() + proto.execute() + proto.parse("SELECT 1") + proto.bind() + proto.execute() + proto.SYNC, literal_unit(text), literal_unit(text)):
+            got = [r for r in proto.rows(c.ask(unit)) if len(r) == 2]
+            assert got and (last is None or got == last), "an answer that is older than one given before"
+            last = got
