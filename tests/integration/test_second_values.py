@@ -108,7 +108,7 @@ def test_which_are_keys(db, proxy, name, framing):
         assert through[1] <= 12 and through[2] if is_key else not through[2], through[1:]
 
 
-@pytest.mark.parametrize("name", ["the primary key", "limit", "order", "two values"])
+@pytest.mark.parametrize("name", ["the primary key", "limit", "order", "two values", "select list"])
 def test_constants_in_the_text(db, proxy, name):
     sql, columns, _ = LOOPS[name]
     direct, through = go(db, db, "simple", sql, columns), go(db, proxy, "simple", sql, columns)
