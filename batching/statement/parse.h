@@ -89,6 +89,7 @@ struct parsed_key {
     bool top;         // stands on the top-level AND of the outermost WHERE
     bool range;       // it stands in no equality: of no column
     bool ordered;     // it may be a key only where the columns of parsed->sort tell all rows apart
+    bool limits;      // it stands in LIMIT or OFFSET and nowhere else: no column decides its type
     bool nullable;    // IS NOT DISTINCT FROM: NULL is compared, too
     bool array; // `= ANY ($n)`, `= ANY ($n::type[])`: the parameter is an array; `cast`: of its elements
     int uses;   // how often $n occurs in the statement

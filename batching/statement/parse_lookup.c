@@ -377,18 +377,19 @@ static void see_any(struct lookup *l, const Node *left, const Node *right, enum 
         see_side(l, left, array->a_array_expr->elements[0], false, at);
 }
 
-// Sees a parameter beside the key, alone or cast.
-static void see_beside(struct lookup *l, const Node *value, enum place at) {
+// Sees a parameter beside the key, alone or cast. Returns its key when it is seen for the first time.
+static struct parsed_key *see_beside(struct lookup *l, const Node *value, enum place at) {
     const char *cast;
     const PgQuery__ParamRef *param = key_param(value, 0, &cast);
     struct parsed_key *key = param ? count_use(l, param, at, l->ranges) : NULL;
     if (key)
         key->cast = cast ? builder_text(l->b, cast) : NULL;
+    return key;
 }
 
 static void see_range(struct lookup *l, const Node *other, const Node *value, enum place at) {
     if (is_searched(other))
-        see_beside(l, value, at);
+        (void)see_beside(l, value, at);
 }
 
 static const char *const comparisons[] = {"<", "<=", ">", ">=", "<>", NULL};
@@ -509,6 +510,12 @@ static void see_targets(struct lookup *l, const PgQuery__SelectStmt *s) {
     }
 }
 
+static void see_limit(struct lookup *l, const Node *n) {
+    struct parsed_key *key = see_beside(l, n, PLACE_VALUE);
+    if (key)
+        key->limits = key->uses == 1;
+}
+
 // A constant alone is no order.
 static void see_order(struct lookup *l, const PgQuery__SelectStmt *s) {
     for (size_t i = 0; i < s->n_sort_clause; i++) {
@@ -516,8 +523,8 @@ static void see_order(struct lookup *l, const PgQuery__SelectStmt *s) {
         if (is_searched(n))
             see_value(l, n, l->ranges);
     }
-    see_beside(l, s->limit_count, PLACE_VALUE);
-    see_beside(l, s->limit_offset, PLACE_VALUE);
+    see_limit(l, s->limit_count);
+    see_limit(l, s->limit_offset);
 }
 
 // ---- expressions

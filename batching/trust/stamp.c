@@ -72,19 +72,19 @@ static bool has_untyped_parameter(const struct shape *s) {
 }
 
 // The columns whose types decide the types of the folded statement's parameters: those that keys are compared
-// with, or all. And those by which an order that matters is sorted, since NULLs are not told apart.
-static int columns_of(const struct shape *s, const char **names) {
+// with, or all. `sorted`: and those by which rows are told apart, since NULLs are not.
+static int columns_of(const struct shape *s, bool sorted, const char **names) {
     const struct parsed *p = s->parsed;
     int n = 0;
     bool all = has_untyped_parameter(s);
     for (int i = 0; i < p->n_keys && n < MAX_COLUMNS; i++) {
-        all |= !p->keys[i].column;
+        all |= !p->keys[i].column && !p->keys[i].limits;
         if (p->keys[i].column)
             names[n++] = p->keys[i].column;
     }
     for (int i = 0; all && i < p->n_columns && n < MAX_COLUMNS; i++)
         names[n++] = p->columns[i].name;
-    for (int i = 0; !all && i < p->n_sort; i++)
+    for (int i = 0; sorted && !all && i < p->n_sort; i++)
         names[n++] = p->sort[i];
     return n;
 }
@@ -101,9 +101,9 @@ static bool put_relations(struct buf *out, const struct parsed *p) {
     return true;
 }
 
-static bool put_attributes_question(const struct shape *s, struct buf *out) {
+static bool put_attributes_question(const struct shape *s, bool sorted, struct buf *out) {
     const char *names[MAX_COLUMNS];
-    int n = columns_of(s, names);
+    int n = columns_of(s, sorted, names);
     buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attrelid, ':', a.attnum, ':', "
                       "a.xmin), ',' ORDER BY a.attrelid, a.attnum) FROM pg_catalog.pg_attribute a WHERE "
                       "a.attrelid OPERATOR(pg_catalog.=) ANY (");
@@ -127,7 +127,7 @@ bool stamp_question(const struct shape *s, uint32_t keys, uint32_t fixed, struct
         return false;
     buf_put_text(out, ") WITH ORDINALITY AS u(id, n) LEFT JOIN pg_catalog.pg_class c ON c.oid "
                       "OPERATOR(pg_catalog.=) u.id)");
-    if (!put_attributes_question(s, out))
+    if (!put_attributes_question(s, sorted_matters(p, keys), out))
         return false;
     buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(f.oid, ':', f.xmin), ',' ORDER BY "
                       "f.oid) FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.>=) 16384 AND "
@@ -273,10 +273,11 @@ static void put_relations_check(struct writing *w, const struct objects *relatio
     expect_number(w, relations->n);
 }
 
-static bool put_attributes_check(struct writing *w, const struct shape *s, const struct objects *attributes) {
+static bool put_attributes_check(struct writing *w, const struct shape *s, bool sorted,
+                                 const struct objects *attributes) {
     struct buf *out = &w->st->check;
     const char *names[MAX_COLUMNS];
-    int n = columns_of(s, names);
+    int n = columns_of(s, sorted, names);
     if (!attributes->n)
         return true;
     if (attributes->n == 1) {
@@ -413,7 +414,8 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
         return false;
     keep_distinct(&a->relations);
     put_relations_check(w, &a->relations);
-    if (!put_attributes_check(w, s, &a->attributes) || !put_functions_check(w, p, &a->functions) ||
+    if (!put_attributes_check(w, s, a->sorted.n == 1, &a->attributes) ||
+        !put_functions_check(w, p, &a->functions) ||
         (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
         return false;
     put_sorted_check(w, &a->sorted);

@@ -144,7 +144,8 @@ class Author:
             c = rng.choice(table.columns)
             column, arg = '"%s"' % c.name, (c.sent_as, c.value, True)
         name = "%s.%s" % (alias, column) if alias else column
-        form = rng.choice(["%s = $%d", "%s = $%d", "$%d = %s", "%s IN ($%d)", "(%s) = ($%d)", "((%s = $%d))"])
+        forms = ["%s = $%d", "%s = $%d", "$%d = %s", "%s IN ($%d)", "(%s) = ($%d)", "((%s = $%d))", "%s IS NOT DISTINCT FROM $%d"]
+        form = rng.choice(forms + (["%s IN (SELECT $%d::int4)", "%s = (SELECT $%d::int4)"] if arg[0] == "int4" else []))
         return (form % ((n, name) if form.startswith("$") else (name, n))), arg
 
     def where(self, alias, table, first=1):
@@ -222,6 +223,11 @@ class Author:
                           "WITH q AS (" + inner % "a.id, a.parent" + ") SELECT q.id, b.id AS bid FROM q JOIN " + b.quoted + " b ON b.id = q.parent ORDER BY 1, 2",
                           "SELECT b.id FROM " + b.quoted + " b WHERE b.id IN (" + inner % "a.parent" + ") ORDER BY b.id",
                           "SELECT b.id FROM " + b.quoted + " b WHERE EXISTS (" + inner % "1" + " AND a.parent = b.id) ORDER BY 1",
+                          "SELECT json_agg(q ORDER BY q.id) FROM (" + inner % "a.id, a.parent" + ") q", "SELECT to_jsonb(q.*) FROM (" + inner % "a.*" + ") q ORDER BY q.id",
+                          "SELECT coalesce(json_agg(row_to_json(q) ORDER BY q.id), '[]') AS j, count(q) FROM (" + inner % "a.id" + ") q",
+                          "SELECT q.id, n, u FROM (" + inner % "a.id" + ") q, generate_series(1, q.id % 4) AS g(n), unnest(ARRAY[q.id, n]) u ORDER BY 1, 2, 3",
+                          "SELECT q.id, e.value FROM (" + inner % "a.*" + ") q, jsonb_each(to_jsonb(q)) AS e WHERE e.key = 'parent' ORDER BY 1",
+                          "SELECT unnest(ARRAY[q.id, -1]) AS e FROM (" + inner % "a.id" + ") q ORDER BY 1",
                           "SELECT (" + inner % "max(a.id)" + ") AS m", inner % "a.id" + " UNION " + "SELECT id FROM " + b.quoted + " WHERE id < 3 ORDER BY 1",
                           inner % "a.id" + " EXCEPT " + "SELECT id FROM " + b.quoted + " WHERE id < 3 ORDER BY 1",
                           "SELECT b.id, (SELECT count(*) FROM " + a.quoted + " a WHERE a.parent = b.id AND " + where + ") FROM " + b.quoted + " b WHERE b.id < 9 ORDER BY 1"])
