@@ -2,11 +2,12 @@
 #include "batching/session/record.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
-#include "batching/ahead/trail.h"
+#include "batching/ahead/recorder.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
@@ -130,9 +131,9 @@ void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *
     struct trail_columns c;
     if (!trail_columns_read(&c, body, len))
         return;
-    st->columns = malloc(sizeof c);
+    st->columns = malloc(trail_columns_size(&c));
     if (st->columns)
-        *st->columns = c;
+        memcpy(st->columns, &c, trail_columns_size(&c));
 }
 
 static bool is_recorded(const struct session *s, const struct owed *o) {
@@ -156,7 +157,7 @@ static void begin_bound(struct session *s, const struct owed *o) {
     struct trail_columns c;
     if (!st || !st->columns || (!l && o->forward.formats_differ))
         return;
-    c = *st->columns;
+    memcpy(&c, st->columns, trail_columns_size(st->columns));
     if (l && l->counted)
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
