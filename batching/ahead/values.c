@@ -102,12 +102,22 @@ bool value_is_other(const struct group_part *part) {
     return trail_kind_of(part->type) == TRAIL_OTHER;
 }
 
+// Tells whether a numeric is written without decimal places, as ids are.
+static bool is_whole(const struct trail_result *r, uint32_t row, unsigned column) {
+    const struct trail_column *c = &r->columns.columns[column];
+    struct key k = trail_value(r, row, column);
+    uint8_t text[NUMBER_BYTES];
+    size_t n = number_to_text(c->format, bytes_of(&k), text);
+    return n && !memchr(text, '.', n);
+}
+
 bool value_is_in_cell(const struct group_part *part, const struct value *v, const struct trail_result *r,
                       uint32_t row, unsigned column, bool same, struct spelling *s) {
     const struct trail_column *c = &r->columns.columns[column];
     enum trail_kind kind = trail_kind_of(part->type);
     if (c->kind != kind || (kind == TRAIL_OTHER && c->type != part->type))
-        return !same && trail_row_has(r, row, column, &v->forms);
+        return !same && trail_row_has(r, row, column, &v->forms) &&
+               (c->kind != TRAIL_OTHER || is_whole(r, row, column));
     if (kind != TRAIL_OTHER)
         return trail_row_has(r, row, column, &v->forms);
     struct key k = trail_value(r, row, column);
@@ -224,7 +234,12 @@ bool value_to_key(const struct group_part *part, bool literal, const struct trai
 
 static bool has_place(struct trail *t, const struct value *v) {
     struct trail_place p = {0};
-    return trail_find(t, &v->forms, &p);
+    bool integer = v->forms.of[TRAIL_INTEGER].kind != KEY_NULL;
+    while (trail_find(t, &v->forms, &p))
+        if (!integer || p.result->columns.columns[p.column].kind != TRAIL_OTHER ||
+            is_whole(p.result, p.row, p.column))
+            return true;
+    return false;
 }
 
 // Tells whether the value, as whatever type a column has, is in one of the others.

@@ -687,6 +687,18 @@ Test(predict, a_value_of_another_kind_is_learnt_by_the_second_lookup) {
     teardown(&f);
 }
 
+// A price is no id.
+Test(predict, numbers_with_decimal_places_are_no_integers) {
+    static const struct way way = {OID_NUMERIC, 0,     {LIT("5.00"), LIT("7.00"), LIT("8.00")}, OID_INT4,
+                                   0,           false, {LIT("5"), LIT("7"), LIT("8")}};
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record_way(&f, &way);
+    cr_expect_not(values_are_plausible(&f.trail, f.group, &way.sent[0]));
+    expect_text(behind(&f, 5, 10), "-");
+    teardown(&f);
+}
+
 // Only the values of its own kind are looked for beside the one that leads to a row.
 Test(predict, beside_a_key_nothing_is_converted) {
     struct fixture f;
