@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "batching/ahead/arrays.h"
 #include "batching/base/hash.h"
 #include "batching/statement/key.h"
 
@@ -81,6 +82,13 @@ static void keep_ranks(struct trail_columns *c, const uint8_t *body, size_t len,
     }
 }
 
+static void keep_array(struct trail_columns *c, struct trail_column column) {
+    enum trail_kind kind = trail_kind_of(arrays_element_type(column.type));
+    column.kind = (uint8_t)kind;
+    if (kind != TRAIL_NOTHING && c->n_arrays < TRAIL_MAX_ARRAYS)
+        c->arrays[c->n_arrays++] = column;
+}
+
 bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len) {
     unsigned n_of[RANKS] = {0}, last = 0, most = TRAIL_MAX_COLUMNS;
     size_t at = 2;
@@ -91,6 +99,7 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
         if (!name)
             return false;
         struct trail_column column = column_of(i, body + at + name);
+        keep_array(c, column);
         n_of[rank_of(&column, body + at, name - 1)] += column.kind != TRAIL_NOTHING;
         // without the format
         c->source = XXH3_64bits_withSeed(body + at, name + FIELD - 2, c->source);
@@ -99,16 +108,21 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
     for (; last + 1 < RANKS && n_of[last] <= most; last++)
         most -= n_of[last];
     keep_ranks(c, body, len, last, most);
-    return c->n > 0;
+    return c->n > 0 || c->n_arrays > 0;
 }
 
 size_t trail_columns_size(const struct trail_columns *c) {
     return offsetof(struct trail_columns, columns) + c->n * sizeof c->columns[0];
 }
 
+static void set_format(struct trail_column *c, unsigned n_formats, const uint8_t *formats) {
+    unsigned at = n_formats == 1 ? 0 : c->at;
+    c->format = at < n_formats ? get_u16(formats + 2 * (size_t)at) : 0;
+}
+
 void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats) {
-    for (unsigned i = 0; i < c->n; i++) {
-        unsigned at = n_formats == 1 ? 0 : c->columns[i].at;
-        c->columns[i].format = at < n_formats ? get_u16(formats + 2 * (size_t)at) : 0;
-    }
+    for (unsigned i = 0; i < c->n; i++)
+        set_format(&c->columns[i], n_formats, formats);
+    for (unsigned i = 0; i < c->n_arrays; i++)
+        set_format(&c->arrays[i], n_formats, formats);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define TRAIL_MAX_COLUMNS 64
+#define TRAIL_MAX_ARRAYS  4
 
 // TEXT: also values of types that are not the server's own, such as citext and enums. Their text is their
 // binary form.
@@ -40,6 +41,8 @@ struct trail_columns {
     bool unread;     // the same, and the client was given nothing of it
     unsigned n_row;  // columns of the row, of which n are kept
     unsigned n;
+    unsigned n_arrays;
+    struct trail_column arrays[TRAIL_MAX_ARRAYS];   // the first so many, by the kind of their elements
     struct trail_column columns[TRAIL_MAX_COLUMNS]; // in their order in the row
 };
 

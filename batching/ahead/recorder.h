@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Records a reply in a trail, row by row. Of a reply of one row nothing is kept.
+// Records a reply in a trail, row by row. Of a reply of one row only the elements of its arrays are kept.
 #ifndef PGFOLD_BATCHING_AHEAD_RECORDER_H
 #define PGFOLD_BATCHING_AHEAD_RECORDER_H
 

@@ -34,10 +34,6 @@ bool trail_row_has(const struct trail_result *r, uint32_t row, unsigned column,
     return form && row_has(r, row, column, form);
 }
 
-bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
-    return r != t->recorder.result;
-}
-
 // ---- the index
 
 // A slot holds the row, counted from 1, and some bits of the hash that its place does not need.

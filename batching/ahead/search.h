@@ -40,7 +40,5 @@ uint32_t trail_distinct(struct trail_result *r, unsigned column);
 // Tells whether the row has the value in the column.
 bool trail_row_has(const struct trail_result *r, uint32_t row, unsigned column,
                    const struct trail_forms *value);
-// Tells whether the result is complete: it is not being recorded.
-bool trail_is_whole(const struct trail *t, const struct trail_result *r);
 
 #endif

@@ -35,6 +35,21 @@ void trail_clear(struct trail *t) {
     memset(&t->recorder, 0, offsetof(struct trail_recorder, columns));
     t->recorder.first = NULL;
     t->recorder.result = NULL;
+    memset(t->recorder.lists, 0, sizeof t->recorder.lists);
+}
+
+bool trail_is_whole(const struct trail *t, const struct trail_result *r) {
+    for (unsigned i = 0; i < TRAIL_MAX_ARRAYS; i++)
+        if (t->recorder.lists[i] == r)
+            return false;
+    return t->recorder.result != r;
+}
+
+bool trail_is_recording(const struct trail *t) {
+    bool any = t->recorder.on || t->recorder.result;
+    for (unsigned i = 0; i < TRAIL_MAX_ARRAYS; i++)
+        any |= t->recorder.lists[i] != NULL;
+    return any;
 }
 
 void trail_charge(struct trail *t, struct trail_result *r, size_t bytes) {
@@ -63,7 +78,7 @@ static bool is_over(const struct trail_result *r) {
 
 // How little would be lost with it; 0: it stays.
 static unsigned dispensable(const struct trail *t, const struct trail_result *r) {
-    if (r == t->results || r == t->recorder.result)
+    if (r == t->results || !trail_is_whole(t, r))
         return 0;
     return !is_older(t, r) ? 1 : !is_over(r) ? 2 : 3;
 }
@@ -100,12 +115,22 @@ struct trail_result *trail_add(struct trail *t, const struct trail_columns *c) {
     for (unsigned i = 0; i < c->n; i++)
         cells_init(&cells[i], t->max_bytes / 2);
     r->cells = cells;
-    r->serial = ++t->serial;
+    if (!t->recorder.serial)
+        t->recorder.serial = ++t->serial;
+    r->serial = t->recorder.serial;
     r->next = t->results;
     t->results = r;
     t->n_results++;
     trail_charge(t, r, bytes + c->n * sizeof *cells);
     return r;
+}
+
+void trail_remove(struct trail *t, struct trail_result *r) {
+    struct trail_result **at = &t->results;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    result_free(t, r);
 }
 
 // ---- rows
@@ -218,7 +243,7 @@ struct key trail_value(const struct trail_result *r, uint32_t row, unsigned colu
 void trail_drop_unfollowed(struct trail *t, uint64_t source) {
     for (struct trail_result **at = &t->results; *at;) {
         struct trail_result *r = *at;
-        if (r->followed || r->columns.source != source || r == t->recorder.result) {
+        if (r->followed || r->columns.source != source || !trail_is_whole(t, r)) {
             at = &r->next;
             continue;
         }
@@ -289,13 +314,14 @@ static void move_to_front(struct trail *t, struct trail_result *r) {
 }
 
 void trail_note_read(struct trail *t, uint64_t serial, uint64_t now) {
-    for (struct trail_result *r = t->results; r; r = r->next)
-        if (r->serial == serial) {
-            r->columns.unread = false;
-            r->columns.at = now;
-            move_to_front(t, r);
-            return;
-        }
+    for (struct trail_result *r = t->results, *next; r; r = next) {
+        next = r->next;
+        if (r->serial != serial)
+            continue;
+        r->columns.unread = false;
+        r->columns.at = now;
+        move_to_front(t, r);
+    }
 }
 
 void trail_touch(struct trail *t, struct trail_result *r) {

@@ -50,7 +50,8 @@ struct trail_result {
     struct trail_columns columns; // with room for its own columns alone. NOTHING: values were given up
 };
 
-// What is recorded of one reply: its columns, and its first row until there is a second.
+// What is recorded of one reply: its columns, and its first row until there is a second. The elements of its arrays
+// are results of their own, one for each column of arrays.
 struct trail_recorder {
     bool on;
     struct trail_columns columns;
@@ -58,6 +59,8 @@ struct trail_recorder {
     uint8_t *first; // owned
     size_t first_len;
     struct trail_result *result; // in the trail; from the second row on
+    struct trail_result *lists[TRAIL_MAX_ARRAYS];
+    uint64_t serial; // of all of them; 0: there is none yet
 };
 
 struct trail {
@@ -75,8 +78,14 @@ void trail_clear(struct trail *t); // forgets and frees all
 // Forgets the results of this statement that nothing has followed.
 void trail_drop_unfollowed(struct trail *t, uint64_t source);
 
-// Adds an empty result with these columns, in front of all others. NULL: out of memory.
+// Adds an empty result with these columns to what is being recorded, in front of all others. NULL: out of memory.
 struct trail_result *trail_add(struct trail *t, const struct trail_columns *c);
+// Takes a result out and frees it.
+void trail_remove(struct trail *t, struct trail_result *r);
+// Tells whether the result is complete: it is not being recorded.
+bool trail_is_whole(const struct trail *t, const struct trail_result *r);
+// Tells whether anything is being recorded.
+bool trail_is_recording(const struct trail *t);
 // Adds a row to it: a value for each column. If there is no room it is `full`.
 void trail_add_row(struct trail *t, struct trail_result *r, const struct key *keys);
 // Counts what the result holds in addition.

@@ -49,7 +49,7 @@ static void record_key(struct trail *t, const struct batch *b, uint32_t key) {
 void ahead_record(struct ahead *a, struct batch *b) {
     const struct group *g = b->group;
     struct trail_columns c;
-    if (a->trail.recorder.on || a->trail.recorder.result ||
+    if (trail_is_recording(&a->trail) ||
         !trail_columns_read(&c, g->row_description.data, g->row_description.len) ||
         !is_worth_recording(a->engine, a, c.source))
         return;
@@ -166,9 +166,13 @@ static void begin_bound(struct session *s, const struct owed *o) {
     begin(s, o, &c);
 }
 
+#define LONGEST        8192  // bytes of a row that is recorded,
+#define LONGEST_ARRAYS 65536 // and of one with arrays
+
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
     bool on = (s->ahead && s->ahead->trail.recorder.on) || (o && o->forward.resumes);
-    return on && f->type == B_DATA_ROW && f->size <= 8192 && is_recorded(s, o);
+    bool arrays = s->ahead && s->ahead->trail.recorder.columns.n_arrays;
+    return on && f->type == B_DATA_ROW && f->size <= (arrays ? LONGEST_ARRAYS : LONGEST) && is_recorded(s, o);
 }
 
 void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {

@@ -53,7 +53,7 @@ static bool describe(struct trail_columns *c, const struct field *fields, unsign
 }
 
 static void row(struct trail *t, const struct slice *values, unsigned n) {
-    struct buf b = buf_make(100000);
+    struct buf b = buf_make(1000000);
     buf_put_u16(&b, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         buf_put_u32(&b, values[i].data ? (uint32_t)values[i].len : UINT32_MAX);
@@ -370,6 +370,144 @@ Test(trail, rows_are_read_as_far_as_they_are_kept) {
     trail_end(&t);
     cr_assert_eq(t.results->n_rows, 2);
     trail_clear(&t);
+}
+
+// ---- arrays
+
+// The elements of the list that was recorded of an array column, and of which source it is: "1 2 - 4".
+static const char *elements(struct trail *t, uint64_t source) {
+    static char out[200];
+    out[0] = 0;
+    for (const struct trail_result *r = t->results; r; r = r->next) {
+        for (uint32_t row = 0; r->columns.source != source && row < r->n_rows; row++) {
+            struct key k = trail_value(r, row, 0);
+            size_t n = strlen(out);
+            if (k.kind == KEY_NULL)
+                snprintf(out + n, sizeof out - n, "%s-", n ? " " : "");
+            else if (k.kind == KEY_PLAIN)
+                snprintf(out + n, sizeof out - n, "%s%lld", n ? " " : "", (long long)get_u64(k.of.bytes));
+            else
+                snprintf(out + n, sizeof out - n, "%s%.*s", n ? " " : "", (int)k.len, (const char *)k.of.raw);
+        }
+    }
+    return out;
+}
+
+enum { OID_TEXT_ARRAY = 1009, OID_FLOAT8_ARRAY = 1022 };
+
+// Arrays in both formats, and flat JSON. What is none, has other dimensions or is cut ends there.
+Test(trail, elements_of_arrays) {
+    static const struct {
+        uint32_t type;
+        uint16_t format;
+        struct slice value;
+        const char *elements;
+    } cases[] = {
+        {OID_INT4_ARRAY, 0, LIT("{1,2,NULL,-4}"), "1 2 - -4"},
+        {OID_INT8_ARRAY, 0, LIT("{1,5000000000}"), "1 5000000000"},
+        {OID_INT4_ARRAY, 0, LIT("{1}"), ""}, // one predicts nothing
+        {OID_INT4_ARRAY, 0, LIT("{}"), ""},
+        {OID_INT4_ARRAY, 0, LIT(""), ""},
+        {OID_INT4_ARRAY, 0, LIT("{{1,2},{3,4}}"), ""},
+        {OID_INT4_ARRAY, 0, LIT("[0:1]={1,2}"), ""},
+        {OID_INT4_ARRAY, 0, LIT("{1,2,3"), "1 2"},
+        {OID_INT4_ARRAY, 0, LIT("{1,2,"), "1 2"},
+        {OID_TEXT_ARRAY, 0, LIT("{a,\"b c\",\"d\\\"e\",\"\",NULL,\"NULL\"}"), "a b c d\"e - - NULL"},
+        {OID_TEXT_ARRAY, 0, LIT("{a,\"b\\"), ""},
+        {OID_TEXT_ARRAY, 0, LIT("{a,b,\"c"), "a b"},
+        {OID_INT4_ARRAY, 1,
+         LIT("\0\0\0\1\0\0\0\1\0\0\0\x17\0\0\0\3\0\0\0\1\0\0\0\4\0\0\0\7\xff\xff\xff\xff\0\0\0\4\0\0\0\x9"),
+         "7 - 9"},
+        {OID_INT4_ARRAY, 1,
+         LIT("\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\3\0\0\0\1\0\0\0\4\0\0\0\7\0\0\0\4\0\0\0\x9\0\0\0\4\0"), "7 9"},
+        {OID_INT4_ARRAY, 1, LIT("\0\0\0\0\0\0\0\0\0\0\0\x17"), ""},
+        {OID_FLOAT8_ARRAY, 0, LIT("{1,2}"), ""},
+        {OID_JSONB, 0, LIT("[1, 2, null, \"x\"]"), "1 2 - x"},
+        {OID_JSONB, 1, LIT("\1[1, 2]"), "1 2"},
+        {114, 0, LIT("[\"a\",\"b\\\"c\",\"d\"]"), "a - d"},
+        {OID_JSONB, 0, LIT("[{\"id\": 1}, {\"id\": 2}]"), ""},
+        {OID_JSONB, 0, LIT("{\"ids\": [1, 2]}"), ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct field fields[] = {{1, 1, cases[i].type, cases[i].format}, {1, 2, OID_INT4, 0}};
+        struct trail_columns c;
+        struct trail t;
+        trail_init(&t, 100000);
+        cr_assert(describe(&c, fields, 2));
+        trail_begin(&t, &c);
+        uint8_t *exact = exact_copy(cases[i].value.data, cases[i].value.len);
+        row(&t, (struct slice[]){{exact, cases[i].value.len}, text_slice("1")}, 2);
+        free(exact);
+        trail_end(&t);
+        expect_text(elements(&t, c.source), cases[i].elements);
+        cr_expect_leq(t.n_results, 1, "case %zu: of one row nothing else is kept", i);
+        trail_clear(&t);
+        cr_expect_eq(t.bytes, 0, "case %zu", i);
+    }
+}
+
+// The elements of all rows are one list; with the rows' other columns they are one reply.
+Test(trail, arrays_of_several_rows) {
+    static const struct field fields[] = {
+        {1, 1, OID_INT4, 0}, {1, 2, OID_INT4_ARRAY, 0}, {1, 3, OID_TEXT_ARRAY, 0}};
+    struct trail_columns c;
+    struct trail t;
+    struct trail_place p;
+    trail_init(&t, 100000);
+    cr_assert(describe(&c, fields, 3));
+    c.unread = true;
+    trail_begin(&t, &c);
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const ids[] = {"{1,2}", NULL, "{3,4,5}"};
+        struct slice array = {0};
+        row(&t, (struct slice[]){text_slice("7"), ids[i] ? text_slice(ids[i]) : array, text_slice("{x}")}, 3);
+        cr_assert(trail_is_recording(&t));
+    }
+    cr_expect_not(has(&t, TRAIL_INTEGER, integer("1"), &p), "not whole yet");
+    trail_end(&t);
+    cr_assert_not(trail_is_recording(&t));
+    cr_assert_eq(t.n_results, 3);
+    cr_assert(has(&t, TRAIL_INTEGER, integer("5"), &p) && p.row == 4);
+    struct trail_result *list = p.result;
+    cr_assert(has(&t, TRAIL_TEXT, text("x"), &p) && p.result != list && p.result->n_rows == 3);
+    cr_expect_neq(trail_origin(list, 0), trail_origin(p.result, 0));
+    cr_assert(has(&t, TRAIL_INTEGER, integer("7"), &p));
+    cr_expect_eq(p.result->serial, list->serial);
+    trail_note_read(&t, list->serial, 5);
+    for (const struct trail_result *r = t.results; r; r = r->next)
+        cr_expect(!r->columns.unread && r->columns.at == 5);
+    record(&t, &c, 1, 0);
+    trail_clear(&t);
+    cr_assert_eq(t.bytes, 0);
+}
+
+// Lists give way as other results do, and are cut where there is no room.
+Test(trail, long_arrays) {
+    static const struct field fields[] = {{1, 1, OID_INT4_ARRAY, 0}};
+    struct trail_columns c;
+    struct trail t;
+    struct buf b = buf_make(1000000);
+    buf_put_u8(&b, '{');
+    for (unsigned i = 0; i < 20000; i++)
+        buf_put_text(&b, i ? ",1234567" : "1");
+    buf_put_u8(&b, '}');
+    trail_init(&t, 50000 + b.len);
+    cr_assert(describe(&c, fields, 1));
+    for (unsigned i = 0; i < 3; i++) {
+        trail_begin(&t, &c);
+        row(&t, (struct slice[]){{b.data, b.len}}, 1);
+        trail_end(&t);
+        cr_assert_eq(t.n_results, 1);
+        cr_expect(t.results->n_rows > 1000 && t.results->n_rows < 20000);
+        cr_expect_leq(t.bytes, t.max_bytes + 2048);
+    }
+    trail_init(&t, (trail_clear(&t), 1000)); // no room for the row itself
+    trail_begin(&t, &c);
+    row(&t, (struct slice[]){{b.data, b.len}}, 1);
+    trail_end(&t);
+    cr_expect_eq(t.n_results, 0);
+    trail_clear(&t);
+    buf_free(&b);
 }
 
 // ---- finding
