@@ -4,7 +4,6 @@ arrays. And what must not become of that: errors where the server would give non
 import pytest
 
 import ahead
-import conftest
 from ahead import PATIENT, Reader, Relation, Watch
 from test_lookahead import assert_few, check_loop, lookups_sent, loop_of, through_both
 
@@ -122,7 +121,7 @@ def test_what_the_type_does_not_have(db, proxy, framing):
 
 @pytest.mark.pgfold
 def test_numbers_by_chance(db, proxy, opened):
-    """Keys that no list supplies stand in columns of small numbers by chance: hardly anything is loaded for them."""
+    """Keys that no list supplies stand in columns of small numbers by chance: what is loaded for them costs no more than it saves."""
     relation = Relation("SELECT %s, slug FROM broad ORDER BY id" % ", ".join("c%d" % i for i in range(50)), "SELECT id, code FROM keyed WHERE id = $1", ["int4"], "keyed").fresh()
     reader, watch = opened(Reader(proxy, "pgx")), Watch(db)
     state = 7
@@ -132,4 +131,4 @@ def test_numbers_by_chance(db, proxy, opened):
             state = state * 1103515245 + 12345 & 0x7fffffff
             reader.ask(relation.sql, ("int4", str(state // 65536 % 50)))
     loaded = sum(len(b) for b in watch.batches("keyed", relation.sql, reader.conn))
-    assert conftest.DIRECT or loaded <= 160
+    assert loaded <= 320 and len(watch.reads("keyed", reader.conn)) <= 1.1 * 160
