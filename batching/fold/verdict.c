@@ -112,7 +112,7 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) {
     vetting_destroy(g->vetting);
     g->vetting = vetting_create();
     bool ok = g->vetting && stamp_question(g->shape, &q.stamp) &&
-              vet_query(g->shape, in_key(g), &q.catalogue) &&
+              vet_query(g->shape, in_key(g), g->shape->wide, &q.catalogue) &&
               rewrite_original(g->shape, g->keys, g->values, &q.original);
     if (ok)
         write_unit(g, named, &q, out);
@@ -168,8 +168,8 @@ static bool make_stamp(struct group *g, struct vetting *v) {
     int key = in_key(g);
     bool plain = g->form == FORM_IN && key >= 0 && compares_key_only(p, &p->keys[key]);
     if (!v->made)
-        v->made =
-            stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain, v->catalogue.alone);
+        v->made = stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain,
+                               v->catalogue.alone, g->level == LEVEL_OWN ? &v->catalogue.below : NULL);
     stamp_unref(g->stamp);
     g->stamp = v->made ? stamp_ref(v->made) : NULL;
     return g->stamp;
@@ -194,12 +194,24 @@ static bool write_folded(struct group *g) {
                           g->n_params + 1, &g->text);
 }
 
+// Why the rows of its lookups may not be shared; NULL: they may.
+static const char *shared_refusal(const struct group *g, const struct vet_result *r) {
+    if (r->refusal)
+        return r->refusal;
+    return g->shape->parsed->asks_session ? "it asks for the time, the user or a schema" : NULL;
+}
+
+static enum vet_level level_of(const struct group *g, const struct vet_result *r) {
+    return !shared_refusal(g, r) ? LEVEL_SHARED : r->own ? LEVEL_OWN : LEVEL_NONE;
+}
+
 static const char *judge_group(struct group *g, struct vetting *v) {
     static const char not_written[] = "the folded statement could not be written";
     if (!v->catalogue.answered)
         return "the catalogue could not be asked";
-    if (!v->catalogue.ok)
-        return v->catalogue.refusal;
+    if (!g->level)
+        return v->catalogue.may_be_own && v->catalogue.own_refusal ? v->catalogue.own_refusal
+                                                                   : shared_refusal(g, &v->catalogue);
     if (v->failed || !v->described)
         return "the server could not prepare the statement";
     if (g->moving)
@@ -208,7 +220,7 @@ static const char *judge_group(struct group *g, struct vetting *v) {
         return "the type of its key is not one of those that can be sent as an array";
     if (g->n_formats > 1 && g->n_formats != get_u16(v->row_description.data))
         return "the number of result formats does not fit";
-    g->form = in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
+    g->form = g->level == LEVEL_SHARED && in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
     g->column_type = v->catalogue.key_type;
     if (!make_stamp(g, v))
         return "the catalogue did not tell what its tables are";
@@ -237,11 +249,24 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     g->vetted_at = vetted_at;
     g->generation = generation;
     buf_reset(&g->row_description);
+    g->level = v->catalogue.answered ? level_of(g, &v->catalogue) : LEVEL_NONE;
     const char *refusal = judge_group(g, v);
+    if (refusal)
+        g->level = LEVEL_NONE;
+    else if (g->level == LEVEL_OWN && !g->owner)
+        refusal = shared_refusal(g, &v->catalogue);
     group_set_state(g, refusal ? GROUP_REFUSED : GROUP_READY);
     take_facts(g, &v->catalogue);
     g->vettings++;
     return refusal;
+}
+
+// Is it worth to ask once more, for what is below the statement, too?
+static bool asks_wider(struct group *g, const struct vet_result *r) {
+    if (g->shape->wide || !r->answered || !r->may_be_own || !shared_refusal(g, r))
+        return false;
+    g->shape->wide = true;
+    return true;
 }
 
 // The key of a finding: everything that vetting depends on. For the constants that are put back into the
@@ -264,12 +289,15 @@ static bool is_worth_keeping(const struct vetting *v) {
 
 const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation) {
     const char *refusal = take_vetting(g, g->vetting, now, generation);
+    bool wider = asks_wider(g, &g->vetting->catalogue);
     struct slice key = finding_key(t, g);
-    if (key.len && is_worth_keeping(g->vetting))
+    if (key.len && is_worth_keeping(g->vetting) && !wider)
         finding_put(&t->findings, key, g->shape, g->vetting, now, generation);
     else
         vetting_destroy(g->vetting);
     g->vetting = NULL;
+    if (wider)
+        group_set_state(g, GROUP_NEW);
     group_weigh(g);
     return refusal;
 }
@@ -277,9 +305,10 @@ const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, u
 // The key of a read's finding: the question's text and whose names it means. Nothing else of the statement
 // matters to the verdict. Nothing is prepared for it, so a digest is enough.
 static struct slice read_key(struct group_table *t, struct group *g) {
-    if (!g->has_question) {
+    if (!g->has_question || g->question_wide != g->shape->wide) {
         struct buf sql = buf_make((size_t)1 << 20);
-        g->has_question = vet_read_query(g->shape, &sql);
+        g->question_wide = g->shape->wide;
+        g->has_question = vet_read_query(g->shape, g->shape->wide, &sql);
         if (g->has_question)
             g->question = XXH3_128bits(sql.data, sql.len);
         buf_free(&sql);
@@ -301,6 +330,10 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
     struct slice key = answered ? read_key(t, g) : (struct slice){0};
     if (key.len)
         finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
+    if (answered && !plain && !g->shape->wide) {
+        g->shape->wide = true;
+        group_set_state(g, GROUP_NEW);
+    }
 }
 
 // A batch that erred may have had a reason, so a lookup that was vetted before is vetted itself. A read is
