@@ -2,6 +2,7 @@
 #include "batching/flow/find.h"
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
 #include "batching/ahead/trail.h"
 #include "batching/flow/batches.h"
@@ -83,7 +84,7 @@ static bool may_come_behind(const struct session *s, const struct batch *b) {
     return true;
 }
 
-// The batch gives one answer less. True: it is the key's first.
+// The batch gives one answer less. Returns true when it is the key's first.
 static bool use_key(struct batch *b, uint32_t key) {
     bool first = !b->ahead.used[key];
     b->ahead.n_used += first;

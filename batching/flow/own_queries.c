@@ -177,6 +177,7 @@ void session_start_vet(struct session *s, struct group *g) {
     struct buf sql = buf_make((size_t)1 << 20);
     bool read = group_is_read(g);
     g->shape->wide |= reaches_users(s, g->shape->parsed);
+    g->asked_wide = g->shape->wide;
     bool written =
         read ? vet_read_query(g->shape, g->shape->wide, &sql) : group_write_vet(g, s->txn != 'I', &sql);
     if (!written)

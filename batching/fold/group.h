@@ -89,7 +89,8 @@ struct group {
     uint64_t source;            // the same digest as in trail.h; 0: not asked for yet
     XXH128_hash_t question;     // of a plain read: digest of what the catalogue is asked about it
     bool has_question;          // `question` is valid,
-    bool question_wide;         // and of a wide question
+    bool question_wide;         // and of a wide question,
+    bool asked_wide;            // as is the one that was asked last
     bool parses;                // of a plain read: the server has accepted a Parse of it
     bool described;             // of a plain read: row_description and parameters are its answer to Describe
     struct buf parameters;      // of a plain read: ParameterDescription's body

@@ -188,6 +188,8 @@ static XXH128_hash_t types_hash(const struct vetting *v) {
 static bool write_folded(struct group *g) {
     const struct stamp *st = g->stamp;
     g->sealed = g->form == FORM_IN && st->sealed.len;
+    if (st->guard.len)
+        return rewrite_guarded(g->shape, g->keys, g->values, (struct slice){st->guard.data, st->guard.len}, &g->text);
     if (!g->sealed)
         return rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text);
     return rewrite_sealed(g->shape, g->keys, g->values, (struct slice){st->sealed.data, st->sealed.len},
@@ -263,10 +265,9 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
 
 // Is it worth to ask once more, for what is below the statement, too?
 static bool asks_wider(struct group *g, const struct vet_result *r) {
-    if (g->shape->wide || !r->answered || !r->may_be_own || !shared_refusal(g, r))
-        return false;
-    g->shape->wide = true;
-    return true;
+    bool wider = r->answered && !r->wide && r->may_be_own && shared_refusal(g, r);
+    g->shape->wide |= wider;
+    return wider;
 }
 
 // The key of a finding: everything that vetting depends on. For the constants that are put back into the
@@ -304,11 +305,11 @@ const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, u
 
 // The key of a read's finding: the question's text and whose names it means. Nothing else of the statement
 // matters to the verdict. Nothing is prepared for it, so a digest is enough.
-static struct slice read_key(struct group_table *t, struct group *g) {
-    if (!g->has_question || g->question_wide != g->shape->wide) {
+static struct slice read_key(struct group_table *t, struct group *g, bool wide) {
+    if (!g->has_question || g->question_wide != wide) {
         struct buf sql = buf_make((size_t)1 << 20);
-        g->question_wide = g->shape->wide;
-        g->has_question = vet_read_query(g->shape, g->shape->wide, &sql);
+        g->question_wide = wide;
+        g->has_question = vet_read_query(g->shape, wide, &sql);
         if (g->has_question)
             g->question = XXH3_128bits(sql.data, sql.len);
         buf_free(&sql);
@@ -327,10 +328,10 @@ static void take_verdict(struct group *g, bool plain, uint64_t vetted_at, uint64
 void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
                        uint64_t generation) {
     take_verdict(g, plain, now, generation);
-    struct slice key = answered ? read_key(t, g) : (struct slice){0};
+    struct slice key = answered ? read_key(t, g, g->asked_wide) : (struct slice){0};
     if (key.len)
         finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
-    if (answered && !plain && !g->shape->wide) {
+    if (answered && !plain && !g->asked_wide) {
         g->shape->wide = true;
         group_set_state(g, GROUP_NEW);
     }
@@ -342,7 +343,7 @@ void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint
     bool read = group_is_read(g);
     if (g->state != GROUP_NEW || (g->vettings && !read))
         return;
-    struct slice key = read ? read_key(t, g) : finding_key(t, g);
+    struct slice key = read ? read_key(t, g, g->shape->wide) : finding_key(t, g);
     const struct finding *f = key.len ? finding_get(&t->findings, key) : NULL;
     if (!f || f->generation != generation || f->vetted_at < oldest)
         return;

@@ -40,8 +40,8 @@ struct stamp *stamp_ref(struct stamp *st) {
 }
 
 size_t stamp_bytes(const struct stamp *st) {
-    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->sealed.cap + st->expected.cap +
-                    5 * MEMORY_BLOCK
+    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->sealed.cap + st->guard.cap +
+                    st->expected.cap + 6 * MEMORY_BLOCK
               : 0;
 }
 
@@ -51,6 +51,7 @@ void stamp_unref(struct stamp *st) {
     buf_free(&st->check);
     buf_free(&st->check_ahead);
     buf_free(&st->sealed);
+    buf_free(&st->guard);
     buf_free(&st->expected);
     free(st);
 }
@@ -203,12 +204,24 @@ static void expect_number(struct writing *w, uint32_t n) {
     w->n++;
 }
 
-static void expect_twice(struct writing *w, uint32_t n) {
+// Adds the column that begins at `from` in the check to the guard.
+static void put_guard(struct writing *w, size_t from, const char *expected) {
+    struct buf *out = &w->st->guard, *check = &w->st->check;
+    from += 2; // the comma
+    buf_put_text(out, out->len ? " AND pg_catalog.concat(" : "pg_catalog.concat(");
+    buf_put(out, check->data + from, check->failed ? 0 : check->len - from);
+    buf_put_text(out, ") OPERATOR(pg_catalog.=) '");
+    buf_put_text(out, expected);
+    buf_put_text(out, "'");
+}
+
+static void expect_twice(struct writing *w, size_t from, uint32_t n) {
     char text[32];
     int len = snprintf(text, sizeof text, "%lu:%lu", (unsigned long)n, (unsigned long)n);
     buf_put_u32(&w->st->expected, (uint32_t)len);
     buf_put(&w->st->expected, text, (size_t)len);
     w->n++;
+    put_guard(w, from, text);
 }
 
 static void expect_null(struct writing *w) {
@@ -396,6 +409,7 @@ static bool put_below_check(struct writing *w, struct answer *a, const struct st
             return false;
         if (!o->n && !below_catalogues[i].of)
             continue;
+        size_t from = out->len;
         buf_put_text(
             out, ", (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.count(*) FILTER (WHERE ");
         put_any(out, "x.xmin", o, FIELD_XMIN, "xid");
@@ -405,7 +419,7 @@ static bool put_below_check(struct writing *w, struct answer *a, const struct st
         put_any(out, below_catalogues[i].of ? below_catalogues[i].of : "x.oid",
                 below_catalogues[i].of ? relations : o, FIELD_ID, "oid");
         buf_put_text(out, ")");
-        expect_twice(w, o->n);
+        expect_twice(w, from, o->n);
     }
     return true;
 }
@@ -474,7 +488,7 @@ static bool write_check(struct writing *w, const struct stamped *of, struct answ
     if (of->below && !put_below_check(w, a, of->below))
         return false;
     end_check(w->st, one);
-    return !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed && !w->st->expected.failed;
+    return !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed && !w->st->guard.failed && !w->st->expected.failed;
 }
 
 static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
@@ -509,6 +523,7 @@ struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain, 
                          .check = buf_make(MAX_CHECK),
                          .check_ahead = buf_make(MAX_CHECK),
                          .sealed = buf_make(MAX_CHECK),
+                         .guard = buf_make(MAX_CHECK),
                          .expected = buf_make(MAX_CHECK)};
     if (fill(st, &of, row))
         return st;

@@ -39,6 +39,9 @@ struct stamp {
     struct buf check;       // SQL
     struct buf check_ahead; // the same with the stamp of the facts as its last column, see facts.h
     struct buf sealed;      // a condition, see seal.h; empty: there is none
+    // With what is below: the condition that it is unchanged. The folded statement looks up nothing otherwise,
+    // so that what has become volatile is not run for keys that nobody has asked for.
+    struct buf guard;
     // the DataRow body that the check must give, in text, without the columns of stamp_news
     struct buf expected;
     uint16_t n_relations; // columns 1 to n_relations are their OIDs
