@@ -11,9 +11,11 @@
 // connection, inside a transaction framed by savepoints. Later, when the loop has proved to be one, a lookup
 // that finds nothing held becomes a member of the next batch. A lookup whose key is in a batch that is still
 // under way joins that batch. An answer is given once for each row of the list, and only if all of this holds:
-// - The session has sent only plain reads since the batch was sent. Anything else, also the begin or end of a
-//   transaction, drops what is held (ahead_drop).
-// - No write that could change the answer has passed through this proxy since (writes.h).
+// - Since the batch was sent, the session has only read, and written to tables that are known. Anything else
+//   drops what is held (ahead_drop). So do the begin and the end of a transaction that is not READ COMMITTED or
+//   has done more.
+// - No write that could change the answer has passed through this proxy since, also none of the session's own
+//   (writes.h).
 // - The loop has not paused for longer than limits.ahead_gap, and the batch was sent at most limits.ahead_age
 //   ago. In a transaction with a fixed snapshot neither matters, nor do writes of others.
 // - The session has not asked for the same before, unless it has read a list that has a row left for it, and

@@ -63,9 +63,10 @@ static void drop_stale(struct ahead *a, const struct session *s, const struct gr
 }
 
 // Is the batch another session's, and must not serve this one? It must not if this session has done more than
-// read since, or was not proven under the configuration under which the batch was read.
+// read since, or was not proven under the configuration under which the batch was read. A write counts, too:
+// the batch's check must tell what the write may have run (session/vouch.h).
 static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
-    return a->session != s && (b->started <= s->ahead_since ||
+    return a->session != s && (b->started <= s->ahead_since || b->started <= s->wrote_at ||
                                !session_identity_may_take(&s->engine->identities, &s->identity,
                                                           b->group->identity, b->news.loaded, false));
 }
