@@ -189,7 +189,8 @@ static bool write_folded(struct group *g) {
     const struct stamp *st = g->stamp;
     g->sealed = g->form == FORM_IN && st->sealed.len;
     if (st->guard.len)
-        return rewrite_guarded(g->shape, g->keys, g->values, (struct slice){st->guard.data, st->guard.len}, &g->text);
+        return rewrite_guarded(g->shape, g->keys, g->values, (struct slice){st->guard.data, st->guard.len},
+                               &g->text);
     if (!g->sealed)
         return rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text);
     return rewrite_sealed(g->shape, g->keys, g->values, (struct slice){st->sealed.data, st->sealed.len},

@@ -81,7 +81,8 @@ static bool is_ahead_off(const struct engine_limits *limits, const struct parsed
 
 // What is not known may read any table.
 static bool may_reach(const struct write_set *below, const char *table) {
-    return below->all || write_set_contains(below, write_table((struct slice){(const uint8_t *)table, strlen(table)}));
+    return below->all ||
+           write_set_contains(below, write_table((struct slice){(const uint8_t *)table, strlen(table)}));
 }
 
 bool engine_may_look_ahead(const struct engine *e, const struct parsed *p, const struct write_set *below) {

@@ -488,7 +488,8 @@ static bool write_check(struct writing *w, const struct stamped *of, struct answ
     if (of->below && !put_below_check(w, a, of->below))
         return false;
     end_check(w->st, one);
-    return !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed && !w->st->guard.failed && !w->st->expected.failed;
+    return !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed && !w->st->guard.failed &&
+           !w->st->expected.failed;
 }
 
 static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
