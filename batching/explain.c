@@ -260,6 +260,8 @@ static void put_vetted(const struct explanation *e, struct buf *out) {
     if (e->refusal && !own) {
         put_line(out, "verdict", "forwarded untouched: vet_refused");
         put_line(out, "reason", "the server's catalogue does not allow it: %s", e->refusal);
+        if (e->group->own_refusal)
+            put_line(out, "", "nor for one session's loop or pipeline: %s", e->group->own_refusal);
         put_keys(e, out);
         return;
     }

@@ -53,10 +53,11 @@ struct group {
     struct group *newer, *older; // in order of use
     struct account *memory;      // where it is counted, with so many bytes:
     size_t weighs;
-    uint64_t id;          // never used twice
-    uint64_t owner;       // id of the only session whose lookups it has; 0: any of its identity
-    enum vet_level level; // READY, REFUSED: with whom its rows may be shared
-    uint8_t *cache_key;   // owned
+    uint64_t id;             // never used twice
+    uint64_t owner;          // id of the only session whose lookups it has; 0: any of its identity
+    enum vet_level level;    // READY, REFUSED: with whom its rows may be shared
+    const char *own_refusal; // static: why not even for its own session, if only that is in question
+    uint8_t *cache_key;      // owned
     size_t cache_key_len;
     struct shape *shape;       // a reference
     struct identity *identity; // a reference

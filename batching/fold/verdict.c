@@ -213,8 +213,7 @@ static const char *judge_group(struct group *g, struct vetting *v) {
     if (!v->catalogue.answered)
         return "the catalogue could not be asked";
     if (!g->level)
-        return v->catalogue.may_be_own && v->catalogue.own_refusal ? v->catalogue.own_refusal
-                                                                   : shared_refusal(g, &v->catalogue);
+        return shared_refusal(g, &v->catalogue);
     if (v->failed || !v->described)
         return "the server could not prepare the statement";
     if (g->moving)
@@ -253,6 +252,7 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     g->generation = generation;
     buf_reset(&g->row_description);
     g->level = v->catalogue.answered ? level_of(g, &v->catalogue) : LEVEL_NONE;
+    g->own_refusal = v->catalogue.may_be_own ? v->catalogue.own_refusal : NULL;
     const char *refusal = judge_group(g, v);
     if (refusal)
         g->level = LEVEL_NONE;
