@@ -216,11 +216,22 @@ static const char strict_function[] =
 static const char own_function[] =
     "(f.provolatile OPERATOR(pg_catalog.=) 'v' OR f.prokind OPERATOR(pg_catalog.=) 'p')";
 
-// Judges functions, and types that are cast to. Each must be known. `sets`: what to say of functions that
-// return sets; `bad`: of others.
+// Functions that return sets, but for those on the list.
+static bool put_other_sets(struct buf *out) {
+    int n;
+    const char *const *names = functions_that_return_rows(&n);
+    buf_put_text(out, "f.proretset AND (f.pronamespace OPERATOR(pg_catalog.<>) 11 OR f.proname "
+                      "OPERATOR(pg_catalog.<>) ALL (");
+    if (!quote_names(out, names, n, quote_next_text))
+        return false;
+    buf_put_text(out, ")) OR ");
+    return true;
+}
+
+// Judges functions, and types that are cast to. Each must be known. `sets`: it may return sets, whichever it is;
+// else those on the list may. `bad`: what else speaks against a function.
 static bool put_function_facts(struct buf *out, const struct parsed *p,
-                               bool (*flag)(const struct parsed *p, int i), const char *sets,
-                               const char *bad) {
+                               bool (*flag)(const struct parsed *p, int i), bool sets, const char *bad) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
     if (!quote_names(out, p->functions, p->n_functions, next_function_schema))
         return false;
@@ -230,8 +241,8 @@ static bool put_function_facts(struct buf *out, const struct parsed *p,
     buf_put_text(out, "), pg_catalog.unnest(");
     put_flags(out, p, flag, p->n_functions);
     buf_put_text(out, ")) AS u(s, x, ok) LEFT JOIN LATERAL (SELECT ");
-    buf_put_text(out, sets);
-    buf_put_text(out, " OR ");
+    if (!sets && !put_other_sets(out))
+        return false;
     buf_put_text(out, bad);
     buf_put_text(
         out,
@@ -444,7 +455,7 @@ static void put_writer_facts(struct buf *out, bool wide) {
 // What the lookup's own session needs to know besides, see vet_own.h.
 static bool put_own_facts(struct buf *out, const struct parsed *p) {
     buf_put_text(out, ", ");
-    if (!put_function_facts(out, p, function_is_foldable, "f.proretset", own_function))
+    if (!put_function_facts(out, p, function_is_foldable, false, own_function))
         return false;
     buf_put_text(out, ", ");
     vet_own_put_facts(out);
@@ -472,7 +483,7 @@ bool vet_query(const struct shape *s, int key, bool wide, struct buf *out) {
     if (!put_column_function_facts(out, p, false))
         return false;
     buf_put_text(out, ", ");
-    if (!put_function_facts(out, p, function_is_foldable, "f.proretset", strict_function))
+    if (!put_function_facts(out, p, function_is_foldable, false, strict_function))
         return false;
     buf_put_text(out, ", ");
     if (!put_operator_facts(out, p) || !put_cast_facts(out, s))
@@ -517,7 +528,7 @@ static bool put_wide_read(struct buf *out, const struct parsed *p) {
     if (!vet_own_put_below(out, p))
         return false;
     buf_put_text(out, " SELECT NOT ");
-    if (!put_function_facts(out, p, function_is_read_only, "false", own_function))
+    if (!put_function_facts(out, p, function_is_read_only, true, own_function))
         return false;
     buf_put_text(out, " AND ");
     vet_own_put_verdict(out);
@@ -532,7 +543,7 @@ static bool put_read_names(struct buf *out, const struct parsed *p, bool wide) {
             return false;
     }
     buf_put_text(out, " AND NOT ");
-    if (!put_function_facts(out, p, function_is_read_only, "false", strict_function))
+    if (!put_function_facts(out, p, function_is_read_only, true, strict_function))
         return false;
     if (wide && !put_wide_read(out, p))
         return false;
