@@ -54,7 +54,7 @@ static void take_column(struct trail_columns *c, unsigned at, const uint8_t *fie
 bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len) {
     size_t at = 2, at_start;
     c->n = c->n_other = 0;
-    c->source = c->group = 0;
+    c->source = c->shape = 0;
     c->loaded = c->unread = false;
     c->n_row = len >= 2 ? get_u16(body) : 0;
     for (unsigned i = 0; i < c->n_row; i++) {

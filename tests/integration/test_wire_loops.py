@@ -298,3 +298,24 @@ def test_polling_with_values_in_the_text(db, proxy, direct, opened):  # noqa: F8
             got = [r for r in proto.rows(c.ask(unit)) if len(r) == 2]
             assert got and (last is None or got == last), "an answer that is older than one given before"
             last = got
+
+
+@pytest.mark.parametrize("lists", ["to-many", "to-one"])
+def test_formats_that_change_once(db, proxy, lists):
+    """JDBC's fifth use of a lookup: what was loaded in text is in vain, and its rows are no list for the rest of the loop."""
+    listed, sql, table = {"to-many": (LIST, fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id"), "book"),
+                          "to-one": ("SELECT author_id, id FROM book ORDER BY author_id, id", fresh("SELECT id, name FROM author WHERE id = $1"), "author")}[lists]
+
+    def action(reader):
+        c, n = reader.conn, [0]
+        for _ in range(4):
+            for row in keep(reader, c.ask(proto.query(listed))):
+                n[0] += 1
+                if n[0] <= 4:
+                    keep(reader, c.ask(proto.parse(sql), proto.bind([row[0]]), proto.describe("P"), proto.execute(), proto.SYNC))
+                elif n[0] == 5:
+                    keep(reader, c.ask(proto.parse(sql, "S_9"), proto.bind([row[0]], "S_9"), proto.describe("P"), proto.execute(), proto.SYNC))
+                else:
+                    keep(reader, c.ask(proto.bind([row[0]], "S_9", result_formats=(1, 0)), proto.execute(), proto.SYNC))
+    watch, conn = through_both(db, proxy, "pg", action)
+    assert_few(len([s for s in watch.reads(table, conn) if s.text != listed]), 4 * 60, 6)
