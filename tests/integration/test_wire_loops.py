@@ -319,3 +319,20 @@ def test_formats_that_change_once(db, proxy, lists):
                     keep(reader, c.ask(proto.bind([row[0]], "S_9", result_formats=(1, 0)), proto.execute(), proto.SYNC))
     watch, conn = through_both(db, proxy, "pg", action)
     assert_few(len([s for s in watch.reads(table, conn) if s.text != listed]), 4 * 60, 6)
+
+
+def test_a_list_in_the_unit_of_begin(db, proxy):
+    """JDBC from the fifth transaction on: BEGIN and the list are both named by then, and neither is described."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+
+    def action(reader):
+        c = reader.conn
+        keep(reader, c.ask(proto.parse("BEGIN", "S_b"), proto.parse("COMMIT", "S_c"), proto.parse(LIST, "S_l"), proto.describe("S", "S_l"), proto.parse(sql, "S_k"),
+                           proto.describe("S", "S_k"), proto.SYNC))
+        for _ in range(4):
+            rows = keep(reader, c.ask(proto.bind(name="S_b"), proto.execute(), proto.bind(name="S_l", result_formats=(1, 0, 1)), proto.execute(), proto.SYNC))
+            for row in rows:
+                keep(reader, c.ask(proto.bind([integer(row[0], 1).encode()], "S_k"), proto.execute(), proto.SYNC))
+            keep(reader, c.ask(proto.bind(name="S_c"), proto.execute(1), proto.SYNC))
+    watch, conn = through_both(db, proxy, "pg", action)
+    assert_few(len(watch.reads("book", conn)), 4 * 60, 6)
