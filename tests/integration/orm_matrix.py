@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: PostgreSQL
+"""The matrix: mappers by kinds of lazy page. orms/matrix_* are small programs, one for each mapper, that make a page for each line on their
+standard input, its name, and print {"page": …}: what they have read, in the order in which they did. The data is in orms/matrix.sql.
+
+Used by test_matrix.py and by tests/bench/matrix.py. `Application` is one such program that runs against one end.
+"""
+import os
+import re
+
+import orm_pages
+import servers
+from orm_pages import GOPATH, JDBC_JAR, ORMS, node, node_has, perl_has, php_has, python, ruby_has
+
+DATABASE = "matrix"
+N = 60
+PAGES = ["to_many", "to_one", "nested", "many_to_many", "counts", "latest", "polymorphic", "tree", "tenant", "write", "write_in_transaction", "relations",
+         "keyset", "after_write", "deferred", "refresh", "view", "uuid"]
+
+
+def ruby(name, *modules):
+    return {"command": lambda folder: ["ruby", name], "installed": lambda: ruby_has(*modules)}
+
+
+def php(name, has):
+    return {"command": lambda folder: ["php", name], "installed": lambda: php_has("pdo_pgsql") and has()}
+
+
+MAPPERS = {
+    "django": python("matrix_django.py", "django", "psycopg2"),
+    "sqlalchemy": python("matrix_sqlalchemy.py", "sqlalchemy", "psycopg2"),
+    "peewee": python("matrix_peewee.py", "peewee", "psycopg2"),
+    "activerecord": ruby("matrix_activerecord.rb", "active_record", "pg"),
+    "sequelize": node("matrix_sequelize.js", "sequelize", "pg"),
+    "typeorm": node("matrix_typeorm.js", "typeorm", "pg"),
+    "mikro": node("matrix_mikro.js", "@mikro-orm/postgresql"),
+    "dbix": {"command": lambda folder: ["perl", "matrix_dbix.pl"], "installed": lambda: perl_has("DBIx::Class") and perl_has("DBD::Pg")},
+}
+
+
+def make_database(pg):
+    with pg.connect(servers.SUPERUSER, "postgres") as c:
+        c.sql("CREATE DATABASE %s OWNER app" % DATABASE)
+        c.sql("ALTER DATABASE %s SET log_statement = 'all'" % DATABASE)
+    with open(os.path.join(ORMS, "matrix.sql")) as f:
+        text = f.read()
+    with pg.connect(servers.SUPERUSER, DATABASE) as c:
+        for statement in re.split(r";\n", text.strip()):
+            c.sql(statement)
+
+
+class Application(orm_pages.Program):
+    """ask(name) has it make a page."""
+
+    def __init__(self, mapper, port, folder, n=N):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        env.update(ORM_PORT=str(port), ORM_N=str(n), PGSSLMODE="disable")
+        super().__init__(MAPPERS[mapper]["command"](folder), env, os.path.join(folder, "errors-%s-%d" % (mapper, port)), ORMS)
+
+    def ask(self, name):
+        self.process.stdin.write(name.encode() + b"\n")
+        self.process.stdin.flush()
+        return self.read()["page"]
