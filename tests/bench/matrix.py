@@ -62,10 +62,12 @@ def measure(pg, watch, mapper, page, folder, args):
         out.update(pgfold=n, all=len(seen), kinds=dict(kinds), same=got == pages, lost=1 - n / out["direct"], counters=counters.read(),
                    why=loops.refusals(pgfold))
     finally:
+        if args.log:
+            shutil.copy(pgfold.log_file, args.log)
         pgfold.stop()
     if args.show:
         for s in seen[-args.show:]:
-            print("        %-8s %s%s" % (loops.kind_of(s, ()), s.text[:200].replace("\n", " "), "  " + str(s.values)[:100] if s.values else ""))
+            print("        %-8s %s%s" % (loops.kind_of(s, ()), s.text[:args.show * 40].replace("\n", " "), "  " + str(s.values)[:100] if s.values else ""))
     return out
 
 
@@ -127,6 +129,7 @@ def arguments():
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for pgfold")
     p.add_argument("--why", action="store_true", help="print what pgfold counted, and why it refused statements")
     p.add_argument("--show", type=int, nargs="?", const=60, help="print so many of the last statements that reached the server")
+    p.add_argument("--log", help="a file for what pgfold has logged of the last cell")
     p.add_argument("--output", help="a file for the report, too")
     p.add_argument("--json", help="a file for all that was measured")
     args = p.parse_args()

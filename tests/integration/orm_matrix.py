@@ -6,6 +6,7 @@ Used by test_matrix.py and by tests/bench/matrix.py. `Application` is one such p
 """
 import os
 import re
+import shutil
 
 import orm_pages
 import servers
@@ -21,8 +22,17 @@ def ruby(name, *modules):
     return {"command": lambda folder: ["ruby", name], "installed": lambda: ruby_has(*modules)}
 
 
-def php(name, has):
-    return {"command": lambda folder: ["php", name], "installed": lambda: php_has("pdo_pgsql") and has()}
+def php(name, library):
+    return {"command": lambda folder: ["php", name], "installed": lambda: php_has("pdo_pgsql") and os.path.exists("/usr/share/php/%s/autoload.php" % library)}
+
+
+def gorm(folder):
+    """Built once a folder; GOCACHE may say where the compiler keeps what it has built."""
+    program = os.path.join(folder, "matrix_gorm")
+    if not os.path.exists(program):
+        env = dict(os.environ, GO111MODULE="off", GOPATH=GOPATH, GOFLAGS="", GOCACHE=os.environ.get("GOCACHE", os.path.join(folder, "go-cache")))
+        servers.run("go", "build", "-o", program, os.path.join(ORMS, "matrix_gorm.go"), env=env)
+    return [program]
 
 
 MAPPERS = {
@@ -34,6 +44,11 @@ MAPPERS = {
     "typeorm": node("matrix_typeorm.js", "typeorm", "pg"),
     "mikro": node("matrix_mikro.js", "@mikro-orm/postgresql"),
     "dbix": {"command": lambda folder: ["perl", "matrix_dbix.pl"], "installed": lambda: perl_has("DBIx::Class") and perl_has("DBD::Pg")},
+    "sequel": ruby("matrix_sequel.rb", "sequel", "pg"),
+    "objection": node("matrix_objection.js", "objection", "knex", "pg"),
+    "eloquent": php("matrix_eloquent.php", "Illuminate/Database"),
+    "doctrine": php("matrix_doctrine.php", "Doctrine/ORM"),
+    "gorm": {"command": gorm, "installed": lambda: shutil.which("go") and os.path.isdir(os.path.join(GOPATH, "src/github.com/jinzhu/gorm"))},
 }
 
 
