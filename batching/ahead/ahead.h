@@ -7,18 +7,19 @@
 //                                                                             |
 //   answers <--asked for, once each-- held rows <--one batch of these keys ---+
 //
-// The lookup that starts it goes out untouched, and the batch of coming keys behind it on the same connection
-// (framed, inside a transaction). Once the loop has proved to be one, the lookup that finds nothing held any
-// more is a member of the next batch. A lookup whose key is in a batch that is still under way joins it. An
-// answer is given once for each row of the list, and only if all of this holds:
-//   - the session has sent nothing but plain reads since the batch was sent: anything else, any transaction
-//     boundary among it, drops what is held (ahead_drop);
-//   - no write that could change it has passed through this proxy since (writes.h);
-//   - the loop has not paused for longer than limits.ahead_gap, and the batch was sent at most
-//   limits.ahead_age ago.
-//     In a transaction whose snapshot stays the same, neither matters, nor do others' writes;
-//   - its session has a row left for it in a list that it has read, which came before the answer was loaded
-//     (asked.h).
+// The lookup that starts it goes out unchanged. The batch of coming keys goes out behind it on the same
+// connection, inside a transaction framed by savepoints. Later, when the loop has proved to be one, a lookup
+// that finds nothing held becomes a member of the next batch. A lookup whose key is in a batch that is still
+// under way joins that batch. An answer is given once for each row of the list, and only if all of this holds:
+// - Since the batch was sent, the session has only read, and written to tables that are known. Anything else
+//   drops what is held (ahead_drop). So do the begin and the end of a transaction that is not READ COMMITTED or
+//   has done more.
+// - No write that could change the answer has passed through this proxy since, also none of the session's own
+//   (writes.h).
+// - The loop has not paused for longer than limits.ahead_gap, and the batch was sent at most limits.ahead_age
+//   ago. In a transaction with a fixed snapshot neither matters, nor do writes of others.
+// - The session has not asked for the same before, unless it has read a list that has a row left for it, and
+//   the answer was loaded after that list had come (asked.h).
 //
 // Coming keys are found in two ways. The catalogue says that the column that held the key supplies the
 // lookup's key (group->links), or two lookups of the shape have followed the same column. Such a relation is
@@ -33,6 +34,7 @@
 #ifndef PGFOLD_BATCHING_AHEAD_AHEAD_H
 #define PGFOLD_BATCHING_AHEAD_AHEAD_H
 
+#include "batching/ahead/association.h"
 #include "batching/ahead/trail.h"
 #include "batching/fold/batch.h"
 #include "batching/statement/budget.h"
@@ -42,27 +44,7 @@ struct owed;
 struct session;
 struct statement;
 
-#define AHEAD_ASSOCIATIONS 4 // of one shape
-#define AHEAD_SOURCES      1024
-
-// Columns of other statements' results that supply a shape's keys.
-struct association {
-    uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value in all lookups
-    bool sure;                      // the catalogue says so (linked), or lookups have shown it
-    bool linked;
-    uint8_t lead;              // the part by which it is found: the one of most values
-    bool useful;               // most of a batch was asked for, and none has been in vain since
-    uint32_t window;           // keys to load at a time; 0: not begun
-    uint32_t gap;              // microseconds between two lookups, moving average
-    uint32_t latency;          // microseconds that a batch takes, moving average
-    uint32_t cost;             // nanoseconds for one key, moving average
-    uint64_t last_asked;       // microseconds
-    unsigned failures;         // successive batches of which hardly any key was asked for
-    unsigned unserved;         // batches that were sent since one of them answered a lookup
-    uint64_t last_sent;        // microseconds: when a batch was last sent
-    uint64_t last_ended;       // microseconds: when a batch was last given up
-    uint64_t off_until, pause; // microseconds: nothing is loaded before; the next pause
-};
+#define AHEAD_SOURCES 1024
 
 // What a session has read and loaded. It outlives the session while a batch is under way for it.
 struct ahead {
@@ -87,11 +69,11 @@ struct ahead {
 struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
-    uint64_t last_answer; // microseconds: of any session that something may be held for
-    uint64_t loads;       // batches loaded ahead
-    struct budget vets;   // questions about statements that may be loops', and what they brought
-    uint8_t
-        unfollowed[AHEAD_SOURCES]; // results of lookups since one was followed, by their source; 255: many
+    uint64_t last_answer; // microseconds: of any session for which something may be held
+    uint64_t loads;       // number of batches loaded ahead
+    struct budget vets;   // questions about statements that may be those of loops, and what they brought
+    // By source (statement): results of lookups since one of them was followed; 255: many.
+    uint8_t unfollowed[AHEAD_SOURCES];
 };
 
 #endif

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
+//
+// A set-associative cache of hashes that doubles until it has ASKED_MAX entries.
 #include "batching/ahead/asked.h"
 
 #include <stdlib.h>
@@ -29,7 +31,8 @@ static struct asked_entry *entry_of(const struct asked *a, uint64_t hash) {
     return at == ASKED_WAYS ? NULL : &set[at];
 }
 
-// What was asked for without being noted in the lists may have been in any of them.
+// The entry as it may be believed. What was asked for without being noted in the lists may have been in any of
+// them.
 static struct asked_entry settled(const struct asked_entry *e) {
     struct asked_entry s = *e;
     s.base = s.open ? s.lists : s.base;
@@ -44,14 +47,14 @@ bool asked_find(const struct asked *a, uint64_t hash, struct asked_entry *found)
     return e || a->lost;
 }
 
-// The oldest of the set makes room.
-static void put(struct asked_entry *set, struct asked_entry entry) {
+// The oldest entry of the set makes room.
+static void put_entry(struct asked_entry *set, struct asked_entry entry) {
     unsigned at = place_in(set, entry.tag);
     memmove(set + 1, set, (at < ASKED_WAYS ? at : ASKED_WAYS - 1) * sizeof *set);
     set[0] = entry;
 }
 
-static bool grow(struct asked *a) {
+static bool grow_sets(struct asked *a) {
     struct asked old = *a;
     uint32_t n = old.n_sets ? 2 * old.n_sets : FIRST_SETS;
     struct asked_entry(*sets)[ASKED_WAYS] = calloc(n, sizeof *sets);
@@ -62,25 +65,25 @@ static bool grow(struct asked *a) {
     for (uint32_t i = 0; i < old.n_sets; i++)
         for (unsigned way = ASKED_WAYS; way-- > 0;)
             if (old.sets[i][way].tag)
-                put(set_of(a, old.sets[i][way].tag), old.sets[i][way]);
+                put_entry(set_of(a, old.sets[i][way].tag), old.sets[i][way]);
     free(old.sets);
     return true;
 }
 
 void asked_note(struct asked *a, uint64_t hash, uint32_t lists, uint32_t loads) {
     uint32_t tag = tag_of(hash);
-    if (!a->n_sets && !grow(a)) {
+    if (!a->n_sets && !grow_sets(a)) {
         a->lost = true;
         return;
     }
     const struct asked_entry *before = entry_of(a, hash);
     struct asked_entry e = before ? settled(before) : (struct asked_entry){.tag = tag};
     if (!before && set_of(a, tag)[ASKED_WAYS - 1].tag && a->n_sets < ASKED_MAX / ASKED_WAYS)
-        (void)grow(a); // without memory the oldest is forgotten
+        (void)grow_sets(a); // without memory the oldest is forgotten
     e.lists = lists;
     e.loads = loads;
     e.open = true;
-    put(set_of(a, tag), e);
+    put_entry(set_of(a, tag), e);
 }
 
 void asked_mark(struct asked *a, uint64_t hash, uint64_t who) {

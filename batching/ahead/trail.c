@@ -112,7 +112,7 @@ static void charge(struct trail *t, struct trail_result *r, size_t bytes) {
     t->bytes += bytes;
 }
 
-// Has the statement given a result since?
+// Tells whether the statement has given a result since.
 static bool is_older(const struct trail *t, const struct trail_result *r) {
     for (const struct trail_result *o = t->results; o; o = o->next)
         if (o->columns.source == r->columns.source && o->serial > r->serial)
@@ -120,7 +120,7 @@ static bool is_older(const struct trail *t, const struct trail_result *r) {
     return false;
 }
 
-// Has each that follows it gone through all of it?
+// Tells whether all lookups that follow it have gone through all of it.
 static bool is_over(const struct trail_result *r) {
     bool any = false;
     for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++) {
@@ -131,7 +131,7 @@ static bool is_over(const struct trail_result *r) {
     return any;
 }
 
-// How little would be lost; 0: it stays.
+// How little would be lost with it; 0: it stays.
 static unsigned dispensable(const struct trail *t, const struct trail_result *r) {
     if (r == t->results || r == t->recorder.result)
         return 0;
@@ -145,7 +145,7 @@ static bool make_room(struct trail *t) {
         unsigned n = dispensable(t, *at);
         if (n < most)
             continue;
-        which = at; // of equal ones the one that was used longest ago
+        which = at; // among equals it is the one that was used longest ago
         most = n;
     }
     if (!which)

@@ -2,6 +2,7 @@
 #include "batching/flow/find.h"
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
 #include "batching/ahead/trail.h"
 #include "batching/flow/batches.h"
@@ -62,9 +63,10 @@ static void drop_stale(struct ahead *a, const struct session *s, const struct gr
 }
 
 // Is the batch another session's, and must not serve this one? It must not if this session has done more than
-// read since, or was not proven under the configuration under which the batch was read.
+// read since, or was not proven under the configuration under which the batch was read. A write counts, too:
+// the batch's check must tell what the write may have run (session/vouch.h).
 static bool is_of_others(struct session *s, const struct ahead *a, const struct batch *b) {
-    return a->session != s && (b->started <= s->ahead_since ||
+    return a->session != s && (b->started <= s->ahead_since || b->started <= s->wrote_at ||
                                !session_identity_may_take(&s->engine->identities, &s->identity,
                                                           b->group->identity, b->news.loaded, false));
 }
@@ -83,7 +85,7 @@ static bool may_come_behind(const struct session *s, const struct batch *b) {
     return true;
 }
 
-// The batch gives one answer less. True: it is the key's first.
+// The batch gives one answer less. Returns true when it is the key's first.
 static bool use_key(struct batch *b, uint32_t key) {
     bool first = !b->ahead.used[key];
     b->ahead.n_used += first;

@@ -14,7 +14,7 @@ struct ahead_hit {
     struct batch *batch;
     uint32_t key;                   // index into the batch's keys
     bool first;                     // the key had not been asked for
-    bool own;                       // the session's own batch, loaded over its own connection
+    bool own;                       // the batch is the session's own, loaded over its own connection
     struct key keys[KEY_MAX_PARTS]; // the lookup's key; texts are borrowed from it
 };
 

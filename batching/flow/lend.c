@@ -79,6 +79,14 @@ static const struct seal *seal_for(struct session *s, const struct batch *b) {
 
 // ---- the batch
 
+// Nothing new may have run on any of their connections that nobody has been told of.
+static bool asks_facts(const struct session *s, const struct batch *b) {
+    bool asks = b->ahead.home || trust_is_due(s);
+    for (uint32_t i = 0; i < b->n_members && !asks; i++)
+        asks = b->members[i] && trust_is_due(b->members[i]->session);
+    return asks;
+}
+
 static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,
                            const char *why) {
     own_prepared_take_back(s, b, p);
@@ -97,7 +105,7 @@ bool session_run_batch(struct session *s, struct batch *b) {
     b->framed = s->txn != 'I';
     b->frame_prepared = s->frame.prepared;
     b->snapshot = session_snapshot_is_fixed(s);
-    b->asks_facts = b->ahead.home || trust_is_due(s);
+    b->asks_facts = asks_facts(s, b);
     const struct seal *seal = seal_for(s, b);
     struct seal copy = seal ? *seal : (struct seal){0};
     p.seal = seal ? &copy : NULL;

@@ -3,7 +3,10 @@
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/asked.h"
+#include "batching/ahead/gather.h"
+#include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/values.h"
 #include "batching/flow/alone.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
@@ -63,8 +66,8 @@ struct holding {
     const struct group *group;
 };
 
-// Is the key held for rows of this list? Not if it was given before the list came. A callback of
-// predict_gather().
+// Tells whether the key is held for rows of this list. What was given before the list came is not held for it.
+// A callback of predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys) {
     const struct holding *h = arg;
     uint64_t since = list->columns.group == h->group->id ? 0 : list->columns.loads;
@@ -83,8 +86,8 @@ static bool is_loading(const struct ahead *a, const struct group *g) {
     return false;
 }
 
-// Drops batches of which each key was asked for once, if much is held: their further answers may never be
-// asked for.
+// If much is held, drops batches of which each key was asked for once. Their further answers may never be asked
+// for.
 static void drop_used(struct ahead *a) {
     if (a->held_bytes <= a->engine->limits.ahead_session / 4)
         return;
@@ -200,7 +203,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
         return NULL;
     note_followed(s->engine, guess);
     if (guess->own && guess->result->columns.loaded)
-        association_served(guess->association); // as a list
+        association_served(guess->association); // its rows have served as a list
     return found;
 }
 
@@ -208,15 +211,15 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
 static bool is_plausible(struct session *s, const struct lookup *l) {
     unsigned i = 0;
     for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
-        if (predict_is_plausible(&a->trail, l->group, l->raw))
+        if (values_are_plausible(&a->trail, l->group, l->raw))
             return true;
     return false;
 }
 
-// Adds the key of the lookup at hand, for the other rows that it has. False: out of memory.
+// Adds the key of the lookup at hand, for its other rows. False: out of memory.
 static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     uint32_t n = b->n_keys;
-    b->max_keys++; // there is room for one more
+    b->max_keys++; // one more than planned; there is room for it
     if (!batch_add_key(b, keys) || b->n_keys == n)
         return false;
     b->ahead.used[n] = true;
@@ -227,7 +230,7 @@ static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     return true;
 }
 
-// The same, and the batch answers the lookup, too.
+// The same, and the batch answers the lookup at hand, too.
 static bool add_asked(struct batch *b, const struct key *keys, uint32_t *key) {
     b->ahead.asked = add_again(b, keys, key);
     return b->ahead.asked;

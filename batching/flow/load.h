@@ -15,8 +15,8 @@
 // transaction shares nothing with others. May free the lookup.
 void ahead_follow(struct session *s, struct lookup *l, bool apart);
 
-// A lookup that asks the question (its hash) was answered with *hit. Loads more keys if those that are left will be used up soon. `unit`: the
-// lookup as its client sent it; borrowed for the call.
+// A lookup was answered with *hit. Loads more keys if those that are left will be used up soon. `question`: the
+// hash of what it asks (ahead/asked.h). `unit`: the lookup as its client sent it; borrowed for the call.
 void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,
                   size_t len);
 

@@ -108,19 +108,19 @@ struct batch_ahead {
     struct ahead *home;   // whose trail predicted it; a reference; NULL: it was not loaded ahead
     struct batch *next;   // in home's list of batches that are held, or under way
     uint64_t epoch;       // home's epoch when the batch was sent
-    uint64_t number;      // among all that were loaded ahead, from 1
+    uint64_t number;      // numbers all batches that were loaded ahead, from 1
     bool own;             // it runs on the connection of home's session
     uint64_t seq;         // of the database's writes: none up to this one has made it stale
     unsigned association; // index into the shape's
-    unsigned n_used;      // keys that were asked for
-    unsigned n_left;      // answers that it may still give,
-    uint16_t *left;       // by key: one for each row of the list
-    unsigned again;       // rows that the key of the lookup for which it was loaded has beside its own
-    unsigned n_served;    // lookups that were answered with what was loaded for them
+    unsigned n_used;      // number of keys that were asked for
+    unsigned n_left;      // number of answers that it may still give
+    uint16_t *left;       // the same by key: at first the number of the list's rows that have it
+    unsigned again;       // the list's other rows with the key of the lookup for which it was loaded
+    unsigned n_served;    // number of lookups that were answered with what was loaded for them
     bool *used;           // by key: it was asked for
     bool ended;           // its answers are held
-    bool asked;           // it also has the key of the lookup for which it was loaded,
-    bool told;            // and that lookup has its answer
+    bool asked;           // it also has the key of the lookup for which it was loaded
+    bool told;            // that lookup has its answer
     bool late;            // the loop asked for more of it when it had become stale
     bool grown;           // the association was told that it served
     uint32_t key_cost;    // of each key, see budget.h

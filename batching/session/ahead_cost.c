@@ -2,7 +2,7 @@
 #include "batching/session/ahead_cost.h"
 
 #include "batching/ahead/ahead.h"
-#include "batching/ahead/predict.h"
+#include "batching/ahead/pace.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"

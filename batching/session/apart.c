@@ -28,6 +28,15 @@ void apart_forget(struct session *s) {
     s->apart.costs = false;
 }
 
+void apart_came_inside(struct session *s) {
+    s->apart.inside++;
+}
+
+void apart_transaction_ended(struct session *s) {
+    s->apart.inside_last = s->apart.inside;
+    s->apart.inside = 0;
+}
+
 void apart_note_costs(struct session *s, bool costs) {
     s->apart.costs = costs;
 }

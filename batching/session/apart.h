@@ -26,6 +26,12 @@ void apart_forget(struct session *s);
 // `costs`: a lookup that was not vetted has dropped what was held.
 void apart_note_costs(struct session *s, bool costs);
 
+// A lookup came inside the transaction at hand.
+void apart_came_inside(struct session *s);
+
+// The transaction has ended.
+void apart_transaction_ended(struct session *s);
+
 // Notes for the identity with this id whether its statements outside transactions may be SERIALIZABLE.
 static inline void apart_note_serial(struct session *s, uint64_t identity, bool serial) {
     s->apart.serial_of = identity;

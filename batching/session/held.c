@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "batching/ahead/ahead.h"
-#include "batching/ahead/predict.h"
+#include "batching/ahead/pace.h"
 #include "batching/ahead/trail.h"
 #include "batching/base/memory.h"
 #include "batching/fold/batch.h"
@@ -89,7 +89,7 @@ void ahead_drop_batch(struct ahead *a, struct batch *b, bool stale) {
     *at = b->ahead.next;
     a->held_bytes -= b->ahead.bytes;
     if (b->ahead.n_left)
-        a->barren = 0; // those may be loaded again
+        a->barren = 0; // its unused keys may be loaded again
     ahead_give_up(a, b, stale);
 }
 

@@ -43,8 +43,8 @@ void ahead_unref(struct ahead *a);
 
 // ---- what drops it
 
-// The session has sent something that is no plain read, or a transaction of its has begun or ended: all
-// answers that are held are dropped.
+// The session has sent something that may change any answer that is held, or a snapshot of its own begins or
+// ends: all of them are dropped.
 void ahead_drop(struct session *s);
 
 // The session will run a lookup itself that was not vetted: it may do more than read. The same, and

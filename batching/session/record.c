@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
 #include "batching/ahead/trail.h"
 #include "batching/fold/batch.h"
@@ -42,8 +43,8 @@ static void record_key(struct trail *t, const struct batch *b, uint32_t key) {
         trail_row(t, b->data.data + b->rows[row - 1].at + FRAME_HEADER, b->rows[row - 1].len - FRAME_HEADER);
 }
 
-// The rows are a result from which keys may be predicted, as if they had come one after the other: first those of
-// the lookup at hand, since the loop may go on in them. The client has read it when it was given some of it.
+// The rows count as one result, as if they had come one after the other. Those of the lookup at hand come
+// first, since the loop may go on in them. The client has read it when it was given some of it.
 void ahead_record(struct ahead *a, struct batch *b) {
     const struct group *g = b->group;
     struct trail_columns c;
@@ -87,7 +88,7 @@ void ahead_ended(struct engine *e, struct batch *b) {
         ahead_give_up(a, b, true);
         return;
     }
-    if (b->n_members) // who waited for it was answered now
+    if (b->n_members) // the lookups that waited for it have been answered now
         a->last_answer = e->aheads.last_answer = e->now;
     b->ahead.ended = true;
     b->ahead.bytes = batch_bytes(b);

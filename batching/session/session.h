@@ -88,11 +88,16 @@ struct forward_effects {
     bool changes;          // may change definitions
     bool clears_names;     // when it succeeds, the server has no prepared statements
     bool drops;            // drops what is held for the session, when it is sent and when it is answered
+    bool writes;           // writes only to tables that are known
     // What it does to the transaction.
     bool begins, ends;
     bool more_than_read;
     bool level;        // it says which isolation level the transaction has:
     uint8_t isolation; // enum identity_isolation
+    bool known;        // its session's identity was asked, in front of it, for the next two,
+    bool asked;        // or the proof on its way will say them
+    bool may_idle;     // session_identity_may_idle
+    uint8_t standard;  // enum identity_isolation: the session's default
     bool returns;      // it may go back to a savepoint
     bool selects;      // it runs a SELECT in the transaction
     bool local;        // it may change settings until the transaction ends
@@ -256,6 +261,8 @@ struct apart {
     unsigned n;           // lookups accepted since the session last did more than read
     bool costs;           // since then a lookup that was not vetted has dropped what was held
     unsigned vets, given; // the catalogue was asked for this session alone; answers that this brought
+    unsigned inside;      // lookups in the transaction at hand
+    unsigned inside_last; // and in the one before
 };
 
 struct session {
@@ -273,6 +280,7 @@ struct session {
     bool proof_listed; // stands in the engine's list of sessions to prove
     struct session *next_proof;
     uint64_t trusted_at; // when it last ran something vetted (vouch.h), plus 1; 0: never
+    uint64_t wrote_at;   // the same for a write that runs nothing of a user's
 
     // What it may use.
     struct account memory, queue_memory,

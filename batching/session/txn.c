@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "batching/fold/savepoint.h"
+#include "batching/session/apart.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -78,45 +79,67 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
     }
 }
 
+// What comes behind BEGIN in the same flight may leave the session in doubt. So the session is asked at once,
+// or the proof in front of it is. Not where something before BEGIN in its unit may have changed the session.
+void session_txn_begins(struct session *s, struct owed *o) {
+    struct forward_effects *e = &o->forward;
+    if (s->txn != 'I' || s->n_forward != 1 || e->begins || e->setting || e->more_than_read || e->drops)
+        return;
+    e->known = s->identity.state == IDENTITY_PROVEN;
+    e->asked = s->identity.state == IDENTITY_PROVING;
+    e->standard = (uint8_t)session_identity_isolation(&s->identity);
+    e->may_idle = session_identity_may_idle(&s->identity);
+}
+
 // Notes what the transaction takes from its session.
-static void ask_identity(struct session *s) {
+static void ask_identity(struct session *s, const struct owed *o) {
     struct transaction *t = &s->transaction;
-    if (t->known || s->identity.state != IDENTITY_PROVEN)
+    const struct forward_effects *e = &o->forward;
+    if (t->known || e->setting || (s->identity.state != IDENTITY_PROVEN && !e->known && !e->asked))
         return;
     t->known = true;
     t->standard = session_identity_isolation(&s->identity);
     t->may_idle = session_identity_may_idle(&s->identity);
+    if (e->known || e->asked) {
+        t->standard = e->known ? (enum identity_isolation)e->standard : s->identity.told_isolation;
+        t->may_idle = e->known ? e->may_idle : s->identity.told_may_idle;
+    }
 }
 
-// A chained transaction (COMMIT AND CHAIN) has the level of the one before it, and counts as its
-// continuation.
-void session_txn_ended(struct session *s, const struct owed *o, char before) {
-    struct transaction *t = &s->transaction;
-    if (s->txn != before)
+static enum identity_isolation level_of(const struct transaction *t) {
+    return t->level ? t->isolation : t->standard;
+}
+
+// Does each of its statements see what is committed, and is all that it has changed known by tables?
+static bool is_clear(const struct transaction *t) {
+    return !t->unclear && level_of(t) == ISOLATION_READ_COMMITTED;
+}
+
+// A transaction has begun or ended, or gone back to a savepoint. `clear`: what is held outlives that, but for
+// the tables that were written to. session_note_written says so of a transaction's end.
+static void note_boundary(struct session *s, const struct owed *o, bool clear) {
+    if (!clear)
         ahead_drop(s);
-    // A rollback takes settings and definitions back, and no statement names them.
-    bool back = o->forward.returns || o->forward.ends || s->txn == 'I';
-    if (before != 'I' && back && (t->more_than_read || o->forward.more_than_read))
-        session_identity_moved(&s->engine->identities, &s->identity);
-    if (s->txn == 'I') {
-        if (t->customs || o->forward.customs)
-            session_identity_set_local(&s->engine->identities, &s->identity);
-        *t = (struct transaction){0};
-        session_forget_cursors(s, false);
-        return;
-    }
+    else if (o->forward.returns)
+        writes_returned(s->database, &s->writes);
+}
+
+static void begin_or_go_on(struct session *s, const struct owed *o, char before) {
+    struct transaction *t = &s->transaction;
     if (before == 'I')
         *t = (struct transaction){.more_than_read = !o->forward.begins,
+                                  .unclear = !o->forward.begins,
                                   .began = s->engine->now,
                                   .generation = s->engine->generation};
     t->portal |= o->forward.portal;
     t->snapshot |= o->forward.selects && !o->error;
     t->taken |= o->forward.selects && !o->error;
-    ask_identity(s);
+    ask_identity(s, o);
     // A statement that failed has set nothing. Which statement of a unit has failed is not known.
     bool lost =
         (o->forward.ends && o->forward.begins) || (o->error && (o->forward.begins || o->forward.level));
     t->more_than_read |= o->forward.more_than_read || lost;
+    t->unclear |= o->forward.drops || lost;
     t->local |= o->forward.local;
     t->renamed |= o->forward.renames;
     t->customs |= o->forward.customs;
@@ -125,18 +148,40 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
     t->level |= lost || o->forward.level;
 }
 
+// A chained transaction (COMMIT AND CHAIN) has the level of the one before it, and counts as its
+// continuation.
+void session_txn_ended(struct session *s, const struct owed *o, char before) {
+    struct transaction *t = &s->transaction;
+    bool boundary = s->txn != before || o->forward.ends || o->forward.returns;
+    bool clear = !o->forward.drops && (before == 'I' || is_clear(t));
+    // A rollback takes settings and definitions back, and no statement names them.
+    bool back = o->forward.returns || o->forward.ends || s->txn == 'I';
+    if (before != 'I' && back && (t->more_than_read || o->forward.more_than_read))
+        session_identity_moved(&s->engine->identities, &s->identity);
+    if (s->txn == 'I') {
+        if (t->customs || o->forward.customs)
+            session_identity_set_local(&s->engine->identities, &s->identity);
+        *t = (struct transaction){0};
+        if (before != 'I')
+            apart_transaction_ended(s);
+        session_forget_cursors(s, false);
+    } else {
+        begin_or_go_on(s, o, before);
+        clear = clear && is_clear(t);
+    }
+    if (boundary)
+        note_boundary(s, o, clear);
+}
+
 void session_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
     s->transaction.more_than_read |= s->txn != 'I';
+    s->transaction.unclear |= s->txn != 'I';
     session_forget_cursors(s, true);
     ahead_drop(s);
 }
 
 // ---- what may run in it
-
-static enum identity_isolation level_of(const struct transaction *t) {
-    return t->level ? t->isolation : t->standard;
-}
 
 enum reason session_txn_reason(const struct session *s) {
     const struct transaction *t = &s->transaction;
@@ -163,6 +208,16 @@ bool session_is_apart(const struct session *s) {
 
 bool session_snapshot_is_fixed(const struct session *s) {
     return s->txn == 'T' && level_of(&s->transaction) == ISOLATION_REPEATABLE_READ;
+}
+
+bool session_reads_committed(const struct session *s) {
+    return s->txn == 'I' || level_of(&s->transaction) == ISOLATION_READ_COMMITTED;
+}
+
+bool session_txn_goes_on(const struct parsed *p) {
+    struct owed o = {0};
+    note_level(&o, p);
+    return !o.forward.more_than_read && (!o.forward.level || o.forward.isolation == ISOLATION_READ_COMMITTED);
 }
 
 // ---- its snapshot
@@ -211,9 +266,25 @@ void session_take_snapshot(struct session *s) {
 
 // ---- its writes
 
+// Is one of the relations the server's own? A write to one of its views can change settings, and one to a
+// catalogue everything.
+static bool names_the_servers(const struct parsed *p) {
+    for (int i = 0; i < p->n_relations; i++) {
+        const char *schema = p->relations[i].schema;
+        if (strncmp(p->relations[i].name, "pg_", 3) == 0 ||
+            (schema && (strcmp(schema, "pg_catalog") == 0 || strcmp(schema, "information_schema") == 0)))
+            return true;
+    }
+    return false;
+}
+
+bool session_write_is_clean(const struct session *s, const struct parsed *p) {
+    return p && p->reason != REASON_LOCKING && writes_tell_tables(p) && !names_the_servers(p) &&
+           facts_say_clean(&s->database->facts, s->engine->generation, p);
+}
+
 void session_note_write(struct session *s, const struct parsed *p) {
-    bool clean = p && facts_say_clean(&s->database->facts, s->engine->generation, p);
-    writes_sent(s->database, &s->writes, clean ? p : NULL);
+    writes_sent(s->database, &s->writes, session_write_is_clean(s, p) ? p : NULL);
 }
 
 bool session_read_may_write(const struct session *s, const struct parsed *p) {

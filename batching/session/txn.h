@@ -34,6 +34,7 @@ struct shape;
 // Meaningful while no FORWARD entry is owed. All zero outside a transaction.
 struct transaction {
     bool more_than_read; // something in it was, or may have been, more than a plain read
+    bool unclear;        // something in it was more than to read, and to write to tables that are known
     bool level;          // its statements have said its isolation level; else it has the session's default
     enum identity_isolation isolation;
     bool local;                       // settings may have other values than outside of it
@@ -54,6 +55,9 @@ struct transaction {
 // Notes in a FORWARD entry what one of its statements does to the transaction. `shape` may be NULL where the
 // kind says all.
 void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape);
+
+// Notes in the FORWARD entry whose statement begins a transaction what that takes from its session.
+void session_txn_begins(struct session *s, struct owed *o);
 
 // Notes in a FORWARD entry that the isolation level is not known once it has ended.
 void session_txn_lose_level(struct owed *o);
@@ -78,6 +82,12 @@ bool session_is_apart(const struct session *s);
 // Do all statements of the transaction at hand see the same snapshot?
 bool session_snapshot_is_fixed(const struct session *s);
 
+// Does each statement at hand see what was committed before it?
+bool session_reads_committed(const struct session *s);
+
+// Does SET TRANSACTION leave that so? `p`: what it sets.
+bool session_txn_goes_on(const struct parsed *p);
+
 // ---- its snapshot
 
 // Does the effect of a statement depend on whether a query ran in its transaction before? `p`: what it sets;
@@ -97,6 +107,10 @@ bool session_lacks_snapshot(const struct session *s);
 void session_take_snapshot(struct session *s);
 
 // ---- its writes
+
+// Does a write leave the session as it is, and all tables but those that it names? `p`: what is known of it,
+// or NULL.
+bool session_write_is_clean(const struct session *s, const struct parsed *p);
 
 // A statement is sent that may write. `p`: what is known of it; NULL: nothing, so it counts for all tables.
 // It counts once more when its transaction has ended.

@@ -13,16 +13,16 @@
 // Which fields of the facts' stamp count. Its fields are those of pg_proc, pg_trigger, pg_rewrite,
 // pg_attrdef, pg_constraint, pg_policy, pg_operator and pg_cast. No read runs triggers, defaults or
 // constraints, and temporary tables bring new ones all the time.
-static const bool counts[] = {true, false, true, false, false, true, true, true};
+static const bool runs_by_reads[] = {true, false, true, false, false, true, true, true};
 
-// Reads the fields that count. False: this is no such stamp.
-static bool read_stamp(struct slice facts, char stamp[TRUST_MAX_STAMP]) {
+// Reads the fields of what reads run, or those of what only writes do. False: this is no such stamp.
+static bool read_stamp(struct slice facts, bool by_reads, char stamp[TRUST_MAX_STAMP]) {
     size_t n = 0, field = 0;
     for (size_t i = 0; i < facts.len && facts.data[i] != '|'; i++) {
         bool comma = facts.data[i] == ',';
-        if (n + 1 == TRUST_MAX_STAMP || field >= sizeof counts)
+        if (n + 1 == TRUST_MAX_STAMP || field >= sizeof runs_by_reads)
             return false;
-        if (counts[field])
+        if (runs_by_reads[field] == by_reads)
             stamp[n++] = (char)facts.data[i];
         field += comma;
     }
@@ -30,12 +30,23 @@ static bool read_stamp(struct slice facts, char stamp[TRUST_MAX_STAMP]) {
     return n > 0;
 }
 
+static bool take_stamp(char *of, const char *stamp) {
+    bool changed = *of && strcmp(stamp, of) != 0;
+    memcpy(of, stamp, TRUST_MAX_STAMP);
+    return changed;
+}
+
 void trust_note_run(struct session *s) {
     s->trusted_at = s->engine->now + 1; // 0: never
 }
 
+void trust_note_write(struct session *s) {
+    s->wrote_at = s->engine->now + 1;
+}
+
 bool trust_is_due(const struct session *s) {
-    return s->engine->now - s->database->trust.told >= FRESH;
+    const struct trust *t = &s->database->trust;
+    return s->engine->now - t->told >= FRESH || s->wrote_at > t->told;
 }
 
 void trust_broken(struct session *s) {
@@ -45,17 +56,25 @@ void trust_broken(struct session *s) {
     session_note_write(s, NULL);
 }
 
+void trust_names_changed(struct session *s, uint64_t since) {
+    for (struct session *other = s->engine->sessions; other; other = other->next)
+        if (other->database == s->database && other->wrote_at > since)
+            trust_broken(other);
+}
+
 void trust_take(struct session *s, struct slice facts, uint64_t asked) {
     struct trust *t = &s->database->trust;
-    char stamp[TRUST_MAX_STAMP];
-    if (session_snapshot_is_fixed(s) || !facts.data || !read_stamp(facts, stamp))
+    char by_reads[TRUST_MAX_STAMP], by_writes[TRUST_MAX_STAMP];
+    if (session_snapshot_is_fixed(s) || !facts.data || !read_stamp(facts, true, by_reads) ||
+        !read_stamp(facts, false, by_writes))
         return; // a fixed snapshot shows the catalogue as it was
-    bool changed = *t->stamp && strcmp(stamp, t->stamp) != 0;
-    memcpy(t->stamp, stamp, sizeof stamp);
-    for (struct session *other = changed ? s->engine->sessions : NULL; other; other = other->next)
-        if (other->database == s->database && other->trusted_at > t->told)
+    bool read = take_stamp(t->stamp, by_reads);
+    bool write = take_stamp(t->write_stamp, by_writes) || read;
+    for (struct session *other = write ? s->engine->sessions : NULL; other; other = other->next)
+        if (other->database == s->database &&
+            ((read && other->trusted_at > t->told) || other->wrote_at > t->told))
             trust_broken(other);
-    if (changed)
+    if (read)
         engine_definitions_changed(s->engine);
     if (asked > t->told)
         t->told = asked;

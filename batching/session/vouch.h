@@ -13,6 +13,10 @@
 // of the database that has run a vetted text since the last stamp is in doubt: its lookups in this batch run
 // alone, and it is proved again before it shares rows.
 //
+// So it is with writes to tables where nothing of a user's runs (trust/facts.h). For them triggers, defaults
+// and constraints count as well, and a batch asks whenever one of its sessions has written since the last
+// stamp.
+//
 // An object that only gets another name, or another schema, is not seen. For that the bound is vet_max_age.
 #ifndef PGFOLD_BATCHING_SESSION_VOUCH_H
 #define PGFOLD_BATCHING_SESSION_VOUCH_H
@@ -27,11 +31,18 @@ struct session;
 // The session runs a vetted text on its own connection.
 void trust_note_run(struct session *s);
 
+// It runs a write to tables where nothing of a user's is believed to run.
+void trust_note_write(struct session *s);
+
 // Is it time that a batch on this connection asks for the stamp?
 bool trust_is_due(const struct session *s);
 
 // The server has told the facts' stamp on this connection. `asked`: engine time when the question was sent.
 void trust_take(struct session *s, struct slice facts, uint64_t asked);
+
+// The names by which a write may run something of a user's are others now than they were at `since` (engine
+// time).
+void trust_names_changed(struct session *s, uint64_t since);
 
 // The session has run a text whose verdict has turned out to be wrong: its identity is in doubt.
 void trust_broken(struct session *s);

@@ -220,6 +220,12 @@ static void judge_set_config(struct builder *b, const PgQuery__SelectStmt *s) {
         b->p.kind = set_config_kind(b, s);
 }
 
+static void judge_write(struct builder *b, const struct walk *w) {
+    b->p.kind = STATEMENT_WRITE;
+    if (w->locking)
+        b->p.reason = REASON_LOCKING;
+}
+
 // SELECT, INSERT, UPDATE, DELETE, MERGE, COPY: after the walk over all of it.
 static void judge_data(struct builder *b, const struct walk *w, const Node *n) {
     const PgQuery__SelectStmt *s = n->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? n->select_stmt : NULL;
@@ -230,7 +236,7 @@ static void judge_data(struct builder *b, const struct walk *w, const Node *n) {
     else if (w->set_config)
         judge_set_config(b, w->writes ? NULL : s);
     else if (w->writes)
-        b->p.kind = STATEMENT_WRITE;
+        judge_write(b, w);
     else if (s)
         judge_lookup(b, w, s);
 }
@@ -265,6 +271,9 @@ static void judge_statement(struct builder *b, const Node *n) {
         b->p.kind = deallocate_kind(b, n->deallocate_stmt);
         break;
     case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
+        b->p.kind = STATEMENT_HARMLESS;
+        b->p.nothing = true;
+        break;
     case PG_QUERY__NODE__NODE_LISTEN_STMT:
     case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
     case PG_QUERY__NODE__NODE_NOTIFY_STMT:
@@ -319,6 +328,7 @@ static enum statement_kind clearing_kind(const PgQuery__ParseResult *tree) {
 static void judge_tree(struct builder *b, const PgQuery__ParseResult *tree) {
     if (tree->n_stmts == 0) {
         b->p.kind = STATEMENT_HARMLESS;
+        b->p.nothing = true;
     } else if (tree->n_stmts > 1) {
         b->p.kind = clearing_kind(tree);
         if (b->p.kind == STATEMENT_OTHER)

@@ -104,8 +104,10 @@ struct parsed_param {
 struct parsed {
     enum statement_kind kind;
     // Kind READ: REASON_NONE when the statement may be a lookup, else why not. REASON_LOCKING comes before
-    // all others, wherever the locking clause stands. Other kinds: why not, mostly NOT_SELECT.
+    // all others, wherever the locking clause stands, also for kind WRITE. Other kinds: why not, mostly
+    // NOT_SELECT.
     enum reason reason;
+    bool nothing; // kind HARMLESS: no statement at all, or SHOW
     // holds a string whose end depends on standard_conforming_strings; never with REASON_NONE
     bool setting_dependent;
     int n_params;                // highest n of $n

@@ -113,6 +113,12 @@ static bool may_begin_another(const struct reader *r) {
     return is_one_of(r, r->at, statements) && !is_one_of(r, r->before, clauses);
 }
 
+// FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE, FOR KEY SHARE.
+static bool is_lock(const struct reader *r) {
+    static const char *const locks[] = {"update", "no", "share", "key", NULL};
+    return is_word(r, r->at, "for") && is_one_of(r, r->next, locks);
+}
+
 // A bracket behind one of these words is no call.
 static bool is_keyword(const struct reader *r, struct token t) {
     static const char *const words[] = {
@@ -170,6 +176,8 @@ static bool read_rest(struct reader *r) {
             return false;
         if (name && (may_begin_another(r) || !note_call(r, schema) || !note_word(r)))
             return false;
+        if (is_lock(r))
+            r->b->p.reason = REASON_LOCKING;
         if (name)
             schema = r->at;
     }

@@ -11,6 +11,7 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
+#include "batching/session/vouch.h"
 #include "batching/statement/cost.h"
 #include "batching/statement/lexer.h"
 #include "batching/statement/parse.h"
@@ -70,6 +71,96 @@ static void note_drop(struct session *s, struct owed *o) {
     ahead_drop(s);
 }
 
+// Does SET give each setting the value that such a statement gave it before, as the server has confirmed?
+static bool sets_what_is(const struct session *s, const struct owed *o, const struct parsed *p) {
+    return !o->forward.setting && s->txn == 'I' && s->n_forward == 1 &&
+           session_identity_has(&s->identity, p->settings, p->n_settings);
+}
+
+// Does the session go on to see what it saw? Where a transaction begins or ends, the answer decides
+// (session_txn_ended).
+static bool keeps_held(const struct session *s, const struct owed *o, enum statement_kind kind,
+                       const struct shape *shape) {
+    switch (kind) {
+    case STATEMENT_READ:
+        return !(shape && shape->parsed->reason == REASON_LOCKING);
+    case STATEMENT_HARMLESS:
+        return shape && shape->parsed->nothing;
+    case STATEMENT_SET:
+        return shape && sets_what_is(s, o, shape->parsed);
+    case STATEMENT_SET_LOCAL:
+        return shape && session_txn_goes_on(shape->parsed);
+    case STATEMENT_BEGIN:
+    case STATEMENT_COMMIT:
+    case STATEMENT_ROLLBACK:
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_ROLLBACK_TO:
+    case STATEMENT_DEALLOCATE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// A write that runs nothing of a user's leaves the session as it is, and drops what is held by its tables.
+// Where all statements see one snapshot it drops all, since there age counts for nothing.
+static void note_write(struct session *s, struct owed *o, const struct parsed *p) {
+    bool clean = session_write_is_clean(s, p);
+    if (!clean || !session_reads_committed(s))
+        note_drop(s, o);
+    if (!clean)
+        effect_doubt(s); // a trigger may do anything
+    o->forward.writes |= clean;
+    if (clean)
+        trust_note_write(s);
+    session_note_write(s, p);
+}
+
+// Notes what a statement does to settings, names and cursors. False: nobody knows.
+static bool note_known(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape) {
+    switch (kind) {
+    case STATEMENT_READ: // its effect was judged before it was forwarded (talk/reads.h)
+    case STATEMENT_BEGIN:
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_HARMLESS:
+        return true;
+    case STATEMENT_COMMIT:
+    case STATEMENT_ROLLBACK:
+        session_forget_cursors(s, false);
+        return true;
+    case STATEMENT_ROLLBACK_TO: // which closes those that were opened after the savepoint
+        session_forget_cursors(s, true);
+        return true;
+    case STATEMENT_SET_LOCAL: // it has no effect outside a transaction, and inside one it ends with it
+        session_note_change(s, o, kind, shape);
+        return true;
+    case STATEMENT_DISCARD_ALL:
+        forget_all(s, o);
+        session_forget_cursors(s, true);
+        note_setting(s, o, shape);
+        return true;
+    case STATEMENT_SET:
+    case STATEMENT_RESET_ALL:
+        note_setting(s, o, shape);
+        return true;
+    case STATEMENT_DEALLOCATE:
+        if (shape && shape->parsed->name)
+            session_drop_statement(
+                s, (struct slice){(const uint8_t *)shape->parsed->name, strlen(shape->parsed->name)});
+        else if (shape)
+            forget_all(s, o);
+        return true;
+    case STATEMENT_LOAD:
+        session_forget_cursors(s, true);
+        session_identity_forever(&s->engine->identities, &s->identity);
+        return true;
+    case STATEMENT_WRITE:
+    case STATEMENT_OTHER:
+        break;
+    }
+    return false;
+}
+
 // What is not known may do anything.
 static void note_any(struct session *s, struct owed *o, const struct shape *shape, bool changes) {
     effect_doubt(s);
@@ -82,54 +173,20 @@ static void note_any(struct session *s, struct owed *o, const struct shape *shap
 }
 
 void effect_note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
-                           bool changes) {
+                           const struct parsed *p, bool changes) {
+    if (kind == STATEMENT_BEGIN)
+        session_txn_begins(s, o);
     session_txn_note(o, kind, shape);
-    bool plain = kind == STATEMENT_READ && !(shape && shape->parsed->reason == REASON_LOCKING);
-    if (!plain && kind != STATEMENT_DEALLOCATE)
-        note_drop(s, o);
-    switch (kind) {
-    case STATEMENT_READ: // its effect was judged before it was forwarded (talk/reads.h)
-    case STATEMENT_BEGIN:
-    case STATEMENT_SAVEPOINT:
-    case STATEMENT_HARMLESS:
+    if (kind == STATEMENT_WRITE) {
+        note_write(s, o, p);
         return;
-    case STATEMENT_COMMIT:
-    case STATEMENT_ROLLBACK:
-        session_forget_cursors(s, false);
-        return;
-    case STATEMENT_ROLLBACK_TO: // which closes those that were opened after the savepoint
-        session_forget_cursors(s, true);
-        return;
-    case STATEMENT_SET_LOCAL: // it has no effect outside a transaction, and inside one it ends with it
-        session_note_change(s, o, kind, shape);
-        return;
-    case STATEMENT_DISCARD_ALL:
-        forget_all(s, o);
-        session_forget_cursors(s, true);
-        note_setting(s, o, shape);
-        return;
-    case STATEMENT_SET:
-    case STATEMENT_RESET_ALL:
-        note_setting(s, o, shape);
-        return;
-    case STATEMENT_DEALLOCATE:
-        if (shape && shape->parsed->name)
-            session_drop_statement(
-                s, (struct slice){(const uint8_t *)shape->parsed->name, strlen(shape->parsed->name)});
-        else if (shape)
-            forget_all(s, o);
-        return;
-    case STATEMENT_LOAD:
-        session_forget_cursors(s, true);
-        session_identity_forever(&s->engine->identities, &s->identity);
-        return;
-    case STATEMENT_WRITE:
-        effect_doubt(s); // a trigger may do anything
-        return;
-    case STATEMENT_OTHER:
-        break;
     }
-    note_any(s, o, shape, changes);
+    if (!keeps_held(s, o, kind, shape))
+        note_drop(s, o);
+    if (kind == STATEMENT_OTHER || kind == STATEMENT_LOAD)
+        session_note_write(s, NULL);
+    if (!note_known(s, o, kind, shape))
+        note_any(s, o, shape, changes);
 }
 
 // ---- a statement that is not understood
@@ -204,20 +261,11 @@ bool effect_may_deallocate(const struct statement_class *c) {
 
 // ---- writes
 
-void effect_note_writes(struct session *s, enum statement_kind kind, const struct parsed *p) {
-    if (kind == STATEMENT_WRITE)
-        session_note_write(s, p);
-    else if (kind == STATEMENT_OTHER || kind == STATEMENT_LOAD)
-        session_note_write(s, NULL);
-}
-
-void effect_note_query_writes(struct session *s, const struct statement_class *c, struct slice text) {
-    struct parsed *p = NULL;
-    if (c->kind == STATEMENT_WRITE && !c->shape && text.len <= PARSE_MAX_WRITE &&
-        rations_may_work(&s->engine->rations)) {
-        rations_spend(&s->engine->rations, text.len * COST_OF_WRITE);
-        p = parse_write((const char *)text.data, text.len);
-    }
-    effect_note_writes(s, c->kind, c->shape ? c->shape->parsed : p);
-    parsed_destroy(p);
+// An INSERT and its like have no shape in the simple protocol.
+struct parsed *effect_parse_write(struct session *s, const struct statement_class *c, struct slice text) {
+    if (c->kind != STATEMENT_WRITE || c->shape || text.len > PARSE_MAX_WRITE ||
+        !rations_may_work(&s->engine->rations))
+        return NULL;
+    rations_spend(&s->engine->rations, text.len * COST_OF_WRITE);
+    return parse_write((const char *)text.data, text.len);
 }

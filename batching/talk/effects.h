@@ -17,10 +17,11 @@
 // The session's identity is in doubt from now on. What is held for it is dropped.
 void effect_doubt(struct session *s);
 
-// Notes a statement of this kind in `o`, the last entry of the owed queue. `shape` may be NULL. `changes`: it
-// may change definitions.
+// Notes a statement of this kind in `o`, the last entry of the owed queue. `shape` may be NULL. p: the parsed
+// text of a write; NULL: nothing is known of it, so it counts for all tables. `changes`: the statement may
+// change definitions.
 void effect_note_statement(struct session *s, struct owed *o, enum statement_kind kind, struct shape *shape,
-                           bool changes);
+                           const struct parsed *p, bool changes);
 
 // The same for a statement of which nothing is known: it may write, and it may end the transaction.
 void effect_note_unknown(struct session *s);
@@ -29,11 +30,9 @@ void effect_note_unknown(struct session *s);
 // deallocate; `st` itself stays known.
 void effect_note_unread(struct session *s, struct statement *st, enum unread u);
 
-// Notes what a statement writes to. p: its parsed text; NULL: not known, so it counts for all tables.
-void effect_note_writes(struct session *s, enum statement_kind kind, const struct parsed *p);
-
-// The same for a Query message, whose INSERT, UPDATE, DELETE or MERGE has no shape: its tokens are read here.
-void effect_note_query_writes(struct session *s, const struct statement_class *c, struct slice text);
+// What a Query message's INSERT, UPDATE, DELETE or MERGE says, by its tokens: these have no shape. Owned by
+// the caller. NULL: it is another statement, or nothing is known of it.
+struct parsed *effect_parse_write(struct session *s, const struct statement_class *c, struct slice text);
 
 // May a statement that is not understood set its transaction's isolation level? `shape` may be NULL; `why`:
 // the reason that it is no lookup.

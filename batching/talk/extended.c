@@ -260,8 +260,7 @@ static void run_shape(struct feed *f, struct shape *shape) {
     if ((kind == STATEMENT_OTHER || kind == STATEMENT_HARMLESS) && reads_note_execute_cursor(s, o, shape))
         return;
     shape_ref(shape); // it may drop the statement that holds its shape
-    effect_note_statement(s, o, kind, shape, shape->changes);
-    effect_note_writes(s, kind, shape->parsed);
+    effect_note_statement(s, o, kind, shape, shape->parsed, shape->changes);
     if (kind == STATEMENT_OTHER && effect_may_set_isolation(shape, shape->reason))
         session_txn_lose_level(o);
     shape_unref(shape);

@@ -16,6 +16,7 @@
 #include "batching/statement/cursor.h"
 #include "batching/statement/lexer.h"
 #include "batching/statement/parse.h"
+#include "batching/statement/parsed.h"
 #include "batching/statement/unread.h"
 #include "batching/talk/classify.h"
 #include "batching/talk/effects.h"
@@ -75,7 +76,9 @@ static void drop_unnamed(struct session *s) {
     extended_set_portal(s, NULL);
 }
 
-static void note_query(struct session *s, struct owed *o, const struct statement_class *c) {
+static void note_query(struct session *s, struct owed *o, const struct statement_class *c,
+                       struct slice text) {
+    struct parsed *p = effect_parse_write(s, c, text);
     drop_unnamed(s);
     if (effect_may_deallocate(c)) {
         session_forget_given(s);
@@ -83,7 +86,8 @@ static void note_query(struct session *s, struct owed *o, const struct statement
     }
     if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
         session_drop_statement(s, c->name);
-    effect_note_statement(s, o, c->kind, c->shape, c->changes);
+    effect_note_statement(s, o, c->kind, c->shape, c->shape ? c->shape->parsed : p, c->changes);
+    parsed_destroy(p);
     if (c->kind == STATEMENT_OTHER && effect_may_set_isolation(c->shape, c->reason))
         session_txn_lose_level(o);
     if (effect_unread_of_class(c) > UNREAD_WRITE)
@@ -116,9 +120,8 @@ static bool forward_query(struct feed *f, struct slice text) {
     if (!o)
         return false;
     sent_note(s, c->shape, c->kind);
-    note_query(s, o, c);
+    note_query(s, o, c, text);
     o->forward.copies = is_copy(text);
-    effect_note_query_writes(s, c, text);
     reads_note_judged(s, o, &n);
     o->reads &= !inside;
     return true;

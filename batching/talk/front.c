@@ -82,15 +82,22 @@ bool front_give_executed(struct feed *f, const char *name) {
 // ---- the proof
 
 #define PROOFS_AHEAD 3
+#define PROOF_WORTH  32 // lookups of the last transaction
 
-// A proof can run only between transactions. A session that was proven seldom or never is proved in front of
-// BEGIN, so that the lookups in the transaction find it proven. It is also proved in front of DECLARE WITH
-// HOLD, whose pages would leave it in doubt if they were read without a proof.
+// Nothing is answered ahead in a transaction whose session was in doubt when it began.
+static bool is_worth_a_proof(const struct session *s) {
+    return s->identity.state == IDENTITY_UNPROVEN &&
+           (s->identity.n_proofs < PROOFS_AHEAD || s->apart.inside_last >= PROOF_WORTH);
+}
+
+// A proof can run only between transactions. A session that was proven seldom or never, or that asked for
+// much in its last transaction, is proved in front of BEGIN, so that the lookups in the transaction find it
+// proven. It is also proved in front of DECLARE WITH HOLD, whose pages would leave it in doubt if they were
+// read without a proof.
 void front_prove(struct feed *f, enum statement_kind kind, bool hold) {
     struct session *s = f->s;
     bool begins = kind == STATEMENT_BEGIN || hold;
-    bool wanted = begins && s->identity.state == IDENTITY_UNPROVEN && s->identity.n_proofs < PROOFS_AHEAD;
-    bool proves = wanted && engine_may_prove(s->engine);
+    bool proves = begins && is_worth_a_proof(s) && engine_may_prove(s->engine);
     bool asks = begins && session_lacks_facts(s);
     if (!proves && !asks)
         return;

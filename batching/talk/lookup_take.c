@@ -13,6 +13,7 @@
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/apart.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -356,6 +357,8 @@ static void send_on(struct session *s, bool apart) {
 // Decides about a candidate that was judged: *why is the judgement.
 static enum take take_candidate(struct candidate *c, enum reason *why) {
     struct session *s = c->s;
+    if (s->txn == 'T')
+        apart_came_inside(s);
     // A transaction of an unproven session: the next one is to find the session proven.
     if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
         session_identity_wants_proof(&s->identity))

@@ -11,6 +11,7 @@
 #include "batching/session/pooler.h"
 #include "batching/session/record.h"
 #include "batching/session/session.h"
+#include "batching/session/txn.h"
 #include "batching/session/vouch.h"
 #include "batching/session/wire.h"
 #include "batching/talk/given.h"
@@ -28,6 +29,10 @@
 // at least in this process. What was proven and prepared is void. Inside a transaction that has done more
 // than read, it may also be a SET LOCAL.
 static void note_reload(struct session *s, const struct owed *o) {
+    if (o && o->forward.writes) { // it has run something of a user's after all
+        session_doubt(s);
+        session_note_write(s, NULL);
+    }
     if ((s->txn != 'I' && s->transaction.more_than_read) ||
         (o && (o->forward.setting || o->forward.more_than_read)))
         return;
@@ -78,8 +83,10 @@ static bool is_interruption(const struct frame *f) {
 static void take_read_row(struct session *s, struct owed *o, struct slice row) {
     struct slice facts;
     o->answer = vet_read_row(row);
-    if (vet_read_facts(row, &facts))
-        trust_take(s, facts, o->of.group->asked_at);
+    if (!vet_read_facts(row, &facts))
+        return;
+    facts_check_stamp(&s->database->facts, facts);
+    trust_take(s, facts, o->of.group->asked_at);
 }
 
 static void note_error(struct owed *o, const struct frame *f) {

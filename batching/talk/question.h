@@ -26,10 +26,10 @@ struct candidate {
     struct statement *statement;     // extended: it was parsed before; NULL: the unit has a Parse
     struct group *group;             // NULL: not found yet
     uint64_t question;               // its hash, of a read
-    bool again;                      // the session has asked the same before,
-    struct asked_entry asked;        // and what is known of that
-    uint32_t loads;                  // batches loaded ahead that are older than its answer (ahead/asked.h)
-    bool noted;                      // in the session's `asked`
+    bool again;                      // the session has asked the same before
+    struct asked_entry asked;        // what is known of that
+    uint32_t loads;                  // number of the last batch loaded ahead that is older than its answer
+    bool noted;                      // it is in the session's `asked`
     bool apart; // its transaction shares nothing with others: it runs on its own connection, or is answered
                 // with what was loaded ahead there
 };

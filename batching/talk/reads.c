@@ -145,7 +145,7 @@ static struct read_judgement bound_read(struct session *s, struct shape *shape) 
 void reads_note_execute(struct session *s, struct owed *o, struct shape *shape) {
     struct read_judgement n = bound_read(s, shape);
     o->reads = o->forward.selects = true;
-    effect_note_statement(s, o, STATEMENT_READ, shape, false);
+    effect_note_statement(s, o, STATEMENT_READ, shape, NULL, false);
     reads_note_judged(s, o, &n);
 }
 

@@ -101,6 +101,8 @@ static void note_definitions(struct session *s, const struct owed *o) {
 static void end_forward(struct session *s, struct owed *o, char before) {
     sent_ended(s, o);
     trust_note_run(s);
+    if (o->forward.writes)
+        trust_note_write(s); // what was made meanwhile may have run
     ahead_answered(s);
     session_txn_ended(s, o, before);
     if (o->forward.drops)
@@ -239,7 +241,11 @@ static void end_proof(struct session *s, const struct owed *o) {
 }
 
 static void end_facts(struct session *s, const struct owed *o) {
-    facts_answered(&s->database->facts, s->engine->now, !o->error);
+    struct facts *f = &s->database->facts;
+    uint64_t since = f->named, editions = f->editions;
+    facts_answered(f, s->engine->now, !o->error);
+    if (f->editions != editions)
+        trust_names_changed(s, since);
     room_weigh_database(s->engine, s->database);
 }
 

@@ -33,70 +33,84 @@
 //   t  the relations that pass a write on to those of u.
 // The query looks only at what depends on users' functions, and finds it by indexes. A cast between two types
 // of the server's own could be used anywhere: it is reported as an empty name.
+// The server's own set_config (2078) changes the session, too. A table counts where a default, a check or a
+// policy calls it. A domain that calls it could be used anywhere.
 static const char names_query[] =
     "WITH RECURSIVE f AS (SELECT p.oid, p.proname FROM pg_catalog.pg_proc p WHERE p.oid "
-    "OPERATOR(pg_catalog.>=) 16384 AND (p.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[]) "
-    "OR p.prorettype OPERATOR(pg_catalog.=) 2279)), u_steps(n, ids, rels, front) AS ( SELECT 0, z.ids, "
-    "'{}'::pg_catalog.oid[], z.ids FROM (SELECT ARRAY(SELECT DISTINCT d.refobjid FROM f JOIN "
-    "pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 1255 AND d.refobjid "
-    "OPERATOR(pg_catalog.=) f.oid) AS ids OFFSET 0) AS z UNION ALL SELECT s.n OPERATOR(pg_catalog.+) 1, "
-    "pg_catalog.array_cat(s.ids, x.front), pg_catalog.array_cat(s.rels, t.ids), x.front FROM (SELECT * FROM "
-    "u_steps AS z WHERE z.front OPERATOR(pg_catalog.<>) '{}' LIMIT 1) AS s CROSS JOIN LATERAL (SELECT "
-    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) ANY "
-    "('{1255,2617,1247,2616,2753}'::pg_catalog.oid[])) AS others, pg_catalog.array_agg(d.objid) FILTER "
-    "(WHERE d.classid OPERATOR(pg_catalog.=) 1259) AS classes, pg_catalog.array_agg(d.objid) FILTER (WHERE "
-    "d.classid OPERATOR(pg_catalog.=) 2604) AS defaults, pg_catalog.array_agg(d.objid) FILTER (WHERE "
-    "d.classid OPERATOR(pg_catalog.=) 2606) AS constraints, pg_catalog.array_agg(d.objid) FILTER (WHERE "
-    "d.classid OPERATOR(pg_catalog.=) 2618) AS rules, pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid "
-    "OPERATOR(pg_catalog.=) 2620) AS triggers, pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid "
-    "OPERATOR(pg_catalog.=) 3256) AS policies, pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid "
-    "OPERATOR(pg_catalog.=) 2605) AS casts, pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid "
-    "OPERATOR(pg_catalog.=) 2602) AS amops, pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid "
-    "OPERATOR(pg_catalog.=) 2603) AS amprocs FROM pg_catalog.pg_depend d WHERE d.refclassid "
-    "OPERATOR(pg_catalog.=) ANY ('{1255,2617,1247,2616,2753,1259}') AND d.refobjid OPERATOR(pg_catalog.=) "
-    "ANY (s.front) OFFSET 0) AS d CROSS JOIN LATERAL (SELECT ARRAY( SELECT a.adrelid FROM "
-    "pg_catalog.pg_attrdef a WHERE a.oid OPERATOR(pg_catalog.=) ANY (d.defaults) UNION SELECT v.id FROM "
-    "pg_catalog.pg_constraint c CROSS JOIN LATERAL (VALUES (c.conrelid), (c.confrelid)) AS v(id) WHERE c.oid "
-    "OPERATOR(pg_catalog.=) ANY (d.constraints) UNION SELECT e.ev_class FROM pg_catalog.pg_rewrite e WHERE "
-    "e.oid OPERATOR(pg_catalog.=) ANY (d.rules) UNION SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE "
-    "t.oid OPERATOR(pg_catalog.=) ANY (d.triggers) UNION SELECT o.polrelid FROM pg_catalog.pg_policy o WHERE "
-    "o.oid OPERATOR(pg_catalog.=) ANY (d.policies) UNION SELECT i.indrelid FROM pg_catalog.pg_index i WHERE "
-    "i.indexrelid OPERATOR(pg_catalog.=) ANY (d.classes) UNION SELECT pg_catalog.unnest(d.classes)) AS ids "
-    "OFFSET 0) AS t CROSS JOIN LATERAL (SELECT ARRAY(SELECT v.id FROM ( SELECT pg_catalog.unnest(d.others) "
-    "UNION SELECT c.contypid FROM pg_catalog.pg_constraint c WHERE c.oid OPERATOR(pg_catalog.=) ANY "
-    "(d.constraints) UNION SELECT w.id FROM pg_catalog.pg_cast c CROSS JOIN LATERAL (VALUES (c.castsource), "
-    "(c.casttarget)) AS w(id) WHERE c.oid OPERATOR(pg_catalog.=) ANY (d.casts) UNION SELECT a.amopfamily "
-    "FROM pg_catalog.pg_amop a WHERE a.oid OPERATOR(pg_catalog.=) ANY (d.amops) UNION SELECT a.amprocfamily "
-    "FROM pg_catalog.pg_amproc a WHERE a.oid OPERATOR(pg_catalog.=) ANY (d.amprocs) UNION SELECT w.id FROM "
-    "pg_catalog.pg_class c CROSS JOIN LATERAL (VALUES (c.reltype), (CASE WHEN c.relkind "
-    "OPERATOR(pg_catalog.=) 'v' THEN c.oid END)) AS w(id) WHERE c.oid OPERATOR(pg_catalog.=) ANY (t.ids) ) "
-    "AS v(id) WHERE v.id OPERATOR(pg_catalog.>=) 16384 AND v.id OPERATOR(pg_catalog.<>) ALL (s.ids)) AS "
-    "front OFFSET 0) AS x), u AS (SELECT z.ids, z.rels FROM u_steps AS z ORDER BY z.n DESC LIMIT 1), "
-    "t_steps(n, ids, front) AS ( SELECT 0, u.rels, u.rels FROM u UNION ALL SELECT s.n OPERATOR(pg_catalog.+) "
-    "1, pg_catalog.array_cat(s.ids, x.front), x.front FROM (SELECT * FROM t_steps AS z WHERE z.front "
-    "OPERATOR(pg_catalog.<>) '{}' LIMIT 1) AS s CROSS JOIN LATERAL (SELECT ARRAY(SELECT v.id FROM ( SELECT "
-    "i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) ANY (s.front) UNION "
-    "SELECT i.inhrelid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_inherits i ON i.inhparent "
-    "OPERATOR(pg_catalog.=) c.oid WHERE c.oid OPERATOR(pg_catalog.=) ANY (s.front) AND c.relhassubclass "
-    "UNION SELECT f.confrelid FROM pg_catalog.pg_constraint f WHERE f.conrelid OPERATOR(pg_catalog.=) ANY "
-    "(s.front) AND f.contype OPERATOR(pg_catalog.=) 'f' AND (f.confdeltype OPERATOR(pg_catalog.=) ANY "
+    "OPERATOR(pg_catalog.>=) 16384 AND (p.prolang OPERATOR(pg_catalog.<>) ALL "
+    "('{12,13}'::pg_catalog.oid[]) OR p.prorettype OPERATOR(pg_catalog.=) 2279)), u_steps(n, ids, rels, "
+    "front) AS ( SELECT 0, z.ids, '{}'::pg_catalog.oid[], z.ids FROM (SELECT ARRAY(SELECT DISTINCT "
+    "d.refobjid FROM f JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 1255 AND "
+    "d.refobjid OPERATOR(pg_catalog.=) f.oid) AS ids OFFSET 0) AS z UNION ALL SELECT s.n "
+    "OPERATOR(pg_catalog.+) 1, pg_catalog.array_cat(s.ids, x.front), pg_catalog.array_cat(s.rels, "
+    "t.ids), x.front FROM (SELECT * FROM u_steps AS z WHERE z.front OPERATOR(pg_catalog.<>) '{}' LIMIT "
+    "1) AS s CROSS JOIN LATERAL (SELECT pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid "
+    "OPERATOR(pg_catalog.=) ANY ('{1255,2617,1247,2616,2753}'::pg_catalog.oid[])) AS others, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 1259) AS classes, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 2604) AS defaults, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 2606) AS constraints, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 2618) AS rules, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 2620) AS triggers, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 3256) AS policies, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 2605) AS casts, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 2602) AS amops, "
+    "pg_catalog.array_agg(d.objid) FILTER (WHERE d.classid OPERATOR(pg_catalog.=) 2603) AS amprocs FROM "
+    "pg_catalog.pg_depend d WHERE d.refclassid OPERATOR(pg_catalog.=) ANY "
+    "('{1255,2617,1247,2616,2753,1259}') AND d.refobjid OPERATOR(pg_catalog.=) ANY (s.front) OFFSET 0) "
+    "AS d CROSS JOIN LATERAL (SELECT ARRAY( SELECT a.adrelid FROM pg_catalog.pg_attrdef a WHERE a.oid "
+    "OPERATOR(pg_catalog.=) ANY (d.defaults) UNION SELECT v.id FROM pg_catalog.pg_constraint c CROSS "
+    "JOIN LATERAL (VALUES (c.conrelid), (c.confrelid)) AS v(id) WHERE c.oid OPERATOR(pg_catalog.=) ANY "
+    "(d.constraints) UNION SELECT e.ev_class FROM pg_catalog.pg_rewrite e WHERE e.oid "
+    "OPERATOR(pg_catalog.=) ANY (d.rules) UNION SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE "
+    "t.oid OPERATOR(pg_catalog.=) ANY (d.triggers) UNION SELECT o.polrelid FROM pg_catalog.pg_policy o "
+    "WHERE o.oid OPERATOR(pg_catalog.=) ANY (d.policies) UNION SELECT i.indrelid FROM "
+    "pg_catalog.pg_index i WHERE i.indexrelid OPERATOR(pg_catalog.=) ANY (d.classes) UNION SELECT "
+    "pg_catalog.unnest(d.classes)) AS ids OFFSET 0) AS t CROSS JOIN LATERAL (SELECT ARRAY(SELECT v.id "
+    "FROM ( SELECT pg_catalog.unnest(d.others) UNION SELECT c.contypid FROM pg_catalog.pg_constraint c "
+    "WHERE c.oid OPERATOR(pg_catalog.=) ANY (d.constraints) UNION SELECT w.id FROM pg_catalog.pg_cast c "
+    "CROSS JOIN LATERAL (VALUES (c.castsource), (c.casttarget)) AS w(id) WHERE c.oid "
+    "OPERATOR(pg_catalog.=) ANY (d.casts) UNION SELECT a.amopfamily FROM pg_catalog.pg_amop a WHERE "
+    "a.oid OPERATOR(pg_catalog.=) ANY (d.amops) UNION SELECT a.amprocfamily FROM pg_catalog.pg_amproc a "
+    "WHERE a.oid OPERATOR(pg_catalog.=) ANY (d.amprocs) UNION SELECT w.id FROM pg_catalog.pg_class c "
+    "CROSS JOIN LATERAL (VALUES (c.reltype), (CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN c.oid "
+    "END)) AS w(id) WHERE c.oid OPERATOR(pg_catalog.=) ANY (t.ids) ) AS v(id) WHERE v.id "
+    "OPERATOR(pg_catalog.>=) 16384 AND v.id OPERATOR(pg_catalog.<>) ALL (s.ids)) AS front OFFSET 0) AS "
+    "x), u AS (SELECT z.ids, pg_catalog.array_cat(z.rels, ARRAY(SELECT a.adrelid FROM "
+    "pg_catalog.pg_attrdef a WHERE a.adbin::pg_catalog.text OPERATOR(pg_catalog.~~) '%:funcid 2078 %' "
+    "UNION SELECT c.conrelid FROM pg_catalog.pg_constraint c WHERE c.contype OPERATOR(pg_catalog.=) 'c' "
+    "AND c.conbin::pg_catalog.text OPERATOR(pg_catalog.~~) '%:funcid 2078 %' UNION SELECT o.polrelid "
+    "FROM pg_catalog.pg_policy o WHERE o.polqual::pg_catalog.text OPERATOR(pg_catalog.~~) '%:funcid 2078 "
+    "%' OR o.polwithcheck::pg_catalog.text OPERATOR(pg_catalog.~~) '%:funcid 2078 %')) AS rels FROM "
+    "u_steps AS z ORDER BY z.n DESC LIMIT 1), t_steps(n, ids, front) AS ( SELECT 0, u.rels, u.rels FROM "
+    "u UNION ALL SELECT s.n OPERATOR(pg_catalog.+) 1, pg_catalog.array_cat(s.ids, x.front), x.front FROM "
+    "(SELECT * FROM t_steps AS z WHERE z.front OPERATOR(pg_catalog.<>) '{}' LIMIT 1) AS s CROSS JOIN "
+    "LATERAL (SELECT ARRAY(SELECT v.id FROM ( SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE "
+    "i.inhrelid OPERATOR(pg_catalog.=) ANY (s.front) UNION SELECT i.inhrelid FROM pg_catalog.pg_class c "
+    "JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) c.oid WHERE c.oid "
+    "OPERATOR(pg_catalog.=) ANY (s.front) AND c.relhassubclass UNION SELECT f.confrelid FROM "
+    "pg_catalog.pg_constraint f WHERE f.conrelid OPERATOR(pg_catalog.=) ANY (s.front) AND f.contype "
+    "OPERATOR(pg_catalog.=) 'f' AND (f.confdeltype OPERATOR(pg_catalog.=) ANY "
     "('{c,n,d}'::pg_catalog.\"char\"[]) OR f.confupdtype OPERATOR(pg_catalog.=) ANY "
-    "('{c,n,d}'::pg_catalog.\"char\"[]))) AS v(id) WHERE v.id OPERATOR(pg_catalog.<>) ALL (s.ids)) AS front "
-    "OFFSET 0) AS x), t AS (SELECT z.ids FROM t_steps AS z ORDER BY z.n DESC LIMIT 1) SELECT CASE WHEN n.x "
-    "OPERATOR(pg_catalog.~) '^[ -~]*$' THEN n.x END FROM ( SELECT f.proname::pg_catalog.text FROM f UNION "
-    "SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM "
-    "u)::pg_catalog.oid[]) UNION SELECT o.oprname FROM pg_catalog.pg_operator o WHERE o.oid "
-    "OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM u)::pg_catalog.oid[]) UNION SELECT y.typname FROM "
-    "pg_catalog.pg_type y WHERE y.oid OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM u)::pg_catalog.oid[]) "
-    "UNION SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ((SELECT t.ids "
-    "FROM t)::pg_catalog.oid[]) UNION SELECT c.relname FROM pg_catalog.pg_rewrite e JOIN pg_catalog.pg_class "
-    "c ON c.oid OPERATOR(pg_catalog.=) e.ev_class WHERE e.oid OPERATOR(pg_catalog.>=) 16384 AND c.relkind "
-    "OPERATOR(pg_catalog.<>) 'm' UNION SELECT c.relname FROM pg_catalog.pg_foreign_table e JOIN "
-    "pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) e.ftrelid UNION SELECT '' FROM pg_catalog.pg_cast "
-    "k WHERE k.oid OPERATOR(pg_catalog.>=) 16384 AND k.castsource OPERATOR(pg_catalog.<) 16384 AND "
-    "k.casttarget OPERATOR(pg_catalog.<) 16384 AND (k.castfunc OPERATOR(pg_catalog.=) ANY (SELECT f.oid FROM "
-    "f) OR k.castfunc OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM u)::pg_catalog.oid[])) LIMIT 16385) AS "
-    "n(x)";
+    "('{c,n,d}'::pg_catalog.\"char\"[]))) AS v(id) WHERE v.id OPERATOR(pg_catalog.<>) ALL (s.ids)) AS "
+    "front OFFSET 0) AS x), t AS (SELECT z.ids FROM t_steps AS z ORDER BY z.n DESC LIMIT 1) SELECT CASE "
+    "WHEN n.x OPERATOR(pg_catalog.~) '^[ -~]*$' THEN n.x END FROM ( SELECT f.proname::pg_catalog.text "
+    "FROM f UNION SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.=) ANY "
+    "((SELECT u.ids FROM u)::pg_catalog.oid[]) UNION SELECT o.oprname FROM pg_catalog.pg_operator o "
+    "WHERE o.oid OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM u)::pg_catalog.oid[]) UNION SELECT "
+    "y.typname FROM pg_catalog.pg_type y WHERE y.oid OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM "
+    "u)::pg_catalog.oid[]) UNION SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid "
+    "OPERATOR(pg_catalog.=) ANY ((SELECT t.ids FROM t)::pg_catalog.oid[]) UNION SELECT c.relname FROM "
+    "pg_catalog.pg_rewrite e JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) e.ev_class WHERE "
+    "e.oid OPERATOR(pg_catalog.>=) 16384 AND c.relkind OPERATOR(pg_catalog.<>) 'm' UNION SELECT "
+    "c.relname FROM pg_catalog.pg_foreign_table e JOIN pg_catalog.pg_class c ON c.oid "
+    "OPERATOR(pg_catalog.=) e.ftrelid UNION SELECT '' FROM pg_catalog.pg_cast k WHERE k.oid "
+    "OPERATOR(pg_catalog.>=) 16384 AND k.castsource OPERATOR(pg_catalog.<) 16384 AND k.casttarget "
+    "OPERATOR(pg_catalog.<) 16384 AND (k.castfunc OPERATOR(pg_catalog.=) ANY (SELECT f.oid FROM f) OR "
+    "k.castfunc OPERATOR(pg_catalog.=) ANY ((SELECT u.ids FROM u)::pg_catalog.oid[])) UNION SELECT '' "
+    "FROM pg_catalog.pg_constraint c WHERE c.contypid OPERATOR(pg_catalog.<>) 0 AND "
+    "c.conbin::pg_catalog.text OPERATOR(pg_catalog.~~) '%:funcid 2078 %' UNION SELECT '' FROM "
+    "pg_catalog.pg_type y WHERE y.typdefaultbin::pg_catalog.text OPERATOR(pg_catalog.~~) '%:funcid 2078 "
+    "%' LIMIT 16385) AS n(x)";
 
 // Tables come and go (temporary ones do all the time), so only the full stamp counts them. Each number has
 // its place in the stamp (trust in writes.h).
@@ -259,12 +273,18 @@ void facts_next(struct facts *f) {
     f->asking.result++;
 }
 
+static bool set_equals(const struct name_set *a, const struct name_set *b) {
+    return a->all == b->all && a->foreign == b->foreign && a->n == b->n &&
+           (!a->n || memcmp(a->names, b->names, a->n * sizeof *a->names) == 0);
+}
+
 static void take_names(struct facts *f) {
+    if (f->asking.set.n)
+        qsort(f->asking.set.names, f->asking.set.n, sizeof *f->asking.set.names, compare_digests);
+    f->editions += f->named && !set_equals(&f->set, &f->asking.set);
     set_free(&f->set);
     f->set = f->asking.set;
     f->asking.set = (struct name_set){0};
-    if (f->set.n)
-        qsort(f->set.names, f->set.n, sizeof *f->set.names, compare_digests);
     f->named = f->asking.since;
 }
 

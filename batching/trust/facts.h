@@ -40,6 +40,7 @@ struct facts {
     uint64_t generation; // of the definitions, when the facts were asked for
     char stamp[FACTS_MAX_STAMP];
     struct name_set set;
+    uint64_t editions;       // counts how often the set has become another one
     uint64_t checked, named; // microseconds: when the stamp and when the names were last asked for
     uint64_t next;           // microseconds: no question before
     struct {

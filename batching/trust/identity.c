@@ -350,6 +350,18 @@ void session_identity_set(struct identity_table *t, struct session_identity *s,
     s->settings_bytes = settings_bytes(s);
 }
 
+// A custom one that anything may have set is not known by what the list says.
+bool session_identity_has(const struct session_identity *s, const struct parsed_setting *settings, int n) {
+    bool all = n > 0 && s->state == IDENTITY_PROVEN;
+    for (int i = 0; i < n && all; i++) {
+        int at = setting_find(s, settings[i].name, strlen(settings[i].name), &all);
+        bool certain = s->customs != CUSTOMS_UNKNOWN || !setting_is_custom(settings[i].name);
+        all = all && certain && tells_its_value(&settings[i]) &&
+              strcmp(s->settings[at].value, settings[i].value) == 0;
+    }
+    return all;
+}
+
 // Every setting now has the value of `home`, if `home` was made under the users of now.
 static void go_home(struct identity_table *t, struct session_identity *s) {
     set_proof(t, &s->proof, s->home);
@@ -421,26 +433,18 @@ enum identity_isolation identity_isolation_of(const char *value) {
     return isolation_of(text_slice(value));
 }
 
-enum identity_isolation session_identity_isolation(const struct session_identity *s) {
-    static const char name[] = "default_transaction_isolation";
+static const char isolation_setting[] = "default_transaction_isolation";
+static const char idle_setting[] = "idle_in_transaction_session_timeout";
+
+static enum identity_isolation isolation_by(const struct proof *p) {
     struct slice value;
-    bool listed;
-    if (s->state != IDENTITY_PROVEN || !s->proof)
-        return ISOLATION_UNKNOWN;
-    int at = setting_find(s, name, strlen(name), &listed);
-    if (listed)
-        return isolation_of(text_slice(s->settings[at].value));
-    return proof_setting(s->proof, name, &value) ? isolation_of(value) : ISOLATION_UNKNOWN;
+    return p && proof_setting(p, isolation_setting, &value) ? isolation_of(value) : ISOLATION_UNKNOWN;
 }
 
 // SHOW writes the value as "90s" or "5min": in the largest unit that divides it.
-bool session_identity_may_idle(const struct session_identity *s) {
-    static const char name[] = "idle_in_transaction_session_timeout";
+static bool may_idle_by(const struct proof *p) {
     struct slice value;
-    bool listed;
-    setting_find(s, name, strlen(name), &listed);
-    if (listed || s->state != IDENTITY_PROVEN || !s->proof || !proof_setting(s->proof, name, &value) ||
-        !value.len)
+    if (!p || !proof_setting(p, idle_setting, &value) || !value.len)
         return false;
     unsigned number = 0;
     size_t at = 0;
@@ -449,6 +453,20 @@ bool session_identity_may_idle(const struct session_identity *s) {
     struct slice unit = {value.data + at, value.len - at};
     bool long_unit = slice_is(unit, "min", 3) || slice_is(unit, "h", 1) || slice_is(unit, "d", 1);
     return at > 0 && (number == 0 || long_unit || (slice_is(unit, "s", 1) && number >= 60));
+}
+
+enum identity_isolation session_identity_isolation(const struct session_identity *s) {
+    bool listed;
+    if (s->state != IDENTITY_PROVEN || !s->proof)
+        return ISOLATION_UNKNOWN;
+    int at = setting_find(s, isolation_setting, strlen(isolation_setting), &listed);
+    return listed ? isolation_of(text_slice(s->settings[at].value)) : isolation_by(s->proof);
+}
+
+bool session_identity_may_idle(const struct session_identity *s) {
+    bool listed;
+    setting_find(s, idle_setting, strlen(idle_setting), &listed);
+    return !listed && s->state == IDENTITY_PROVEN && may_idle_by(s->proof);
 }
 
 const char *identity_proof_start(struct session_identity *s) {
@@ -473,6 +491,8 @@ static bool is_home(const struct session_identity *s) {
 
 void identity_proof_end(struct identity_table *t, struct session_identity *s, bool ok) {
     struct proof *p = proof_reader_end(&s->proof_reader, &t->proofs, ok);
+    s->told_isolation = isolation_by(p);
+    s->told_may_idle = may_idle_by(p);
     if (s->state == IDENTITY_PROVING) { // it did not fall into doubt while the query was under way
         drop_current(t, s);
         s->n_proofs++;

@@ -111,8 +111,11 @@ struct session_identity {
     uint64_t home_proved_at;
     struct parsed_setting *settings; // sorted by name; owned
     unsigned n_settings;
-    size_t settings_bytes;    // bytes of memory
-    unsigned n_proofs;        // how often the session was proven
+    size_t settings_bytes; // bytes of memory
+    unsigned n_proofs;     // how often the session was proven
+    // What the last proof said of transactions, also one that a doubt has overtaken.
+    enum identity_isolation told_isolation;
+    bool told_may_idle;
     unsigned asked;           // lookups since the last proof
     struct identity *current; // a reference; NULL: not made yet
 };
@@ -140,6 +143,8 @@ void session_identity_forever(struct identity_table *t, struct session_identity 
 // The server has confirmed SET or RESET with these n settings.
 void session_identity_set(struct identity_table *t, struct session_identity *s,
                           const struct parsed_setting *settings, int n);
+// Tells whether the session has just these by such statements already.
+bool session_identity_has(const struct session_identity *s, const struct parsed_setting *settings, int n);
 // The server has confirmed RESET ALL.
 void session_identity_reset_all(struct identity_table *t, struct session_identity *s);
 // The server has confirmed DISCARD ALL.

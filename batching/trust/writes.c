@@ -135,7 +135,7 @@ static bool is_plain_name(const char *name) {
     return !*name;
 }
 
-static bool tells_its_tables(const struct parsed *p) {
+bool writes_tell_tables(const struct parsed *p) {
     if (!p || p->kind != STATEMENT_WRITE || !p->n_relations || p->n_relations > WRITES_PENDING)
         return false;
     for (int i = 0; i < p->n_relations; i++)
@@ -160,7 +160,7 @@ static void sent_to(struct database *d, struct pending_writes *w, uint64_t table
 }
 
 void writes_sent(struct database *d, struct pending_writes *w, const struct parsed *p) {
-    if (!tells_its_tables(p)) {
+    if (!writes_tell_tables(p)) {
         sent_to(d, w, WRITES_ALL);
         return;
     }
@@ -170,10 +170,14 @@ void writes_sent(struct database *d, struct pending_writes *w, const struct pars
     }
 }
 
-void writes_ended(struct database *d, struct pending_writes *w) {
+void writes_returned(struct database *d, const struct pending_writes *w) {
     if (w->all)
         database_note(d, WRITES_ALL);
     for (unsigned i = 0; i < w->n && !w->all; i++)
         database_note(d, w->tables[i]);
+}
+
+void writes_ended(struct database *d, struct pending_writes *w) {
+    writes_returned(d, w);
     *w = (struct pending_writes){0};
 }

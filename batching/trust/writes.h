@@ -16,7 +16,7 @@
 #include "batching/trust/write_set.h"
 #include "protocol/message.h"
 
-#define WRITES_LOG     256
+#define WRITES_LOG     1024
 #define WRITES_ALL     0   // in place of a table: any
 #define WRITE_SET_MAX  512 // a longer set is `all`
 #define WRITES_PENDING 16  // of one transaction; more are `all`
@@ -26,8 +26,9 @@
 // Whether new objects were made in a database that could give a vetted text another meaning
 // (session/vouch.h).
 struct trust {
-    char stamp[TRUST_MAX_STAMP]; // "": not told yet
-    uint64_t told;               // microseconds: when the question was asked that it answers
+    char stamp[TRUST_MAX_STAMP];       // of what a read may run; "": not told yet
+    char write_stamp[TRUST_MAX_STAMP]; // of what only writes run
+    uint64_t told;                     // microseconds: when the question was asked that they answer
 };
 
 // One database.
@@ -64,11 +65,16 @@ bool database_has_changed(const struct database *d, uint64_t seq, const struct w
 // Tells whether the statement writes only to tables that it names, judged by the names of its functions.
 bool writes_named_tables_only(const struct parsed *p);
 
+// Tells whether a write says which tables it writes to.
+bool writes_tell_tables(const struct parsed *p);
+
 // A statement was sent: what it may write to is added to `w` and noted in `d`. p NULL: nothing is known of
 // it.
 void writes_sent(struct database *d, struct pending_writes *w, const struct parsed *p);
 // The transaction has ended, well or not, or the connection was lost. All of `w` is noted once more and
 // forgotten.
 void writes_ended(struct database *d, struct pending_writes *w);
+// Some of them have gone back: noted once more, and kept.
+void writes_returned(struct database *d, const struct pending_writes *w);
 
 #endif

@@ -19,6 +19,9 @@ CREATE TABLE book (id int PRIMARY KEY, author_id int NOT NULL REFERENCES author,
 INSERT INTO book SELECT i, i * 37 % 100 + 1, (i * 37 % 100 + 1) % 3, 'book ' || i, '2024-01-01Z'::timestamptz + i * interval '1 h' FROM generate_series(1, 500) i;
 CREATE INDEX ON book (author_id);
 CREATE TABLE audit (id serial PRIMARY KEY, what text);
+CREATE TABLE trail (id serial PRIMARY KEY, what text);
+CREATE FUNCTION stamped() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.what := NEW.what || now(); RETURN NEW; END';
+CREATE TRIGGER stamped BEFORE INSERT ON trail FOR EACH ROW EXECUTE FUNCTION stamped();
 CREATE VIEW book_view AS SELECT id, author_id, title FROM book WHERE at < '2030-01-01Z';
 CREATE VIEW book_of_author AS SELECT b.id, b.author_id, b.title, a.name FROM book b JOIN author a ON a.id = b.author_id;
 CREATE FUNCTION is_open(int) RETURNS bool STABLE LANGUAGE sql AS 'SELECT $1 IS NOT NULL';
@@ -406,6 +409,9 @@ loop("100 lookups behind an UPDATE", AFTER_WRITE, 12, **save_then_render(100, SA
 loop("20 lookups behind an INSERT", AFTER_WRITE, 12, **save_then_render(20, AUDIT))
 loop("100 lookups, BEGIN in the unit of the INSERT, pgjdbc", AFTER_WRITE, 12, **save_then_render(100, AUDIT), client="pgjdbc")
 loop("100 lookups, pgx", AFTER_WRITE, 12, **save_then_render(100, AUDIT), client="pgx")
+TRIGGERED = "INSERT INTO trail (what) VALUES ('saved')"
+loop("100 lookups behind an INSERT with a trigger", AFTER_WRITE, 20, **save_then_render(100, TRIGGERED))
+loop("100 lookups behind an INSERT with a trigger, pgjdbc", AFTER_WRITE, 20, **save_then_render(100, TRIGGERED), client="pgjdbc")
 loop("100 lookups that read what was written", AFTER_WRITE, 12, lists=AUTHORS, turn=books,
      around=(("BEGIN", "UPDATE book SET title = title WHERE id = 1"), ("COMMIT",)))
 

@@ -36,7 +36,7 @@ WRITE = "UPDATE ledger SET version = version + 1, amount = CASE side WHEN 'l' TH
 # The same by a generated column: no word of the statement tells what it writes to.
 HIDDEN = "INSERT INTO push (n, a, b) VALUES ({n}, {a}, {b}) RETURNING version"
 TABLES = """
-DROP TABLE IF EXISTS push, ledger, owner;
+DROP TABLE IF EXISTS push, ledger, owner, audit;
 CREATE TABLE owner (id int PRIMARY KEY, odd int);
 CREATE TABLE ledger (owner int REFERENCES owner, side char(1), version int, amount int, PRIMARY KEY (owner, side));
 INSERT INTO owner SELECT i, 2000000000 - 7 * i FROM generate_series(0, %d) i;
@@ -45,7 +45,8 @@ CREATE OR REPLACE FUNCTION push_it(n int, a int, b int) RETURNS int LANGUAGE plp
   UPDATE ledger SET version = version + 1, amount = CASE side WHEN 'l' THEN n ELSE -n END WHERE owner IN (a, b); SELECT max(version) INTO v FROM ledger WHERE owner = a; RETURN v; END$$;
 CREATE OR REPLACE FUNCTION pushed(n int, a int, b int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN push_it(n, a, b); END';
 CREATE TABLE push (n int, a int, b int, version int GENERATED ALWAYS AS (pushed(n, a, b)) STORED);
-GRANT ALL ON owner, ledger, push TO PUBLIC;
+CREATE TABLE audit (n int);
+GRANT ALL ON owner, ledger, push, audit TO PUBLIC;
 ANALYZE owner, ledger
 """ % (OWNERS - 1, OWNERS - 1)
 SEEN_LATE = {None: False, "read committed": False, "repeatable read": True, "serializable": True}  # level: it has a snapshot
@@ -231,8 +232,22 @@ class History:
         finally:
             r.close()
 
+    # What a loop does in each of its turns besides; None: its lookups.
+    TURNS = {False: [[None]] * 12 + [["INSERT INTO audit VALUES (1)", None], ["BEGIN", None, "COMMIT"], ["BEGIN READ ONLY", None, "ROLLBACK"], [";", None],
+                                    ["BEGIN", "INSERT INTO audit VALUES (1)", None, "ROLLBACK"], ["BEGIN", None, "SHOW work_mem", "COMMIT"]],
+             True: [[None]] * 12 + [["INSERT INTO audit VALUES (1)", None], ["SAVEPOINT s", None, "RELEASE s"], ["SAVEPOINT s", None, "ROLLBACK TO s"],
+                                   ["SAVEPOINT s", "INSERT INTO audit VALUES (1)", "ROLLBACK TO s", None]]}
+
+    def back(self, r, number, rng, level, txn, owner, started):
+        """A write that goes back to a savepoint, and what is read between."""
+        r.conn.sql("SAVEPOINT back")
+        done = self.update(r.conn, owner // 2)
+        for o in done[0] if done and rng.random() < 0.5 else []:
+            self.look(r, number, level, txn, o, started, {o: done})
+        r.conn.sql("ROLLBACK TO back")
+
     def loop(self, r, number, rng, level, writes, times):
-        """One page: a list, a loop over some of it, perhaps a write in its middle and once more what was seen before."""
+        """One page: a list, a loop over some of it, perhaps a write in its middle and once more what was seen before; and something in each turn."""
         txn = next(self.numbers) if level else None
         started, own, began = time.monotonic(), {}, 0
         if level:
@@ -243,6 +258,8 @@ class History:
             owners = owners[::rng.choice([-1, 2, 3])]
         owners = owners[:rng.choice([5, OWNERS, OWNERS * times])]
         write_at, broken = rng.randrange(len(owners)) if writes else -1, False
+        turn = [None] if level == "serializable" else rng.choice(self.TURNS[bool(level)])
+        before, behind = turn[:turn.index(None)], turn[turn.index(None) + 1:]
         for i, owner in enumerate(owners):
             if rng.random() < 0.02:
                 time.sleep(0.02)
@@ -256,12 +273,18 @@ class History:
                     self.note_write(*done, began, time.monotonic(), True)
                 else:
                     own = {o: done for o in done[0]}
+            for s in before:
+                r.conn.sql(s)
+            if level in ("read committed", "repeatable read") and owner not in own and rng.random() < 0.003:
+                self.back(r, number, rng, level, txn, owner, started)
             for o in [owner] if rng.random() > 0.03 else [owner, rng.choice(owners)]:
                 if not self.look(r, number, level, txn, o, started, own, asked[o] >= times, second):
                     broken = True
                 asked[o] += 1
             if broken:
                 break
+            for s in behind:
+                r.conn.sql(s)
         if level:
             self.end(r.conn, rng, own)
 

@@ -93,3 +93,36 @@ def test_a_cast_of_a_users(folding, pg, long_lived, schemas, how):
         folding.warm(conns, units, "own")
         time.sleep(0.15)
     half_go_on_elsewhere(folding, conns, units, read)
+
+
+MADE = {
+    "a trigger": ["CREATE FUNCTION trust_a.switch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM " + SWITCH + "; RETURN NEW; END$$",
+                  "CREATE TRIGGER switch BEFORE INSERT ON trust_a.trust_log FOR EACH ROW EXECUTE FUNCTION trust_a.switch()"],
+    "a default": ["CREATE FUNCTION trust_a.switched() RETURNS text LANGUAGE sql AS $$SELECT " + SWITCH + "$$",
+                  "ALTER TABLE trust_a.trust_log ADD what text DEFAULT trust_a.switched()"],
+}
+
+
+@pytest.mark.parametrize("how", ["simple", "extended"])
+@pytest.mark.parametrize("what", MADE)
+def test_a_write_that_runs_something_new(folding, pg, long_lived, schemas, what, how):
+    """The table that they write to was one where nothing of a user's runs."""
+    proxy = long_lived(batching__check_one_in="0")
+    schemas.sql("CREATE TABLE trust_a.trust_log (n int)")
+    schemas.sql("GRANT ALL ON trust_a.trust_log TO PUBLIC")
+    text = "INSERT INTO trust_log (n) VALUES (1) RETURNING n"
+    write = query(text) if how == "simple" else unit(text, [])
+    conns = folding.connections(proxy, N)
+    for c in conns:
+        c.sql("SET search_path = trust_a, public")
+    units = [unit(LOOKUP, [i + 1]) for i in range(N)]
+    for _ in range(4):
+        folding.warm(conns, units, "own")
+        time.sleep(0.15)
+    for _ in range(3):
+        for c in conns:
+            assert proto.rows(c.ask(write))
+        folding.burst(conns, units, "own")
+    for s in MADE[what]:
+        schemas.sql(s)
+    half_go_on_elsewhere(folding, conns, units, write)

@@ -57,6 +57,9 @@ WORKS = ["plain", "count since", "by day", "but one", "three"]
 NOTHING = ([], [])
 TURNS = {
     "own write": ([], ["INSERT INTO waste.other VALUES (1)"]),
+    "own write to what is read": ([], ["UPDATE waste.post SET body = body WHERE id = -1"]),
+    "own write to what is read, in a transaction": (["BEGIN", "UPDATE waste.post SET body = body WHERE id = -1"], ["COMMIT"]),
+    "own write that goes back": (["BEGIN"], ["UPDATE waste.post SET body = body WHERE id = -1", "ROLLBACK"]),
     "own setting": ([], ["SET extra_float_digits = 1"]),
     "own lock": ([], ["SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock(1)"]),
     "transaction": (["BEGIN"], ["COMMIT"]),
@@ -165,7 +168,7 @@ def test_somebody_writes_in_each_turn(db, made, where):
             for _ in range(3):
                 watch = Watch(db)
                 for row in reader.conn.sql(LIST):
-                    writer.sql("UPDATE waste.post SET body = body WHERE id = 1")
+                    writer.sql("UPDATE waste.post SET body = body WHERE id = -1")
                     assert len(reader.ask(LOOPS["plain"][0], ("int4", row[0]))) == 10
                 n.append(cost(watch, reader.conn))
             reader.close()

@@ -416,10 +416,11 @@ Test(ahead, a_batch_that_fails_is_nobodys_business) {
 }
 
 Test(ahead, what_is_no_plain_read_drops_all) {
-    static const char *const texts[] = {"INSERT INTO u VALUES (1)",
+    static const char *const texts[] = {"INSERT INTO u VALUES (f(1))",
+                                        "INSERT INTO pg_settings VALUES (1)",
+                                        "INSERT INTO u SELECT id FROM u FOR UPDATE",
                                         "SET search_path = a",
-                                        "BEGIN",
-                                        "COMMIT",
+                                        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                                         "DO 'BEGIN END'",
                                         "NOTIFY x",
                                         "SELECT id FROM t WHERE id = 1 FOR UPDATE",
@@ -436,13 +437,132 @@ Test(ahead, what_is_no_plain_read_drops_all) {
     }
 }
 
+Test(ahead, what_changes_nothing_drops_nothing) {
+    static const char *const texts[] = {"INSERT INTO u VALUES (1)",
+                                        "WITH x AS (DELETE FROM u RETURNING a) SELECT * FROM x",
+                                        "COMMIT",
+                                        "SAVEPOINT a",
+                                        "RELEASE a",
+                                        "ROLLBACK TO a",
+                                        "SET TRANSACTION READ ONLY",
+                                        "SHOW x",
+                                        "",
+                                        ";",
+                                        "-- ping",
+                                        "/* ping */ ;"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        setup(&f);
+        load_and_hold(a);
+        say_query(a, texts[i]);
+        reply(a, "CZ");
+        cr_expect_eq(counters(&f)->ahead_stale, 0, "%s", texts[i]);
+        cr_expect(is_held(a, 3), "%s", texts[i]);
+        end(&f);
+    }
+}
+
+// A table of its own writes' is known by its name, when it is sent.
+Test(ahead, own_writes_drop_by_table) {
+    static const char *const texts[] = {"INSERT INTO t VALUES (1)", "DELETE FROM s.t",
+                                        "WITH x AS (DELETE FROM t RETURNING a) SELECT * FROM x",
+                                        "MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        setup(&f);
+        load_and_hold(a);
+        say_query(a, texts[i]);
+        reply(a, "CZ");
+        cr_expect_not(is_held(a, 3), "%s", texts[i]);
+        cr_expect_eq(counters(&f)->ahead_stale, 7, "%s", texts[i]);
+        end(&f);
+    }
+}
+
+// Begins a transaction of the default level while rows are held.
+static void hold_and_begin(struct fixture *f, const char *begin) {
+    struct client *a = &f->clients[0];
+    setup(f);
+    load_and_hold(a);
+    (void)asked(a), (void)told(a);
+    say_query(a, begin);
+    reply(a, "Cz");
+    (void)asked(a), (void)told(a);
+}
+
+Test(ahead, what_only_reads_what_is_committed_leaves_what_is_held) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    hold_and_begin(&f, "BEGIN");
+    cr_assert(is_held(a, 3));
+    say_query(a, "COMMIT");
+    reply(a, "CZ");
+    cr_assert(is_held(a, 4));
+    say_query(a, "BEGIN");
+    reply(a, "Cz");
+    say_query(a, "INSERT INTO u VALUES (1)");
+    reply(a, "Cz");
+    cr_assert(is_held(a, 5));
+    say_query(a, "ROLLBACK");
+    reply(a, "CZ");
+    cr_assert(is_held(a, 6));
+    cr_assert_eq(counters(&f)->ahead_stale, 0);
+    end(&f);
+}
+
+Test(ahead, a_snapshot_holds_nothing_of_before) {
+    static const char *const texts[] = {"BEGIN ISOLATION LEVEL REPEATABLE READ",
+                                        "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture f;
+        hold_and_begin(&f, texts[i]);
+        cr_expect_eq(counters(&f)->ahead_stale, 7, "%s", texts[i]);
+        end(&f);
+    }
+}
+
+// What goes back in a transaction that nobody knows is not told by tables.
+Test(ahead, what_is_not_understood_drops_all_again_when_it_ends) {
+    static const char *const ends[] = {"COMMIT", "ROLLBACK", "ROLLBACK TO a", "COMMIT AND CHAIN"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        hold_and_begin(&f, "BEGIN");
+        say_query(a, "SET LOCAL x.y = 1");
+        reply(a, "Cz");
+        uint64_t epoch = a->session->ahead->epoch;
+        say_query(a, ends[i]);
+        reply(a, strstr(ends[i], "TO") || strstr(ends[i], "CHAIN") ? "Cz" : "CZ");
+        cr_expect_gt(a->session->ahead->epoch, epoch, "%s", ends[i]);
+        end(&f);
+    }
+}
+
+// What it has read in between it may have read of what goes back.
+Test(ahead, a_savepoint_that_is_gone_back_to_takes_along_what_was_written) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    hold_and_begin(&f, "BEGIN");
+    say_query(a, "INSERT INTO t VALUES (1)");
+    reply(a, "Cz");
+    uint64_t seq = a->session->database->seq;
+    say_query(a, "ROLLBACK TO a");
+    reply(a, "Cz");
+    struct write_set t = {.n = 1,
+                          .tables = (uint64_t[]){write_table((struct slice){(const uint8_t *)"t", 1})}};
+    cr_assert(database_has_changed(a->session->database, seq, &t));
+    end(&f);
+}
+
 // Rows that are still under way are dropped like those that are held: no later lookup gets them.
 Test(ahead, what_is_under_way_is_dropped_too) {
     struct fixture f;
     struct client *a = &f.clients[0];
     setup(&f);
     load(a);
-    say_query(a, "INSERT INTO u VALUES (1)");
+    say_query(a, "NOTIFY x");
     answer_batch(a, 3, 9, NEW, false);
     reply(a, "CZ");
     cr_assert_eq(counters(&f)->ahead_stale, 7);
@@ -683,6 +803,7 @@ Test(ahead, a_transaction_that_sees_one_snapshot) {
     cr_assert(is_held(a, 3));
     expect_text(told(a), "TDCZ");
     say_query(a, "COMMIT");
+    reply(a, "CZ");
     cr_assert_eq(counters(&f)->ahead_stale, 6);
     end(&f);
 }

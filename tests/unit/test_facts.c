@@ -100,6 +100,19 @@ Test(facts, a_write_is_clean_when_it_names_nothing_of_these) {
     facts_free(&f);
 }
 
+Test(facts, other_names_are_another_edition) {
+    static const char *const more[] = {"a", "dirty", NULL}, *const turned[] = {"dirty", "a", NULL};
+    struct facts f = known_facts(some);
+    uint64_t first = f.editions;
+    cr_assert(ask(&f, 100 * SECOND, 1));
+    answer(&f, 100 * SECOND, "1,2|4", more);
+    cr_assert_eq(f.editions, first + 1);
+    cr_assert(ask(&f, 200 * SECOND, 1));
+    answer(&f, 200 * SECOND, "1,2|5", turned);
+    cr_assert_eq(f.editions, first + 1, "the same names");
+    facts_free(&f);
+}
+
 Test(facts, names_in_other_letters_are_one_for_all) {
     static const char *const names[] = {"a", NULL, NULL};
     struct facts f = {0};

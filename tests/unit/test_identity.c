@@ -306,6 +306,36 @@ Test(identity, a_proof_that_was_overtaken_by_doubt_proves_nothing) {
     answer_proof(&f, 0, &plain, true);
     cr_assert_eq(f.s[0].state, IDENTITY_UNPROVEN);
     cr_assert(current(&f, 0)->is_private);
+    cr_assert_eq(f.s[0].told_isolation, ISOLATION_READ_COMMITTED,
+                 "what it said of transactions was true then");
+    identity_proof_start(&f.s[0]);
+    answer_proof(&f, 0, &plain, false);
+    cr_assert(f.s[0].told_isolation == ISOLATION_UNKNOWN && !f.s[0].told_may_idle);
+    teardown(&f);
+}
+
+static bool has(struct fixture *f, const char *name, const char *value) {
+    struct parsed_setting p = {(char *)name, (char *)value};
+    return session_identity_has(&f->s[0], &p, 1);
+}
+
+Test(identity, a_setting_that_is_set_is_known) {
+    struct fixture f = setup();
+    prove(&f, 0);
+    cr_assert_not(has(&f, "work_mem", "'4MB'"), "by no statement");
+    set(&f, 0, "work_mem", "'4MB'");
+    set(&f, 0, "app.tenant", "'1'");
+    cr_assert(has(&f, "work_mem", "'4MB'") && has(&f, "app.tenant", "'1'"));
+    cr_assert_not(has(&f, "work_mem", "'5MB'"));
+    cr_assert_not(has(&f, "work_mem", NULL));
+    cr_assert_not(has(&f, "search_path", "'a'"));
+    session_identity_doubt(&f.table, &f.s[0]);
+    cr_assert_not(has(&f, "app.tenant", "'1'"));
+    prove(&f, 0);
+    cr_assert_not(has(&f, "app.tenant", "'1'"), "anything may have set it");
+    cr_assert_not(has(&f, "work_mem", "'4MB'"));
+    set(&f, 0, "datestyle", "'ISO'");
+    cr_assert_not(has(&f, "datestyle", "'ISO'"));
     teardown(&f);
 }
 

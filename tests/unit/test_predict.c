@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "batching/ahead/gather.h"
+#include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/values.h"
 #include "batching/statement/shape.h"
 #include "batching/ahead/ahead.h"
 #include "batching/fold/group.h"
@@ -418,11 +421,11 @@ Test(predict, what_a_value_may_be_before_its_type_is_known) {
                  {LIT(""), 0, false}};
     struct fixture f;
     setup(&f, one, OID_INT4, true);
-    cr_assert_not(predict_is_plausible(&f.trail, f.group, &cases[0].value));
+    cr_assert_not(values_are_plausible(&f.trail, f.group, &cases[0].value));
     record(&f, 1000, 1, 6);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         f.group->parts[0].format = cases[i].format;
-        cr_expect_eq(predict_is_plausible(&f.trail, f.group, &cases[i].value), cases[i].plausible, "case %zu",
+        cr_expect_eq(values_are_plausible(&f.trail, f.group, &cases[i].value), cases[i].plausible, "case %zu",
                      i);
     }
     teardown(&f);
@@ -458,7 +461,7 @@ Test(predict, windows_that_age_and_cost_limit) {
     cr_assert_eq(a.gap, 1000);
     struct association slow = {.window = 400};
     association_loaded(&slow, 100000, 0, 100); // a millisecond for a key
-    cr_assert_eq(association_window(&slow, 1, 0, 500), PREDICT_LATENCY / 1000);
+    cr_assert_eq(association_window(&slow, 1, 0, 500), PACE_LATENCY / 1000);
 }
 
 Test(predict, waste_shrinks_the_window_and_ends_in_a_pause) {

@@ -149,11 +149,39 @@ static const char *written(const struct parsed *p) {
 static void check_write(const char *sql, const char *expected) {
     char *exact = (char *)exact_copy(sql, strlen(sql));
     struct parsed *p = parse_write(exact, strlen(sql));
-    cr_assert(p && p->kind == STATEMENT_WRITE && p->reason == REASON_NOT_SELECT);
+    cr_assert(p && p->kind == STATEMENT_WRITE);
     const char *tables = written(p);
     cr_expect_str_eq(tables, expected, "%s: %s", sql, tables);
     parsed_destroy(p);
     free(exact);
+}
+
+static enum reason reason_of(const char *sql) {
+    struct parsed *p = parse_write(sql, strlen(sql));
+    enum reason why = p->reason;
+    parsed_destroy(p);
+    return why;
+}
+
+Test(writes, one_that_locks_what_it_reads) {
+    cr_assert_eq(reason_of("INSERT INTO t SELECT a FROM u FOR UPDATE"), REASON_LOCKING);
+    cr_assert_eq(reason_of("UPDATE t SET a = 1 WHERE id IN (SELECT id FROM t FOR NO KEY UPDATE SKIP LOCKED)"),
+                 REASON_LOCKING);
+    cr_assert_eq(reason_of("DELETE FROM t USING (SELECT id FROM u for share) x"), REASON_LOCKING);
+    cr_assert_eq(reason_of("INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET a = 2"),
+                 REASON_NOT_SELECT);
+    cr_assert_eq(reason_of("UPDATE t SET a = substring('abc' FROM 1 FOR 2)"), REASON_NOT_SELECT);
+}
+
+Test(writes, what_goes_back_is_noted_and_still_pending) {
+    struct database d = {0};
+    struct pending_writes w = {.n = 1, .tables = {table("t")}};
+    struct write_set t = {.n = 1, .tables = (uint64_t[]){table("t")}};
+    writes_returned(&d, &w);
+    cr_assert(database_has_changed(&d, 0, &t) && w.n == 1);
+    uint64_t seq = d.seq;
+    writes_ended(&d, &w);
+    cr_assert(database_has_changed(&d, seq, &t) && !w.n);
 }
 
 Test(writes, the_table_of_a_plain_write) {

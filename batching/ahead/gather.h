@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Gathers the keys that are expected behind the one at hand: those of the coming rows of its list, and of the
+// lists that the same statement has given since.
+#ifndef PGFOLD_BATCHING_AHEAD_GATHER_H
+#define PGFOLD_BATCHING_AHEAD_GATHER_H
+
+#include "batching/ahead/place.h"
+
+struct batch;
+
+// Adds the coming keys to the batch, as many as it has room for, each for as many lookups as the list has rows
+// with it. `skip` says which keys are held. The key at hand is not added, only counted (b->ahead.again).
+void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
+                    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys),
+                    void *arg);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/ahead/pace.h"
+
+#define FIRST_LINKED 100
+#define FIRST_LEARNT 25
+#define LEAST        4
+#define COST_KEYS    16
+#define FAILURES     4 // in a row
+#define FIRST_PAUSE  100000
+#define LAST_PAUSE   60000000
+
+static uint32_t average(uint32_t old, uint64_t value) {
+    uint32_t v = value < UINT32_MAX / 8 ? (uint32_t)value : UINT32_MAX / 8;
+    return old ? (uint32_t)((old * 7u + v) / 8) : v;
+}
+
+static uint64_t next_pause(uint64_t pause) {
+    return !pause ? FIRST_PAUSE : 2 * pause < LAST_PAUSE ? 2 * pause : LAST_PAUSE;
+}
+
+static bool is_in_vain(const struct association *a) {
+    return a->unserved >= FAILURES;
+}
+
+// Batches count when they are sent, so it makes no difference what becomes of them, and when.
+static bool is_resting(const struct association *a, uint64_t now) {
+    return is_in_vain(a) && now < a->last_sent + (a->pause ? a->pause : FIRST_PAUSE);
+}
+
+void association_sent(struct association *a, uint64_t now) {
+    if (is_in_vain(a))
+        a->pause = next_pause(a->pause ? a->pause : FIRST_PAUSE);
+    else
+        a->unserved++;
+    a->last_sent = now;
+}
+
+void association_served(struct association *a) {
+    a->unserved = 0;
+}
+
+unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max) {
+    uint64_t n = a->window ? a->window : a->linked ? FIRST_LINKED : FIRST_LEARNT;
+    if (now < a->off_until || is_resting(a, now))
+        return 0;
+    n = is_in_vain(a) ? LEAST : n;
+    if (age && a->gap && n * a->gap > age / 10 * 8)
+        n = age / 10 * 8 / a->gap; // more would be too old when they are asked for
+    if (a->cost && n * a->cost > PACE_LATENCY * UINT64_C(1000))
+        n = PACE_LATENCY * UINT64_C(1000) / a->cost;
+    n = n < LEAST ? LEAST : n;
+    return n < max ? (unsigned)n : max;
+}
+
+bool association_is_low(const struct association *a, unsigned left) {
+    unsigned half = a->window / 2;
+    uint64_t needed = a->gap ? 2 * (uint64_t)a->latency / a->gap + 1 : half;
+    return left <= (needed < half ? needed : half);
+}
+
+// A pause between two loops is not a gap between two lookups, so long gaps are left out. A pause inside a
+// loop, from the application's own work, is rare; it is cut to four times the average.
+void association_asked(struct association *a, uint64_t now) {
+    uint64_t gap = now - a->last_asked, most = a->gap ? UINT64_C(4) * a->gap + 100 : UINT64_MAX;
+    if (a->last_asked && gap < 100000)
+        a->gap = average(a->gap, !gap ? 1 : gap < most ? gap : most);
+    a->last_asked = now;
+}
+
+void association_grow(struct association *a, unsigned max) {
+    a->window = a->window >= max / 2 ? max : 2 * a->window;
+    a->pause = 0;
+    a->failures = 0;
+    a->useful = true;
+}
+
+void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
+    a->latency = average(a->latency, took);
+    if (n_keys >= COST_KEYS) // a smaller batch takes mostly the way there and back
+        a->cost = average(a->cost, (took > lone ? took - lone : 0) * 1000 / n_keys);
+}
+
+// What one pause of the loop has made stale counts once. A pause now and then is no reason to stop loading.
+// Only when successive batches are of no use, nothing is loaded for a while.
+void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_served, bool late) {
+    unsigned share = n_keys <= LEAST ? 2 : 4; // of a small batch, a larger part must be of use
+    if (share * n_served >= n_keys) {
+        a->failures = 0;
+        if (a->window < FIRST_LINKED) // a loop that skips rows gets back what a pause has cost it
+            a->window *= 2;
+        return;
+    }
+    if (now == a->last_ended || now < a->off_until)
+        return;
+    a->last_ended = now;
+    uint32_t half = a->window / 2 > LEAST ? a->window / 2 : LEAST;
+    a->window = 2 * n_served > half ? 2 * n_served : half;
+    if (late && n_served)
+        return; // the guess was right
+    a->useful = false;
+    if (++a->failures < FAILURES)
+        return;
+    a->window = LEAST;
+    a->pause = next_pause(a->pause);
+    a->off_until = now + a->pause;
+}

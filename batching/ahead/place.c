@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/ahead/place.h"
+
+#include <string.h>
+
+#include "batching/ahead/values.h"
+#include "batching/fold/group.h"
+#include "batching/statement/shape.h"
+
+// ---- the columns of a row
+
+bool place_is_linked(const struct group *g, unsigned part, const struct trail_column *c) {
+    for (unsigned i = 0; c->table && i < g->n_links; i++)
+        if (g->links[i].key == g->parts[part].key && g->links[i].table == c->table &&
+            g->links[i].attribute == c->attribute)
+            return true;
+    return false;
+}
+
+// Tells whether the part's value is that of the column, written as this client writes it.
+static bool is_spelled(struct guess *w, const struct group_part *part, unsigned index, unsigned column,
+                       const struct key *value) {
+    const struct trail_column *c = &w->result->columns.columns[column];
+    struct key k = trail_value(w->result, w->row, column);
+    struct slice read = {k.of.raw, k.len}, sent = {value->of.raw, value->len};
+    return c->type == part->type && c->format <= part->format && k.kind == KEY_RAW &&
+           value->kind == KEY_RAW &&
+           spelling_find(read, sent, c->format < part->format, &w->spellings[index]);
+}
+
+static bool is_in_row(struct guess *w, const struct group *g, unsigned part, unsigned column,
+                      const struct key *value) {
+    if (w->result->columns.columns[column].kind != trail_kind_of(g->parts[part].type))
+        return false;
+    if (value_is_other(&g->parts[part]))
+        return is_spelled(w, &g->parts[part], part, column, value);
+    struct key k = trail_value(w->result, w->row, column);
+    return k.kind != KEY_NULL && key_equal(&k, value);
+}
+
+bool place_is_supplied(const struct group *g, unsigned part, const struct trail_result *r, unsigned column) {
+    return place_is_linked(g, part, &r->columns.columns[column]) ||
+           association_is_learnt(g->shape, part, trail_origin(r, column));
+}
+
+// Finds the column that has the part's value in the same row: one that supplies it; else the lead's, since
+// equal values mostly mean the same thing; else any. Returns -1 when there is none.
+static int find_column(struct guess *w, const struct group *g, unsigned part, const struct key *value) {
+    int found = -1;
+    bool supplied = false;
+    unsigned n = w->result->columns.n, lead = (unsigned)w->columns[w->lead];
+    for (unsigned i = 0; i < n && !supplied; i++) {
+        unsigned column = (lead + i) % n;
+        if (!is_in_row(w, g, part, column, value))
+            continue;
+        supplied = place_is_supplied(g, part, w->result, column);
+        if (found < 0 || supplied)
+            found = (int)column;
+    }
+    return found;
+}
+
+// Finds the columns that have the values of the other parts in the same row.
+static void find_columns(struct guess *w, const struct group *g, const struct key *values) {
+    w->fits = 1;
+    for (unsigned part = 0; part < g->n_parts; part++) {
+        if (part != w->lead)
+            w->columns[part] = find_column(w, g, part, &values[part]);
+        w->fits += part != w->lead && w->columns[part] >= 0;
+    }
+}
+
+#define MAX_EQUAL 64 // rows with the lead's value that are looked at
+
+// Rows with the lead's value are looked at from w->row on.
+void place_find_row(struct guess *w, const struct group *g, const struct key *values) {
+    struct guess at = *w;
+    unsigned n = 0;
+    do {
+        find_columns(&at, g, values);
+        if (!n || at.fits > w->fits)
+            *w = at;
+    } while (w->fits < g->n_parts && ++n < MAX_EQUAL &&
+             trail_next_equal(at.result, (unsigned)at.columns[at.lead], &at.row));
+}
+
+void place_origins(const struct guess *w, unsigned n_parts, uint64_t *origins) {
+    memset(origins, 0, KEY_MAX_PARTS * sizeof *origins);
+    for (unsigned i = 0; i < n_parts; i++)
+        if (w->columns[i] >= 0)
+            origins[i] = trail_origin(w->result, (unsigned)w->columns[i]);
+}
+
+uint64_t place_who(const struct guess *w, const struct group *g, const struct key *values) {
+    uint64_t who = g->id * KEY_MAX_PARTS + w->lead;
+    for (unsigned part = 0; part < g->n_parts; part++)
+        if (w->columns[part] < 0)
+            who = key_hash(&values[part], who);
+    return who;
+}
+
+// ---- what it is worth
+
+bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
+    const struct trail_column *c = &r->columns.columns[column];
+    unsigned own = 0; // of each key its own column comes first
+    while (own < g->n_links && g->links[own].key != g->parts[part].key)
+        own++;
+    if (own == g->n_links || g->links[own].table != c->table || g->links[own].attribute != c->attribute)
+        return false;
+    return r->columns.group == g->id || trail_distinct(r, column) == 1;
+}
+
+bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {
+    for (unsigned part = 0; part < n_parts; part++) {
+        if (w->columns[part] < 0)
+            continue;
+        struct key a = trail_value(w->result, row, (unsigned)w->columns[part]);
+        struct key b = trail_value(w->result, other, (unsigned)w->columns[part]);
+        if (a.kind == KEY_NULL || b.kind == KEY_NULL || !key_equal(&a, &b))
+            return false;
+    }
+    return true;
+}
+
+bool place_counts_rows(const struct group *g, const struct trail_result *r) {
+    return r->columns.group != g->id;
+}
+
+bool place_find_turn(struct guess *w, const struct group *g, const struct trail_target *target) {
+    uint32_t row = w->row, first = w->row;
+    bool found = false;
+    unsigned n = 0;
+    if (!target || !place_counts_rows(g, w->result))
+        return !w->result->forgets;
+    do {
+        if (trail_was_asked(target, row) || !place_is_same_key(w, g->n_parts, row, first))
+            continue;
+        w->row = row;
+        found = true;
+        if (!target->any || row > target->last_row)
+            break;
+    } while (++n < PLACE_TURNS && trail_next_equal(w->result, (unsigned)w->columns[w->lead], &row));
+    return found && target->whole;
+}
+
+struct guess place_weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+                         const struct trail_place *p) {
+    struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
+    uint64_t origins[KEY_MAX_PARTS];
+    w.columns[lead] = (int)p->column;
+    place_find_row(&w, g, values);
+    place_origins(&w, g->n_parts, origins);
+    w.association = association_find(g->shape, origins);
+    w.who = place_who(&w, g, values);
+    w.distinct = g->n_parts > 1 ? trail_distinct(p->result, p->column) : 0;
+    const struct trail_target *target = trail_target(p->result, w.who, p->column, false);
+    (void)place_find_turn(&w, g, target);
+    w.seconded = target && target->any && !place_is_same_key(&w, g->n_parts, target->last_row, w.row);
+    w.backwards = w.seconded && target->last_row > w.row;
+    w.goes_on = target && trail_goes_on(target, w.row) ? 1u + target->run : 0;
+    w.habit = target ? target->longest : 0;
+    w.linked = place_is_linked(g, lead, &p->result->columns.columns[p->column]);
+    w.known = w.linked || (w.association && w.association->sure);
+    w.own = p->result->columns.group == g->id;
+    return w;
+}
+
+// ---- which is followed
+
+#define SURE_RUN 2u // so many steps from one row to the next are no chance
+
+bool place_goes_on(const struct guess *w) {
+    return w->goes_on >= SURE_RUN;
+}
+
+// This is a total order. First comes the row that has most of the key, then the list that the loop goes
+// through now, or has gone through before, then the newest list.
+bool place_is_better(const struct guess *a, const struct guess *b) {
+    if (!b->result || a->fits != b->fits)
+        return !b->result || a->fits > b->fits;
+    if (place_goes_on(a) != place_goes_on(b))
+        return place_goes_on(a);
+    if (a->known != b->known)
+        return a->known;
+    if (a->own != b->own)
+        return b->own;
+    if ((a->habit >= SURE_RUN) != (b->habit >= SURE_RUN))
+        return a->habit > b->habit;
+    if (a->seconded != b->seconded)
+        return a->seconded;
+    if (a->linked != b->linked)
+        return a->linked;
+    if (a->trail == b->trail && a->result != b->result)
+        return a->result->serial > b->result->serial;
+    return a->distinct > b->distinct;
+}
+
+void place_note(const struct guess *w) {
+    unsigned column = (unsigned)w->columns[w->lead];
+    struct trail_target *target = trail_target(w->result, w->who, column, true);
+    if (target)
+        trail_note_asked(w->result, target, w->row);
+}
