@@ -34,12 +34,11 @@ MORE = 1.02
 
 def counted(watch, sent=()):
     """(how many statements by what they are, what they were); the log is read once it has stopped growing."""
+    size, grown = -1, os.path.getsize(watch.path)
+    while size < grown:
+        time.sleep(2 * loops.SETTLE_SECONDS)
+        size, grown = grown, os.path.getsize(watch.path)
     seen = watch.seen()
-    for _ in range(50):
-        time.sleep(loops.SETTLE_SECONDS)
-        seen, before = watch.seen(), seen
-        if len(seen) == len(before):
-            break
     return collections.Counter(loops.kind_of(s, sent) for s in seen), seen
 
 

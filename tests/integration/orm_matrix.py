@@ -35,6 +35,22 @@ def gorm(folder):
     return [program]
 
 
+JARS = ["/usr/share/java/%s.jar" % jar for jar in ("hibernate-core", "hibernate-commons-annotations", "javassist", "antlr", "commons-collections3", "dom4j",
+                                                  "geronimo-jpa_2.0_spec", "geronimo-jta-1.2-spec", "slf4j-api", "slf4j-nop")] + [JDBC_JAR]
+
+
+def hibernate(folder):
+    if not os.path.exists(os.path.join(folder, "MatrixHibernate.class")):
+        servers.run("javac", "-nowarn", "-cp", ":".join(JARS), "-d", folder, os.path.join(ORMS, "MatrixHibernate.java"))
+    # Small and quick to start. That version makes classes in a way that Java has closed since.
+    return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "--add-opens", "java.base/java.lang=ALL-UNNAMED",
+            "-cp", ":".join([folder, *JARS]), "MatrixHibernate"]
+
+
+def hibernate_installed():
+    return shutil.which("javac") and all(map(os.path.exists, JARS))
+
+
 MAPPERS = {
     "django": python("matrix_django.py", "django", "psycopg2"),
     "sqlalchemy": python("matrix_sqlalchemy.py", "sqlalchemy", "psycopg2"),
@@ -48,6 +64,7 @@ MAPPERS = {
     "objection": node("matrix_objection.js", "objection", "knex", "pg"),
     "eloquent": php("matrix_eloquent.php", "Illuminate/Database"),
     "doctrine": php("matrix_doctrine.php", "Doctrine/ORM"),
+    "hibernate": {"command": hibernate, "installed": hibernate_installed},
     "gorm": {"command": gorm, "installed": lambda: shutil.which("go") and os.path.isdir(os.path.join(GOPATH, "src/github.com/jinzhu/gorm"))},
 }
 
