@@ -32,16 +32,6 @@ WANTED_CELLS = 0.85
 MORE = 1.02
 
 
-def counted(watch, sent=()):
-    """(how many statements by what they are, what they were); the log is read once it has stopped growing."""
-    size, grown = -1, os.path.getsize(watch.path)
-    while size < grown:
-        time.sleep(2 * loops.SETTLE_SECONDS)
-        size, grown = grown, os.path.getsize(watch.path)
-    seen = watch.seen()
-    return collections.Counter(loops.kind_of(s, sent) for s in seen), seen
-
-
 def run(watch, mapper, port, folder, page, args):
     with orm_matrix.Application(mapper, port, folder, args.rows) as application:
         watch.mark()
@@ -50,13 +40,14 @@ def run(watch, mapper, port, folder, page, args):
 
 def measure(pg, watch, mapper, page, folder, args):
     pages = run(watch, mapper, pg.port, folder, page, args)
-    direct, seen = counted(watch)
+    seen = watch.settled()
     out = dict(mapper=mapper, page=page, direct=len(seen), stable=all(p == pages[0] for p in pages))
     pgfold = servers.Pgfold(args.bin, "host=127.0.0.1 port=%d sslmode=disable" % pg.port, args.settings, "fold")
     try:
         counters = orm_pages.Counts(pgfold)
         got = run(watch, mapper, pgfold.port, folder, page, args)
-        kinds, seen = counted(watch, {s.text for s in seen})
+        sent, seen = {s.text for s in seen}, watch.settled()
+        kinds = collections.Counter(ahead.kind_of(s, sent) for s in seen)
         n = kinds["client"] + kinds["batch"]
         out.update(pgfold=n, all=len(seen), kinds=dict(kinds), same=got == pages, lost=1 - n / out["direct"], counters=counters.read(),
                    why=loops.refusals(pgfold))
@@ -66,7 +57,7 @@ def measure(pg, watch, mapper, page, folder, args):
         pgfold.stop()
     if args.show:
         for s in seen[-args.show:]:
-            print("        %-8s %s%s" % (loops.kind_of(s, ()), s.text[:args.show * 40].replace("\n", " "), "  " + str(s.values)[:100] if s.values else ""))
+            print("        %-8s %s%s" % (ahead.kind_of(s, ()), s.text[:args.show * 40].replace("\n", " "), "  " + str(s.values)[:100] if s.values else ""))
     return out
 
 
