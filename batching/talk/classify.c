@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-// A semicolon with something behind it: there may be several statements.
+// Is there a semicolon with more than blanks behind it?
 static bool has_inner_semicolon(struct slice text) {
     const uint8_t *p = memchr(text.data, ';', text.len);
     if (!p)
@@ -18,6 +18,23 @@ static bool has_inner_semicolon(struct slice text) {
         if (*p != ' ' && *p != '\n' && *p != '\r' && *p != '\t' && *p != ';')
             return true;
     return false;
+}
+
+// May the text hold several statements? Semicolons in strings and comments end none, nor do those with nothing
+// but comments behind them.
+static bool may_be_several(struct session *s, struct slice text) {
+    if (!has_inner_semicolon(text))
+        return false;
+    struct lexer lx = {(const char *)text.data, text.len, 0};
+    bool ended = false, dear = !shape_may_scan(&s->engine->shapes, text.len);
+    for (struct token t = {0}; !dear; ended |= t.type == TOKEN_SEMICOLON) {
+        t = lexer_next(&lx);
+        if (t.type == TOKEN_END)
+            return false;
+        if (t.type == TOKEN_ERROR || (ended && t.type != TOKEN_SEMICOLON))
+            break;
+    }
+    return true;
 }
 
 static bool word_in(struct slice text, struct token t, const char *const *words) {
@@ -92,7 +109,7 @@ struct statement_class classify_query(struct session *s, struct slice text) {
         return c;
     }
     struct token t = lexer_first_word((const char *)text.data, text.len);
-    bool several = has_inner_semicolon(text);
+    bool several = may_be_several(s, text);
     if (word_in(text, t, reads) && !several) {
         c.shape = shape_simple(&s->engine->shapes, text, &c.values, &c.reason);
         return class_of_shape(c, text);
