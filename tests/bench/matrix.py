@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Counts the statements that reach the server, directly and through pgfold, of each mapper's lazy pages (tests/integration/orm_matrix.py).
 
-    tests/bench/matrix.py [--bin PGFOLD] [--mapper NAME]… [--page NAME]… [--times 10] [--rows 60] [--set KEY=VALUE]… [--why] [--show] [--output FILE] [--json FILE]
+    tests/bench/matrix.py [--bin PGFOLD] [--mapper NAME]… [--page NAME]… [--times 10] [--rows 60] [--set KEY=VALUE]… [--why] [--show] [--output FILE] [--json FILE] [--of FILE]…
 
 Everything is started here on free ports and stopped at the end. A cell is a mapper's page, made ten times in a row by one process, on the connection that
 the mapper has by default, through a pgfold just started; each time it must be what it is directly. Default settings, but for times that nothing reaches.
@@ -109,6 +109,16 @@ def report(cells, args):
     return lines
 
 
+def together(files, cells):
+    """The newest measurement of each cell."""
+    found = {}
+    for name in files:
+        with open(name) as f:
+            found.update(((c["mapper"], c["page"]), c) for c in json.load(f))
+    found.update(((c["mapper"], c["page"]), c) for c in cells)
+    return list(found.values())
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--bin", help="pgfold to measure, instead of a release build made in build-bench/")
@@ -119,6 +129,7 @@ def arguments():
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for pgfold")
     p.add_argument("--why", action="store_true", help="print what pgfold counted, and why it refused statements")
     p.add_argument("--show", type=int, nargs="?", const=60, help="print so many of the last statements that reached the server")
+    p.add_argument("--of", action="append", default=[], metavar="FILE", help="cells that --json has written: report these, with those that are measured now instead")
     p.add_argument("--log", help="a file for what pgfold has logged of the last cell")
     p.add_argument("--output", help="a file for the report, too")
     p.add_argument("--json", help="a file for all that was measured")
@@ -141,7 +152,7 @@ def main():
         folder = tempfile.mkdtemp(prefix="pgfold-matrix-", dir="/tmp")
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         for mapper, how in orm_matrix.MAPPERS.items():
-            if args.mapper and mapper not in args.mapper:
+            if (args.mapper or args.of) and mapper not in (args.mapper or []):
                 continue
             if not how["installed"]():
                 print(mapper + " is not installed", file=sys.stderr)
@@ -155,6 +166,7 @@ def main():
                 print(line(cells[-1]), file=sys.stderr, flush=True)
                 if args.why:
                     print("        " + why(cells[-1]), file=sys.stderr, flush=True)
+    cells = together(args.of, cells)
     lines = report(cells, args)
     print("\n".join(lines[4:]))
     if args.output:
