@@ -139,6 +139,7 @@ static enum reason find_group(struct candidate *c) {
                          : group_for_extended(&e->groups, &e->identities, c->shape, id, &c->unit->bind);
     if (!c->group)
         return REASON_TOO_MANY_SHAPES;
+    c->group_id = c->group->id;
     return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
 }
 
@@ -249,6 +250,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->max_rows = u->max_rows;
     l->n_closes = u->n_closes;
     l->question = c->question;
+    l->settled = recent_has(&c->s->recent, c->shape->family, c->group->id);
     l->shape = shape_ref(c->shape);
     l->shape->n_lookups++;
     candidate_raw(c, l->raw);
@@ -349,6 +351,8 @@ bool candidate_accept(struct session *s, const struct candidate *c) {
 static void note_question(struct candidate *c) {
     if (!c->noted && c->shape && c->shape->parsed->kind == STATEMENT_READ)
         question_note(c->s, c->question, c->loads);
+    if (!c->noted && c->group_id)
+        recent_note(&c->s->recent, c->shape->family, c->group_id);
     c->noted = true;
 }
 
