@@ -57,8 +57,8 @@ struct ahead {
     struct batch *held;    // batches that have ended, the newest first
     struct batch *loading; // batches under way
     uint64_t epoch;        // counts the events that have dropped the answers
-    // Barren: there was nothing left to load for the group with this id,
-    uint64_t barren;
+    uint64_t barren;       // nothing was left to load for the group with this id
+    uint64_t barren_list;  // in the result with this serial
     uint64_t barren_since; // while the trail's last result is this one
     bool barren_both_ways; // also not among the rows before
     uint64_t last_answer;  // microseconds: of the loop, over any connection

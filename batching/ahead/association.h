@@ -29,6 +29,7 @@ struct association {
     uint64_t last_asked;       // microseconds
     unsigned failures;         // successive batches of which hardly any key was asked for
     unsigned unserved;         // batches that were sent since one of them answered a lookup
+    uint64_t list;             // digest of the statement whose rows lookups went through, one by one; 0: none
     uint64_t last_sent;        // microseconds: when a batch was last sent
     uint64_t last_ended;       // microseconds: when a batch was last given up
     uint64_t off_until, pause; // microseconds: nothing is loaded before; the next pause

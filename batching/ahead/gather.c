@@ -12,8 +12,9 @@ struct gathering {
     const struct group *g;
     const struct key *asked;
     struct batch *b;
-    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys);
+    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns);
     void *arg;
+    unsigned steps; // from one row to the next with an equal value, as many as may still be taken
 };
 
 // Room for a row's key, until the batch has copied it.
@@ -46,18 +47,22 @@ static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t 
            (!trail_find_equal(x->guess->trail, r, column, row, &first) || trail_was_asked(target, first));
 }
 
+#define MAX_STEPS 16384
+
 // Counts the rows with the key of this row that were not asked for yet.
-static uint16_t count_turns(const struct gathering *x, struct trail_result *r, const int *columns,
-                            uint32_t row, const struct trail_target *target) {
+static uint16_t count_turns(struct gathering *x, struct trail_result *r, const int *columns, uint32_t row,
+                            const struct trail_target *target) {
     struct guess w = {.result = r, .lead = x->guess->lead};
-    unsigned lead = (unsigned)columns[w.lead], n = 0, seen = 0;
+    unsigned lead = (unsigned)columns[w.lead], n = 0;
+    unsigned most = x->steps < PLACE_TURNS ? x->steps : PLACE_TURNS, left = most;
     uint32_t at;
     memcpy(w.columns, columns, sizeof w.columns);
     if (!place_counts_rows(x->g, r) || !trail_find_equal(x->guess->trail, r, lead, row, &at))
         return place_counts_rows(x->g, r) ? 0 : 1;
     do
         n += !trail_was_asked(target, at) && place_is_same_key(&w, x->g->n_parts, at, row);
-    while (++seen < PLACE_TURNS && trail_next_equal(r, lead, &at));
+    while (left && left-- && trail_next_equal(r, lead, &at));
+    x->steps -= most - left;
     return (uint16_t)n;
 }
 
@@ -75,24 +80,29 @@ static void gather_rows(struct gathering *x, struct trail_result *r, const int *
     unsigned lead = (unsigned)columns[x->guess->lead];
     const struct trail_target *target = trail_target(r, x->guess->who, lead, true);
     for (int64_t at = from; target && at >= 0 && at < r->n_rows; at += step) {
-        uint32_t row = (uint32_t)at, n = x->b->n_keys;
+        uint32_t row = (uint32_t)at, n = x->b->n_keys, known;
         if (is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, &scratch, keys) ||
-            is_asked(x, keys) || x->skip(x->arg, r, keys))
+            is_asked(x, keys) || batch_find_key(x->b, keys, &known))
+            continue;
+        uint16_t turns = count_turns(x, r, columns, row, target);
+        turns = turns ? turns : 1; // this row
+        if (x->skip(x->arg, r, keys, turns))
             continue;
         if (!batch_add_key(x->b, keys))
             return;
         if (x->b->n_keys == n)
             continue;
-        x->b->ahead.left[n] = count_turns(x, r, columns, row, target);
-        x->b->ahead.n_left += x->b->ahead.left[n];
+        x->b->ahead.left[n] = turns;
+        x->b->ahead.n_left += turns;
     }
 }
 
 // The next result of the same statement after this one.
-static struct trail_result *next_of_source(const struct trail *t, uint64_t source, uint64_t serial) {
+static struct trail_result *next_of_kind(const struct trail *t, const struct trail_result *of,
+                                         uint64_t serial) {
     struct trail_result *next = NULL;
     for (struct trail_result *r = t->results; r; r = r->next)
-        if (r->columns.source == source && r->serial > serial && (!next || r->serial < next->serial))
+        if (trail_is_same_kind(r, of) && r->serial > serial && (!next || r->serial < next->serial))
             next = r;
     return next;
 }
@@ -101,9 +111,9 @@ static struct trail_result *next_of_source(const struct trail *t, uint64_t sourc
 static void gather_later(struct gathering *x) {
     const struct trail *t = x->guess->trail;
     struct trail_result *r = x->guess->result;
-    uint64_t source = r->columns.source;
+    const struct trail_result *of = r;
     int columns[KEY_MAX_PARTS];
-    while (x->b->n_keys < x->b->max_keys && (r = next_of_source(t, source, r->serial)))
+    while (x->b->n_keys < x->b->max_keys && (r = next_of_kind(t, of, r->serial)))
         if (trail_is_whole(t, r) && association_is_in(x->guess->association, r, x->g->n_parts, columns))
             gather_rows(x, r, columns, 0, 1);
 }
@@ -113,15 +123,17 @@ static unsigned count_again(struct gathering *x) {
     struct trail_result *r = x->guess->result;
     unsigned lead = (unsigned)x->guess->columns[x->guess->lead];
     const struct trail_target *target = trail_target(r, x->guess->who, lead, true);
-    if (!target || !place_counts_rows(x->g, r) || x->skip(x->arg, r, x->asked))
+    if (!target || !place_counts_rows(x->g, r))
         return 0;
-    return count_turns(x, r, x->guess->columns, x->guess->row, target);
+    unsigned turns = count_turns(x, r, x->guess->columns, x->guess->row, target);
+    return turns && !x->skip(x->arg, r, x->asked, turns) ? turns : 0;
 }
 
 void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
-                    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys),
+                    bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys,
+                                 unsigned turns),
                     void *arg) {
-    struct gathering x = {guess, g, keys, b, skip, arg};
+    struct gathering x = {guess, g, keys, b, skip, arg, MAX_STEPS};
     b->ahead.again = count_again(&x);
     if (!guess->backwards)
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);

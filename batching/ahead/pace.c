@@ -74,10 +74,17 @@ void association_grow(struct association *a, unsigned max) {
     a->useful = true;
 }
 
+// It falls faster than it rises: what the machine does besides makes a key look dear. What one lookup takes,
+// with which it is compared, is a lower bound, too.
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
     a->latency = average(a->latency, took);
-    if (n_keys >= COST_KEYS) // a smaller batch takes mostly the way there and back
-        a->cost = average(a->cost, (took > lone ? took - lone : 0) * 1000 / n_keys);
+    uint64_t cost = (took > lone ? took - lone : 0) * 1000 / n_keys;
+    if (n_keys < COST_KEYS) // a smaller batch takes mostly the way there and back
+        return;
+    if (a->cost && cost < a->cost)
+        a->cost = (uint32_t)((a->cost + cost) / 2);
+    else
+        a->cost = average(a->cost, a->cost && cost > 2u * a->cost ? 2u * a->cost : cost);
 }
 
 // What one pause of the loop has made stale counts once. A pause now and then is no reason to stop loading.

@@ -82,7 +82,7 @@ uint64_t place_who(const struct guess *w, const struct group *g, const struct va
 // ---- what it is worth
 
 bool place_is_own(const struct group *g, const struct trail_result *r) {
-    return r->columns.shape == (uintptr_t)g->shape;
+    return r->columns.shape == shape_digest(g->shape);
 }
 
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
@@ -128,6 +128,14 @@ bool place_find_turn(struct guess *w, const struct group *g, const struct trail_
     return found && target->whole;
 }
 
+#define MAX_ASIDE 8 // lookups that may be found elsewhere before the loop counts as gone on there
+
+unsigned place_steps(const struct guess *w, const struct trail_target *target) {
+    bool over = !target || target->n_asked == w->result->n_rows;
+    bool left = target && trail_turn(w->trail, w->who, false) - target->last_turn > MAX_ASIDE;
+    return !over && !left && trail_goes_on(target, w->row) ? 1u + target->run : 0;
+}
+
 struct guess place_weigh(struct trail *t, const struct group *g, const struct value *values, unsigned lead,
                          const struct trail_place *p) {
     struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
@@ -142,7 +150,8 @@ struct guess place_weigh(struct trail *t, const struct group *g, const struct va
     (void)place_find_turn(&w, g, target);
     w.seconded = target && target->any && !place_is_same_key(&w, g->n_parts, target->last_row, w.row);
     w.backwards = w.seconded && target->last_row > w.row;
-    w.goes_on = target && trail_goes_on(target, w.row) ? 1u + target->run : 0;
+    w.goes_on = place_steps(&w, target);
+    w.over = target && trail_was_asked(target, w.row);
     w.habit = target ? target->longest : 0;
     w.linked = place_is_linked(g, lead, &p->result->columns.columns[p->column]);
     w.known = w.linked || (w.association && w.association->sure);
@@ -158,8 +167,17 @@ bool place_goes_on(const struct guess *w) {
     return w->goes_on >= SURE_RUN;
 }
 
+uint64_t place_list(const struct guess *w) {
+    return (w->result->columns.source ^ w->result->columns.shape) | 1;
+}
+
+bool place_is_usual(const struct guess *w) {
+    return w->association && w->association->list == place_list(w);
+}
+
 // This is a total order. First comes the row that has most of the key, then the list that the loop goes
-// through now, or has gone through before, then the newest list.
+// through now, then a row that was not asked for yet, then the list that loops have gone through before, then
+// the newest list.
 bool place_is_better(const struct guess *a, const struct guess *b) {
     if (!b->result || a->fits != b->fits)
         return !b->result || a->fits > b->fits;
@@ -167,10 +185,14 @@ bool place_is_better(const struct guess *a, const struct guess *b) {
         return place_goes_on(a);
     if (a->known != b->known)
         return a->known;
+    if (a->over != b->over)
+        return b->over;
     if (a->own != b->own)
         return b->own;
     if ((a->habit >= SURE_RUN) != (b->habit >= SURE_RUN))
         return a->habit > b->habit;
+    if (place_is_usual(a) != place_is_usual(b))
+        return place_is_usual(a);
     if (a->seconded != b->seconded)
         return a->seconded;
     if (a->linked != b->linked)
@@ -184,5 +206,5 @@ void place_note(const struct guess *w) {
     unsigned column = (unsigned)w->columns[w->lead];
     struct trail_target *target = trail_target(w->result, w->who, column, true);
     if (target)
-        trail_note_asked(w->result, target, w->row);
+        trail_note_asked(w->result, target, w->row, trail_turn(w->trail, w->who, false));
 }

@@ -22,6 +22,7 @@ struct guess {
     bool cut;    // not all places of the key were looked at, so the lists do not tell how often it was asked
     unsigned fits;     // number of parts whose values the row has; 0: not known how they are written
     unsigned goes_on;  // number of lookups that went through the rows before it, one after the other
+    bool over;         // its row was asked for before
     unsigned habit;    // the largest such number in any result of the statement
     uint32_t distinct; // number of the lead's values in the result
     uint64_t who;      // whose lookups: the digest of the group, and of the values that no column supplies
@@ -37,11 +38,18 @@ struct guess {
     struct association *association;          // predict_follow, predict_relocate: never NULL
 };
 
+// The number of lookups that went through the rows before the place's row, one after the other. In a list
+// that was gone through to its end, or left, nothing goes on.
+unsigned place_steps(const struct guess *w, const struct trail_target *target);
 // Weighs what speaks for a place where a part of the key, the lead, was found.
 struct guess place_weigh(struct trail *t, const struct group *g, const struct value *values, unsigned lead,
                          const struct trail_place *p);
 // Tells whether the lookups go through the rows one after the other.
 bool place_goes_on(const struct guess *w);
+// The digest of the statement that has given the place's list.
+uint64_t place_list(const struct guess *w);
+// Tells whether the association's lookups went through a list of this statement before.
+bool place_is_usual(const struct guess *w);
 // Tells whether more speaks for `a` than for `b`. With b->result NULL it does.
 bool place_is_better(const struct guess *a, const struct guess *b);
 

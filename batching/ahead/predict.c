@@ -51,7 +51,7 @@ static void weigh_part(struct trail *t, const struct group *g, const struct valu
 }
 
 static bool is_same_way(const struct guess *a, const struct guess *b) {
-    return a->lead == b->lead && a->result->columns.source == b->result->columns.source &&
+    return a->lead == b->lead && trail_is_same_kind(a->result, b->result) &&
            memcmp(a->columns, b->columns, sizeof a->columns) == 0;
 }
 
@@ -63,9 +63,20 @@ static bool is_outdated(struct places *s, struct guess *w) {
         if (!is_same_way(o, w))
             continue;
         w->habit = o->habit > w->habit ? o->habit : w->habit;
-        newer |= o->result->serial > w->result->serial && (place_goes_on(o) || !place_goes_on(w));
+        newer |= o->result->serial > w->result->serial && (place_goes_on(o) || !place_goes_on(w) || w->over);
     }
     return newer;
+}
+
+// The lookup counts once for each `who` that it may be one of.
+static void count_turns(const struct places *s) {
+    for (unsigned i = 0; i < s->n; i++) {
+        unsigned same = 0;
+        while (same < i && s->all[same].who != s->all[i].who)
+            same++;
+        if (same == i)
+            (void)trail_turn(s->all[i].trail, s->all[i].who, true);
+    }
 }
 
 // Whichever place is followed, the key is noted at all places that have most of its parts.
@@ -73,6 +84,7 @@ static void choose(struct places *s, struct guess *best) {
     for (struct guess *w = s->all; w < s->all + s->n; w++)
         if (!is_outdated(s, w) && (w->known || w->seconded) && place_is_better(w, best))
             *best = *w;
+    count_turns(s);
     for (const struct guess *w = s->all; w < s->all + s->n; w++)
         if (w->fits == s->fits || w->known)
             place_note(w);
@@ -93,6 +105,12 @@ bool predict_locate(struct trail *t, struct group *g, const struct key *keys, st
     return guess->trail == t;
 }
 
+// The list that the loop goes through is followed from its first row on the next time.
+static void note_list(const struct guess *w) {
+    if (place_goes_on(w) && !w->over)
+        w->association->list = place_list(w);
+}
+
 bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
     uint64_t origins[KEY_MAX_PARTS];
     struct association *a = guess->association;
@@ -106,9 +124,10 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
         a->linked = true;
     a->sure = true;
     a->lead = (uint8_t)guess->lead;
-    association_asked(a, now);
-    trail_touch(guess->trail, guess->result);
     guess->association = a;
+    association_asked(a, now);
+    note_list(guess);
+    trail_touch(guess->trail, guess->result);
     return true;
 }
 
@@ -170,6 +189,15 @@ bool predict_has_read(struct trail *t, const struct group *g, const struct key *
     return has;
 }
 
+// Tells whether more speaks for a place where the key is found again.
+static bool is_likelier(const struct guess *a, const struct guess *b) {
+    if (!b->result || place_goes_on(a) != place_goes_on(b))
+        return !b->result || place_goes_on(a);
+    if (place_is_usual(a) != place_is_usual(b))
+        return place_is_usual(a);
+    return a->result->serial > b->result->serial;
+}
+
 // The key is noted in every result that may predict it again.
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,
                       struct guess *guess) {
@@ -180,21 +208,25 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
     *guess = (struct guess){.trail = t, .association = a};
     if (!values_of_key(g, keys, &texts, values))
         return false;
+    uint64_t counted = 0;
     for (struct trail_result *r = t->results; r; r = r->next) {
         for (unsigned i = 0; trail_is_whole(t, r) && i < r->columns.n; i++) {
             if (!find_again(t, g, a, values, &w, r, i))
                 continue;
+            (void)trail_turn(t, w.who, w.who != counted);
+            counted = w.who;
             const struct trail_target *target = trail_target(r, w.who, i, false);
             (void)place_find_turn(&w, g, target);
             w.backwards = target && target->any && target->last_row > w.row;
-            w.goes_on = target && trail_goes_on(target, w.row) ? 1u + target->run : 0;
+            w.over = target && trail_was_asked(target, w.row);
+            w.goes_on = w.over ? 0 : place_steps(&w, target);
             w.association = a;
             place_note(&w);
-            bool first = !guess->result || place_goes_on(&w) > place_goes_on(guess);
-            if (w.known && w.fits >= association_n_columns(a) &&
-                (first || (place_goes_on(&w) == place_goes_on(guess) && r->serial > guess->result->serial)))
+            if (w.known && w.fits >= association_n_columns(a) && is_likelier(&w, guess))
                 *guess = w;
         }
     }
+    if (guess->result)
+        note_list(guess);
     return guess->result != NULL;
 }

@@ -60,7 +60,7 @@ void trail_charge(struct trail *t, struct trail_result *r, size_t bytes) {
 // Tells whether the statement has given a result since.
 static bool is_older(const struct trail *t, const struct trail_result *r) {
     for (const struct trail_result *o = t->results; o; o = o->next)
-        if (o->columns.source == r->columns.source && o->serial > r->serial)
+        if (trail_is_same_kind(o, r) && o->serial > r->serial)
             return true;
     return false;
 }
@@ -290,7 +290,16 @@ bool trail_is_followed(const struct trail_result *r, unsigned column) {
     return false;
 }
 
-void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row) {
+uint32_t trail_turn(struct trail *t, uint64_t who, bool next) {
+    unsigned at = (unsigned)(XXH3_64bits(&who, sizeof who) % TRAIL_TURNS);
+    if (t->turns[at].who != who) {
+        t->turns[at].who = who;
+        t->turns[at].n += 1u << 16; // none of its targets goes on
+    }
+    return t->turns[at].n += next;
+}
+
+void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row, uint32_t turn) {
     uint8_t run = (uint8_t)(t->run < UINT8_MAX ? t->run + 1 : t->run);
     if (!t->any || row != t->last_row)
         t->run = trail_goes_on(t, row) ? run : t->run / 4;
@@ -299,6 +308,7 @@ void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t r
     t->asked[row / 64] |= (uint64_t)1 << (row % 64);
     t->last_row = row;
     t->any = true;
+    t->last_turn = turn;
     t->last_use = ++r->uses;
 }
 

@@ -17,6 +17,7 @@
 #define TRAIL_MAX_TARGETS 16
 #define TRAIL_MAX_TEXT    KEY_MAX_RAW // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
+#define TRAIL_TURNS       32
 #define TRAIL_SMALL       16 // rows of a result that is searched without an index, behind a filter
 
 // Lookups that follow a column of a result, and the rows that they have asked for.
@@ -27,11 +28,12 @@ struct trail_target {
     bool any;          // a row was asked for, so last_row is valid
     // Number of lookups that went on in the row beside the last one. Each that did not leaves a quarter of it.
     uint8_t run;
-    uint8_t longest;   // the largest value of `run`
-    bool whole;        // no target of this result was forgotten before it
-    uint32_t n_asked;  // number of rows
-    uint64_t last_use; // the result's `uses` at that time
-    uint64_t *asked;   // a bit for each row; owned
+    uint8_t longest;    // the largest value of `run`
+    bool whole;         // no target of this result was forgotten before it
+    uint32_t n_asked;   // number of rows
+    uint64_t last_use;  // the result's `uses` at that time
+    uint32_t last_turn; // the number of their last lookup that was found in it, see trail_turn
+    uint64_t *asked;    // a bit for each row; owned
 };
 
 struct trail_result {
@@ -68,6 +70,10 @@ struct trail {
     unsigned n_results;
     uint64_t serial; // of the last one
     size_t bytes, max_bytes;
+    struct {
+        uint64_t who;
+        uint32_t n;
+    } turns[TRAIL_TURNS];
     struct trail_recorder recorder;
 };
 
@@ -94,6 +100,12 @@ void trail_charge(struct trail *t, struct trail_result *r, size_t bytes);
 // The value of a cell: KEY_NULL, KEY_PLAIN for an integer or uuid, KEY_RAW (borrowed) for a text or another.
 struct key trail_value(const struct trail_result *r, uint32_t row, unsigned column);
 
+// Tells whether two results come from the same statement. A list and answers of lookups may have the same
+// columns.
+static inline bool trail_is_same_kind(const struct trail_result *a, const struct trail_result *b) {
+    return a->columns.source == b->columns.source && a->columns.shape == b->columns.shape;
+}
+
 // The digest of a column: of its table and attribute, or, when it is computed, of its place in its
 // statement's result.
 uint64_t trail_origin(const struct trail_result *r, unsigned column);
@@ -106,8 +118,10 @@ bool trail_is_followed(const struct trail_result *r, unsigned column);
 static inline bool trail_was_asked(const struct trail_target *t, uint32_t row) {
     return t->asked[row / 64] >> (row % 64) & 1;
 }
-// These lookups have asked for the row.
-void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row);
+// These lookups have asked for the row. `turn`: the number of the lookup.
+void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row, uint32_t turn);
+// Numbers the lookups of each `who`. With `next` it is the next one. Of many some are forgotten, and begin anew.
+uint32_t trail_turn(struct trail *t, uint64_t who, bool next);
 // Tells whether the row is beside the one that was asked for last, so that the loop goes on in it.
 static inline bool trail_goes_on(const struct trail_target *t, uint32_t row) {
     return t->any && (row == t->last_row + 1 || row + 1 == t->last_row);

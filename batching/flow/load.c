@@ -74,16 +74,20 @@ struct holding {
     const struct group *group;
 };
 
-// Tells whether the key is held for rows of this list. What was given before the list came is not held for it.
-// A callback of predict_gather().
-static bool is_held(void *arg, const struct trail_result *list, const struct key *keys) {
+// Tells whether the key is held for so many rows of this list. What was loaded after the list came may answer
+// for all of them. A callback of predict_gather().
+static bool is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
     const struct holding *h = arg;
     uint64_t since = place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
-    for (const struct batch *b = h->ahead->held; b; b = b->ahead.next)
-        if (b->group == h->group && batch_find_key(b, keys, &key) && b->ahead.left[key] &&
-            (!b->ahead.used[key] || b->ahead.number > since))
+    for (struct batch *b = h->ahead->held; b; b = b->ahead.next) {
+        if (b->group != h->group || !batch_find_key(b, keys, &key) || !b->ahead.left[key])
+            continue;
+        if (b->ahead.number > since)
+            batch_hold_for(b, key, turns);
+        if (b->ahead.left[key] >= turns && (!b->ahead.used[key] || b->ahead.number > since))
             return true;
+    }
     return false;
 }
 
@@ -125,14 +129,16 @@ static uint64_t age_limit(const struct session *s) {
 
 // Nothing is left to load for this group. It is noted, since near the end of a loop each lookup would look in
 // vain.
-static void note_barren(struct ahead *a, const struct group *g, bool both_ways) {
+static void note_barren(struct ahead *a, const struct group *g, const struct guess *guess) {
     a->barren = g->id;
+    a->barren_list = guess->result->serial;
     a->barren_since = a->trail.serial;
-    a->barren_both_ways = both_ways;
+    a->barren_both_ways = guess->turns;
 }
 
-static bool is_barren(const struct ahead *a, const struct group *g, bool both_ways) {
-    return a->barren == g->id && a->barren_since == a->trail.serial && a->barren_both_ways >= both_ways;
+static bool is_barren(const struct ahead *a, const struct group *g, const struct guess *guess) {
+    return a->barren == g->id && a->barren_list == guess->result->serial &&
+           a->barren_since == a->trail.serial && a->barren_both_ways >= guess->turns;
 }
 
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
@@ -144,7 +150,7 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
-        is_barren(a, g, guess->turns) ||
+        is_barren(a, g, guess) ||
         !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
@@ -154,7 +160,7 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     if (!b || b->n_keys || b->ahead.again > 1)
         return b;
     batch_destroy(b);
-    note_barren(a, g, guess->turns);
+    note_barren(a, g, guess);
     return NULL;
 }
 

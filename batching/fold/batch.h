@@ -224,6 +224,12 @@ bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *inde
 // Makes the lookup a member of a batch that is under way; `key` is its key's index. Returns false when memory
 // is out.
 bool batch_join(struct batch *b, struct lookup *l, uint32_t key) __attribute__((warn_unused_result));
+// Loaded ahead: the key may answer so many lookups, if that is more than it had left.
+static inline void batch_hold_for(struct batch *b, uint32_t key, unsigned turns) {
+    unsigned more = turns > b->ahead.left[key] ? turns - b->ahead.left[key] : 0;
+    b->ahead.left[key] = (uint16_t)(b->ahead.left[key] + more);
+    b->ahead.n_left += more;
+}
 size_t batch_bytes(const struct batch *b); // bytes of memory, about
 void batch_destroy(struct batch *b);       // its members must have been taken out
 

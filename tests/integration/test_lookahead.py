@@ -245,6 +245,37 @@ def test_interleaved(db, proxy, framing, begin):
         assert_few(len(watch.reads(table, conn)), n, 1.5)  # how far it is ahead depends on how busy the machine is
 
 
+WRITTEN = Relation(AUTHORS, "SELECT id, author_id, title FROM book WHERE author_id = $1 ORDER BY id", ["int4"], "book")
+WRITER = Relation(WRITTEN.sql, "SELECT id, tenant_id, name FROM author WHERE id = $1", ["int4"], "author")
+
+
+@pytest.mark.parametrize("framing", ["simple", "pgx"])
+def test_relations_in_turn(db, proxy, framing):
+    """for a in authors: a.profile; for b in a.books: b.reviews, b.author. The authors' list and the answers to the last have the same columns. From
+    the second page on there are a few statements for each relation."""
+    of_author, one_of_author, of_book, writer = WRITTEN.fresh(), PROFILES.fresh(), REVIEWS.fresh(), WRITER.fresh()
+    keys, authors = of_author.keys(db), writer.sql.split(" WHERE")[0] + " ORDER BY id"
+    with db.connect(database=DATABASE) as c:
+        books = {k[0][1]: c.sql("SELECT id FROM book WHERE author_id = " + k[0][1]) for k in keys}
+
+    def action(reader):
+        for time in range(3):
+            reader.ask(authors)
+            if time == 1:
+                reader.conn.sql("SELECT 'from here on'")
+            for (key,) in keys:
+                reader.ask(one_of_author.sql, key)
+                reader.ask(of_author.sql, key)
+                for (book,) in books[key[1]]:
+                    reader.ask(of_book.sql, ("int4", book))
+                    reader.ask(writer.sql, key)
+    watch, conn = through_both(db, proxy, framing, action)
+    seen = watch.seen(conn)
+    after = [s.text for s in seen].index("SELECT 'from here on'")
+    n = len(keys) * 2 + 2 * sum(map(len, books.values()))
+    assert_few(len(seen) - after, 2 * n, 6)
+
+
 @pytest.mark.parametrize("framing", ["simple", "pgx"])
 def test_level_by_level(db, proxy, framing):
     """Rows that are still held are the parents of the next level: all reviews come in a few statements, though each book has its own loop."""

@@ -694,8 +694,8 @@ Test(trail, older_results_of_a_statement_make_room_first) {
     cr_assert(is_kept(&t, 0), "the only one of its statement");
     cr_assert(has(&t, TRAIL_INTEGER, integer("4500"), &p));
     struct trail_target *target = trail_target(p.result, 7, 0, true);
-    trail_note_asked(p.result, target, 0);
-    trail_note_asked(p.result, target, 1);
+    trail_note_asked(p.result, target, 0, 1);
+    trail_note_asked(p.result, target, 1, 1);
     record_other(&t, 3, 10000);
     cr_assert_not(is_kept(&t, 4500), "gone through to its end");
     cr_assert(is_kept(&t, 3400));
@@ -793,35 +793,6 @@ Test(trail, rows_are_limited) {
     trail_clear(&t);
 }
 
-// With them a trail takes twice as much at most. A column without one is not searched.
-Test(trail, indexes_are_limited) {
-    struct field fields[TRAIL_MAX_COLUMNS];
-    struct slice values[TRAIL_MAX_COLUMNS];
-    struct trail_columns c;
-    struct trail t;
-    struct trail_place p;
-    for (unsigned i = 0; i < TRAIL_MAX_COLUMNS; i++)
-        fields[i] = (struct field){1, (uint16_t)(i + 1), OID_INT4, 0};
-    cr_assert(describe(&c, fields, TRAIL_MAX_COLUMNS));
-    trail_init(&t, 300000);
-    trail_begin(&t, &c);
-    for (unsigned row_no = 0; row_no < 2000; row_no++) {
-        char text[16];
-        snprintf(text, sizeof text, "%u", row_no);
-        for (unsigned i = 0; i < TRAIL_MAX_COLUMNS; i++)
-            values[i] = text_slice(text);
-        row(&t, values, TRAIL_MAX_COLUMNS);
-    }
-    trail_end(&t);
-    cr_assert_gt(t.results->n_rows, 200);
-    unsigned n = places(&t, TRAIL_INTEGER, integer("100"));
-    cr_expect(n > 10 && n < TRAIL_MAX_COLUMNS, "%u", n);
-    cr_expect_leq(t.bytes, 2 * t.max_bytes);
-    cr_expect(has(&t, TRAIL_INTEGER, integer("7"), &p) && p.column == 0 && p.row == 7);
-    trail_clear(&t);
-    cr_assert_eq(t.bytes, 0);
-}
-
 // A result that is being recorded does not make room for another one: it is the newest.
 Test(trail, clearing_ends_a_recording) {
     struct trail_columns c;
@@ -870,17 +841,17 @@ Test(trail, targets_say_what_was_asked_for) {
     cr_assert_not_null(target);
     cr_assert_not(target->any);
     for (uint32_t i = 0; i < 130; i += 3)
-        trail_note_asked(r, target, i);
+        trail_note_asked(r, target, i, 1);
     for (uint32_t i = 0; i < 130; i++)
         cr_expect_eq(trail_was_asked(target, i), i % 3 == 0, "row %u", i);
     cr_assert(target->any && target->last_row == 129);
     cr_assert_eq(target->n_asked, 44);
     cr_assert_eq(target->run, 0, "no row beside another");
-    trail_note_asked(r, target, 128);
-    trail_note_asked(r, target, 127);
-    trail_note_asked(r, target, 127);
+    trail_note_asked(r, target, 128, 1);
+    trail_note_asked(r, target, 127, 1);
+    trail_note_asked(r, target, 127, 1);
     cr_assert_eq(target->run, 2);
-    trail_note_asked(r, target, 5);
+    trail_note_asked(r, target, 5, 1);
     cr_assert(target->run == 0 && target->longest == 2);
     cr_assert_eq(trail_target(r, 5, 0, false), target);
     cr_assert_null(trail_target(r, 5, 1, false), "another column");
