@@ -10,6 +10,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/behind.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -145,6 +146,8 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     c->loads = s->engine->aheads.loads;
     if (o->kind == OWED_LOOKUP && o->of.lookup->counted)
         c->group = o->of.lookup->group->id;
+    else if (o->kind == OWED_FORWARD && o->forward.behind)
+        c->group = o->forward.behind->group->id;
     if (a)
         trail_begin(&a->trail, c);
 }

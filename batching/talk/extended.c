@@ -177,7 +177,7 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
 // statements nothing tells which rows are whose.
 static void note_bound(struct owed *o, struct statement *st, const struct msg_bind *m) {
     bool first = !o->forward.binds;
-    o->forward.binds = true;
+    o->forward.binds = !st || !st->shape || st->shape->parsed->kind != STATEMENT_BEGIN; // which gives no rows
     statement_unref(o->forward.bound);
     o->forward.bound = first ? st : NULL;
     if (o->forward.bound)
