@@ -102,8 +102,9 @@ void explain_statement(struct explainer *x, struct slice text, struct explanatio
         return;
     struct identity *id = session_identity_current(&x->identities, &x->session);
     if (id)
-        e->group = e->extended ? group_of_extended(x, e->shape, id)
-                               : group_for_simple(&x->groups, &x->identities, e->shape, id, text, &e->values);
+        e->group = e->extended
+                       ? group_of_extended(x, e->shape, id)
+                       : group_for_simple(&x->groups, &x->identities, e->shape, id, text, &e->values, NULL);
     if (!e->group)
         e->reason = REASON_MEMORY;
 }

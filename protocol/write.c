@@ -32,8 +32,15 @@ void write_query(struct buf *b, const char *text, size_t len) {
 
 void write_parse(struct buf *b, struct slice name, struct slice text, const uint32_t *types,
                  unsigned n_types) {
+    write_parse_at(b, name, 0, text, types, n_types);
+}
+
+void write_parse_at(struct buf *b, struct slice name, unsigned blanks, struct slice text,
+                    const uint32_t *types, unsigned n_types) {
     size_t at = write_begin(b, F_PARSE);
     put_string(b, name);
+    while (blanks--)
+        buf_put_u8(b, ' ');
     put_string(b, text);
     buf_put_u16(b, (uint16_t)n_types);
     for (unsigned i = 0; i < n_types; i++)

@@ -17,6 +17,9 @@ void write_empty(struct buf *b, char type);
 void write_query(struct buf *b, const char *text, size_t len);
 void write_parse(struct buf *b, struct slice name, struct slice text, const uint32_t *types,
                  unsigned n_types);
+// The same, with so many blanks in front of the text.
+void write_parse_at(struct buf *b, struct slice name, unsigned blanks, struct slice text,
+                    const uint32_t *types, unsigned n_types);
 void write_describe(struct buf *b, char kind, struct slice name);
 void write_close(struct buf *b, char kind, struct slice name);
 void write_execute_all(struct buf *b, struct slice portal);

@@ -193,6 +193,14 @@ static bool copy_values(struct group *g, struct slice text, const struct shape_t
     return true;
 }
 
+static bool copy_formats(struct group *g, const struct msg_bind *bind) {
+    g->n_formats = bind->n_result_formats;
+    g->formats = malloc((size_t)g->n_formats * 2 + 1);
+    if (g->formats && g->n_formats)
+        memcpy(g->formats, bind->result_formats, (size_t)g->n_formats * 2);
+    return g->formats;
+}
+
 // The parameters of the mask's keys, a bit each.
 static uint32_t mask_params(const struct parsed *p, uint32_t keys) {
     uint32_t params = 0;
@@ -241,7 +249,8 @@ static void take_risks(struct group *g) {
 }
 
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
-                               struct identity *i, struct slice text, const struct shape_text *v) {
+                               struct identity *i, struct slice text, const struct shape_text *v,
+                               const struct msg_bind *formats) {
     uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
     group_begin_key(t, s, i, keys);
     for (int at = 0; at < v->n_values; at++) {
@@ -252,11 +261,13 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
         buf_put_u32(&t->scratch, (uint32_t)v->values[at].len);
         buf_put(&t->scratch, text.data + v->values[at].at, v->values[at].len);
     }
+    if (formats)
+        buf_put(&t->scratch, formats->result_formats, (size_t)formats->n_result_formats * 2);
     struct group *g = table_find(t);
     if (g)
         return g;
     g = table_add(t, identities, s, i, keys);
-    if (g && !copy_values(g, text, v)) {
+    if (g && (!copy_values(g, text, v) || (formats && !copy_formats(g, formats)))) {
         table_remove(t, g, identities);
         return NULL;
     }
@@ -311,14 +322,10 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
         g->parts[at].declared = declared_type(s, param);
     }
     take_risks(g);
-    g->n_formats = bind->n_result_formats;
-    g->formats = malloc((size_t)g->n_formats * 2 + 1);
-    if (!g->formats) {
+    if (!copy_formats(g, bind)) {
         table_remove(t, g, identities);
         return NULL;
     }
-    if (g->n_formats)
-        memcpy(g->formats, bind->result_formats, (size_t)g->n_formats * 2);
     group_weigh(g);
     return g;
 }

@@ -125,11 +125,12 @@ void group_weigh(struct group *g);
 // Forgets groups with nothing under way, among the n that were used longest ago.
 void group_table_shrink(struct group_table *t, struct identity_table *identities, unsigned n);
 
-// The group of a lookup of this shape; it is made when it is new. values: the constants (simple) or the Bind
-// message (extended). Borrowed from the table. NULL: out of memory, or all groups that are allowed are busy,
+// The group of a lookup of this shape; it is made when it is new. values: the constants in the text, for which a
+// Bind may tell the formats of the rows (NULL: it is a Query message); or the Bind message. Borrowed from the table. NULL: out of memory, or all groups that are allowed are busy,
 // or they hold as much memory as they may.
 struct group *group_for_simple(struct group_table *t, struct identity_table *identities, struct shape *s,
-                               struct identity *i, struct slice text, const struct shape_text *values);
+                               struct identity *i, struct slice text, const struct shape_text *values,
+                               const struct msg_bind *formats);
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind);
 

@@ -13,11 +13,11 @@
 
 struct open_cursor {
     char name[CURSOR_MAX_NAME + 1];
-    struct shape *select;     // declared: what it runs, a reference
-    struct statement *portal; // bound: what it runs, a reference
-    bool fresh;               // bound in the unit that is open
-    bool held;                // stays when the transaction ends
-    bool result_format, formats_differ;
+    struct shape *select;       // declared: what it runs, a reference
+    struct statement *portal;   // bound: what it runs, a reference
+    bool fresh;                 // bound in the unit that is open
+    bool held;                  // stays when the transaction ends
+    struct row_formats formats; // bound
 };
 
 struct open_cursors {
@@ -120,8 +120,8 @@ void session_note_cursor(struct session *s, const struct cursor_statement *c, st
 
 // ---- portals
 
-void session_note_portal(struct session *s, struct slice name, struct statement *st, bool result_format,
-                         bool formats_differ) {
+void session_note_portal(struct session *s, struct slice name, struct statement *st,
+                         const struct row_formats *formats) {
     struct open_cursor *c = st && st->shape ? add(s, name) : NULL;
     if (!c) {
         session_forget_cursor(s, name);
@@ -130,8 +130,7 @@ void session_note_portal(struct session *s, struct slice name, struct statement 
     c->portal = st;
     st->refs++;
     c->fresh = true;
-    c->result_format = result_format;
-    c->formats_differ = formats_differ;
+    c->formats = *formats;
 }
 
 struct statement *session_portal(const struct session *s, struct slice name) {
@@ -146,8 +145,7 @@ void session_resume_portal(const struct session *s, struct slice name, struct ow
     o->forward.binds = o->forward.resumes = true;
     o->forward.bound = c->portal;
     o->forward.bound->refs++;
-    o->forward.result_format = c->result_format;
-    o->forward.formats_differ = c->formats_differ;
+    o->forward.formats = c->formats;
 }
 
 void session_end_portals(struct session *s) {

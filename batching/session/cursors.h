@@ -33,10 +33,9 @@ void session_note_cursor(struct session *s, const struct cursor_statement *c, st
 
 // ---- named portals
 
-// A named portal was bound in the unit at hand. `st`: a reference is taken; NULL: not known. The last two are
-// its result formats, see struct forward_effects.
-void session_note_portal(struct session *s, struct slice name, struct statement *st, bool result_format,
-                         bool formats_differ);
+// A named portal was bound in the unit at hand. `st`: a reference is taken; NULL: not known.
+void session_note_portal(struct session *s, struct slice name, struct statement *st,
+                         const struct row_formats *formats);
 
 // The statement of a named portal; borrowed. NULL: not known.
 struct statement *session_portal(const struct session *s, struct slice name);

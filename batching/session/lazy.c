@@ -58,8 +58,8 @@ static void write_delayed(struct buf *b, const struct statement *st) {
     const struct shape *shape = st->shape;
     if (st->name[0])
         write_close(b, 'S', statement_name_of(st));
-    write_parse(b, statement_name_of(st), (struct slice){(uint8_t *)shape->text, shape->text_len},
-                shape->types, shape->n_types);
+    write_parse_at(b, statement_name_of(st), st->blanks,
+                   (struct slice){(uint8_t *)shape->text, shape->text_len}, shape->types, shape->n_types);
     write_describe(b, 'S', statement_name_of(st));
 }
 

@@ -37,7 +37,7 @@ static void expect_of_lookup(struct session *s, struct lookup *l) {
     for (unsigned i = 0; i < l->n_closes; i++)
         session_expect(s, EXPECT_CLOSE, NULL);
     if (l->has_parse && !st->name[0])
-        session_note_unnamed(s, true, l->shape);
+        session_note_unnamed(s, true, st->shape);
 }
 
 // Sends a lookup as the client sent it, and in front of it the statement that it needs. False: the session
@@ -69,7 +69,7 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     if (!l->simple && !checked && !l->pipeline)
         expect_of_lookup(s, l);
     if (l->simple || (checked && l->has_parse))
-        session_note_unnamed(s, l->has_parse, l->has_parse ? l->shape : NULL);
+        session_note_unnamed(s, l->has_parse, l->has_parse ? l->statement->shape : NULL);
     s->engine->effects->to_server(s->owner, l->bytes, l->len, true);
     return !s->failed;
 }

@@ -157,15 +157,15 @@ static void begin_bound(struct session *s, const struct owed *o) {
     const struct lookup *l = o->kind == OWED_FORWARD ? NULL : o->of.lookup;
     const struct statement *st = l ? l->statement : o->forward.bound;
     struct trail_columns c;
-    if (!st || !st->columns || (!l && o->forward.formats_differ))
+    if (!st || !st->columns || (l && !l->counted))
         return;
     c = *st->columns;
-    if (l && l->counted)
+    if (l)
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
-        trail_columns_format(&c, 1,
-                             o->forward.result_format ? (const uint8_t *)"\0\1" : (const uint8_t *)"\0\0");
-    begin(s, o, &c);
+        row_formats_apply(&o->forward.formats, &c);
+    if (c.n > c.n_other)
+        begin(s, o, &c);
 }
 
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {

@@ -51,6 +51,7 @@
 #define PGFOLD_BATCHING_SESSION_SESSION_H
 
 #include "batching/ahead/asked.h"
+#include "batching/ahead/row_formats.h"
 #include "batching/session/awaiting.h"
 #include "batching/session/changes.h"
 #include "batching/session/engine.h"
@@ -105,10 +106,11 @@ struct forward_effects {
     bool customs;      // such settings may be custom ones
     bool portal;       // it may leave its portal open
     // What it reads.
-    struct behind *behind;   // a lookup in it, or the whole of it, that came with BEGIN; owned
-    struct statement *bound; // what a unit of one read runs: a reference
-    bool binds, result_format, formats_differ; // it has a Bind; the format of its rows, or not one for all
-    bool resumes;                              // its rows are those of a portal that was bound before
+    struct behind *behind;      // a lookup in it, or the whole of it, that came with BEGIN; owned
+    struct statement *bound;    // what a unit of one read runs: a reference
+    bool binds;                 // it has a Bind,
+    struct row_formats formats; // and its rows these formats
+    bool resumes;               // its rows are those of a portal that was bound before
     // COPY FROM STDIN.
     bool copies;                 // it is a COPY of the simple protocol
     unsigned n_copies, n_copied; // how often the server asked for data, and the client ended them

@@ -17,6 +17,7 @@ struct statement {
     struct shape *shape; // a reference; NULL: its text is not known
     uint8_t unread;      // enum unread; shape: NULL
     bool confirmed;      // the client was told that it is accepted
+    uint16_t blanks;     // in front of its text, in place of comments: shape_skipped
     bool on_server;      // named: the server has it, or its Parse is on the way; see session/lazy.h
     bool changed;        // the server has it, but not as the client was told: what needs it is refused
     bool forgotten;      // session_forget_given removed it while it was on its way to the server

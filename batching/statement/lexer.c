@@ -429,6 +429,16 @@ enum place {
     PLACE_LEFT,  // it varies if a comparison follows
 };
 
+// The last thing that was seen of the left side of a comparison, which begins with a constant.
+enum operand {
+    OPERAND_CONSTANT,
+    OPERAND_COLONS,
+    OPERAND_TYPE,
+    OPERAND_DOT,
+    OPERAND_MODIFIER,
+    OPERAND_CLOSED
+};
+
 struct shaper {
     const char *text;
     struct buf *out;
@@ -444,8 +454,13 @@ struct shaper {
     bool dotted;       // the last token is a dot, so the next is no keyword
     bool after_sign;   // the last token is a minus sign that belongs to the place
     uint64_t lists;    // a bit for each open bracket, the innermost lowest: its elements vary
+    unsigned opens;    // brackets that were opened last, where the left side of a comparison may stand
     struct token held; // a constant not yet decided on; TOKEN_END: none
     enum place held_place;
+    enum operand held_operand; // what was seen of it: it may be in brackets, and be cast
+    unsigned held_opens;       // brackets around it that are still open
+    bool held_copied;          // it is in `out`, at held_out
+    size_t held_out;
 };
 
 static enum word word_of(const char *s, size_t len) {
@@ -522,44 +537,126 @@ static bool joins_list(struct shaper *s) {
     return true;
 }
 
-// Writes $n for a constant. A blank separates it from letters, digits and $ at either side, which would
-// become part of it.
-static bool take_constant(struct shaper *s, struct token t) {
-    if (!s->joined && s->st->n_values == SHAPE_MAX_VALUES)
-        return false;
-    copy_up_to(s, t.at);
-    s->copied = t.at + t.len;
-    if (s->joined && joins_list(s))
-        return true;
+// Spells $n for a constant that stands at this place of `out`, and makes it a value. A blank separates it from
+// letters, digits and $, which would become part of it. Returns its length.
+static size_t spell_parameter(struct shaper *s, struct token t, size_t out_at, char sign[8]) {
     int n = s->joined ? 1 : ++s->st->n_values;
     if (!s->joined)
         s->st->values[n - 1] = (struct shape_value){t.type, t.at, t.len};
-
-    char sign[8];
     size_t len = 0;
-    if (s->out->len && is_word_class(byte_class[s->out->data[s->out->len - 1]]))
+    if (out_at && is_word_class(byte_class[s->out->data[out_at - 1]]))
         sign[len++] = ' ';
     sign[len++] = '$';
     if (n > 9)
         sign[len++] = (char)('0' + n / 10);
     sign[len++] = (char)('0' + n % 10);
-    buf_put(s->out, sign, len);
+    return len;
+}
+
+// Writes $n for a constant.
+static void take_constant(struct shaper *s, struct token t) {
+    char sign[8];
+    copy_up_to(s, t.at);
+    s->copied = t.at + t.len;
+    if (!s->joined || !joins_list(s))
+        buf_put(s->out, sign, spell_parameter(s, t, s->out->len, sign));
+}
+
+// Writes $n in place of a constant that was copied to `out`.
+static void replace_constant(struct shaper *s, struct token t) {
+    char sign[8];
+    size_t at = s->held_out, len = spell_parameter(s, t, at, sign), end = s->out->len;
+    if (len > t.len)
+        buf_put(s->out, sign, len - t.len); // room
+    if (s->out->failed)
+        return;
+    memmove(s->out->data + at + len, s->out->data + at + t.len, end - at - t.len);
+    memcpy(s->out->data + at, sign, len);
+    s->out->len = end - t.len + len;
+}
+
+static bool is_cast(const struct shaper *s, struct token t) {
+    return t.type == TOKEN_OPERATOR && t.len == 2 && s->text[t.at] == ':' && s->text[t.at + 1] == ':';
+}
+
+// What is behind the held constant is to be copied before it is decided on.
+static void copy_held(struct shaper *s) {
+    if (s->held_copied)
+        return;
+    copy_up_to(s, s->held.at);
+    s->held_out = s->out->len;
+    s->held_copied = true;
+}
+
+// The words that may follow the first one in the name of a type: double precision, timestamp with time zone.
+static bool continues_type(const struct shaper *s, struct token t) {
+    static const char *const words[] = {"precision", "varying", "with", "without", "time", "zone"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (token_is(s->text, t, words[i]))
+            return true;
+    return false;
+}
+
+// Moves over a token behind the name of a type. Returns false if it is no part of it.
+static bool type_goes_on(struct shaper *s, struct token t) {
+    if (t.type == TOKEN_DOT)
+        s->held_operand = OPERAND_DOT;
+    else if (t.type == TOKEN_OPEN)
+        s->held_operand = OPERAND_MODIFIER; // (10,2), or [] of an array
+    else
+        return continues_type(s, t);
     return true;
 }
 
-// A constant was seen, and now the token behind it. A cast binds closer than a sign, so -5::int8 stays.
+// Moves over a token that belongs to the left side of a comparison, behind a held constant: ::uuid, or a closing
+// bracket. Returns false if it does not. A cast binds closer than a sign.
+static bool operand_goes_on(struct shaper *s, struct token t) {
+    bool is_name = t.type == TOKEN_IDENT || t.type == TOKEN_QUOTED;
+    switch (s->held_operand) {
+    case OPERAND_COLONS:
+    case OPERAND_DOT:
+        s->held_operand = OPERAND_TYPE;
+        return is_name;
+    case OPERAND_MODIFIER:
+        if (t.type == TOKEN_CLOSE)
+            s->held_operand = OPERAND_TYPE;
+        return t.type == TOKEN_CLOSE || t.type == TOKEN_INTEGER || t.type == TOKEN_COMMA;
+    case OPERAND_TYPE:
+        if (type_goes_on(s, t))
+            return true;
+        break;
+    case OPERAND_CONSTANT:
+        if (s->text[s->held.at] == '-' && t.type != TOKEN_CLOSE)
+            return false;
+        break;
+    case OPERAND_CLOSED:
+        break;
+    }
+    bool closes = t.type == TOKEN_CLOSE && s->held_opens;
+    s->held_opens -= closes;
+    s->held_operand = closes ? OPERAND_CLOSED : OPERAND_COLONS;
+    return closes || is_cast(s, t);
+}
+
+// A constant was seen, and now a token behind it. A cast binds closer than a sign, so -5::int8 stays.
 static bool decide_held(struct shaper *s, struct token next) {
     struct token held = s->held;
-    s->held.type = TOKEN_END;
     const char *bytes = s->text + next.at;
+    if (s->held_place == PLACE_LEFT && operand_goes_on(s, next))
+        return true;
+    s->held.type = TOKEN_END;
     if (s->held_place == PLACE_LEFT && !(next.type == TOKEN_OPERATOR && is_comparison(bytes, next.len)))
         return true;
-    bool tight = (next.type == TOKEN_OPERATOR && next.len == 2 && *bytes == ':') || next.type == TOKEN_DOT ||
-                 (next.type == TOKEN_OPEN && *bytes == '[');
+    bool tight = is_cast(s, next) || next.type == TOKEN_DOT || (next.type == TOKEN_OPEN && *bytes == '[');
     if (tight && s->text[held.at] == '-')
         return true;
-    if (!take_constant(s, held))
+    if (!s->joined && s->st->n_values == SHAPE_MAX_VALUES)
         return false;
+    if (s->held_copied) {
+        replace_constant(s, held);
+        return true;
+    }
+    take_constant(s, held);
     if (next.at == s->copied && next.len && is_word_class(byte_class[(uint8_t)*bytes]))
         buf_put(s->out, " ", 1);
     return true;
@@ -668,6 +765,7 @@ static void see_word(struct shaper *s, struct token t) {
 
 static void see_open(struct shaper *s, struct token t) {
     bool bracket = s->text[t.at] == '[';
+    s->opens = s->place == PLACE_LEFT && !bracket && !s->after_sign ? s->opens + 1 : 0;
     bool compared = s->place == PLACE_TAKEN && s->word != WORD_LIMIT && !s->after_sign; // a row, or just ( )
     bool list = bracket ? s->word == WORD_ARRAY && (s->lists & 1)
                         : s->word == WORD_IN || s->word == WORD_ANY || compared;
@@ -686,9 +784,14 @@ static bool see_operator(struct shaper *s, struct token t) {
 }
 
 static void see_constant(struct shaper *s, struct token t) {
+    if (s->held.type != TOKEN_END)
+        return; // of a type
     if (s->takes && s->place != PLACE_STAYS && (!s->after_sign || t.type != TOKEN_STRING)) {
         s->held = t;
         s->held_place = s->place;
+        s->held_operand = OPERAND_CONSTANT;
+        s->held_opens = s->opens;
+        s->held_copied = false;
         if (s->after_sign) {
             if (s->text[t.at - 1] != '-')
                 s->held.type = TOKEN_END; // the sign stands apart from the number
@@ -727,6 +830,8 @@ static void see_token(struct shaper *s, struct token t) {
     }
     if (t.type != TOKEN_IDENT)
         s->word = sign ? before : WORD_OTHER;
+    if (t.type != TOKEN_OPEN && !sign)
+        s->opens = 0;
     s->after_sign = sign;
     s->dotted = t.type == TOKEN_DOT;
     s->compared = t.type == TOKEN_OPERATOR && t.len == 1 && s->text[t.at] == '=';
@@ -747,8 +852,11 @@ static enum shape_scan shape_token(struct shaper *s, const struct lexer *lx, siz
     }
     if (s->ended)
         return SHAPE_MULTI;
-    if (!gap_is_plain(s, gap, t.at))
+    if (!gap_is_plain(s, gap, t.at)) {
+        if (s->held.type != TOKEN_END)
+            copy_held(s);
         put_gap(s, lx, gap, t.at);
+    }
     see_token(s, t);
     s->st->statement_len = t.at + t.len;
     return SHAPE_OK;

@@ -103,8 +103,8 @@ enum shape_scan {
 // constant is taken out when
 //
 //   - the token before it is a comparison operator (= <> != < > <= >=), with or without a minus between, or
-//   - the token after it is a comparison operator and the one before it is a keyword WHERE, AND, OR, NOT,
-//     ON, SELECT, HAVING or "(", or
+//   - a comparison operator follows and the token before it is a keyword WHERE, AND, OR, NOT, ON, SELECT,
+//     HAVING or "("; between may be casts ('…'::uuid = a), and the ends of such brackets, or
 //   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), or of brackets where such an element or the
 //     right side of a comparison may stand, and which are no subselect, or
 //   - it follows LIMIT, OFFSET or CAST (, or LOWER ( or UPPER ( behind a comparison operator.

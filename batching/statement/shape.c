@@ -21,9 +21,12 @@ void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
     *c = (struct shape_cache){.max = max, .max_text = max_text, .scratch = buf_make(max_text + 4096)};
 }
 
+// Two functions: a literal shape has another one, which has none.
 static void shape_free(struct shape *s) {
     account_set(s->memory, &s->weighs, 0);
-    parsed_destroy(s->parsed);
+    if (!s->of)
+        parsed_destroy(s->parsed);
+    shape_unref(s->of);
     free(s->cache_key);
     free(s->associations);
     free(s->types);
@@ -271,7 +274,7 @@ static struct shape *find_joined(struct shape_cache *c, struct slice text, struc
     return find_or_add(c, SHAPE_JOINED, 0, 0, NULL, why);
 }
 
-static bool may_scan(struct shape_cache *c, size_t len) {
+bool shape_may_scan(struct shape_cache *c, size_t len) {
     if (!c->rations)
         return true;
     if (len <= FREE_SCAN)
@@ -289,7 +292,7 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
         *why = REASON_TEXT_TOO_LONG;
         return NULL;
     }
-    if (!may_scan(c, text.len)) {
+    if (!shape_may_scan(c, text.len)) {
         *why = REASON_NOT_PARSED;
         return NULL;
     }
@@ -310,23 +313,42 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
     return NULL;
 }
 
-// A trailing comment often differs on every statement (trace ids), so it is no part of the shape. Behind a
-// text that is too long to be parsed it makes no difference.
-static size_t without_trailing_comment(struct slice text) {
-    const char *t = (const char *)text.data;
-    size_t len = text.len;
-    while (len && (t[len - 1] == ' ' || t[len - 1] == '\n' || t[len - 1] == ';'))
-        len--;
-    if (len > MAX_PARSED || len < 4 || memcmp(t + len - 2, "*/", 2) != 0 || memmem(t, text.len, "pgfold:", 7))
-        return text.len;
-    struct lexer lx = {.text = t, .len = text.len};
-    size_t end = 0;
-    for (struct token k = lexer_next(&lx); k.type != TOKEN_END; k = lexer_next(&lx)) {
+static bool holds(struct slice text, const char *what) {
+    return memmem(text.data, text.len, what, strlen(what));
+}
+
+static bool is_ascii(const uint8_t *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] & 0x80)
+            return false;
+    return true;
+}
+
+// Comments in front of a statement and behind it often differ each time (trace ids), so they are no part of the
+// shape, nor are semicolons beside them. Those that mean something are, and so are those of a text that is too long to be
+// parsed.
+static struct slice without_outer_comments(struct slice text) {
+    if (text.len > MAX_PARSED || (!holds(text, "*/") && !holds(text, "--")) || holds(text, "/*+") ||
+        holds(text, "pgfold:"))
+        return text;
+    struct lexer lx = {.text = (const char *)text.data, .len = text.len};
+    struct token k = lexer_next(&lx);
+    size_t from = k.at, end = 0;
+    for (; k.type != TOKEN_END; k = lexer_next(&lx)) {
         if (k.type == TOKEN_ERROR)
-            return text.len;
-        end = k.at + k.len;
+            return text;
+        if (k.type != TOKEN_SEMICOLON)
+            end = k.at + k.len;
     }
-    return end;
+    if (!end)
+        return text;
+    if (!is_ascii(text.data, from)) // its characters could not be counted
+        from = 0;
+    return (struct slice){text.data + from, end - from};
+}
+
+size_t shape_skipped(struct slice text) {
+    return (size_t)(without_outer_comments(text).data - text.data);
 }
 
 struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned n_types, const uint8_t *types,
@@ -337,8 +359,49 @@ struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned 
     }
     scratch_start(c, SHAPE_EXTENDED, n_types, types);
     size_t text_at = c->scratch.len;
-    buf_put(&c->scratch, text.data, without_trailing_comment(text));
+    struct slice kept = without_outer_comments(text);
+    buf_put(&c->scratch, kept.data, kept.len);
     return find_or_add(c, SHAPE_EXTENDED, text_at, n_types, types, why);
+}
+
+struct shape *shape_literal(struct shape_cache *c, const struct msg_parse *m, struct shape_text *values) {
+    enum reason why;
+    if (m->name.len || m->n_types || m->text.len > FREE_SCAN || !shape_may_scan(c, m->text.len) ||
+        shape_text_scan((const char *)m->text.data, m->text.len, &c->scratch, values) != SHAPE_OK ||
+        !values->n_values)
+        return NULL;
+    struct shape *s = find_or_add(c, SHAPE_SIMPLE, 0, 0, NULL, &why);
+    return s && s->parsed->kind == STATEMENT_READ ? s : NULL;
+}
+
+struct shape *shape_of_parse(struct shape_cache *c, const struct msg_parse *m, enum reason *why) {
+    struct shape_text values;
+    struct shape *literal = shape_literal(c, m, &values);
+    return literal ? literal : shape_extended(c, m->text, m->n_types, m->types, why);
+}
+
+struct shape *shape_with_constants(struct shape_cache *c, struct shape *of, struct slice text) {
+    struct shape *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->refs = 1;
+    s->protocol = SHAPE_LITERAL;
+    s->of = shape_ref(of);
+    s->parsed = of->parsed;
+    s->reason = of->reason == REASON_NONE ? REASON_NO_KEY : of->reason;
+    s->text = malloc(text.len + 1);
+    if (!s->text) {
+        shape_free(s);
+        return NULL;
+    }
+    memcpy(s->text, text.data, text.len);
+    s->text[text.len] = 0;
+    s->text_len = text.len;
+    s->cache_key = (uint8_t *)s->text;
+    s->cache_key_len = text.len;
+    s->memory = &c->memory;
+    account_set(s->memory, &s->weighs, sizeof *s + text.len + 1 + 2 * MEMORY_BLOCK);
+    return s;
 }
 
 struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reason *why) {

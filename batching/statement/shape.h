@@ -24,7 +24,8 @@
 enum shape_protocol {
     SHAPE_SIMPLE = 'Q',
     SHAPE_EXTENDED = 'P',
-    SHAPE_JOINED = 'J', // simple protocol, more constants than SHAPE_MAX_VALUES: no lookup
+    SHAPE_LITERAL = 'L', // a text with its constants, of a Parse without parameters; see shape_with_constants
+    SHAPE_JOINED = 'J',  // simple protocol, more constants than SHAPE_MAX_VALUES: no lookup
 };
 
 struct shape {
@@ -36,13 +37,14 @@ struct shape {
     uint8_t *cache_key; // owned: protocol, types, text
     size_t cache_key_len;
     enum shape_protocol protocol;
-    // The tail of the key, zero-terminated. Simple: without constants. Extended: as sent, without trailing
-    // comments.
+    struct shape *of; // literal: the same without its constants; a reference
+    // The tail of the key, zero-terminated. Simple: without constants. Extended: as sent, without the comments
+    // in front and behind.
     char *text;
     size_t text_len;
     unsigned n_types;      // extended: declared parameter types
     uint32_t *types;       // owned
-    struct parsed *parsed; // owned
+    struct parsed *parsed; // owned; literal: that of `of`
     unsigned n_lookups;    // lookups of this shape that wait for their answers
     uint32_t keys;         // the candidates that vary, a mask over parsed->keys; see shape_keys
     uint32_t lookups;      // seen lately
@@ -87,8 +89,31 @@ struct shape *shape_simple(struct shape_cache *c, struct slice text, struct shap
 struct shape *shape_extended(struct shape_cache *c, struct slice text, unsigned n_types, const uint8_t *types,
                              enum reason *why);
 
+// The shape of a SELECT that has its values in the text of its Parse, taken out as in a Query message; it is the same
+// one. NULL: it has none, or a name or types, or as above.
+struct shape *shape_literal(struct shape_cache *c, const struct msg_parse *m, struct shape_text *values);
+
+// What a Parse message prepares: the literal shape, else the extended one.
+struct shape *shape_of_parse(struct shape_cache *c, const struct msg_parse *m, enum reason *why);
+
+// What a Parse of such a text has prepared: the text with its constants, in no cache. It means what `of` means, and is
+// no lookup. With one reference, the caller's. NULL: out of memory.
+struct shape *shape_with_constants(struct shape_cache *c, struct shape *of, struct slice text);
+
+// The shape that tells what a statement does: of a literal one, the one without constants. Takes NULL.
+static inline struct shape *shape_meaning(struct shape *s) {
+    return s && s->of ? s->of : s;
+}
+
 // The shape of a text as it stands, with its constants: for SET and the like. Otherwise as above.
 struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reason *why);
+
+// Bytes in front of a Parse message's text that are no part of its shape's; all are ASCII. A statement that is given
+// to the server late has as many blanks there, so that positions in errors are right.
+size_t shape_skipped(struct slice text);
+
+// May a text of so many bytes be gone through once? What is long is charged for.
+bool shape_may_scan(struct shape_cache *c, size_t len);
 
 // Tells whether a statement that starts with this text may change definitions (tables, functions,
 // permissions).

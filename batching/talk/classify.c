@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-// A semicolon with something behind it: there may be several statements.
+// Is there a semicolon with more than blanks behind it?
 static bool has_inner_semicolon(struct slice text) {
     const uint8_t *p = memchr(text.data, ';', text.len);
     if (!p)
@@ -18,6 +18,23 @@ static bool has_inner_semicolon(struct slice text) {
         if (*p != ' ' && *p != '\n' && *p != '\r' && *p != '\t' && *p != ';')
             return true;
     return false;
+}
+
+// May the text hold several statements? Semicolons in strings and comments end none, nor do those with nothing
+// but comments behind them.
+static bool may_be_several(struct session *s, struct slice text) {
+    if (!has_inner_semicolon(text))
+        return false;
+    struct lexer lx = {(const char *)text.data, text.len, 0};
+    bool ended = false, dear = !shape_may_scan(&s->engine->shapes, text.len);
+    for (struct token t = {0}; !dear; ended |= t.type == TOKEN_SEMICOLON) {
+        t = lexer_next(&lx);
+        if (t.type == TOKEN_END)
+            return false;
+        if (t.type == TOKEN_ERROR || (ended && t.type != TOKEN_SEMICOLON))
+            break;
+    }
+    return true;
 }
 
 static bool word_in(struct slice text, struct token t, const char *const *words) {
@@ -43,7 +60,7 @@ static bool is_plain_begin(struct slice text, struct token first, struct token *
 }
 
 // The one INSERT, UPDATE, DELETE or MERGE that stands behind a plain BEGIN. Data NULL: there is none.
-static struct slice write_behind_begin(struct slice text, struct token first) {
+static struct slice write_behind_begin(struct session *s, struct slice text, struct token first) {
     static const char *const writes[] = {"insert", "update", "delete", "merge", NULL};
     struct token end;
     if (!is_plain_begin(text, first, &end) || end.type != TOKEN_SEMICOLON)
@@ -51,7 +68,7 @@ static struct slice write_behind_begin(struct slice text, struct token first) {
     size_t at = end.at + end.len;
     struct slice rest = {text.data + at, text.len - at};
     struct token word = lexer_first_word((const char *)rest.data, rest.len);
-    return word_in(rest, word, writes) && !has_inner_semicolon(rest) ? rest : (struct slice){0};
+    return word_in(rest, word, writes) && !may_be_several(s, rest) ? rest : (struct slice){0};
 }
 
 static struct statement_class class_of_shape(struct statement_class c, struct slice text) {
@@ -107,13 +124,13 @@ struct statement_class classify_query(struct session *s, struct slice text) {
     }
     struct token t = lexer_first_word((const char *)text.data, text.len);
     struct token end;
-    bool several = has_inner_semicolon(text);
+    bool several = may_be_several(s, text);
     if (word_in(text, t, reads) && !several) {
         c.shape = shape_simple(&s->engine->shapes, text, &c.values, &c.reason);
         return class_of_shape(c, text);
     }
     if (several)
-        c.behind_begin = write_behind_begin(text, t);
+        c.behind_begin = write_behind_begin(s, text, t);
     if (c.behind_begin.data) {
         c.kind = STATEMENT_WRITE;
     } else if (several && !word_in(text, t, clearing) && !token_is((const char *)text.data, t, "select")) {

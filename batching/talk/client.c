@@ -104,8 +104,7 @@ static bool may_wait_for_rest(struct session *s, const struct unit *u) {
     }
     if (s->no_scan || session_text_is_pending(s) || !session_may_remember(s, u->parse.name.len))
         return false;
-    struct shape *shape =
-        shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
+    struct shape *shape = shape_of_parse(&s->engine->shapes, &u->parse, &why);
     if (shape && s->order.last && s->order.last->shape == shape)
         return true; // lookups of this shape are under way, and are answered first anyway
     struct group *g = shape && shape->reason == REASON_NONE ? session_read_group(s, shape) : NULL;

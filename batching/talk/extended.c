@@ -146,15 +146,23 @@ static enum inside replaces_unknown(struct feed *f) {
     return INSIDE_WAIT;
 }
 
+// The same for a text that has its values as constants.
+static void put_literal(struct session *s, struct shape *of, const struct msg_parse *m) {
+    struct shape *shape = shape_with_constants(&s->engine->shapes, of, m->text);
+    if (!shape)
+        return session_fail(s, "53200", "out of memory");
+    put_parsed(s, m->name, shape, UNREAD_NOTHING);
+    shape_unref(shape);
+}
+
 static void forward_parse(struct feed *f, const struct msg_parse *m) {
     struct session *s = f->s;
     if (!m->name.len && replaces_unknown(f) != INSIDE_PASS)
         return;
     bool may = session_may_remember(s, m->name.len);
     enum reason why = may ? REASON_NONE : REASON_MEMORY;
-    struct shape *shape = s->no_scan || session_text_is_pending(s) || !may
-                              ? NULL
-                              : shape_extended(&s->engine->shapes, m->text, m->n_types, m->types, &why);
+    struct shape *shape =
+        s->no_scan || session_text_is_pending(s) || !may ? NULL : shape_of_parse(&s->engine->shapes, m, &why);
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
     if (old && !give(f, old))
         return;
@@ -166,6 +174,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses this one and keeps the old
     }
     enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
+    if (shape && shape->protocol == SHAPE_SIMPLE)
+        return put_literal(s, shape, m);
     put_parsed(s, m->name, shape, effect_relax_long_query(unread, why));
     if (shape)
         learn_parse(f, shape);
@@ -182,8 +192,7 @@ static void note_bound(struct owed *o, struct statement *st, const struct msg_bi
     o->forward.bound = first ? st : NULL;
     if (o->forward.bound)
         st->refs++;
-    o->forward.formats_differ = m->n_result_formats > 1;
-    o->forward.result_format = m->n_result_formats == 1 && get_u16(m->result_formats) == 1;
+    o->forward.formats = row_formats_read(m->n_result_formats, m->result_formats);
 }
 
 static void forward_bind(struct feed *f, const struct frame *fr) {
@@ -201,7 +210,7 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     if (!m.portal.len)
         extended_set_portal(s, st);
     else
-        session_note_portal(s, m.portal, st, o->forward.result_format, o->forward.formats_differ);
+        session_note_portal(s, m.portal, st, &o->forward.formats);
 }
 
 static void forward_describe(struct feed *f, const struct frame *fr) {
@@ -277,7 +286,7 @@ static void run_portal(struct feed *f, const struct msg_execute *m, struct state
     else if (st->shape->reason == REASON_TEXT_TOO_LONG && effect_unread_of_shape(st->shape) > UNREAD_QUERY)
         effect_note_unread(s, st, effect_unread_of_shape(st->shape));
     else
-        run_shape(f, st->shape);
+        run_shape(f, shape_meaning(st->shape));
     // With a row limit the unnamed portal may have more rows to give. Inside a transaction the client may
     // fetch them in a later unit, so nothing of ours may replace that portal.
     if (!m->portal.len)
@@ -292,7 +301,8 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
         return extended_note_unreadable(s);
     }
     struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
-    struct shape *shape = st && st->shape ? shape_ref(st->shape) : NULL; // it may drop its own statement
+    struct shape *shape =
+        st && st->shape ? shape_ref(shape_meaning(st->shape)) : NULL; // it may drop its statement
     run_portal(f, &m, st);
     if (!s->hold.unit) // else it comes again
         sent_note(s, shape, shape ? shape->parsed->kind : STATEMENT_OTHER);
@@ -345,7 +355,8 @@ void extended_forward_large(struct feed *f, const struct frame *fr) {
     } else if (fr->type == F_BIND && extended_read_name(f, &at, &first) &&
                extended_read_name(f, &at, &second)) {
         if (first.len)
-            session_note_portal(s, first, session_statement(s, second), false, true);
+            session_note_portal(s, first, session_statement(s, second),
+                                &(struct row_formats){.unknown = true});
         else
             extended_set_portal(s, session_statement(s, second));
     } else {

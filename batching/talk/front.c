@@ -121,14 +121,14 @@ static struct shape *shape_of(struct feed *f, const struct frame *fr) {
         return feed_classify(f, text)->shape;
     if (fr->type == F_PARSE && !s->no_scan && !session_text_is_pending(s) &&
         msg_parse_read(fr->body, fr->body_len, &p) && session_may_remember(s, p.name.len))
-        return shape_extended(&s->engine->shapes, p.text, p.n_types, p.types, &why);
+        return shape_of_parse(&s->engine->shapes, &p, &why);
     struct msg_execute e;
     struct statement *st = NULL;
     if (fr->type == F_BIND && msg_bind_read(fr->body, fr->body_len, &b))
         st = session_statement(s, b.statement);
     else if (fr->type == F_EXECUTE && msg_execute_read(fr->body, fr->body_len, &e) && e.portal.len)
         st = session_portal(s, e.portal);
-    return st ? st->shape : NULL;
+    return st ? shape_meaning(st->shape) : NULL;
 }
 
 // The same, but for a statement about a cursor the cursor's SELECT. *unknown: the message may run something

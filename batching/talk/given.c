@@ -123,7 +123,7 @@ bool session_abort_refused(struct session *s, struct owed *o, char status) {
 // rest of the reply is dropped. A transaction must fail, too, as it would have done in the server. Where more
 // was sent behind it, nothing can be taken back: the session fails.
 static void refuse_reply(struct session *s, struct owed *o, struct statement *st) {
-    unlearn(s, st->shape);
+    unlearn(s, shape_meaning(st->shape));
     session_end_expected(s, o);
     if (!o->single || (s->txn != 'I' && s->owed.n > 1)) {
         session_fail(s, "0A000", changed_text);
@@ -140,7 +140,7 @@ static void end_delayed(struct session *s, struct owed *o) {
     struct statement *st = session_shift_expected(s, o);
     expected_first_stage(s);
     if (st->changed)
-        unlearn(s, st->shape);
+        unlearn(s, shape_meaning(st->shape));
     st->on_server = !st->changed;
     st->unfit &= st->changed;
     names_more_lazy(s, st->changed && st->name[0]);

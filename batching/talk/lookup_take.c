@@ -48,10 +48,10 @@
 
 // The value of parameter `param`, from 1, as sent. Data NULL: an SQL NULL.
 static struct slice candidate_value(const struct candidate *c, int param) {
-    if (c->simple) {
+    if (c->values) {
         const struct shape_value *v = &c->values->values[param - 1];
         bool quoted = v->type == TOKEN_STRING;
-        return (struct slice){c->unit->query.data + v->at + quoted, v->len - 2u * quoted};
+        return (struct slice){c->text.data + v->at + quoted, v->len - 2u * quoted};
     }
     size_t walk = 0;
     struct slice value = {0};
@@ -66,6 +66,20 @@ static void candidate_raw(const struct candidate *c, struct slice *raw) {
         raw[i] = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
 }
 
+// Looks for a SELECT that has its values as constants in the text of its Parse. False: it is none.
+static bool find_literal(struct candidate *c, enum reason *why) {
+    const struct unit *u = c->unit;
+    struct shape *shape =
+        u->bind.n_params ? NULL : shape_literal(&c->s->engine->shapes, &u->parse, &c->f->query.values);
+    if (!shape)
+        return false;
+    c->shape = shape;
+    c->text = u->parse.text;
+    c->values = &c->f->query.values;
+    *why = shape->reason;
+    return true;
+}
+
 static enum reason find_shape_extended(struct candidate *c) {
     struct session *s = c->s;
     const struct unit *u = c->unit;
@@ -74,6 +88,8 @@ static enum reason find_shape_extended(struct candidate *c) {
         return REASON_MEMORY;
     if (u->has_parse && !session_name_is_free(s, u->parse.name))
         return REASON_FRAMING; // the server has to refuse it
+    if (u->has_parse && find_literal(c, &why))
+        return why;
     if (u->has_parse) {
         c->shape = shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
         return c->shape ? c->shape->reason : why;
@@ -95,7 +111,7 @@ static enum reason find_shape(struct candidate *c) {
         return REASON_ENCODING;
     if (!c->simple) {
         enum reason why = find_shape_extended(c);
-        if (why != REASON_NONE)
+        if (why != REASON_NONE || c->values)
             return why;
         bool fits = c->unit->bind.n_params == c->shape->parsed->n_params &&
                     c->shape->n_types <= (unsigned)c->shape->parsed->n_params;
@@ -103,6 +119,7 @@ static enum reason find_shape(struct candidate *c) {
     }
     const struct statement_class *k = feed_classify(c->f, c->unit->query);
     c->shape = k->shape;
+    c->text = c->unit->query;
     c->values = &k->values;
     if (k->kind != STATEMENT_READ || !k->shape)
         return k->reason == REASON_NONE ? REASON_NOT_SELECT : k->reason;
@@ -119,9 +136,9 @@ static enum reason find_group(struct candidate *c) {
     struct identity *id = session_identity_current(&e->identities, &s->identity);
     if (!id)
         return REASON_MEMORY;
-    c->group = c->simple
-                   ? group_for_simple(&e->groups, &e->identities, c->shape, id, c->unit->query, c->values)
-                   : group_for_extended(&e->groups, &e->identities, c->shape, id, &c->unit->bind);
+    c->group = c->values ? group_for_simple(&e->groups, &e->identities, c->shape, id, c->text, c->values,
+                                            c->simple ? NULL : &c->unit->bind)
+                         : group_for_extended(&e->groups, &e->identities, c->shape, id, &c->unit->bind);
     if (!c->group)
         return REASON_TOO_MANY_SHAPES;
     return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
@@ -252,6 +269,18 @@ static struct lookup *lookup_create(const struct candidate *c) {
     return l;
 }
 
+// The statement that the unit's Parse makes. NULL: out of memory.
+static struct statement *create_statement(struct session *s, const struct candidate *c) {
+    struct slice name = c->unit->parse.name;
+    struct shape *literal =
+        c->values ? shape_with_constants(&s->engine->shapes, c->shape, c->unit->parse.text) : NULL;
+    struct statement *st = c->values && !literal ? NULL
+                                                 : statement_create(s, (const char *)name.data, name.len,
+                                                                    literal ? literal : c->shape);
+    shape_unref(literal);
+    return st;
+}
+
 // Notes what the client believes of its prepared statements after this unit, of which the server may never
 // hear. The lookup holds its own statement: when it is sent, the session's may be another one. False: out of
 // memory.
@@ -260,10 +289,11 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
     struct statement *st = c->statement;
     bool creates = !c->simple && u->has_parse && !st;
     if (creates) {
-        st = statement_create(s, (const char *)u->parse.name.data, u->parse.name.len, c->shape);
+        st = create_statement(s, c);
         if (!st)
             return false;
         st->confirmed = true;
+        st->blanks = (uint16_t)(c->values ? 0 : shape_skipped(u->parse.text));
         st->generation = s->engine->generation;
     }
     if (st) {

@@ -44,6 +44,8 @@ static void undo(struct session *s, struct lookup *last, struct statement *unnam
 // The unnamed statement must be the same one wherever the unit fails: either the first part prepares it, and
 // the others prepare the same, or none does.
 static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
+    if (c->values)
+        return false; // another text for each part
     if (!p->n || !c->unit->has_parse)
         return true;
     c->statement = p->parts[0].statement;

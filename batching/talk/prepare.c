@@ -13,6 +13,7 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/statement/parse.h"
+#include "batching/statement/shape.h"
 #include "batching/talk/answer.h"
 #include "batching/talk/classify.h"
 #include "batching/talk/client.h"
@@ -53,6 +54,7 @@ static struct statement *prepared(struct session *s, const struct group *g, cons
     if (!st)
         return NULL;
     st->confirmed = true;
+    st->blanks = (uint16_t)shape_skipped(u->parse.text);
     st->generation = g->generation;
     st->described = st->parameters_described = u->has_describe;
     st->row_hash = g->row_hash;
@@ -88,11 +90,13 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
         return TAKE_FORWARD;
     }
     enum reason miss = REASON_NONE;
-    struct shape *shape = shape_extended(&e->shapes, u->parse.text, u->parse.n_types, u->parse.types, &miss);
+    struct shape *shape = shape_of_parse(&e->shapes, &u->parse, &miss);
     if (!shape || shape->reason != REASON_NONE) {
         *why = shape ? shape->reason : miss;
         return TAKE_FORWARD;
     }
+    if (shape->protocol == SHAPE_SIMPLE)
+        return TAKE_FORWARD; // its description is not learnt
     if (s->identity.state == IDENTITY_UNPROVEN && session_identity_wants_proof(&s->identity))
         s->wants_proof = true;
     if (s->identity.state != IDENTITY_PROVEN)

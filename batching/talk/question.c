@@ -19,15 +19,19 @@ static uint64_t hash_bound(const struct shape *shape, const struct msg_bind *m) 
     return hash;
 }
 
-uint64_t question_hash(const struct candidate *c) {
-    uint64_t hash = (uintptr_t)c->shape;
-    if (!c->simple)
-        return hash_bound(c->shape, &c->unit->bind);
-    for (int i = 0; i < c->values->n_values; i++) {
-        const struct shape_value *v = &c->values->values[i];
-        hash = XXH3_64bits_withSeed(c->unit->query.data + v->at, v->len, hash);
+static uint64_t hash_constants(const struct shape *shape, const uint8_t *text,
+                               const struct shape_text *values) {
+    uint64_t hash = (uintptr_t)shape;
+    for (int i = 0; i < values->n_values; i++) {
+        const struct shape_value *v = &values->values[i];
+        hash = XXH3_64bits_withSeed(text + v->at, v->len, hash);
     }
     return hash;
+}
+
+uint64_t question_hash(const struct candidate *c) {
+    return c->values ? hash_constants(c->shape, c->text.data, c->values)
+                     : hash_bound(c->shape, &c->unit->bind);
 }
 
 void question_note(struct session *s, uint64_t hash, uint32_t loads) {
@@ -35,7 +39,20 @@ void question_note(struct session *s, uint64_t hash, uint32_t loads) {
         asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists), loads);
 }
 
+// The same statement with its constants is asked in other units, too, and there it may be answered with what was loaded
+// ahead.
+static void note_literal(struct session *s, const struct shape *shape) {
+    struct shape_text values;
+    struct buf *scratch = &s->engine->shapes.scratch;
+    if (shape->of->reason == REASON_NONE &&
+        shape_text_scan(shape->text, shape->text_len, scratch, &values) == SHAPE_OK)
+        question_note(s, hash_constants(shape->of, (const uint8_t *)shape->text, &values),
+                      (uint32_t)s->engine->aheads.loads);
+}
+
 void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m) {
-    if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
+    if (shape && shape->of)
+        note_literal(s, shape);
+    else if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
         question_note(s, hash_bound(shape, m), (uint32_t)s->engine->aheads.loads);
 }

@@ -22,7 +22,8 @@ struct candidate {
     size_t whole;                    // first part of a unit of several: bytes of the whole unit; else 0
     bool simple;                     // a Query message
     struct shape *shape;             // NULL: not found yet
-    const struct shape_text *values; // simple: the constants
+    struct slice text;               // values: of the Query, or of the Parse
+    const struct shape_text *values; // its values are constants in the text; NULL: they are in the Bind
     struct statement *statement;     // extended: it was parsed before; NULL: the unit has a Parse
     struct group *group;             // NULL: not found yet
     uint64_t question;               // its hash, of a read

@@ -25,7 +25,6 @@ FOLDS_LESS = {
     ("pg", "one"): "one connection that asks one by one",
     ("psycopg", "pipeline"): "one Sync for all, each lookup in a write of its own",
     ("jdbc", "fetch"): "a cursor",
-    ("activerecord", "plain"): "the extended protocol with constants in the text",
 }
 ROUNDS = 6  # in the first ones pgfold proves sessions and vets shapes
 

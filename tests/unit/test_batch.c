@@ -342,7 +342,7 @@ Test(batch, a_key_of_two_parts) {
     struct shape *s = shape_simple(&f.shapes, text, &v, &why);
     s->keys = 3;
     f.group = group_for_simple(&f.groups, &f.identities, s,
-                               session_identity_current(&f.identities, &f.session), text, &v);
+                               session_identity_current(&f.identities, &f.session), text, &v, NULL);
     put_vetting(f.group, &r, 2, types, 1);
     cr_assert_null(group_vetted(&f.groups, f.group, 1, 1));
     for (int i = 0; i < 4; i++) {

@@ -47,7 +47,8 @@ static struct group *simple(struct fixture *f, int session, const char *text) {
     struct shape *s = shape_simple(&f->shapes, text_slice(text), &v, &why);
     cr_assert(s && s->reason == REASON_NONE, "%s", text);
     s->keys = s->keys ? s->keys : 1; // the first candidate, unless the test says otherwise
-    return group_for_simple(&f->groups, &f->identities, s, identity_of(f, session), text_slice(text), &v);
+    return group_for_simple(&f->groups, &f->identities, s, identity_of(f, session), text_slice(text), &v,
+                            NULL);
 }
 
 // The group of a Bind of this body.

@@ -55,6 +55,108 @@ Test(shape, types_and_protocol_make_another_shape) {
     shape_cache_finish(&c);
 }
 
+static struct msg_parse parse_of(const char *name, const char *text, unsigned n_types) {
+    static const uint8_t types[] = {0, 0, 0, 23};
+    return (struct msg_parse){
+        .name = text_slice(name), .text = text_slice(text), .n_types = (uint16_t)n_types, .types = types};
+}
+
+Test(shape, constants_of_a_parse_are_those_of_a_query) {
+    static const struct {
+        const char *name, *text;
+        unsigned n_types;
+        bool literal;
+    } cases[] = {
+        {"", "SELECT a FROM t WHERE id = 7", 0, true},
+        {"", "/* x */ SELECT a FROM t WHERE id = 8; -- y", 0, true},
+        {"n", "SELECT a FROM t WHERE id = 7", 0, false},
+        {"", "SELECT a FROM t WHERE id = 7", 1, false},
+        {"", "SELECT a FROM t WHERE id = $1", 0, false},
+        {"", "SELECT a FROM t WHERE id = 7 AND b = $1", 0, false},
+        {"", "SELECT a FROM t WHERE id = 7; SELECT 1", 0, false},
+        {"", "SELECT a FROM t", 0, false},
+        {"", "UPDATE t SET a = 1 WHERE id = 7", 0, false},
+    };
+    struct shape_cache c;
+    shape_cache_init(&c, 100, 10000);
+    struct shape *query = simple(&c, "SELECT a FROM t WHERE id = 5");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct msg_parse m = parse_of(cases[i].name, cases[i].text, cases[i].n_types);
+        struct shape_text values;
+        enum reason why;
+        struct shape *literal = shape_literal(&c, &m, &values), *found = shape_of_parse(&c, &m, &why);
+        cr_expect_eq(literal, cases[i].literal ? query : NULL, "%s", cases[i].text);
+        cr_expect_eq(found && found->protocol == SHAPE_SIMPLE, cases[i].literal, "%s", cases[i].text);
+    }
+    shape_cache_finish(&c);
+}
+
+Test(shape, a_literal_one_keeps_its_text_and_means_the_other) {
+    struct shape_cache c;
+    shape_cache_init(&c, 100, 10000);
+    size_t used = c.memory.used;
+    struct shape *of = shape_ref(simple(&c, "SELECT a FROM t WHERE id = 5"));
+    struct shape *s = shape_with_constants(&c, of, text_slice("SELECT a FROM t WHERE id = 7;"));
+    cr_assert_not_null(s);
+    cr_expect_str_eq(s->text, "SELECT a FROM t WHERE id = 7;");
+    cr_expect_eq(shape_meaning(s), of);
+    cr_expect_eq(shape_meaning(of), of);
+    cr_expect_null(shape_meaning(NULL));
+    cr_expect_neq(s->reason, REASON_NONE);
+    shape_cache_finish(&c); // what it means stays alive
+    cr_expect_eq(s->of->parsed->kind, STATEMENT_READ);
+    shape_unref(of);
+    shape_unref(s);
+    cr_expect_eq(c.memory.used, used);
+}
+
+// Texts that are one shape in the extended protocol, with what is left out in front.
+static const struct {
+    const char *text;
+    size_t skipped;
+} commented[] = {
+    {"SELECT a FROM t WHERE id = $1", 0},
+    {"/* trace 1 */ SELECT a FROM t WHERE id = $1", 14},
+    {"/*trace=1*/SELECT a FROM t WHERE id = $1 /* 2 */", 11},
+    {"  -- trace 1\n /* 2 */ /* 3 /* 4 */ */ SELECT a FROM t WHERE id = $1 -- 5\n-- 6", 38},
+    {"SELECT a FROM t WHERE id = $1 -- trace 1", 0},
+    {"SELECT a FROM t WHERE id = $1 /* 1 */ ; /* 2 */;", 0},
+    {"SELECT a FROM t WHERE id = $1 /* 1 */ -- 2\n \t", 0},
+};
+
+Test(shape, comments_at_the_ends_are_no_part_of_it) {
+    struct shape_cache c;
+    shape_cache_init(&c, 100, 10000);
+    struct shape *one = extended(&c, commented[0].text, BYTES(""));
+    for (size_t i = 0; i < sizeof commented / sizeof *commented; i++) {
+        cr_expect_eq(extended(&c, commented[i].text, BYTES("")), one, "%s", commented[i].text);
+        cr_expect_eq(shape_skipped(text_slice(commented[i].text)), commented[i].skipped, "%s",
+                     commented[i].text);
+    }
+    shape_cache_finish(&c);
+}
+
+Test(shape, some_comments_stay) {
+    static const char *const texts[] = {
+        "/*+ SeqScan(t) */ SELECT a FROM t WHERE id = $1",
+        "/* pgfold: x */ SELECT a FROM t WHERE id = $1",
+        "/* \xc3\xa9 */ SELECT a FROM t WHERE id = $1",
+        "SELECT /* x */ a FROM t WHERE id = $1",
+        "/* not closed SELECT a FROM t WHERE id = $1",
+        "-- nothing else",
+        "",
+    };
+    struct shape_cache c;
+    shape_cache_init(&c, 100, 10000);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct shape *s = extended(&c, texts[i], BYTES(""));
+        cr_assert_not_null(s);
+        cr_expect_str_eq(s->text, texts[i]);
+        cr_expect_eq(shape_skipped(text_slice(texts[i])), 0);
+    }
+    shape_cache_finish(&c);
+}
+
 // @ is replaced with the key.
 static const struct {
     const char *text;
