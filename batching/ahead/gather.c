@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "batching/ahead/spelling.h"
 #include "batching/ahead/values.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -19,16 +18,8 @@ struct gathering {
 
 // Room for a row's key, until the batch has copied it.
 struct scratch {
-    uint8_t spelled[KEY_MAX_PARTS][SPELLING_MAX], doubled[KEY_MAX_PARTS][VALUE_SCRATCH];
+    uint8_t of[KEY_MAX_PARTS][KEY_MAX_RAW];
 };
-
-static bool respell(const struct gathering *x, unsigned part, struct key *value, uint8_t *out) {
-    if (value->kind != KEY_RAW)
-        return false;
-    size_t n = spelling_write(&x->guess->spellings[part], (struct slice){value->of.raw, value->len}, out);
-    *value = (struct key){.kind = KEY_RAW, .len = (uint32_t)n, .of.raw = out};
-    return n > 0;
-}
 
 // Makes the row's key. Returns false when no lookup of the group would send it.
 static bool key_of_row(const struct gathering *x, const struct trail_result *r, uint32_t row,
@@ -37,10 +28,8 @@ static bool key_of_row(const struct gathering *x, const struct trail_result *r, 
         keys[i] = x->asked[i];
         if (columns[i] < 0)
             continue;
-        struct key value = trail_value(r, row, (unsigned)columns[i]);
-        if (value_is_other(&x->g->parts[i]) && !respell(x, i, &value, scratch->spelled[i]))
-            return false;
-        if (!value_to_key(&x->g->parts[i], x->g->values != NULL, &value, scratch->doubled[i], &keys[i]))
+        if (!value_to_key(&x->g->parts[i], x->g->values != NULL, r, row, (unsigned)columns[i],
+                          &x->guess->spellings[i], scratch->of[i], &keys[i]))
             return false;
     }
     return true;
@@ -51,11 +40,10 @@ static bool key_of_row(const struct gathering *x, const struct trail_result *r, 
 static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t row, unsigned column,
                     const struct trail_target *target) {
     uint32_t first;
-    struct key value = trail_value(r, row, column);
-    if (trail_was_asked(target, row) || value.kind == KEY_NULL)
+    if (trail_was_asked(target, row) || trail_value(r, row, column).kind == KEY_NULL)
         return true;
     return !place_counts_rows(x->g, r) &&
-           (!trail_find_row(x->guess->trail, r, column, &value, &first) || trail_was_asked(target, first));
+           (!trail_find_equal(x->guess->trail, r, column, row, &first) || trail_was_asked(target, first));
 }
 
 // Counts the rows with the key of this row that were not asked for yet.
@@ -63,10 +51,9 @@ static uint16_t count_turns(const struct gathering *x, struct trail_result *r, c
                             uint32_t row, const struct trail_target *target) {
     struct guess w = {.result = r, .lead = x->guess->lead};
     unsigned lead = (unsigned)columns[w.lead], n = 0, seen = 0;
-    struct key value = trail_value(r, row, lead);
     uint32_t at;
     memcpy(w.columns, columns, sizeof w.columns);
-    if (!place_counts_rows(x->g, r) || !trail_find_row(x->guess->trail, r, lead, &value, &at))
+    if (!place_counts_rows(x->g, r) || !trail_find_equal(x->guess->trail, r, lead, row, &at))
         return place_counts_rows(x->g, r) ? 0 : 1;
     do
         n += !trail_was_asked(target, at) && place_is_same_key(&w, x->g->n_parts, at, row);

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "batching/ahead/values.h"
 #include "batching/fold/group.h"
 #include "batching/statement/shape.h"
 
@@ -17,27 +16,6 @@ bool place_is_linked(const struct group *g, unsigned part, const struct trail_co
     return false;
 }
 
-// Tells whether the part's value is that of the column, written as this client writes it.
-static bool is_spelled(struct guess *w, const struct group_part *part, unsigned index, unsigned column,
-                       const struct key *value) {
-    const struct trail_column *c = &w->result->columns.columns[column];
-    struct key k = trail_value(w->result, w->row, column);
-    struct slice read = {k.of.raw, k.len}, sent = {value->of.raw, value->len};
-    return c->type == part->type && c->format <= part->format && k.kind == KEY_RAW &&
-           value->kind == KEY_RAW &&
-           spelling_find(read, sent, c->format < part->format, &w->spellings[index]);
-}
-
-static bool is_in_row(struct guess *w, const struct group *g, unsigned part, unsigned column,
-                      const struct key *value) {
-    if (w->result->columns.columns[column].kind != trail_kind_of(g->parts[part].type))
-        return false;
-    if (value_is_other(&g->parts[part]))
-        return is_spelled(w, &g->parts[part], part, column, value);
-    struct key k = trail_value(w->result, w->row, column);
-    return k.kind != KEY_NULL && key_equal(&k, value);
-}
-
 bool place_is_supplied(const struct group *g, unsigned part, const struct trail_result *r, unsigned column) {
     return place_is_linked(g, part, &r->columns.columns[column]) ||
            association_is_learnt(g->shape, part, trail_origin(r, column));
@@ -45,13 +23,14 @@ bool place_is_supplied(const struct group *g, unsigned part, const struct trail_
 
 // Finds the column that has the part's value in the same row: one that supplies it; else the lead's, since
 // equal values mostly mean the same thing; else any. Returns -1 when there is none.
-static int find_column(struct guess *w, const struct group *g, unsigned part, const struct key *value) {
+static int find_column(struct guess *w, const struct group *g, unsigned part, const struct value *value) {
     int found = -1;
     bool supplied = false;
     unsigned n = w->result->columns.n, lead = (unsigned)w->columns[w->lead];
     for (unsigned i = 0; i < n && !supplied; i++) {
         unsigned column = (lead + i) % n;
-        if (!is_in_row(w, g, part, column, value))
+        if (!value_is_in_cell(&g->parts[part], value, w->result, w->row, column, column != lead,
+                              &w->spellings[part]))
             continue;
         supplied = place_is_supplied(g, part, w->result, column);
         if (found < 0 || supplied)
@@ -61,8 +40,9 @@ static int find_column(struct guess *w, const struct group *g, unsigned part, co
 }
 
 // Finds the columns that have the values of the other parts in the same row.
-static void find_columns(struct guess *w, const struct group *g, const struct key *values) {
-    w->fits = 1;
+static void find_columns(struct guess *w, const struct group *g, const struct value *values) {
+    w->fits = value_is_in_cell(&g->parts[w->lead], &values[w->lead], w->result, w->row,
+                               (unsigned)w->columns[w->lead], false, &w->spellings[w->lead]);
     for (unsigned part = 0; part < g->n_parts; part++) {
         if (part != w->lead)
             w->columns[part] = find_column(w, g, part, &values[part]);
@@ -73,7 +53,7 @@ static void find_columns(struct guess *w, const struct group *g, const struct ke
 #define MAX_EQUAL 64 // rows with the lead's value that are looked at
 
 // Rows with the lead's value are looked at from w->row on.
-void place_find_row(struct guess *w, const struct group *g, const struct key *values) {
+void place_find_row(struct guess *w, const struct group *g, const struct value *values) {
     struct guess at = *w;
     unsigned n = 0;
     do {
@@ -91,11 +71,11 @@ void place_origins(const struct guess *w, unsigned n_parts, uint64_t *origins) {
             origins[i] = trail_origin(w->result, (unsigned)w->columns[i]);
 }
 
-uint64_t place_who(const struct guess *w, const struct group *g, const struct key *values) {
+uint64_t place_who(const struct guess *w, const struct group *g, const struct value *values) {
     uint64_t who = g->id * KEY_MAX_PARTS + w->lead;
     for (unsigned part = 0; part < g->n_parts; part++)
         if (w->columns[part] < 0)
-            who = key_hash(&values[part], who);
+            who = key_hash(&values[part].sent, who);
     return who;
 }
 
@@ -144,7 +124,7 @@ bool place_find_turn(struct guess *w, const struct group *g, const struct trail_
     return found && target->whole;
 }
 
-struct guess place_weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+struct guess place_weigh(struct trail *t, const struct group *g, const struct value *values, unsigned lead,
                          const struct trail_place *p) {
     struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
     uint64_t origins[KEY_MAX_PARTS];

@@ -9,8 +9,7 @@
 #define PGFOLD_BATCHING_AHEAD_PLACE_H
 
 #include "batching/ahead/association.h"
-#include "batching/ahead/spelling.h"
-#include "batching/ahead/trail.h"
+#include "batching/ahead/values.h"
 
 #define PLACE_TURNS 1024 // rows with equal values that are told apart
 
@@ -21,7 +20,7 @@ struct guess {
     bool linked; // the catalogue says so
     bool own;    // it is in an answer of the group's own
     bool cut;    // not all places of the key were looked at, so the lists do not tell how often it was asked
-    unsigned fits;     // number of parts whose values the row has
+    unsigned fits;     // number of parts whose values the row has; 0: not known how they are written
     unsigned goes_on;  // number of lookups that went through the rows before it, one after the other
     unsigned habit;    // the largest such number in any result of the statement
     uint32_t distinct; // number of the lead's values in the result
@@ -31,7 +30,7 @@ struct guess {
     uint32_t row;  // the row for which the lookup asks
     // The columns of the parts, as indexes into the result's. -1: none, all lookups have the same value.
     int columns[KEY_MAX_PARTS];
-    struct spelling spellings[KEY_MAX_PARTS]; // for values of types that are no keys
+    struct spelling spellings[KEY_MAX_PARTS]; // how the client writes values of TRAIL_OTHER
     bool seconded;                            // the key of another row was asked for before
     bool backwards;                           // the loop goes to earlier rows
     bool turns;                               // it may: when no row is left behind, look before
@@ -39,7 +38,7 @@ struct guess {
 };
 
 // Weighs what speaks for a place where a part of the key, the lead, was found.
-struct guess place_weigh(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+struct guess place_weigh(struct trail *t, const struct group *g, const struct value *values, unsigned lead,
                          const struct trail_place *p);
 // Tells whether the lookups go through the rows one after the other.
 bool place_goes_on(const struct guess *w);
@@ -62,11 +61,11 @@ bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r,
 // ---- what a row has
 
 // Finds the row that has most of the key, among those that have the lead's value, and its columns.
-void place_find_row(struct guess *w, const struct group *g, const struct key *values);
+void place_find_row(struct guess *w, const struct group *g, const struct value *values);
 // Writes the origins of the place's columns, one for each of KEY_MAX_PARTS.
 void place_origins(const struct guess *w, unsigned n_parts, uint64_t *origins);
 // The digest of who asks there. See `who` in struct guess.
-uint64_t place_who(const struct guess *w, const struct group *g, const struct key *values);
+uint64_t place_who(const struct guess *w, const struct group *g, const struct value *values);
 // Tells whether two rows of the place's result have the same key.
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other);
 // Tells whether each row of the result answers one lookup of the group.

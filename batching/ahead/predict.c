@@ -22,22 +22,30 @@ struct places {
     unsigned n, fits; // the most of any
 };
 
-static void weigh_part(struct trail *t, const struct group *g, const struct key *values, unsigned lead,
+// Dates and the like lead to a row if nothing else does.
+static bool may_lead(const struct group *g, unsigned part) {
+    bool others = true;
+    for (unsigned i = 0; i < g->n_parts; i++)
+        others &= value_is_other(&g->parts[i]);
+    return others || !value_is_other(&g->parts[part]);
+}
+
+static void weigh_part(struct trail *t, const struct group *g, const struct value *values, unsigned lead,
                        struct places *s) {
-    enum trail_kind kind = trail_kind_of(g->parts[lead].type);
     struct trail_place p = {0};
     const struct trail_result *last = NULL;
     unsigned n = 0;
-    if (kind == TRAIL_NOTHING || kind == TRAIL_OTHER)
+    if (!may_lead(g, lead))
         return;
-    while (s->n < MAX_PLACES && trail_find(t, kind, &values[lead], &p)) {
+    while (s->n < MAX_PLACES && trail_find(t, &values[lead].forms, &p)) {
         n = p.result == last ? n : 0;
         last = p.result;
         bool chance = !place_is_supplied(g, lead, p.result, p.column);
         if (place_is_echo(g, lead, p.result, p.column) || (chance && n++ >= MAX_CHANCE))
             continue;
-        struct guess *w = &s->all[s->n++];
+        struct guess *w = &s->all[s->n];
         *w = place_weigh(t, g, values, lead, &p);
+        s->n += w->fits > 0;
         s->fits = w->fits > s->fits ? w->fits : s->fits;
     }
 }
@@ -72,7 +80,7 @@ static void choose(struct places *s, struct guess *best) {
 
 bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess) {
     struct value_texts texts;
-    struct key values[KEY_MAX_PARTS];
+    struct value values[KEY_MAX_PARTS];
     struct places places;
     places.n = places.fits = 0;
     if (!values_of_key(g, keys, &texts, values))
@@ -108,17 +116,16 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
 
 // Finds the key by a column of a result that may supply it, or has supplied it.
 static bool find_again(struct trail *t, const struct group *g, const struct association *a,
-                       const struct key *values, struct guess *w, struct trail_result *r, unsigned column) {
+                       const struct value *values, struct guess *w, struct trail_result *r, unsigned column) {
     uint64_t origins[KEY_MAX_PARTS];
     unsigned lead = association_lead(a, g);
     *w = (struct guess){.trail = t, .result = r, .lead = lead};
-    if (r->columns.columns[column].kind != trail_kind_of(g->parts[lead].type) ||
-        place_is_echo(g, lead, r, column))
+    if (r->columns.columns[column].kind == TRAIL_NOTHING || place_is_echo(g, lead, r, column))
         return false;
     bool same = trail_origin(r, column) == a->origin[lead];
     bool linked = place_is_linked(g, lead, &r->columns.columns[column]);
     if ((!same && !linked && !trail_is_followed(r, column)) ||
-        !trail_find_row(t, r, column, &values[lead], &w->row))
+        !trail_find_row(t, r, column, &values[lead].forms, &w->row))
         return false;
     w->columns[lead] = (int)column;
     place_find_row(w, g, values);
@@ -126,7 +133,7 @@ static bool find_again(struct trail *t, const struct group *g, const struct asso
     w->who = place_who(w, g, values);
     w->known = memcmp(origins, a->origin, sizeof origins) == 0;
     w->linked = same || linked;
-    return w->linked || trail_target(r, w->who, column, false);
+    return w->fits && (w->linked || trail_target(r, w->who, column, false));
 }
 
 // Tells whether the list came before the batch was loaded. A batch of another session must have been sent
@@ -145,7 +152,7 @@ bool predict_has_read(struct trail *t, const struct group *g, const struct key *
                       const struct asked_entry *asked, bool own, bool first) {
     const struct association *a = &g->shape->associations[b->ahead.association];
     struct value_texts texts;
-    struct key values[KEY_MAX_PARTS];
+    struct value values[KEY_MAX_PARTS];
     struct guess w;
     bool has = false;
     if (!values_of_key(g, keys, &texts, values) ||
@@ -168,7 +175,7 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
                       struct guess *guess) {
     struct association *a = &g->shape->associations[association];
     struct value_texts texts;
-    struct key values[KEY_MAX_PARTS];
+    struct value values[KEY_MAX_PARTS];
     struct guess w;
     *guess = (struct guess){.trail = t, .association = a};
     if (!values_of_key(g, keys, &texts, values))

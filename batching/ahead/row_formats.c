@@ -10,17 +10,21 @@ struct row_formats row_formats_read(uint16_t n, const uint8_t *formats) {
     return f;
 }
 
-void row_formats_apply(const struct row_formats *f, struct trail_columns *c) {
-    unsigned n = 0;
-    for (unsigned i = 0; i < c->n; i++) {
-        struct trail_column column = c->columns[i];
+// Gives these columns their formats, and returns how many are left.
+static unsigned apply(const struct row_formats *f, struct trail_column *columns, unsigned n) {
+    unsigned left = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct trail_column column = columns[i];
         unsigned at = f->n == 1 ? 0 : column.at;
-        if (f->unknown || (f->n > 1 && at >= ROW_FORMATS_MAX)) {
-            c->n_other -= column.kind == TRAIL_OTHER;
+        if (f->unknown || (f->n > 1 && at >= ROW_FORMATS_MAX))
             continue;
-        }
         column.format = at < f->n && f->binary[at / 8] >> at % 8 & 1;
-        c->columns[n++] = column;
+        columns[left++] = column;
     }
-    c->n = n;
+    return left;
+}
+
+void row_formats_apply(const struct row_formats *f, struct trail_columns *c) {
+    c->n = apply(f, c->columns, c->n);
+    c->n_arrays = apply(f, c->arrays, c->n_arrays);
 }

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "batching/ahead/trail.h"
+#include "batching/ahead/columns.h"
 
 #define ROW_FORMATS_MAX 256 // columns; of those behind nothing is known
 

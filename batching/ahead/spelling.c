@@ -5,6 +5,12 @@
 
 #include <string.h>
 
+#include "batching/ahead/bytea.h"
+#include "batching/ahead/number.h"
+#include "batching/ahead/times.h"
+
+#define TIME_MAX 64 // bytes of a time as text
+
 // The parts of a time as the server writes it, in its default DateStyle.
 struct parts {
     struct slice date, time, fraction, zone; // without the signs between them; the zone has its own sign
@@ -41,52 +47,6 @@ static bool read_parts(struct slice v, struct parts *p) {
     return p->fraction.len <= 6 && (!p->zone.len || has_form(p->zone.data + 1, p->zone.len - 1, "00"));
 }
 
-// ---- as the server's binary form
-
-static int64_t number(const uint8_t *p, size_t digits) {
-    int64_t v = 0;
-    for (size_t i = 0; i < digits; i++)
-        v = v * 10 + (p[i] - '0');
-    return v;
-}
-
-// Days since 2000-01-01, by the calendar that PostgreSQL uses for all times.
-static int64_t days_of(const uint8_t *date) {
-    int64_t y = number(date, 4), m = number(date + 5, 2), d = number(date + 8, 2);
-    y -= m <= 2; // years begin in March, so leap days end them
-    int64_t of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return 365 * y + y / 4 - y / 100 + y / 400 + of_year - 730425;
-}
-
-// Seconds east of Greenwich, of a zone such as +05:30.
-static int64_t seconds_of(struct slice zone) {
-    int64_t v = 0, unit = 3600;
-    for (size_t at = 1; at + 2 <= zone.len && unit; at += 3, unit /= 60)
-        v += unit * number(zone.data + at, 2);
-    return zone.len && zone.data[0] == '-' ? -v : v;
-}
-
-static size_t put_big_endian(uint64_t v, size_t bytes, uint8_t *out) {
-    for (size_t i = 0; i < bytes; i++)
-        out[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-    return bytes;
-}
-
-// Writes a date as days, a time as microseconds.
-static size_t write_binary_time(struct slice read, uint8_t *out) {
-    struct parts p;
-    if (read.len == 10 && has_form(read.data, read.len, "0000-00-00"))
-        return put_big_endian((uint64_t)days_of(read.data), 4, out);
-    if (!read_parts(read, &p))
-        return 0;
-    int64_t s = days_of(p.date.data) * 86400 + number(p.time.data, 2) * 3600 +
-                number(p.time.data + 3, 2) * 60 + number(p.time.data + 6, 2) - seconds_of(p.zone);
-    int64_t micros = number(p.fraction.data, p.fraction.len);
-    for (size_t i = p.fraction.len; i < 6; i++)
-        micros *= 10;
-    return put_big_endian((uint64_t)(s * 1000000 + micros), 8, out);
-}
-
 // ---- as text
 
 struct text {
@@ -95,7 +55,7 @@ struct text {
 };
 
 static void put_bytes(struct text *t, const void *bytes, size_t len) {
-    size_t room = SPELLING_MAX - t->n;
+    size_t room = TIME_MAX - t->n;
     memcpy(t->out + t->n, bytes, len < room ? len : room);
     t->n += len < room ? len : room;
 }
@@ -124,15 +84,9 @@ static bool put_zone(const struct spelling *s, struct slice zone, struct text *t
     return true;
 }
 
-size_t spelling_write(const struct spelling *s, struct slice read, uint8_t *out) {
+static size_t write_time(const struct spelling *s, struct slice read, uint8_t *out) {
     struct text t = {.out = out};
     struct parts p;
-    if (s->kind == SPELLED_SAME) {
-        put_bytes(&t, read.data, read.len);
-        return t.n;
-    }
-    if (s->kind == SPELLED_BINARY)
-        return write_binary_time(read, out);
     if (!read_parts(read, &p))
         return 0;
     put_bytes(&t, p.date.data, p.date.len);
@@ -142,23 +96,66 @@ size_t spelling_write(const struct spelling *s, struct slice read, uint8_t *out)
     return put_zone(s, p.zone, &t) ? t.n : 0;
 }
 
-static bool writes(const struct spelling *s, struct slice read, struct slice sent) {
-    uint8_t out[SPELLING_MAX];
-    size_t n = spelling_write(s, read, out);
-    return n && n == sent.len && memcmp(out, sent.data, n) == 0;
+// ---- in binary
+
+// Writes a value in the other format: as text as the server would.
+static size_t convert(const struct spelling *s, struct slice read, uint8_t *out) {
+    uint8_t text[NUMBER_BYTES];
+    int64_t v;
+    int east;
+    if (times_is_type(s->type))
+        return times_read(s->type, s->from_binary, read, &v, &east)
+                   ? times_write(s->type, s->to_binary, v, s->east, out)
+                   : 0;
+    if (s->type == BYTEA_TYPE)
+        return s->from_binary ? bytea_to_text(read, out, SPELLING_MAX)
+                              : bytea_from_text(read, out, SPELLING_MAX);
+    size_t n = s->type == OID_NUMERIC ? number_to_text(s->from_binary, read, text) : 0;
+    if (n && s->to_binary)
+        return number_to_binary((struct slice){text, n}, out);
+    memcpy(out, text, n);
+    return n;
 }
 
-bool spelling_find(struct slice read, struct slice sent, bool binary, struct spelling *s) {
-    struct parts p;
-    *s = (struct spelling){0};
-    if (!read.len || read.len > SPELLING_MAX || sent.len > SPELLING_MAX)
-        return false;
-    s->kind = binary ? SPELLED_BINARY : SPELLED_SAME;
-    if (writes(s, read, sent))
+// ---- both
+
+bool spelling_write(const struct spelling *s, struct slice read, uint8_t *out, struct slice *sent) {
+    uint8_t text[NUMBER_BYTES];
+    size_t n = 0;
+    *sent = read;
+    if (s->from_binary != s->to_binary) {
+        *sent = (struct slice){out, convert(s, read, out)};
+        if (s->kind == SPELLED_SAME)
+            return sent->len > 0;
+    }
+    if (s->kind == SPELLED_SAME)
         return true;
-    if (binary || sent.len < 11 || !read_parts(read, &p))
+    if (s->kind == SPELLED_STRIPPED) {
+        n = number_to_text(0, *sent, text);
+        n = n ? number_strip(text, n) : 0;
+        memcpy(out, text, n);
+    } else {
+        uint8_t time[TIME_MAX];
+        n = write_time(s, *sent, time);
+        memcpy(out, time, n);
+    }
+    *sent = (struct slice){out, n};
+    return n > 0;
+}
+
+static bool writes(const struct spelling *s, struct slice read, struct slice sent) {
+    uint8_t out[SPELLING_MAX];
+    struct slice written;
+    return spelling_write(s, read, out, &written) && written.len == sent.len &&
+           memcmp(written.data, sent.data, sent.len) == 0;
+}
+
+static bool find_time(struct slice read, struct slice sent, struct spelling *s) {
+    int64_t v;
+    if (sent.len < 11 || !times_read(s->type, 0, sent, &v, &s->east))
         return false;
-    *s = (struct spelling){.kind = SPELLED_TIME, .between = (char)sent.data[10]};
+    s->kind = SPELLED_TIME;
+    s->between = (char)sent.data[10];
     for (int way = 0; way < 12; way++) {
         s->fraction = way % 3 == 0 ? FRACTION_SIX : way % 3 == 1 ? FRACTION_THREE : FRACTION_SAME;
         s->zone = way / 3 == 0 ? ZONE_MINUTES : way / 3 == 1 ? ZONE_Z : way / 3 == 2 ? ZONE_SAME : ZONE_NONE;
@@ -166,4 +163,19 @@ bool spelling_find(struct slice read, struct slice sent, bool binary, struct spe
             return true;
     }
     return false;
+}
+
+bool spelling_find(uint32_t type, uint16_t format_read, struct slice read, uint16_t format_sent,
+                   struct slice sent, struct spelling *s) {
+    *s = (struct spelling){.type = type, .from_binary = format_read == 1, .to_binary = format_sent == 1};
+    if (!read.len || !sent.len || read.len > SPELLING_MAX || sent.len > SPELLING_MAX)
+        return false;
+    if (writes(s, read, sent))
+        return true;
+    if (format_sent == 1)
+        return false;
+    if (times_is_type(type) && type != TIMES_DATE)
+        return find_time(read, sent, s);
+    s->kind = SPELLED_STRIPPED;
+    return type == OID_NUMERIC && writes(s, read, sent);
 }

@@ -11,46 +11,13 @@
 #ifndef PGFOLD_BATCHING_AHEAD_TRAIL_H
 #define PGFOLD_BATCHING_AHEAD_TRAIL_H
 
-#include "batching/statement/key.h"
+#include "batching/ahead/cells.h"
 
-#define TRAIL_MAX_COLUMNS 10 // eight, and two of other types
 #define TRAIL_MAX_RESULTS 16
 #define TRAIL_MAX_TARGETS 16
-#define TRAIL_MAX_TEXT    64 // bytes of a text that is kept
+#define TRAIL_MAX_TEXT    KEY_MAX_RAW // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
-
-// OTHER: dates, times and numbers, as they came. They are no keys, but may be part of a key beside one.
-enum trail_kind { TRAIL_NOTHING, TRAIL_INTEGER, TRAIL_UUID, TRAIL_TEXT, TRAIL_OTHER, TRAIL_KINDS };
-
-// The kind of a type (OID); TRAIL_NOTHING for types that are not kept.
-enum trail_kind trail_kind_of(uint32_t type);
-
-struct trail_column {
-    uint16_t at; // index in the row
-    uint16_t format;
-    uint16_t attribute; // 0: computed
-    uint32_t table;     // OID; 0: computed
-    uint32_t type;      // OID
-    enum trail_kind kind;
-};
-
-struct trail_columns {
-    uint64_t source; // digest of the description: equal for results of the same statement
-    uint64_t group;  // id of the group of lookups whose answers they are; 0: none
-    uint64_t at;     // microseconds: when the client was given it
-    uint64_t loads;  // number of batches that had been loaded ahead when it came
-    bool loaded;     // it was loaded ahead
-    bool unread;     // the same, and the client was given nothing of it
-    unsigned n_row;  // columns of the row, of which n are kept
-    unsigned n, n_other;
-    struct trail_column columns[TRAIL_MAX_COLUMNS];
-};
-
-// Reads the body of a RowDescription. Returns false when nothing in it is worth keeping.
-bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len)
-    __attribute__((warn_unused_result));
-// Sets the formats in which rows come, as in a Bind message: none, one for all, or one for each column.
-void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats);
+#define TRAIL_SMALL       16 // rows of a result that is searched without an index, behind a filter
 
 // Lookups that follow a column of a result, and the rows that they have asked for.
 struct trail_target {
@@ -67,25 +34,11 @@ struct trail_target {
     uint64_t *asked;   // a bit for each row; owned
 };
 
-struct trail_cell {
-    uint8_t bytes[16]; // of a text: 32 bits of offset, 32 of length
-};
-
 struct trail_result {
     struct trail_result *next; // the one before it
     uint64_t serial;           // numbers the results in the order in which they came, from 1
-    struct trail_columns columns;
     uint32_t n_rows, max_rows;
-    struct trail_cell *cells; // n_rows times columns.n
-    uint16_t *nulls;          // a bit for each column of a row: it is NULL, or was not kept
-    struct buf texts;
-    int64_t least[TRAIL_MAX_COLUMNS], most[TRAIL_MAX_COLUMNS]; // of the integers among them
-    // Each has n_slots slots with row + 1 and bits of the hash. It is made at the first search.
-    uint32_t *index[TRAIL_MAX_COLUMNS];
-    // Made with the index. By row: the next row with the same value, counted from 1.
-    uint32_t *equal[TRAIL_MAX_COLUMNS];
-    uint32_t distinct[TRAIL_MAX_COLUMNS]; // number of values; 0: not counted
-    uint32_t n_slots;
+    uint32_t n_slots;                // of the columns' indexes
     uint64_t filter[TRAIL_KINDS][2]; // of a small result: a bit for each value's hash, by kind
     struct trail_target targets[TRAIL_MAX_TARGETS];
     uint64_t uses; // counts the uses of its targets
@@ -93,16 +46,21 @@ struct trail_result {
     bool followed;
     bool full;
     size_t bytes;
+    struct cells *cells;          // of each column; owned
+    struct trail_columns columns; // with room for its own columns alone. NOTHING: values were given up
 };
 
-// What is recorded of one reply: its columns, and its first row until there is a second.
+// What is recorded of one reply: its columns, and its first row until there is a second. The elements of its arrays
+// are results of their own, one for each column of arrays.
 struct trail_recorder {
     bool on;
     struct trail_columns columns;
     unsigned n_rows;
-    struct key first[TRAIL_MAX_COLUMNS];
-    uint8_t first_text[TRAIL_MAX_COLUMNS][TRAIL_MAX_TEXT];
+    uint8_t *first; // owned
+    size_t first_len;
     struct trail_result *result; // in the trail; from the second row on
+    struct trail_result *lists[TRAIL_MAX_ARRAYS];
+    uint64_t serial; // of all of them; 0: there is none yet
 };
 
 struct trail {
@@ -120,35 +78,18 @@ void trail_clear(struct trail *t); // forgets and frees all
 // Forgets the results of this statement that nothing has followed.
 void trail_drop_unfollowed(struct trail *t, uint64_t source);
 
-// A reply begins whose rows have these columns.
-void trail_begin(struct trail *t, const struct trail_columns *c);
-// Takes one of its rows: the body of a DataRow.
-void trail_row(struct trail *t, const uint8_t *body, size_t len);
-// The reply has ended.
-void trail_end(struct trail *t);
-
-// Where a value was found.
-struct trail_place {
-    struct trail_result *result;
-    unsigned column; // index into result->columns.columns
-    uint32_t row;    // the first one that has it
-};
-
-// Finds the next place of the value after *p (all zero: the first), in any result and column of the kind.
-// Returns false when there is none.
-bool trail_find(struct trail *t, enum trail_kind kind, const struct key *value, struct trail_place *p)
-    __attribute__((warn_unused_result));
-// Finds the first row with the value in one column. It does not find rows of a result that is still being
-// recorded.
-bool trail_find_row(struct trail *t, struct trail_result *r, unsigned column, const struct key *value,
-                    uint32_t *row) __attribute__((warn_unused_result));
-// Finds the next row with the same value in a column that was searched. Returns false when there is none.
-bool trail_next_equal(const struct trail_result *r, unsigned column, uint32_t *row)
-    __attribute__((warn_unused_result));
-// The number of values of a column that was searched.
-uint32_t trail_distinct(struct trail_result *r, unsigned column);
+// Adds an empty result with these columns to what is being recorded, in front of all others. NULL: out of memory.
+struct trail_result *trail_add(struct trail *t, const struct trail_columns *c);
+// Takes a result out and frees it.
+void trail_remove(struct trail *t, struct trail_result *r);
 // Tells whether the result is complete: it is not being recorded.
 bool trail_is_whole(const struct trail *t, const struct trail_result *r);
+// Tells whether anything is being recorded.
+bool trail_is_recording(const struct trail *t);
+// Adds a row to it: a value for each column. If there is no room it is `full`.
+void trail_add_row(struct trail *t, struct trail_result *r, const struct key *keys);
+// Counts what the result holds in addition.
+void trail_charge(struct trail *t, struct trail_result *r, size_t bytes);
 
 // The value of a cell: KEY_NULL, KEY_PLAIN for an integer or uuid, KEY_RAW (borrowed) for a text or another.
 struct key trail_value(const struct trail_result *r, uint32_t row, unsigned column);

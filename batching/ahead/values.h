@@ -1,33 +1,49 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Turns a lookup's keys into values in the trail's form, and back. A trail has a text without doubled quotes,
-// and an integer of any width as eight bytes.
+// Turns a lookup's keys into values as a trail has them, and back. A list may have an id as text where the lookup
+// compares integers, or the reverse, and a uuid as text. What a lookup for a value of the list would send is known
+// byte by byte, and where it is not the value is left out. So is a value that the server would refuse for
+// the parameter's type: it would be the batch's error.
 #ifndef PGFOLD_BATCHING_AHEAD_VALUES_H
 #define PGFOLD_BATCHING_AHEAD_VALUES_H
 
-#include "batching/ahead/trail.h"
+#include "batching/ahead/canon.h"
+#include "batching/ahead/search.h"
+#include "batching/ahead/spelling.h"
 
 struct group;
 struct group_part;
 
-#define VALUE_SCRATCH (2 * TRAIL_MAX_TEXT) // bytes of one value's text
+// A value of a lookup's key.
+struct value {
+    struct trail_forms forms;
+    struct key sent; // as it was sent, without doubled quotes
+    uint8_t text[CANON_TEXT];
+};
 
 // Room for the texts of a key's values.
 struct value_texts {
-    uint8_t of[KEY_MAX_PARTS][VALUE_SCRATCH];
+    uint8_t of[KEY_MAX_PARTS][KEY_MAX_RAW];
 };
 
-// Brings a key into the trail's form. `scratch`: VALUE_SCRATCH bytes. Returns false when a trail cannot have
-// it.
-bool value_of_key(const struct key *k, uint8_t *scratch, struct key *out) __attribute__((warn_unused_result));
-// The same for all parts of a group's key.
+// Brings a key into the trail's form. Returns false when a trail cannot have it. `texts` has to last as long
+// as the values.
 bool values_of_key(const struct group *g, const struct key *keys, struct value_texts *texts,
-                   struct key *values) __attribute__((warn_unused_result));
-// The reverse: the key that a lookup for this value would send. `literal`: as a constant of the simple
-// protocol. Returns false when there is none.
-bool value_to_key(const struct group_part *part, bool literal, const struct key *value, uint8_t *scratch,
-                  struct key *out) __attribute__((warn_unused_result));
-// Tells whether the part's values are of a kind that leads to no row (TRAIL_OTHER).
+                   struct value *values) __attribute__((warn_unused_result));
+
+// Tells whether a cell has the value. If so, *s says how the client writes the values of that column. `same`: the
+// column has values of the same kind, and none that must be converted.
+bool value_is_in_cell(const struct group_part *part, const struct value *v, const struct trail_result *r,
+                      uint32_t row, unsigned column, bool same, struct spelling *s);
+
+// The key that a lookup for the value of a cell would send. `literal`: as a constant of the simple protocol. It
+// may borrow from `scratch`, KEY_MAX_RAW bytes. Returns false when there is none.
+bool value_to_key(const struct group_part *part, bool literal, const struct trail_result *r, uint32_t row,
+                  unsigned column, const struct spelling *s, uint8_t *scratch, struct key *out)
+    __attribute__((warn_unused_result));
+
+// Tells whether the part's values are none that a list is searched for where the key has others, too
+// (TRAIL_OTHER).
 bool value_is_other(const struct group_part *part);
 // Tells whether the values may come from the trail. Nothing is known of their types yet.
 bool values_are_plausible(struct trail *t, const struct group *g, const struct slice *raw);

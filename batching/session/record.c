@@ -2,11 +2,12 @@
 #include "batching/session/record.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
-#include "batching/ahead/trail.h"
+#include "batching/ahead/recorder.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
@@ -49,7 +50,7 @@ static void record_key(struct trail *t, const struct batch *b, uint32_t key) {
 void ahead_record(struct ahead *a, struct batch *b) {
     const struct group *g = b->group;
     struct trail_columns c;
-    if (a->trail.recorder.on || a->trail.recorder.result ||
+    if (trail_is_recording(&a->trail) ||
         !trail_columns_read(&c, g->row_description.data, g->row_description.len) ||
         !is_worth_recording(a->engine, a, c.source))
         return;
@@ -131,9 +132,9 @@ void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *
     struct trail_columns c;
     if (!trail_columns_read(&c, body, len))
         return;
-    st->columns = malloc(sizeof c);
+    st->columns = malloc(trail_columns_size(&c));
     if (st->columns)
-        *st->columns = c;
+        memcpy(st->columns, &c, trail_columns_size(&c));
 }
 
 static bool is_recorded(const struct session *s, const struct owed *o) {
@@ -159,18 +160,22 @@ static void begin_bound(struct session *s, const struct owed *o) {
     struct trail_columns c;
     if (!st || !st->columns || (l && !l->counted))
         return;
-    c = *st->columns;
+    memcpy(&c, st->columns, trail_columns_size(st->columns));
     if (l)
         trail_columns_format(&c, l->group->n_formats, l->group->formats);
     else
         row_formats_apply(&o->forward.formats, &c);
-    if (c.n > c.n_other)
+    if (c.n || c.n_arrays)
         begin(s, o, &c);
 }
 
+#define LONGEST        8192  // bytes of a row that is recorded,
+#define LONGEST_ARRAYS 65536 // and of one with arrays
+
 bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
     bool on = (s->ahead && s->ahead->trail.recorder.on) || (o && o->forward.resumes);
-    return on && f->type == B_DATA_ROW && f->size <= 8192 && is_recorded(s, o);
+    bool arrays = s->ahead && s->ahead->trail.recorder.columns.n_arrays;
+    return on && f->type == B_DATA_ROW && f->size <= (arrays ? LONGEST_ARRAYS : LONGEST) && is_recorded(s, o);
 }
 
 void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {

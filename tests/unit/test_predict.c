@@ -9,6 +9,7 @@
 #include "batching/ahead/gather.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/recorder.h"
 #include "batching/ahead/values.h"
 #include "batching/statement/shape.h"
 #include "batching/ahead/ahead.h"
@@ -19,7 +20,15 @@
 #include "tests/unit/replies.h"
 #include "tests/unit/vetted.h"
 
-enum { OID_TEXT = 25 };
+enum {
+    OID_BYTEA = 17,
+    OID_TEXT = 25,
+    OID_OID = 26,
+    OID_DATE = 1082,
+    OID_TIMESTAMPTZ = 1184,
+    OID_CITEXT = 16400, // a type of an extension, and an enum
+    OID_MOOD = 16401
+};
 
 struct fixture {
     struct shape_cache shapes;
@@ -52,6 +61,10 @@ static void setup(struct fixture *f, const char *text, uint32_t type, bool linke
     f->group = group_for_extended(&f->groups, &f->identities, s,
                                   session_identity_current(&f->identities, &f->session), &m);
     cr_assert_eq(f->group->n_parts, (unsigned)s->parsed->n_keys);
+    if (type >= OID_CITEXT) {
+        r.types[0] = (struct vet_type){type, type + 100};
+        r.n_types = 1;
+    }
     if (linked) {
         r.links = malloc(sizeof *r.links);
         *r.links = (struct vet_link){0, 1, 1000};
@@ -404,6 +417,304 @@ Test(predict, texts_between_quotes) {
     trail_end(&f.trail);
     struct key k = {.kind = KEY_DOUBLED, .len = 5, .of.raw = (const uint8_t *)"it''s"};
     expect_text(behind_keys(&f, &k, 10), "'''' plain");
+    teardown(&f);
+}
+
+// A value of three rows and, of the lookup, the first row's and what is expected of the other two.
+struct way {
+    uint32_t listed;
+    uint16_t format;
+    struct slice rows[3];
+    uint32_t type;
+    uint16_t sent_format;
+    bool quoted;
+    struct slice sent[3]; // no data: nothing is sent for that row
+};
+
+static void record_way(struct fixture *f, const struct way *way) {
+    struct trail_columns c = {.source = 1000, .n_row = 1, .n = 1};
+    c.columns[0] = (struct trail_column){.format = way->format,
+                                         .attribute = 1,
+                                         .table = 1000,
+                                         .type = way->listed,
+                                         .kind = (uint8_t)trail_kind_of(way->listed)};
+    trail_begin(&f->trail, &c);
+    for (unsigned i = 0; i < 3; i++) {
+        struct buf b = buf_make(1000);
+        buf_put_u16(&b, 1);
+        buf_put_u32(&b, (uint32_t)way->rows[i].len);
+        buf_put(&b, way->rows[i].data, way->rows[i].len);
+        trail_row(&f->trail, b.data, b.len);
+        buf_free(&b);
+    }
+    trail_end(&f->trail);
+}
+
+static struct key sent_key(const struct way *way, unsigned i) {
+    struct key k;
+    bool plain = key_type_is_plain(way->type);
+    cr_assert(plain ? key_read(way->type, way->sent_format, way->sent[i], &k)
+                    : key_read_raw(way->sent[i], way->quoted, &k));
+    return k;
+}
+
+// The keys that are loaded are, byte by byte, what the client is going to send.
+static void expect_way(const struct way *way, size_t number) {
+    struct fixture f;
+    struct guess guess = {0};
+    setup(&f, one, way->type, true);
+    f.group->parts[0].format = way->sent_format;
+    f.group->parts[0].quoted = way->quoted;
+    record_way(&f, way);
+    struct key first = sent_key(way, 0);
+    cr_expect(values_are_plausible(&f.trail, f.group, &way->sent[0]), "way %zu", number);
+    cr_assert(predict_locate(&f.trail, f.group, &first, &guess), "way %zu", number);
+    cr_assert(predict_follow(f.group, 1000, &guess));
+    struct batch *b = batch_create_ahead(f.group, 10, 10000);
+    predict_gather(&guess, f.group, &first, b, nothing_held, NULL);
+    unsigned n = 0;
+    for (unsigned i = 1; i < 3; i++) {
+        if (!way->sent[i].data)
+            continue;
+        struct key k = sent_key(way, i);
+        cr_expect(n < b->n_keys && key_equal(&b->keys[n], &k), "way %zu, row %u", number, i);
+        n++;
+    }
+    cr_expect_eq(b->n_keys, n, "way %zu", number);
+    batch_destroy(b);
+    teardown(&f);
+}
+
+#define NOTHING                                                                                              \
+    { NULL, 0 }
+#define UUID_A  "00112233-4455-6677-8899-aabbccddeeff"
+#define UUID_B  "10112233-4455-6677-8899-aabbccddeeff"
+#define BYTES_A "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"
+#define BYTES_B "\x10\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"
+
+// What the type of the parameter does not have is left out: it would be an error of all that is loaded.
+static const struct way ways[] = {
+    {OID_TEXT, 0, {LIT("5"), LIT("7"), LIT("x")}, OID_INT4, 0, false, {LIT("5"), LIT("7"), NOTHING}},
+    {OID_TEXT, 1, {LIT("5"), LIT("70000"), LIT("08")}, OID_INT2, 1, false, {LIT("\0\5"), NOTHING, NOTHING}},
+    {OID_TEXT,
+     0,
+     {LIT("5"), LIT("3000000000"), LIT("-1")},
+     OID_INT4,
+     1,
+     false,
+     {LIT("\0\0\0\5"), NOTHING, LIT("\xff\xff\xff\xff")}},
+    {OID_INT4, 0, {LIT("5"), LIT("-7"), LIT("0")}, OID_TEXT, 0, true, {LIT("5"), LIT("-7"), LIT("0")}},
+    {OID_INT8,
+     1,
+     {LIT("\0\0\0\0\0\0\0\5"), LIT("\0\0\0\1\0\0\0\0"), LIT("\0\0\0\0\0\0\0\0")},
+     OID_TEXT,
+     1,
+     false,
+     {LIT("5"), LIT("4294967296"), LIT("0")}},
+    {OID_UUID,
+     0,
+     {LIT(UUID_A), LIT(UUID_B), LIT(UUID_A)},
+     OID_TEXT,
+     0,
+     true,
+     {LIT(UUID_A), LIT(UUID_B), NOTHING}},
+    {OID_UUID,
+     1,
+     {LIT(BYTES_A), LIT(BYTES_B), LIT(BYTES_A)},
+     OID_TEXT,
+     1,
+     false,
+     {LIT(UUID_A), LIT(UUID_B), NOTHING}},
+    {OID_TEXT,
+     0,
+     {LIT(UUID_A), LIT("x"), LIT(UUID_B)},
+     OID_UUID,
+     1,
+     false,
+     {LIT(BYTES_A), NOTHING, LIT(BYTES_B)}},
+    {OID_TEXT,
+     0,
+     {LIT(UUID_A), LIT("00112233"), LIT(UUID_B)},
+     OID_UUID,
+     0,
+     true,
+     {LIT(UUID_A), NOTHING, LIT(UUID_B)}},
+    {OID_OID,
+     0,
+     {LIT("5"), LIT("4294967295"), LIT("6")},
+     OID_OID,
+     1,
+     false,
+     {LIT("\0\0\0\5"), LIT("\xff\xff\xff\xff"), LIT("\0\0\0\6")}},
+    {OID_OID,
+     1,
+     {LIT("\0\0\0\5"), LIT("\xff\xff\xff\xff"), LIT("\0\0\0\6")},
+     OID_OID,
+     0,
+     false,
+     {LIT("5"), LIT("4294967295"), LIT("6")}},
+    {OID_OID, 0, {LIT("5"), LIT("4294967295"), LIT("6")}, OID_INT4, 0, false, {LIT("5"), NOTHING, LIT("6")}},
+    {OID_INT8, 0, {LIT("5"), LIT("-1"), LIT("4294967296")}, OID_OID, 0, false, {LIT("5"), NOTHING, NOTHING}},
+    {OID_NUMERIC,
+     0,
+     {LIT("1.50"), LIT("3.00"), LIT("NaN")},
+     OID_NUMERIC,
+     0,
+     false,
+     {LIT("1.50"), LIT("3.00"), LIT("NaN")}},
+    {OID_NUMERIC,
+     0,
+     {LIT("1.50"), LIT("3.00"), LIT("NaN")},
+     OID_NUMERIC,
+     1,
+     false,
+     {LIT("\0\2\0\0\0\0\0\2\0\1\x13\x88"), LIT("\0\1\0\0\0\0\0\2\0\3"), NOTHING}},
+    {OID_NUMERIC,
+     0,
+     {LIT("1.50"), LIT("3.00"), LIT("17.20")},
+     OID_NUMERIC,
+     0,
+     false,
+     {LIT("1.5"), LIT("3"), LIT("17.2")}},
+    {OID_NUMERIC, 0, {LIT("5"), LIT("7"), LIT("7.5")}, OID_INT8, 0, false, {LIT("5"), LIT("7"), NOTHING}},
+    {OID_INT8,
+     0,
+     {LIT("5"), LIT("10000"), LIT("-7")},
+     OID_NUMERIC,
+     0,
+     false,
+     {LIT("5"), LIT("10000"), LIT("-7")}},
+    {OID_INT4,
+     0,
+     {LIT("5"), LIT("10000"), LIT("-7")},
+     OID_NUMERIC,
+     1,
+     false,
+     {LIT("\0\1\0\0\0\0\0\0\0\5"), LIT("\0\1\0\1\0\0\0\0\0\1"), LIT("\0\1\0\0\x40\0\0\0\0\7")}},
+    {OID_DATE,
+     0,
+     {LIT("2024-01-02"), LIT("2000-01-01"), LIT("infinity")},
+     OID_DATE,
+     0,
+     true,
+     {LIT("2024-01-02"), LIT("2000-01-01"), LIT("infinity")}},
+    {OID_DATE,
+     0,
+     {LIT("2000-01-03"), LIT("2000-01-01"), LIT("infinity")},
+     OID_DATE,
+     1,
+     false,
+     {LIT("\0\0\0\2"), LIT("\0\0\0\0"), NOTHING}},
+    {OID_DATE,
+     1,
+     {LIT("\0\0\0\2"), LIT("\0\0\0\0"), LIT("\x7f\xff\xff\xff")},
+     OID_DATE,
+     0,
+     false,
+     {LIT("2000-01-03"), LIT("2000-01-01"), NOTHING}},
+    {OID_TIMESTAMPTZ,
+     0,
+     {LIT("2024-01-01 01:01:00+00"), LIT("2024-01-01 02:02:00+00"), LIT("2024-01-01 02:02:00.5+00")},
+     OID_TIMESTAMPTZ,
+     0,
+     true,
+     {LIT("2024-01-01T01:01:00+00:00"), LIT("2024-01-01T02:02:00+00:00"),
+      LIT("2024-01-01T02:02:00.500000+00:00")}},
+    {OID_TIMESTAMPTZ,
+     0,
+     {LIT("2000-01-01 00:00:00+00"), LIT("2000-01-01 01:00:00+01"), LIT("2000-01-01 00:00:01+00")},
+     OID_TIMESTAMPTZ,
+     1,
+     false,
+     {LIT("\0\0\0\0\0\0\0\0"), NOTHING, LIT("\0\0\0\0\0\x0f\x42\x40")}},
+    {OID_BYTEA,
+     0,
+     {LIT("\\x0102"), LIT("\\x61"), LIT("\\xff")},
+     OID_BYTEA,
+     1,
+     false,
+     {LIT("\1\2"), LIT("a"), LIT("\xff")}},
+    {OID_BYTEA,
+     1,
+     {LIT("\1\2"), LIT("a"), LIT("\xff")},
+     OID_BYTEA,
+     0,
+     true,
+     {LIT("\\x0102"), LIT("\\x61"), LIT("\\xff")}},
+    {OID_CITEXT,
+     0,
+     {LIT("Code 1"), LIT("CODE 2"), LIT("it's")},
+     OID_CITEXT,
+     1,
+     false,
+     {LIT("Code 1"), LIT("CODE 2"), LIT("it's")}},
+    {OID_MOOD, 1, {LIT("sad"), LIT("ok"), LIT("x")}, OID_TEXT, 0, true, {LIT("sad"), LIT("ok"), LIT("x")}},
+};
+
+Test(predict, keys_of_all_types_and_formats) {
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        expect_way(&ways[i], i);
+}
+
+// A text of the list may be no value of such a type.
+Test(predict, a_text_is_no_key_of_a_type_that_may_refuse_it) {
+    static const struct way way = {OID_TEXT, 0,    {LIT("sad"), LIT("ok"), LIT("x")}, OID_MOOD,
+                                   0,        true, {LIT("sad"), LIT("ok"), LIT("x")}};
+    struct fixture f;
+    struct guess guess = {0};
+    setup(&f, one, OID_MOOD, true);
+    f.group->parts[0].quoted = true;
+    record_way(&f, &way);
+    struct key k = sent_key(&way, 0);
+    cr_assert_not(predict_locate(&f.trail, f.group, &k, &guess));
+    teardown(&f);
+}
+
+// Digits in a text are numbers by chance: one lookup is not enough.
+Test(predict, a_value_of_another_kind_is_learnt_by_the_second_lookup) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, false);
+    record_way(&f, &ways[0]);
+    begin(&f, 1000, OID_TEXT);
+    for (int i = 1; i < 7; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        row(&f, id, "x");
+    }
+    trail_end(&f.trail);
+    expect_text(behind(&f, 1, 10), "-");
+    expect_text(behind(&f, 2, 10), "3 4 5 6");
+    teardown(&f);
+}
+
+// A price is no id.
+Test(predict, numbers_with_decimal_places_are_no_integers) {
+    static const struct way way = {OID_NUMERIC, 0,     {LIT("5.00"), LIT("7.00"), LIT("8.00")}, OID_INT4,
+                                   0,           false, {LIT("5"), LIT("7"), LIT("8")}};
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record_way(&f, &way);
+    f.group->parts[0].declared = OID_INT4;
+    cr_expect_not(values_are_plausible(&f.trail, f.group, &way.sent[0]));
+    expect_text(behind(&f, 5, 10), "-");
+    teardown(&f);
+}
+
+// Only the values of its own kind are looked for beside the one that leads to a row.
+Test(predict, beside_a_key_nothing_is_converted) {
+    struct fixture f;
+    setup(&f, two, OID_TEXT, true);
+    begin(&f, 1000, OID_TEXT);
+    f.trail.recorder.columns.columns[1].type = OID_INT4;
+    f.trail.recorder.columns.columns[1].kind = TRAIL_INTEGER;
+    row(&f, "a", "1");
+    row(&f, "b", "2");
+    row(&f, "c", "3");
+    trail_end(&f.trail);
+    struct key keys[2];
+    cr_assert(key_read_raw(text_slice("a"), false, &keys[0]) &&
+              key_read_raw(text_slice("1"), false, &keys[1]));
+    expect_text(behind_keys(&f, keys, 10), "b/1 c/1");
     teardown(&f);
 }
 

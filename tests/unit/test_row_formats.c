@@ -48,12 +48,13 @@ Test(row_formats, none_one_and_one_for_each_column) {
 
 Test(row_formats, columns_of_unknown_format_are_taken_out) {
     struct trail_columns c = columns_at(AT(0, 255, 256, 300), 4);
-    c.columns[3].kind = TRAIL_OTHER;
-    c.n_other = 1;
+    c.n_arrays = 2;
+    c.arrays[0] = (struct trail_column){.at = 255, .kind = TRAIL_INTEGER};
+    c.arrays[1] = (struct trail_column){.at = 256, .kind = TRAIL_INTEGER};
     struct row_formats f = formats(1600, AT(0, 255, 256, 1599), 4);
     row_formats_apply(&f, &c);
     cr_assert_eq(c.n, 2);
-    cr_expect_eq(c.n_other, 0);
+    cr_expect(c.n_arrays == 1 && c.arrays[0].format == 1);
     cr_expect_eq(c.columns[1].at, 255);
     cr_expect_eq(c.columns[1].format, 1);
 

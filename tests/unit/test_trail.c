@@ -5,11 +5,23 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "batching/ahead/trail.h"
+#include "batching/ahead/recorder.h"
+#include "batching/ahead/search.h"
 #include "protocol/frame.h"
 #include "tests/unit/bytes.h"
 
-enum { OID_BOOL = 16, OID_TEXT = 25, OID_FLOAT8 = 701, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
+enum {
+    OID_BOOL = 16,
+    OID_BYTEA = 17,
+    OID_TEXT = 25,
+    OID_OID = 26,
+    OID_FLOAT8 = 701,
+    OID_BPCHAR = 1042,
+    OID_VARCHAR = 1043,
+    OID_DATE = 1082,
+    OID_TIMESTAMPTZ = 1184,
+    OID_JSONB = 3802
+};
 
 struct field {
     uint32_t table;
@@ -41,7 +53,7 @@ static bool describe(struct trail_columns *c, const struct field *fields, unsign
 }
 
 static void row(struct trail *t, const struct slice *values, unsigned n) {
-    struct buf b = buf_make(100000);
+    struct buf b = buf_make(1000000);
     buf_put_u16(&b, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         buf_put_u32(&b, values[i].data ? (uint32_t)values[i].len : UINT32_MAX);
@@ -82,15 +94,24 @@ static struct key text(const char *s) {
     return (struct key){.kind = KEY_RAW, .len = (uint32_t)strlen(s), .of.raw = (const uint8_t *)s};
 }
 
+// A value of one kind alone.
+static struct trail_forms form(enum trail_kind kind, struct key k) {
+    struct trail_forms f = {0};
+    f.of[kind] = k;
+    return f;
+}
+
 static bool has(struct trail *t, enum trail_kind kind, struct key k, struct trail_place *p) {
+    struct trail_forms f = form(kind, k);
     *p = (struct trail_place){0};
-    return trail_find(t, kind, &k, p);
+    return trail_find(t, &f, p);
 }
 
 static unsigned places(struct trail *t, enum trail_kind kind, struct key k) {
+    struct trail_forms f = form(kind, k);
     struct trail_place p = {0};
     unsigned n = 0;
-    while (trail_find(t, kind, &k, &p))
+    while (trail_find(t, &f, &p))
         n++;
     return n;
 }
@@ -106,8 +127,10 @@ Test(trail, kinds_of_types) {
                  {OID_TEXT, TRAIL_TEXT},      {OID_BPCHAR, TRAIL_TEXT},
                  {OID_VARCHAR, TRAIL_TEXT},   {OID_BOOL, TRAIL_NOTHING},
                  {OID_FLOAT8, TRAIL_NOTHING}, {OID_NUMERIC, TRAIL_OTHER},
-                 {0, TRAIL_NOTHING},          {16400, TRAIL_NOTHING},
-                 {705, TRAIL_NOTHING},        {OID_INT4_ARRAY, TRAIL_NOTHING}};
+                 {0, TRAIL_NOTHING},          {16400, TRAIL_TEXT},
+                 {705, TRAIL_NOTHING},        {OID_INT4_ARRAY, TRAIL_NOTHING},
+                 {OID_OID, TRAIL_INTEGER},    {OID_DATE, TRAIL_OTHER},
+                 {OID_BYTEA, TRAIL_OTHER},    {OID_JSONB, TRAIL_NOTHING}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect_eq(trail_kind_of(cases[i].type), cases[i].kind, "type %u", cases[i].type);
 }
@@ -135,29 +158,50 @@ Test(trail, keeps_columns_that_may_be_keys) {
     cr_assert_not(describe(&c, fields, 0));
 }
 
-// Texts are kept in the first half of the room alone: ids come behind names at times.
-Test(trail, keeps_ids_behind_many_texts) {
-    struct field fields[20];
+// A wide SELECT * is kept whole.
+Test(trail, keeps_a_key_at_the_end_of_sixty_columns) {
+    struct field fields[60];
     struct trail_columns c;
-    for (unsigned i = 0; i < 20; i++)
-        fields[i] = (struct field){1, (uint16_t)i, i < 10 ? OID_TEXT : OID_INT4, 0};
-    cr_assert(describe(&c, fields, 20));
-    cr_assert_eq(c.n, TRAIL_MAX_COLUMNS - 2);
-    cr_expect_eq(c.columns[3].at, 3);
-    cr_expect_eq(c.columns[4].at, 10);
-    cr_expect_eq(c.columns[7].at, 13);
+    for (unsigned i = 0; i < 60; i++)
+        fields[i] = (struct field){1, (uint16_t)(i + 1), i % 3 ? OID_TEXT : OID_TIMESTAMPTZ, 0};
+    fields[59].type = OID_UUID;
+    cr_assert(describe(&c, fields, 60));
+    cr_assert_eq(c.n, 60);
+    cr_expect(c.columns[59].at == 59 && c.columns[59].kind == TRAIL_UUID);
 }
 
-// Two of them, and they take no room from keys. Alone they are no list.
-Test(trail, keeps_values_that_may_come_beside_a_key) {
-    static const struct field fields[] = {
-        {1, 1, OID_NUMERIC, 0}, {1, 2, 1184, 0}, {1, 3, 1082, 0}, {1, 4, OID_INT4, 0}};
+// Of more columns than there is room for: names of keys first, then integers, then texts. They stay in their order.
+Test(trail, keeps_likely_keys_of_many_columns) {
+    struct buf b = buf_make(100000);
     struct trail_columns c;
-    cr_assert(describe(&c, fields, 4));
-    cr_assert_eq(c.n, 3);
-    cr_expect(c.columns[0].kind == TRAIL_OTHER && c.columns[1].kind == TRAIL_OTHER);
-    cr_expect_eq(c.columns[2].at, 3);
-    cr_assert_not(describe(&c, fields, 3));
+    const unsigned n = 3 * TRAIL_MAX_COLUMNS;
+    buf_put_u16(&b, (uint16_t)n);
+    for (unsigned i = 0; i < n; i++) {
+        bool id = i == n - 1 || i == 7;
+        buf_put_str(&b, i == 7 ? "id" : id ? "authorId" : "paid");
+        buf_put_u32(&b, 1);
+        buf_put_u16(&b, (uint16_t)(i + 1));
+        buf_put_u32(&b, id || i % 3 == 0 ? OID_TEXT : i % 3 == 1 ? OID_DATE : OID_INT4);
+        buf_put(&b, "\0\4\xff\xff\xff\xff\0\0", 8);
+    }
+    cr_assert(trail_columns_read(&c, b.data, b.len));
+    cr_assert_eq(c.n, TRAIL_MAX_COLUMNS);
+    unsigned integers = 0;
+    for (unsigned i = 0; i < c.n; i++) {
+        integers += c.columns[i].type == OID_INT4;
+        cr_expect(i == 0 || c.columns[i].at > c.columns[i - 1].at);
+        cr_expect_neq(c.columns[i].type, OID_DATE);
+    }
+    cr_expect_eq(integers, TRAIL_MAX_COLUMNS - 2, "but for two whose names say more");
+    cr_expect_eq(c.columns[c.n - 1].at, n - 1);
+    buf_free(&b);
+}
+
+Test(trail, a_description_may_be_kept_by_its_size) {
+    struct trail_columns c;
+    cr_assert(describe(&c, id_and_name, 2));
+    cr_expect_lt(trail_columns_size(&c), sizeof c / 4);
+    cr_expect_geq(trail_columns_size(&c), offsetof(struct trail_columns, columns) + 2 * sizeof c.columns[0]);
 }
 
 Test(trail, formats_of_a_bind_message) {
@@ -328,6 +372,144 @@ Test(trail, rows_are_read_as_far_as_they_are_kept) {
     trail_clear(&t);
 }
 
+// ---- arrays
+
+// The elements of the list that was recorded of an array column, and of which source it is: "1 2 - 4".
+static const char *elements(struct trail *t, uint64_t source) {
+    static char out[200];
+    out[0] = 0;
+    for (const struct trail_result *r = t->results; r; r = r->next) {
+        for (uint32_t row = 0; r->columns.source != source && row < r->n_rows; row++) {
+            struct key k = trail_value(r, row, 0);
+            size_t n = strlen(out);
+            if (k.kind == KEY_NULL)
+                snprintf(out + n, sizeof out - n, "%s-", n ? " " : "");
+            else if (k.kind == KEY_PLAIN)
+                snprintf(out + n, sizeof out - n, "%s%lld", n ? " " : "", (long long)get_u64(k.of.bytes));
+            else
+                snprintf(out + n, sizeof out - n, "%s%.*s", n ? " " : "", (int)k.len, (const char *)k.of.raw);
+        }
+    }
+    return out;
+}
+
+enum { OID_TEXT_ARRAY = 1009, OID_FLOAT8_ARRAY = 1022 };
+
+// Arrays in both formats, and flat JSON. What is none, has other dimensions or is cut ends there.
+Test(trail, elements_of_arrays) {
+    static const struct {
+        uint32_t type;
+        uint16_t format;
+        struct slice value;
+        const char *elements;
+    } cases[] = {
+        {OID_INT4_ARRAY, 0, LIT("{1,2,NULL,-4}"), "1 2 - -4"},
+        {OID_INT8_ARRAY, 0, LIT("{1,5000000000}"), "1 5000000000"},
+        {OID_INT4_ARRAY, 0, LIT("{1}"), ""}, // one predicts nothing
+        {OID_INT4_ARRAY, 0, LIT("{}"), ""},
+        {OID_INT4_ARRAY, 0, LIT(""), ""},
+        {OID_INT4_ARRAY, 0, LIT("{{1,2},{3,4}}"), ""},
+        {OID_INT4_ARRAY, 0, LIT("[0:1]={1,2}"), ""},
+        {OID_INT4_ARRAY, 0, LIT("{1,2,3"), "1 2"},
+        {OID_INT4_ARRAY, 0, LIT("{1,2,"), "1 2"},
+        {OID_TEXT_ARRAY, 0, LIT("{a,\"b c\",\"d\\\"e\",\"\",NULL,\"NULL\"}"), "a b c d\"e - - NULL"},
+        {OID_TEXT_ARRAY, 0, LIT("{a,\"b\\"), ""},
+        {OID_TEXT_ARRAY, 0, LIT("{a,b,\"c"), "a b"},
+        {OID_INT4_ARRAY, 1,
+         LIT("\0\0\0\1\0\0\0\1\0\0\0\x17\0\0\0\3\0\0\0\1\0\0\0\4\0\0\0\7\xff\xff\xff\xff\0\0\0\4\0\0\0\x9"),
+         "7 - 9"},
+        {OID_INT4_ARRAY, 1,
+         LIT("\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\3\0\0\0\1\0\0\0\4\0\0\0\7\0\0\0\4\0\0\0\x9\0\0\0\4\0"), "7 9"},
+        {OID_INT4_ARRAY, 1, LIT("\0\0\0\0\0\0\0\0\0\0\0\x17"), ""},
+        {OID_FLOAT8_ARRAY, 0, LIT("{1,2}"), ""},
+        {OID_JSONB, 0, LIT("[1, 2, null, \"x\"]"), "1 2 - x"},
+        {OID_JSONB, 1, LIT("\1[1, 2]"), "1 2"},
+        {114, 0, LIT("[\"a\",\"b\\\"c\",\"d\"]"), "a - d"},
+        {OID_JSONB, 0, LIT("[{\"id\": 1}, {\"id\": 2}]"), ""},
+        {OID_JSONB, 0, LIT("{\"ids\": [1, 2]}"), ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct field fields[] = {{1, 1, cases[i].type, cases[i].format}, {1, 2, OID_INT4, 0}};
+        struct trail_columns c;
+        struct trail t;
+        trail_init(&t, 100000);
+        cr_assert(describe(&c, fields, 2));
+        trail_begin(&t, &c);
+        uint8_t *exact = exact_copy(cases[i].value.data, cases[i].value.len);
+        row(&t, (struct slice[]){{exact, cases[i].value.len}, text_slice("1")}, 2);
+        free(exact);
+        trail_end(&t);
+        expect_text(elements(&t, c.source), cases[i].elements);
+        cr_expect_leq(t.n_results, 1, "case %zu: of one row nothing else is kept", i);
+        trail_clear(&t);
+        cr_expect_eq(t.bytes, 0, "case %zu", i);
+    }
+}
+
+// The elements of all rows are one list; with the rows' other columns they are one reply.
+Test(trail, arrays_of_several_rows) {
+    static const struct field fields[] = {
+        {1, 1, OID_INT4, 0}, {1, 2, OID_INT4_ARRAY, 0}, {1, 3, OID_TEXT_ARRAY, 0}};
+    struct trail_columns c;
+    struct trail t;
+    struct trail_place p;
+    trail_init(&t, 100000);
+    cr_assert(describe(&c, fields, 3));
+    c.unread = true;
+    trail_begin(&t, &c);
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const ids[] = {"{1,2}", NULL, "{3,4,5}"};
+        struct slice array = {0};
+        row(&t, (struct slice[]){text_slice("7"), ids[i] ? text_slice(ids[i]) : array, text_slice("{x}")}, 3);
+        cr_assert(trail_is_recording(&t));
+    }
+    cr_expect_not(has(&t, TRAIL_INTEGER, integer("1"), &p), "not whole yet");
+    trail_end(&t);
+    cr_assert_not(trail_is_recording(&t));
+    cr_assert_eq(t.n_results, 3);
+    cr_assert(has(&t, TRAIL_INTEGER, integer("5"), &p) && p.row == 4);
+    struct trail_result *list = p.result;
+    cr_assert(has(&t, TRAIL_TEXT, text("x"), &p) && p.result != list && p.result->n_rows == 3);
+    cr_expect_neq(trail_origin(list, 0), trail_origin(p.result, 0));
+    cr_assert(has(&t, TRAIL_INTEGER, integer("7"), &p));
+    cr_expect_eq(p.result->serial, list->serial);
+    trail_note_read(&t, list->serial, 5);
+    for (const struct trail_result *r = t.results; r; r = r->next)
+        cr_expect(!r->columns.unread && r->columns.at == 5);
+    record(&t, &c, 1, 0);
+    trail_clear(&t);
+    cr_assert_eq(t.bytes, 0);
+}
+
+// Lists give way as other results do, and are cut where there is no room.
+Test(trail, long_arrays) {
+    static const struct field fields[] = {{1, 1, OID_INT4_ARRAY, 0}};
+    struct trail_columns c;
+    struct trail t;
+    struct buf b = buf_make(1000000);
+    buf_put_u8(&b, '{');
+    for (unsigned i = 0; i < 20000; i++)
+        buf_put_text(&b, i ? ",1234567" : "1");
+    buf_put_u8(&b, '}');
+    trail_init(&t, 50000 + b.len);
+    cr_assert(describe(&c, fields, 1));
+    for (unsigned i = 0; i < 3; i++) {
+        trail_begin(&t, &c);
+        row(&t, (struct slice[]){{b.data, b.len}}, 1);
+        trail_end(&t);
+        cr_assert_eq(t.n_results, 1);
+        cr_expect(t.results->n_rows > 1000 && t.results->n_rows < 20000);
+        cr_expect_leq(t.bytes, t.max_bytes + 2048);
+    }
+    trail_init(&t, (trail_clear(&t), 1000)); // no room for the row itself
+    trail_begin(&t, &c);
+    row(&t, (struct slice[]){{b.data, b.len}}, 1);
+    trail_end(&t);
+    cr_expect_eq(t.n_results, 0);
+    trail_clear(&t);
+    buf_free(&b);
+}
+
 // ---- finding
 
 // Up to 16 rows are searched as they are, more by an index; both say the same.
@@ -400,10 +582,13 @@ Test(trail, equal_values_count_as_the_first) {
         for (uint32_t at = p.row, last = p.row; trail_next_equal(t.results, 0, &at); last = at, n++)
             cr_expect_eq(at, last + 4);
         cr_expect_eq(n, sizes[s] / 4, "of %u rows", sizes[s]);
-        struct key x = text("x");
+        struct trail_forms x = form(TRAIL_TEXT, text("x"));
         uint32_t at;
         cr_assert(trail_find_row(&t, t.results, 1, &x, &at));
         cr_expect_eq(at, 0);
+        cr_assert(trail_find_equal(&t, t.results, 0, 10, &at));
+        cr_expect_eq(at, 2);
+        cr_assert_not(trail_find_equal(&t, t.results, 0, 11, &at), "NULL is like nothing");
         cr_expect_eq(trail_distinct(t.results, 1), 1);
         trail_clear(&t);
     }
@@ -421,17 +606,17 @@ Test(trail, places_come_newest_result_first_and_column_by_column) {
     trail_begin(&t, &c); // a reply that ended without its end being told
     text_row(&t, "5", "5");
     text_row(&t, "2", "9");
-    struct key five = integer("5");
+    struct trail_forms five = form(TRAIL_INTEGER, integer("5"));
     struct trail_place p = {0};
-    cr_assert(trail_find(&t, TRAIL_INTEGER, &five, &p));
+    cr_assert(trail_find(&t, &five, &p));
     cr_assert(p.result == t.results->next && p.column == 0 && p.row == 1,
               "what is being recorded is not searched");
     trail_end(&t);
-    cr_assert_eq(places(&t, TRAIL_INTEGER, five), 4);
+    cr_assert_eq(places(&t, TRAIL_INTEGER, integer("5")), 4);
     p = (struct trail_place){0};
-    cr_assert(trail_find(&t, TRAIL_INTEGER, &five, &p));
+    cr_assert(trail_find(&t, &five, &p));
     cr_assert(p.result == t.results && p.column == 0 && p.row == 0);
-    cr_assert(trail_find(&t, TRAIL_INTEGER, &five, &p));
+    cr_assert(trail_find(&t, &five, &p));
     cr_assert(p.result == t.results && p.column == 1);
     trail_clear(&t);
 }
@@ -533,6 +718,42 @@ Test(trail, memory_is_limited) {
     cr_assert_eq(t.n_results, 1, "one large result takes the room of all others");
     cr_assert_lt(t.results->n_rows, 5000);
     cr_assert_gt(t.results->n_rows, 100, "as much of it as there is room for");
+    size_t sum = 0;
+    for (const struct trail_result *r = t.results; r; r = r->next)
+        sum += r->bytes;
+    cr_assert_eq(sum, t.bytes);
+    trail_clear(&t);
+    cr_assert_eq(t.bytes, 0);
+}
+
+// Long texts give way before rows do, and before other results. A column that lookups have followed stays.
+Test(trail, long_texts_make_room_first) {
+    struct trail_columns c;
+    struct trail t;
+    struct trail_place p;
+    char body[401];
+    memset(body, 'x', sizeof body);
+    body[400] = 0;
+    cr_assert(describe(&c, id_and_name, 2));
+    trail_init(&t, 100000);
+    record(&t, &c, 5000, 20);
+    for (unsigned time = 0; time < 2; time++) {
+        trail_begin(&t, &c);
+        for (unsigned i = 0; i < 200; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "%u", i);
+            snprintf(body, 16, "%u", i);
+            body[strlen(body)] = 'x';
+            text_row(&t, id, body);
+        }
+        trail_end(&t);
+        cr_expect_eq(t.results->n_rows, 200, "all rows");
+        cr_expect_eq(trail_value(t.results, 5, 1).kind, time ? KEY_RAW : KEY_NULL, "time %u", time);
+        cr_expect(has(&t, TRAIL_INTEGER, integer("199"), &p) && p.row == 199);
+        cr_assert(has(&t, TRAIL_TEXT, text("n5005"), &p), "the other result is there");
+        cr_assert_not_null(trail_target(p.result, 9, 1, true));
+    }
+    cr_expect_leq(t.bytes, 110000);
     size_t sum = 0;
     for (const struct trail_result *r = t.results; r; r = r->next)
         sum += r->bytes;

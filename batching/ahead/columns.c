@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/ahead/columns.h"
+
+#include <string.h>
+
+#include "batching/ahead/arrays.h"
+#include "batching/base/hash.h"
+#include "batching/statement/key.h"
+
+// Type OIDs of pg_type.dat.
+enum { OID_NAME = 19, OID_TEXT = 25, OID_OID = 26, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
+#define FIRST_FOREIGN 16384 // FirstNormalObjectId of src/include/access/transam.h
+
+bool trail_type_is_foreign(uint32_t type) {
+    return type >= FIRST_FOREIGN;
+}
+
+enum trail_kind trail_kind_of(uint32_t type) {
+    // bytea, date, time, timestamp and both with time zone, inet, cidr, macaddr, macaddr8
+    static const uint32_t others[] = {OID_NUMERIC, 17, 1082, 1083, 1114, 1184, 1266, 869, 650, 829, 774};
+    if (type == OID_UUID)
+        return TRAIL_UUID;
+    if (key_type_is_integer(type) || type == OID_OID)
+        return TRAIL_INTEGER;
+    if (type == OID_TEXT || type == OID_BPCHAR || type == OID_VARCHAR || type == OID_NAME ||
+        trail_type_is_foreign(type))
+        return TRAIL_TEXT;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (type == others[i])
+            return TRAIL_OTHER;
+    return TRAIL_NOTHING;
+}
+
+// ---- which are kept
+
+#define FIELD 18 // bytes of a field's description behind its name
+#define RANKS 4
+
+// What a column's name and type say of its worth; the least is kept first.
+static unsigned rank_of(const struct trail_column *c, const uint8_t *name, size_t len) {
+    bool id = len >= 2 && (name[len - 2] | 0x20) == 'i' && (name[len - 1] | 0x20) == 'd';
+    if (id && (len == 2 || name[len - 3] == '_' || name[len - 2] == 'I'))
+        return 0;
+    if (c->kind == TRAIL_INTEGER || c->kind == TRAIL_UUID)
+        return 1;
+    return c->kind == TRAIL_TEXT && !trail_type_is_foreign(c->type) ? 2 : 3;
+}
+
+static struct trail_column column_of(unsigned at, const uint8_t *field) {
+    struct trail_column column = {
+        .at = (uint16_t)at,
+        .table = get_u32(field),
+        .attribute = get_u16(field + 4),
+        .type = get_u32(field + 6),
+        .format = get_u16(field + 16),
+    };
+    column.kind = (uint8_t)trail_kind_of(column.type);
+    return column;
+}
+
+// The length of the field's name at `at`, its end included. 0: it is cut.
+static size_t name_length(const uint8_t *body, size_t len, size_t at) {
+    const uint8_t *zero = at < len ? memchr(body + at, 0, len - at) : NULL;
+    size_t n = zero ? (size_t)(zero - body) + 1 - at : 0;
+    return n && len - at - n >= FIELD ? n : 0;
+}
+
+// Keeps columns of these ranks, of the last one no more than `most`.
+static void keep_ranks(struct trail_columns *c, const uint8_t *body, size_t len, unsigned last,
+                       unsigned most) {
+    size_t at = 2;
+    c->n = 0;
+    for (unsigned i = 0; i < c->n_row && c->n < TRAIL_MAX_COLUMNS; i++) {
+        size_t name = name_length(body, len, at);
+        struct trail_column column = column_of(i, body + at + name);
+        unsigned rank = rank_of(&column, body + at, name - 1);
+        at += name + FIELD;
+        if (column.kind == TRAIL_NOTHING || rank > last || (rank == last && !most))
+            continue;
+        most -= rank == last;
+        c->columns[c->n++] = column;
+    }
+}
+
+static void keep_array(struct trail_columns *c, struct trail_column column) {
+    enum trail_kind kind = trail_kind_of(arrays_element_type(column.type));
+    column.kind = (uint8_t)kind;
+    if (kind != TRAIL_NOTHING && c->n_arrays < TRAIL_MAX_ARRAYS)
+        c->arrays[c->n_arrays++] = column;
+}
+
+bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len) {
+    unsigned n_of[RANKS] = {0}, last = 0, most = TRAIL_MAX_COLUMNS;
+    size_t at = 2;
+    memset(c, 0, offsetof(struct trail_columns, columns));
+    c->n_row = len >= 2 ? get_u16(body) : 0;
+    for (unsigned i = 0; i < c->n_row; i++) {
+        size_t name = name_length(body, len, at);
+        if (!name)
+            return false;
+        struct trail_column column = column_of(i, body + at + name);
+        keep_array(c, column);
+        n_of[rank_of(&column, body + at, name - 1)] += column.kind != TRAIL_NOTHING;
+        // without the format
+        c->source = XXH3_64bits_withSeed(body + at, name + FIELD - 2, c->source);
+        at += name + FIELD;
+    }
+    for (; last + 1 < RANKS && n_of[last] <= most; last++)
+        most -= n_of[last];
+    keep_ranks(c, body, len, last, most);
+    return c->n > 0 || c->n_arrays > 0;
+}
+
+size_t trail_columns_size(const struct trail_columns *c) {
+    return offsetof(struct trail_columns, columns) + c->n * sizeof c->columns[0];
+}
+
+static void set_format(struct trail_column *c, unsigned n_formats, const uint8_t *formats) {
+    unsigned at = n_formats == 1 ? 0 : c->at;
+    c->format = at < n_formats ? get_u16(formats + 2 * (size_t)at) : 0;
+}
+
+void trail_columns_format(struct trail_columns *c, unsigned n_formats, const uint8_t *formats) {
+    for (unsigned i = 0; i < c->n; i++)
+        set_format(&c->columns[i], n_formats, formats);
+    for (unsigned i = 0; i < c->n_arrays; i++)
+        set_format(&c->arrays[i], n_formats, formats);
+}

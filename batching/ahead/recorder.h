@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Records a reply in a trail, row by row. Of a reply of one row only the elements of its arrays are kept.
+#ifndef PGFOLD_BATCHING_AHEAD_RECORDER_H
+#define PGFOLD_BATCHING_AHEAD_RECORDER_H
+
+#include "batching/ahead/trail.h"
+
+// A reply begins whose rows have these columns.
+void trail_begin(struct trail *t, const struct trail_columns *c);
+// Takes one of its rows: the body of a DataRow.
+void trail_row(struct trail *t, const uint8_t *body, size_t len);
+// The reply has ended.
+void trail_end(struct trail *t);
+
+#endif
