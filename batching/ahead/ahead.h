@@ -38,6 +38,7 @@
 #include "batching/ahead/trail.h"
 #include "batching/fold/batch.h"
 #include "batching/statement/budget.h"
+#include "batching/statement/family.h"
 
 struct engine;
 struct owed;
@@ -69,9 +70,10 @@ struct ahead {
 struct ahead_list { // by last_used
     struct ahead *newest, *oldest;
     size_t bytes;
-    uint64_t last_answer; // microseconds: of any session for which something may be held
-    uint64_t loads;       // number of batches loaded ahead
-    struct budget vets;   // questions about statements that may be those of loops, and what they brought
+    uint64_t last_answer;     // microseconds: of any session for which something may be held
+    uint64_t loads;           // number of batches loaded ahead
+    struct budget vets;       // questions about statements that may be those of loops, and what they brought
+    struct families families; // guesses in vain, by their statements
     // By source (statement): results of lookups since one of them was followed; 255: many.
     uint8_t unfollowed[AHEAD_SOURCES];
 };

@@ -25,6 +25,7 @@
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
 #include "batching/statement/budget.h"
+#include "batching/statement/family.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/key.h"
 #include "batching/statement/shape.h"
@@ -57,7 +58,13 @@ static bool may_vet(struct session *s, struct shape *shape) {
     if (!may_pay_vet(s->engine, shape))
         return false;
     apart_asked(s, !proven);
+    family_guessed(&s->engine->aheads.families, shape->family);
     return true;
+}
+
+// Constants beside the key that were not there a moment ago may be gone with the list's next row.
+static bool may_guess(const struct engine *e, const struct group *g, bool settled) {
+    return settled || family_may_guess(&e->aheads.families, g->shape->family);
 }
 
 // ---- the batch of coming keys
@@ -174,6 +181,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     e->counters.ahead_batches++;
     e->counters.ahead_keys += b->n_keys - b->ahead.n_used;
     ahead_spend(s, a, b, association);
+    family_guessed(&e->aheads.families, g->shape->family);
     ahead_use(a);
     engine_start_batch(e, b);
     if (!session_run_batch(s, b))
@@ -274,6 +282,8 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
         !ahead_may_load(s) || (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
+    if (!may_guess(s->engine, g, l->settled))
+        return;
     if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
@@ -305,6 +315,8 @@ void ahead_follow_behind(struct session *s, const struct behind *l) {
         s->identity.state != IDENTITY_PROVEN)
         return;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
+    if (!may_guess(s->engine, g, l->settled))
+        return;
     if (g->state == GROUP_NEW && is_plausible(s, g, l->raw) && may_vet(s, g->shape)) {
         session_start_vet(s, g);
         return;

@@ -91,6 +91,7 @@ struct lookup {
     bool has_key;
     uint64_t question;      // hash of what it asks (ahead/asked.h); 0: not known
     bool followed;          // lookahead has looked at it (ahead.h)
+    bool settled;           // its session had lookups of its group a moment ago (ahead/recent.h)
     struct ahead *loop;     // the loop that it belongs to; a reference; NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these

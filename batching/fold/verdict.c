@@ -14,6 +14,7 @@
 #include "batching/statement/rewrite.h"
 #include "batching/trust/finding.h"
 #include "batching/trust/own_settings.h"
+#include "batching/trust/sorted.h"
 #include "batching/trust/stamp.h"
 #include "batching/trust/vet.h"
 #include "batching/trust/vet_query.h"
@@ -106,12 +107,33 @@ static void write_unit(struct group *g, bool named, const struct questions *q, s
     write_empty(out, F_SYNC);
 }
 
+static bool is_plain_type(const char *name) {
+    static const char *const plain[] = {"int2", "int4", "int8", "uuid"};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (strcmp(plain[i], name) == 0)
+            return true;
+    return false;
+}
+
+// The keys that are compared as integers or uuids if their columns are such. A type that the server deduces is
+// the column's.
+static uint32_t fixed_keys(const struct group *g) {
+    uint32_t fixed = 0;
+    for (unsigned i = 0; i < g->n_parts; i++) {
+        const struct group_part *part = &g->parts[i];
+        const char *cast = g->shape->parsed->keys[part->key].cast;
+        if ((!part->declared || key_type_is_plain(part->declared)) && (!cast || is_plain_type(cast)))
+            fixed |= 1u << part->key;
+    }
+    return fixed;
+}
+
 bool group_write_vet(struct group *g, bool named, struct buf *out) {
     size_t limit = (size_t)1 << 20;
     struct questions q = {buf_make(limit), buf_make(limit), buf_make(limit)};
     vetting_destroy(g->vetting);
     g->vetting = vetting_create();
-    bool ok = g->vetting && stamp_question(g->shape, &q.stamp) &&
+    bool ok = g->vetting && stamp_question(g->shape, g->keys, fixed_keys(g), &q.stamp) &&
               vet_query(g->shape, in_key(g), &q.catalogue) &&
               rewrite_original(g->shape, g->keys, g->values, &q.original);
     if (ok)
@@ -212,6 +234,10 @@ static const char *judge_group(struct group *g, struct vetting *v) {
     g->column_type = v->catalogue.key_type;
     if (!make_stamp(g, v))
         return "the catalogue did not tell what its tables are";
+    if (sorted_matters(g->shape->parsed, g->keys) && !g->stamp->sorted) {
+        shape_is_unsorted(g->shape);
+        return "a value beside the key decides the order of rows that ORDER BY does not tell apart";
+    }
     g->types_hash = types_hash(v);
     buf_reset(&g->text);
     if (!copy_columns(g, v) || !write_folded(g))

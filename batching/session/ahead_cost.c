@@ -56,6 +56,7 @@ void ahead_served(struct batch *b, uint32_t key) {
     if (asked)
         return; // it would have been a statement in any case
     b->ahead.n_served++;
+    family_served(&b->ahead.home->engine->aheads.families, b->group->shape->family);
     ahead_earn(b->ahead.home, b->group->shape, BUDGET_LOOKUP + b->ahead.key_cost);
     if (association)
         association_served(association);

@@ -21,6 +21,7 @@ static const char *const stable_functions[] = {
     "date_trunc",
     "extract",
     "format",
+    "generate_series",
     "isfinite",
     "json_agg",
     "json_build_array",
@@ -155,6 +156,27 @@ static const char *const plain_functions[] = {
     "version",
 };
 
+// Sorted. Functions of the server that return sets and depend on nothing but their arguments and settings.
+static const char *const row_functions[] = {
+    "generate_series",
+    "generate_subscripts",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_each",
+    "json_each_text",
+    "json_object_keys",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_each",
+    "jsonb_each_text",
+    "jsonb_object_keys",
+    "jsonb_path_query",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+    "unnest",
+};
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(a, *(const char *const *)b);
 }
@@ -163,6 +185,15 @@ static int compare_names(const void *a, const void *b) {
 
 bool function_is_foldable(const struct parsed *p, int i) {
     return ON_LIST(stable_functions, p->functions[i].name);
+}
+
+bool function_returns_rows(const char *name) {
+    return ON_LIST(row_functions, name);
+}
+
+const char *const *functions_that_return_rows(int *n) {
+    *n = sizeof row_functions / sizeof *row_functions;
+    return row_functions;
 }
 
 bool function_is_read_only(const struct parsed *p, int i) {

@@ -23,4 +23,9 @@ bool function_is_plain(const struct parsed_function *f);
 bool function_is_foldable(const struct parsed *p, int i);
 bool function_is_read_only(const struct parsed *p, int i);
 
+// The server's functions that return sets, depend on nothing but their arguments and settings, and may be called
+// in FROM or in a select list.
+bool function_returns_rows(const char *name);
+const char *const *functions_that_return_rows(int *n);
+
 #endif

@@ -419,6 +419,9 @@ enum word {
     WORD_CAST,
     WORD_LOWER, // LOWER, UPPER
     WORD_LIMIT, // LIMIT, OFFSET
+    WORD_BETWEEN,
+    WORD_DISTINCT,
+    WORD_FROM,
     WORD_QUERY, // SELECT, WITH, VALUES, TABLE
 };
 
@@ -426,7 +429,9 @@ enum word {
 enum place {
     PLACE_STAYS,
     PLACE_TAKEN, // it varies
-    PLACE_LEFT,  // it varies if a comparison follows
+    PLACE_LEFT,  // it varies if a comparison follows,
+    PLACE_LABEL, // if a label follows,
+    PLACE_FIRST, // if either follows
 };
 
 // The last thing that was seen of the left side of a comparison, which begins with a constant.
@@ -448,12 +453,14 @@ struct shaper {
     bool started;   // a token other than an opening bracket was seen
     bool ended;     // a semicolon was seen
     bool compared;  // the last token is "="
+    bool between;   // BETWEEN was seen, and its AND is to come
     bool joined;    // shape_text_join: every constant is $1, and many in a list are one
     enum word word; // the last token's
     enum place place;
     bool dotted;       // the last token is a dot, so the next is no keyword
     bool after_sign;   // the last token is a minus sign that belongs to the place
     uint64_t lists;    // a bit for each open bracket, the innermost lowest: its elements vary
+    uint64_t selects;  // the same: it is in a select list
     unsigned opens;    // brackets that were opened last, where the left side of a comparison may stand
     struct token held; // a constant not yet decided on; TOKEN_END: none
     enum place held_place;
@@ -468,8 +475,14 @@ static enum word word_of(const char *s, size_t len) {
     switch (s[0] | 0x20) {
     case 'a':
         return IS("and") ? WORD_LEFT : IS("any") ? WORD_ANY : IS("array") ? WORD_ARRAY : WORD_OTHER;
+    case 'b':
+        return IS("between") ? WORD_BETWEEN : WORD_OTHER;
     case 'c':
         return IS("cast") ? WORD_CAST : WORD_OTHER;
+    case 'd':
+        return IS("distinct") ? WORD_DISTINCT : WORD_OTHER;
+    case 'f':
+        return IS("from") ? WORD_FROM : WORD_OTHER;
     case 'h':
         return IS("having") ? WORD_LEFT : WORD_OTHER;
     case 'i':
@@ -638,14 +651,22 @@ static bool operand_goes_on(struct shaper *s, struct token t) {
     return closes || is_cast(s, t);
 }
 
+// Is this what must follow the held constant, so that it varies?
+static bool follows(const struct shaper *s, struct token next) {
+    bool label = s->held_place != PLACE_LEFT && token_is(s->text, next, "as");
+    bool comparison = s->held_place != PLACE_LABEL && next.type == TOKEN_OPERATOR &&
+                      is_comparison(s->text + next.at, next.len);
+    return label || comparison;
+}
+
 // A constant was seen, and now a token behind it. A cast binds closer than a sign, so -5::int8 stays.
 static bool decide_held(struct shaper *s, struct token next) {
     struct token held = s->held;
     const char *bytes = s->text + next.at;
-    if (s->held_place == PLACE_LEFT && operand_goes_on(s, next))
+    if (s->held_place != PLACE_TAKEN && operand_goes_on(s, next))
         return true;
     s->held.type = TOKEN_END;
-    if (s->held_place == PLACE_LEFT && !(next.type == TOKEN_OPERATOR && is_comparison(bytes, next.len)))
+    if (s->held_place != PLACE_TAKEN && !follows(s, next))
         return true;
     bool tight = is_cast(s, next) || next.type == TOKEN_DOT || (next.type == TOKEN_OPEN && *bytes == '[');
     if (tight && s->text[held.at] == '-')
@@ -747,29 +768,45 @@ static bool gap_is_plain(const struct shaper *s, size_t from, size_t to) {
     return from == to || (to == from + 1 && s->text[from] == ' ' && from > 0);
 }
 
+// x BETWEEN 1 AND 2, x IS NOT DISTINCT FROM 1
+static bool compares(struct shaper *s, enum word before, struct token t) {
+    bool ends = s->between && token_is(s->text, t, "and") && !s->dotted;
+    s->between = s->word == WORD_BETWEEN || (s->between && !ends);
+    return ends || s->word == WORD_BETWEEN || (s->word == WORD_FROM && before == WORD_DISTINCT);
+}
+
 static void see_word(struct shaper *s, struct token t) {
+    enum word before = s->word;
     s->word = s->dotted ? WORD_OTHER : word_of(s->text + t.at, t.len);
+    bool taken = compares(s, before, t);
     if (s->word == WORD_LOWER && s->place != PLACE_TAKEN)
         s->word = WORD_OTHER; // no side of a comparison
     s->place = PLACE_STAYS;
-    if (s->word == WORD_LIMIT)
+    if (s->word == WORD_LIMIT || taken)
         s->place = PLACE_TAKEN;
     else if (s->word == WORD_LEFT)
         s->place = PLACE_LEFT;
+    if (s->word == WORD_FROM && before != WORD_DISTINCT)
+        s->selects &= ~(uint64_t)1;
     if (s->word != WORD_QUERY)
         return;
     s->lists &= ~(uint64_t)1;
-    if ((s->text[t.at] | 0x20) == 's')
-        s->place = PLACE_LEFT;
+    if ((s->text[t.at] | 0x20) == 's') {
+        s->place = PLACE_FIRST;
+        s->selects |= 1;
+    }
 }
 
 static void see_open(struct shaper *s, struct token t) {
+    s->between = false;
     bool bracket = s->text[t.at] == '[';
-    s->opens = s->place == PLACE_LEFT && !bracket && !s->after_sign ? s->opens + 1 : 0;
+    bool left = s->place == PLACE_LEFT || s->place == PLACE_FIRST;
+    s->opens = left && !bracket && !s->after_sign ? s->opens + 1 : 0;
     bool compared = s->place == PLACE_TAKEN && s->word != WORD_LIMIT && !s->after_sign; // a row, or just ( )
     bool list = bracket ? s->word == WORD_ARRAY && (s->lists & 1)
                         : s->word == WORD_IN || s->word == WORD_ANY || compared;
     s->lists = s->lists << 1 | list;
+    s->selects <<= 1;
     bool argument = s->word == WORD_CAST || s->word == WORD_LOWER;
     s->place = list || argument ? PLACE_TAKEN : bracket ? PLACE_STAYS : PLACE_LEFT;
 }
@@ -820,9 +857,10 @@ static void see_token(struct shaper *s, struct token t) {
         see_open(s, t);
     } else if (t.type == TOKEN_CLOSE) {
         s->lists >>= 1;
+        s->selects >>= 1;
         s->place = PLACE_STAYS;
     } else if (t.type == TOKEN_COMMA) {
-        s->place = s->lists & 1 ? PLACE_TAKEN : PLACE_STAYS;
+        s->place = s->lists & 1 ? PLACE_TAKEN : s->selects & 1 ? PLACE_LABEL : PLACE_STAYS;
     } else if (t.type == TOKEN_INTEGER || t.type == TOKEN_NUMBER || t.type == TOKEN_STRING) {
         see_constant(s, t);
     } else {

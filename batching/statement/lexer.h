@@ -107,6 +107,8 @@ enum shape_scan {
 //     HAVING or "("; between may be casts ('…'::uuid = a), and the ends of such brackets, or
 //   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), or of brackets where such an element or the
 //     right side of a comparison may stand, and which are no subselect, or
+//   - it stands in a select list, perhaps cast, with AS behind it, or
+//   - it follows BETWEEN, its AND, or DISTINCT FROM, or
 //   - it follows LIMIT, OFFSET or CAST (, or LOWER ( or UPPER ( behind a comparison operator.
 //
 // Only statements that start with SELECT, WITH, INSERT, UPDATE, DELETE, VALUES or TABLE have constants taken

@@ -157,15 +157,8 @@ static bool add_set_config(struct builder *b, const Node *target, bool *local) {
            add_setting(b, "", name->sval->sval, 1, &f->args[1], "raw ");
 }
 
-static bool only_targets(const PgQuery__SelectStmt *s) {
-    return s->n_target_list && !s->n_distinct_clause && !s->into_clause && !s->n_from_clause &&
-           !s->where_clause && !s->n_group_clause && !s->having_clause && !s->n_window_clause &&
-           !s->n_values_lists && !s->n_sort_clause && !s->limit_offset && !s->limit_count &&
-           !s->n_locking_clause && !s->with_clause && !s->larg && !s->rarg;
-}
-
 static enum statement_kind set_config_kind(struct builder *b, const PgQuery__SelectStmt *s) {
-    if (!only_targets(s))
+    if (!tree_only_targets(s))
         return STATEMENT_OTHER;
     bool local = false;
     for (size_t i = 0; i < s->n_target_list; i++)
@@ -291,7 +284,7 @@ static void judge_statement(struct builder *b, const Node *n) {
 // SELECT pg_advisory_unlock_all()
 static bool is_unlock_all(const Node *n) {
     const PgQuery__SelectStmt *s = n->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? n->select_stmt : NULL;
-    if (!s || !only_targets(s) || s->n_target_list != 1)
+    if (!s || !tree_only_targets(s) || s->n_target_list != 1)
         return false;
     const Node *t = s->target_list[0]->res_target ? s->target_list[0]->res_target->val : NULL;
     const PgQuery__FuncCall *f = t && t->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? t->func_call : NULL;

@@ -73,8 +73,12 @@ struct parsed_function {
 // A key candidate: a parameter whose value may be replaced with a column. Each of its uses is one side of an
 // equality, in a WHERE or ON at any level: `x = $n` or `$n = x`, with or without a cast around the parameter,
 // `x IN ($n)`, `x = ANY (ARRAY[$n::type])`, `x = ANY ($n)`, or `x = f($n)` with a value computed from it. The
-// other fields describe its first use. If the result has one row in any case, a side of another comparison
-// can be a candidate, too, but only beside others and behind them in the list.
+// other fields describe its first use there.
+//
+// Beside others, and behind them in the list, come candidates that stand in no equality: in the outermost select
+// list, in its other comparisons, ORDER BY and LIMIT. Such a value decides the plan, and the plan decides the
+// order of rows that no ORDER BY tells apart: so the answer must have one row in any case, or the catalogue must
+// say that ORDER BY does (`ordered`).
 struct parsed_key {
     int param;        // n of $n
     int relation;     // index into relations; -1: not known
@@ -83,7 +87,10 @@ struct parsed_key {
     char *cast;       // type name of an explicit cast around the parameter, canonical ("int4"); NULL: none
     bool plain_right; // exactly `column = $n`: no cast, the parameter at the right
     bool top;         // stands on the top-level AND of the outermost WHERE
-    bool range;       // a side of <, <=, >, >= or <>: of no column
+    bool range;       // it stands in no equality: of no column
+    bool ordered;     // it may be a key only where the columns of parsed->sort tell all rows apart
+    bool limits;      // it stands in LIMIT or OFFSET and nowhere else: no column decides its type
+    bool nullable;    // IS NOT DISTINCT FROM: NULL is compared, too
     bool array; // `= ANY ($n)`, `= ANY ($n::type[])`: the parameter is an array; `cast`: of its elements
     int uses;   // how often $n occurs in the statement
 };
@@ -100,6 +107,8 @@ struct parsed_param {
     char *cast_name;
     bool cast_array;
 };
+
+#define PARSED_MAX_SORT 8
 
 struct parsed {
     enum statement_kind kind;
@@ -136,6 +145,9 @@ struct parsed {
     int n_labels;
     struct parsed_key *keys; // candidates, in order of appearance; at most PARSED_MAX_KEYS
     int n_keys;
+    // Columns of its only table that stand in the outermost ORDER BY. Only if a key is `ordered`.
+    char *sort[PARSED_MAX_SORT];
+    int n_sort;
     // `column = $n` may become `column = ANY ($n)`: one plain table; no subselect, function, WITH, LIMIT,
     // OFFSET, ORDER BY, DISTINCT, grouping, window or set operation
     bool in_form;

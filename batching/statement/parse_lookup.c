@@ -7,9 +7,8 @@
 // A key's value will be replaced with a column of a table to which the statement is joined laterally. That
 // keeps the meaning where the value, or something computed from it, is one side of an equality in a WHERE or
 // ON. It would change the meaning elsewhere:
-// - in a target list the column would name the result column;
-// - in GROUP BY, ORDER BY and DISTINCT an expression is compared with others;
-// - LIMIT takes no columns;
+// - in a target list without a label the column would name the result column;
+// - in GROUP BY and DISTINCT an expression is compared with others;
 // - in an aggregate's arguments, columns decide which select it belongs to, so nothing inside a function call
 //   is a key where the function may be an aggregate.
 #include "batching/statement/parse_lookup.h"
@@ -17,10 +16,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "batching/statement/functions.h"
 #include "batching/statement/moving_time.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/parse_tree.h"
 #include "batching/statement/parsed.h"
+#include "batching/statement/parse_order.h"
 #include "batching/statement/parse_risk.h"
 #include "batching/statement/parse_walk.h"
 #include "batching/statement/server_types.h"
@@ -35,11 +36,25 @@ enum place {
     PLACE_TOP,       // the same, and it is on the top-level AND of the outermost WHERE
 };
 
+#define MAX_FUNCTIONS 8 // in FROM
+
+// What the order of an answer's rows depends on.
+enum order {
+    ORDER_ANY,   // the plan, and with it every value
+    ORDER_TOLD,  // ORDER BY, if its columns tell all rows apart
+    ORDER_FIXED, // nothing: the answer is one row
+};
+
 struct lookup {
     struct builder *b;
-    int *equalities; // how often $n is a side of an equality where a key may stand, at n
-    int *ranges;     // the same for other comparisons
-    bool subselects;
+    // How often $n stands, at n: as a side of an equality where a key may stand; where it may decide the order of
+    // rows, or which rows these are; in the select list alone.
+    int *equalities, *ranges, *targets;
+    bool subselects, windows, sets;
+    bool nullable; // the comparison at hand is IS NOT DISTINCT FROM
+    // Names that functions in FROM have there, and their only columns.
+    const char *functions[MAX_FUNCTIONS];
+    unsigned n_functions;
     bool each_row;     // the expression at hand is computed for every row of the answer
     bool rows_are_own; // and each row of the answer has passed the outermost WHERE
 };
@@ -79,16 +94,46 @@ static bool is_source(const struct builder *b, const char *name) {
     return false;
 }
 
-// Tells whether this is the name of something in FROM, anywhere in the statement. Alone, such a name may mean
-// the whole row.
-static bool names_a_row(const struct builder *b, const char *name) {
+static bool is_table(const struct builder *b, const char *name) {
     for (int i = 0; i < b->p.n_relations; i++)
         if (strcmp(relation_label(&b->p.relations[i]), name) == 0)
             return true;
-    return is_source(b, name);
+    return false;
+}
+
+// Tells whether this is the name of something in FROM, anywhere in the statement. Alone, such a name may mean
+// the whole row.
+static bool names_a_row(const struct builder *b, const char *name) {
+    return is_table(b, name) || is_source(b, name);
 }
 
 static const char *const system_columns[] = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", NULL};
+
+// The only column of a function in FROM has its name.
+static bool names_a_function(const struct lookup *l, const char *name) {
+    for (unsigned i = 0; i < l->n_functions; i++)
+        if (strcmp(l->functions[i], name) == 0)
+            return !is_table(l->b, name);
+    return false;
+}
+
+// Is it t or t.*, the whole row of something in FROM? The name is then no column's.
+static bool is_row(struct lookup *l, const Node *n) {
+    const PgQuery__ColumnRef *c = n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? n->column_ref : NULL;
+    const char *name = c && c->n_fields ? tree_string(c->fields[0]) : NULL;
+    bool star = c && c->n_fields == 2 && c->fields[1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+    if (!name || !(star || c->n_fields == 1) || !names_a_row(l->b, name))
+        return false;
+    if (!star)
+        builder_label(l->b, name);
+    return true;
+}
+
+static bool is_source_row(struct lookup *l, const Node *n) {
+    return n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && n->column_ref->n_fields == 1 &&
+           tree_string(n->column_ref->fields[0]) && is_source(l->b, tree_string(n->column_ref->fields[0])) &&
+           is_row(l, n);
+}
 
 static enum reason column_reason(const struct lookup *l, const PgQuery__ColumnRef *c) {
     if (c->n_fields > 3)
@@ -99,7 +144,8 @@ static enum reason column_reason(const struct lookup *l, const PgQuery__ColumnRe
     const char *qualifier, *name = tree_name(c->n_fields, c->fields, &qualifier);
     if (!name || tree_name_in(name, system_columns))
         return REASON_CONSTRUCT;
-    return c->n_fields == 1 && names_a_row(l->b, name) ? REASON_CONSTRUCT : REASON_NONE;
+    bool row = c->n_fields == 1 && names_a_row(l->b, name) && !names_a_function(l, name);
+    return row ? REASON_CONSTRUCT : REASON_NONE;
 }
 
 static bool is_star(const Node *n) {
@@ -191,25 +237,33 @@ static void set_column(struct lookup *l, struct parsed_key *key, const Node *oth
     key->column_sql = column_sql(l->b, c);
 }
 
-static bool has_key(const struct builder *b, int param) {
+static struct parsed_key *find_key(const struct builder *b, int param) {
     for (int i = 0; i < b->p.n_keys; i++)
         if (b->p.keys[i].param == param)
-            return true;
-    return false;
+            return &b->p.keys[i];
+    return NULL;
 }
 
-// Counts another use of the parameter as a key, and returns the key for the first one. The lists of what the
-// statement names are complete here, so the parameter has a place among the uses.
-static struct parsed_key *count_use(struct lookup *l, const PgQuery__ParamRef *param, enum place at) {
+// Counts another use of the parameter as a key, and returns the key for the first one, or the first one in an
+// equality. The lists of what the statement names are complete here, so the parameter has a place among the
+// uses.
+static struct parsed_key *count_use(struct lookup *l, const PgQuery__ParamRef *param, enum place at,
+                                    int *uses) {
     struct builder *b = l->b;
-    l->equalities[param->number]++;
-    struct parsed_key *key = has_key(b, param->number) ? NULL : builder_key(b);
+    bool beside = uses != l->equalities;
+    uses[param->number]++;
+    struct parsed_key *key = find_key(b, param->number);
+    if (key && (beside || !key->range))
+        return NULL;
+    key = key ? key : builder_key(b);
     if (!key)
         return NULL;
-    key->param = param->number;
-    key->relation = -1;
-    key->top = at == PLACE_TOP;
-    key->uses = b->uses[param->number];
+    *key = (struct parsed_key){.param = param->number,
+                               .relation = -1,
+                               .top = at == PLACE_TOP,
+                               .range = beside,
+                               .nullable = l->nullable,
+                               .uses = b->uses[param->number]};
     return key;
 }
 
@@ -219,7 +273,7 @@ static bool see_equality(struct lookup *l, const Node *other, const Node *value,
     const PgQuery__ParamRef *param = key_param(value, array, &cast);
     if (!param)
         return false;
-    struct parsed_key *key = is_searched(other) ? count_use(l, param, at) : NULL;
+    struct parsed_key *key = is_searched(other) ? count_use(l, param, at, l->equalities) : NULL;
     if (!key)
         return true;
     key->cast = cast ? builder_text(l->b, cast) : NULL;
@@ -242,7 +296,7 @@ static void see_computed(struct lookup *l, const Node *n, enum place at) {
     const PgQuery__FuncCall *f;
     switch (n ? n->node_case : PG_QUERY__NODE__NODE__NOT_SET) {
     case PG_QUERY__NODE__NODE_PARAM_REF:
-        (void)count_use(l, n->param_ref, at);
+        (void)count_use(l, n->param_ref, at, l->equalities);
         break;
     // a modifier of interval is read with a constant, not after it
     case PG_QUERY__NODE__NODE_TYPE_CAST:
@@ -271,7 +325,27 @@ static void see_computed(struct lookup *l, const Node *n, enum place at) {
     }
 }
 
+// The value of SELECT $1; NULL: it is no such select.
+static const Node *selected(const Node *select) {
+    const PgQuery__SelectStmt *s =
+        select && select->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? select->select_stmt : NULL;
+    if (!s || s->n_target_list != 1 || !tree_only_targets(s))
+        return NULL;
+    return s->target_list[0]->node_case == PG_QUERY__NODE__NODE_RES_TARGET
+               ? s->target_list[0]->res_target->val
+               : NULL;
+}
+
+// (SELECT $1) is $1.
+static const Node *without_select(const Node *n) {
+    bool value = n->node_case == PG_QUERY__NODE__NODE_SUB_LINK &&
+                 n->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK;
+    const Node *inner = value ? selected(n->sub_link->subselect) : NULL;
+    return inner ? inner : n;
+}
+
 static void see_side(struct lookup *l, const Node *other, const Node *side, bool right, enum place at) {
+    side = without_select(side);
     if (!see_equality(l, other, side, right, false, at) && is_searched(other))
         see_computed(l, side, at);
 }
@@ -303,32 +377,55 @@ static void see_any(struct lookup *l, const Node *left, const Node *right, enum 
         see_side(l, left, array->a_array_expr->elements[0], false, at);
 }
 
-static void see_range(struct lookup *l, const Node *other, const Node *value, enum place at) {
+// Sees a parameter beside the key, alone or cast. Returns its key when it is seen for the first time.
+static struct parsed_key *see_beside(struct lookup *l, const Node *value, enum place at) {
     const char *cast;
     const PgQuery__ParamRef *param = key_param(value, 0, &cast);
-    if (!param || !is_searched(other))
-        return;
-    struct parsed_key *key = count_use(l, param, at);
-    l->equalities[param->number]--;
-    l->ranges[param->number]++;
-    if (!key)
-        return;
-    key->cast = cast ? builder_text(l->b, cast) : NULL;
-    key->range = true;
+    struct parsed_key *key = param ? count_use(l, param, at, l->ranges) : NULL;
+    if (key)
+        key->cast = cast ? builder_text(l->b, cast) : NULL;
+    return key;
+}
+
+static void see_range(struct lookup *l, const Node *other, const Node *value, enum place at) {
+    if (is_searched(other))
+        (void)see_beside(l, value, at);
 }
 
 static const char *const comparisons[] = {"<", "<=", ">", ">=", "<>", NULL};
+
+static bool is_between(const PgQuery__AExpr *e) {
+    return e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN ||
+           e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN ||
+           e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM ||
+           e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM;
+}
+
+static void see_ranges(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
+    const Node *r = e->rexpr;
+    bool compares =
+        e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT ||
+        (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && tree_name_in(tree_string(e->name[0]), comparisons));
+    if (compares) {
+        see_range(l, e->lexpr, r, at);
+        see_range(l, r, e->lexpr, at);
+    }
+    for (size_t i = 0; is_between(e) && r->node_case == PG_QUERY__NODE__NODE_LIST && i < r->list->n_items;
+         i++)
+        see_range(l, e->lexpr, r->list->items[i], at);
+}
 
 static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
     const Node *r = e->rexpr;
     if (!e->lexpr || !r)
         return;
-    if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && tree_name_in(tree_string(e->name[0]), comparisons)) {
-        see_range(l, e->lexpr, r, at);
-        see_range(l, r, e->lexpr, at);
-    }
+    see_ranges(l, e, at);
     if (strcmp(tree_string(e->name[0]), "=") != 0)
         return;
+    l->nullable = e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT;
+    if (l->nullable)
+        see_sides(l, e->lexpr, r, false, at);
+    l->nullable = false;
     if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP)
         see_sides(l, e->lexpr, r, true, at);
     else if (e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY)
@@ -339,16 +436,95 @@ static void see_keys(struct lookup *l, const PgQuery__AExpr *e, enum place at) {
 }
 
 // Keeps the keys that stand nowhere else.
-static int keep_keys(const struct lookup *l, bool range, bool may_range, struct parsed_key *kept) {
+static int keep_keys(const struct lookup *l, bool range, enum order order, struct parsed_key *kept) {
     const struct parsed *p = &l->b->p;
     int n = 0;
     for (int i = 0; i < p->n_keys; i++) {
         const struct parsed_key *k = &p->keys[i];
-        int uses = l->equalities[k->param] + (may_range ? l->ranges[k->param] : 0);
-        if (k->range == range && uses == k->uses)
-            kept[n++] = *k;
+        int ranges = l->ranges[k->param];
+        int uses = l->equalities[k->param] + l->targets[k->param] + (order == ORDER_ANY ? 0 : ranges);
+        if (k->range != range || uses != k->uses)
+            continue;
+        kept[n] = *k;
+        kept[n++].ordered = order == ORDER_TOLD && ranges > 0;
     }
     return n;
+}
+
+// Sees the parameters of an expression that is no condition, but for those of functions: any of these may be an
+// aggregate.
+static void see_value(struct lookup *l, const Node *n, int *uses);
+
+static void see_values(struct lookup *l, size_t n, Node *const *items, int *uses) {
+    for (size_t i = 0; i < n; i++)
+        see_value(l, items[i], uses);
+}
+
+static void see_case(struct lookup *l, const PgQuery__CaseExpr *c, int *uses) {
+    see_value(l, c->arg, uses);
+    for (size_t i = 0; i < c->n_args; i++)
+        if (c->args[i]->node_case == PG_QUERY__NODE__NODE_CASE_WHEN) {
+            see_value(l, c->args[i]->case_when->expr, uses);
+            see_value(l, c->args[i]->case_when->result, uses);
+        }
+    see_value(l, c->defresult, uses);
+}
+
+static void see_value(struct lookup *l, const Node *n, int *uses) {
+    switch (n ? n->node_case : PG_QUERY__NODE__NODE__NOT_SET) {
+    case PG_QUERY__NODE__NODE_PARAM_REF:
+        (void)count_use(l, n->param_ref, PLACE_VALUE, uses);
+        break;
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+        if (!n->type_cast->type_name->n_typmods)
+            see_value(l, n->type_cast->arg, uses);
+        break;
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        see_value(l, n->a_expr->lexpr, uses);
+        if (n->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP)
+            see_value(l, n->a_expr->rexpr, uses);
+        break;
+    case PG_QUERY__NODE__NODE_BOOL_EXPR:
+        see_values(l, n->bool_expr->n_args, n->bool_expr->args, uses);
+        break;
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+        see_values(l, n->coalesce_expr->n_args, n->coalesce_expr->args, uses);
+        break;
+    case PG_QUERY__NODE__NODE_CASE_EXPR:
+        see_case(l, n->case_expr, uses);
+        break;
+    default:
+        break;
+    }
+}
+
+// Sees the values in the select list that have a label, since the result's column would be named after the
+// key's.
+static void see_targets(struct lookup *l, const PgQuery__SelectStmt *s) {
+    if (s->n_distinct_clause || order_has_numbers(s))
+        return;
+    for (size_t i = 0; i < s->n_target_list; i++) {
+        const PgQuery__ResTarget *t = s->target_list[i]->res_target;
+        if (*t->name && !order_names(s, t->name))
+            see_value(l, t->val, l->targets);
+    }
+}
+
+static void see_limit(struct lookup *l, const Node *n) {
+    struct parsed_key *key = see_beside(l, n, PLACE_VALUE);
+    if (key)
+        key->limits = key->uses == 1;
+}
+
+// A constant alone is no order.
+static void see_order(struct lookup *l, const PgQuery__SelectStmt *s) {
+    for (size_t i = 0; i < s->n_sort_clause; i++) {
+        const Node *n = s->sort_clause[i]->sort_by->node;
+        if (is_searched(n))
+            see_value(l, n, l->ranges);
+    }
+    see_limit(l, s->limit_count);
+    see_limit(l, s->limit_offset);
 }
 
 // ---- expressions
@@ -431,6 +607,15 @@ static enum reason subscript_reason(struct lookup *l, const PgQuery__AIndirectio
     return r;
 }
 
+// Sees x IN (SELECT $1).
+static void see_selected(struct lookup *l, const PgQuery__SubLink *s, enum place at) {
+    bool equals = s->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK &&
+                  (!s->n_oper_name || strcmp(tree_string(s->oper_name[0]), "=") == 0);
+    const Node *value = equals && s->testexpr ? selected(s->subselect) : NULL;
+    if (value)
+        see_side(l, s->testexpr, value, false, at);
+}
+
 static enum reason sublink_reason(struct lookup *l, const PgQuery__SubLink *s, enum place at) {
     switch (s->sub_link_type) {
     case PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK:
@@ -451,31 +636,14 @@ static enum reason sublink_reason(struct lookup *l, const PgQuery__SubLink *s, e
 
 // ---- functions
 
-// Functions of the server that return sets. The catalogue is asked, too; this list is there to give the right
-// reason.
+// Functions of the server that return sets, and are not folded. The catalogue is asked, too; this list is there
+// to give the right reason.
 static const char *const set_functions[] = {"aclexplode",
-                                            "generate_series",
-                                            "generate_subscripts",
-                                            "json_array_elements",
-                                            "json_array_elements_text",
-                                            "json_each",
-                                            "json_each_text",
-                                            "json_object_keys",
                                             "json_populate_recordset",
                                             "json_to_recordset",
-                                            "jsonb_array_elements",
-                                            "jsonb_array_elements_text",
-                                            "jsonb_each",
-                                            "jsonb_each_text",
-                                            "jsonb_object_keys",
-                                            "jsonb_path_query",
                                             "jsonb_path_query_tz",
                                             "jsonb_populate_recordset",
                                             "jsonb_to_recordset",
-                                            "regexp_matches",
-                                            "regexp_split_to_table",
-                                            "string_to_table",
-                                            "unnest",
                                             NULL};
 
 static enum reason sort_reason(struct lookup *l, size_t n, Node *const *items) {
@@ -498,17 +666,32 @@ static enum reason window_reason(struct lookup *l, const PgQuery__WindowDef *w) 
     return r == REASON_NONE ? expr_reason(l, w->end_offset, PLACE_CLOSED) : r;
 }
 
+// Functions that look at nothing of a row but the values of its columns.
+static const char *const row_functions[] = {"count",   "json_agg", "jsonb_agg", "row_to_json",
+                                            "to_json", "to_jsonb", NULL};
+
+static enum reason arguments_reason(struct lookup *l, const PgQuery__FuncCall *f, const char *name) {
+    enum reason r = REASON_NONE;
+    bool takes_row = tree_name_in(name, row_functions);
+    for (size_t i = 0; i < f->n_args && r == REASON_NONE; i++)
+        if (!takes_row || !is_row(l, f->args[i]))
+            r = expr_reason(l, f->args[i], PLACE_CLOSED);
+    return r;
+}
+
 static enum reason function_reason(struct lookup *l, const PgQuery__FuncCall *f) {
     const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
     if (!name || f->n_funcname > 2 || !plain_name(name))
         return REASON_CONSTRUCT;
     if (tree_name_in(name, set_functions))
         return REASON_FUNCTION;
-    enum reason r = list_reason(l, f->n_args, f->args, PLACE_CLOSED);
+    l->sets |= function_returns_rows(name);
+    enum reason r = arguments_reason(l, f, name);
     if (r == REASON_NONE)
         r = sort_reason(l, f->n_agg_order, f->agg_order);
     if (r == REASON_NONE)
         r = expr_reason(l, f->agg_filter, PLACE_CLOSED);
+    l->windows |= f->over != NULL;
     return r == REASON_NONE && f->over ? window_reason(l, f->over) : r;
 }
 
@@ -548,6 +731,8 @@ static enum reason known_expr_reason(struct lookup *l, const Node *n, enum place
     case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR:
         return expr_reason(l, n->named_arg_expr->arg, in);
     case PG_QUERY__NODE__NODE_SUB_LINK:
+        if (at >= PLACE_CONDITION)
+            see_selected(l, n->sub_link, at);
         return sublink_reason(l, n->sub_link, in);
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return function_reason(l, n->func_call);
@@ -606,6 +791,31 @@ static enum reason join_reason(struct lookup *l, const PgQuery__JoinExpr *j, enu
     return r == REASON_NONE ? expr_reason(l, j->quals, at == PLACE_CLOSED ? at : PLACE_CONDITION) : r;
 }
 
+// Names that the server gives to the columns of what such a function returns.
+static void add_function_labels(struct builder *b, const char *name) {
+    static const char *const labels[] = {"key", "value", "ordinality"};
+    builder_label(b, name);
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        builder_label(b, labels[i]);
+}
+
+// Judges FROM unnest(t.tags) AS u(x). The function is called for each row of what stands before it.
+static enum reason from_function_reason(struct lookup *l, const PgQuery__RangeFunction *f) {
+    const Node *item = f->n_functions == 1 ? f->functions[0] : NULL;
+    const Node *call = item && item->node_case == PG_QUERY__NODE__NODE_LIST && item->list->n_items
+                           ? item->list->items[0]
+                           : NULL;
+    if (!call || call->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || f->is_rowsfrom || f->n_coldeflist)
+        return REASON_FUNCTION;
+    const char *schema, *name = tree_name(call->func_call->n_funcname, call->func_call->funcname, &schema),
+                        *alias = f->alias ? f->alias->aliasname : name;
+    if (!name || !function_returns_rows(name) || !plain_name(alias) || l->n_functions == MAX_FUNCTIONS)
+        return REASON_FUNCTION;
+    l->functions[l->n_functions++] = alias;
+    add_function_labels(l->b, alias);
+    return expr_reason(l, call, PLACE_CLOSED);
+}
+
 static enum reason from_reason(struct lookup *l, const Node *n, enum place at) {
     switch (n->node_case) {
     case PG_QUERY__NODE__NODE_RANGE_VAR:
@@ -618,7 +828,7 @@ static enum reason from_reason(struct lookup *l, const Node *n, enum place at) {
             return REASON_CONSTRUCT;
         return select_reason(l, n->range_subselect->subquery->select_stmt, below(at));
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
-        return REASON_FUNCTION;
+        return from_function_reason(l, n->range_function);
     default:
         return REASON_CONSTRUCT;
     }
@@ -644,7 +854,12 @@ static enum reason target_reason(struct lookup *l, const Node *n, enum place at)
     if (n->node_case != PG_QUERY__NODE__NODE_RES_TARGET || n->res_target->n_indirection ||
         !n->res_target->val)
         return REASON_CONSTRUCT;
-    return is_star(n->res_target->val) ? REASON_NONE : expr_reason(l, n->res_target->val, below(at));
+    if (is_star(n->res_target->val))
+        return REASON_NONE;
+    // Below the outermost select, a derived table's row is a value: no function of a user's takes its type.
+    if (at != PLACE_TOP && is_source_row(l, n->res_target->val))
+        return REASON_NONE;
+    return expr_reason(l, n->res_target->val, below(at));
 }
 
 static enum reason group_reason(struct lookup *l, size_t n, Node *const *items) {
@@ -724,7 +939,13 @@ static enum reason select_reason(struct lookup *l, const PgQuery__SelectStmt *s,
     }
     if (r == REASON_NONE)
         r = sort_reason(l, s->n_sort_clause, s->sort_clause);
-    return r == REASON_NONE ? limit_reason(l, s) : r;
+    if (r == REASON_NONE)
+        r = limit_reason(l, s);
+    if (r == REASON_NONE && at == PLACE_TOP && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE) {
+        see_targets(l, s);
+        see_order(l, s);
+    }
+    return r;
 }
 
 // ---- the whole
@@ -766,16 +987,26 @@ static bool is_one_row(const struct lookup *l, const PgQuery__SelectStmt *s) {
     return true;
 }
 
-// Values of other comparisons come last, and only beside keys that are compared with =.
+// Tells whether nothing but ORDER BY decides the order of rows, and which of them LIMIT leaves, if it tells them
+// all apart.
+static bool is_told(const struct lookup *l, const PgQuery__SelectStmt *s) {
+    return one_plain_table(l->b, s) && s->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !l->subselects &&
+           !l->windows && !l->sets && !s->n_distinct_clause && !s->n_group_clause && !s->having_clause &&
+           !s->n_window_clause;
+}
+
+// Values beside the key come last, and only beside keys that are compared with =.
 static void settle_keys(struct lookup *l, const PgQuery__SelectStmt *s) {
     struct parsed *p = &l->b->p;
     struct parsed_key kept[PARSED_MAX_KEYS];
-    bool may_range = is_one_row(l, s);
-    int n = keep_keys(l, false, may_range, kept);
-    n += n && may_range ? keep_keys(l, true, true, kept + n) : 0;
+    enum order order = is_one_row(l, s) ? ORDER_FIXED : is_told(l, s) ? ORDER_TOLD : ORDER_ANY;
+    int n = keep_keys(l, false, order, kept);
+    n += n ? keep_keys(l, true, order, kept + n) : 0;
     if (n)
         memcpy(p->keys, kept, (size_t)n * sizeof *kept);
     p->n_keys = n;
+    if (order == ORDER_TOLD)
+        order_note(l->b, s);
 }
 
 // Tells whether every row of the answer is one that has passed its WHERE. With an aggregate it is not, for
@@ -804,6 +1035,7 @@ enum reason lookup_judge(struct builder *b, const PgQuery__SelectStmt *s) {
     b->p.params = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *b->p.params);
     l.equalities = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.equalities);
     l.ranges = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.ranges);
+    l.targets = builder_alloc(b, ((size_t)b->p.n_params + 1) * sizeof *l.targets);
     if (b->overflow || b->no_memory)
         return REASON_CONSTRUCT; // builder_finish finds the right reason
     enum reason r = select_reason(&l, s, PLACE_TOP);

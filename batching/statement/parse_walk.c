@@ -27,6 +27,13 @@ const char *tree_name(size_t n, Node *const *names, const char **schema) {
     return n ? tree_string(names[n - 1]) : NULL;
 }
 
+bool tree_only_targets(const PgQuery__SelectStmt *s) {
+    return s->n_target_list && !s->n_distinct_clause && !s->into_clause && !s->n_from_clause &&
+           !s->where_clause && !s->n_group_clause && !s->having_clause && !s->n_window_clause &&
+           !s->n_values_lists && !s->n_sort_clause && !s->limit_offset && !s->limit_count &&
+           !s->n_locking_clause && !s->with_clause && !s->larg && !s->rarg;
+}
+
 void tree_put_quoted(struct buf *out, const char *s, char quote) {
     buf_put_u8(out, (uint8_t)quote);
     for (; *s; s++) {

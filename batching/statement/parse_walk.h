@@ -29,6 +29,9 @@ const char *tree_string(const Node *n);
 // borrowed. NULL: it is no plain name.
 const char *tree_name(size_t n, Node *const *names, const char **schema);
 
+// Has the select a target list and nothing else?
+bool tree_only_targets(const PgQuery__SelectStmt *s);
+
 void tree_put_quoted(struct buf *out, const char *s, char quote); // with the quotes inside doubled
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/statement/cost.h"
+#include "batching/statement/family.h"
 #include "batching/statement/key.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/parse_write.h"
@@ -171,6 +172,7 @@ static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slic
     if (!s->parsed)
         return false;
     s->reason = lookup_reason(s);
+    s->family = s->reason == REASON_NONE ? family_of(s->text, s->text_len) : 0;
     s->changes = s->parsed->kind == STATEMENT_OTHER && shape_text_changes_definitions(text);
     return true;
 }
@@ -421,10 +423,14 @@ void shape_watch(struct shape *s, int candidate, struct slice value) {
 }
 
 // Looks at the last 64 to 128 lookups. Changes in a sixteenth of them make the candidate vary, changes in
-// less than a sixty-fourth make it a constant again.
+// less than a sixty-fourth make it a constant again. Of those beside the key that may decide the plan (LIMIT) it
+// takes a quarter, or less than a sixteenth.
 static bool varies(const struct shape *s, int i) {
-    uint64_t changes = s->watch[i].changes;
-    return changes && changes * (s->keys >> i & 1 ? 64 : 16) >= s->lookups;
+    uint64_t changes = s->watch[i].changes, factor = s->keys >> i & 1 ? 64 : 16;
+    const struct parsed_key *k = &s->parsed->keys[i];
+    if (k->range && k->ordered)
+        factor /= 4;
+    return changes && changes * factor >= s->lookups && !(s->unsorted && k->ordered);
 }
 
 static int n_watched(const struct shape *s) {
@@ -442,7 +448,7 @@ static void drop_rarest(const struct shape *s, uint32_t *mask) {
 static uint32_t first_guess(const struct parsed *p) {
     int key = 0;
     for (int i = 0; i < p->n_keys && i < SHAPE_MAX_KEYS; i++)
-        if (!p->keys[i].range && (p->keys[i].top || !p->keys[key].top))
+        if (!p->keys[i].range && !p->keys[i].ordered && (p->keys[i].top || !p->keys[key].top))
             key = i;
     return 1u << key;
 }
@@ -452,6 +458,11 @@ static uint32_t ranges(const struct parsed *p) {
     for (int i = 0; i < p->n_keys && i < SHAPE_MAX_KEYS; i++)
         mask |= p->keys[i].range ? 1u << i : 0;
     return mask;
+}
+
+void shape_is_unsorted(struct shape *s) {
+    s->unsorted = true;
+    s->keys = 0;
 }
 
 uint32_t shape_keys(struct shape *s) {

@@ -45,8 +45,10 @@ struct shape {
     unsigned n_types;      // extended: declared parameter types
     uint32_t *types;       // owned
     struct parsed *parsed; // owned; literal: that of `of`
+    uint16_t family;       // family.h
     unsigned n_lookups;    // lookups of this shape that wait for their answers
     uint32_t keys;         // the candidates that vary, a mask over parsed->keys; see shape_keys
+    bool unsorted;         // ORDER BY does not tell its rows apart: keys that are `ordered` are none
     uint32_t lookups;      // seen lately
     struct {
         uint64_t last;    // hash of the last value
@@ -140,5 +142,8 @@ void shape_watch(struct shape *s, int candidate, struct slice value);
 // constant, which the planner can use. The result is never 0 for a shape that may be a lookup: while nothing
 // was seen to vary, it is the last candidate of the outermost WHERE.
 uint32_t shape_keys(struct shape *s);
+
+// The catalogue says that ORDER BY does not tell its rows apart.
+void shape_is_unsorted(struct shape *s);
 
 #endif

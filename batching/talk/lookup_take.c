@@ -141,6 +141,7 @@ static enum reason find_group(struct candidate *c) {
                          : group_for_extended(&e->groups, &e->identities, c->shape, id, &c->unit->bind);
     if (!c->group)
         return REASON_TOO_MANY_SHAPES;
+    c->group_id = c->group->id;
     return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
 }
 
@@ -255,6 +256,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->max_rows = u->max_rows;
     l->n_closes = u->n_closes;
     l->question = c->question;
+    l->settled = recent_has(&c->s->recent, c->shape->family, c->group->id);
     l->shape = shape_ref(c->shape);
     l->shape->n_lookups++;
     candidate_raw(c, l->raw);
@@ -355,6 +357,8 @@ bool candidate_accept(struct session *s, const struct candidate *c) {
 static void note_question(struct candidate *c) {
     if (!c->noted && c->shape && c->shape->parsed->kind == STATEMENT_READ)
         question_note(c->s, c->question, c->loads);
+    if (!c->noted && c->group_id)
+        recent_note(&c->s->recent, c->shape->family, c->group_id);
     c->noted = true;
 }
 
@@ -404,6 +408,8 @@ static bool is_held_behind_begin(struct candidate *c) {
         return true;
     behind_free(f->behind);
     f->behind = behind_create(s, c->group, raw, question_hash(c), c->bytes, c->unit->size);
+    if (f->behind)
+        f->behind->settled = recent_has(&s->recent, c->shape->family, c->group->id);
     return false;
 }
 
@@ -413,7 +419,13 @@ static bool is_behind_begin(const struct session *s) {
 
 bool lookup_is_held_behind_begin(struct feed *f, const struct unit *u) {
     struct candidate c = {.f = f, .s = f->s, .bytes = f->bytes + f->at, .unit = u};
-    return is_behind_begin(f->s) && find_shape(&c) == REASON_NONE && is_held_behind_begin(&c);
+    if (!is_behind_begin(f->s) || find_shape(&c) != REASON_NONE)
+        return false;
+    if (is_held_behind_begin(&c))
+        return true;
+    if (c.group_id)
+        recent_note(&f->s->recent, c.shape->family, c.group_id);
+    return false;
 }
 
 // Another unit is under way before it.

@@ -26,6 +26,7 @@ struct candidate {
     const struct shape_text *values; // its values are constants in the text; NULL: they are in the Bind
     struct statement *statement;     // extended: it was parsed before; NULL: the unit has a Parse
     struct group *group;             // NULL: not found yet
+    uint64_t group_id;               // it may be gone when this is still wanted
     uint64_t question;               // its hash, of a read
     bool again;                      // the session has asked the same before
     struct asked_entry asked;        // what is known of that

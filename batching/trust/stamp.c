@@ -12,6 +12,7 @@
 #include "batching/statement/quote.h"
 #include "batching/trust/facts.h"
 #include "batching/trust/proof.h"
+#include "batching/trust/sorted.h"
 
 #define MAX_CHECK   ((size_t)1 << 17)
 #define MAX_COLUMNS 300 // names of columns in a question; more than a stamp may hold
@@ -71,18 +72,20 @@ static bool has_untyped_parameter(const struct shape *s) {
 }
 
 // The columns whose types decide the types of the folded statement's parameters: those that keys are compared
-// with, or all.
-static int columns_of(const struct shape *s, const char **names) {
+// with, or all. `sorted`: and those by which rows are told apart, since NULLs are not.
+static int columns_of(const struct shape *s, bool sorted, const char **names) {
     const struct parsed *p = s->parsed;
     int n = 0;
     bool all = has_untyped_parameter(s);
     for (int i = 0; i < p->n_keys && n < MAX_COLUMNS; i++) {
-        all |= !p->keys[i].column;
+        all |= !p->keys[i].column && !p->keys[i].limits;
         if (p->keys[i].column)
             names[n++] = p->keys[i].column;
     }
     for (int i = 0; all && i < p->n_columns && n < MAX_COLUMNS; i++)
         names[n++] = p->columns[i].name;
+    for (int i = 0; sorted && !all && i < p->n_sort; i++)
+        names[n++] = p->sort[i];
     return n;
 }
 
@@ -98,9 +101,9 @@ static bool put_relations(struct buf *out, const struct parsed *p) {
     return true;
 }
 
-static bool put_attributes_question(const struct shape *s, struct buf *out) {
+static bool put_attributes_question(const struct shape *s, bool sorted, struct buf *out) {
     const char *names[MAX_COLUMNS];
-    int n = columns_of(s, names);
+    int n = columns_of(s, sorted, names);
     buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attrelid, ':', a.attnum, ':', "
                       "a.xmin), ',' ORDER BY a.attrelid, a.attnum) FROM pg_catalog.pg_attribute a WHERE "
                       "a.attrelid OPERATOR(pg_catalog.=) ANY (");
@@ -114,7 +117,7 @@ static bool put_attributes_question(const struct shape *s, struct buf *out) {
     return true;
 }
 
-bool stamp_question(const struct shape *s, struct buf *out) {
+bool stamp_question(const struct shape *s, uint32_t keys, uint32_t fixed, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, "SELECT ");
     buf_put_text(out, user_sql);
@@ -124,7 +127,7 @@ bool stamp_question(const struct shape *s, struct buf *out) {
         return false;
     buf_put_text(out, ") WITH ORDINALITY AS u(id, n) LEFT JOIN pg_catalog.pg_class c ON c.oid "
                       "OPERATOR(pg_catalog.=) u.id)");
-    if (!put_attributes_question(s, out))
+    if (!put_attributes_question(s, sorted_matters(p, keys), out))
         return false;
     buf_put_text(out, ", (SELECT pg_catalog.string_agg(pg_catalog.concat(f.oid, ':', f.xmin), ',' ORDER BY "
                       "f.oid) FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.>=) 16384 AND "
@@ -138,7 +141,7 @@ bool stamp_question(const struct shape *s, struct buf *out) {
     buf_put_text(out, ")), ");
     buf_put_text(out, casts_sql);
     buf_put_text(out, path_sql);
-    return !out->failed;
+    return sorted_question(p, keys, fixed, out) && !out->failed;
 }
 
 // ---- the answer
@@ -270,10 +273,11 @@ static void put_relations_check(struct writing *w, const struct objects *relatio
     expect_number(w, relations->n);
 }
 
-static bool put_attributes_check(struct writing *w, const struct shape *s, const struct objects *attributes) {
+static bool put_attributes_check(struct writing *w, const struct shape *s, bool sorted,
+                                 const struct objects *attributes) {
     struct buf *out = &w->st->check;
     const char *names[MAX_COLUMNS];
-    int n = columns_of(s, names);
+    int n = columns_of(s, sorted, names);
     if (!attributes->n)
         return true;
     if (attributes->n == 1) {
@@ -345,13 +349,14 @@ enum {
     ANSWER_FUNCTIONS,
     ANSWER_OPERATORS,
     ANSWER_CASTS,
-    ANSWER_OWN_FIRST // "t": nothing stands in front of pg_catalog
+    ANSWER_OWN_FIRST, // "t": nothing stands in front of pg_catalog
+    ANSWER_SORTED,    // the index by which rows are told apart
 };
 
 struct answer {
     struct slice column[STAMP_COLUMNS];
     uint32_t user;
-    struct objects relations, attributes, functions;
+    struct objects relations, attributes, functions, sorted;
 };
 
 static bool read_answer(struct answer *a, const struct shape *s, struct slice row) {
@@ -363,7 +368,16 @@ static bool read_answer(struct answer *a, const struct shape *s, struct slice ro
            take_objects(a->column[ANSWER_RELATIONS], false, &a->relations) &&
            take_objects(a->column[ANSWER_ATTRIBUTES], true, &a->attributes) &&
            take_objects(a->column[ANSWER_FUNCTIONS], false, &a->functions) &&
+           take_objects(a->column[ANSWER_SORTED], false, &a->sorted) &&
            (int)a->relations.n == s->parsed->n_relations;
+}
+
+static void put_sorted_check(struct writing *w, const struct objects *sorted) {
+    w->st->sorted = sorted->n == 1;
+    if (!w->st->sorted)
+        return;
+    sorted_check(sorted->list[0].id, &w->st->check);
+    expect_number(w, sorted->list[0].xmin);
 }
 
 static void put_from(struct buf *out, const struct objects *relations) {
@@ -400,9 +414,11 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
         return false;
     keep_distinct(&a->relations);
     put_relations_check(w, &a->relations);
-    if (!put_attributes_check(w, s, &a->attributes) || !put_functions_check(w, p, &a->functions) ||
+    if (!put_attributes_check(w, s, a->sorted.n == 1, &a->attributes) ||
+        !put_functions_check(w, p, &a->functions) ||
         (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
         return false;
+    put_sorted_check(w, &a->sorted);
     if (plain && alone && p->n_relations == 1 && !p->n_functions && !put_sealed(w->st, p, a))
         return false;
     buf_put_text(out, news_sql);

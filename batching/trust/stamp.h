@@ -9,6 +9,7 @@
 //   xmin of its pg_class row  changes with ALTER TABLE, ENABLE ROW LEVEL SECURITY, GRANT …
 //   xmin of pg_attribute      of the columns that keys are compared with: their types decide what is equal
 //   functions, operators      those of users with names that the statement calls
+//   xmin of a pg_index row    where the order of rows rests on the index
 //
 // Once a row was changed, its old xmin never comes back. So what is still the same behind a statement was the
 // same when the statement began to run. If something differs, the folded rows are dropped and the members run
@@ -30,6 +31,7 @@ struct stamp {
     struct buf sealed;      // a condition, see seal.h; empty: there is none
     // the DataRow body that the check must give, in text, without the columns of stamp_news
     struct buf expected;
+    bool sorted;          // ORDER BY tells all rows apart, where that matters (sorted.h)
     uint16_t n_relations; // columns 1 to n_relations are their OIDs
     // of `expected` and of either check; they name the prepared statements
     XXH128_hash_t digest, digest_ahead;
@@ -51,14 +53,15 @@ enum stamp_verdict {
     STAMP_SHADOWED,
 };
 
-#define STAMP_COLUMNS 7 // of the answer to the question
+#define STAMP_COLUMNS 8 // of the answer to the question
 
 struct stamp *stamp_ref(struct stamp *st);
 void stamp_unref(struct stamp *st);         // takes NULL
 size_t stamp_bytes(const struct stamp *st); // bytes of memory; takes NULL
 
-// Appends the question as SQL. Returns false when a name cannot be quoted safely or memory is out.
-bool stamp_question(const struct shape *s, struct buf *out) __attribute__((warn_unused_result));
+// Appends the question as SQL. keys, fixed: see sorted_question(). Returns false when a name cannot be quoted safely or memory is out.
+bool stamp_question(const struct shape *s, uint32_t keys, uint32_t fixed, struct buf *out)
+    __attribute__((warn_unused_result));
 
 // Makes the stamp from the answer (DataRow body, text) and returns a reference. `plain`: the statement
 // compares only a key of a plain type with =. For such a comparison the server takes no operator or cast of a

@@ -190,11 +190,23 @@ static bool put_column_function_facts(struct buf *out, const struct parsed *p, b
     return true;
 }
 
+// Functions that return sets, but for those on the list.
+static bool put_other_sets(struct buf *out) {
+    int n;
+    const char *const *names = functions_that_return_rows(&n);
+    buf_put_text(out, "f.proretset AND (f.pronamespace OPERATOR(pg_catalog.<>) 11 OR f.proname "
+                      "OPERATOR(pg_catalog.<>) ALL (");
+    if (!quote_names(out, names, n, quote_next_text))
+        return false;
+    buf_put_text(out, ")) OR ");
+    return true;
+}
+
 // Judges functions, and types that are cast to. Each must be known. It must be the server's own, with a
-// result that depends only on arguments and settings, or belong to an extension that is as good. `sets`: what
-// to say of those that return sets.
+// result that depends only on arguments and settings, or belong to an extension that is as good. `sets`: it may
+// return sets, whichever it is; else those on the list may.
 static bool put_function_facts(struct buf *out, const struct parsed *p,
-                               bool (*flag)(const struct parsed *p, int i), const char *sets) {
+                               bool (*flag)(const struct parsed *p, int i), bool sets) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
     if (!quote_names(out, p->functions, p->n_functions, next_function_schema))
         return false;
@@ -204,10 +216,11 @@ static bool put_function_facts(struct buf *out, const struct parsed *p,
     buf_put_text(out, "), pg_catalog.unnest(");
     put_flags(out, p, flag, p->n_functions);
     buf_put_text(out, ")) AS u(s, x, ok) LEFT JOIN LATERAL (SELECT ");
-    buf_put_text(out, sets);
+    if (!sets && !put_other_sets(out))
+        return false;
     buf_put_text(
         out,
-        " OR CASE WHEN f.pronamespace OPERATOR(pg_catalog.=) 11 THEN f.provolatile OPERATOR(pg_catalog.<>) "
+        "CASE WHEN f.pronamespace OPERATOR(pg_catalog.=) 11 THEN f.provolatile OPERATOR(pg_catalog.<>) "
         "'i' AND NOT (u.ok AND f.provolatile OPERATOR(pg_catalog.=) 's') ELSE f.provolatile "
         "OPERATOR(pg_catalog.<>) 'i' OR f.prokind OPERATOR(pg_catalog.<>) ALL "
         "('{f,a}'::pg_catalog.\"char\"[]) OR f.prolang OPERATOR(pg_catalog.<>) ALL "
@@ -420,7 +433,7 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_column_function_facts(out, p, false))
         return false;
     buf_put_text(out, ", ");
-    if (!put_function_facts(out, p, function_is_foldable, "f.proretset"))
+    if (!put_function_facts(out, p, function_is_foldable, false))
         return false;
     buf_put_text(out, ", ");
     if (!put_operator_facts(out, p) || !put_cast_facts(out, s))
@@ -448,7 +461,7 @@ bool vet_read_query(const struct shape *s, struct buf *out) {
                       "c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog.\"char\"[]) AND NOT "
                       "c.relrowsecurity AND c.relpersistence OPERATOR(pg_catalog.<>) 't') IS NOT TRUE AND "
                       "NOT (u.cte AND c.oid IS NULL)) AND NOT ");
-    if (!put_function_facts(out, p, function_is_read_only, "false"))
+    if (!put_function_facts(out, p, function_is_read_only, true))
         return false;
     buf_put_text(out, " AND NOT ");
     if (!put_column_function_facts(out, p, true))

@@ -144,7 +144,8 @@ class Author:
             c = rng.choice(table.columns)
             column, arg = '"%s"' % c.name, (c.sent_as, c.value, True)
         name = "%s.%s" % (alias, column) if alias else column
-        form = rng.choice(["%s = $%d", "%s = $%d", "$%d = %s", "%s IN ($%d)", "(%s) = ($%d)", "((%s = $%d))"])
+        forms = ["%s = $%d", "%s = $%d", "$%d = %s", "%s IN ($%d)", "(%s) = ($%d)", "((%s = $%d))", "%s IS NOT DISTINCT FROM $%d"]
+        form = rng.choice(forms + (["%s IN (SELECT $%d::int4)", "%s = (SELECT $%d::int4)"] if arg[0] == "int4" else []))
         return (form % ((n, name) if form.startswith("$") else (name, n))), arg
 
     def where(self, alias, table, first=1):
@@ -222,13 +223,47 @@ class Author:
                           "WITH q AS (" + inner % "a.id, a.parent" + ") SELECT q.id, b.id AS bid FROM q JOIN " + b.quoted + " b ON b.id = q.parent ORDER BY 1, 2",
                           "SELECT b.id FROM " + b.quoted + " b WHERE b.id IN (" + inner % "a.parent" + ") ORDER BY b.id",
                           "SELECT b.id FROM " + b.quoted + " b WHERE EXISTS (" + inner % "1" + " AND a.parent = b.id) ORDER BY 1",
+                          "SELECT json_agg(q ORDER BY q.id) FROM (" + inner % "a.id, a.parent" + ") q", "SELECT to_jsonb(q.*) FROM (" + inner % "a.*" + ") q ORDER BY q.id",
+                          "SELECT coalesce(json_agg(row_to_json(q) ORDER BY q.id), '[]') AS j, count(q) FROM (" + inner % "a.id" + ") q",
+                          "SELECT q.id, n, u FROM (" + inner % "a.id" + ") q, generate_series(1, q.id % 4) AS g(n), unnest(ARRAY[q.id, n]) u ORDER BY 1, 2, 3",
+                          "SELECT q.id, e.value FROM (" + inner % "a.*" + ") q, jsonb_each(to_jsonb(q)) AS e WHERE e.key = 'parent' ORDER BY 1",
+                          "SELECT unnest(ARRAY[q.id, -1]) AS e FROM (" + inner % "a.id" + ") q ORDER BY 1",
                           "SELECT (" + inner % "max(a.id)" + ") AS m", inner % "a.id" + " UNION " + "SELECT id FROM " + b.quoted + " WHERE id < 3 ORDER BY 1",
                           inner % "a.id" + " EXCEPT " + "SELECT id FROM " + b.quoted + " WHERE id < 3 ORDER BY 1",
                           "SELECT b.id, (SELECT count(*) FROM " + a.quoted + " a WHERE a.parent = b.id AND " + where + ") FROM " + b.quoted + " b WHERE b.id < 9 ORDER BY 1"])
         return Statement(sql, args, True)
 
+    def second(self):
+        """Values beside the key that vary with it: in other comparisons, the select list, ORDER BY and LIMIT. A value of LIMIT may be an error."""
+        rng, t = self.rng, self.rng.choice(self.tables)
+        text, arg = self.key(1, "", t)
+        args = [arg]
+        c = rng.choice(t.columns)
+        id_, count, other = ("int4", lambda i: str(i % 60), True), ("int8", lambda i: str(i % 5 - (i % 83 == 0)), True), (c.sent_as, c.value, True)
+
+        def add(form, *more):
+            first = len(args) + 1
+            args.extend(more)
+            return form % tuple(range(first, len(args) + 1))
+
+        listed = rng.choice(["*", "id", "id", "id, parent", ""])
+        if not listed:
+            listed = add(*rng.choice([("id, $%d::int AS v", id_), ("$%d::text AS v, id", ("text", words, True)), ("id > $%d AS later, id", id_),
+                                      ("COALESCE(parent, $%d) AS p, id", id_), ("CASE WHEN id < $%d THEN id ELSE $%d END AS b", id_, id_)]))
+        extra = rng.choice([None, ("id > $%d", id_), ("id <= $%d", id_), ("parent <> $%d", id_), ("id BETWEEN $%d AND $%d", id_, id_), ("$%d < id", id_),
+                            ("id NOT BETWEEN SYMMETRIC $%d AND $%d", id_, id_), ("parent IS DISTINCT FROM $%d", id_),
+                            ('"%s" <> $%%d' % c.name, other), ('NOT ("%s" IS DISTINCT FROM $%%d)' % c.name, other)])
+        where = text + (" AND " + add(*extra) if extra else "")
+        order = rng.choice(["", "id", "id DESC", "parent, id", "id + 0, id", '"%s", id' % c.name, None, None])
+        if order is None:
+            order = add(*rng.choice([("id <> $%d, id", id_), ("CASE WHEN parent = $%d THEN 0 ELSE 1 END, id DESC", id_), ("id > $%d, id > $%d, id", id_, id_)]))
+        sql = "SELECT %s FROM %s WHERE %s%s" % (listed, t.quoted, where, " ORDER BY " + order if order else "")
+        if order and rng.random() < 0.5:
+            sql += add(*rng.choice([(" LIMIT $%d", count), (" OFFSET $%d", count), (" LIMIT $%d OFFSET $%d", count, count), (" FETCH FIRST ($%d) ROWS ONLY", count)]))
+        return Statement(sql, args, bool(order))
+
     def statement(self):
-        return self.rng.choice([self.one_table] * 4 + [self.aggregate, self.grouped, self.join, self.join, self.nested, self.nested])()
+        return self.rng.choice([self.one_table] * 4 + [self.aggregate, self.grouped, self.join, self.join, self.nested, self.nested] + [self.second] * 3)()
 
 
 # ---- twins

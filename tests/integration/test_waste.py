@@ -49,9 +49,10 @@ LOOPS = {
     "between": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND id BETWEEN $2 AND $3", [ID, SEQ, SEQ]),
     "three": ("SELECT count(*) FROM waste.post WHERE topic_id = $1 AND created > $2 AND body <> $3", [ID, SEEN, TITLE]),
 }
-# Those that have one row, and whose second value is of the list's row: it is part of the key. In which way a client writes a time does not
+# Those that have one row, or whose order is told by an unique column, and whose second value is of the list's row: it is part of the key. In which way a client writes a time does not
 # matter, as long as it writes all in the same way.
-WORKS = ["plain", "count since", "by day", "but one", "three"]
+WORKS = ["plain", "count since", "rows since", "rows until", "by day", "limit", "key in the select list", "text in the select list", "order", "from an id on", "but one",
+         "between", "three"]
 
 # What else happens in each turn, before the lookup and behind it; None: it is asked again.
 NOTHING = ([], [])

@@ -425,8 +425,8 @@ static void run_stamp(struct server *s, const char *text) {
     snprintf(xmin, sizeof xmin, "%u", 700 + s->db->definitions);
     snprintf(both, sizeof both, "%s:%s", table, xmin);
     if (strstr(text, " question")) {
-        const char *answer[] = {user, both, NULL, NULL, "0", "0::", "t"};
-        put_text_row(s, answer, 7);
+        const char *answer[] = {user, both, NULL, NULL, "0", "0::", "t", NULL};
+        put_text_row(s, answer, 8);
     } else {
         const char *load = "0000000000000001";
         bool operators = strstr(text, "pg_operator");

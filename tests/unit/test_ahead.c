@@ -201,14 +201,14 @@ static void answer_vetting(struct client *c) {
     const char *row[] = {"f",   "f", "f", "f", "f",  "f",  "f", "f",
                          "f",   "f", "f", "f", NULL, "23", "t", "0:16384:1,0:16385:1",
                          "1\nt"};
-    static const char *const stamp[] = {"10", "16384:7", NULL, NULL, "0", "0::", "t"};
+    static const char *const stamp[] = {"10", "16384:7", NULL, NULL, "0", "0::", "t", NULL};
     struct buf *b = &c->from_server;
     for (int i = 0; i < 2; i++) {
         write_empty(b, B_CLOSE_COMPLETE);
         write_empty(b, B_PARSE_COMPLETE);
         write_empty(b, B_BIND_COMPLETE);
         if (!i)
-            put_text_row(b, stamp, 7);
+            put_text_row(b, stamp, 8);
         if (!i)
             write_select_complete(b, 1);
     }

@@ -3,9 +3,13 @@
 // What a session has asked for already (asked.h), and what loading ahead may cost (budget.h). Plain calls;
 // time and costs are numbers.
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "batching/ahead/asked.h"
+#include "batching/ahead/recent.h"
 #include "batching/statement/budget.h"
+#include "batching/statement/family.h"
 #include "batching/base/hash.h"
 
 static uint64_t hash_of(uint32_t i) {
@@ -104,4 +108,66 @@ Test(budget, what_a_key_costs) {
     cr_assert_eq(budget_key_cost(1000, 9000000), BUDGET_LOOKUP, "never more");
     cr_assert_lt(budget_key_cost(1000, 10000), budget_key_cost(100, 10000));
     cr_assert_gt(budget_key_cost(1000000, 1), 0);
+}
+
+// ---- statements that differ in constants only
+
+static uint16_t family(const char *text) {
+    return family_of(text, strlen(text));
+}
+
+Test(family, constants_make_no_difference) {
+    uint16_t f = family("SELECT id, $1 AS t FROM a WHERE b = $2");
+    cr_expect_eq(family("SELECT id, 5 AS t FROM a WHERE b = 'x'"), f);
+    cr_expect_eq(family("SELECT id,  1.5 AS t FROM a WHERE b = E'\\x' -- a comment"), f);
+    cr_expect_neq(family("SELECT id, 5 AS t FROM a WHERE c = 'x'"), f);
+    cr_expect_neq(family("SELECT id, 5::int AS t FROM a WHERE b = 'x'"), f);
+}
+
+Test(family, a_list_is_one_constant) {
+    uint16_t f = family("SELECT 1 FROM a WHERE b IN (1)");
+    cr_expect_eq(family("SELECT 1 FROM a WHERE b IN (1, 2,3)"), f);
+    cr_expect_neq(family("SELECT 1 FROM a WHERE b IN (1, 2, c)"), f);
+    cr_expect_neq(family("SELECT 1, c FROM a WHERE b IN (1)"), f);
+}
+
+Test(family, guesses_in_vain_end) {
+    struct families *f = calloc(1, sizeof *f);
+    unsigned n = 0;
+    for (; n < 100 && family_may_guess(f, 7); n++)
+        family_guessed(f, 7);
+    cr_expect_eq(n, FAMILY_GUESSES);
+    cr_expect(family_may_guess(f, 8));
+    for (n = 0; n < 1000; n++)
+        family_guessed(f, 7);
+    family_served(f, 7);
+    cr_expect(family_may_guess(f, 7));
+    free(f);
+}
+
+// ---- the groups of a session's last lookups
+
+Test(recent, the_last_ones_of_each_statement) {
+    struct recent r = {0};
+    cr_expect_not(recent_has(&r, 0, 0) && recent_has(&r, 3, 1));
+    for (uint64_t group = 1; group <= RECENT_GROUPS + 1; group++)
+        recent_note(&r, 3, group);
+    cr_expect_not(recent_has(&r, 3, 1));
+    cr_expect(recent_has(&r, 3, 2) && recent_has(&r, 3, RECENT_GROUPS + 1));
+    cr_expect_not(recent_has(&r, 4, 2));
+    recent_note(&r, 3, 2);
+    recent_note(&r, 3, 100);
+    cr_expect(recent_has(&r, 3, 2), "it was used again");
+    cr_expect_not(recent_has(&r, 3, 3));
+}
+
+Test(recent, other_statements_have_places_of_their_own) {
+    struct recent r = {0};
+    for (uint16_t family = 0; family < RECENT_FAMILIES; family++)
+        recent_note(&r, family, 1u + family);
+    for (uint16_t family = 0; family < RECENT_FAMILIES; family++)
+        cr_expect(recent_has(&r, family, 1u + family));
+    recent_note(&r, 100, 1);
+    cr_expect_not(recent_has(&r, 0, 1));
+    cr_expect(recent_has(&r, 1, 2) && recent_has(&r, 100, 1));
 }

@@ -290,11 +290,11 @@ static const struct {
     {"SELECT a FROM t WHERE id = ($1 IS NULL)", REASON_NO_KEY},
     {"SELECT a FROM t WHERE id = ($1)[1]", REASON_NO_KEY},
     {"SELECT a FROM t WHERE id = coalesce($1, 0)", REASON_NONE},
-    {"SELECT a FROM t WHERE id = (SELECT $1)", REASON_NO_KEY},
-    {"SELECT a FROM t WHERE id = $1 AND b > $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = (SELECT $1)", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b > $1", REASON_NONE},
     {"SELECT $1 FROM t WHERE id = $1", REASON_NO_KEY},
-    {"SELECT a FROM t WHERE id = $1 ORDER BY a = $1", REASON_NO_KEY},
-    {"SELECT a FROM t WHERE id = $1 LIMIT $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY a = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 LIMIT $1", REASON_NONE},
     {"SELECT a FROM t WHERE f(id = $1)", REASON_NO_KEY},
     {"SELECT id = $1 FROM t", REASON_NO_KEY},
     {"SELECT a FROM t WHERE id IN ($1, $2)", REASON_NO_KEY},
@@ -312,7 +312,7 @@ static const struct {
     {"SELECT a FROM t WHERE (1, 2) = ($1, $2)", REASON_NO_KEY},
     {"SELECT a FROM t WHERE (a, b) = ($1, $2, $3)", REASON_NO_KEY},
     {"SELECT a FROM t WHERE (a, b) < ($1, $2)", REASON_NO_KEY},
-    {"SELECT a FROM t WHERE id IS NOT DISTINCT FROM $1", REASON_NO_KEY},
+    {"SELECT a FROM t WHERE id IS NOT DISTINCT FROM $1", REASON_NONE},
     {"SELECT a FROM t WHERE (id = $1) IS TRUE", REASON_NO_KEY},
     {"SELECT a FROM t WHERE NULLIF(id, $1)", REASON_NO_KEY},
     {"SELECT a FROM t WHERE CASE id WHEN $1 THEN true END", REASON_NO_KEY},
@@ -346,12 +346,20 @@ static const struct {
     {"SELECT a FROM t WHERE EXISTS (WITH RECURSIVE x AS (SELECT 1) SELECT 1 FROM x) AND id = $1", REASON_CTE},
     {"WITH x AS (SELECT 1 FROM y) SEARCH DEPTH FIRST BY a SET b SELECT a FROM t WHERE id = $1", REASON_CTE},
     {"SELECT a FROM t, f(1) WHERE id = $1", REASON_FUNCTION},
-    {"SELECT a FROM t JOIN LATERAL unnest(t.b) u ON true WHERE id = $1", REASON_FUNCTION},
-    {"SELECT a FROM t WHERE id = $1 AND EXISTS (SELECT 1 FROM generate_series(1, 2))", REASON_FUNCTION},
-    {"SELECT unnest(a) FROM t WHERE id = $1", REASON_FUNCTION},
-    {"SELECT coalesce(a, pg_catalog.generate_series(1, 3)) FROM t WHERE id = $1", REASON_FUNCTION},
-    {"SELECT (SELECT jsonb_array_elements(a)) FROM t WHERE id = $1", REASON_FUNCTION},
-    {"SELECT a FROM t WHERE id = $1 ORDER BY regexp_split_to_table(a, 'x')", REASON_FUNCTION},
+    {"SELECT a FROM t JOIN LATERAL unnest(t.b) u ON true WHERE id = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND EXISTS (SELECT 1 FROM generate_series(1, 2))", REASON_NONE},
+    {"SELECT unnest(a) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT e, u.b FROM t, jsonb_array_elements(t.c) e, unnest(d) AS u(b) WHERE id = $1", REASON_NONE},
+    {"SELECT key, value, ordinality FROM t, jsonb_each(c) WITH ORDINALITY WHERE id = $1", REASON_NONE},
+    {"SELECT a FROM t, ROWS FROM (unnest(b), unnest(c)) AS x WHERE id = $1", REASON_FUNCTION},
+    {"SELECT a FROM t, json_to_recordset(b) AS x(c int) WHERE id = $1", REASON_FUNCTION},
+    {"SELECT a FROM t, public.f(b) WHERE id = $1", REASON_FUNCTION},
+    {"SELECT max(x) FROM (SELECT a FROM t WHERE id = $1) x", REASON_CONSTRUCT},
+    {"SELECT f(t) FROM t WHERE id = $1", REASON_CONSTRUCT},
+    {"SELECT json_agg((SELECT x FROM (SELECT a) x)) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT coalesce(a, pg_catalog.generate_series(1, 3)) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT (SELECT jsonb_array_elements(a)) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 ORDER BY regexp_split_to_table(a, 'x')", REASON_NONE},
     {"SELECT a FROM t WHERE id = $1 AND b < CURRENT_TIMESTAMP", REASON_FUNCTION},
     {"SELECT a FROM t WHERE id = $1 AND b < CURRENT_DATE - 1", REASON_FUNCTION},
     {"SELECT a FROM t WHERE id = $1 AND b = LOCALTIME(0)", REASON_FUNCTION},
@@ -383,10 +391,10 @@ static const struct {
     {"SELECT max(cmin) FROM t WHERE id = $1", REASON_CONSTRUCT},
     {"SELECT t FROM t WHERE id = $1", REASON_CONSTRUCT},
     {"SELECT x FROM t AS x WHERE id = $1", REASON_CONSTRUCT},
-    {"SELECT count(t) FROM t WHERE id = $1", REASON_CONSTRUCT},
-    {"SELECT count(t.*) FROM t WHERE id = $1", REASON_CONSTRUCT},
-    {"SELECT row_to_json(x) FROM (SELECT a FROM t WHERE id = $1) x", REASON_CONSTRUCT},
-    {"SELECT to_json(j) FROM (t CROSS JOIN u) j WHERE t.id = $1", REASON_CONSTRUCT},
+    {"SELECT count(t) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT count(t.*) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT row_to_json(x) FROM (SELECT a FROM t WHERE id = $1) x", REASON_NONE},
+    {"SELECT to_json(j) FROM (t CROSS JOIN u) j WHERE t.id = $1", REASON_NONE},
     {"SELECT j FROM t JOIN u USING (id) AS j WHERE t.id = $1", REASON_CONSTRUCT},
     {"SELECT x FROM t, (SELECT 1) x WHERE id = $1", REASON_CONSTRUCT},
     {"WITH x AS (SELECT 1) SELECT x FROM x, t WHERE id = $1", REASON_CONSTRUCT},
@@ -496,14 +504,16 @@ static void put_operators(struct buf *b, const struct parsed *p) {
     }
 }
 
-// $param:relation:column_sql:cast:uses, and R when plain, T at the top, A for an array
+// $param:relation:column_sql:cast:uses, and R when plain, T at the top, A for an array, B beside the key, O if the
+// order must be told, N where NULL is compared, too
 static void put_keys(struct buf *b, const struct parsed *p) {
     char text[300];
     for (int i = 0; i < p->n_keys; i++) {
         const struct parsed_key *k = &p->keys[i];
-        snprintf(text, sizeof text, "%s$%d:%d:%s:%s:%d%s%s%s", i ? " " : "", k->param, k->relation,
+        snprintf(text, sizeof text, "%s$%d:%d:%s:%s:%d%s%s%s%s%s%s", i ? " " : "", k->param, k->relation,
                  k->column_sql ? k->column_sql : "", k->cast ? k->cast : "", k->uses,
-                 k->plain_right ? "R" : "", k->top ? "T" : "", k->array ? "A" : "");
+                 k->plain_right ? "R" : "", k->top ? "T" : "", k->array ? "A" : "", k->range ? "B" : "",
+                 k->ordered ? "O" : "", k->nullable ? "N" : "");
         put_part(b, text, "");
         cr_expect_eq(!k->column, !k->column_sql);
     }
@@ -659,7 +669,7 @@ static const char *const keys[][2] = {
     {"SELECT a FROM t WHERE id = ANY ($1)", "$1:0:\"id\"::1TA"},
     {"SELECT a FROM t WHERE id = any ($1::int8[])", "$1:0:\"id\":int8:1TA"},
     {"SELECT a FROM t WHERE a = $2 AND (b = $1 AND c = 3) AND d > $3 LIMIT $4",
-     "$2:0:\"a\"::1RT $1:0:\"b\"::1RT"},
+     "$2:0:\"a\"::1RT $1:0:\"b\"::1RT $3:-1:::1TBO $4:-1:::1BO"},
     {"SELECT a FROM t WHERE a = $1 AND (b = $2 OR NOT c = $3)",
      "$1:0:\"a\"::1RT $2:0:\"b\"::1R $3:0:\"c\"::1R"},
     {"SELECT $2 FROM t WHERE a = $1 AND $1 = b OR c IN ($1) AND d = $2", "$1:0:\"a\"::3R"},
@@ -679,22 +689,78 @@ static const char *const keys[][2] = {
     {"WITH t AS (SELECT a FROM t) SELECT a FROM t WHERE t.id = $1", "$1:-1:\"t\".\"id\"::1RT"},
     {"SELECT a FROM t WHERE EXISTS (SELECT 1 FROM t x WHERE x.id = $1 AND t.b = $1)",
      "$1:1:\"x\".\"id\"::2R"},
+    {"SELECT a FROM t WHERE id IS NOT DISTINCT FROM $1", "$1:0:\"id\"::1TN"},
+    {"SELECT a FROM t WHERE id IN (SELECT $1::int4)", "$1:0:\"id\":int4:1T"},
+    {"SELECT a FROM t WHERE id = (SELECT $1) AND b = (SELECT $2 FROM t)", "$1:0:\"id\"::1RT"},
+    {"SELECT a FROM t WHERE id NOT IN (SELECT $1)", "$1:0:\"id\"::1"},
+    {"SELECT a FROM t WHERE id > ANY (SELECT $1) AND b = $2", "$2:0:\"b\"::1RT"},
+    {"SELECT a FROM t WHERE id IN (SELECT $1 WHERE false)", ""},
     // Comparisons' values, where there is one row
-    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1T"},
-    {"SELECT min(b), max(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT"},
-    {"SELECT count(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1T"},
+    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TB"},
+    {"SELECT count(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1TB"},
     {"SELECT count(*) FROM t WHERE a = $1 AND b <> $1", "$1:0:\"a\"::2RT"},
-    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2 AND c BETWEEN $2 AND $3", "$1:0:\"a\"::1RT"},
+    {"SELECT count(*) FROM t WHERE a = $1 AND b > $2 AND c BETWEEN $2 AND $3",
+     "$1:0:\"a\"::1RT $2:-1:::2TB $3:-1:::1TB"},
+    {"SELECT count(*) FROM t WHERE a = $1 AND b IS DISTINCT FROM $2", "$1:0:\"a\"::1RT $2:-1:::1TB"},
     {"SELECT count(*) FROM t WHERE b > $1", ""},
-    {"SELECT a FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
+    // where there may be several
+    {"SELECT min(b), max(b) FROM t WHERE $2::date >= b AND a = $1", "$1:0:\"a\"::1RT $2:-1::date:1TBO"},
+    {"SELECT a FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TBO"},
+    {"SELECT a FROM t WHERE a = $1 AND b NOT BETWEEN $2 AND $3 ORDER BY c",
+     "$1:0:\"a\"::1RT $2:-1:::1TBO $3:-1:::1TBO"},
+    {"SELECT a FROM t WHERE a = $1 AND b > $1", "$1:0:\"a\"::2RTO"},
+    {"SELECT a FROM t WHERE a = $1 LIMIT $2 OFFSET $3::int8", "$1:0:\"a\"::1RT $2:-1:::1BO $3:-1::int8:1BO"},
+    {"SELECT a FROM t WHERE a = $1 LIMIT $2 + 1", "$1:0:\"a\"::1RT"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY b <> $2, c", "$1:0:\"a\"::1RT $2:-1:::1BO"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY CASE WHEN b = $2 THEN 0 ELSE 1 END",
+     "$1:0:\"a\"::1RT $2:-1:::1BO"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY $2", "$1:0:\"a\"::1RT"},
+    {"SELECT a FROM t WHERE a = $1 ORDER BY f($2, b)", "$1:0:\"a\"::1RT"},
+    {"SELECT sum(b) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TBO"},
+    {"SELECT count(*), b FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT $2:-1:::1TBO"},
     {"SELECT count(*) FROM t WHERE a = $1 AND b > $2 GROUP BY b", "$1:0:\"a\"::1RT"},
-    {"SELECT count(*), b FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
-    {"SELECT sum(b) FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
+    {"SELECT DISTINCT b FROM t WHERE a = $1 AND b > $2 ORDER BY b", "$1:0:\"a\"::1RT"},
+    {"SELECT b FROM t, u WHERE a = $1 AND b > $2 ORDER BY b", "$1:-1:\"a\"::1RT"},
+    {"SELECT b FROM t WHERE a = $1 AND b > $2 UNION SELECT b FROM t ORDER BY b LIMIT $3", "$1:0:\"a\"::1R"},
     {"SELECT count(*) FROM (SELECT a FROM t WHERE a = $1 AND b > $2 LIMIT 3) AS u", "$1:-1:\"a\"::1R"},
     {"SELECT count(*) FROM t WHERE a = $1 AND b > (SELECT max(c) FROM u WHERE d < $2)", "$1:-1:\"a\"::1RT"},
     {"SELECT count(*) OVER () FROM t WHERE a = $1 AND b > $2", "$1:0:\"a\"::1RT"},
+    // values in the select list
+    {"SELECT a, $2 AS x FROM t WHERE a = $1", "$1:0:\"a\"::1RT $2:-1:::1B"},
+    {"SELECT a, $1::int AS x FROM t WHERE a = $1", "$1:0:\"a\"::2RT"},
+    {"SELECT COALESCE(a, $2) || 'x' AS x, b > $3 AS y FROM t, u WHERE a = $1 ORDER BY a",
+     "$1:-1:\"a\"::1RT $2:-1:::1B $3:-1:::1B"},
+    {"SELECT a, $2::int FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
+    {"SELECT a, max($2) AS x FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
+    {"SELECT DISTINCT a, $2 AS x FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
+    {"SELECT a, $2 AS x FROM t WHERE a = $1 ORDER BY x", "$1:0:\"a\"::1RT"},
+    {"SELECT a, $2 AS x FROM t WHERE a = $1 ORDER BY 2", "$1:0:\"a\"::1RT"},
+    {"SELECT count(*), $2 AS x FROM t WHERE a = $1 GROUP BY x", "$1:0:\"a\"::1RT"},
+    {"SELECT count(*), $2 AS x FROM t WHERE a = $1 GROUP BY b", "$1:0:\"a\"::1RT $2:-1:::1B"},
+    {"SELECT a FROM t WHERE a = $1 UNION SELECT $2 AS a FROM t", "$1:0:\"a\"::1R"},
+    {"SELECT (SELECT $2 AS x) AS y FROM t WHERE a = $1", "$1:0:\"a\"::1RT"},
     {"SELECT a FROM t WHERE id = $1 UNION SELECT b FROM t WHERE id = $2", "$1:0:\"id\"::1R $2:0:\"id\"::1R"},
 };
+
+// The columns of ORDER BY
+static void put_sort(struct buf *b, const struct parsed *p) {
+    for (int i = 0; i < p->n_sort; i++)
+        put_part(b, p->sort[i], "");
+}
+
+Test(parse, sort_columns) {
+    static const char *const cases[][2] = {
+        {"SELECT a FROM t WHERE a = $1 AND b > $2 ORDER BY c DESC NULLS LAST, t.d, lower(e), f COLLATE \"C\"",
+         "cd"},
+        {"SELECT b AS c, lower(d) AS e FROM t WHERE a = $1 AND b > $2 ORDER BY c, e", "b"},
+        {"SELECT b AS c FROM t WHERE a = $1 AND b > $2 ORDER BY t.c", "c"},
+        {"SELECT c(b) FROM t WHERE a = $1 AND b > $2 ORDER BY c", ""},
+        {"SELECT * FROM t WHERE a = $1 AND b > $2 ORDER BY c", "c"},
+        {"SELECT a FROM t, u WHERE a = $1 ORDER BY c", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_list(cases[i][0], put_sort, cases[i][1]);
+}
 
 Test(parse, keys) {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

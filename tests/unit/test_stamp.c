@@ -37,12 +37,18 @@ static struct slice row(struct fixture *f, const char *const *values, unsigned n
     return (struct slice){f->row.data + 5, f->row.len - 5};
 }
 
-// An answer to the question, with what stands first in search_path.
-static struct slice answer_row(struct fixture *f, const char *const *values, const char *own_first) {
-    const char *all[7];
+// An answer to the question, with what stands first in search_path, and the index that tells rows apart.
+static struct slice sorted_row(struct fixture *f, const char *const *values, const char *own_first,
+                               const char *sorted) {
+    const char *all[8];
     memcpy(all, values, 6 * sizeof *all);
     all[6] = own_first;
-    return row(f, all, 7);
+    all[7] = sorted;
+    return row(f, all, 8);
+}
+
+static struct slice answer_row(struct fixture *f, const char *const *values, const char *own_first) {
+    return sorted_row(f, values, own_first, NULL);
 }
 
 static const char *text_of(const struct buf *b) {
@@ -59,7 +65,7 @@ Test(stamp, the_question_names_what_the_statement_names) {
     setup(
         &f,
         "SELECT lower(x.a), count(*) FROM \"S\".\"T\" AS x JOIN u ON u.id = x.u WHERE x.id = $1 GROUP BY 1");
-    cr_assert(stamp_question(f.shape, &out));
+    cr_assert(stamp_question(f.shape, 1, 1, &out));
     static const char *const wanted[] = {
         "'\"S\".\"T\"'", "to_regclass('\"u\"')", "'lower'", "'count'", "'id'", "'='"};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
@@ -72,7 +78,7 @@ Test(stamp, a_name_that_cannot_be_quoted_is_not_asked_for) {
     struct fixture f;
     struct buf out = buf_make(100000);
     setup(&f, "SELECT a FROM \"a\\b\" WHERE id = $1");
-    cr_assert_not(stamp_question(f.shape, &out));
+    cr_assert_not(stamp_question(f.shape, 1, 1, &out));
     buf_free(&out);
     teardown(&f);
 }
@@ -172,6 +178,46 @@ static const char *const no_stamps[][6] = {
     {"10", "16384:7", NULL, "1:2:3", "0", "0::"},
     {"10", "16384:7", NULL, NULL, NULL, "0::"},
 };
+
+#define SINCE "SELECT a FROM t WHERE id = $1 AND b > $2 ORDER BY c, t.d"
+
+Test(stamp, the_index_that_tells_rows_apart_is_asked_for_where_it_matters) {
+    struct fixture f;
+    struct buf out = buf_make(100000);
+    setup(&f, SINCE);
+    cr_assert(stamp_question(f.shape, 1, 1, &out));
+    cr_assert_null(strstr(text_of(&out), "pg_index"), "the value beside the key stays the same");
+    buf_reset(&out);
+    cr_assert(stamp_question(f.shape, 3, 1, &out));
+    static const char *const wanted[] = {"pg_index", "'c','d'", "ANY (ARRAY['id']"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        cr_assert(strstr(text_of(&out), wanted[i]), "%s: %s", wanted[i], text_of(&out));
+    buf_reset(&out);
+    cr_assert(stamp_question(f.shape, 3, 0, &out));
+    cr_assert_null(strstr(text_of(&out), "ANY (ARRAY['id']"),
+                   "it is not known to be compared as the index does");
+    buf_free(&out);
+    teardown(&f);
+}
+
+Test(stamp, the_index_must_be_there_still) {
+    static const char *const answer[6] = {"10", "16384:7", "16384:1:6", NULL, "0", "0::"};
+    struct fixture f;
+    setup(&f, SINCE);
+    cr_assert_not_null(f.stamp = stamp_create(f.shape, answer_row(&f, answer, "t"), false, true));
+    cr_assert_not(f.stamp->sorted);
+    stamp_unref(f.stamp);
+    cr_assert_not_null(f.stamp =
+                           stamp_create(f.shape, sorted_row(&f, answer, "t", "16400:733"), false, true));
+    cr_assert(f.stamp->sorted);
+    cr_assert(strstr(text_of(&f.stamp->check), "i.indexrelid OPERATOR(pg_catalog.=) 16400"), "%s",
+              text_of(&f.stamp->check));
+    struct slice value;
+    unsigned n = get_u16(f.stamp->expected.data);
+    cr_assert(msg_row_column(f.stamp->expected.data, f.stamp->expected.len, n - 1, &value));
+    cr_assert(slice_is(value, "733", 3));
+    teardown(&f);
+}
 
 Test(stamp, without_an_answer_there_is_no_stamp) {
     struct fixture f;

@@ -18,7 +18,7 @@ static void put_stamp_answer(struct buf *b, int n_relations) {
     for (int i = 0; i < n_relations; i++)
         len += (size_t)snprintf(tables + len, sizeof tables - len, i ? ",%d:7" : "%d:7", 16384 + i);
     buf_reset(b);
-    buf_put_u16(b, 7);
+    buf_put_u16(b, 8);
     buf_put_u32(b, 2);
     buf_put_text(b, "10");
     buf_put_u32(b, (uint32_t)len);
@@ -31,6 +31,7 @@ static void put_stamp_answer(struct buf *b, int n_relations) {
     buf_put_text(b, "0::");
     buf_put_u32(b, 1);
     buf_put_text(b, "t");
+    buf_put_u32(b, UINT32_MAX);
 }
 
 void put_stamp_row(struct buf *b, const struct stamp *st) {
