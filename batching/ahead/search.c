@@ -73,10 +73,16 @@ static void fill_index(struct trail_result *r, unsigned column, uint32_t *slots,
     }
 }
 
+#define INDEX_SHARE 2 // with its indexes a trail takes so many times what it may take without them
+
+// Where there is no room for it the column's values are not found.
 static bool make_index(struct trail *t, struct trail_result *r, unsigned column) {
     uint32_t n = 8;
     while (n < 2 * r->n_rows)
         n *= 2;
+    size_t bytes = n * sizeof *r->cells->index + r->n_rows * sizeof *r->cells->equal;
+    if (t->bytes + bytes > INDEX_SHARE * t->max_bytes)
+        return false;
     uint32_t *slots = calloc(n, sizeof *slots), *equal = calloc(r->n_rows, sizeof *equal);
     if (!slots || !equal) {
         free(slots);
@@ -87,7 +93,7 @@ static bool make_index(struct trail *t, struct trail_result *r, unsigned column)
     r->cells[column].index = slots;
     r->cells[column].equal = equal;
     r->n_slots = n;
-    trail_charge(t, r, n * sizeof *slots + r->n_rows * sizeof *equal);
+    trail_charge(t, r, bytes);
     return true;
 }
 

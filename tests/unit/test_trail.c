@@ -793,6 +793,35 @@ Test(trail, rows_are_limited) {
     trail_clear(&t);
 }
 
+// With them a trail takes twice as much at most. A column without one is not searched.
+Test(trail, indexes_are_limited) {
+    struct field fields[TRAIL_MAX_COLUMNS];
+    struct slice values[TRAIL_MAX_COLUMNS];
+    struct trail_columns c;
+    struct trail t;
+    struct trail_place p;
+    for (unsigned i = 0; i < TRAIL_MAX_COLUMNS; i++)
+        fields[i] = (struct field){1, (uint16_t)(i + 1), OID_INT4, 0};
+    cr_assert(describe(&c, fields, TRAIL_MAX_COLUMNS));
+    trail_init(&t, 300000);
+    trail_begin(&t, &c);
+    for (unsigned row_no = 0; row_no < 2000; row_no++) {
+        char text[16];
+        snprintf(text, sizeof text, "%u", row_no);
+        for (unsigned i = 0; i < TRAIL_MAX_COLUMNS; i++)
+            values[i] = text_slice(text);
+        row(&t, values, TRAIL_MAX_COLUMNS);
+    }
+    trail_end(&t);
+    cr_assert_gt(t.results->n_rows, 200);
+    unsigned n = places(&t, TRAIL_INTEGER, integer("100"));
+    cr_expect(n > 10 && n < TRAIL_MAX_COLUMNS, "%u", n);
+    cr_expect_leq(t.bytes, 2 * t.max_bytes);
+    cr_expect(has(&t, TRAIL_INTEGER, integer("7"), &p) && p.column == 0 && p.row == 7);
+    trail_clear(&t);
+    cr_assert_eq(t.bytes, 0);
+}
+
 // A result that is being recorded does not make room for another one: it is the newest.
 Test(trail, clearing_ends_a_recording) {
     struct trail_columns c;
