@@ -151,6 +151,21 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
     return found && may;
 }
 
+static bool holds_in(struct session *s, struct batch *list, const struct group *g, const struct key *keys) {
+    uint32_t key;
+    for (struct batch *b = list; b; b = b->ahead.next)
+        if (b->group == g && batch_find_key(b, keys, &key) && b->ahead.left[key] &&
+            ahead_is_fresh(s->ahead, s, b))
+            return true;
+    return false;
+}
+
+bool ahead_holds(struct session *s, const struct group *g, const struct slice *raw) {
+    struct key keys[KEY_MAX_PARTS];
+    return s->ahead && g->held && g->state == GROUP_READY && ahead_is_on(s) && group_read_key(g, raw, keys) &&
+           (holds_in(s, s->ahead->held, g, keys) || holds_in(s, s->ahead->loading, g, keys));
+}
+
 // ---- giving
 
 void ahead_give(const struct ahead_hit *hit, struct lookup *l) {

@@ -25,6 +25,10 @@ struct ahead_hit {
 bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,
                 struct ahead_hit *hit) __attribute__((warn_unused_result));
 
+// Is something held or being loaded for the lookup that may be given inside the session's transaction? Uses
+// nothing up. It may still be refused when it is asked for.
+bool ahead_holds(struct session *s, const struct group *g, const struct slice *raw);
+
 // Answers the lookup now, or when the batch ends. The lookup is in its session's order, and in no queue. May
 // free it.
 void ahead_give(const struct ahead_hit *hit, struct lookup *l);

@@ -11,6 +11,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/behind.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -147,6 +148,8 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     c->loads = s->engine->aheads.loads;
     if (o->kind == OWED_LOOKUP)
         c->shape = shape_digest(o->of.lookup->shape);
+    else if (o->kind == OWED_FORWARD && o->forward.behind)
+        c->shape = shape_digest(o->forward.behind->group->shape);
     if (a)
         trail_begin(&a->trail, c);
 }

@@ -36,6 +36,7 @@ struct shape {
     size_t weighs;
     uint8_t *cache_key; // owned: protocol, types, text
     size_t cache_key_len;
+    uint64_t digest; // of cache_key
     enum shape_protocol protocol;
     struct shape *of; // literal: the same without its constants; a reference
     // The tail of the key, zero-terminated. Simple: without constants. Extended: as sent, without the comments
