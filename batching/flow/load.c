@@ -151,8 +151,7 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
-        is_barren(a, g, guess) ||
-        !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
+        is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
