@@ -55,7 +55,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
         !is_worth_recording(a->engine, a, c.source))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
-    c.group = g->id;
+    c.shape = (uintptr_t)g->shape;
     c.at = a->engine->now;
     c.loads = a->engine->aheads.loads;
     c.loaded = true;
@@ -145,10 +145,10 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     struct ahead *a = ahead_of(s);
     c->at = s->engine->now;
     c->loads = s->engine->aheads.loads;
-    if (o->kind == OWED_LOOKUP && o->of.lookup->counted)
-        c->group = o->of.lookup->group->id;
+    if (o->kind == OWED_LOOKUP)
+        c->shape = (uintptr_t)o->of.lookup->shape;
     else if (o->kind == OWED_FORWARD && o->forward.behind)
-        c->group = o->forward.behind->group->id;
+        c->shape = (uintptr_t)o->forward.behind->group->shape;
     if (a)
         trail_begin(&a->trail, c);
 }
