@@ -189,7 +189,7 @@ static void note_bound(struct owed *o, struct statement *st, const struct msg_bi
     if (st && st->shape && st->shape->parsed->kind == STATEMENT_BEGIN)
         return;
     bool first = !o->forward.binds;
-    o->forward.binds = !st || !st->shape || st->shape->parsed->kind != STATEMENT_BEGIN; // which gives no rows
+    o->forward.binds = true;
     statement_unref(o->forward.bound);
     o->forward.bound = first ? st : NULL;
     if (o->forward.bound)
