@@ -33,8 +33,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l);
 // behind its own. Such members run alone. To be called in each turn.
 void ahead_give_back_stalled(struct engine *e);
 
-// Walks over the trails that may serve the session: its own, then those of other sessions of its identity.
-// Begin with `a` NULL and *i 0. Returns NULL: no more.
-struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i);
+// Walks over the trails that may serve the session's lookups of this group: its own, then those of other
+// sessions of its identity. Begin with `a` NULL and *i 0. Returns NULL: no more.
+struct ahead *ahead_next(struct session *s, const struct group *g, struct ahead *a, unsigned *i);
 
 #endif

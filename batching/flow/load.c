@@ -144,7 +144,8 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
-        is_barren(a, g, guess->turns) || !engine_may_look_ahead(e, g->shape->parsed))
+        is_barren(a, g, guess->turns) ||
+        !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
@@ -172,6 +173,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     b->ahead.number = ++e->aheads.loads;
     b->ahead.own = s == a->session;
     b->ahead.epoch = a->epoch;
+    b->ahead.began = s->txn == 'I' ? 0 : s->transaction.began;
     b->ahead.seq = s->database->seq;
     b->patience = association->latency;
     a->refs++;
@@ -202,7 +204,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     unsigned i = 0;
     struct ahead *found = NULL;
     *guess = (struct guess){0};
-    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
+    for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
         if (predict_locate(&a->trail, g, keys, guess))
             found = a;
     if (s->ahead && !guess->cut)
@@ -219,7 +221,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
 // Might the lookup's values come from a trail? Asked before anything is known of their types.
 static bool is_plausible(struct session *s, const struct lookup *l) {
     unsigned i = 0;
-    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
+    for (struct ahead *a = ahead_next(s, l->group, NULL, &i); a; a = ahead_next(s, l->group, a, &i))
         if (values_are_plausible(&a->trail, l->group, l->raw))
             return true;
     return false;

@@ -63,6 +63,7 @@ struct shape {
     struct association *associations; // see ahead.h; owned; NULL: none yet
     struct budget budget;             // of what is loaded ahead for its lookups
     unsigned ahead_vets;              // questions about it that lookahead has asked
+    bool wide;                        // the catalogue is asked for what is below it, too; trust/vet_own.h
 };
 
 struct shape_cache {

@@ -143,6 +143,19 @@ static enum reason find_group(struct candidate *c) {
     return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
 }
 
+// Lookups that may not be shared fold within their session. Nothing of theirs can be checked or verified: the
+// time is another one when the original runs.
+static enum reason find_own_group(struct candidate *c) {
+    struct engine *e = c->s->engine;
+    if (c->group->level != LEVEL_OWN || e->limits.verify || e->limits.check_one_in == 1 || e->limits.observe)
+        return REASON_VET_REFUSED;
+    c->group = group_for_owner(&e->groups, &e->identities, c->group, c->s->id);
+    if (!c->group)
+        return REASON_TOO_MANY_SHAPES;
+    reads_refresh_group(e, c->group);
+    return c->group->state == GROUP_REFUSED ? REASON_VET_REFUSED : REASON_NONE;
+}
+
 // ---- judging
 
 // Does the Parse declare the types of all parameters?
@@ -191,8 +204,11 @@ enum reason candidate_judge(struct candidate *c) {
     if (why != REASON_NONE)
         return why;
     reads_refresh_group(s->engine, c->group);
-    if (c->group->state == GROUP_REFUSED)
-        return REASON_VET_REFUSED;
+    if (c->group->state == GROUP_REFUSED) {
+        why = find_own_group(c);
+        if (why != REASON_NONE)
+            return why;
+    }
     if (!types_fit(c))
         return REASON_NAME_MOVED;
     return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;

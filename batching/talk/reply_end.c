@@ -201,11 +201,11 @@ static void end_vet(struct session *s, struct owed *o) {
         g->vetting->failed |= o->error;
         const char *refusal = group_vetted(&e->groups, g, verdict_time(s), generation);
         g->shape->until_check = 0; // the first batch is checked
-        if (refusal)
+        if (refusal && g->state == GROUP_REFUSED)
             e->effects->log(e->ctx, REASON_VET_REFUSED, s->id, refusal);
     } else {
         group_read_vetted(&e->groups, g, o->answer && !o->error, !o->error, verdict_time(s), generation);
-        if (g->state == GROUP_REFUSED)
+        if (g->state != GROUP_READY)
             refuse_read(s);
     }
     if (generation != e->generation)
