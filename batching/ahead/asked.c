@@ -86,9 +86,18 @@ void asked_note(struct asked *a, uint64_t hash, uint32_t lists, uint32_t loads) 
     put_entry(set_of(a, tag), e);
 }
 
+// As wide as the field, and never 0.
+static uint32_t mark_of(uint64_t who) {
+    return ((uint32_t)who << 1 | 1) & INT32_MAX;
+}
+
+bool asked_is_counted(const struct asked_entry *e, uint64_t who) {
+    return e->who == mark_of(who);
+}
+
 void asked_mark(struct asked *a, uint64_t hash, uint64_t who) {
     struct asked_entry *e = entry_of(a, hash);
-    uint32_t mark = ((uint32_t)who << 1 | 1) & INT32_MAX;
+    uint32_t mark = mark_of(who);
     if (!e)
         return;
     e->base = e->who && e->who != mark ? e->lists : e->base;

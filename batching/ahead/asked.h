@@ -39,6 +39,9 @@ bool asked_find(const struct asked *a, uint64_t hash, struct asked_entry *found)
 void asked_note(struct asked *a, uint64_t hash, uint32_t lists, uint32_t loads);
 // The last asking was noted in all lists that have the key, for these lookups.
 void asked_mark(struct asked *a, uint64_t hash, uint64_t who);
+// Tells whether the lists tell these lookups how often it was asked for. Lookups of another identity, or in
+// another framing, have a count of their own there, which knows nothing of what was asked before.
+bool asked_is_counted(const struct asked_entry *e, uint64_t who);
 // It runs as sent: its answer will be newer than all batches up to this number.
 void asked_runs(struct asked *a, uint64_t hash, uint32_t loads);
 void asked_free(struct asked *a);

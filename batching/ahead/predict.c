@@ -163,7 +163,7 @@ static bool is_before(const struct trail_result *r, const struct batch *b, bool 
 
 static bool has_turn(struct guess *w, const struct group *g, const struct asked_entry *asked, bool own) {
     const struct trail_target *target = trail_target(w->result, w->who, (unsigned)w->columns[w->lead], false);
-    bool counts = own && place_counts_rows(g, w->result);
+    bool counts = own && place_counts_rows(g, w->result) && asked_is_counted(asked, g->id);
     return w->result->serial > (counts ? asked->base : asked->lists) && place_find_turn(w, g, target);
 }
 
@@ -179,7 +179,8 @@ bool predict_has_read(struct trail *t, const struct group *g, const struct key *
         return false;
     for (struct trail_result *r = t->results; r; r = r->next) {
         for (unsigned i = 0; !r->columns.unread && trail_is_whole(t, r) && i < r->columns.n; i++) {
-            if (!find_again(t, g, a, values, &w, r, i) || w.fits < association_n_columns(a))
+            if (!find_again(t, g, a, values, &w, r, i) || w.fits < association_n_columns(a) ||
+                (!w.linked && place_is_own(g, r))) // an answer that has the value by chance is no list
                 continue;
             if (!first && !is_before(r, b, own) && w.linked && place_counts_rows(g, r))
                 return false; // the client has read it anew since

@@ -197,6 +197,27 @@ def test_no_more_often_than_the_list_has_it(author_poller, framing):
             poller.sees()
 
 
+IDENTITIES = ["SET application_name = 'other'", "SET work_mem = '5MB'", "SELECT set_config('timezone', 'Asia/Tokyo', false)", "RESET ALL", "DISCARD ALL"]
+
+
+@pytest.mark.parametrize("framing", TWO)
+@pytest.mark.parametrize("change", IDENTITIES)
+def test_another_identity_between(direct, proxy, opened, framing, change):
+    """It asks again as somebody else, whose lookups the list has not been told of. It has gone through the list all the same."""
+    reader, relation = opened(Reader(proxy, "simple" if change == "DISCARD ALL" else framing)), BOOKS.fresh()
+    for _ in range(2):
+        if "ALL" in change:
+            reader.conn.sql("SET application_name = 'before'")
+        reader.ask(AUTHORS)
+        for key in range(1, 31):
+            reader.ask(relation.sql, ("int4", str(key)))
+        reader.conn.sql(change)
+        for key in range(1, 31):
+            direct.sql("UPDATE book SET title = '%s %d' WHERE author_id = %d" % (framing, key, key))
+            assert {r[2] for r in reader.ask(relation.sql, ("int4", str(key)))} <= {b"%s %d" % (framing.encode(), key)}
+            direct.sql("UPDATE book SET title = 'back' WHERE author_id = %d" % key)
+
+
 @pytest.mark.parametrize("framing", TWO)
 def test_a_list_read_each_time(author_poller, framing):
     """What was loaded before the list came is no answer behind it."""
