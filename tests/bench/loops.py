@@ -41,20 +41,6 @@ WASTE_TIMES = 25
 WASTE_MOST = 1.2
 # Default settings, but for times.
 PATIENT = {"lookahead.max_gap": "1s", "lookahead.max_age": "60s", "batching.never_slower": "on", "batching.patience": "10s", "batching.timeout": "30s"}
-QUESTION = re.compile(r"pg_catalog\.pg_(class|roles|proc|settings|type)|pg_my_temp_schema|SHOW ALL|FROM pg_(class|proc|settings)|pg_conf_load_time"
-                      r"|pg_catalog.set_config\(s\.n, s\.v", re.I)
-FRAME = re.compile(r"pgfold_guard|^SELECT pg_catalog.quote_ident\(CURRENT_USER\)|^SELECT\s*$|^SELECT FROM .* WHERE false|^SELECT WHERE false", re.I)
-BATCH = re.compile(r"pgfold_k\b|= ANY \((\$\d|COALESCE\(\(SELECT \$1)")
-
-
-def kind_of(seen, sent):
-    """What a statement at the server is."""
-    if seen.text in sent:
-        return "client"
-    for kind, of in (("batch", BATCH), ("frame", FRAME), ("question", QUESTION)):
-        if of.search(seen.text):
-            return kind
-    return "client"
 
 
 def keys_of(seen):
@@ -118,8 +104,8 @@ def connect(world, port, of):
 def note(world, sent):
     """One time: counts by what they are, keys, and whether the log and the relay agree. An empty statement that has been parsed is not logged."""
     seen, passed = world.read()
-    kinds = collections.Counter(kind_of(s, sent) for s in seen)
-    keys = sum(keys_of(s) for s in seen if kind_of(s, sent) == "batch")
+    kinds = collections.Counter(ahead.kind_of(s, sent) for s in seen)
+    keys = sum(keys_of(s) for s in seen if ahead.kind_of(s, sent) == "batch")
     return dict(n=kinds["client"] + kinds["batch"], frames=kinds["frame"], questions=kinds["question"], batches=kinds["batch"], keys=keys, all=len(seen),
                 relay=passed), seen
 
@@ -172,7 +158,7 @@ def measure(world, binaries, of, args):
             pgfold.stop()
         if args.show:
             for s in seen:
-                print("        %-8s %s%s" % (kind_of(s, sent), s.text[:args.show].replace("\n", " "), "  " + str(s.values)[:100] if s.values else ""))
+                print("        %-8s %s%s" % (ahead.kind_of(s, sent), s.text[:args.show].replace("\n", " "), "  " + str(s.values)[:100] if s.values else ""))
     return out
 
 

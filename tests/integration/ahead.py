@@ -3,6 +3,7 @@
 what the server was sent, read from its own log. A lookup that the server was not sent was answered from rows loaded ahead."""
 import os
 import re
+import time
 from collections import namedtuple
 
 import servers
@@ -106,6 +107,8 @@ def make_database(pg):
 
 # ---- what the server was sent
 
+SETTLE_SECONDS = 0.04
+
 Seen = namedtuple("Seen", "pid text values")
 LINE = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] ([A-Z]+):  (.*)")
 VALUE = re.compile(r"\$\d+ = (NULL|'(?:[^']|'')*')")
@@ -149,6 +152,14 @@ class Watch:
             out = parse_log(f.read().decode(errors="replace"))
         return [s for s in out if not conns or s.pid in [c.pid for c in conns]]
 
+    def settled(self, *conns):
+        """The same once the log has stopped growing: what was loaded ahead in vain is there, too."""
+        size, grown = -1, os.path.getsize(self.path)
+        while size < grown:
+            time.sleep(SETTLE_SECONDS)
+            size, grown = grown, os.path.getsize(self.path)
+        return self.seen(*conns)
+
     def reads(self, table, *conns):
         """Statements that read the table."""
         of = re.compile(r"\b(from|join|,)\s+(only\s+)?([a-z0-9_\"]+\.)?\"?%s\b" % table, re.I)
@@ -168,6 +179,22 @@ class Watch:
             if not plain.fullmatch(s.text):
                 out.append({k for v in s.values if v and v.startswith("{") for k in re.findall(r"[^{},\"]+", v)})
         return [keys for keys in out if keys]
+
+
+QUESTION = re.compile(r"pg_catalog\.pg_(class|roles|proc|settings|type)|pg_my_temp_schema|SHOW ALL|FROM pg_(class|proc|settings)|pg_conf_load_time"
+                      r"|pg_catalog.set_config\(s\.n, s\.v", re.I)
+FRAME = re.compile(r"pgfold_guard|^SELECT WHERE pg_catalog.pg_relation_is_updatable|^SELECT pg_catalog.quote_ident\(CURRENT_USER\)|^SELECT\s*$|^SELECT FROM .* WHERE false|^SELECT WHERE false", re.I)
+BATCH = re.compile(r"pgfold_k\b|= ?ANY \((\$\d|COALESCE\(\(SELECT \$1)")
+
+
+def kind_of(seen, sent):
+    """What a statement at the server is."""
+    if seen.text in sent:
+        return "client"
+    for kind, of in (("batch", BATCH), ("frame", FRAME), ("question", QUESTION)):
+        if of.search(seen.text):
+            return kind
+    return "client"
 
 
 # ---- readers
