@@ -81,6 +81,10 @@ uint64_t place_who(const struct guess *w, const struct group *g, const struct va
 
 // ---- what it is worth
 
+bool place_is_own(const struct group *g, const struct trail_result *r) {
+    return r->columns.shape == (uintptr_t)g->shape;
+}
+
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     const struct trail_column *c = &r->columns.columns[column];
     unsigned own = 0; // of each key its own column comes first
@@ -88,7 +92,7 @@ bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r,
         own++;
     if (own == g->n_links || g->links[own].table != c->table || g->links[own].attribute != c->attribute)
         return false;
-    return r->columns.group == g->id || trail_distinct(r, column) == 1;
+    return place_is_own(g, r) || trail_distinct(r, column) == 1;
 }
 
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {
@@ -104,7 +108,7 @@ bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, ui
 }
 
 bool place_counts_rows(const struct group *g, const struct trail_result *r) {
-    return r->columns.group != g->id;
+    return !place_is_own(g, r);
 }
 
 bool place_find_turn(struct guess *w, const struct group *g, const struct trail_target *target) {
@@ -151,7 +155,7 @@ struct guess place_weigh(struct trail *t, const struct group *g, const struct va
     w.habit = target ? target->longest : 0;
     w.linked = place_is_linked(g, lead, &p->result->columns.columns[p->column]);
     w.known = w.linked || (w.association && w.association->sure);
-    w.own = p->result->columns.group == g->id;
+    w.own = place_is_own(g, p->result);
     return w;
 }
 

@@ -76,6 +76,9 @@ void place_origins(const struct guess *w, unsigned n_parts, uint64_t *origins);
 uint64_t place_who(const struct guess *w, const struct group *g, const struct value *values);
 // Tells whether two rows of the place's result have the same key.
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other);
+// Tells whether the result is answers to lookups of the group's shape. Its groups differ in formats and in what does not
+// vary; a driver may go over from one to the other in the middle of a loop.
+bool place_is_own(const struct group *g, const struct trail_result *r);
 // Tells whether each row of the result answers one lookup of the group.
 bool place_counts_rows(const struct group *g, const struct trail_result *r);
 // Finds the row for which the lookup asks: the next one with its key that was not asked for yet, else one

@@ -5,6 +5,7 @@
 #include "batching/ahead/asked.h"
 #include "batching/ahead/gather.h"
 #include "batching/ahead/pace.h"
+#include "batching/ahead/place.h"
 #include "batching/ahead/predict.h"
 #include "batching/ahead/values.h"
 #include "batching/flow/alone.h"
@@ -77,7 +78,7 @@ struct holding {
 // for all of them. A callback of predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
     const struct holding *h = arg;
-    uint64_t since = list->columns.group == h->group->id ? 0 : list->columns.loads;
+    uint64_t since = place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
     for (struct batch *b = h->ahead->held; b; b = b->ahead.next) {
         if (b->group != h->group || !batch_find_key(b, keys, &key) || !b->ahead.left[key])

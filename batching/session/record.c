@@ -17,7 +17,6 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/statement/rewrite.h"
-#include "batching/statement/shape.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
@@ -55,8 +54,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
         !is_worth_recording(a->engine, a, c.source))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
-    c.group = g->id;
-    c.shape = shape_digest(g->shape);
+    c.shape = (uintptr_t)g->shape;
     c.at = a->engine->now;
     c.loads = a->engine->aheads.loads;
     c.loaded = true;
@@ -147,9 +145,7 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     c->at = s->engine->now;
     c->loads = s->engine->aheads.loads;
     if (o->kind == OWED_LOOKUP)
-        c->shape = shape_digest(o->of.lookup->shape);
-    if (o->kind == OWED_LOOKUP && o->of.lookup->counted)
-        c->group = o->of.lookup->group->id;
+        c->shape = (uintptr_t)o->of.lookup->shape;
     if (a)
         trail_begin(&a->trail, c);
 }

@@ -184,8 +184,10 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
 // ---- Bind, Describe, Close
 
 // Notes whose rows will come, for the trail of what the client reads (ahead/trail.h). In a unit of several
-// statements nothing tells which rows are whose.
+// statements nothing tells which rows are whose. BEGIN has none; JDBC sends it in the unit of the first statement.
 static void note_bound(struct owed *o, struct statement *st, const struct msg_bind *m) {
+    if (st && st->shape && st->shape->parsed->kind == STATEMENT_BEGIN)
+        return;
     bool first = !o->forward.binds;
     o->forward.binds = true;
     statement_unref(o->forward.bound);

@@ -298,3 +298,41 @@ def test_polling_with_values_in_the_text(db, proxy, direct, opened):  # noqa: F8
             got = [r for r in proto.rows(c.ask(unit)) if len(r) == 2]
             assert got and (last is None or got == last), "an answer that is older than one given before"
             last = got
+
+
+@pytest.mark.parametrize("lists", ["to-many", "to-one"])
+def test_formats_that_change_once(db, proxy, lists):
+    """JDBC's fifth use of a lookup: what was loaded in text is in vain, and its rows are no list for the rest of the loop."""
+    listed, sql, table = {"to-many": (LIST, fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id"), "book"),
+                          "to-one": ("SELECT author_id, id FROM book ORDER BY author_id, id", fresh("SELECT id, name FROM author WHERE id = $1"), "author")}[lists]
+
+    def action(reader):
+        c, n = reader.conn, [0]
+        for _ in range(4):
+            for row in keep(reader, c.ask(proto.query(listed))):
+                n[0] += 1
+                if n[0] <= 4:
+                    keep(reader, c.ask(proto.parse(sql), proto.bind([row[0]]), proto.describe("P"), proto.execute(), proto.SYNC))
+                elif n[0] == 5:
+                    keep(reader, c.ask(proto.parse(sql, "S_9"), proto.bind([row[0]], "S_9"), proto.describe("P"), proto.execute(), proto.SYNC))
+                else:
+                    keep(reader, c.ask(proto.bind([row[0]], "S_9", result_formats=(1, 0)), proto.execute(), proto.SYNC))
+    watch, conn = through_both(db, proxy, "pg", action)
+    assert_few(len([s for s in watch.reads(table, conn) if s.text != listed]), 4 * 60, 6)
+
+
+def test_a_list_in_the_unit_of_begin(db, proxy):
+    """JDBC from the fifth transaction on: BEGIN and the list are both named by then, and neither is described."""
+    sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+
+    def action(reader):
+        c = reader.conn
+        keep(reader, c.ask(proto.parse("BEGIN", "S_b"), proto.parse("COMMIT", "S_c"), proto.parse(LIST, "S_l"), proto.describe("S", "S_l"), proto.parse(sql, "S_k"),
+                           proto.describe("S", "S_k"), proto.SYNC))
+        for _ in range(4):
+            rows = keep(reader, c.ask(proto.bind(name="S_b"), proto.execute(), proto.bind(name="S_l", result_formats=(1, 0, 1)), proto.execute(), proto.SYNC))
+            for row in rows:
+                keep(reader, c.ask(proto.bind([integer(row[0], 1).encode()], "S_k"), proto.execute(), proto.SYNC))
+            keep(reader, c.ask(proto.bind(name="S_c"), proto.execute(1), proto.SYNC))
+    watch, conn = through_both(db, proxy, "pg", action)
+    assert_few(len(watch.reads("book", conn)), 4 * 60, 6)
