@@ -110,6 +110,7 @@ void explain_statement(struct explainer *x, struct slice text, struct explanatio
 }
 
 bool explain_write_vet(struct explanation *e, struct buf *out) {
+    e->shape->wide = true;
     return group_write_vet(e->group, true, out);
 }
 
@@ -256,13 +257,23 @@ static void put_types(const struct explanation *e, struct buf *out) {
 }
 
 static void put_vetted(const struct explanation *e, struct buf *out) {
-    if (e->refusal) {
+    bool own = e->refusal && e->group->level == LEVEL_OWN;
+    if (e->refusal && !own) {
         put_line(out, "verdict", "forwarded untouched: vet_refused");
         put_line(out, "reason", "the server's catalogue does not allow it: %s", e->refusal);
+        if (e->group->own_refusal)
+            put_line(out, "", "nor for one session's loop or pipeline: %s", e->group->own_refusal);
         put_keys(e, out);
         return;
     }
-    put_line(out, "verdict", "a lookup; the server's catalogue allows it");
+    if (own)
+        put_line(out, "verdict",
+                 "a lookup; the server's catalogue allows it for one session's loop or pipeline");
+    else
+        put_line(out, "verdict", "a lookup; the server's catalogue allows it");
+    put_line(out, "level", "%s%s",
+             own ? "own, not shared with other sessions: " : "shared by sessions of the same identity",
+             own ? e->refusal : "");
     put_keys(e, out);
     put_line(out, "form", "%s", e->group->form == FORM_IN ? form_in : form_lateral);
     put_form(e, e->group->form, "folded", out);

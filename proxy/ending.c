@@ -61,6 +61,12 @@ static bool pass_end(struct link *l) {
 
 // ---- what becomes of the link
 
+// The client has gone while the server was at the last write of its, and only the answer tells when others
+// see it. Where more was sent, the server must not run what is behind its next answer, so it is not waited for.
+static bool awaits_write(const struct link *l) {
+    return session_is_writing(l->session) && !l->server.out.len && session_replies(l->session) == l->replies;
+}
+
 static void settle_lending(struct link *l) {
     if (l->server.eof || session_has_failed(l->session)) {
         link_close(l);
@@ -70,7 +76,7 @@ static void settle_lending(struct link *l) {
         side_close(&l->client);
     bool passed = l->client.eof && pass_end(l), patient = session_has_said_goodbye(l->session) && !l->aborted;
     // After a Terminate the server gets the time to do what came before it.
-    if (!passed || patient || session_is_lending(l->session)) {
+    if (!passed || patient || session_is_lending(l->session) || awaits_write(l)) {
         link_update(l);
         return;
     }
@@ -87,9 +93,10 @@ static void client_hung_up(struct link *l) {
     }
     // Without pgfold the server would have failed to answer these, and would have run nothing behind them.
     bool unanswered = session_owes_client(l->session);
+    l->replies = session_replies(l->session);
     session_client_gone(l->session, proxy_now());
     link_set_state(l, LINK_LENDING);
-    l->since = proxy_now();
+    l->since = l->closing = proxy_now();
     l->aborted |= !l->client.eof;
     buf_free(&l->client.out);
     if (unanswered) {
@@ -152,10 +159,11 @@ static bool is_abandoned(const struct link *l) {
 }
 
 // What the end waits for is still going on.
-static bool goes_on(const struct link *l) {
+static bool goes_on(const struct link *l, uint64_t now) {
     const struct session *s = l->session;
     if (l->state == LINK_LENDING)
-        return session_is_wanted(s) || l->server.sent != l->seen;
+        return session_is_wanted(s) || l->server.sent != l->seen ||
+               (awaits_write(l) && now < l->closing + CLOSING_END);
     if (l->state == LINK_CLOSING || is_abandoned(l))
         return l->client.sent != l->seen;
     // When the client has said its last word and has all its answers, only the server's end is missing.
@@ -199,7 +207,7 @@ void ending_expire(struct link *l, uint64_t now) {
     if (!is_leaving(l))
         return;
     bool reads = l->state == LINK_CLOSING || is_abandoned(l);
-    if (goes_on(l)) {
+    if (goes_on(l, now)) {
         l->since = now;
         l->seen = reads ? l->client.sent : l->server.sent;
     }

@@ -105,7 +105,8 @@ struct link {
     uint64_t stuck_at;       // after so many bytes
     uint64_t since;          // microseconds: when something last went on of what its end waits for
     uint64_t seen;           // bytes that had been sent by then
-    uint64_t closing;        // microseconds: since when it is CLOSING
+    uint64_t replies;        // of the server, when the client had gone
+    uint64_t closing;        // microseconds: since when it is CLOSING, or LENDING
     struct gate_place place; // among those that have not logged in (gate.h)
     struct pace_place pace;  // among those that the server is asked to log in (pace.h)
     struct link *next, *previous;           // list of all; CLOSED: `next` in the graveyard

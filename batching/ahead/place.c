@@ -82,7 +82,7 @@ uint64_t place_who(const struct guess *w, const struct group *g, const struct va
 // ---- what it is worth
 
 bool place_is_own(const struct group *g, const struct trail_result *r) {
-    return r->columns.shape == (uintptr_t)g->shape;
+    return r->columns.shape == shape_digest(g->shape);
 }
 
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {

@@ -47,6 +47,8 @@ bool check_draw(struct engine *e, struct lookup *l) {
     if (l->check != CHECK_NONE)
         return false;
     l->check = CHECK_NO;
+    if (l->group->owner)
+        return false; // the time, for one, is another one when the original runs
     // Inside a transaction the original could abort it, and an error that is kept back would come too late.
     if (cannot_run_twice(l) || s->txn != 'I' || s->backlogged || session_is_cancelling(s) ||
         late_must_wait(s))

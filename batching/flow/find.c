@@ -34,10 +34,10 @@ static bool may_share(const struct session *s, const struct ahead *a) {
            other->identity.current == s->identity.current && !s->identity.current->is_private;
 }
 
-struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i) {
+struct ahead *ahead_next(struct session *s, const struct group *g, struct ahead *a, unsigned *i) {
     if (!(*i)++ && s->ahead)
         return s->ahead;
-    if (s->txn != 'I')
+    if (s->txn != 'I' || g->owner)
         return NULL;
     a = !a || a == s->ahead ? s->engine->aheads.newest : a->older;
     for (; a && *i <= 2 * OTHERS; a = a->older, ++*i)
@@ -131,7 +131,7 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
     bool found = false;
     if (!g->held || g->state != GROUP_READY || !group_read_key(g, raw, hit->keys))
         return false;
-    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i)) {
+    for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i)) {
         struct ahead_hit at = {0};
         drop_stale(a, s, g, hit->keys);
         bool here = find_in(s, a, a->held, g, hit->keys, &at) || find_in(s, a, a->loading, g, hit->keys, &at);
@@ -149,6 +149,21 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
                (!asked || may_again(s, g, hit, asked));
     s->engine->counters.ahead_stale += found && !may && hit->first;
     return found && may;
+}
+
+static bool holds_in(struct session *s, struct batch *list, const struct group *g, const struct key *keys) {
+    uint32_t key;
+    for (struct batch *b = list; b; b = b->ahead.next)
+        if (b->group == g && batch_find_key(b, keys, &key) && b->ahead.left[key] &&
+            ahead_is_fresh(s->ahead, s, b))
+            return true;
+    return false;
+}
+
+bool ahead_holds(struct session *s, const struct group *g, const struct slice *raw) {
+    struct key keys[KEY_MAX_PARTS];
+    return s->ahead && g->held && g->state == GROUP_READY && ahead_is_on(s) && group_read_key(g, raw, keys) &&
+           (holds_in(s, s->ahead->held, g, keys) || holds_in(s, s->ahead->loading, g, keys));
 }
 
 // ---- giving

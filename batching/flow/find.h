@@ -25,6 +25,10 @@ struct ahead_hit {
 bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,
                 struct ahead_hit *hit) __attribute__((warn_unused_result));
 
+// Is something held or being loaded for the lookup that may be given inside the session's transaction? Uses
+// nothing up. It may still be refused when it is asked for.
+bool ahead_holds(struct session *s, const struct group *g, const struct slice *raw);
+
 // Answers the lookup now, or when the batch ends. The lookup is in its session's order, and in no queue. May
 // free it.
 void ahead_give(const struct ahead_hit *hit, struct lookup *l);
@@ -33,8 +37,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l);
 // behind its own. Such members run alone. To be called in each turn.
 void ahead_give_back_stalled(struct engine *e);
 
-// Walks over the trails that may serve the session: its own, then those of other sessions of its identity.
-// Begin with `a` NULL and *i 0. Returns NULL: no more.
-struct ahead *ahead_next(struct session *s, struct ahead *a, unsigned *i);
+// Walks over the trails that may serve the session's lookups of this group: its own, then those of other
+// sessions of its identity. Begin with `a` NULL and *i 0. Returns NULL: no more.
+struct ahead *ahead_next(struct session *s, const struct group *g, struct ahead *a, unsigned *i);
 
 #endif

@@ -18,6 +18,7 @@
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
+#include "batching/session/behind.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -63,8 +64,8 @@ static bool may_vet(struct session *s, struct shape *shape) {
 }
 
 // Constants beside the key that were not there a moment ago may be gone with the list's next row.
-static bool may_guess(const struct engine *e, const struct lookup *l) {
-    return l->settled || family_may_guess(&e->aheads.families, l->shape->family);
+static bool may_guess(const struct engine *e, const struct group *g, bool settled) {
+    return settled || family_may_guess(&e->aheads.families, g->shape->family);
 }
 
 // ---- the batch of coming keys
@@ -150,7 +151,7 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
-        is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed))
+        is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
@@ -178,6 +179,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     b->ahead.number = ++e->aheads.loads;
     b->ahead.own = s == a->session;
     b->ahead.epoch = a->epoch;
+    b->ahead.began = s->txn == 'I' ? 0 : s->transaction.began;
     b->ahead.seq = s->database->seq;
     b->patience = association->latency;
     a->refs++;
@@ -208,7 +210,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     unsigned i = 0;
     struct ahead *found = NULL;
     *guess = (struct guess){0};
-    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
+    for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
         if (predict_locate(&a->trail, g, keys, guess))
             found = a;
     if (s->ahead && !guess->cut)
@@ -223,10 +225,10 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
 }
 
 // Might the lookup's values come from a trail? Asked before anything is known of their types.
-static bool is_plausible(struct session *s, const struct lookup *l) {
+static bool is_plausible(struct session *s, const struct group *g, const struct slice *raw) {
     unsigned i = 0;
-    for (struct ahead *a = ahead_next(s, NULL, &i); a; a = ahead_next(s, a, &i))
-        if (values_are_plausible(&a->trail, l->group, l->raw))
+    for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
+        if (values_are_plausible(&a->trail, g, raw))
             return true;
     return false;
 }
@@ -288,9 +290,9 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
         !ahead_may_load(s) || (s->identity.state != IDENTITY_PROVEN && !apart))
         return;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
-    if (!may_guess(s->engine, l))
+    if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, l)) && may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;
@@ -311,6 +313,32 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
         load(s, a, b, guess.association, l->bytes, l->len);
     else
         batch_destroy(b);
+}
+
+void ahead_follow_behind(struct session *s, const struct behind *l) {
+    struct group *g = l->group;
+    struct key keys[KEY_MAX_PARTS];
+    struct guess guess;
+    if (!s->engine->aheads.newest || !ahead_is_on(s) || !ahead_may_load(s) ||
+        s->identity.state != IDENTITY_PROVEN)
+        return;
+    budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
+    if (!may_guess(s->engine, g, l->settled))
+        return;
+    if (g->state == GROUP_NEW && is_plausible(s, g, l->raw) && may_vet(s, g->shape)) {
+        session_start_vet(s, g);
+        return;
+    }
+    if (g->state != GROUP_READY || !group_read_key(g, l->raw, keys))
+        return;
+    struct ahead *a = locate(s, g, keys, l->question, engine_has_company(g), &guess);
+    if (!a)
+        return;
+    ahead_earn(a, g->shape, BUDGET_SHARE);
+    drop_used(a);
+    struct batch *b = gather(s, a, g, &guess, keys);
+    if (b)
+        load(s, a, b, guess.association, l->bytes, l->len);
 }
 
 // ---- a loop that goes on

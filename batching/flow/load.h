@@ -8,12 +8,16 @@
 #define PGFOLD_BATCHING_FLOW_LOAD_H
 
 #include "batching/flow/find.h"
+#include "batching/session/behind.h"
 #include "batching/session/session.h"
 
 // A lookup was accepted and waits in its group. If its key is found in a trail, the lookup is sent, and a
 // batch of the coming keys behind it; the lookup may also become a member of that batch. `apart`: its
 // transaction shares nothing with others. May free the lookup.
 void ahead_follow(struct session *s, struct lookup *l, bool apart);
+
+// A lookup was answered that was forwarded behind its transaction's BEGIN. The same, but it has been sent.
+void ahead_follow_behind(struct session *s, const struct behind *b);
 
 // A lookup was answered with *hit. Loads more keys if those that are left will be used up soon. `question`: the
 // hash of what it asks (ahead/asked.h). `unit`: the lookup as its client sent it; borrowed for the call.

@@ -162,6 +162,13 @@ static void refuse_group(struct session *s, struct group *g) {
     g->generation = s->engine->generation;
 }
 
+// Does the statement name a view, or something through which a function of a user's may run? Then what is below
+// it is asked for at once.
+static bool reaches_users(const struct session *s, const struct parsed *p) {
+    const struct facts *f = &s->database->facts;
+    return facts_are_known(f, s->engine->generation) && !facts_say_clean(f, s->engine->generation, p);
+}
+
 void session_start_vet(struct session *s, struct group *g) {
     if (s->n_forward || session_is_cancelling(s) || !can_query(s)) // a cancel request could hit it
         return;
@@ -169,7 +176,10 @@ void session_start_vet(struct session *s, struct group *g) {
         return;
     struct buf sql = buf_make((size_t)1 << 20);
     bool read = group_is_read(g);
-    bool written = read ? vet_read_query(g->shape, &sql) : group_write_vet(g, s->txn != 'I', &sql);
+    g->shape->wide |= reaches_users(s, g->shape->parsed);
+    g->asked_wide = g->shape->wide;
+    bool written =
+        read ? vet_read_query(g->shape, g->shape->wide, &sql) : group_write_vet(g, s->txn != 'I', &sql);
     if (!written)
         refuse_group(s, g);
     struct owed *o = !written ? NULL

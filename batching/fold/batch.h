@@ -109,6 +109,7 @@ struct batch_ahead {
     struct ahead *home;   // whose trail predicted it; a reference; NULL: it was not loaded ahead
     struct batch *next;   // in home's list of batches that are held, or under way
     uint64_t epoch;       // home's epoch when the batch was sent
+    uint64_t began;       // when the transaction began in which it ran; 0: in none
     uint64_t number;      // numbers all batches that were loaded ahead, from 1
     bool own;             // it runs on the connection of home's session
     uint64_t seq;         // of the database's writes: none up to this one has made it stale

@@ -176,21 +176,27 @@ static struct group *table_add(struct group_table *t, struct identity_table *ide
 }
 
 // One allocation: the array of slices, and behind it the bytes that they point to.
-static bool copy_values(struct group *g, struct slice text, const struct shape_text *v) {
-    size_t bytes = 0, n = (size_t)v->n_values;
+static bool put_values(struct group *g, const struct slice *values, int count) {
+    size_t bytes = 0, n = (size_t)count;
     for (size_t i = 0; i < n; i++)
-        bytes += v->values[i].len;
+        bytes += values[i].len;
     g->values = malloc(n * sizeof *g->values + bytes + 1);
     if (!g->values)
         return false;
     uint8_t *p = (uint8_t *)(g->values + n);
     for (size_t i = 0; i < n; i++) {
-        size_t len = v->values[i].len;
-        memcpy(p, text.data + v->values[i].at, len);
-        g->values[i] = (struct slice){p, len};
-        p += len;
+        memcpy(p, values[i].data, values[i].len);
+        g->values[i] = (struct slice){p, values[i].len};
+        p += values[i].len;
     }
     return true;
+}
+
+static bool copy_values(struct group *g, struct slice text, const struct shape_text *v) {
+    struct slice values[SHAPE_MAX_VALUES];
+    for (int i = 0; i < v->n_values; i++)
+        values[i] = (struct slice){text.data + v->values[i].at, v->values[i].len};
+    return put_values(g, values, v->n_values);
 }
 
 static bool copy_formats(struct group *g, const struct msg_bind *bind) {
@@ -280,6 +286,43 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
     }
     if (g) {
         take_risks(g);
+        group_weigh(g);
+    }
+    return g;
+}
+
+// Copies what the lookups of a group have in common. False: out of memory.
+static bool copy_group(struct group *g, const struct group *of) {
+    int n = of->values ? of->shape->parsed->n_params : 0;
+    memcpy(g->parts, of->parts, sizeof g->parts);
+    g->n_parts = of->n_parts;
+    g->risk = of->risk;
+    g->moving = of->moving;
+    g->formats = of->formats ? malloc((size_t)of->n_formats * 2 + 1) : NULL;
+    g->n_formats = g->formats ? of->n_formats : 0;
+    if (g->n_formats)
+        memcpy(g->formats, of->formats, (size_t)g->n_formats * 2);
+    return (!of->formats || g->formats) && (!of->values || put_values(g, of->values, n));
+}
+
+struct group *group_for_owner(struct group_table *t, struct identity_table *identities, struct group *of,
+                              uint64_t owner) {
+    uint64_t head = owner | UINT64_C(1) << 63; // other keys begin with an address, which has not this bit
+    buf_reset(&t->scratch);
+    buf_put(&t->scratch, &head, sizeof head);
+    buf_put(&t->scratch, of->cache_key, of->cache_key_len);
+    struct group *g = table_find(t);
+    if (g)
+        return g;
+    group_pin(of); // it must not make room
+    g = table_add(t, identities, of->shape, of->identity, of->keys);
+    group_unpin(of);
+    if (g && !copy_group(g, of)) {
+        table_remove(t, g, identities);
+        return NULL;
+    }
+    if (g) {
+        g->owner = owner;
         group_weigh(g);
     }
     return g;

@@ -11,6 +11,10 @@
 //                        |                                                                  |
 //                        +--it does not--> REFUSED --after vet_max_age----------------------+
 //
+// Some statements may be run ahead for the session that asks, and their rows are nobody else's: they read a
+// view, the time, settings. Vetting finds that (LEVEL_OWN), and their group is REFUSED. The lookups of each
+// session go to a group of its own then (group_for_owner), which becomes READY by the same finding.
+//
 // A group that takes over what was found out about another one like it (finding.h) goes from NEW to READY or
 // REFUSED at once. A question that was not answered leads back to NEW. group_set_state has all moves.
 //
@@ -49,8 +53,11 @@ struct group {
     struct group *newer, *older; // in order of use
     struct account *memory;      // where it is counted, with so many bytes:
     size_t weighs;
-    uint64_t id;        // never used twice
-    uint8_t *cache_key; // owned
+    uint64_t id;             // never used twice
+    uint64_t owner;          // id of the only session whose lookups it has; 0: any of its identity
+    enum vet_level level;    // READY, REFUSED: with whom its rows may be shared
+    const char *own_refusal; // static: why not even for its own session, if only that is in question
+    uint8_t *cache_key;      // owned
     size_t cache_key_len;
     struct shape *shape;       // a reference
     struct identity *identity; // a reference
@@ -82,7 +89,9 @@ struct group {
     XXH128_hash_t row_hash;     // of row_description, without format codes
     uint64_t source;            // the same digest as in trail.h; 0: not asked for yet
     XXH128_hash_t question;     // of a plain read: digest of what the catalogue is asked about it
-    bool has_question;          // `question` is valid
+    bool has_question;          // `question` is valid,
+    bool question_wide;         // and of a wide question,
+    bool asked_wide;            // as is the one that was asked last
     bool parses;                // of a plain read: the server has accepted a Parse of it
     bool described;             // of a plain read: row_description and parameters are its answer to Describe
     struct buf parameters;      // of a plain read: ParameterDescription's body
@@ -133,6 +142,11 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
                                const struct msg_bind *formats);
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind);
+
+// The group of one session's lookups that are like those of `g`, which may not be shared (LEVEL_OWN). What was
+// found out about g holds for it. NULL as above.
+struct group *group_for_owner(struct group_table *t, struct identity_table *identities, struct group *g,
+                              uint64_t owner);
 
 // A pseudo-group that remembers whether a SELECT of this shape is a plain read for this identity. READY means
 // that the SELECT cannot change the session that runs it. No lookup ever waits in it. NULL as above.

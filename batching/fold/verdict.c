@@ -134,7 +134,7 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) {
     vetting_destroy(g->vetting);
     g->vetting = vetting_create();
     bool ok = g->vetting && stamp_question(g->shape, g->keys, fixed_keys(g), &q.stamp) &&
-              vet_query(g->shape, in_key(g), &q.catalogue) &&
+              vet_query(g->shape, in_key(g), g->shape->wide, &q.catalogue) &&
               rewrite_original(g->shape, g->keys, g->values, &q.original);
     if (ok)
         write_unit(g, named, &q, out);
@@ -190,8 +190,8 @@ static bool make_stamp(struct group *g, struct vetting *v) {
     int key = in_key(g);
     bool plain = g->form == FORM_IN && key >= 0 && compares_key_only(p, &p->keys[key]);
     if (!v->made)
-        v->made =
-            stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain, v->catalogue.alone);
+        v->made = stamp_create(g->shape, (struct slice){v->stamp.data, v->stamp.len}, plain,
+                               v->catalogue.alone, g->level == LEVEL_OWN ? &v->catalogue.below : NULL);
     stamp_unref(g->stamp);
     g->stamp = v->made ? stamp_ref(v->made) : NULL;
     return g->stamp;
@@ -210,18 +210,32 @@ static XXH128_hash_t types_hash(const struct vetting *v) {
 static bool write_folded(struct group *g) {
     const struct stamp *st = g->stamp;
     g->sealed = g->form == FORM_IN && st->sealed.len;
+    if (st->guard.len)
+        return rewrite_guarded(g->shape, g->keys, g->values, (struct slice){st->guard.data, st->guard.len},
+                               &g->text);
     if (!g->sealed)
         return rewrite_folded(g->shape, g->keys, g->form, g->values, &g->text);
     return rewrite_sealed(g->shape, g->keys, g->values, (struct slice){st->sealed.data, st->sealed.len},
                           g->n_params + 1, &g->text);
 }
 
+// Why the rows of its lookups may not be shared; NULL: they may.
+static const char *shared_refusal(const struct group *g, const struct vet_result *r) {
+    if (r->refusal)
+        return r->refusal;
+    return g->shape->parsed->asks_session ? "it asks for the time, the user or a schema" : NULL;
+}
+
+static enum vet_level level_of(const struct group *g, const struct vet_result *r) {
+    return !shared_refusal(g, r) ? LEVEL_SHARED : r->own ? LEVEL_OWN : LEVEL_NONE;
+}
+
 static const char *judge_group(struct group *g, struct vetting *v) {
     static const char not_written[] = "the folded statement could not be written";
     if (!v->catalogue.answered)
         return "the catalogue could not be asked";
-    if (!v->catalogue.ok)
-        return v->catalogue.refusal;
+    if (!g->level)
+        return shared_refusal(g, &v->catalogue);
     if (v->failed || !v->described)
         return "the server could not prepare the statement";
     if (g->moving)
@@ -230,7 +244,7 @@ static const char *judge_group(struct group *g, struct vetting *v) {
         return "the type of its key is not one of those that can be sent as an array";
     if (g->n_formats > 1 && g->n_formats != get_u16(v->row_description.data))
         return "the number of result formats does not fit";
-    g->form = in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
+    g->form = g->level == LEVEL_SHARED && in_form_fits(g, &v->catalogue) ? FORM_IN : FORM_LATERAL;
     g->column_type = v->catalogue.key_type;
     if (!make_stamp(g, v))
         return "the catalogue did not tell what its tables are";
@@ -263,11 +277,24 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     g->vetted_at = vetted_at;
     g->generation = generation;
     buf_reset(&g->row_description);
+    g->level = v->catalogue.answered ? level_of(g, &v->catalogue) : LEVEL_NONE;
+    g->own_refusal = v->catalogue.may_be_own ? v->catalogue.own_refusal : NULL;
     const char *refusal = judge_group(g, v);
+    if (refusal)
+        g->level = LEVEL_NONE;
+    else if (g->level == LEVEL_OWN && !g->owner)
+        refusal = shared_refusal(g, &v->catalogue);
     group_set_state(g, refusal ? GROUP_REFUSED : GROUP_READY);
     take_facts(g, &v->catalogue);
     g->vettings++;
     return refusal;
+}
+
+// Is it worth to ask once more, for what is below the statement, too?
+static bool asks_wider(struct group *g, const struct vet_result *r) {
+    bool wider = r->answered && !r->wide && r->may_be_own && shared_refusal(g, r);
+    g->shape->wide |= wider;
+    return wider;
 }
 
 // The key of a finding: everything that vetting depends on. For the constants that are put back into the
@@ -290,22 +317,26 @@ static bool is_worth_keeping(const struct vetting *v) {
 
 const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation) {
     const char *refusal = take_vetting(g, g->vetting, now, generation);
+    bool wider = asks_wider(g, &g->vetting->catalogue);
     struct slice key = finding_key(t, g);
-    if (key.len && is_worth_keeping(g->vetting))
+    if (key.len && is_worth_keeping(g->vetting) && !wider)
         finding_put(&t->findings, key, g->shape, g->vetting, now, generation);
     else
         vetting_destroy(g->vetting);
     g->vetting = NULL;
+    if (wider)
+        group_set_state(g, GROUP_NEW);
     group_weigh(g);
     return refusal;
 }
 
 // The key of a read's finding: the question's text and whose names it means. Nothing else of the statement
 // matters to the verdict. Nothing is prepared for it, so a digest is enough.
-static struct slice read_key(struct group_table *t, struct group *g) {
-    if (!g->has_question) {
+static struct slice read_key(struct group_table *t, struct group *g, bool wide) {
+    if (!g->has_question || g->question_wide != wide) {
         struct buf sql = buf_make((size_t)1 << 20);
-        g->has_question = vet_read_query(g->shape, &sql);
+        g->question_wide = wide;
+        g->has_question = vet_read_query(g->shape, wide, &sql);
         if (g->has_question)
             g->question = XXH3_128bits(sql.data, sql.len);
         buf_free(&sql);
@@ -324,9 +355,13 @@ static void take_verdict(struct group *g, bool plain, uint64_t vetted_at, uint64
 void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
                        uint64_t generation) {
     take_verdict(g, plain, now, generation);
-    struct slice key = answered ? read_key(t, g) : (struct slice){0};
+    struct slice key = answered ? read_key(t, g, g->asked_wide) : (struct slice){0};
     if (key.len)
         finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
+    if (answered && !plain && !g->asked_wide) {
+        g->shape->wide = true;
+        group_set_state(g, GROUP_NEW);
+    }
 }
 
 // A batch that erred may have had a reason, so a lookup that was vetted before is vetted itself. A read is
@@ -335,7 +370,7 @@ void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint
     bool read = group_is_read(g);
     if (g->state != GROUP_NEW || (g->vettings && !read))
         return;
-    struct slice key = read ? read_key(t, g) : finding_key(t, g);
+    struct slice key = read ? read_key(t, g, g->shape->wide) : finding_key(t, g);
     const struct finding *f = key.len ? finding_get(&t->findings, key) : NULL;
     if (!f || f->generation != generation || f->vetted_at < oldest)
         return;

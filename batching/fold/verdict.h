@@ -17,12 +17,13 @@ struct group_table;
 // closed in the end. Returns false when a name cannot be quoted safely or memory is out.
 bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__((warn_unused_result));
 
-// Judges what the vetting has found. The group becomes READY with its folded text, or REFUSED. Returns NULL
-// when READY, else the reason in words (static). now: microseconds.
+// Judges what the vetting has found. The group becomes READY with its folded text, or REFUSED, at its level.
+// Returns NULL when READY, else the reason in words (static). The group is NEW again when a question that is
+// wider could tell more; the next one is. now: microseconds.
 const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation);
 
 // The same for a plain read: READY when `plain`. `answered`: the catalogue has said so, and other reads with
-// the same question may take the answer over.
+// the same question may take the answer over. The next question about a read that is not plain is a wide one.
 void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
                        uint64_t generation);
 

@@ -79,9 +79,18 @@ static bool is_ahead_off(const struct engine_limits *limits, const struct parsed
     return false;
 }
 
-bool engine_may_look_ahead(const struct engine *e, const struct parsed *p) {
+// What is not known may read any table.
+static bool may_reach(const struct write_set *below, const char *table) {
+    return below->all ||
+           write_set_contains(below, write_table((struct slice){(const uint8_t *)table, strlen(table)}));
+}
+
+bool engine_may_look_ahead(const struct engine *e, const struct parsed *p, const struct write_set *below) {
     for (int i = 0; i < p->n_relations; i++)
         if (is_ahead_off(&e->limits, &p->relations[i]))
+            return false;
+    for (unsigned i = 0; below && i < e->limits.n_ahead_off; i++)
+        if (may_reach(below, e->limits.ahead_off[i].name))
             return false;
     return e->limits.lookahead != LOOKAHEAD_OFF;
 }

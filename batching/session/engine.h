@@ -165,8 +165,8 @@ uint64_t engine_waited(const struct engine *e, uint64_t since);
 // ---- what sessions ask
 
 // False if lookahead is off, or switched off for one of the statement's relations. A relation without a
-// schema may be in any.
-bool engine_may_look_ahead(const struct engine *e, const struct parsed *p);
+// schema may be in any. `below`: the tables that it reads through views and the like; NULL: it reads none so.
+bool engine_may_look_ahead(const struct engine *e, const struct parsed *p, const struct write_set *below);
 
 // Has the session been answered over others' connections for so long that its own must have a turn?
 bool engine_is_forgotten(const struct engine *e, const struct session *s);

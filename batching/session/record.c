@@ -11,6 +11,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
+#include "batching/session/behind.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -54,7 +55,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
         !is_worth_recording(a->engine, a, c.source))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
-    c.shape = (uintptr_t)g->shape;
+    c.shape = shape_digest(g->shape);
     c.at = a->engine->now;
     c.loads = a->engine->aheads.loads;
     c.loaded = true;
@@ -145,7 +146,9 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     c->at = s->engine->now;
     c->loads = s->engine->aheads.loads;
     if (o->kind == OWED_LOOKUP)
-        c->shape = (uintptr_t)o->of.lookup->shape;
+        c->shape = shape_digest(o->of.lookup->shape);
+    else if (o->kind == OWED_FORWARD && o->forward.behind)
+        c->shape = shape_digest(o->forward.behind->group->shape);
     if (a)
         trail_begin(&a->trail, c);
 }

@@ -107,6 +107,7 @@ struct forward_effects {
     bool customs;      // such settings may be custom ones
     bool portal;       // it may leave its portal open
     // What it reads.
+    struct behind *behind;      // a lookup in it, or the whole of it, that came with BEGIN; owned
     struct statement *bound;    // what a unit of one read runs: a reference
     bool binds;                 // it has a Bind,
     struct row_formats formats; // and its rows these formats
@@ -127,6 +128,7 @@ struct owed {
     bool framed;      // BATCH, VET, READ_VET, PARSE: runs between SAVEPOINT and RELEASE
     bool poisoned;    // the client was told of an error, the rest of the reply is dropped
     bool refused;     // FORWARD: its next error is our own refusal, see talk/given.c
+    bool split;       // FORWARD: the client's unit goes on behind it; its ReadyForQuery is not the client's
     bool aborts;      // LOOKUP: its client was told of an error, so its transaction must fail
     bool named;       // PARSE: for the statement behind it, which executes it
     bool answer;      // READ_VET: what its row said; PARSE: the statement at hand has changed
@@ -303,6 +305,8 @@ struct session {
     // What the client sends.
     struct hold hold;
     bool in_unit;           // a forwarded extended unit is open: no Sync yet
+    bool splits;            // a split unit's rest waits for the answer to what was in front of it
+    bool skips_unit;        // the rest of a split unit stands behind an error: the server would skip it
     bool lazy_unit;         // the client's unit is open, and the server knows nothing of it
     bool force_forward;     // the unit at the front waited long enough for its rest
     bool gave;              // the server was given all that it lacks for the unit to come

@@ -25,6 +25,10 @@ bool session_server_owes(const struct session *s) {
     return s->owed.n;
 }
 
+bool session_is_writing(const struct session *s) {
+    return s->owed.n == 1 && !s->in_unit && !s->client_skip && (s->writes.all || s->writes.n);
+}
+
 bool session_owes_client(const struct session *s) {
     return s->order.n;
 }

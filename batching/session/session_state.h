@@ -38,6 +38,10 @@ bool session_has_partial_unit(const struct session *s);
 // The client has got a part of a message of the server's.
 bool session_is_inside_message(const struct session *s);
 
+// The last that the client has sent, all of it, is a write, or ends one, and the server has not answered yet:
+// others see it from some moment on that only the server tells.
+bool session_is_writing(const struct session *s);
+
 // Counts the replies of the server that have ended.
 uint64_t session_replies(const struct session *s);
 

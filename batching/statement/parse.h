@@ -153,7 +153,8 @@ struct parsed {
     bool in_form;
     // the outermost select has LIMIT or OFFSET: the planner never flattens it into a query around it
     bool fenced;
-    size_t select_at; // offset just behind the first SELECT keyword (kind READ); 0: there is none
+    bool asks_session; // it has CURRENT_DATE, CURRENT_USER or the like
+    size_t select_at;  // offset just behind the first SELECT keyword (kind READ); 0: there is none
 };
 
 #define PARSED_MAX_KEYS 32

@@ -737,7 +737,8 @@ static enum reason known_expr_reason(struct lookup *l, const Node *n, enum place
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return function_reason(l, n->func_call);
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
-        return REASON_FUNCTION;
+        l->b->p.asks_session = true;
+        return REASON_NONE;
     default:
         return REASON_CONSTRUCT;
     }

@@ -130,12 +130,18 @@ static void put_text(const struct replacing *r, size_t from) {
 }
 
 static void put_unnest(const struct replacing *r) {
-    const char *before = "pg_catalog.unnest($";
+    const char *before = "pg_catalog.unnest(";
     for (int i = 0; i < r->s->parsed->n_keys; i++) {
         if (!in_mask(r, i))
             continue;
-        put_number(r->out, before, array_param(r, i), ")");
-        before = ", pg_catalog.unnest($";
+        buf_put_text(r->out, before);
+        if (r->condition.len) {
+            buf_put_text(r->out, "CASE WHEN ");
+            buf_put(r->out, r->condition.data, r->condition.len);
+            buf_put_text(r->out, " THEN ");
+        }
+        put_number(r->out, "$", array_param(r, i), r->condition.len ? " END)" : ")");
+        before = ", pg_catalog.unnest(";
     }
     buf_put_text(r->out, ") WITH ORDINALITY AS pgfold_k(");
     for (int i = 0; i < r->s->parsed->n_keys; i++)
@@ -194,6 +200,16 @@ bool rewrite_sealed(const struct shape *s, uint32_t keys, const struct slice *va
     if (!keys || has_our_names(s))
         return false;
     put_in(&r);
+    return !out->failed;
+}
+
+bool rewrite_guarded(const struct shape *s, uint32_t keys, const struct slice *values, struct slice condition,
+                     struct buf *out) {
+    struct replacing r = {
+        .s = s, .keys = keys, .form = PUT_LATERAL, .values = values, .out = out, .condition = condition};
+    if (!keys || has_our_names(s))
+        return false;
+    put_lateral(&r);
     return !out->failed;
 }
 

@@ -40,6 +40,11 @@ bool rewrite_folded(const struct shape *s, uint32_t keys, enum fold_form form, c
 bool rewrite_sealed(const struct shape *s, uint32_t keys, const struct slice *values, struct slice condition,
                     unsigned first, struct buf *out) __attribute__((warn_unused_result));
 
+// Writes the LATERAL form so that it looks up nothing unless the condition holds: nothing of what the statement
+// says is run then.
+bool rewrite_guarded(const struct shape *s, uint32_t keys, const struct slice *values, struct slice condition,
+                     struct buf *out) __attribute__((warn_unused_result));
+
 // Writes the statement as a member sent it, for Describe. For a simple shape the constants are put back
 // except for the keys, which are $1, $2 … in the order of the bits. For an extended shape it is the text. To
 // mean the same, a key that was written as an integer must be declared with the integer's own type (int4,

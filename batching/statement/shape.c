@@ -165,6 +165,7 @@ static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slic
     memcpy(s->cache_key, cache_key->data, cache_key->len);
     s->cache_key[cache_key->len] = 0;
     s->cache_key_len = cache_key->len;
+    s->digest = XXH3_64bits(s->cache_key, s->cache_key_len);
     s->text = (char *)s->cache_key + cache_key->len - text.len;
     s->text_len = text.len;
     s->parsed = is_write(text) ? parse_write(s->text, s->text_len)
@@ -401,6 +402,7 @@ struct shape *shape_with_constants(struct shape_cache *c, struct shape *of, stru
     s->text_len = text.len;
     s->cache_key = (uint8_t *)s->text;
     s->cache_key_len = text.len;
+    s->digest = XXH3_64bits(s->cache_key, s->cache_key_len);
     s->memory = &c->memory;
     account_set(s->memory, &s->weighs, sizeof *s + text.len + 1 + 2 * MEMORY_BLOCK);
     return s;
@@ -411,7 +413,7 @@ struct shape *shape_verbatim(struct shape_cache *c, struct slice text, enum reas
 }
 
 uint64_t shape_digest(const struct shape *s) {
-    return XXH3_64bits(s->cache_key, s->cache_key_len);
+    return s->digest;
 }
 
 void shape_watch(struct shape *s, int candidate, struct slice value) {

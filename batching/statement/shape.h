@@ -36,6 +36,7 @@ struct shape {
     size_t weighs;
     uint8_t *cache_key; // owned: protocol, types, text
     size_t cache_key_len;
+    uint64_t digest; // of cache_key
     enum shape_protocol protocol;
     struct shape *of; // literal: the same without its constants; a reference
     // The tail of the key, zero-terminated. Simple: without constants. Extended: as sent, without the comments
@@ -63,6 +64,7 @@ struct shape {
     struct association *associations; // see ahead.h; owned; NULL: none yet
     struct budget budget;             // of what is loaded ahead for its lookups
     unsigned ahead_vets;              // questions about it that lookahead has asked
+    bool wide;                        // the catalogue is asked for what is below it, too; trust/vet_own.h
 };
 
 struct shape_cache {

@@ -44,8 +44,9 @@ static bool word_in(struct slice text, struct token t, const char *const *words)
     return false;
 }
 
-// BEGIN or START TRANSACTION without options: it says nothing about the transaction's properties.
-static bool is_plain_begin(struct slice text, struct token first) {
+// BEGIN or START TRANSACTION without options: it says nothing about the transaction's properties. *end: what
+// comes behind it.
+static bool is_plain_begin(struct slice text, struct token first, struct token *end) {
     static const char *const begins[] = {"begin", "start", NULL}, *const nouns[] = {"transaction", "work",
                                                                                     NULL};
     if (!word_in(text, first, begins))
@@ -54,7 +55,20 @@ static bool is_plain_begin(struct slice text, struct token first) {
     struct token t = lexer_next(&lx);
     if (word_in(text, t, nouns))
         t = lexer_next(&lx);
+    *end = t;
     return t.type == TOKEN_END || t.type == TOKEN_SEMICOLON;
+}
+
+// The one INSERT, UPDATE, DELETE or MERGE that stands behind a plain BEGIN. Data NULL: there is none.
+static struct slice write_behind_begin(struct session *s, struct slice text, struct token first) {
+    static const char *const writes[] = {"insert", "update", "delete", "merge", NULL};
+    struct token end;
+    if (!is_plain_begin(text, first, &end) || end.type != TOKEN_SEMICOLON)
+        return (struct slice){0};
+    size_t at = end.at + end.len;
+    struct slice rest = {text.data + at, text.len - at};
+    struct token word = lexer_first_word((const char *)rest.data, rest.len);
+    return word_in(rest, word, writes) && !may_be_several(s, rest) ? rest : (struct slice){0};
 }
 
 static struct statement_class class_of_shape(struct statement_class c, struct slice text) {
@@ -109,12 +123,17 @@ struct statement_class classify_query(struct session *s, struct slice text) {
         return c;
     }
     struct token t = lexer_first_word((const char *)text.data, text.len);
+    struct token end;
     bool several = may_be_several(s, text);
     if (word_in(text, t, reads) && !several) {
         c.shape = shape_simple(&s->engine->shapes, text, &c.values, &c.reason);
         return class_of_shape(c, text);
     }
-    if (several && !word_in(text, t, clearing) && !token_is((const char *)text.data, t, "select")) {
+    if (several)
+        c.behind_begin = write_behind_begin(s, text, t);
+    if (c.behind_begin.data) {
+        c.kind = STATEMENT_WRITE;
+    } else if (several && !word_in(text, t, clearing) && !token_is((const char *)text.data, t, "select")) {
         c.reason = REASON_MULTI_STATEMENT;
         c.changes = true;
     } else if (word_in(text, t, writes)) {
@@ -127,7 +146,7 @@ struct statement_class classify_query(struct session *s, struct slice text) {
             classify_verbatim(s, text, &c);
     } else if (word_in(text, t, savepoints)) {
         c.kind = STATEMENT_SAVEPOINT;
-    } else if (is_plain_begin(text, t)) {
+    } else if (is_plain_begin(text, t, &end)) {
         c.kind = STATEMENT_BEGIN;
     } else if (shape_text_changes_definitions(text)) {
         c.changes = true;

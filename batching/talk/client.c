@@ -6,6 +6,7 @@
 #include "batching/flow/dispatch.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/changes.h"
 #include "batching/session/engine.h"
@@ -119,7 +120,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     enum take take = TAKE_FORWARD;
     if (!s->front_since)
         s->front_since = s->engine->now ? s->engine->now : 1;
-    if (session_effect_is_pending(s)) {
+    if (session_effect_is_pending(s) || s->splits) {
         hold_for_lookups(s);
         return TAKE_WAIT;
     }
@@ -155,12 +156,26 @@ static enum take take_unit(struct feed *f, size_t *size) {
     return take;
 }
 
+// The rest of a split unit stands behind an error: the server would skip it up to its Sync, which is answered
+// already.
+static bool skip_message(struct feed *f, const struct frame *fr) {
+    if (fr->size > f->len - f->at)
+        return false;
+    feed_to_server(f, true);
+    f->at += fr->size;
+    f->run = f->at;
+    f->s->skips_unit = fr->type != F_SYNC;
+    return true;
+}
+
 // Takes the next unit or, of a unit that is forwarded, the next message. False: what is there has to wait.
 static bool take_next(struct feed *f) {
     f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
     struct session *s = f->s;
     struct frame fr;
     size_t have = f->len - f->at, size = 0;
+    behind_free(f->behind);
+    f->behind = NULL;
     switch (frame_header(f->bytes + f->at, have, &fr)) {
     case FRAME_INCOMPLETE:
         return false;
@@ -171,6 +186,8 @@ static bool take_next(struct feed *f) {
     case FRAME_OK:
         break;
     }
+    if (s->skips_unit)
+        return skip_message(f, &fr);
     if (!s->in_unit) {
         enum take t = take_unit(f, &size);
         if (t == TAKE_WAIT) {
@@ -195,6 +212,8 @@ static bool take_next(struct feed *f) {
     s->client_skip = fr.size - now;
     f->at += now;
     f->run = f->drop ? f->at : f->run;
+    if (fr.type == F_EXECUTE && s->in_unit && !s->client_skip)
+        forward_behind_begin(f);
     if (s->cancel.held) {
         feed_to_server(f, false);
         session_cancel_forwarded(s);
@@ -223,6 +242,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, 
         turns_note(s, f.at - at, ends, s->engine->rations.n_spent - spent);
     }
     turns_end(s);
+    behind_free(f.behind);
     if (s->opaque)
         database_note(s->database, WRITES_ALL);
     if (s->failed)

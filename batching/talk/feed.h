@@ -31,6 +31,7 @@ struct feed {
     bool asks_no_more;      // it goes out now, inside a transaction: no question of ours may precede it
     bool prepares;          // the unit prepares a statement and runs none
     bool drop;              // the message is not for the server
+    struct behind *behind;  // the unit is a lookup that goes out behind BEGIN; owned
     enum reason why;        // the unit is forwarded: for this reason
 };
 

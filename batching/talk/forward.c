@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/talk/forward.h"
 
+#include "batching/session/behind.h"
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
@@ -17,6 +18,8 @@
 #include "batching/statement/lexer.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/parsed.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/unit.h"
 #include "batching/statement/unread.h"
 #include "batching/talk/classify.h"
 #include "batching/talk/effects.h"
@@ -24,10 +27,13 @@
 #include "batching/talk/feed.h"
 #include "batching/talk/front.h"
 #include "batching/talk/inside.h"
+#include "batching/talk/lookup_take.h"
 #include "batching/talk/opaque.h"
 #include "batching/talk/reads.h"
+#include "protocol/buf.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
+#include "protocol/write.h"
 
 // ---- units
 
@@ -67,6 +73,46 @@ static struct owed *begin_query(struct feed *f) {
     return owed_last(s);
 }
 
+// What comes behind BEGIN waits for its answer: a lookup that pgfold may answer itself. So the unit ends here
+// for the server.
+static void split_unit(struct feed *f) {
+    struct session *s = f->s;
+    struct buf *b = &s->engine->request;
+    buf_reset(b);
+    write_empty(b, F_SYNC);
+    if (b->failed)
+        return;
+    feed_to_server(f, true);
+    s->engine->effects->to_server(s->owner, b->data, b->len, false);
+    end_unit(s);
+    owed_last(s)->split = s->splits = true;
+}
+
+// A message of an open unit was forwarded. Is the rest of the unit a lookup, and BEGIN all that was before it?
+static void look_behind_begin(struct feed *f) {
+    struct session *s = f->s;
+    struct unit u;
+    size_t max = s->engine->limits.max_text + UNIT_SLACK;
+    if (s->failed || s->n_forward != 1 || !behind_begin(owed_last(s)) ||
+        unit_read(f->bytes + f->at, f->len - f->at, max, &u) != UNIT_EXTENDED)
+        return;
+    if (lookup_is_held_behind_begin(f, &u))
+        split_unit(f);
+}
+
+// The unit that was just opened, or goes on, is a lookup behind BEGIN.
+static void note_behind(struct feed *f) {
+    struct owed *o = f->s->owed.n ? owed_last(f->s) : NULL;
+    if (!f->behind)
+        return;
+    bool notes = o && o->kind == OWED_FORWARD && !o->forward.behind;
+    if (notes)
+        o->forward.behind = f->behind;
+    else
+        behind_free(f->behind);
+    f->behind = NULL;
+}
+
 // ---- Query
 
 // "A simple Query message also destroys the unnamed statement", and the unnamed portal with it.
@@ -78,8 +124,10 @@ static void drop_unnamed(struct session *s) {
 
 static void note_query(struct session *s, struct owed *o, const struct statement_class *c,
                        struct slice text) {
-    struct parsed *p = effect_parse_write(s, c, text);
+    struct parsed *p = effect_parse_write(s, c, c->behind_begin.data ? c->behind_begin : text);
     drop_unnamed(s);
+    if (c->behind_begin.data)
+        effect_note_statement(s, o, STATEMENT_BEGIN, NULL, NULL, false);
     if (effect_may_deallocate(c)) {
         session_forget_given(s);
         names_are_unknown(s);
@@ -101,10 +149,12 @@ static bool is_copy(struct slice text) {
     return token_is((const char *)text.data, lexer_first_word((const char *)text.data, text.len), "copy");
 }
 
-static bool forward_query(struct feed *f, struct slice text) {
+static bool send_query(struct feed *f, const struct frame *fr, struct slice text) {
     struct session *s = f->s;
-    const struct statement_class *c = feed_classify(f, text);
-    front_prove(f, c->kind, c->cursor.hold);
+    const struct statement_class *c = &f->query;
+    front_prove(f, c->behind_begin.data ? STATEMENT_BEGIN : c->kind, c->cursor.hold);
+    if (c->kind == STATEMENT_BEGIN)
+        front_ask_behind_begin(f, fr->size);
     struct read_judgement n =
         c->cursor.verb ? reads_judge_cursor(f, text) : reads_judge_query(f, c->kind, c->shape);
     // Statements are given before BEGIN, since behind it a Parse would take the transaction's snapshot.
@@ -125,6 +175,15 @@ static bool forward_query(struct feed *f, struct slice text) {
     reads_note_judged(s, o, &n);
     o->reads &= !inside;
     return true;
+}
+
+// What is asked in front of it may drop its shape from the cache.
+static bool forward_query(struct feed *f, const struct frame *fr, struct slice text) {
+    const struct statement_class *c = feed_classify(f, text);
+    struct shape *kept = c->shape ? shape_ref(c->shape) : NULL;
+    bool sent = send_query(f, fr, text);
+    shape_unref(kept);
+    return sent;
 }
 
 // A Query message is too large to be read: it may do anything.
@@ -260,7 +319,7 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
     if (fr->type == F_QUERY && whole && readable && msg_query_read(fr->body, fr->body_len, &text)) {
         (void)feed_classify(f, text);
         front_keep_out(f, fr);
-        return forward_query(f, text);
+        return forward_query(f, fr, text);
     }
     if (fr->type == F_FUNCTION_CALL || fr->type == F_QUERY)
         return forward_blindly(f, fr);
@@ -277,10 +336,17 @@ static void note_observed(struct session *s) {
         reads_pin_group(owed_last(s), s->observed);
 }
 
+void forward_behind_begin(struct feed *f) {
+    look_behind_begin(f);
+    note_behind(f);
+}
+
 bool forward_message(struct feed *f, const struct frame *fr) {
     bool done = forward_one(f, fr);
     if (done)
         note_observed(f->s);
+    if (done)
+        note_behind(f);
     if (done || !f->s->in_unit) // a unit that is not open yet is looked at anew
         reads_end_observed(f->s);
     return done;

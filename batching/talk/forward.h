@@ -18,4 +18,9 @@
 // of owed replies is full, or an answer must come first; or the session failed.
 bool forward_message(struct feed *f, const struct frame *fr);
 
+// An Execute of an open unit was passed on; f->at is behind it. If it was BEGIN and a lookup is all that follows,
+// the lookup is looked after: if an answer is held for it, the unit ends here for the server, and the lookup is
+// taken when BEGIN is answered.
+void forward_behind_begin(struct feed *f);
+
 #endif

@@ -264,6 +264,24 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
     return asked;
 }
 
+void front_ask_behind_begin(struct feed *f, size_t size) {
+    struct session *s = f->s;
+    struct frame fr;
+    size_t at = f->at + size;
+    for (int i = 0; i < ASK_AHEAD && reads_can_judge(s) && s->txn == 'I'; i++, at += fr.size) {
+        struct slice text;
+        struct group *g = NULL;
+        if (frame_read(f->bytes + at, f->len - at, &fr) != FRAME_OK || fr.type == F_SYNC)
+            return;
+        bool query = fr.type == F_QUERY && msg_query_read(fr.body, fr.body_len, &text);
+        struct shape *shape = query ? classify_query(s, text).shape : shape_of(f, &fr);
+        if (shape && shape->parsed->kind == STATEMENT_READ)
+            (void)reads_effect(f, shape, &g);
+        if (fr.type == F_QUERY)
+            return;
+    }
+}
+
 bool front_vet_first(struct feed *f) {
     struct session *s = f->s;
     bool sees_prepared = false;

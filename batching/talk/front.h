@@ -24,6 +24,10 @@
 // take the client's statement along.
 bool front_vet_first(struct feed *f);
 
+// At the Query BEGIN, a message of `size` bytes: asks about the SELECTs of the unit behind it, if that has come
+// with it. Behind BEGIN nothing can be asked before BEGIN is answered.
+void front_ask_behind_begin(struct feed *f, size_t size);
+
 // At the first message of an extended unit: proves, asks and gives what the unit needs. False: the unit
 // waits.
 bool front_before_unit(struct feed *f, const struct frame *fr);

@@ -9,6 +9,7 @@
 #include "batching/flow/cancel.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
@@ -82,6 +83,8 @@ void owed_release(struct session *s, struct owed *o) {
     o->forward.setting = NULL;
     statement_unref(o->forward.bound);
     o->forward.bound = NULL;
+    behind_free(o->forward.behind);
+    o->forward.behind = NULL;
     sent_forget(s, o);
     switch (o->kind) {
     case OWED_FORWARD:

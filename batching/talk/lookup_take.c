@@ -14,6 +14,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/apart.h"
+#include "batching/session/behind.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -22,6 +23,7 @@
 #include "batching/session/lists.h"
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
+#include "batching/session/pooler.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
@@ -143,6 +145,19 @@ static enum reason find_group(struct candidate *c) {
     return c->group->risk == RISK_ALWAYS ? REASON_MAY_FAIL : REASON_NONE;
 }
 
+// Lookups that may not be shared fold within their session. Nothing of theirs can be checked or verified: the
+// time is another one when the original runs.
+static enum reason find_own_group(struct candidate *c) {
+    struct engine *e = c->s->engine;
+    if (c->group->level != LEVEL_OWN || e->limits.verify || e->limits.check_one_in == 1 || e->limits.observe)
+        return REASON_VET_REFUSED;
+    c->group = group_for_owner(&e->groups, &e->identities, c->group, c->s->id);
+    if (!c->group)
+        return REASON_TOO_MANY_SHAPES;
+    reads_refresh_group(e, c->group);
+    return c->group->state == GROUP_REFUSED ? REASON_VET_REFUSED : REASON_NONE;
+}
+
 // ---- judging
 
 // Does the Parse declare the types of all parameters?
@@ -170,6 +185,27 @@ static bool types_fit(const struct candidate *c) {
     return st->typed && XXH128_isEqual(st->types, now);
 }
 
+// What its group says, when nothing else is against it.
+static enum reason judge_group(struct candidate *c) {
+    struct session *s = c->s;
+    if (c->shape->wrong && !s->engine->limits.verify)
+        return REASON_SWITCHED_OFF;
+    if (engine_guard_state(s->engine, c->shape) == GUARD_ALONE)
+        return c->shape->guard.oversized ? REASON_LARGE_ANSWER : REASON_SLOWER;
+    enum reason why = find_group(c);
+    if (why != REASON_NONE)
+        return why;
+    reads_refresh_group(s->engine, c->group);
+    if (c->group->state == GROUP_REFUSED) {
+        why = find_own_group(c);
+        if (why != REASON_NONE)
+            return why;
+    }
+    if (!types_fit(c))
+        return REASON_NAME_MOVED;
+    return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;
+}
+
 enum reason candidate_judge(struct candidate *c) {
     struct session *s = c->s;
     enum reason why = find_shape(c);
@@ -181,21 +217,7 @@ enum reason candidate_judge(struct candidate *c) {
     c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
     if (why != REASON_NONE && !c->apart)
         return why;
-    if (s->n_forward)
-        return REASON_BEHIND_FORWARD;
-    if (c->shape->wrong && !s->engine->limits.verify)
-        return REASON_SWITCHED_OFF;
-    if (engine_guard_state(s->engine, c->shape) == GUARD_ALONE)
-        return c->shape->guard.oversized ? REASON_LARGE_ANSWER : REASON_SLOWER;
-    why = find_group(c);
-    if (why != REASON_NONE)
-        return why;
-    reads_refresh_group(s->engine, c->group);
-    if (c->group->state == GROUP_REFUSED)
-        return REASON_VET_REFUSED;
-    if (!types_fit(c))
-        return REASON_NAME_MOVED;
-    return s->engine->limits.observe ? REASON_OBSERVE : REASON_NONE;
+    return s->n_forward ? REASON_BEHIND_FORWARD : judge_group(c);
 }
 
 // Is another read than `g` still being vetted on this connection? It may prove to change what this one sees.
@@ -388,6 +410,53 @@ static void send_on(struct session *s, bool apart) {
         engine_run_lookup(s->order.last);
 }
 
+// Only the BEGIN of its transaction is under way before it. Is an answer held that may be given when that is
+// answered? Else the unit is sent as it is, and f->behind says of whom.
+static bool is_held_behind_begin(struct candidate *c) {
+    struct session *s = c->s;
+    struct slice raw[KEY_MAX_PARTS];
+    struct feed *f = c->f;
+    if (s->cancel.held || s->identity.state != IDENTITY_PROVEN || c->unit->max_rows ||
+        judge_group(c) != REASON_NONE)
+        return false;
+    candidate_raw(c, raw);
+    if (ahead_holds(s, c->group, raw))
+        return true;
+    behind_free(f->behind);
+    f->behind = behind_create(s, c->group, raw, question_hash(c), c->bytes, c->unit->size);
+    if (f->behind)
+        f->behind->settled = recent_has(&s->recent, c->shape->family, c->group->id);
+    return false;
+}
+
+static bool is_behind_begin(const struct session *s) {
+    return s->n_forward == 1 && !s->order.n && !session_only_forwards(s) && behind_begin(owed_last(s));
+}
+
+bool lookup_is_held_behind_begin(struct feed *f, const struct unit *u) {
+    struct candidate c = {.f = f, .s = f->s, .bytes = f->bytes + f->at, .unit = u};
+    if (!is_behind_begin(f->s) || find_shape(&c) != REASON_NONE)
+        return false;
+    if (is_held_behind_begin(&c))
+        return true;
+    if (c.group_id)
+        recent_note(&f->s->recent, c.shape->family, c.group_id);
+    return false;
+}
+
+// Another unit is under way before it.
+static enum take take_behind_another(struct candidate *c) {
+    struct session *s = c->s;
+    if (!is_behind_begin(s)) {
+        ahead_drop(s); // its answer will be newer than what is held ahead
+        return TAKE_FORWARD;
+    }
+    if (!is_held_behind_begin(c))
+        return TAKE_FORWARD;
+    hold_for_lookups(s);
+    return TAKE_WAIT;
+}
+
 // Decides about a candidate that was judged: *why is the judgement.
 static enum take take_candidate(struct candidate *c, enum reason *why) {
     struct session *s = c->s;
@@ -398,7 +467,7 @@ static enum take take_candidate(struct candidate *c, enum reason *why) {
         session_identity_wants_proof(&s->identity))
         s->wants_proof = true;
     if (*why == REASON_BEHIND_FORWARD)
-        ahead_drop(s); // its answer will be newer than what is held ahead
+        return take_behind_another(c);
     if (*why != REASON_NONE)
         return TAKE_FORWARD;
     if (!s->cancel.held && take_held(s, c))

@@ -20,6 +20,11 @@
 // TAKE_FORWARD: *why says why.
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why);
 
+// In the open unit only the BEGIN of its transaction has come before the unit `u` at f->at, which may be a
+// lookup. Is an answer held for it that may be given when BEGIN is answered? If not, the lookup is noted in
+// f->behind.
+bool lookup_is_held_behind_begin(struct feed *f, const struct unit *u);
+
 // ---- the steps, for units of several lookups (talk/pipeline_take.c)
 
 // Everything that a lookup must be, in the order of cost. Fills in the candidate's shape, group, statement

@@ -105,14 +105,15 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
     struct pipeline *p = pipeline_create(s, n);
     if (!p)
         return TAKE_FORWARD;
-    ahead_drop(s); // none of them is a loop's, and their answers will be newer
     if (unnamed)
         unnamed->refs++;
     bool taken = take_parts(f, u, p, why);
-    if (taken)
+    if (taken) {
+        ahead_drop(s); // none of them is a loop's, and their answers will be newer
         statement_unref(unnamed);
-    else
+    } else {
         undo(s, last, unnamed);
+    }
     pipeline_unref(p);
     return taken ? TAKE_TAKEN : TAKE_FORWARD;
 }

@@ -7,10 +7,12 @@
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/flow/lend.h"
+#include "batching/flow/load.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/answered.h"
+#include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
@@ -201,11 +203,11 @@ static void end_vet(struct session *s, struct owed *o) {
         g->vetting->failed |= o->error;
         const char *refusal = group_vetted(&e->groups, g, verdict_time(s), generation);
         g->shape->until_check = 0; // the first batch is checked
-        if (refusal)
+        if (refusal && g->state == GROUP_REFUSED)
             e->effects->log(e->ctx, REASON_VET_REFUSED, s->id, refusal);
     } else {
         group_read_vetted(&e->groups, g, o->answer && !o->error, !o->error, verdict_time(s), generation);
-        if (g->state == GROUP_REFUSED)
+        if (g->state != GROUP_READY)
             refuse_read(s);
     }
     if (generation != e->generation)
@@ -259,11 +261,23 @@ static void end_check(struct session *s, const struct owed *o) {
     check_answer(e, l);
 }
 
+// A lookup that came with BEGIN was answered: the keys that its loop will ask for next are loaded.
+static void follow_behind(struct session *s, const struct owed *o) {
+    struct behind *b = o->forward.behind;
+    if (!b)
+        return;
+    if (!o->error && s->txn == 'T' && !s->order.n)
+        ahead_follow_behind(s, b);
+    behind_free(b);
+}
+
 // ---- the entry
 
 // ReadyForQuery behind something of ours inside the client's transaction does not change the status that the
 // client knows.
 static void take_status(struct session *s, const struct owed *o, char status) {
+    s->splits &= !o->split;
+    s->skips_unit |= o->split && o->error;
     if (o->framed)
         session_frame_ended(s, status);
     else if (o->kind == OWED_REPAIR)
@@ -318,6 +332,7 @@ void reply_end(struct session *s, char status) {
         given_forget_error(s);
         session_note_written(s, &o);
     }
+    follow_behind(s, &o);
     if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)
         session_note_unnamed(s, true, NULL); // the next unit may run in another server process
     session_relay_cancel(s);

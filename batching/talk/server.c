@@ -96,6 +96,12 @@ static bool step_client(struct feed *f, struct owed *o, const struct frame *fr) 
         own_reply_note_parameter(s, o, fr);
     if (fr->type == B_NOTIFICATION)
         ahead_drop(s); // it may be how the client learns of a change
+    if (fr->type == B_READY_FOR_QUERY && whole && o && o->split && !o->error) {
+        feed_to_client(f, true);
+        drop_message(f, fr); // the client's Sync is still to come
+        reply_end(s, fr->body_len == 1 ? (char)fr->body[0] : 'E');
+        return true;
+    }
     f->at += whole ? fr->size : have;
     s->server_skip = whole ? 0 : fr->size - have;
     s->server_skip_drop = false;

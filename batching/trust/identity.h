@@ -24,8 +24,9 @@
 //
 // The server does not show custom settings such as app.tenant_id. The list of confirmed statements alone
 // tracks them. Where other statements may have set some, nothing is known of them (CUSTOMS_UNKNOWN), and the
-// two kinds of sessions never share an identity. A custom setting cannot reach the rows of a vetted shape:
-// its tables have no row-level security, and it calls no function that reads settings.
+// two kinds of sessions never share an identity. A custom setting cannot reach rows that sessions
+// share: the tables have no row-level security, and no function that reads settings is called. Rows that may
+// depend on one are given to their own session alone (LEVEL_OWN in vet.h).
 #ifndef PGFOLD_BATCHING_TRUST_IDENTITY_H
 #define PGFOLD_BATCHING_TRUST_IDENTITY_H
 

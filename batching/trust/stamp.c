@@ -41,8 +41,8 @@ struct stamp *stamp_ref(struct stamp *st) {
 }
 
 size_t stamp_bytes(const struct stamp *st) {
-    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->sealed.cap + st->expected.cap +
-                    5 * MEMORY_BLOCK
+    return st ? sizeof *st + st->check.cap + st->check_ahead.cap + st->sealed.cap + st->guard.cap +
+                    st->expected.cap + 6 * MEMORY_BLOCK
               : 0;
 }
 
@@ -52,6 +52,7 @@ void stamp_unref(struct stamp *st) {
     buf_free(&st->check);
     buf_free(&st->check_ahead);
     buf_free(&st->sealed);
+    buf_free(&st->guard);
     buf_free(&st->expected);
     free(st);
 }
@@ -206,6 +207,26 @@ static void expect_number(struct writing *w, uint32_t n) {
     w->n++;
 }
 
+// Adds the column that begins at `from` in the check to the guard.
+static void put_guard(struct writing *w, size_t from, const char *expected) {
+    struct buf *out = &w->st->guard, *check = &w->st->check;
+    from += 2; // the comma
+    buf_put_text(out, out->len ? " AND pg_catalog.concat(" : "pg_catalog.concat(");
+    buf_put(out, check->data + from, check->failed ? 0 : check->len - from);
+    buf_put_text(out, ") OPERATOR(pg_catalog.=) '");
+    buf_put_text(out, expected);
+    buf_put_text(out, "'");
+}
+
+static void expect_twice(struct writing *w, size_t from, uint32_t n) {
+    char text[32];
+    int len = snprintf(text, sizeof text, "%lu:%lu", (unsigned long)n, (unsigned long)n);
+    buf_put_u32(&w->st->expected, (uint32_t)len);
+    buf_put(&w->st->expected, text, (size_t)len);
+    w->n++;
+    put_guard(w, from, text);
+}
+
 static void expect_null(struct writing *w) {
     buf_put_u32(&w->st->expected, UINT32_MAX);
     w->n++;
@@ -357,6 +378,7 @@ struct answer {
     struct slice column[STAMP_COLUMNS];
     uint32_t user;
     struct objects relations, attributes, functions, sorted;
+    struct objects below; // scratch
 };
 
 static bool read_answer(struct answer *a, const struct shape *s, struct slice row) {
@@ -372,6 +394,42 @@ static bool read_answer(struct answer *a, const struct shape *s, struct slice ro
            (int)a->relations.n == s->parsed->n_relations;
 }
 
+// Where the objects below a statement are, and which column tells what they belong to: the rules and policies
+// of a relation must be as many as they were, too.
+static const struct {
+    const char *catalogue, *of;
+} below_catalogues[N_BELOW] = {
+    [BELOW_RELATIONS] = {"pg_class", NULL},
+    [BELOW_RULES] = {"pg_rewrite", "x.ev_class"},
+    [BELOW_POLICIES] = {"pg_policy", "x.polrelid"},
+    [BELOW_FUNCTIONS] = {"pg_proc", NULL},
+};
+
+static bool put_below_check(struct writing *w, struct answer *a, const struct stamp_below *below) {
+    struct buf *out = &w->st->check;
+    struct objects *relations = &a->relations, *o = &a->below; // the statement's own ones are written already
+    if (!take_objects(below->list[BELOW_RELATIONS], false, relations))
+        return false;
+    for (unsigned i = 0; i < N_BELOW; i++) {
+        if (!take_objects(below->list[i], false, o))
+            return false;
+        if (!o->n && !below_catalogues[i].of)
+            continue;
+        size_t from = out->len;
+        buf_put_text(
+            out, ", (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.count(*) FILTER (WHERE ");
+        put_any(out, "x.xmin", o, FIELD_XMIN, "xid");
+        buf_put_text(out, ")) FROM pg_catalog.");
+        buf_put_text(out, below_catalogues[i].catalogue);
+        buf_put_text(out, " x WHERE ");
+        put_any(out, below_catalogues[i].of ? below_catalogues[i].of : "x.oid",
+                below_catalogues[i].of ? relations : o, FIELD_ID, "oid");
+        buf_put_text(out, ")");
+        expect_twice(w, from, o->n);
+    }
+    return true;
+}
+
 static void put_sorted_check(struct writing *w, const struct objects *sorted) {
     w->st->sorted = sorted->n == 1;
     if (!w->st->sorted)
@@ -380,11 +438,12 @@ static void put_sorted_check(struct writing *w, const struct objects *sorted) {
     expect_number(w, sorted->list[0].xmin);
 }
 
-static void put_from(struct buf *out, const struct objects *relations) {
-    if (relations->n != 1)
+// `relation`: the one that the check looks up by itself (put_relations_check); 0: there are several.
+static void put_from(struct buf *out, uint32_t relation) {
+    if (!relation)
         return;
     buf_put_text(out, " FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ");
-    put_number(out, relations->list[0].id);
+    put_number(out, relation);
 }
 
 // The seal's condition holds what a change of the table itself would not tell. All else about a plain
@@ -404,7 +463,26 @@ static bool put_sealed(struct stamp *st, const struct parsed *p, const struct an
     return true;
 }
 
-static bool write_check(struct writing *w, const struct shape *s, struct answer *a, bool plain, bool alone) {
+// What the check is made for.
+struct stamped {
+    const struct shape *shape;
+    bool plain, alone;
+    const struct stamp_below *below;
+};
+
+static void end_check(struct stamp *st, uint32_t relation) {
+    buf_put_text(&st->check, news_sql);
+    if (st->sealed.len)
+        buf_put_text(&st->check, now_sql);
+    buf_put(&st->check_ahead, st->check.data, st->check.failed ? 0 : st->check.len);
+    buf_put_text(&st->check_ahead, ", ");
+    buf_put_text(&st->check_ahead, facts_stamp_expression());
+    put_from(&st->check, relation);
+    put_from(&st->check_ahead, relation);
+}
+
+static bool write_check(struct writing *w, const struct stamped *of, struct answer *a) {
+    const struct shape *s = of->shape;
     const struct parsed *p = s->parsed;
     struct buf *out = &w->st->check;
     buf_put_text(out, "SELECT ");
@@ -414,22 +492,18 @@ static bool write_check(struct writing *w, const struct shape *s, struct answer 
         return false;
     keep_distinct(&a->relations);
     put_relations_check(w, &a->relations);
-    if (!put_attributes_check(w, s, a->sorted.n == 1, &a->attributes) ||
+    if (!a->relations.n || !put_attributes_check(w, s, a->sorted.n == 1, &a->attributes) ||
         !put_functions_check(w, p, &a->functions) ||
-        (!plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
+        (!of->plain && !put_operators_check(w, p, a->column[ANSWER_OPERATORS], a->column[ANSWER_CASTS])))
         return false;
     put_sorted_check(w, &a->sorted);
-    if (plain && alone && p->n_relations == 1 && !p->n_functions && !put_sealed(w->st, p, a))
+    if (of->plain && of->alone && p->n_relations == 1 && !p->n_functions && !put_sealed(w->st, p, a))
         return false;
-    buf_put_text(out, news_sql);
-    if (w->st->sealed.len)
-        buf_put_text(out, now_sql);
-    buf_put(&w->st->check_ahead, out->data, out->failed ? 0 : out->len);
-    buf_put_text(&w->st->check_ahead, ", ");
-    buf_put_text(&w->st->check_ahead, facts_stamp_expression());
-    put_from(out, &a->relations);
-    put_from(&w->st->check_ahead, &a->relations);
-    return a->relations.n > 0 && !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed &&
+    uint32_t one = a->relations.n == 1 ? a->relations.list[0].id : 0;
+    if (of->below && !put_below_check(w, a, of->below))
+        return false;
+    end_check(w->st, one);
+    return !out->failed && !w->st->check_ahead.failed && !w->st->sealed.failed && !w->st->guard.failed &&
            !w->st->expected.failed;
 }
 
@@ -438,13 +512,13 @@ static XXH128_hash_t digest(const struct stamp *st, const struct buf *check) {
     return XXH3_128bits_withSeed(st->expected.data, st->expected.len, h.low64 ^ h.high64);
 }
 
-static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool plain, bool alone) {
+static bool fill(struct stamp *st, struct stamped *of, struct slice row) {
     struct answer *a = calloc(1, sizeof *a);
     struct writing w = {.st = st};
     buf_put_u16(&st->expected, 0);
-    bool ok = a && read_answer(a, s, row);
-    plain &= ok && slice_is(a->column[ANSWER_OWN_FIRST], "t", 1);
-    ok = ok && write_check(&w, s, a, plain, alone);
+    bool ok = a && read_answer(a, of->shape, row);
+    of->plain &= ok && slice_is(a->column[ANSWER_OWN_FIRST], "t", 1);
+    ok = ok && write_check(&w, of, a);
     free(a);
     if (!ok)
         return false;
@@ -455,7 +529,9 @@ static bool fill(struct stamp *st, const struct shape *s, struct slice row, bool
     return true;
 }
 
-struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain, bool alone) {
+struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain, bool alone,
+                           const struct stamp_below *below) {
+    struct stamped of = {s, plain, alone, below};
     struct stamp *st = calloc(1, sizeof *st);
     if (!st)
         return NULL;
@@ -463,8 +539,9 @@ struct stamp *stamp_create(const struct shape *s, struct slice row, bool plain, 
                          .check = buf_make(MAX_CHECK),
                          .check_ahead = buf_make(MAX_CHECK),
                          .sealed = buf_make(MAX_CHECK),
+                         .guard = buf_make(MAX_CHECK),
                          .expected = buf_make(MAX_CHECK)};
-    if (fill(st, s, row, plain, alone))
+    if (fill(st, &of, row))
         return st;
     stamp_unref(st);
     return NULL;

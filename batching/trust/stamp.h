@@ -10,6 +10,8 @@
 //   xmin of pg_attribute      of the columns that keys are compared with: their types decide what is equal
 //   functions, operators      those of users with names that the statement calls
 //   xmin of a pg_index row    where the order of rows rests on the index
+//   what is below it          for a verdict of LEVEL_OWN (vet.h): xmin of each relation, of the rules of views,
+//                             of policies and of users' functions
 //
 // Once a row was changed, its old xmin never comes back. So what is still the same behind a statement was the
 // same when the statement began to run. If something differs, the folded rows are dropped and the members run
@@ -24,11 +26,23 @@
 #include "batching/statement/shape.h"
 #include "protocol/message.h"
 
+// What is below a statement (vet_own.h), as lists of "16400:733,…", OID and xmin.
+enum { BELOW_RELATIONS, BELOW_RULES, BELOW_POLICIES, BELOW_FUNCTIONS, N_BELOW };
+
+struct stamp_below {
+    uint8_t *bytes; // owned; the lists point into it
+    size_t len;
+    struct slice list[N_BELOW];
+};
+
 struct stamp {
     unsigned refs;
     struct buf check;       // SQL
     struct buf check_ahead; // the same with the stamp of the facts as its last column, see facts.h
     struct buf sealed;      // a condition, see seal.h; empty: there is none
+    // With what is below: the condition that it is unchanged. The folded statement looks up nothing otherwise,
+    // so that what has become volatile is not run for keys that nobody has asked for.
+    struct buf guard;
     // the DataRow body that the check must give, in text, without the columns of stamp_news
     struct buf expected;
     bool sorted;          // ORDER BY tells all rows apart, where that matters (sorted.h)
@@ -65,9 +79,10 @@ bool stamp_question(const struct shape *s, uint32_t keys, uint32_t fixed, struct
 
 // Makes the stamp from the answer (DataRow body, text) and returns a reference. `plain`: the statement
 // compares only a key of a plain type with =. For such a comparison the server takes no operator or cast of a
-// user's unless search_path says so. `alone`: the table has no children. NULL: the answer is not valid, or
-// memory is out.
-struct stamp *stamp_create(const struct shape *s, struct slice answer, bool plain, bool alone);
+// user's unless search_path says so. `alone`: the table has no children. `below`: what is below the statement;
+// NULL: its own names are all. NULL: the answer is not valid, or memory is out.
+struct stamp *stamp_create(const struct shape *s, struct slice answer, bool plain, bool alone,
+                           const struct stamp_below *below);
 
 // Judges the row of a check (DataRow body, text). *news is complete when the verdict is STAMP_SAME.
 enum stamp_verdict stamp_judge(const struct stamp *st, struct slice row, struct stamp_news *news);

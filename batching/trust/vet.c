@@ -111,14 +111,58 @@ static const char *const refusals[] = {
     "a type may run a user's own function",
 };
 #define N_REFUSALS (sizeof refusals / sizeof *refusals)
+#define N_FACTS    (N_REFUSALS + 6)
+
+// Those that keep a lookup from being shared and mean nothing to its own session.
+static const bool only_shared[N_REFUSALS] = {[1] = true, [2] = true, [3] = true, [8] = true};
+
+// The columns behind the facts, if the question was a wide one.
+static const char *const own_refusals[] = {
+    "it calls a function that may do more than read, or one that returns a set",
+    "something below it belongs to another server, another session or a system schema",
+    "something below it may do more than read",
+};
+#define N_OWN (sizeof own_refusals / sizeof *own_refusals)
+
+// Copies the lists: one allocation. Without memory the verdict is lost.
+static bool take_below(struct slice row, struct stamp_below *b) {
+    struct slice list[N_BELOW];
+    for (unsigned i = 0; i < N_BELOW; i++) {
+        if (!msg_row_column(row.data, row.len, N_FACTS + N_OWN + i, &list[i]))
+            return false;
+        b->len += list[i].len;
+    }
+    b->bytes = malloc(b->len + 1);
+    size_t at = 0;
+    for (unsigned i = 0; i < N_BELOW && b->bytes; i++) {
+        b->list[i] = (struct slice){b->bytes + at, list[i].len};
+        if (list[i].len)
+            memcpy(b->bytes + at, list[i].data, list[i].len);
+        at += list[i].len;
+    }
+    return b->bytes;
+}
+
+static void read_own(struct slice row, struct vet_result *r) {
+    struct slice v;
+    r->wide = msg_row_column(row.data, row.len, N_FACTS, &v);
+    for (unsigned i = 0; r->wide && i < N_OWN && !r->own_refusal; i++)
+        if (!column_is(row, N_FACTS + i, "f"))
+            r->own_refusal = own_refusals[i];
+    r->own = r->may_be_own && r->wide && !r->own_refusal && take_below(row, &r->below);
+}
 
 void vet_row(struct slice row, struct vet_result *r) {
     struct slice types, links, writers;
     vet_result_free(r);
-    r->answered = true;
-    for (unsigned i = 0; i < N_REFUSALS && !r->refusal; i++)
-        if (!column_is(row, i, "f"))
-            r->refusal = refusals[i];
+    r->answered = r->may_be_own = true;
+    for (unsigned i = 0; i < N_REFUSALS; i++) {
+        if (column_is(row, i, "f"))
+            continue;
+        r->refusal = r->refusal ? r->refusal : refusals[i];
+        r->may_be_own &= only_shared[i] && column_is(row, i, "t");
+    }
+    read_own(row, r);
     if (msg_row_column(row.data, row.len, N_REFUSALS, &types))
         read_types(types, r);
     r->key_type = column_oid(row, N_REFUSALS + 1);
@@ -134,6 +178,7 @@ void vet_row(struct slice row, struct vet_result *r) {
 
 void vet_result_free(struct vet_result *r) {
     free(r->links);
+    free(r->below.bytes);
     write_set_free(&r->writers);
     *r = (struct vet_result){.writers = {.all = true}};
 }
@@ -168,7 +213,8 @@ size_t vetting_bytes(const struct vetting *v) {
         return 0;
     return sizeof *v + v->row_description.cap + v->stamp.cap + stamp_bytes(v->made) +
            (v->catalogue.links ? VET_MAX_LINKS * sizeof *v->catalogue.links : 0) +
-           v->catalogue.writers.n * sizeof *v->catalogue.writers.tables + 5 * MEMORY_BLOCK;
+           v->catalogue.writers.n * sizeof *v->catalogue.writers.tables + v->catalogue.below.len +
+           6 * MEMORY_BLOCK;
 }
 
 void vetting_destroy(struct vetting *v) {

@@ -6,6 +6,7 @@
 #define PGFOLD_BATCHING_TRUST_VET_H
 
 #include "batching/statement/shape.h"
+#include "batching/trust/stamp.h"
 #include "batching/trust/writes.h"
 #include "protocol/frame.h"
 
@@ -29,22 +30,32 @@ struct vet_link {
     uint32_t table; // OID
 };
 
+// With whom the rows of a lookup may be shared.
+enum vet_level {
+    LEVEL_NONE,   // with nobody: it runs as it was sent
+    LEVEL_OWN,    // with the session's own loop and pipeline: it may run now instead of a moment later
+    LEVEL_SHARED, // with every session of the same identity: it depends on nothing of the session's
+};
+
 struct vet_result {
-    bool answered;       // a row came
-    bool ok;             // it may be folded, as far as the table, its columns and its operators go
-    bool alone;          // none of its tables has children
-    bool key_unique;     // the key column alone is unique: the form = ANY is possible
-    uint32_t key_type;   // OID of the key column's type; 0: not asked for
-    const char *refusal; // static: why it is not ok; NULL: ok
-    unsigned n_types;    // types of the tables' columns that are not the server's own and may be a key's
+    bool answered; // a row came
+    bool ok;       // it may be folded, as far as the table, its columns and its operators go
+    // Only things speak against it that do not matter to the session's own lookups. `own`: it is also known
+    // that all that is below only reads. `wide`: that was asked for.
+    bool may_be_own, own, wide;
+    const char *own_refusal;  // static, of a wide question: why not `own`, or NULL
+    struct stamp_below below; // own: what the verdict rests on besides the statement's own names
+    bool alone;               // none of its tables has children
+    bool key_unique;          // the key column alone is unique: the form = ANY is possible
+    uint32_t key_type;        // OID of the key column's type; 0: not asked for
+    const char *refusal;      // static: why it is not ok; NULL: ok
+    unsigned n_types;         // types of the tables' columns that are not the server's own and may be a key's
     struct vet_type types[VET_MAX_TYPES];
     // at most VET_MAX_LINKS; each candidate's own column and those that it references come first
     unsigned n_links;
     struct vet_link *links;   // owned
     struct write_set writers; // whose writes may change what the statement reads
 };
-
-struct stamp;
 
 // The answers to one vetting: the catalogue's, and what the server tells of the original statement.
 struct vetting {

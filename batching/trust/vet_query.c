@@ -12,6 +12,7 @@
 #include "batching/statement/quote.h"
 #include "batching/statement/shape.h"
 #include "batching/trust/facts.h"
+#include "batching/trust/vet_own.h"
 #include "protocol/buf.h"
 
 // ---- lists
@@ -79,16 +80,19 @@ static const char with_columns[] =
     "SELECT i.inhrelid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_inherits i ON i.inhparent "             \
     "OPERATOR(pg_catalog.=) c.oid "                                                                          \
     "WHERE c.oid OPERATOR(pg_catalog.=) ANY (s.front) AND c.relhassubclass"
+// `wide`: where the set begins when all that is below the statement is known, see vet_own.h.
 static const struct {
-    const char *name, *first, *bound, *next;
+    const char *name, *first, *wide, *bound, *next;
 } closures[] = {
-    {"y", "SELECT DISTINCT b.atttypid FROM b", "",
+    {"y", "SELECT DISTINCT b.atttypid FROM b", NULL, "",
      "SELECT v.id FROM pg_catalog.pg_type t CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) AS "
      "v(id) WHERE t.oid OPERATOR(pg_catalog.=) ANY (s.front) AND v.id OPERATOR(pg_catalog.<>) 0 AND v.id "
      "OPERATOR(pg_catalog.<>) ALL (s.ids)"},
-    {"k", "SELECT r.oid FROM r WHERE r.relhassubclass", "",
-     CHILDREN " AND i.inhrelid OPERATOR(pg_catalog.<>) ALL (s.ids)"},
-    {"w", "SELECT r.oid FROM r WHERE r.oid IS NOT NULL",
+    {"k", "SELECT r.oid FROM r WHERE r.relhassubclass",
+     "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ((SELECT o.rels FROM "
+     "o)::pg_catalog.oid[]) AND c.relhassubclass",
+     "", CHILDREN " AND i.inhrelid OPERATOR(pg_catalog.<>) ALL (s.ids)"},
+    {"w", "SELECT r.oid FROM r WHERE r.oid IS NOT NULL", "SELECT pg_catalog.unnest(o.rels) FROM o",
      "WHERE pg_catalog.cardinality(z.ids) OPERATOR(pg_catalog.<=) 512 ",
      "SELECT v.id FROM (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid "
      "OPERATOR(pg_catalog.=) ANY (s.front) UNION " CHILDREN
@@ -103,12 +107,12 @@ static void put_parts(struct buf *out, const char *const *parts) {
         buf_put_text(out, *parts);
 }
 
-static void put_closures(struct buf *out) {
+static void put_closures(struct buf *out, bool wide) {
     for (size_t i = 0; i < sizeof closures / sizeof *closures; i++) {
         const char *name = closures[i].name;
         const char *parts[] = {name,
                                "_steps(ids, front) AS (SELECT z.ids, z.ids FROM (SELECT ARRAY(",
-                               closures[i].first,
+                               wide && closures[i].wide ? closures[i].wide : closures[i].first,
                                ") AS ids OFFSET 0) AS z UNION ALL SELECT pg_catalog.array_cat(s.ids, "
                                "x.front), x.front FROM (SELECT * FROM ",
                                name,
@@ -139,7 +143,8 @@ static const char with_types[] =
     "OPERATOR(pg_catalog.<>) ALL ('{p,u}'::pg_catalog.\"char\"[])), EXISTS (SELECT 1 FROM r WHERE "
     "r.relrowsecurity), EXISTS (SELECT 1 FROM r JOIN pg_catalog.pg_namespace n ON n.oid "
     "OPERATOR(pg_catalog.=) r.relnamespace WHERE pg_catalog.left(n.nspname::pg_catalog.text, 3) "
-    "OPERATOR(pg_catalog.=) 'pg_' OR n.nspname OPERATOR(pg_catalog.=) 'information_schema'), EXISTS (SELECT "
+    "OPERATOR(pg_catalog.=) 'pg_' AND n.oid OPERATOR(pg_catalog.<>) pg_catalog.pg_my_temp_schema() OR "
+    "n.nspname OPERATOR(pg_catalog.=) 'information_schema'), EXISTS (SELECT "
     "1 FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ((SELECT k.ids FROM "
     "k)::pg_catalog.oid[]) AND c.relkind OPERATOR(pg_catalog.<>) ALL ('{r,p,m}'::pg_catalog.\"char\"[])), ";
 
@@ -190,6 +195,27 @@ static bool put_column_function_facts(struct buf *out, const struct parsed *p, b
     return true;
 }
 
+// What speaks against a function f that is called under the name u, and may be folded (u.ok). It must be the
+// server's own, with a result that depends only on arguments and settings, or belong to an extension that is
+// as good.
+static const char strict_function[] =
+    "CASE WHEN f.pronamespace OPERATOR(pg_catalog.=) 11 THEN f.provolatile OPERATOR(pg_catalog.<>) "
+    "'i' AND NOT (u.ok AND f.provolatile OPERATOR(pg_catalog.=) 's') ELSE f.provolatile "
+    "OPERATOR(pg_catalog.<>) 'i' OR f.prokind OPERATOR(pg_catalog.<>) ALL "
+    "('{f,a}'::pg_catalog.\"char\"[]) OR f.prolang OPERATOR(pg_catalog.<>) ALL "
+    "('{12,13}'::pg_catalog.oid[]) "
+    // An aggregate is what its parts are: the extension citext has its own max.
+    "OR f.prokind OPERATOR(pg_catalog.=) 'a' AND EXISTS (SELECT 1 FROM pg_catalog.pg_aggregate a JOIN "
+    "pg_catalog.pg_proc h ON h.oid OPERATOR(pg_catalog.=) ANY (ARRAY[a.aggtransfn, a.aggfinalfn, "
+    "a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, "
+    "a.aggmfinalfn]::pg_catalog.oid[]) WHERE a.aggfnoid OPERATOR(pg_catalog.=) f.oid AND (h.provolatile "
+    "OPERATOR(pg_catalog.<>) 'i' OR h.prolang OPERATOR(pg_catalog.<>) ALL "
+    "('{12,13}'::pg_catalog.oid[]))) END";
+// The same for one that only its own session's statement calls; what it calls itself is another question
+// (vet_own.h).
+static const char own_function[] =
+    "(f.provolatile OPERATOR(pg_catalog.=) 'v' OR f.prokind OPERATOR(pg_catalog.=) 'p')";
+
 // Functions that return sets, but for those on the list.
 static bool put_other_sets(struct buf *out) {
     int n;
@@ -202,11 +228,10 @@ static bool put_other_sets(struct buf *out) {
     return true;
 }
 
-// Judges functions, and types that are cast to. Each must be known. It must be the server's own, with a
-// result that depends only on arguments and settings, or belong to an extension that is as good. `sets`: it may
-// return sets, whichever it is; else those on the list may.
+// Judges functions, and types that are cast to. Each must be known. `sets`: it may return sets, whichever it is;
+// else those on the list may. `bad`: what else speaks against a function.
 static bool put_function_facts(struct buf *out, const struct parsed *p,
-                               bool (*flag)(const struct parsed *p, int i), bool sets) {
+                               bool (*flag)(const struct parsed *p, int i), bool sets, const char *bad) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
     if (!quote_names(out, p->functions, p->n_functions, next_function_schema))
         return false;
@@ -218,20 +243,10 @@ static bool put_function_facts(struct buf *out, const struct parsed *p,
     buf_put_text(out, ")) AS u(s, x, ok) LEFT JOIN LATERAL (SELECT ");
     if (!sets && !put_other_sets(out))
         return false;
+    buf_put_text(out, bad);
     buf_put_text(
         out,
-        "CASE WHEN f.pronamespace OPERATOR(pg_catalog.=) 11 THEN f.provolatile OPERATOR(pg_catalog.<>) "
-        "'i' AND NOT (u.ok AND f.provolatile OPERATOR(pg_catalog.=) 's') ELSE f.provolatile "
-        "OPERATOR(pg_catalog.<>) 'i' OR f.prokind OPERATOR(pg_catalog.<>) ALL "
-        "('{f,a}'::pg_catalog.\"char\"[]) OR f.prolang OPERATOR(pg_catalog.<>) ALL "
-        "('{12,13}'::pg_catalog.oid[]) "
-        // An aggregate is what its parts are: the extension citext has its own max.
-        "OR f.prokind OPERATOR(pg_catalog.=) 'a' AND EXISTS (SELECT 1 FROM pg_catalog.pg_aggregate a JOIN "
-        "pg_catalog.pg_proc h ON h.oid OPERATOR(pg_catalog.=) ANY (ARRAY[a.aggtransfn, a.aggfinalfn, "
-        "a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, "
-        "a.aggmfinalfn]::pg_catalog.oid[]) WHERE a.aggfnoid OPERATOR(pg_catalog.=) f.oid AND (h.provolatile "
-        "OPERATOR(pg_catalog.<>) 'i' OR h.prolang OPERATOR(pg_catalog.<>) ALL "
-        "('{12,13}'::pg_catalog.oid[]))) END FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON "
+        " FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON "
         "n.oid OPERATOR(pg_catalog.=) f.pronamespace WHERE f.proname OPERATOR(pg_catalog.=) u.x AND CASE "
         "WHEN u.s IS NULL THEN pg_catalog.pg_function_is_visible(f.oid) ELSE n.nspname "
         "OPERATOR(pg_catalog.=) u.s END UNION ALL SELECT t.typnamespace OPERATOR(pg_catalog.<>) 11 AND "
@@ -408,16 +423,46 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
 
 // Gives their number and then their names, or no names when there are too many. A write to a table whose name
 // is not plain counts for all tables, see writes.c.
-static const char writer_facts[] =
-    ", CASE WHEN (SELECT pg_catalog.cardinality(w.ids) FROM w) OPERATOR(pg_catalog.<=) 512 AND NOT EXISTS "
-    "(SELECT 1 FROM r WHERE r.relhassubclass) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE "
-    "i.inhrelid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.oid FROM r WHERE r.oid IS NOT NULL))) THEN "
-    "(SELECT pg_catalog.concat(pg_catalog.count(z.x), pg_catalog.chr(10), pg_catalog.string_agg(z.x, "
+static const char few_writers[] = "(SELECT pg_catalog.cardinality(w.ids) FROM w) OPERATOR(pg_catalog.<=) 512";
+static const char trees[] =
+    " AND NOT EXISTS (SELECT 1 FROM r WHERE r.relhassubclass) AND NOT EXISTS (SELECT 1 FROM "
+    "pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.oid FROM r WHERE "
+    "r.oid IS NOT NULL)))";
+static const char wide_trees[] =
+    " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ((SELECT "
+    "o.rels FROM o)::pg_catalog.oid[]) AND c.relhassubclass) AND NOT EXISTS (SELECT 1 FROM "
+    "pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) ANY ((SELECT o.rels FROM "
+    "o)::pg_catalog.oid[]))";
+static const char writer_names[] =
+    " THEN (SELECT pg_catalog.concat(pg_catalog.count(z.x), pg_catalog.chr(10), pg_catalog.string_agg(z.x, "
     "pg_catalog.chr(10))) FROM (SELECT CASE WHEN c.relname OPERATOR(pg_catalog.~) '^[ -~]+$' THEN "
     "c.relname::pg_catalog.text END FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY "
     "((SELECT w.ids FROM w)::pg_catalog.oid[])) AS z(x)) END";
 
-bool vet_query(const struct shape *s, int key, struct buf *out) {
+static void put_writer_facts(struct buf *out, bool wide) {
+    if (wide) {
+        buf_put_text(out, ", CASE WHEN NOT ");
+        vet_own_put_unknown(out);
+        buf_put_text(out, " AND ");
+    } else {
+        buf_put_text(out, ", CASE WHEN ");
+    }
+    buf_put_text(out, few_writers);
+    buf_put_text(out, wide ? wide_trees : trees);
+    buf_put_text(out, writer_names);
+}
+
+// What the lookup's own session needs to know besides, see vet_own.h.
+static bool put_own_facts(struct buf *out, const struct parsed *p) {
+    buf_put_text(out, ", ");
+    if (!put_function_facts(out, p, function_is_foldable, false, own_function))
+        return false;
+    buf_put_text(out, ", ");
+    vet_own_put_facts(out);
+    return true;
+}
+
+bool vet_query(const struct shape *s, int key, bool wide, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, with_r);
     if (!put_relation_names(out, p))
@@ -425,7 +470,12 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     buf_put_text(out, with_flags);
     put_flags(out, p, is_maybe_cte, p->n_relations);
     buf_put_text(out, with_columns);
-    put_closures(out);
+    if (wide) {
+        if (!vet_own_put_below(out, p))
+            return false;
+        buf_put_text(out, ", ");
+    }
+    put_closures(out, wide);
     buf_put_text(out, with_types);
     if (!put_column_facts(out, p))
         return false;
@@ -433,7 +483,7 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     if (!put_column_function_facts(out, p, false))
         return false;
     buf_put_text(out, ", ");
-    if (!put_function_facts(out, p, function_is_foldable, false))
+    if (!put_function_facts(out, p, function_is_foldable, false, strict_function))
         return false;
     buf_put_text(out, ", ");
     if (!put_operator_facts(out, p) || !put_cast_facts(out, s))
@@ -441,27 +491,70 @@ bool vet_query(const struct shape *s, int key, struct buf *out) {
     buf_put_text(out, type_facts);
     if (!put_key_facts(out, p, key) || !put_link_facts(out, p))
         return false;
-    buf_put_text(out, writer_facts);
+    put_writer_facts(out, wide);
     buf_put_text(out, ", NOT EXISTS (SELECT 1 FROM r WHERE r.relhassubclass OR r.relkind "
                       "OPERATOR(pg_catalog.<>) ALL ('{r,m}'::pg_catalog.\"char\"[]))");
-    return !out->failed;
+    return (!wide || put_own_facts(out, p)) && !out->failed;
 }
 
 // ---- plain reads
 
-bool vet_read_query(const struct shape *s, struct buf *out) {
-    const struct parsed *p = s->parsed;
-    buf_put_text(out, "SELECT NOT EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
+// Looks for relations that are neither the server's own nor good.
+static bool put_read_relations(struct buf *out, const struct parsed *p, const char *good) {
+    buf_put_text(out, "NOT EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
     if (!put_relation_names(out, p))
         return false;
     buf_put_text(out, with_flags);
     put_flags(out, p, is_maybe_cte, p->n_relations);
     buf_put_text(out, ")) AS u(x, cte) LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) "
-                      "pg_catalog.to_regclass(u.x) WHERE (c.relnamespace OPERATOR(pg_catalog.=) 11 OR "
-                      "c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog.\"char\"[]) AND NOT "
-                      "c.relrowsecurity AND c.relpersistence OPERATOR(pg_catalog.<>) 't') IS NOT TRUE AND "
-                      "NOT (u.cte AND c.oid IS NULL)) AND NOT ");
-    if (!put_function_facts(out, p, function_is_read_only, true))
+                      "pg_catalog.to_regclass(u.x) WHERE (c.relnamespace OPERATOR(pg_catalog.=) 11 OR ");
+    buf_put_text(out, good);
+    buf_put_text(out, ") IS NOT TRUE AND NOT (u.cte AND c.oid IS NULL))");
+    return true;
+}
+
+static const char plain_tables[] =
+    "c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog.\"char\"[]) AND NOT c.relrowsecurity AND "
+    "c.relpersistence OPERATOR(pg_catalog.<>) 't'";
+static const char read_tables[] = "c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m,v}'::pg_catalog.\"char\"[])";
+
+// Is it plain by its own names, or does all that is below it only read?
+static bool put_wide_read(struct buf *out, const struct parsed *p) {
+    buf_put_text(out, " OR (WITH RECURSIVE r AS (SELECT c.oid FROM pg_catalog.unnest(");
+    if (!put_relation_names(out, p))
+        return false;
+    buf_put_text(out, ") AS u(x) JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) "
+                      "pg_catalog.to_regclass(u.x) WHERE c.relnamespace OPERATOR(pg_catalog.<>) 11), ");
+    if (!vet_own_put_below(out, p))
+        return false;
+    buf_put_text(out, " SELECT NOT ");
+    if (!put_function_facts(out, p, function_is_read_only, true, own_function))
+        return false;
+    buf_put_text(out, " AND ");
+    vet_own_put_verdict(out);
+    buf_put_text(out, ")");
+    return true;
+}
+
+static bool put_read_names(struct buf *out, const struct parsed *p, bool wide) {
+    if (wide) {
+        buf_put_text(out, " AND (");
+        if (!put_read_relations(out, p, plain_tables))
+            return false;
+    }
+    buf_put_text(out, " AND NOT ");
+    if (!put_function_facts(out, p, function_is_read_only, true, strict_function))
+        return false;
+    if (wide && !put_wide_read(out, p))
+        return false;
+    buf_put_text(out, wide ? ")" : "");
+    return true;
+}
+
+bool vet_read_query(const struct shape *s, bool wide, struct buf *out) {
+    const struct parsed *p = s->parsed;
+    buf_put_text(out, "SELECT ");
+    if (!put_read_relations(out, p, wide ? read_tables : plain_tables) || !put_read_names(out, p, wide))
         return false;
     buf_put_text(out, " AND NOT ");
     if (!put_column_function_facts(out, p, true))

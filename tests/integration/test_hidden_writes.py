@@ -9,6 +9,7 @@ import time
 
 import proto
 import pytest
+import servers
 from proto import SYNC, bind, execute, parse, query, unit
 
 pytestmark = pytest.mark.pgfold
@@ -277,6 +278,34 @@ def test_a_procedure_that_commits(direct, shared, opened):
     writer.send(parse("CALL committing()"), bind(), execute(), FLUSH).until("C")
     assert loop.next() == "new"
     writer.ask(SYNC)
+
+
+LEAVING = {
+    "reset": lambda c: c.reset(),
+    "close": lambda c: c.close(),
+    "terminate": lambda c: (c.send(proto.msg("X")), c.close()),
+}
+
+
+@pytest.mark.parametrize("how", LEAVING)
+@pytest.mark.parametrize("sent", ["UPDATE novel SET title = 'new'", "COMMIT"])
+def test_a_writer_that_leaves_before_its_answer(direct, hidden, shared, opened, how, sent):
+    """The server goes on, and commits. Nothing says when but its answer."""
+    loop, writer, other = Loop(opened(shared)), shared.connect(database=DATABASE, user="postgres"), opened(hidden)
+    direct.sql("BEGIN")
+    direct.sql("SELECT * FROM novel FOR UPDATE")
+    if sent == "COMMIT":
+        writer.ask(query("BEGIN"))
+        writer.send(query("UPDATE novel SET title = 'new'"))
+    writer.send(query(sent))
+    servers.wait_for(lambda: other.value("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0", "the writer to wait")
+    LEAVING[how](writer)
+    assert [loop.next() for _ in range(10)] == ["old"] * 10
+    direct.sql("COMMIT")
+    servers.wait_for(lambda: other.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %d" % writer.pid) == "0", "its backend to end")
+    now = other.value("SELECT DISTINCT title FROM novel")
+    assert now == "new" or sent == "COMMIT", "the case is none"
+    assert loop.next() == now
 
 
 MADE = {

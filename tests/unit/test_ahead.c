@@ -512,6 +512,69 @@ Test(ahead, what_only_reads_what_is_committed_leaves_what_is_held) {
     end(&f);
 }
 
+// In one flight with BEGIN: a lookup whose answer is held waits until BEGIN is answered, any other goes out.
+Test(ahead, a_lookup_that_comes_with_begin) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    load_and_hold(a);
+    say_query(a, "BEGIN");
+    ask(a, "SELECT id FROM t WHERE id = 3");
+    expect_text(asked(a), "Q");
+    reply(a, "Cz");
+    expect_text(told(a), "CZTDCZ");
+    expect_text(asked(a), "");
+    say_query(a, "COMMIT");
+    reply(a, "CZ");
+    say_query(a, "BEGIN");
+    lookup(a, 1); // it was asked for before
+    expect_text(asked(a), "QQQ");
+    reply(a, "Cz");
+    answer(a, 1, 'z');
+    say_query(a, "COMMIT");
+    reply(a, "CZ");
+    cr_assert(is_held(a, 4));
+    cr_assert_eq(counters(&f)->ahead_stale, 0);
+    end(&f);
+}
+
+// If BEGIN fails, or begins a snapshot, what was held is not given.
+Test(ahead, a_lookup_that_comes_with_another_begin) {
+    static const char *const begins[] = {"BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"};
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        setup(&f);
+        load_and_hold(a);
+        say_query(a, begins[i]);
+        ask(a, "SELECT id FROM t WHERE id = 3");
+        expect_text(asked(a), i ? "QQ" : "Q");
+        reply(a, i ? "Cz" : "/Z");
+        expect_text(told(a), i ? "CZ" : "EZTDCZ");
+        cr_expect_eq(counters(&f)->ahead_stale, i ? 7 : 0);
+        end(&f);
+    }
+}
+
+// What is asked for next is loaded when the lookup that came with BEGIN is answered.
+Test(ahead, a_loop_whose_lookups_come_with_begin) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    begin(a);
+    say_query(a, "BEGIN");
+    lookup(a, 2);
+    expect_text(asked(a), "QQ");
+    reply(a, "Cz");
+    expect_text(asked(a), "");
+    answer(a, 2, 'z');
+    expect_text(asked(a), "CPBECCPBECCCPDBECPBECCPBECS");
+    cr_assert_eq(counters(&f)->ahead_keys, 7);
+    answer_batch(a, 3, 9, NEW, true);
+    cr_assert(is_held(a, 3));
+    end(&f);
+}
+
 Test(ahead, a_snapshot_holds_nothing_of_before) {
     static const char *const texts[] = {"BEGIN ISOLATION LEVEL REPEATABLE READ",
                                         "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY"};

@@ -14,7 +14,7 @@ static bool may_look_ahead(struct engine_limits limits, const char *text) {
     limits.max_text = 1000;
     struct engine *e = engine_create(&limits, NULL, NULL);
     struct parsed *p = parse_statement(text, strlen(text), 100);
-    bool may = engine_may_look_ahead(e, p);
+    bool may = engine_may_look_ahead(e, p, NULL);
     parsed_destroy(p);
     engine_destroy(e);
     return may;

@@ -466,6 +466,7 @@ Test(group, verdicts_about_reads_serve_other_texts) {
         setup(&f, 100);
         struct group *g = read_group(&f, 0, reads[i / 2].first), *other = read_group(&f, 0, second);
         cr_assert_neq(g, other);
+        g->shape->wide = g->asked_wide = other->shape->wide = true;
         group_read_vetted(&f.groups, g, plain, true, 7, 3);
         cr_assert_eq(g->state, plain ? GROUP_READY : GROUP_REFUSED);
         group_inherit(&f.groups, other, 8, 3);
@@ -499,6 +500,7 @@ Test(group, reads_inherit_what_was_answered_last) {
     cr_assert_eq(other->state, GROUP_READY);
     group_forget(g);
     group_read_vetted(&f.groups, g, false, true, 9, 3);
+    cr_assert(g->state == GROUP_NEW && g->shape->wide, "it is asked about once more, for what is below it");
     group_forget(other);
     group_inherit(&f.groups, other, 1, 3);
     cr_assert_eq(other->state, GROUP_NEW);

@@ -360,15 +360,15 @@ static const struct {
     {"SELECT coalesce(a, pg_catalog.generate_series(1, 3)) FROM t WHERE id = $1", REASON_NONE},
     {"SELECT (SELECT jsonb_array_elements(a)) FROM t WHERE id = $1", REASON_NONE},
     {"SELECT a FROM t WHERE id = $1 ORDER BY regexp_split_to_table(a, 'x')", REASON_NONE},
-    {"SELECT a FROM t WHERE id = $1 AND b < CURRENT_TIMESTAMP", REASON_FUNCTION},
-    {"SELECT a FROM t WHERE id = $1 AND b < CURRENT_DATE - 1", REASON_FUNCTION},
-    {"SELECT a FROM t WHERE id = $1 AND b = LOCALTIME(0)", REASON_FUNCTION},
-    {"SELECT lower(current_user) FROM t WHERE id = $1", REASON_FUNCTION},
-    {"SELECT count(*) FILTER (WHERE session_user = b) FROM t WHERE id = $1", REASON_FUNCTION},
-    {"SELECT a FROM t WHERE id = $1 GROUP BY a, current_schema", REASON_FUNCTION},
-    {"SELECT a FROM t WHERE id = ANY (ARRAY[current_catalog])", REASON_FUNCTION},
-    {"SELECT a FROM t JOIN u ON current_role = b WHERE id = $1", REASON_FUNCTION},
-    {"SELECT a FROM t WHERE id = $1 WINDOW w AS (ORDER BY CURRENT_TIME)", REASON_FUNCTION},
+    {"SELECT a FROM t WHERE id = $1 AND b < CURRENT_TIMESTAMP", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b < CURRENT_DATE - 1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 AND b = LOCALTIME(0)", REASON_NONE},
+    {"SELECT lower(current_user) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT count(*) FILTER (WHERE session_user = b) FROM t WHERE id = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 GROUP BY a, current_schema", REASON_NONE},
+    {"SELECT a FROM t WHERE id = ANY (ARRAY[current_catalog])", REASON_NO_KEY},
+    {"SELECT a FROM t JOIN u ON current_role = b WHERE id = $1", REASON_NONE},
+    {"SELECT a FROM t WHERE id = $1 WINDOW w AS (ORDER BY CURRENT_TIME)", REASON_NONE},
     {"SELECT a FROM t WHERE id = $1 FOR UPDATE", REASON_LOCKING},
     {"SELECT a FROM t WHERE id = $1 FOR KEY SHARE OF t NOWAIT", REASON_LOCKING},
     {"SELECT a FROM (SELECT a FROM t WHERE id = $1 FOR UPDATE) x", REASON_LOCKING},
@@ -441,6 +441,15 @@ Test(parse, reads) {
         cr_expect_eq(p->n_keys > 0, p->reason == REASON_NONE, "%s", reads[i].text);
         parsed_destroy(p);
     }
+}
+
+Test(parse, what_asks_the_session_is_told) {
+    struct parsed *p = parse("SELECT a FROM t WHERE id = $1 AND b < CURRENT_TIMESTAMP");
+    cr_expect(p->asks_session);
+    parsed_destroy(p);
+    p = parse("SELECT a FROM t WHERE id = $1 AND b < now()"); // the catalogue tells of functions
+    cr_expect_not(p->asks_session);
+    parsed_destroy(p);
 }
 
 Test(parse, backslashes_are_told) {

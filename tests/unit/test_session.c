@@ -609,11 +609,29 @@ Test(session, writes_behind_one_another_count_each_at_its_end) {
     fixture_end(&f);
 }
 
+// BEGIN and one write in a message are the one and the other.
+Test(session, begin_and_a_write_in_one_message) {
+    static const char *const texts[] = {"BEGIN; INSERT INTO t VALUES (1)",
+                                        "begin work ;\n-- save\nUPDATE t SET a = 1;",
+                                        "START TRANSACTION; DELETE FROM t"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture f;
+        struct client *c = setup(&f, false);
+        expect_text(noted_of(c, texts[i]), "t");
+        (void)noted_at_end(c, 'I'); // the proof in front of it
+        expect_text(noted_at_end(c, 'T'), "");
+        cr_expect(c->session->transaction.more_than_read && !c->session->transaction.unclear, "%s", texts[i]);
+        expect_text(noted_of(c, "ROLLBACK"), "");
+        expect_text(noted_at_end(c, 'I'), "t");
+        fixture_end(&f);
+    }
+}
+
 // A message of several statements may end a transaction and begin another one.
 Test(session, several_statements_may_end_any_transaction) {
     struct fixture f;
     struct client *c = setup(&f, false);
-    cr_assert_str_eq(noted_of(c, "BEGIN; INSERT INTO t VALUES (1)"), "*");
+    cr_assert_str_eq(noted_of(c, "BEGIN; INSERT INTO t VALUES (1); SELECT 1"), "*");
     expect_text(noted_at_end(c, 'T'), "*");
     cr_assert_str_eq(noted_of(c, "COMMIT; BEGIN"), "*");
     expect_text(noted_at_end(c, 'T'), "*");

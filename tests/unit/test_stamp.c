@@ -141,7 +141,8 @@ Test(stamp, the_check_expects_what_was_found) {
         if (swapped) // the walk may come to the table first
             answer[1] = "16384:7,:";
         cr_assert_not_null(
-            f.stamp = stamp_create(f.shape, answer_row(&f, answer, "t"), stamps[i].plain, false), "%zu", i);
+            f.stamp = stamp_create(f.shape, answer_row(&f, answer, "t"), stamps[i].plain, false, NULL), "%zu",
+            i);
         cr_assert(strstr(text_of(&f.stamp->check), stamps[i].check), "%zu: %s", i, text_of(&f.stamp->check));
         unsigned n = get_u16(f.stamp->expected.data);
         for (unsigned at = 0; at < n && !swapped; at++) {
@@ -204,11 +205,11 @@ Test(stamp, the_index_must_be_there_still) {
     static const char *const answer[6] = {"10", "16384:7", "16384:1:6", NULL, "0", "0::"};
     struct fixture f;
     setup(&f, SINCE);
-    cr_assert_not_null(f.stamp = stamp_create(f.shape, answer_row(&f, answer, "t"), false, true));
+    cr_assert_not_null(f.stamp = stamp_create(f.shape, answer_row(&f, answer, "t"), false, true, NULL));
     cr_assert_not(f.stamp->sorted);
     stamp_unref(f.stamp);
-    cr_assert_not_null(f.stamp =
-                           stamp_create(f.shape, sorted_row(&f, answer, "t", "16400:733"), false, true));
+    cr_assert_not_null(
+        f.stamp = stamp_create(f.shape, sorted_row(&f, answer, "t", "16400:733"), false, true, NULL));
     cr_assert(f.stamp->sorted);
     cr_assert(strstr(text_of(&f.stamp->check), "i.indexrelid OPERATOR(pg_catalog.=) 16400"), "%s",
               text_of(&f.stamp->check));
@@ -223,10 +224,10 @@ Test(stamp, without_an_answer_there_is_no_stamp) {
     struct fixture f;
     setup(&f, LOOKUP);
     for (size_t i = 0; i < sizeof no_stamps / sizeof *no_stamps; i++) {
-        cr_assert_null(stamp_create(f.shape, answer_row(&f, no_stamps[i], "t"), false, true), "%zu", i);
+        cr_assert_null(stamp_create(f.shape, answer_row(&f, no_stamps[i], "t"), false, true, NULL), "%zu", i);
     }
-    cr_assert_null(stamp_create(f.shape, BYTES(""), false, true));
-    cr_assert_null(stamp_create(f.shape, row(&f, stamps[0].answer, 4), false, true));
+    cr_assert_null(stamp_create(f.shape, BYTES(""), false, true, NULL));
+    cr_assert_null(stamp_create(f.shape, row(&f, stamps[0].answer, 4), false, true, NULL));
     teardown(&f);
 }
 
@@ -236,7 +237,8 @@ Test(stamp, anything_else_is_a_change) {
     struct stamp_news news;
     uint8_t bytes[100];
     setup(&f, LOOKUP);
-    cr_assert_not_null(f.stamp = stamp_create(f.shape, answer_row(&f, stamps[0].answer, "t"), true, false));
+    cr_assert_not_null(f.stamp =
+                           stamp_create(f.shape, answer_row(&f, stamps[0].answer, "t"), true, false, NULL));
     size_t len = f.stamp->expected.len;
     memcpy(bytes, f.stamp->expected.data, len);
     bytes[1] += 2;
@@ -274,8 +276,8 @@ Test(stamp, a_plain_statement_of_one_table_can_be_sealed) {
     for (size_t i = 0; i < sizeof seals / sizeof *seals; i++) {
         struct fixture f;
         setup(&f, seals[i].text);
-        f.stamp =
-            stamp_create(f.shape, answer_row(&f, stamps[0].answer, "t"), seals[i].plain, seals[i].alone);
+        f.stamp = stamp_create(f.shape, answer_row(&f, stamps[0].answer, "t"), seals[i].plain, seals[i].alone,
+                               NULL);
         cr_assert_not_null(f.stamp, "%zu", i);
         bool asks = strstr(text_of(&f.stamp->check), "transaction_timestamp") != NULL;
         cr_assert_eq(f.stamp->sealed.len > 0, seals[i].condition != NULL, "%zu", i);
@@ -291,7 +293,7 @@ Test(stamp, where_pg_catalog_is_not_first_operators_are_checked) {
     struct fixture f;
     for (int i = 0; i < 2; i++) {
         setup(&f, LOOKUP);
-        f.stamp = stamp_create(f.shape, answer_row(&f, stamps[0].answer, i ? "f" : NULL), true, true);
+        f.stamp = stamp_create(f.shape, answer_row(&f, stamps[0].answer, i ? "f" : NULL), true, true, NULL);
         cr_assert_not_null(f.stamp);
         cr_assert_eq(f.stamp->sealed.len, 0);
         cr_assert(strstr(text_of(&f.stamp->check), "pg_operator"));
@@ -303,7 +305,7 @@ Test(stamp, several_tables_are_not_sealed) {
     static const char *const two[6] = {"10", "16384:7,16390:9", "16384:1:6", NULL, "0", "0::"};
     struct fixture f;
     setup(&f, "SELECT a FROM t, u WHERE t.id = $1 AND u.t = t.id");
-    cr_assert_not_null(f.stamp = stamp_create(f.shape, answer_row(&f, two, "t"), true, true));
+    cr_assert_not_null(f.stamp = stamp_create(f.shape, answer_row(&f, two, "t"), true, true, NULL));
     cr_assert_eq(f.stamp->sealed.len, 0);
     teardown(&f);
 }
@@ -315,7 +317,8 @@ Test(stamp, a_check_tells_the_time_where_there_may_be_a_seal) {
     struct fixture f;
     struct stamp_news news;
     setup(&f, LOOKUP);
-    cr_assert_not_null(f.stamp = stamp_create(f.shape, answer_row(&f, stamps[0].answer, "t"), true, true));
+    cr_assert_not_null(f.stamp =
+                           stamp_create(f.shape, answer_row(&f, stamps[0].answer, "t"), true, true, NULL));
     cr_assert_eq(stamp_judge(f.stamp, row(&f, got, 6), &news), STAMP_CHANGED);
     cr_assert_eq(stamp_judge(f.stamp, row(&f, got, 7), &news), STAMP_SAME);
     cr_assert(news.loaded == 5 && news.process == 77 && news.now == 255 && !news.facts.data);

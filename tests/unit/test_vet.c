@@ -67,6 +67,74 @@ Test(vet, each_fact_refuses_in_its_own_words) {
     }
 }
 
+// ---- level own
+
+#define N_WIDE (N_FACTS + 13)
+
+// The answer to a wide question: behind the facts three that speak against level own, and what is below.
+static struct vet_result judged_wide(const char **values, int fact, const char *says) {
+    struct buf b = buf_make(1000);
+    struct vet_result r = {0};
+    good_row(values);
+    values[N_FACTS + 5] = "t";
+    for (int i = N_FACTS + 6; i < N_FACTS + 9; i++)
+        values[i] = "f";
+    values[N_FACTS + 9] = "16400:7,16401:8";
+    values[N_FACTS + 10] = "16402:8";
+    values[N_FACTS + 11] = NULL;
+    values[N_FACTS + 12] = "16403:9";
+    if (fact >= 0)
+        values[fact] = says;
+    put_text_row(&b, values, N_WIDE);
+    vet_row((struct slice){b.data + 5, b.len - 5}, &r);
+    buf_free(&b);
+    return r;
+}
+
+// A view, a temporary table, row-level security and what functions depend on matter to others alone.
+Test(vet, only_some_facts_leave_the_level_of_its_own_session) {
+    const char *values[N_WIDE];
+    for (int i = -1; i < N_FACTS; i++) {
+        bool own = i < 0 || i == 1 || i == 2 || i == 3 || i == 8;
+        struct vet_result r = judged_wide(values, i, "t");
+        cr_assert(r.answered && r.wide && r.ok == (i < 0) && r.may_be_own == own && r.own == own, "fact %d",
+                  i);
+        cr_assert(!own ||
+                  (slice_is(r.below.list[BELOW_RELATIONS], "16400:7,16401:8", 15) &&
+                   slice_is(r.below.list[BELOW_RULES], "16402:8", 7) && !r.below.list[BELOW_POLICIES].len &&
+                   slice_is(r.below.list[BELOW_FUNCTIONS], "16403:9", 7)));
+        vet_result_free(&r);
+        r = judged_wide(values, i, NULL);
+        cr_assert_eq(r.own, i < 0, "fact %d is not known", i);
+        vet_result_free(&r);
+    }
+}
+
+Test(vet, what_is_below_refuses_in_its_own_words) {
+    static const char *const bad[] = {"t", NULL, "", "ff"};
+    const char *values[N_WIDE], *before = NULL;
+    for (int i = N_FACTS + 6; i < N_FACTS + 9; i++) {
+        for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+            struct vet_result r = judged_wide(values, i, bad[k]);
+            cr_assert(r.ok && !r.own && r.own_refusal, "fact %d", i);
+            cr_assert(k || !before || strcmp(before, r.own_refusal) != 0, "fact %d", i);
+            before = r.own_refusal;
+            vet_result_free(&r);
+        }
+    }
+}
+
+Test(vet, a_narrow_question_allows_nothing_of_its_own) {
+    const char *values[N_VALUES];
+    good_row(values);
+    values[1] = "t";
+    struct vet_result r = judged(values);
+    cr_assert(!r.ok && r.may_be_own && !r.wide && !r.own);
+    values[0] = "t";
+    r = judged(values);
+    cr_assert(!r.may_be_own && !r.own);
+}
+
 static const struct {
     const char *list;
     unsigned n;
@@ -149,13 +217,13 @@ Test(vet, functions_are_plain_when_they_are_on_the_list) {
     }
 }
 
-static bool query_of(const char *text, bool read, struct buf *out) {
+static bool query_of(const char *text, bool read, bool wide, struct buf *out) {
     struct shape_cache c;
     enum reason why;
     shape_cache_init(&c, 10, 1000);
     struct shape *s = shape_extended(&c, text_slice(text), 0, NULL, &why);
     buf_reset(out);
-    bool ok = s && (read ? vet_read_query(s, out) : vet_query(s, 0, out));
+    bool ok = s && (read ? vet_read_query(s, wide, out) : vet_query(s, 0, wide, out));
     buf_put_u8(out, 0);
     shape_cache_finish(&c);
     return ok;
@@ -175,16 +243,18 @@ static const struct {
 Test(vet, names_are_quoted) {
     struct buf out = buf_make(1 << 20);
     for (size_t i = 0; i < sizeof quoted / sizeof *quoted; i++) {
-        cr_assert(query_of(quoted[i].text, false, &out), "%s", quoted[i].text);
-        cr_assert_not_null(strstr((char *)out.data, quoted[i].holds), "%s: %s", quoted[i].text,
-                           (char *)out.data);
-        const char *bare = unqualified_operator((char *)out.data);
-        cr_assert_null(bare, "an operator without its schema: %.60s", bare ? bare : "");
+        for (int way = 0; way < 4; way++) {
+            cr_assert(query_of(quoted[i].text, way & 1, way & 2, &out), "%s", quoted[i].text);
+            bool holds = strstr((char *)out.data, quoted[i].holds);
+            cr_assert(holds || way & 1, "%s: %s", quoted[i].text, (char *)out.data);
+            const char *bare = unqualified_operator((char *)out.data);
+            cr_assert_null(bare, "an operator without its schema: %.60s", bare ? bare : "");
+        }
     }
     // How a backslash in a string is read depends on a setting.
-    cr_assert_not(query_of("SELECT a FROM \"t\\x\" WHERE id = $1", false, &out));
-    cr_assert_not(query_of("SELECT a FROM \"t\\x\" WHERE id = $1", true, &out));
-    cr_assert(query_of("SELECT lower(a) FROM \"t'\" JOIN u ON true", true, &out));
+    cr_assert_not(query_of("SELECT a FROM \"t\\x\" WHERE id = $1", false, false, &out));
+    cr_assert_not(query_of("SELECT a FROM \"t\\x\" WHERE id = $1", true, true, &out));
+    cr_assert(query_of("SELECT lower(a) FROM \"t'\" JOIN u ON true", true, false, &out));
     cr_assert_not_null(strstr((char *)out.data, "'\"t''\"','\"u\"'"));
     cr_assert_not_null(strstr((char *)out.data, "'lower'"));
     buf_free(&out);
