@@ -18,7 +18,6 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/statement/rewrite.h"
-#include "batching/statement/shape.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
 
