@@ -78,9 +78,9 @@ void association_grow(struct association *a, unsigned max) {
 // with which it is compared, is a lower bound, too.
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
     a->latency = average(a->latency, took);
-    uint64_t cost = (took > lone ? took - lone : 0) * 1000 / n_keys;
     if (n_keys < COST_KEYS) // a smaller batch takes mostly the way there and back
         return;
+    uint64_t cost = (took > lone ? took - lone : 0) * 1000 / n_keys;
     if (a->cost && cost < a->cost)
         a->cost = (uint32_t)((a->cost + cost) / 2);
     else

@@ -798,6 +798,18 @@ Test(predict, windows_grow_up_to_the_limit) {
 }
 
 // What would be too old before it is asked for is not loaded; nor what takes too long.
+Test(predict, what_a_key_costs) {
+    struct association a = {0};
+    association_loaded(&a, 5000, 1000, 0); // a batch that failed before it had keys
+    cr_assert_eq(a.cost, 0);
+    association_loaded(&a, 5000, 1000, 100);
+    cr_assert_eq(a.cost, 40000);
+    association_loaded(&a, 101000, 1000, 100); // the machine was busy: it rises slowly
+    cr_assert_eq(a.cost, 45000);
+    association_loaded(&a, 2000, 1000, 100);
+    cr_assert_eq(a.cost, 27500);
+}
+
 Test(predict, windows_that_age_and_cost_limit) {
     struct association a = {.window = 400};
     for (uint64_t now = 1000; now < 20000; now += 1000)
