@@ -288,7 +288,7 @@ void session_note_write(struct session *s, const struct parsed *p) {
 }
 
 bool session_read_may_write(const struct session *s, const struct parsed *p) {
-    if (p->reason == REASON_CONSTRUCT || !writes_named_tables_only(p))
+    if (p->reason == REASON_CONSTRUCT || p->foreign_types || !writes_named_tables_only(p))
         return true;
     return (p->n_relations || p->n_functions || p->n_operators) &&
            !facts_say_clean(&s->database->facts, s->engine->generation, p);

@@ -137,7 +137,9 @@ struct parsed {
     // COALESCE, CASE and the like, whose parts are brought to one type.
     int n_types_named, n_operator_uses;
     bool mixes;
-    char **operators; // every operator's name without its schema, once ("~~" for LIKE)
+    bool
+        foreign_types; // a parameter is declared to be of a type that is not the server's own; shape.c says so
+    char **operators;  // every operator's name without its schema, once ("~~" for LIKE)
     int n_operators;
     // Names that the statement itself gives to columns: labels, column aliases, and those that the server
     // invents for target list entries without one ("count", "case", "?column?"). Each once.

@@ -59,7 +59,8 @@ bool reads_can_judge(const struct session *s) {
 
 // A SELECT of constants has nothing whose meaning only the catalogue knows.
 static bool reads_constants(const struct parsed *p) {
-    return !p->n_relations && !p->n_functions && !p->n_operators && p->reason == REASON_NO_TABLE;
+    return !p->n_relations && !p->n_functions && !p->n_operators && !p->foreign_types &&
+           p->reason == REASON_NO_TABLE;
 }
 
 enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group **vetting) {

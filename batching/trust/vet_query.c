@@ -293,6 +293,20 @@ static void put_declared_types(struct buf *out, const struct shape *s) {
     }
 }
 
+// Tells whether a parameter is declared to be of a type whose values are checked by something of a user's: a
+// domain, a row that may have one, or an array of these.
+static void put_declared_facts(struct buf *out, const struct shape *s) {
+    static const char plain[] = " OPERATOR(pg_catalog.<>) ALL ('{b,e,r,m}'::pg_catalog.\"char\"[])";
+    buf_put_text(out, "EXISTS (SELECT 1 FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid "
+                      "OPERATOR(pg_catalog.=) t.typelem WHERE t.oid OPERATOR(pg_catalog.=) ANY ('{0");
+    put_declared_types(out, s);
+    buf_put_text(out, "}'::pg_catalog.oid[]) AND (t.typtype");
+    buf_put_text(out, plain);
+    buf_put_text(out, " OR e.typtype");
+    buf_put_text(out, plain);
+    buf_put_text(out, "))");
+}
+
 // Writes them as an array.
 static bool put_types_at_hand(struct buf *out, const struct shape *s) {
     const struct parsed *p = s->parsed;
@@ -328,8 +342,13 @@ static bool put_types_at_hand(struct buf *out, const struct shape *s) {
     "x.castfunc WHERE x.oid OPERATOR(pg_catalog.>=) 16384 AND f.provolatile OPERATOR(pg_catalog.<>) 'i'"
 
 static bool put_cast_facts(struct buf *out, const struct shape *s) {
-    buf_put_text(out, ", " CHANGING_CASTS " AND f.pronamespace OPERATOR(pg_catalog.<>) 11 AND (x.castsource "
-                      "OPERATOR(pg_catalog.=) ANY (");
+    buf_put_text(out, ", ");
+    if (s->parsed->foreign_types) {
+        put_declared_facts(out, s);
+        buf_put_text(out, " OR ");
+    }
+    buf_put_text(out, CHANGING_CASTS " AND f.pronamespace OPERATOR(pg_catalog.<>) 11 AND (x.castsource "
+                                     "OPERATOR(pg_catalog.=) ANY (");
     if (!put_types_at_hand(out, s))
         return false;
     buf_put_text(out, s->parsed->rare_types ? ") OR x.castsource OPERATOR(pg_catalog.<) 16384" : ")");
@@ -568,6 +587,10 @@ bool vet_read_query(const struct shape *s, bool wide, struct buf *out) {
     buf_put_text(out, "))");
     if (p->n_types_named) // it does not look into which of them a text means
         buf_put_text(out, " AND NOT " CHANGING_CASTS ")");
+    if (p->foreign_types) {
+        buf_put_text(out, " AND NOT ");
+        put_declared_facts(out, s);
+    }
     buf_put_text(out, ", ");
     buf_put_text(out, facts_stamp_expression());
     return !out->failed;

@@ -136,7 +136,8 @@ static bool is_plain_name(const char *name) {
 }
 
 bool writes_tell_tables(const struct parsed *p) {
-    if (!p || p->kind != STATEMENT_WRITE || !p->n_relations || p->n_relations > WRITES_PENDING)
+    if (!p || p->kind != STATEMENT_WRITE || !p->n_relations || p->n_relations > WRITES_PENDING ||
+        p->foreign_types) // the check of a domain may do anything
         return false;
     for (int i = 0; i < p->n_relations; i++)
         if (!is_plain_name(p->relations[i].name))

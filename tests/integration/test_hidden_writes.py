@@ -280,6 +280,26 @@ def test_a_procedure_that_commits(direct, shared, opened):
     writer.ask(SYNC)
 
 
+@pytest.mark.parametrize("sql", ["INSERT INTO other (e) VALUES ($1::text)", "SELECT $1 = 5", "SELECT id FROM plain WHERE id = $1"])
+@pytest.mark.parametrize("declared", ["d_check", "d_over", "d_check[]", "pair"])
+def test_a_parameter_declared_as_a_domain(direct, shared, opened, sql, declared):
+    """No word of the statement names the type."""
+    if declared in ("d_check[]", "pair") and "id = $1" not in sql:
+        sql = sql.replace("$1 = 5", "$1::text").replace("WHERE", "")
+    loop, writer = Loop(opened(shared)), opened(shared, user="postgres")
+    oid = int(direct.value("SELECT '%s'::regtype::oid::int" % declared))
+    value = {"d_check[]": "{1}", "pair": "(1,1)"}.get(declared, "1")
+    if "id = $1" in sql and declared in ("d_check[]", "pair"):
+        sql = "SELECT id FROM plain WHERE id::text = $1::text"
+    for _ in range(2):
+        direct.sql("UPDATE novel SET title = 'old'")
+        loop = Loop(loop.c)
+        loop.hold(direct)
+        checked(writer.ask(parse(sql, "", [oid]), bind([value]), execute(), SYNC))
+        assert direct.value("SELECT DISTINCT title FROM novel") == "new", "the case is none"
+        assert loop.next() == "new"
+
+
 LEAVING = {
     "reset": lambda c: c.reset(),
     "close": lambda c: c.close(),
