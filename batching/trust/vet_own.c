@@ -55,7 +55,8 @@ static const char with_o[] =
     "w.tree OPERATOR(pg_catalog.~) "
     "'ROWMARKCLAUSE|TABLESAMPLECLAUSE|NEXTVALUEEXPR|COERCETODOMAIN|CURRENTOFEXPR|ROWCOMPAREEXPR' OR "
     "pg_catalog.length(w.tree) OPERATOR(pg_catalog.>) 1000000 OR COALESCE('execute' "
-    "OPERATOR(pg_catalog.=) ANY (w.words), false) AS bad, ARRAY(SELECT DISTINCT "
+    "OPERATOR(pg_catalog.=) ANY (w.words) OR 'information_schema' OPERATOR(pg_catalog.=) ANY (w.words), "
+    "false) AS bad, ARRAY(SELECT DISTINCT "
     "m.x[1]::pg_catalog.oid FROM pg_catalog.regexp_matches(w.tree, ':relid ([0-9]+)', 'g') AS m(x)) "
     "AS rels, ARRAY(SELECT DISTINCT m.x[1]::pg_catalog.oid FROM pg_catalog.regexp_matches(w.tree, "
     "':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m(x) UNION ALL SELECT "
@@ -64,8 +65,9 @@ static const char with_o[] =
     "pg_catalog.pg_aggregate a WHERE a.aggfnoid OPERATOR(pg_catalog.=) ANY (s.calls) AND a.aggfnoid "
     "OPERATOR(pg_catalog.>=) 16384) AS procs OFFSET 0) AS t CROSS JOIN LATERAL (SELECT ARRAY(SELECT "
     "v.id FROM (SELECT pg_catalog.unnest(t.rels) UNION SELECT c.oid FROM pg_catalog.pg_class c WHERE "
-    "c.relname OPERATOR(pg_catalog.=) ANY (w.words) AND c.oid OPERATOR(pg_catalog.>=) 16384 AND "
-    "(c.relkind OPERATOR(pg_catalog.=) 'v' OR c.relrowsecurity)) AS v(id) WHERE v.id "
+    "c.relname OPERATOR(pg_catalog.=) ANY (w.words) AND (c.oid OPERATOR(pg_catalog.>=) 16384 OR "
+    "c.relnamespace OPERATOR(pg_catalog.=) 11) AND c.relkind OPERATOR(pg_catalog.=) ANY "
+    "('{r,p,m,v,S,f}'::pg_catalog.\"char\"[])) AS v(id) WHERE v.id "
     "OPERATOR(pg_catalog.<>) ALL (s.rels)) AS rels, ARRAY(SELECT v.id FROM (SELECT f.oid FROM "
     "pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.=) ANY (t.procs) AND " SUSPECT
     " UNION SELECT f.oid FROM pg_catalog.pg_proc f WHERE f.proname OPERATOR(pg_catalog.=) ANY "
@@ -81,10 +83,34 @@ static const char rels_fact[] =
     "('{r,p,m,v}'::pg_catalog.\"char\"[]) OR c.oid OPERATOR(pg_catalog.<) 16384 OR c.relpersistence "
     "OPERATOR(pg_catalog.=) 't' AND c.relnamespace OPERATOR(pg_catalog.<>) "
     "pg_catalog.pg_my_temp_schema()))";
+// A function of a user's into which nobody has looked, if it is called without its name: by an operator, a cast
+// or the check of a domain.
+#define UNSEEN                                                                                               \
+    "(f.provolatile OPERATOR(pg_catalog.=) 'v' OR f.oid OPERATOR(pg_catalog.>=) 16384 AND NOT "              \
+    "(f.provolatile OPERATOR(pg_catalog.=) 'i' AND f.prolang OPERATOR(pg_catalog.=) ANY "                    \
+    "('{12,13}'::pg_catalog.oid[])))"
+
+// A text may use operators and casts that no word in it names, and its words are names only where all are plain
+// ASCII without quotes. Values of a domain may come up anywhere. In C, and in languages other than SQL and
+// PL/pgSQL (14 is sql), a body says nothing.
 static const char procs_fact[] =
     "(SELECT o.bad FROM o) OR EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.oid "
     "OPERATOR(pg_catalog.=) ANY ((SELECT o.procs FROM o)::pg_catalog.oid[]) AND (f.provolatile "
-    "OPERATOR(pg_catalog.=) 'v' OR f.oid OPERATOR(pg_catalog.<) 16384))";
+    "OPERATOR(pg_catalog.=) 'v' OR f.oid OPERATOR(pg_catalog.<) 16384 OR f.prolang "
+    "OPERATOR(pg_catalog.<>) ALL ('{12,13,14}'::pg_catalog.oid[]) AND f.prolang OPERATOR(pg_catalog.<>) "
+    "ALL (ARRAY(SELECT l.oid FROM pg_catalog.pg_language l WHERE l.lanname OPERATOR(pg_catalog.=) "
+    "'plpgsql')) OR f.prolang OPERATOR(pg_catalog.=) ANY ('{12,13}'::pg_catalog.oid[]) AND f.provolatile "
+    "OPERATOR(pg_catalog.<>) 'i' OR f.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[]) AND "
+    "(f.prosrc OPERATOR(pg_catalog.~) pg_catalog.concat('[^ -~', pg_catalog.chr(9), pg_catalog.chr(10), "
+    "pg_catalog.chr(13), ']|\"|[uU]&') OR EXISTS (SELECT 1 FROM "
+    "pg_catalog.pg_operator x JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) x.oprcode WHERE "
+    "x.oid "
+    "OPERATOR(pg_catalog.>=) 16384 AND " UNSEEN ") OR EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN "
+    "pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) x.castfunc WHERE x.oid OPERATOR(pg_catalog.>=) "
+    "16384 AND " UNSEEN ")))) OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k CROSS JOIN LATERAL "
+    "pg_catalog.regexp_matches(k.conbin::pg_catalog.text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS m(x) JOIN "
+    "pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) m.x[1]::pg_catalog.oid WHERE k.contypid "
+    "OPERATOR(pg_catalog.>) 0::pg_catalog.oid AND " UNSEEN ")";
 static const char stamps[] =
     "(SELECT pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin), ',') FROM "
     "pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ((SELECT o.rels FROM "
