@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/flow/load.h"
 
+#include <stdlib.h>
+
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/asked.h"
 #include "batching/ahead/gather.h"
@@ -13,6 +15,7 @@
 #include "batching/flow/check.h"
 #include "batching/flow/find.h"
 #include "batching/flow/lend.h"
+#include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -75,11 +78,40 @@ struct holding {
     const struct group *group;
 };
 
+// The batch whose rows are this list. NULL: it is none, or is not held.
+static const struct batch *batch_of_list(const struct ahead *a, const struct trail_result *list) {
+    const struct batch *b = list->columns.loaded ? a->held : NULL;
+    while (b && b->ahead.list != list->serial)
+        b = b->ahead.next;
+    return b;
+}
+
+// Notes how often each row of a key may still be given. The rows begin at *row of the list.
+static void note_turns(const struct batch *b, uint32_t key, const struct trail_result *list, uint16_t *turns,
+                       uint32_t *row) {
+    for (uint32_t i = 0; i < b->key_rows[key].n_rows && *row < list->n_rows; i++)
+        turns[(*row)++] = b->ahead.left[key];
+}
+
+// How often each row of this list may still be given, in the order in which ahead_record() has recorded them. NULL: none
+// may again, or out of memory. To be freed.
+static uint16_t *turns_of_list(const struct ahead *a, const struct trail_result *list) {
+    const struct batch *b = batch_of_list(a, list);
+    uint16_t *turns = b && b->ahead.n_left && list->n_rows ? calloc(list->n_rows, sizeof *turns) : NULL;
+    uint32_t loaded = turns ? b->n_keys - b->ahead.asked : 0, row = 0;
+    if (turns && b->ahead.asked)
+        note_turns(b, loaded, list, turns, &row);
+    for (uint32_t key = 0; key < loaded; key++)
+        note_turns(b, key, list, turns, &row);
+    return turns;
+}
+
 // Tells whether the key is held for so many rows of this list. What was loaded after the list came may answer
 // for all of them. A callback of predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
     const struct holding *h = arg;
-    uint64_t since = place_is_own(h->group, list) ? 0 : list->columns.loads;
+    const struct batch *from = batch_of_list(h->ahead, list);
+    uint64_t since = from ? from->ahead.number - 1 : place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
     for (struct batch *b = h->ahead->held; b; b = b->ahead.next) {
         if (b->group != h->group || !batch_find_key(b, keys, &key) || !b->ahead.left[key])
@@ -155,8 +187,10 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
+    uint16_t *turns = b ? turns_of_list(a, guess->result) : NULL;
     if (b)
-        predict_gather(guess, g, keys, b, is_held, &holding);
+        predict_gather(guess, g, keys, b, is_held, &holding, turns);
+    free(turns);
     if (!b || b->n_keys || b->ahead.again > 1)
         return b;
     batch_destroy(b);
@@ -210,9 +244,13 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     unsigned i = 0;
     struct ahead *found = NULL;
     *guess = (struct guess){0};
+    if (s->ahead)
+        trail_note_naming(&s->ahead->trail, ahead_naming_list(s, g, keys));
     for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
         if (predict_locate(&a->trail, g, keys, guess))
             found = a;
+    if (s->ahead)
+        trail_note_naming(&s->ahead->trail, 0);
     if (s->ahead && !guess->cut)
         asked_mark(&s->asked, question, g->id);
     bool burst = company && (found != s->ahead || !guess->seconded);
@@ -309,10 +347,14 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!b)
         return;
     bool checked = check_draw(s->engine, l);
-    if ((guess.association->useful && !checked && take_along(l, b)) || run_in_front(s, a, l, b, checked))
-        load(s, a, b, guess.association, l->bytes, l->len);
-    else
+    bool along = guess.association->useful && !checked && take_along(l, b);
+    if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
+        return;
+    }
+    if (along && a == s->ahead)
+        climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
+    load(s, a, b, guess.association, l->bytes, l->len);
 }
 
 void ahead_follow_behind(struct session *s, const struct behind *l) {

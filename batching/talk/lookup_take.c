@@ -385,7 +385,7 @@ static bool take_held(struct session *s, struct candidate *c) {
     if (!c->group->held)
         return false;
     candidate_raw(c, raw);
-    if (!ahead_find(s, c->group, raw, c->again ? &c->asked : NULL, &hit))
+    if (!ahead_find(s, c->group, raw, c->question, c->again ? &c->asked : NULL, &hit))
         return false;
     struct lookup *l = take_lookup(s, c);
     if (!l) {
