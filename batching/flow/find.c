@@ -121,7 +121,8 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
 // before that list may be older than the answer that it got before.
 static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit,
                       const struct asked_entry *asked) {
-    return s->ahead && ahead_association(hit->batch) &&
+    const struct association *association = ahead_association(hit->batch);
+    return s->ahead && association && !steps_supply(association) &&
            predict_has_read(&s->ahead->trail, g, hit->keys, hit->batch, asked, hit->own, hit->first);
 }
 
