@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/ahead/canon.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "batching/ahead/bytea.h"
@@ -32,18 +31,31 @@ bool canon_read_plain(uint32_t type, uint16_t format, struct slice value, struct
     return type == OID_OID ? read_oid(format, value, k) : key_read(type, format, value, k);
 }
 
+// In decimal. Written by hand, since each lookup of an integer does it.
+static size_t write_integer(int64_t v, uint8_t *out) {
+    uint8_t digits[20];
+    uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    size_t n = 0, len = 0;
+    do
+        digits[n++] = (uint8_t)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        out[len++] = '-';
+    while (n)
+        out[len++] = digits[--n];
+    return len;
+}
+
 size_t canon_write_text(enum trail_kind kind, const struct key *k, uint8_t *out) {
-    char text[CANON_TEXT];
     size_t n = 0;
     if (kind == TRAIL_INTEGER)
-        n = (size_t)snprintf(text, sizeof text, "%lld", (long long)get_u64(k->of.bytes));
+        return write_integer((int64_t)get_u64(k->of.bytes), out);
     for (unsigned i = 0; kind == TRAIL_UUID && i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
-            text[n++] = '-';
-        text[n++] = "0123456789abcdef"[k->of.bytes[i] >> 4];
-        text[n++] = "0123456789abcdef"[k->of.bytes[i] & 15];
+            out[n++] = '-';
+        out[n++] = (uint8_t) "0123456789abcdef"[k->of.bytes[i] >> 4];
+        out[n++] = (uint8_t) "0123456789abcdef"[k->of.bytes[i] & 15];
     }
-    memcpy(out, text, n);
     return n;
 }
 

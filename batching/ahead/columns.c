@@ -16,19 +16,34 @@ bool trail_type_is_foreign(uint32_t type) {
 }
 
 enum trail_kind trail_kind_of(uint32_t type) {
-    // bytea, date, time, timestamp and both with time zone, inet, cidr, macaddr, macaddr8
-    static const uint32_t others[] = {OID_NUMERIC, 17, 1082, 1083, 1114, 1184, 1266, 869, 650, 829, 774};
-    if (type == OID_UUID)
-        return TRAIL_UUID;
-    if (key_type_is_integer(type) || type == OID_OID)
+    switch (type) {
+    case OID_INT2:
+    case OID_INT4:
+    case OID_INT8:
+    case OID_OID:
         return TRAIL_INTEGER;
-    if (type == OID_TEXT || type == OID_BPCHAR || type == OID_VARCHAR || type == OID_NAME ||
-        trail_type_is_foreign(type))
+    case OID_UUID:
+        return TRAIL_UUID;
+    case OID_TEXT:
+    case OID_BPCHAR:
+    case OID_VARCHAR:
+    case OID_NAME:
         return TRAIL_TEXT;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (type == others[i])
-            return TRAIL_OTHER;
-    return TRAIL_NOTHING;
+    case OID_NUMERIC:
+    case 17:   // bytea
+    case 1082: // date
+    case 1083: // time
+    case 1114: // timestamp
+    case 1184: // timestamptz
+    case 1266: // timetz
+    case 869:  // inet
+    case 650:  // cidr
+    case 829:  // macaddr
+    case 774:  // macaddr8
+        return TRAIL_OTHER;
+    default:
+        return trail_type_is_foreign(type) ? TRAIL_TEXT : TRAIL_NOTHING;
+    }
 }
 
 // ---- which are kept
@@ -82,6 +97,21 @@ static void keep_ranks(struct trail_columns *c, const uint8_t *body, size_t len,
     }
 }
 
+// There are more than have room: those of the lowest ranks are kept.
+static void choose_columns(struct trail_columns *c, const uint8_t *body, size_t len) {
+    unsigned n_of[RANKS] = {0}, last = 0, most = TRAIL_MAX_COLUMNS;
+    size_t at = 2;
+    for (unsigned i = 0; i < c->n_row; i++) {
+        size_t name = name_length(body, len, at);
+        struct trail_column column = column_of(i, body + at + name);
+        n_of[rank_of(&column, body + at, name - 1)] += column.kind != TRAIL_NOTHING;
+        at += name + FIELD;
+    }
+    for (; last + 1 < RANKS && n_of[last] <= most; last++)
+        most -= n_of[last];
+    keep_ranks(c, body, len, last, most);
+}
+
 static void keep_array(struct trail_columns *c, struct trail_column column) {
     enum trail_kind kind = trail_kind_of(arrays_element_type(column.type));
     column.kind = (uint8_t)kind;
@@ -90,8 +120,8 @@ static void keep_array(struct trail_columns *c, struct trail_column column) {
 }
 
 bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len) {
-    unsigned n_of[RANKS] = {0}, last = 0, most = TRAIL_MAX_COLUMNS;
     size_t at = 2;
+    bool over = false;
     memset(c, 0, offsetof(struct trail_columns, columns));
     c->n_row = len >= 2 ? get_u16(body) : 0;
     for (unsigned i = 0; i < c->n_row; i++) {
@@ -99,15 +129,18 @@ bool trail_columns_read(struct trail_columns *c, const uint8_t *body, size_t len
         if (!name)
             return false;
         struct trail_column column = column_of(i, body + at + name);
-        keep_array(c, column);
-        n_of[rank_of(&column, body + at, name - 1)] += column.kind != TRAIL_NOTHING;
+        if (column.kind == TRAIL_NOTHING)
+            keep_array(c, column);
+        else if (c->n < TRAIL_MAX_COLUMNS)
+            c->columns[c->n++] = column;
+        else
+            over = true;
         // without the format
         c->source = XXH3_64bits_withSeed(body + at, name + FIELD - 2, c->source);
         at += name + FIELD;
     }
-    for (; last + 1 < RANKS && n_of[last] <= most; last++)
-        most -= n_of[last];
-    keep_ranks(c, body, len, last, most);
+    if (over)
+        choose_columns(c, body, len);
     return c->n > 0 || c->n_arrays > 0;
 }
 

@@ -95,9 +95,9 @@ bool predict_locate(struct trail *t, struct group *g, const struct key *keys, st
     struct value values[KEY_MAX_PARTS];
     struct places places;
     places.n = places.fits = 0;
-    if (!values_of_key(g, keys, &texts, values))
+    if (!t->results || !values_of_key(g, keys, &texts, values))
         return false;
-    for (unsigned lead = 0; lead < g->n_parts && t->results; lead++)
+    for (unsigned lead = 0; lead < g->n_parts; lead++)
         weigh_part(t, g, values, lead, &places);
     bool cut = guess->cut || places.n == MAX_PLACES;
     choose(&places, guess);
@@ -207,7 +207,7 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
     struct value values[KEY_MAX_PARTS];
     struct guess w;
     *guess = (struct guess){.trail = t, .association = a};
-    if (!values_of_key(g, keys, &texts, values))
+    if (!t->results || !values_of_key(g, keys, &texts, values))
         return false;
     uint64_t counted = 0;
     for (struct trail_result *r = t->results; r; r = r->next) {
