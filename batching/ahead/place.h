@@ -11,6 +11,8 @@
 #include "batching/ahead/association.h"
 #include "batching/ahead/values.h"
 
+struct step;
+
 #define PLACE_TURNS 1024 // rows with equal values that are told apart
 
 // A place from which a lookup's key may come.
@@ -36,6 +38,7 @@ struct guess {
     bool seconded;                            // the key of another row was asked for before
     bool backwards;                           // the loop goes to earlier rows
     bool turns;                               // it may: when no row is left behind, look before
+    const struct step *run;                   // instead of a list: numbers in steps
     struct association *association;          // predict_follow, predict_relocate: never NULL
 };
 

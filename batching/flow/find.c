@@ -122,7 +122,8 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
 // before that list may be older than the answer that it got before.
 static bool may_again(struct session *s, const struct group *g, struct ahead_hit *hit, uint64_t question,
                       const struct asked_entry *asked) {
-    if (!s->ahead || !ahead_association(hit->batch))
+    const struct association *association = ahead_association(hit->batch);
+    if (!s->ahead || !association || steps_supply(association))
         return false;
     struct trail *t = &s->ahead->trail;
     if (predict_has_read(t, g, hit->keys, hit->batch, asked, hit->own, hit->first, false))
