@@ -26,6 +26,9 @@
 // an association. It remembers how many keys are worth loading: more while they are asked for, fewer while
 // they are not.
 //
+// Keys that no list has may go in steps: 7, 8, 9 (steps.h). What is loaded for them follows the same rules, and
+// nothing of it is given for what the session has asked before.
+//
 // Outside transactions, a loop's lookups may come over several connections of a pool. There, what another
 // session of the same identity has read and loaded can be used, too.
 //
@@ -35,6 +38,7 @@
 #define PGFOLD_BATCHING_AHEAD_AHEAD_H
 
 #include "batching/ahead/association.h"
+#include "batching/ahead/steps.h"
 #include "batching/ahead/trail.h"
 #include "batching/fold/batch.h"
 #include "batching/statement/budget.h"
@@ -54,6 +58,7 @@ struct ahead {
     struct session *session;     // NULL: gone
     struct ahead *newer, *older; // engine's list, by last_used
     struct trail trail;
+    struct steps steps;
     struct batch *held;    // batches that have ended, the newest first
     struct batch *loading; // batches under way
     uint64_t epoch;        // counts the events that have dropped the answers

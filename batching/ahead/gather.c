@@ -14,7 +14,8 @@ struct gathering {
     struct batch *b;
     bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns);
     void *arg;
-    unsigned steps; // from one row to the next with an equal value, as many as may still be taken
+    unsigned steps;        // from one row to the next with an equal value, as many as may still be taken
+    const uint16_t *turns; // by row of the guess's list: how often it may still be given; NULL: not again
 };
 
 // Room for a row's key, until the batch has copied it.
@@ -49,21 +50,27 @@ static bool is_over(const struct gathering *x, struct trail_result *r, uint32_t 
 
 #define MAX_STEPS 16384
 
-// Counts the rows with the key of this row that were not asked for yet.
+// Counts the rows with the key of this row that were not asked for yet. Rows that may be given again count again.
 static uint16_t count_turns(struct gathering *x, struct trail_result *r, const int *columns, uint32_t row,
                             const struct trail_target *target) {
     struct guess w = {.result = r, .lead = x->guess->lead};
-    unsigned lead = (unsigned)columns[w.lead], n = 0;
+    const uint16_t *again = r == x->guess->result ? x->turns : NULL;
+    unsigned lead = (unsigned)columns[w.lead], n = 0, given = 0;
     unsigned most = x->steps < PLACE_TURNS ? x->steps : PLACE_TURNS, left = most;
     uint32_t at;
     memcpy(w.columns, columns, sizeof w.columns);
-    if (!place_counts_rows(x->g, r) || !trail_find_equal(x->guess->trail, r, lead, row, &at))
-        return place_counts_rows(x->g, r) ? 0 : 1;
-    do
-        n += !trail_was_asked(target, at) && place_is_same_key(&w, x->g->n_parts, at, row);
-    while (left && left-- && trail_next_equal(r, lead, &at));
+    bool counts = place_counts_rows(x->g, r);
+    if ((!counts && !again) || !trail_find_equal(x->guess->trail, r, lead, row, &at))
+        return counts ? 0 : 1;
+    do {
+        bool same = place_is_same_key(&w, x->g->n_parts, at, row);
+        n += same && !trail_was_asked(target, at);
+        given += same && again ? again[at] : 0;
+    } while (left && left-- && trail_next_equal(r, lead, &at));
     x->steps -= most - left;
-    return (uint16_t)n;
+    n = counts ? n : 1;
+    n = given > n ? given : n;
+    return (uint16_t)(n < UINT16_MAX ? n : UINT16_MAX);
 }
 
 static bool is_asked(const struct gathering *x, const struct key *keys) {
@@ -123,7 +130,7 @@ static unsigned count_again(struct gathering *x) {
     struct trail_result *r = x->guess->result;
     unsigned lead = (unsigned)x->guess->columns[x->guess->lead];
     const struct trail_target *target = trail_target(r, x->guess->who, lead, true);
-    if (!target || !place_counts_rows(x->g, r))
+    if (!target || (!place_counts_rows(x->g, r) && !x->turns))
         return 0;
     unsigned turns = count_turns(x, r, x->guess->columns, x->guess->row, target);
     return turns && !x->skip(x->arg, r, x->asked, turns) ? turns : 0;
@@ -132,8 +139,8 @@ static unsigned count_again(struct gathering *x) {
 void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
                     bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys,
                                  unsigned turns),
-                    void *arg) {
-    struct gathering x = {guess, g, keys, b, skip, arg, MAX_STEPS};
+                    void *arg, const uint16_t *turns) {
+    struct gathering x = {guess, g, keys, b, skip, arg, MAX_STEPS, turns};
     b->ahead.again = count_again(&x);
     if (!guess->backwards)
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);

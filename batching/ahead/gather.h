@@ -11,9 +11,11 @@ struct batch;
 
 // Adds the coming keys to the batch, as many as it has room for, each for as many lookups as the list has rows
 // with it. `skip` says whether a key is held for so many lookups. The key at hand is not added, only counted (b->ahead.again).
+// `turns`: how often each row of the guess's list may still be given; each time its values may be asked for. NULL: not
+// again.
 void predict_gather(const struct guess *guess, const struct group *g, const struct key *keys, struct batch *b,
                     bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys,
                                  unsigned turns),
-                    void *arg);
+                    void *arg, const uint16_t *turns);
 
 #endif

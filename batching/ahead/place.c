@@ -85,14 +85,30 @@ bool place_is_own(const struct group *g, const struct trail_result *r) {
     return r->columns.shape == shape_digest(g->shape);
 }
 
-bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
-    const struct trail_column *c = &r->columns.columns[column];
+// The group's own key column.
+static bool is_own_column(const struct group *g, unsigned part, const struct trail_column *c) {
     unsigned own = 0; // of each key its own column comes first
     while (own < g->n_links && g->links[own].key != g->parts[part].key)
         own++;
-    if (own == g->n_links || g->links[own].table != c->table || g->links[own].attribute != c->attribute)
+    return own < g->n_links && g->links[own].table == c->table && g->links[own].attribute == c->attribute;
+}
+
+bool place_is_named(const struct group *g, const struct key *asked, const struct trail_columns *c,
+                    const struct key *row) {
+    struct value_texts texts;
+    struct value values[KEY_MAX_PARTS];
+    if (g->n_parts != 1 || !values_of_key(g, asked, &texts, values))
         return false;
-    return place_is_own(g, r) || trail_distinct(r, column) == 1;
+    for (unsigned i = 0; i < c->n; i++)
+        if (place_is_linked(g, 0, &c->columns[i]) && !is_own_column(g, 0, &c->columns[i]) &&
+            trail_cell_has(&c->columns[i], &row[i], &values[0].forms))
+            return true;
+    return false;
+}
+
+bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
+    return is_own_column(g, part, &r->columns.columns[column]) &&
+           (place_is_own(g, r) || trail_distinct(r, column) == 1);
 }
 
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {
@@ -156,6 +172,7 @@ struct guess place_weigh(struct trail *t, const struct group *g, const struct va
     w.linked = place_is_linked(g, lead, &p->result->columns.columns[p->column]);
     w.known = w.linked || (w.association && w.association->sure);
     w.own = place_is_own(g, p->result);
+    w.named = w.linked && t->naming && p->result->serial == t->naming;
     return w;
 }
 
@@ -175,12 +192,15 @@ bool place_is_usual(const struct guess *w) {
     return w->association && w->association->list == place_list(w);
 }
 
-// This is a total order. First comes the row that has most of the key, then the list that the loop goes
+// This is a total order. First comes the row that has most of the key, then the list of the row that has just named it,
+// then the list that the loop goes
 // through now, then a row that was not asked for yet, then the list that loops have gone through before, then
 // the newest list.
 bool place_is_better(const struct guess *a, const struct guess *b) {
     if (!b->result || a->fits != b->fits)
         return !b->result || a->fits > b->fits;
+    if (a->named != b->named)
+        return a->named;
     if (place_goes_on(a) != place_goes_on(b))
         return place_goes_on(a);
     if (a->known != b->known)

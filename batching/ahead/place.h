@@ -11,6 +11,8 @@
 #include "batching/ahead/association.h"
 #include "batching/ahead/values.h"
 
+struct step;
+
 #define PLACE_TURNS 1024 // rows with equal values that are told apart
 
 // A place from which a lookup's key may come.
@@ -18,6 +20,7 @@ struct guess {
     struct trail *trail;
     bool known;  // the catalogue says that its column supplies the key, or lookups have shown it
     bool linked; // the catalogue says so
+    bool named;  // its list has the row that the client was given just now, which names the key
     bool own;    // it is in an answer of the group's own
     bool cut;    // not all places of the key were looked at, so the lists do not tell how often it was asked
     unsigned fits;     // number of parts whose values the row has; 0: not known how they are written
@@ -35,6 +38,7 @@ struct guess {
     bool seconded;                            // the key of another row was asked for before
     bool backwards;                           // the loop goes to earlier rows
     bool turns;                               // it may: when no row is left behind, look before
+    const struct step *run;                   // instead of a list: numbers in steps
     struct association *association;          // predict_follow, predict_relocate: never NULL
 };
 
@@ -65,6 +69,11 @@ bool place_is_supplied(const struct group *g, unsigned part, const struct trail_
 // Tells whether the column only repeats what was asked for: it is the group's own key column, in the group's
 // own answers, or in answers to lookups of another shape by the same column.
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column);
+
+// Tells whether a row with these values, one for each of the columns, names what is asked for: the catalogue says that
+// the column supplies it, and it is not the group's own key column.
+bool place_is_named(const struct group *g, const struct key *asked, const struct trail_columns *c,
+                    const struct key *row);
 
 // ---- what a row has
 

@@ -65,7 +65,7 @@ static bool is_outdated(struct places *s, struct guess *w) {
         w->habit = o->habit > w->habit ? o->habit : w->habit;
         newer |= o->result->serial > w->result->serial && (place_goes_on(o) || !place_goes_on(w) || w->over);
     }
-    return newer;
+    return newer && !w->named;
 }
 
 // The lookup counts once for each `who` that it may be one of.
@@ -168,12 +168,12 @@ static bool has_turn(struct guess *w, const struct group *g, const struct asked_
 }
 
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
-                      const struct asked_entry *asked, bool own, bool first) {
+                      const struct asked_entry *asked, bool own, bool first, bool named) {
     const struct association *a = &g->shape->associations[b->ahead.association];
     struct value_texts texts;
     struct value values[KEY_MAX_PARTS];
     struct guess w;
-    bool has = false;
+    bool has = named;
     if (!values_of_key(g, keys, &texts, values) ||
         (own && (int32_t)((uint32_t)b->ahead.number - asked->loads) <= 0))
         return false;

@@ -23,9 +23,10 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
 // Tells whether what has been asked for may be answered again, from this batch. A list that came before the
 // batch was loaded must have a row that was not asked for yet, and the batch must not be older than the last
 // answer. No newer list may have the key, unless this is the batch's `first` answer for it. `own`: the batch
-// was loaded over the session's own connection.
+// was loaded over the session's own connection. `named`: an answer of no newer batch has just named the key, which is as
+// good as a row.
 bool predict_has_read(struct trail *t, const struct group *g, const struct key *keys, const struct batch *b,
-                      const struct asked_entry *asked, bool own, bool first)
+                      const struct asked_entry *asked, bool own, bool first, bool named)
     __attribute__((warn_unused_result));
 
 #endif

@@ -132,6 +132,14 @@ static bool record(struct trail *t, const uint8_t *body, size_t len, bool scalar
     return !scalars || (r->result && !r->result->full);
 }
 
+bool trail_read_row(const struct trail_columns *c, const uint8_t *body, size_t len, struct key *keys) {
+    struct row row;
+    if (!read_row(c, body, len, &row))
+        return false;
+    memcpy(keys, row.keys, c->n * sizeof *keys);
+    return true;
+}
+
 void trail_row(struct trail *t, const uint8_t *body, size_t len) {
     struct trail_recorder *r = &t->recorder;
     if (!r->on)

@@ -10,6 +10,9 @@
 void trail_begin(struct trail *t, const struct trail_columns *c);
 // Takes one of its rows: the body of a DataRow.
 void trail_row(struct trail *t, const uint8_t *body, size_t len);
+// Reads the values of a row, one for each kept column. They borrow from it. Returns false when it is no such row.
+bool trail_read_row(const struct trail_columns *c, const uint8_t *body, size_t len, struct key *keys)
+    __attribute__((warn_unused_result));
 // The reply has ended.
 void trail_end(struct trail *t);
 

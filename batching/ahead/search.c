@@ -13,14 +13,26 @@ static struct key form_of(const struct trail_result *r, uint32_t row, unsigned c
     return canon_of(c, &k);
 }
 
-// The form of the value that the column may have. NULL: it cannot have it.
-static const struct key *form_for(const struct trail_result *r, unsigned column,
-                                  const struct trail_forms *value) {
-    const struct trail_column *c = &r->columns.columns[column];
+// The form of the value that columns like this may have. NULL: they cannot have it.
+static const struct key *form_of_column(const struct trail_column *c, const struct trail_forms *value) {
     const struct key *form = &value->of[c->kind];
     uint32_t type = c->kind == TRAIL_TEXT ? value->text_type : c->kind == TRAIL_OTHER ? value->other_type : 0;
     bool may = c->kind != TRAIL_NOTHING && form->kind != KEY_NULL && (!type || type == c->type);
-    return may && cells_may_have(&r->cells[column], c->kind, form) ? form : NULL;
+    return may ? form : NULL;
+}
+
+// The same for a column of a result.
+static const struct key *form_for(const struct trail_result *r, unsigned column,
+                                  const struct trail_forms *value) {
+    const struct trail_column *c = &r->columns.columns[column];
+    const struct key *form = form_of_column(c, value);
+    return form && cells_may_have(&r->cells[column], c->kind, form) ? form : NULL;
+}
+
+bool trail_cell_has(const struct trail_column *c, const struct key *cell, const struct trail_forms *value) {
+    const struct key *form = form_of_column(c, value);
+    struct key k = canon_of(c, cell);
+    return form && cell->kind != KEY_NULL && key_equal(&k, form);
 }
 
 static bool row_has(const struct trail_result *r, uint32_t row, unsigned column, const struct key *form) {

@@ -40,5 +40,7 @@ uint32_t trail_distinct(struct trail_result *r, unsigned column);
 // Tells whether the row has the value in the column.
 bool trail_row_has(const struct trail_result *r, uint32_t row, unsigned column,
                    const struct trail_forms *value);
+// The same for a cell of a row that is in no trail.
+bool trail_cell_has(const struct trail_column *c, const struct key *cell, const struct trail_forms *value);
 
 #endif

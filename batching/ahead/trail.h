@@ -69,6 +69,7 @@ struct trail {
     struct trail_result *results; // newest or last used first
     unsigned n_results;
     uint64_t serial; // of the last one
+    uint64_t naming; // serial of the list whose row was given just now, and names what is asked for; 0: none
     size_t bytes, max_bytes;
     struct {
         uint64_t who;
@@ -127,6 +128,10 @@ static inline bool trail_goes_on(const struct trail_target *t, uint32_t row) {
     return t->any && (row == t->last_row + 1 || row + 1 == t->last_row);
 }
 
+// A row of the list with this serial, given just now, names what is asked for next. 0: none does.
+static inline void trail_note_naming(struct trail *t, uint64_t serial) {
+    t->naming = serial;
+}
 // The client was given something of the result with this serial now.
 void trail_note_read(struct trail *t, uint64_t serial, uint64_t now);
 

@@ -141,8 +141,7 @@ static bool plain_of_cell(const struct trail_column *c, enum trail_kind kind, co
     return kind == TRAIL_INTEGER && n && canon_text_integer((struct slice){text, number_strip(text, n)}, k);
 }
 
-// Tells whether the part's type has the integer.
-static bool has_integer(const struct group_part *part, bool literal, int64_t v) {
+bool value_has_integer(const struct group_part *part, bool literal, int64_t v) {
     bool int4 = v >= INT32_MIN && v <= INT32_MAX;
     // A constant of the simple protocol has the first type that holds it.
     if (literal && part->declared == OID_INT8)
@@ -157,7 +156,7 @@ static bool has_integer(const struct group_part *part, bool literal, int64_t v) 
 static bool integer_to_key(const struct group_part *part, bool literal, const struct key *k, uint8_t *scratch,
                            struct key *out) {
     *out = *k;
-    if (!has_integer(part, literal, (int64_t)get_u64(k->of.bytes)))
+    if (!value_has_integer(part, literal, (int64_t)get_u64(k->of.bytes)))
         return false;
     if (key_type_is_integer(part->type))
         return true;

@@ -42,6 +42,10 @@ bool value_to_key(const struct group_part *part, bool literal, const struct trai
                   unsigned column, const struct spelling *s, uint8_t *scratch, struct key *out)
     __attribute__((warn_unused_result));
 
+// Tells whether a lookup for the integer would belong to the part's group. `literal`: as a constant of the simple
+// protocol.
+bool value_has_integer(const struct group_part *part, bool literal, int64_t v);
+
 // Tells whether the part's values are none that a list is searched for where the key has others, too
 // (TRAIL_OTHER).
 bool value_is_other(const struct group_part *part);

@@ -7,6 +7,7 @@
 #include "batching/ahead/trail.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
+#include "batching/flow/named.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
@@ -119,14 +120,21 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
 
 // A client that asks more often than a list has rows for it wants to know what has changed. What was loaded
 // before that list may be older than the answer that it got before.
-static bool may_again(struct session *s, const struct group *g, const struct ahead_hit *hit,
+static bool may_again(struct session *s, const struct group *g, struct ahead_hit *hit, uint64_t question,
                       const struct asked_entry *asked) {
-    return s->ahead && ahead_association(hit->batch) &&
-           predict_has_read(&s->ahead->trail, g, hit->keys, hit->batch, asked, hit->own, hit->first);
+    const struct association *association = ahead_association(hit->batch);
+    if (!s->ahead || !association || steps_supply(association))
+        return false;
+    struct trail *t = &s->ahead->trail;
+    if (predict_has_read(t, g, hit->keys, hit->batch, asked, hit->own, hit->first, false))
+        return true;
+    hit->named = ahead_is_named(s, g, hit, question) &&
+                 predict_has_read(t, g, hit->keys, hit->batch, asked, hit->own, hit->first, true);
+    return hit->named;
 }
 
-bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,
-                struct ahead_hit *hit) {
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, uint64_t question,
+                const struct asked_entry *asked, struct ahead_hit *hit) {
     unsigned i = 0;
     bool found = false;
     if (!g->held || g->state != GROUP_READY || !group_read_key(g, raw, hit->keys))
@@ -141,12 +149,13 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, con
             hit->key = at.key;
             hit->own = at.own;
             hit->first = at.first;
+            hit->named = false;
         }
         s->engine->counters.ahead_stale += here && found && at.first;
         found |= here;
     }
     bool may = found && ahead_is_on(s) && !s->order.n && !engine_is_forgotten(s->engine, s) &&
-               (!asked || may_again(s, g, hit, asked));
+               (!asked || may_again(s, g, hit, question, asked));
     s->engine->counters.ahead_stale += found && !may && hit->first;
     return found && may;
 }
@@ -187,6 +196,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     if (l->session->identity.state != IDENTITY_PROVEN)
         apart_given(l->session);
     a->last_answer = e->aheads.last_answer = e->now;
+    if (hit->own)
+        climb_step(&l->session->climb, l->question, hit->named, b->ahead.number, hit->key);
     if (!b->ahead.ended) {
         if (!batch_join(b, l, hit->key))
             session_run_alone(l->session, l);

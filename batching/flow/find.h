@@ -15,15 +15,16 @@ struct ahead_hit {
     uint32_t key;                   // index into the batch's keys
     bool first;                     // the key had not been asked for
     bool own;                       // the batch is the session's own, loaded over its own connection
+    bool named;                     // the answer before has named what is asked for
     struct key keys[KEY_MAX_PARTS]; // the lookup's key; texts are borrowed from it
 };
 
 // Looks for the lookup with these key values (as sent, one for each part of the group) among what is loaded
-// or being loaded. `asked`: what is known of the last time that the session asked the same
+// or being loaded. `question`: its hash. `asked`: what is known of the last time that the session asked the same
 // (ahead/asked.h); NULL: it did not. True: *hit is its answer. Either way the key counts as used in each
 // batch that has it.
-bool ahead_find(struct session *s, struct group *g, const struct slice *raw, const struct asked_entry *asked,
-                struct ahead_hit *hit) __attribute__((warn_unused_result));
+bool ahead_find(struct session *s, struct group *g, const struct slice *raw, uint64_t question,
+                const struct asked_entry *asked, struct ahead_hit *hit) __attribute__((warn_unused_result));
 
 // Is something held or being loaded for the lookup that may be given inside the session's transaction? Uses
 // nothing up. It may still be refused when it is asked for.

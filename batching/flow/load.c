@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/flow/load.h"
 
+#include <stdlib.h>
+
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/asked.h"
 #include "batching/ahead/gather.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/place.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/steps.h"
 #include "batching/ahead/values.h"
 #include "batching/flow/alone.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/flow/find.h"
 #include "batching/flow/lend.h"
+#include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -75,11 +79,40 @@ struct holding {
     const struct group *group;
 };
 
+// The batch whose rows are this list. NULL: it is none, or is not held.
+static const struct batch *batch_of_list(const struct ahead *a, const struct trail_result *list) {
+    const struct batch *b = list->columns.loaded ? a->held : NULL;
+    while (b && b->ahead.list != list->serial)
+        b = b->ahead.next;
+    return b;
+}
+
+// Notes how often each row of a key may still be given. The rows begin at *row of the list.
+static void note_turns(const struct batch *b, uint32_t key, const struct trail_result *list, uint16_t *turns,
+                       uint32_t *row) {
+    for (uint32_t i = 0; i < b->key_rows[key].n_rows && *row < list->n_rows; i++)
+        turns[(*row)++] = b->ahead.left[key];
+}
+
+// How often each row of this list may still be given, in the order in which ahead_record() has recorded them. NULL: none
+// may again, or out of memory. To be freed.
+static uint16_t *turns_of_list(const struct ahead *a, const struct trail_result *list) {
+    const struct batch *b = batch_of_list(a, list);
+    uint16_t *turns = b && b->ahead.n_left && list->n_rows ? calloc(list->n_rows, sizeof *turns) : NULL;
+    uint32_t loaded = turns ? b->n_keys - b->ahead.asked : 0, row = 0;
+    if (turns && b->ahead.asked)
+        note_turns(b, loaded, list, turns, &row);
+    for (uint32_t key = 0; key < loaded; key++)
+        note_turns(b, key, list, turns, &row);
+    return turns;
+}
+
 // Tells whether the key is held for so many rows of this list. What was loaded after the list came may answer
 // for all of them. A callback of predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
     const struct holding *h = arg;
-    uint64_t since = place_is_own(h->group, list) ? 0 : list->columns.loads;
+    const struct batch *from = batch_of_list(h->ahead, list);
+    uint64_t since = from ? from->ahead.number - 1 : place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
     for (struct batch *b = h->ahead->held; b; b = b->ahead.next) {
         if (b->group != h->group || !batch_find_key(b, keys, &key) || !b->ahead.left[key])
@@ -89,6 +122,16 @@ static bool is_held(void *arg, const struct trail_result *list, const struct key
         if (b->ahead.left[key] >= turns && (!b->ahead.used[key] || b->ahead.number > since))
             return true;
     }
+    return false;
+}
+
+// Tells whether the key of a run is held, used or not. A callback of steps_gather().
+static bool has_step(void *arg, const struct key *keys) {
+    const struct holding *h = arg;
+    uint32_t key;
+    for (struct batch *b = h->ahead->held; b; b = b->ahead.next)
+        if (b->group == h->group && batch_find_key(b, keys, &key))
+            return true;
     return false;
 }
 
@@ -131,6 +174,8 @@ static uint64_t age_limit(const struct session *s) {
 // Nothing is left to load for this group. It is noted, since near the end of a loop each lookup would look in
 // vain.
 static void note_barren(struct ahead *a, const struct group *g, const struct guess *guess) {
+    if (!guess->result)
+        return;
     a->barren = g->id;
     a->barren_list = guess->result->serial;
     a->barren_since = a->trail.serial;
@@ -138,7 +183,7 @@ static void note_barren(struct ahead *a, const struct group *g, const struct gue
 }
 
 static bool is_barren(const struct ahead *a, const struct group *g, const struct guess *guess) {
-    return a->barren == g->id && a->barren_list == guess->result->serial &&
+    return guess->result && a->barren == g->id && a->barren_list == guess->result->serial &&
            a->barren_since == a->trail.serial && a->barren_both_ways >= guess->turns;
 }
 
@@ -148,15 +193,21 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     const struct engine *e = s->engine;
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, guess->association);
-    unsigned max = association_window(guess->association, e->now, age_limit(s), most < paid ? most : paid);
+    unsigned max = most < paid ? most : paid;
+    max = guess->run && guess->run->window < max ? guess->run->window : max;
+    max = association_window(guess->association, e->now, age_limit(s), max);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
         is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
-    if (b)
-        predict_gather(guess, g, keys, b, is_held, &holding);
+    uint16_t *turns = b && !guess->run ? turns_of_list(a, guess->result) : NULL;
+    if (b && guess->run)
+        steps_gather(guess->run, g, keys, b, has_step, &holding);
+    else if (b)
+        predict_gather(guess, g, keys, b, is_held, &holding, turns);
+    free(turns);
     if (!b || b->n_keys || b->ahead.again > 1)
         return b;
     batch_destroy(b);
@@ -210,9 +261,13 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     unsigned i = 0;
     struct ahead *found = NULL;
     *guess = (struct guess){0};
+    if (s->ahead)
+        trail_note_naming(&s->ahead->trail, ahead_naming_list(s, g, keys));
     for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
         if (predict_locate(&a->trail, g, keys, guess))
             found = a;
+    if (s->ahead)
+        trail_note_naming(&s->ahead->trail, 0);
     if (s->ahead && !guess->cut)
         asked_mark(&s->asked, question, g->id);
     bool burst = company && (found != s->ahead || !guess->seconded);
@@ -224,9 +279,26 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     return found;
 }
 
-// Might the lookup's values come from a trail? Asked before anything is known of their types.
+// Finds what the lookup is part of: a loop through a list, or numbers in steps that no list has.
+static struct ahead *find_loop(struct session *s, struct group *g, const struct key *keys, uint64_t question,
+                               bool company, struct guess *guess) {
+    struct ahead *found = locate(s, g, keys, question, company, guess);
+    if (found || guess->result || company || !s->ahead)
+        return found;
+    struct step *run = steps_run(&s->ahead->steps, g);
+    struct association *association = run ? steps_association(g, run) : NULL;
+    if (!association)
+        return NULL;
+    *guess = (struct guess){.run = run, .association = association};
+    association_asked(association, s->engine->now);
+    return s->ahead;
+}
+
+// Might the lookup's values come from a trail, or go in steps? Asked before anything is known of their types.
 static bool is_plausible(struct session *s, const struct group *g, const struct slice *raw) {
     unsigned i = 0;
+    if (s->ahead && steps_run(&s->ahead->steps, g))
+        return true;
     for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
         if (values_are_plausible(&a->trail, g, raw))
             return true;
@@ -300,7 +372,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
         return;
     l->has_key = true;
-    struct ahead *a = locate(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
+    struct ahead *a = find_loop(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
     if (!a)
         return;
     ahead_earn(a, g->shape, BUDGET_SHARE);
@@ -309,16 +381,21 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!b)
         return;
     bool checked = check_draw(s->engine, l);
-    if ((guess.association->useful && !checked && take_along(l, b)) || run_in_front(s, a, l, b, checked))
-        load(s, a, b, guess.association, l->bytes, l->len);
-    else
+    bool along = guess.association->useful && !checked && take_along(l, b);
+    if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
+        return;
+    }
+    if (along && a == s->ahead)
+        climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
+    load(s, a, b, guess.association, l->bytes, l->len);
 }
 
 void ahead_follow_behind(struct session *s, const struct behind *l) {
     struct group *g = l->group;
     struct key keys[KEY_MAX_PARTS];
     struct guess guess;
+    ahead_step(s, g, l->raw, l->again);
     if (!s->engine->aheads.newest || !ahead_is_on(s) || !ahead_may_load(s) ||
         s->identity.state != IDENTITY_PROVEN)
         return;
@@ -331,7 +408,7 @@ void ahead_follow_behind(struct session *s, const struct behind *l) {
     }
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, keys))
         return;
-    struct ahead *a = locate(s, g, keys, l->question, engine_has_company(g), &guess);
+    struct ahead *a = find_loop(s, g, keys, l->question, engine_has_company(g), &guess);
     if (!a)
         return;
     ahead_earn(a, g->shape, BUDGET_SHARE);
@@ -350,6 +427,23 @@ static unsigned left_of(const struct ahead *a, const struct group *g) {
     return n;
 }
 
+static void refill_steps(struct session *s, const struct ahead_hit *hit, struct association *association,
+                         const uint8_t *unit, size_t len) {
+    struct ahead *a = hit->ahead;
+    struct group *g = hit->batch->group;
+    struct step *run = a == s->ahead ? steps_run(&a->steps, g) : NULL;
+    unsigned left = left_of(a, g);
+    association_asked(association, s->engine->now);
+    if (!run || left > run->window / 2 || !association_is_low(association, left) || is_loading(a, g) ||
+        !ahead_may_load(s))
+        return;
+    steps_grow(run);
+    struct guess guess = {.run = run, .association = association};
+    struct batch *b = gather(s, a, g, &guess, hit->keys);
+    if (b)
+        load(s, a, b, association, unit, len);
+}
+
 static void refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,
                    size_t len) {
     struct guess guess;
@@ -358,6 +452,10 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
     struct association *association = ahead_association(hit->batch);
     if (!association)
         return;
+    if (steps_supply(association)) {
+        refill_steps(s, hit, association, unit, len);
+        return;
+    }
     bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
     if (a == s->ahead)
         asked_mark(&s->asked, question, g->id);

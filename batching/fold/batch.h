@@ -127,6 +127,7 @@ struct batch_ahead {
     bool grown;           // the association was told that it served
     uint32_t key_cost;    // of each key, see budget.h
     uint64_t recorded;    // serial of its result in home's trail while nothing of that was given; 0: none
+    uint64_t list;        // the same, from then on
     size_t bytes;
 };
 

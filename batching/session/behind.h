@@ -16,6 +16,7 @@
 struct behind {
     struct group *group; // pinned
     uint64_t question;   // its hash (ahead/asked.h)
+    bool again;          // the session had asked for the same before
     bool settled;        // the session had lookups of its group a moment ago (ahead/recent.h)
     struct slice raw[KEY_MAX_PARTS];
     struct account *memory;

@@ -70,6 +70,12 @@ struct ahead *ahead_of(struct session *s) {
     return a;
 }
 
+void ahead_step(struct session *s, const struct group *g, const struct slice *raw, bool again) {
+    struct ahead *a = s->engine->limits.lookahead == LOOKAHEAD_OFF ? NULL : ahead_of(s);
+    if (a)
+        steps_note(&a->steps, g, raw, again);
+}
+
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);

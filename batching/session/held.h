@@ -17,6 +17,9 @@
 // What is kept for the session, made if there is none; borrowed. NULL: out of memory.
 struct ahead *ahead_of(struct session *s);
 
+// The session asks with these key values (ahead/steps.h). Out of memory, it is not noted.
+void ahead_step(struct session *s, const struct group *g, const struct slice *raw, bool again);
+
 // It is used now: others are given back before it.
 void ahead_use(struct ahead *a);
 

@@ -68,6 +68,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
     for (uint32_t key = 0; key < loaded; key++)
         record_key(&a->trail, b, key);
     trail_end(&a->trail);
+    b->ahead.list = a->trail.serial != before ? a->trail.serial : 0;
     b->ahead.recorded = c.unread && a->trail.serial != before ? a->trail.serial : 0;
 }
 

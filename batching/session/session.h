@@ -51,6 +51,7 @@
 #define PGFOLD_BATCHING_SESSION_SESSION_H
 
 #include "batching/ahead/asked.h"
+#include "batching/ahead/climb.h"
 #include "batching/ahead/recent.h"
 #include "batching/ahead/row_formats.h"
 #include "batching/session/awaiting.h"
@@ -355,6 +356,7 @@ struct session {
     struct ahead *ahead;        // what it has read and loaded; a reference; NULL: nothing
     struct budget ahead_budget; // for what is loaded for it
     struct asked asked;         // the lookups that it has asked for
+    struct climb climb;         // what was named by its last answers
     struct recent recent;       // the groups of the last ones
     uint64_t lists;             // lists that it had read when `ahead` was last given back
     struct apart apart;

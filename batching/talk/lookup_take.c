@@ -353,6 +353,8 @@ bool candidate_accept(struct session *s, const struct candidate *c) {
     if (!l)
         return false;
     rations_note(&s->engine->rations, COST_OF_LOOKUP);
+    if (c->question)
+        ahead_step(s, c->group, l->raw, c->again);
     if (s->identity.state == IDENTITY_UNPROVEN) // it may run alone, and nobody has vetted what it does
         session_identity_touched(&s->identity, functions_are_plain(c->shape->parsed));
     if (s->identity.state != IDENTITY_PROVEN && c->group->state != GROUP_READY)
@@ -385,7 +387,7 @@ static bool take_held(struct session *s, struct candidate *c) {
     if (!c->group->held)
         return false;
     candidate_raw(c, raw);
-    if (!ahead_find(s, c->group, raw, c->again ? &c->asked : NULL, &hit))
+    if (!ahead_find(s, c->group, raw, c->question, c->again ? &c->asked : NULL, &hit))
         return false;
     struct lookup *l = take_lookup(s, c);
     if (!l) {
@@ -395,6 +397,7 @@ static bool take_held(struct session *s, struct candidate *c) {
     order_append(s, l);
     c->loads = hit.own ? (uint32_t)hit.batch->ahead.number - 1 : c->loads;
     note_question(c);
+    ahead_step(s, c->group, raw, c->again);
     ahead_give(&hit, l);
     ahead_refill(s, &hit, c->question, c->bytes, c->unit->size);
     return true;
@@ -423,9 +426,12 @@ static bool is_held_behind_begin(struct candidate *c) {
     if (ahead_holds(s, c->group, raw))
         return true;
     behind_free(f->behind);
-    f->behind = behind_create(s, c->group, raw, question_hash(c), c->bytes, c->unit->size);
-    if (f->behind)
-        f->behind->settled = recent_has(&s->recent, c->shape->family, c->group->id);
+    uint64_t question = question_hash(c);
+    f->behind = behind_create(s, c->group, raw, question, c->bytes, c->unit->size);
+    if (!f->behind)
+        return false;
+    f->behind->again = asked_find(&s->asked, question, &c->asked);
+    f->behind->settled = recent_has(&s->recent, c->shape->family, c->group->id);
     return false;
 }
 

@@ -2,6 +2,7 @@
 #include "batching/talk/question.h"
 
 #include "batching/ahead/asked.h"
+#include "batching/ahead/climb.h"
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 #include "batching/statement/lexer.h"
@@ -35,6 +36,7 @@ uint64_t question_hash(const struct candidate *c) {
 }
 
 void question_note(struct session *s, uint64_t hash, uint32_t loads) {
+    climb_asked(&s->climb);
     if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
         asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists), loads);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/ahead/asked.h"
+#include "batching/ahead/climb.h"
 #include "batching/ahead/recent.h"
 #include "batching/statement/budget.h"
 #include "batching/statement/family.h"
@@ -170,4 +171,32 @@ Test(recent, other_statements_have_places_of_their_own) {
     recent_note(&r, 100, 1);
     cr_expect_not(recent_has(&r, 0, 1));
     cr_expect(recent_has(&r, 1, 2) && recent_has(&r, 100, 1));
+}
+
+// Each question is one step of a climb, and only the answer before can have named it.
+Test(climb, goes_on_from_the_answer_before) {
+    struct climb c = {0};
+    cr_expect_not(climb_may(&c, 1));
+    climb_step(&c, 1, false, 7, 3);
+    cr_expect(c.batch == 7 && c.key == 3);
+    cr_expect(climb_may(&c, 2));
+    cr_expect_not(climb_may(&c, 1), "it names itself");
+    climb_asked(&c);
+    cr_expect_not(climb_may(&c, 2), "something else was asked");
+    cr_expect_eq(c.before, 7);
+    climb_step(&c, 2, true, 8, 0);
+    cr_expect_not(climb_may(&c, 1), "they name each other");
+    cr_expect(climb_may(&c, 3));
+    climb_step(&c, 4, false, 9, 0);
+    cr_expect(climb_may(&c, 1), "another climb");
+}
+
+Test(climb, ends) {
+    struct climb c = {0};
+    for (uint64_t i = 1; i <= CLIMB_MAX; i++) {
+        climb_step(&c, i, i > 1, i, 0);
+        cr_expect_eq(climb_may(&c, 100), i < CLIMB_MAX);
+    }
+    climb_step(&c, 100, true, 100, 0);
+    cr_expect_eq(c.n, CLIMB_MAX);
 }

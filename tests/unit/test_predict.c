@@ -151,7 +151,7 @@ static const char *behind_keys(struct fixture *f, const struct key *keys, unsign
     if (!predict_locate(&f->trail, f->group, keys, &guess) || !predict_follow(f->group, f->now, &guess))
         return "-";
     struct batch *b = batch_create_ahead(f->group, max, 10000);
-    predict_gather(&guess, f->group, keys, b, nothing_held, NULL);
+    predict_gather(&guess, f->group, keys, b, nothing_held, NULL, NULL);
     for (uint32_t i = 0; i < b->n_keys; i++) {
         for (uint32_t part = 0; part < b->n_parts; part++) {
             size_t n = strlen(text);
@@ -508,7 +508,7 @@ static void expect_way(const struct way *way, size_t number) {
     cr_assert(predict_locate(&f.trail, f.group, &first, &guess), "way %zu", number);
     cr_assert(predict_follow(f.group, 1000, &guess));
     struct batch *b = batch_create_ahead(f.group, 10, 10000);
-    predict_gather(&guess, f.group, &first, b, nothing_held, NULL);
+    predict_gather(&guess, f.group, &first, b, nothing_held, NULL, NULL);
     unsigned n = 0;
     for (unsigned i = 1; i < 3; i++) {
         if (!way->sent[i].data)
