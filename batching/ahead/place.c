@@ -131,17 +131,19 @@ bool place_find_turn(struct guess *w, const struct group *g, const struct trail_
     uint32_t row = w->row, first = w->row;
     bool found = false;
     unsigned n = 0;
-    if (!target || !place_counts_rows(g, w->result))
+    bool counts = target && place_counts_rows(g, w->result);
+    if (!counts && !w->result->given)
         return !w->result->forgets;
     do {
-        if (trail_was_asked(target, row) || !place_is_same_key(w, g->n_parts, row, first))
+        if ((counts && trail_was_asked(target, row)) || !trail_was_given(w->result, row) ||
+            !place_is_same_key(w, g->n_parts, row, first))
             continue;
         w->row = row;
         found = true;
-        if (!target->any || row > target->last_row)
+        if (!counts || !target->any || row > target->last_row)
             break;
     } while (++n < PLACE_TURNS && trail_next_equal(w->result, (unsigned)w->columns[w->lead], &row));
-    return found && target->whole;
+    return found && (counts ? target->whole : !w->result->forgets);
 }
 
 #define MAX_ASIDE 8 // lookups that may be found elsewhere before the loop counts as gone on there
@@ -192,9 +194,8 @@ bool place_is_usual(const struct guess *w) {
     return w->association && w->association->list == place_list(w);
 }
 
-// This is a total order. First comes the row that has most of the key, then the list of the row that has just named it,
-// then the list that the loop goes
-// through now, then a row that was not asked for yet, then the list that loops have gone through before, then
+// This is a total order. First comes the row that has most of the key, then the list of the row that has just
+// named it, then the list that the loop goes through now, then a row that was not asked for yet, then the list that loops have gone through before, then
 // the newest list.
 bool place_is_better(const struct guess *a, const struct guess *b) {
     if (!b->result || a->fits != b->fits)

@@ -21,6 +21,7 @@ static void result_free(struct trail *t, struct trail_result *r) {
     for (unsigned i = 0; i < TRAIL_MAX_TARGETS; i++)
         free(r->targets[i].asked);
     free(r->cells);
+    free(r->given);
     free(r);
 }
 
@@ -321,6 +322,29 @@ static void move_to_front(struct trail *t, struct trail_result *r) {
     *at = r->next;
     r->next = t->results;
     t->results = r;
+}
+
+// Of the elements of its arrays it is not known which were given with which row.
+static void hold_back(struct trail *t, struct trail_result *r, bool rows) {
+    size_t n = r->n_rows / 64 + 1;
+    r->given = rows ? calloc(n, sizeof *r->given) : NULL;
+    r->forgets |= !r->given;
+    if (r->given)
+        trail_charge(t, r, n * sizeof *r->given);
+}
+
+void trail_hold_back(struct trail *t, uint64_t serial, uint64_t source) {
+    for (struct trail_result *r = t->results; r; r = r->next)
+        if (r->serial == serial)
+            hold_back(t, r, r->columns.source == source);
+}
+
+void trail_note_given(struct trail *t, uint64_t serial, uint32_t row, uint32_t n) {
+    struct trail_result *r = t->results;
+    while (r && (r->serial != serial || !r->given))
+        r = r->next;
+    for (; r && n && row < r->n_rows; row++, n--)
+        r->given[row / 64] |= (uint64_t)1 << (row % 64);
 }
 
 void trail_note_read(struct trail *t, uint64_t serial, uint64_t now) {

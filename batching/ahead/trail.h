@@ -47,6 +47,7 @@ struct trail_result {
     bool forgets;  // a target made room for another
     bool followed;
     bool full;
+    uint64_t *given; // a bit for each row: the client was given it; owned. NULL: it was given all
     size_t bytes;
     struct cells *cells;          // of each column; owned
     struct trail_columns columns; // with room for its own columns alone. NOTHING: values were given up
@@ -131,6 +132,14 @@ static inline bool trail_goes_on(const struct trail_target *t, uint32_t row) {
 // A row of the list with this serial, given just now, names what is asked for next. 0: none does.
 static inline void trail_note_naming(struct trail *t, uint64_t serial) {
     t->naming = serial;
+}
+// Nothing of the result with this serial, of this statement, was given to the client. If memory is short, nothing is
+// asked for again by it.
+void trail_hold_back(struct trail *t, uint64_t serial, uint64_t source);
+// So many rows of it were given, from this one on.
+void trail_note_given(struct trail *t, uint64_t serial, uint32_t row, uint32_t n);
+static inline bool trail_was_given(const struct trail_result *r, uint32_t row) {
+    return !r->given || (r->given[row / 64] >> (row % 64) & 1);
 }
 // The client was given something of the result with this serial now.
 void trail_note_read(struct trail *t, uint64_t serial, uint64_t now);

@@ -188,6 +188,9 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);
     b->ahead.recorded = 0;
+    if (b->ahead.list)
+        trail_note_given(&a->trail, b->ahead.list, b->key_rows[hit->key].listed,
+                         b->key_rows[hit->key].n_rows);
     if (association && !b->ahead.grown && 2 * b->ahead.n_used >= b->n_keys) {
         association_grow(association, e->limits.ahead_keys);
         b->ahead.grown = true;

@@ -139,6 +139,7 @@ struct batch_row {
 
 struct batch_key {
     uint32_t first_row, last_row, n_rows; // indexes + 1
+    uint32_t listed;                      // loaded ahead: its first row in the list that they count as
 };
 
 enum batch_stage {

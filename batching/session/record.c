@@ -40,9 +40,20 @@ static bool is_worth_recording(struct engine *e, struct ahead *a, uint64_t sourc
 
 // ---- what was loaded ahead
 
-static void record_key(struct trail *t, const struct batch *b, uint32_t key) {
-    for (uint32_t row = b->key_rows[key].first_row; row; row = b->rows[row - 1].next)
-        trail_row(t, b->data.data + b->rows[row - 1].at + FRAME_HEADER, b->rows[row - 1].len - FRAME_HEADER);
+static void record_key(struct trail *t, struct batch *b, uint32_t key, uint32_t *row) {
+    b->key_rows[key].listed = *row;
+    *row += b->key_rows[key].n_rows;
+    for (uint32_t at = b->key_rows[key].first_row; at; at = b->rows[at - 1].next)
+        trail_row(t, b->data.data + b->rows[at - 1].at + FRAME_HEADER, b->rows[at - 1].len - FRAME_HEADER);
+}
+
+// What was asked for until now has been given, or is given now.
+static void note_given(struct trail *t, const struct batch *b, uint64_t source) {
+    uint32_t loaded = b->n_keys - b->ahead.asked;
+    trail_hold_back(t, b->ahead.list, source);
+    for (uint32_t key = 0; key < b->n_keys; key++)
+        if (key >= loaded || b->ahead.used[key])
+            trail_note_given(t, b->ahead.list, b->key_rows[key].listed, b->key_rows[key].n_rows);
 }
 
 // The rows count as one result, as if they had come one after the other. Those of the lookup at hand come
@@ -63,12 +74,15 @@ void ahead_record(struct ahead *a, struct batch *b) {
     uint64_t before = a->trail.serial;
     trail_begin(&a->trail, &c);
     uint32_t loaded = b->n_keys - b->ahead.asked;
+    uint32_t row = 0;
     if (b->ahead.asked)
-        record_key(&a->trail, b, loaded);
+        record_key(&a->trail, b, loaded, &row);
     for (uint32_t key = 0; key < loaded; key++)
-        record_key(&a->trail, b, key);
+        record_key(&a->trail, b, key, &row);
     trail_end(&a->trail);
     b->ahead.list = a->trail.serial != before ? a->trail.serial : 0;
+    if (b->ahead.list)
+        note_given(&a->trail, b, c.source);
     b->ahead.recorded = c.unread && a->trail.serial != before ? a->trail.serial : 0;
 }
 

@@ -481,6 +481,31 @@ Test(trail, arrays_of_several_rows) {
     cr_assert_eq(t.bytes, 0);
 }
 
+Test(trail, rows_that_were_given) {
+    struct trail t;
+    struct trail_columns c;
+    trail_init(&t, 100000);
+    cr_assert(describe(&c, id_and_name, 2));
+    record(&t, &c, 1, 100);
+    const struct trail_result *r = t.results;
+    cr_assert(trail_was_given(r, 0) && trail_was_given(r, 99), "it was read");
+    size_t before = t.bytes;
+    trail_hold_back(&t, r->serial + 1, c.source);
+    cr_assert(trail_was_given(r, 0), "another one");
+    trail_hold_back(&t, r->serial, c.source);
+    cr_assert_gt(t.bytes, before);
+    trail_note_given(&t, r->serial, 63, 2);
+    trail_note_given(&t, r->serial, 99, 5); // to its end
+    for (uint32_t i = 0; i < 100; i++)
+        cr_expect_eq(trail_was_given(r, i), i == 63 || i == 64 || i == 99, "row %u", i);
+    record(&t, &c, 1, 3);
+    r = t.results;
+    trail_hold_back(&t, r->serial, c.source + 1);
+    cr_assert(r->forgets && trail_was_given(r, 0), "elements of arrays");
+    trail_clear(&t);
+    cr_assert_eq(t.bytes, 0);
+}
+
 // Lists give way as other results do, and are cut where there is no room.
 Test(trail, long_arrays) {
     static const struct field fields[] = {{1, 1, OID_INT4_ARRAY, 0}};
