@@ -542,6 +542,10 @@ UNSEEN = list(kind_rows()) + [
     Row("length substring", "SELECT length(name), substring(name from 1 for 3), position('a' in name), trim(name) FROM authors WHERE id = $1", [ID], ANY),
     Row("round abs mod", "SELECT round(price, 1), abs(position), mod(id, 7) FROM books WHERE id = $1", [ID], ANY),
     Row("ilike regexp", "SELECT id, title ILIKE 'BOOK 1%', title ~ '^book' FROM books WHERE author_id = $1 ORDER BY id", [ID], ANY),
+    Row("row constructor of all", "SELECT row_to_json(authors) FROM authors WHERE id = $1", [ID], ANY),
+    Row("set-returning in the list", "SELECT id, generate_series(1, 2) FROM authors WHERE id = $1", [ID], ANY),
+    Row("unnest in the list", "SELECT id, unnest(ar) FROM kinds WHERE id = $1", [ID], ANY),
+    Row("key in the list", "SELECT $1::int AS asked, name FROM authors WHERE id = $1", [ID], ["pg"]),
 ]
 
 STABLE = "its answer depends on the session or the clock"
@@ -651,13 +655,10 @@ REFUSED = [
     refused("catalogue in a subselect", "SELECT name FROM authors WHERE id = $1 AND EXISTS (SELECT 1 FROM pg_class WHERE relname = 'authors')", OTHERS),
     refused("tablesample", "SELECT id FROM authors TABLESAMPLE BERNOULLI (100) WHERE id = $1", SHAPE),
     refused("whole row", "SELECT authors FROM authors WHERE id = $1", SHAPE),
-    refused("row constructor of all", "SELECT row_to_json(authors) FROM authors WHERE id = $1", SHAPE),
     refused("ctid", "SELECT ctid, id FROM authors WHERE id = $1", SHAPE),
     refused("xmin", "SELECT xmin, id FROM tags WHERE id = $1", SHAPE),
     refused("tableoid", "SELECT tableoid, id FROM authors WHERE id = $1", SHAPE),
     refused("tableoid in where", "SELECT id FROM authors WHERE id = $1 AND tableoid <> 0", SHAPE),
-    refused("set-returning in the list", "SELECT id, generate_series(1, 2) FROM authors WHERE id = $1", SHAPE),
-    refused("unnest in the list", "SELECT id, unnest(ar) FROM kinds WHERE id = $1", SHAPE),
     refused("with ties", "SELECT id, category_id FROM books WHERE author_id = $1 ORDER BY category_id, id FETCH FIRST 2 ROWS WITH TIES", SHAPE),
     refused("recursive cte", "WITH RECURSIVE t AS (SELECT id, parent_id FROM category WHERE id = $1 UNION ALL SELECT c.id, c.parent_id FROM category c "
             "JOIN t ON c.id = t.parent_id) SELECT id FROM t ORDER BY id", SHAPE),
@@ -681,7 +682,6 @@ REFUSED = [
     refused("table command", "TABLE games", FORM, framings=Q, args=[]),
     refused("sql prepare", "EXECUTE by_id($1)", FORM, framings=Q, first=("PREPARE by_id(int) AS SELECT name FROM authors WHERE id = $1",)),
     refused("array of two", "SELECT id FROM authors WHERE id = ANY ($1) ORDER BY id", SHAPE, [("int4[]", ["{%s,1}" % i for i in IDS])], ["pg", "npgsql"]),
-    refused("key in the list", "SELECT $1::int AS asked, name FROM authors WHERE id = $1", SHAPE, framings=["pg"]),
     refused("key as offset", "SELECT id FROM games ORDER BY id OFFSET $1", SHAPE),
     refused("no equality", "SELECT id FROM games WHERE id > $1 ORDER BY id", SHAPE),
     refused("key in a function", "SELECT id FROM games WHERE id = abs($1) ORDER BY id", SHAPE, framings=["simple"]),

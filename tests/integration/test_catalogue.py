@@ -190,7 +190,7 @@ def all_cases():
 
 @pytest.fixture(scope="module")
 def results(pg, database, long_lived):
-    proxy = long_lived(batching__never_slower="off", pgfold__log_level="debug" if ONLY else "info")
+    proxy = long_lived(batching__never_slower="off", lookahead__mode="off", pgfold__log_level="debug" if ONLY else "info")
     cases, pool = all_cases(), {}
     for i in range(0, len(cases), SLOTS):
         run(pg, proxy, database, cases[i:i + SLOTS], pool)
