@@ -71,7 +71,7 @@ INSERT INTO big SELECT i, i % 60 + 1, repeat(chr(97 + i % 26), 20000) FROM gener
 INSERT INTO many SELECT i, 'name ' || i FROM generate_series(1, 100000) i;
 INSERT INTO heap SELECT i % 60 + 1, i FROM generate_series(1, 180000) i;
 CREATE FUNCTION fill_ahead() RETURNS void LANGUAGE plpgsql AS $$BEGIN
-  TRUNCATE author, profile, book, review, book_tag, comment, event, badge, note, part, kin, ping, mailbox, bump, scratch;
+  TRUNCATE author, profile, book, review, book_tag, comment, event, badge, note, part, kin, ping, mailbox, bump, scratch CASCADE;
   INSERT INTO author SELECT i, i % 2 + 1, 'author ' || i, CASE WHEN i % 10 = 0 THEN '2024-01-01'::timestamptz END FROM generate_series(1, 60) i;
   INSERT INTO profile SELECT i, i, 'bio ' || i FROM generate_series(1, 60) i WHERE i % 7 > 0;
   INSERT INTO book SELECT i, (i % 60 + 1) % 2 + 1, i % 60 + 1, 'book ' || i, i * 1.5, i / 60, CASE WHEN i % 9 = 0 THEN '2024-01-01'::timestamptz END

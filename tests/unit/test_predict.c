@@ -93,7 +93,7 @@ static void begin(struct fixture *f, uint32_t table, uint32_t type) {
                                              .attribute = (uint16_t)(i + 1),
                                              .table = table,
                                              .type = type,
-                                             .kind = trail_kind_of(type)};
+                                             .kind = (uint8_t)trail_kind_of(type)};
     trail_begin(&f->trail, &c);
 }
 
