@@ -209,7 +209,7 @@ def test_others_fold_meanwhile(pg, start_pgfold, folding):
         units = [proto.unit(ITEM, [i + 1]) for i in range(6)]
         folding.warm(conns, units, "item")
         replies, calls = folding.burst(conns, units, "item")
-        folding.assert_folded(calls, 6)
+        assert calls <= 3  # two go out at once, the others wait for them
         assert [proto.rows(r) for r in replies] == [[[b"%d" % (i + 1), b"item %d" % (i + 1)]] for i in range(6)]
     bounded(p)
 
