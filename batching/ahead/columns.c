@@ -9,11 +9,6 @@
 
 // Type OIDs of pg_type.dat.
 enum { OID_NAME = 19, OID_TEXT = 25, OID_OID = 26, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
-#define FIRST_FOREIGN 16384 // FirstNormalObjectId of src/include/access/transam.h
-
-bool trail_type_is_foreign(uint32_t type) {
-    return type >= FIRST_FOREIGN;
-}
 
 enum trail_kind trail_kind_of(uint32_t type) {
     switch (type) {
@@ -42,7 +37,7 @@ enum trail_kind trail_kind_of(uint32_t type) {
     case 774:  // macaddr8
         return TRAIL_OTHER;
     default:
-        return trail_type_is_foreign(type) ? TRAIL_TEXT : TRAIL_NOTHING;
+        return key_type_is_foreign(type) ? TRAIL_TEXT : TRAIL_NOTHING;
     }
 }
 
@@ -58,7 +53,7 @@ static unsigned rank_of(const struct trail_column *c, const uint8_t *name, size_
         return 0;
     if (c->kind == TRAIL_INTEGER || c->kind == TRAIL_UUID)
         return 1;
-    return c->kind == TRAIL_TEXT && !trail_type_is_foreign(c->type) ? 2 : 3;
+    return c->kind == TRAIL_TEXT && !key_type_is_foreign(c->type) ? 2 : 3;
 }
 
 static struct trail_column column_of(unsigned at, const uint8_t *field) {

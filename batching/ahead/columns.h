@@ -20,8 +20,6 @@ enum trail_kind { TRAIL_NOTHING, TRAIL_INTEGER, TRAIL_UUID, TRAIL_TEXT, TRAIL_OT
 
 // The kind of a type (OID); TRAIL_NOTHING for types that are not kept.
 enum trail_kind trail_kind_of(uint32_t type);
-// Tells whether a type is not one of the server's own.
-bool trail_type_is_foreign(uint32_t type);
 
 struct trail_column {
     uint16_t at; // index in the row

@@ -195,8 +195,8 @@ bool place_is_usual(const struct guess *w) {
 }
 
 // This is a total order. First comes the row that has most of the key, then the list of the row that has just
-// named it, then the list that the loop goes through now, then a row that was not asked for yet, then the list that loops have gone through before, then
-// the newest list.
+// named it, then the list that the loop goes through now, then a row that was not asked for yet, then the list
+// that loops have gone through before, then the newest list.
 bool place_is_better(const struct guess *a, const struct guess *b) {
     if (!b->result || a->fits != b->fits)
         return !b->result || a->fits > b->fits;

@@ -52,7 +52,7 @@ static void add_plain(struct value *v, enum trail_kind kind, const struct key *k
 static void add_text(struct value *v, uint32_t type, const struct key *k) {
     struct key plain;
     v->forms.of[TRAIL_TEXT] = *k;
-    if (trail_type_is_foreign(type))
+    if (key_type_is_foreign(type))
         v->forms.text_type = type;
     else if (canon_text_integer(bytes_of(k), &plain))
         v->forms.of[TRAIL_INTEGER] = plain;
@@ -184,7 +184,7 @@ static bool raw_of_cell(const struct group_part *part, const struct trail_column
         return kind == TRAIL_TEXT || (part->type == OID_NUMERIC && c->kind == TRAIL_INTEGER);
     }
     if (kind != TRAIL_OTHER)
-        return c->kind == TRAIL_TEXT && (!trail_type_is_foreign(part->type) || part->type == c->type);
+        return c->kind == TRAIL_TEXT && (!key_type_is_foreign(part->type) || part->type == c->type);
     bool known = c->type == part->type && s->type == c->type && s->from_binary == (c->format == 1);
     if (!known || !spelling_write(s, bytes_of(cell), scratch, &sent))
         return false;

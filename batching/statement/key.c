@@ -56,6 +56,12 @@ bool key_type_is_plain(uint32_t oid) {
     return i < N_TYPES && types[i].width;
 }
 
+#define FIRST_FOREIGN 16384 // FirstNormalObjectId of src/include/access/transam.h
+
+bool key_type_is_foreign(uint32_t type) {
+    return type >= FIRST_FOREIGN;
+}
+
 bool key_type_is_integer(uint32_t oid) {
     return key_type_is_plain(oid) && oid != OID_UUID;
 }

@@ -45,7 +45,9 @@ struct key {
     } of;
 };
 
-bool key_type_is_plain(uint32_t oid);   // one of the four types
+bool key_type_is_plain(uint32_t oid); // one of the four types
+// Tells whether a type (OID) is not one of the server's own.
+bool key_type_is_foreign(uint32_t type);
 bool key_type_is_integer(uint32_t oid); // one of the three
 // The array type of one of the server's own types, and the reverse. 0: the type is not among those that have
 // an equality and whose arrays are written like any other's.

@@ -13,11 +13,10 @@
 #include "batching/statement/parse_write.h"
 #include "batching/statement/parsed.h"
 
-#define FIRST_FOREIGN_TYPE 16384   // FirstNormalObjectId of src/include/access/transam.h
-#define MAX_DEPTH          100     // nested brackets in a text that the parser gets
-#define MAX_PARSED         8192    // bytes of such a text
-#define MAX_COST           8000000 // nanoseconds that parsing one may take
-#define FREE_SCAN          4096    // bytes of a text that are scanned each time without charge
+#define MAX_DEPTH  100     // nested brackets in a text that the parser gets
+#define MAX_PARSED 8192    // bytes of such a text
+#define MAX_COST   8000000 // nanoseconds that parsing one may take
+#define FREE_SCAN  4096    // bytes of a text that are scanned each time without charge
 
 void shape_cache_init(struct shape_cache *c, unsigned max, size_t max_text) {
     *c = (struct shape_cache){.max = max, .max_text = max_text, .scratch = buf_make(max_text + 4096)};
@@ -211,7 +210,7 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
     }
     for (unsigned i = 0; i < n_types; i++) {
         s->types[i] = get_u32(types + (size_t)i * 4);
-        s->parsed->foreign_types |= s->types[i] >= FIRST_FOREIGN_TYPE;
+        s->parsed->foreign_types |= key_type_is_foreign(s->types[i]);
     }
     if (!cache_has_room(c, bytes_of(s))) {
         *why = c->n >= c->max ? REASON_TOO_MANY_SHAPES : REASON_MEMORY;
