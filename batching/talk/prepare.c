@@ -76,6 +76,7 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
     names_more_lazy(s, u->parse.name.len > 0);
     s->lazy_unit = !u->sync;
     s->engine->counters.lazy++;
+    s->figures->client_parses++;
     session_put_statement(s, st);
     return true;
 }
