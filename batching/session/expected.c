@@ -137,7 +137,9 @@ bool session_expects(const struct session *s, enum expected_kind kind, const str
 }
 
 void session_expect_delayed(struct session *s, struct statement *st, bool waited) {
-    expect(s, (struct expected){.kind = EXPECT_DELAYED, .statement = st, .waited = waited});
+    st->tried = true;
+    expect(s, (struct expected){
+                  .kind = EXPECT_DELAYED, .statement = st, .waited = waited, .sent = s->engine->now});
     s->figures->server_parses++;
 }
 
