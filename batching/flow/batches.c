@@ -13,6 +13,7 @@
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/lists.h"
+#include "batching/session/learn.h"
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
 #include "batching/session/own_prepared.h"
@@ -231,6 +232,8 @@ static void note_failure(struct engine *e, struct batch *b) {
 static void note_success(struct engine *e, struct batch *b) {
     b->group->errors = 0;
     seal_batch_right(&b->group->seals, b->n_rows > 0);
+    if (!b->snapshot) // that may see an old catalogue
+        learn_from_batch(&e->groups, b->group, b->started);
     if (b->ahead.home)
         return;
     uint64_t waited = 0;

@@ -136,7 +136,9 @@ bool session_expects(const struct session *s, enum expected_kind kind, const str
 }
 
 void session_expect_delayed(struct session *s, struct statement *st, bool waited) {
-    expect(s, (struct expected){.kind = EXPECT_DELAYED, .statement = st, .waited = waited});
+    st->tried = true;
+    expect(s, (struct expected){
+                  .kind = EXPECT_DELAYED, .statement = st, .waited = waited, .sent = s->engine->now});
 }
 
 void session_list_again(struct session *s, struct statement *st) {

@@ -320,6 +320,8 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
     }
     if (creates) {
         names_more_lazy(s, u->parse.name.len > 0);
+        if (!u->parse.name.len) // what the server has was parsed earlier
+            session_note_unnamed(s, s->names.server_has_unnamed, NULL);
         session_put_statement(s, st);
     }
     if (c->simple)
