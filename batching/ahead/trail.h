@@ -47,7 +47,7 @@ struct trail_result {
     bool forgets;  // a target made room for another
     bool followed;
     bool full;
-    uint64_t *given; // a bit for each row: the client was given it; owned. NULL: it was given all
+    uint64_t *given;    // a bit for each row: the client was given it; owned. NULL: it was given all
     uint32_t n_answers; // number of answers that it is made of; 0: one
     size_t bytes;
     struct cells *cells;          // of each column; owned

@@ -175,7 +175,7 @@ class World:
         self.kind = self.rng.choice(sorted(KEYS))
         self.step_kind = self.rng.choice(sorted(STEP_TYPES))
         self.first = STEP_TYPES[self.step_kind]
-        self.direct = pg.connect(servers.SUPERUSER, DATABASE)
+        self.direct, self.over_policies = (end.connect(servers.SUPERUSER, DATABASE) for end in (pg, proxy))
         self.time, self.log, self.wrong, self.soft, self.asked, self.old = FIRST_TIME, [], [], [], 0, 0
         declaration, make = KEYS[self.kind]
         self.texts = {i: make(i) for i in range(1, N + 1)}
@@ -201,7 +201,7 @@ class World:
         """By the connection, or past pgfold."""
         self.time += 1
         self.say("%s %s" % ("past" if conn is None else "through", sql))
-        (conn or self.direct).sql(sql)
+        (self.over_policies if conn and space == "secret" else conn or self.direct).sql(sql)
         self.table[space][k].versions.append(Version(self.time, present))
         if conn:
             self.raise_floor(space)
@@ -510,6 +510,7 @@ class World:
             s.close()
         self.direct.sql("DROP TABLE tag%(n)d, secret%(n)d, step%(n)d, keys%(n)d, ping%(n)d, ruled%(n)d, audit%(n)d, item%(n)d, owner%(n)d CASCADE" % {"n": self.seed})
         self.direct.close()
+        self.over_policies.close()
 
 
 def make_database(pg):

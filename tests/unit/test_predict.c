@@ -367,7 +367,8 @@ Test(predict, a_list_and_answers_of_other_lookups) {
 }
 
 // Answers of two columns: of the table 1000 and of 2000. The first is the key's own, the second names keys, too.
-static struct guess find_named(struct fixture *f, const char *const (*rows)[2], unsigned n, uint16_t attribute) {
+static struct guess find_named(struct fixture *f, const char *const (*rows)[2], unsigned n,
+                               uint16_t attribute) {
     struct trail_columns c = {.source = 1, .shape = f->shape, .family = f->family, .n_row = 2, .n = 2};
     struct key five = integer(5);
     struct value_texts texts;
