@@ -13,6 +13,7 @@
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/behind.h"
 #include "batching/session/bounds.h"
@@ -393,7 +394,7 @@ static bool take_held(struct session *s, struct candidate *c) {
         return false;
     struct lookup *l = take_lookup(s, c);
     if (!l) {
-        s->engine->counters.ahead_stale += hit.first;
+        ahead_count(s->engine, hit.batch, AHEAD_STALE, hit.first);
         return false;
     }
     order_append(s, l);

@@ -82,6 +82,7 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
         session_note_unnamed(s, s->names.server_has_unnamed, NULL); // that one was parsed earlier
     s->lazy_unit = !u->sync;
     s->engine->counters.lazy++;
+    s->figures->client_parses++;
     session_put_statement(s, st);
     return true;
 }
