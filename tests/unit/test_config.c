@@ -919,7 +919,7 @@ Test(config, the_nth_allocation_fails) {
         cr_assert_null(c, "allocation %d failed and yet there is a config", n);
         cr_assert_str_eq(err, "out of memory while reading the settings");
     }
-    // The struct, five texts' defaults, two from the file, a table, an override; success.
+    // The struct, six texts' defaults, two from the file, a table, an override; success.
     cr_assert_eq(n, 1 + 6 + 2 + 1 + 1 + 1);
 }
 
