@@ -68,6 +68,7 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
         s->engine->counters.sent += l->pipeline->n - 1; // the unit is sent as a whole
     if (l->pipeline && !pipeline_expect(s, l->pipeline))
         return false;
+    s->gives |= l->pipeline && s->txn != 'I';
     if (!l->simple && !checked && !l->pipeline)
         expect_of_lookup(s, l);
     if (l->simple || (checked && l->has_parse))
@@ -85,7 +86,9 @@ void session_send_checked(struct session *s, struct lookup *l) {
 // already: it is sent to the server, which refuses it.
 static void take_back_answers(struct session *s) {
     for (struct lookup *l = s->order.first; l; l = l->next) {
-        if (l->state != LOOKUP_ANSWERED)
+        if (l->pipeline && l == l->pipeline->first)
+            pipeline_cancel(s, l);
+        if (l->pipeline || l->state != LOOKUP_ANSWERED)
             continue;
         order_release(s, l->answer.len);
         buf_free(&l->answer);

@@ -14,6 +14,7 @@
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
+#include "batching/session/txn.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/unit.h"
 #include "batching/talk/feed.h"
@@ -55,7 +56,9 @@ static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
 // False: *why says why this part is no lookup.
 static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
     struct group *elsewhere = NULL;
-    *why = c->s->txn == 'I' ? candidate_judge(c) : REASON_TRANSACTION;
+    *why = candidate_judge(c);
+    if (*why == REASON_NONE && c->apart)
+        *why = REASON_TRANSACTION;
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
         question_note(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
@@ -86,8 +89,8 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
     unsigned n = count_parts(f->bytes + f->at, u->size), max = session_max_lookups(s);
     struct lookup *last = s->order.last;
     struct statement *unnamed = s->names.unnamed;
-    if (s->txn != 'I' || s->n_forward || n < 2 || n > max || n > SESSION_MAX_PIPELINE ||
-        s->engine->limits.observe)
+    if (session_txn_reason(s) != REASON_NONE || s->n_forward || n < 2 || n > max ||
+        n > SESSION_MAX_PIPELINE || s->engine->limits.observe)
         return TAKE_FORWARD;
     if (s->order.n + n > max) {
         hold_until_room(s);

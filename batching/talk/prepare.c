@@ -12,6 +12,7 @@
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
+#include "batching/session/txn.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/answer.h"
@@ -24,7 +25,8 @@
 // Can the session answer something itself now? No reply is awaited that would have to come before the answer,
 // and no reply may still change what the answer is.
 static bool may_answer(const struct session *s) {
-    return s->txn == 'I' && !s->n_forward && !s->no_scan && !s->backlogged && !s->engine->limits.observe;
+    return session_txn_reason(s) == REASON_NONE && !s->n_forward && !s->no_scan && !s->backlogged &&
+           !s->engine->limits.observe;
 }
 
 // ---- Parse
@@ -77,6 +79,8 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
         statement_unref(st);
         return false;
     }
+    if (s->txn == 'T')
+        session_note_snapshot(s); // the server, too, would have taken one
     names_more_lazy(s, u->parse.name.len > 0);
     if (!u->parse.name.len)
         session_note_unnamed(s, s->names.server_has_unnamed, NULL); // that one was parsed earlier
@@ -130,6 +134,8 @@ static bool is_lazy(struct session *s, struct slice name) {
 static bool answer_and_drop(struct session *s, struct slice name, const enum statement_kind *kind) {
     if (!session_answer(s, &s->engine->answer, kind))
         return false;
+    if (s->txn == 'T' && kind)
+        session_note_snapshot(s);
     names_less_lazy(s);
     session_drop_statement(s, name);
     s->lazy_unit = false;
