@@ -60,7 +60,8 @@ def total(found, name):
 
 
 def promtool():
-    return os.environ.get("PROMTOOL") or shutil.which("promtool")
+    unpacked = os.path.join(os.environ.get("PGFOLD_UNPACKED", ""), "usr/bin/promtool")
+    return unpacked if os.path.exists(unpacked) else shutil.which("promtool")
 
 
 def test_prometheus_reads_them(web):
