@@ -14,8 +14,8 @@
 #include "proxy/console_login.h"
 #include "proxy/console_rows.h"
 
-#define MESSAGE_MOST 65536      // bytes
-#define ANSWER_MOST  (16 << 20) // bytes of one turn's answers
+#define MESSAGE_MOST 65536     // bytes
+#define ANSWER_MOST  (8 << 20) // bytes of one turn's answers
 #define NAME_MOST    64
 
 struct prepared { // a statement
@@ -38,10 +38,11 @@ struct portal {
 
 struct console {
     struct link *link;
-    enum console_role role;
-    bool old;    // for Debian's exporter, see shows_columns()
-    char status; // of ReadyForQuery
-    bool skips;  // up to the next Sync
+    bool own;       // pgfold's own user, over a Unix socket
+    bool old;       // for Debian's exporter, see shows_columns()
+    char status;    // of ReadyForQuery
+    bool skips;     // up to the next Sync
+    uint64_t rests; // microseconds: until when nothing is taken from it; 0: it does not rest
     struct prepared *prepared;
     struct portal *portals;
     unsigned n_prepared, n_portals;
@@ -124,7 +125,8 @@ static bool do_command(struct console *c, const struct command *m) {
         put_error(c, "42601", m->tag, NULL);
         return false;
     }
-    if (command_needs_admin(m->kind) && c->role != CONSOLE_ADMIN) {
+    enum console_role role = console_role_of(c->link, link_user(c->link), c->own);
+    if (role != CONSOLE_ADMIN && (role == CONSOLE_NOBODY || command_needs_admin(m->kind))) {
         put_error(c, "42501", "only an admin may do that",
                   "Name the user in admin_users of [console] in pgfold's configuration.");
         return false;
@@ -310,6 +312,14 @@ static void take_describe(struct console *c, const struct msg_target *m) {
     describe(c, s ? &s->command : &p->command, p);
 }
 
+// Bytes that one more portal may hold.
+static size_t rows_left(const struct console *c) {
+    size_t used = 0;
+    for (const struct portal *p = c->portals; p; p = p->next)
+        used += p->rows.len;
+    return used < ANSWER_MOST ? ANSWER_MOST - used : 0;
+}
+
 // The portal's rows are made at its first Execute.
 static bool run_portal(struct console *c, struct portal *p) {
     struct table_column own[2];
@@ -322,6 +332,7 @@ static bool run_portal(struct console *c, struct portal *p) {
     }
     if (!columns)
         return true;
+    p->rows.limit = rows_left(c);
     table_begin(&t, columns, &p->rows);
     t.formats = p->formats;
     t.n_formats = p->n_formats;
@@ -340,7 +351,11 @@ static bool give_rows(struct console *c, struct portal *p, uint32_t max_rows) {
     if (p->at > from)
         buf_put(&c->out, p->rows.data + from, p->at - from);
     p->n += given;
-    return p->at < p->rows.len;
+    if (p->at < p->rows.len)
+        return true;
+    buf_free(&p->rows);
+    p->at = 0;
+    return false;
 }
 
 static void take_execute(struct console *c, const struct msg_execute *m) {
@@ -419,17 +434,61 @@ static bool take_message(struct console *c, const struct frame *f) {
     return true;
 }
 
+// What it holds counts with its link.
+static void weigh(struct console *c) {
+    size_t bytes = sizeof *c + c->n_prepared * sizeof(struct prepared) + c->n_portals * sizeof(struct portal);
+    for (const struct portal *p = c->portals; p; p = p->next)
+        bytes += p->rows.cap;
+    c->link->stage_bytes = bytes;
+}
+
+static void on_wake(uv_timer_t *timer) {
+    struct proxy *p = timer->data;
+    uint64_t now = proxy_now();
+    bool any = false;
+    proxy_is_awake(p);
+    for (struct link *l = p->links, *next; l; l = next) {
+        next = l->next;
+        if (l->state != LINK_CONSOLE || !l->console->rests)
+            continue;
+        any |= now < l->console->rests;
+        if (now < l->console->rests)
+            continue;
+        l->console->rests = 0;
+        l->resume = true;
+        link_mark_dirty(l);
+    }
+    if (!any)
+        uv_timer_stop(timer);
+}
+
+static void rest(struct console *c, uint64_t took) {
+    struct proxy *p = c->link->proxy;
+    c->rests = proxy_now() + 4 * took + 1;
+    if (!uv_is_active((uv_handle_t *)&p->consoles_wake))
+        uv_timer_start(&p->consoles_wake, on_wake, 1, 1);
+}
+
+void consoles_init(struct proxy *p) {
+    uv_timer_init(p->loop, &p->consoles_wake);
+    p->consoles_wake.data = p;
+}
+
 static void send_out(struct console *c) {
     if (c->out.len && !c->out.failed)
         link_to_client(c->link, c->out.data, c->out.len, false);
     buf_free(&c->out);
 }
 
+#define SLICE 200 // microseconds of the loop's time that are taken at once
+
 static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
     struct console *c = l->console;
     size_t at = 0;
     struct frame f;
-    while (c && at < len && !link_is_backlogged(l, &l->client)) {
+    uint64_t begun = proxy_now();
+    proxy_is_awake(l->proxy);
+    while (c && at < len && !c->rests && !link_is_backlogged(l, &l->client)) {
         enum frame_result r = frame_read(bytes + at, len - at, &f);
         if (r == FRAME_INCOMPLETE && len - at < MESSAGE_MOST)
             break;
@@ -443,6 +502,9 @@ static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
         at += f.size;
         if (l->state != LINK_CONSOLE)
             return len;
+        weigh(c);
+        if (proxy_now() > begun + SLICE)
+            rest(c, proxy_now() - begun);
     }
     return at;
 }
@@ -454,7 +516,7 @@ static size_t from_server(struct link *l, const uint8_t *bytes, size_t len) {
 }
 
 static bool takes_client(const struct link *l) {
-    return l->state == LINK_CONSOLE && !link_is_backlogged(l, &l->client);
+    return l->state == LINK_CONSOLE && !l->console->rests && !link_is_backlogged(l, &l->client);
 }
 
 static bool takes_server(const struct link *l) {
@@ -476,6 +538,7 @@ static void closes(struct link *l) {
     buf_free(&c->out);
     free(c);
     l->console = NULL;
+    l->stage_bytes = 0;
     l->proxy->n_consoles--;
 }
 
@@ -511,7 +574,7 @@ static void greet(struct console *c, const struct startup *s) {
                                                 {"in_hot_standby", "off"},
                                                 {"default_transaction_read_only", "off"}};
     uint8_t secret[4] = {0};
-    if (console_is_own_user(c->link)) // else it was done in front of the log-in
+    if (c->own) // else it was done in front of the log-in
         console_negotiate(s, &c->out);
     size_t at = write_begin(&c->out, 'R');
     buf_put_u32(&c->out, 0);
@@ -536,8 +599,9 @@ static bool wants_old_columns(const struct startup *s) {
 
 void console_start(struct link *l, const struct startup *startup) {
     struct proxy *p = l->proxy;
-    enum console_role role = console_role_of(l, startup);
-    if (role == CONSOLE_NOBODY)
+    bool own = console_is_own_user(l);
+    link_note_names(l, startup);
+    if (console_role_of(l, link_user(l), own) == CONSOLE_NOBODY)
         return link_refuse(
             l, "42501", "this user may not use pgfold's console",
             "Name the user in admin_users or stats_users of [console] in pgfold's configuration.");
@@ -547,12 +611,11 @@ void console_start(struct link *l, const struct startup *startup) {
     if (!c)
         return link_refuse(l, "53200", "out of memory", NULL);
     *c = (struct console){.link = l,
-                          .role = role,
+                          .own = own,
                           .old = wants_old_columns(startup),
                           .status = 'I',
                           .out = buf_make(ANSWER_MOST)};
     p->n_consoles++;
-    link_note_names(l, startup);
     l->console = c;
     l->stage = &console_stage;
     link_set_state(l, LINK_CONSOLE);

@@ -42,16 +42,12 @@ static bool is_listed(const char *list, struct slice name) {
     return false;
 }
 
-enum console_role console_role_of(const struct link *l, const struct startup *s) {
+enum console_role console_role_of(const struct link *l, const char *user, bool own) {
     const struct config *c = l->proxy->settings->config;
-    struct slice user;
-    if (console_is_own_user(l))
+    struct slice name = {(const uint8_t *)user, strlen(user)};
+    if (own || is_listed(c->admin_users, name))
         return CONSOLE_ADMIN;
-    if (!startup_param(s, "user", &user))
-        return CONSOLE_NOBODY;
-    if (is_listed(c->admin_users, user))
-        return CONSOLE_ADMIN;
-    return is_listed(c->stats_users, user) ? CONSOLE_STATS : CONSOLE_NOBODY;
+    return is_listed(c->stats_users, name) ? CONSOLE_STATS : CONSOLE_NOBODY;
 }
 
 static void put_pair(struct buf *b, const char *name, struct slice value) {

@@ -16,8 +16,8 @@ bool console_is_asked_for(const struct startup *s);
 // Is it the operating system's user that pgfold runs under, over a Unix socket?
 bool console_is_own_user(const struct link *l);
 
-// What the user may do, whom the server has let in.
-enum console_role console_role_of(const struct link *l, const struct startup *s);
+// What the user may do, whom the server has let in, by the settings now in force. `own`: it is pgfold's own user.
+enum console_role console_role_of(const struct link *l, const char *user, bool own);
 
 // Writes the packet for the server: the same user, at auth_database, in protocol 3.0.
 void console_write_startup(const struct link *l, const struct startup *s, struct buf *out);

@@ -340,7 +340,8 @@ static void weigh(struct link *l) {
         unweigh(l);
     l->memory = memory;
     account_set(memory, &l->weighs,
-                sizeof *l + l->client.in.cap + l->client.out.cap + l->server.in.cap + l->server.out.cap +
+                sizeof *l + l->stage_bytes + l->client.in.cap + l->client.out.cap + l->server.in.cap +
+                    l->server.out.cap +
                     TLS_BYTES * (unsigned)(!!l->client.stream.ssl + !!l->server.stream.ssl));
 }
 

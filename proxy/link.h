@@ -88,6 +88,7 @@ struct link {
     size_t weighs;                  // how many are counted there
     struct session *session;        // from READY on: the engine's; NULL before; owned
     struct console *console;        // CONSOLE: owned by console.c
+    size_t stage_bytes;             // that its stage holds besides
     char *names;                    // who has logged in: user, zero, application_name; NULL: not known; owned
     struct login *login;            // until READY; NULL: out of memory; owned by login.c
     struct connector *connector;    // CONNECTING: the attempt under way

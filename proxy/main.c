@@ -16,6 +16,7 @@
 #include "batching/talk/life.h"
 #include "config/cmdline.h"
 #include "proxy/cancel.h"
+#include "proxy/console.h"
 #include "proxy/counters.h"
 #include "proxy/ending.h"
 #include "proxy/explain.h"
@@ -397,6 +398,7 @@ static void init_parts(struct application *a) {
     pace_init(p->pace, p, login_connect);
     cancel_init(p->cancels, p);
     reach_init(p->reach, p);
+    consoles_init(p);
 }
 
 static bool proxy_init(struct application *a) {

@@ -52,6 +52,7 @@ struct proxy {
     const struct proxy_calls *calls;
     struct shows_period period;           // for averages that the console shows
     unsigned n_consoles;                  // links that are consoles
+    uv_timer_t consoles_wake;             // some of them rest
     bool paused;                          // nothing is folded, whatever the settings say
     bool draining;                        // pgfold is stopping: nobody is let in, sessions end one by one
     int spare_fd;                         // given up to tell one client that there are no descriptors left

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -191,7 +192,31 @@ def test_kill_and_shutdown(start_pgfold):
         servers.wait_for(lambda: p.process.poll() is not None, "the end")
 
 
+def test_who_is_taken_from_the_list_may_do_nothing_more(start_pgfold):
+    p = start_pgfold({"console.admin_users": "app", "console.stats_users": "reader"})
+    with console(p) as admin, console(p, STATS) as reader:
+        assert reader.sql("SHOW VERSION")
+        admin.sql("SET console.stats_users = ''")
+        assert proto.errors(reader.ask(proto.query("SHOW VERSION")))[0]["C"] == "42501"
+        admin.sql("SET console.admin_users = reader")
+        assert proto.errors(admin.ask(proto.query("RELOAD")))[0]["C"] == "42501"
+        assert not proto.errors(reader.ask(proto.query("RELOAD")))
+
+
 # ---- strangers
+
+
+def test_a_busy_console_delays_no_statement(bouncer):
+    n = 500
+    with console(bouncer) as c, bouncer.connect() as client:
+        c.send(proto.query("SHOW CONFIG") * n)
+        took = []
+        for i in range(50):
+            begun = time.monotonic()
+            client.sql("SELECT name FROM item WHERE id = %d" % i)
+            took.append(time.monotonic() - begun)
+        assert sorted(took)[25] < 0.5
+        assert sum(m.type == "C" for m in c.ready(n)) == n
 
 
 def test_no_sql_and_no_nonsense(bouncer):
@@ -241,7 +266,7 @@ def test_the_console_has_room_when_there_is_none(start_pgfold):
     with p.connect(), console(p) as c:
         assert c.sql("SHOW LISTS LIKE 'used_clients'") == [("used_clients", "1")]
         assert refusal(p, "app", "app") == "53300"
-        more = [console(p) for _ in range(31)]
+        more = [console(p) for _ in range(15)]
         assert refusal(p, "app") == "53300"
         for m in more:
             m.close()

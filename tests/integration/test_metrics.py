@@ -198,6 +198,7 @@ def test_draining_is_shown_to_the_end(web):
         assert ask(p, "/readyz")[0] == 503 and ask(p, "/healthz")[0] == 200
         assert scrape(p)["pgfold_draining", ""] == 1
         c.sql("COMMIT")
+    p.process.wait(servers.STOP_SECONDS)
 
 
 def hostile(p):
