@@ -9,6 +9,7 @@
 #include "batching/flow/cancel.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/begun.h"
 #include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/cursors.h"
@@ -112,6 +113,7 @@ void owed_release(struct session *s, struct owed *o) {
     case OWED_SETUP:
     case OWED_PARSE:
     case OWED_REPAIR:
+    case OWED_BEGIN:
         break;
     }
 }
@@ -185,6 +187,7 @@ void session_destroy(struct session *s, uint64_t now) {
     engine_unlist_proof(e, s);
     cancel_unlist(s);
     turns_unlist(s);
+    begun_is_over(s);
     late_session_gone(s);
     await_end(s);
     session_lose_server(s);
