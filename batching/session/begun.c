@@ -31,10 +31,10 @@ void begun_goes(struct session *s) {
     s->engine->effects->to_server(s->owner, begin, sizeof begin, true);
 }
 
-// The first one that no cancel request could hit.
+// The first one that no cancel request could hit, and whose client goes on.
 static struct session *first(const struct engine *e) {
     struct session *s = e->begun.first;
-    while (s && session_is_cancelling(s))
+    while (s && (session_is_cancelling(s) || s->terminating))
         s = s->begun.next;
     return s;
 }

@@ -142,6 +142,7 @@ static void session_drop_lookups(struct session *s) {
 
 // Releases all that the server connection owes.
 static void session_lose_server(struct session *s) {
+    begun_is_over(s);
     session_drop_lookups(s);
     while (s->owed.n) {
         struct owed o = *owed_head(s);
@@ -187,7 +188,6 @@ void session_destroy(struct session *s, uint64_t now) {
     engine_unlist_proof(e, s);
     cancel_unlist(s);
     turns_unlist(s);
-    begun_is_over(s);
     late_session_gone(s);
     await_end(s);
     session_lose_server(s);

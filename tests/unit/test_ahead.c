@@ -635,6 +635,28 @@ Test(ahead, a_transaction_does_not_begin_much_later) {
     end(&f);
 }
 
+// Nor is it sent for a client that leaves, or to a server that is gone; but in front of what is not understood.
+Test(ahead, a_transaction_that_ends_with_its_connection) {
+    for (int i = 0; i < 4; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        setup(&f);
+        load_and_hold(a);
+        say_query(a, "BEGIN");
+        (void)told(a);
+        if (i == 0)
+            (void)hang_up(a);
+        else if (i == 1)
+            lose_server(a);
+        else
+            (void)client_sends(a, i == 2 ? "X\0\0\0\4" : "!\0\0\0\4", 5);
+        turn(&f, f.now + 20000);
+        expect_text(asked(a), i == 3 ? "Q!" : i == 2 ? "X" : "");
+        cr_expect_eq(a->session->begun.due, i == 0 || i == 2);
+        end(&f);
+    }
+}
+
 // The client believes to be in a transaction, and what it has sent was committed by itself.
 Test(ahead, a_transaction_that_does_not_begin) {
     struct fixture f;
