@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
 #include "batching/session/answered.h"
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
@@ -88,7 +90,7 @@ Test(figures, estimate_what_lookups_that_were_not_sent_would_have_taken) {
     cr_assert_not_null(shape);
     answer_one(s, shape, OUTCOME_FOLDED, 100);
     cr_expect_eq(figures_saved(&f.engine->figures), 0, "nothing is known of one alone yet");
-    shape->guard.lone = 300;
+    shape->figures.one = 300;
     answer_one(s, shape, OUTCOME_AHEAD, 100);
     answer_one(s, shape, OUTCOME_FOLDED, 200);
     answer_one(s, shape, OUTCOME_ALONE, 300);
@@ -96,6 +98,33 @@ Test(figures, estimate_what_lookups_that_were_not_sent_would_have_taken) {
     cr_expect_eq(shape->figures.answered[OUTCOME_FOLDED], 2);
     cr_expect_eq(shape->figures.answered[OUTCOME_AHEAD], 1);
     cr_expect_eq(shape->figures.took, 700);
+    fixture_end(&f);
+}
+
+static void end_batch(struct fixture *f, struct group *g, unsigned keys, uint64_t took) {
+    struct batch b = {.group = g, .n_keys = keys, .sent = true, .started = f->engine->now - took};
+    figures_note_batch(f->engine, &b);
+}
+
+Test(figures, estimate_one_lookup_from_a_batch) {
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f, 1);
+    f.engine->now = 1000000;
+    struct shape *shape = a_shape(f.engine);
+    struct group g = {.shape = shape};
+    answer_one(f.clients[0].session, NULL, OUTCOME_FORWARDED, 50);
+    answer_one(f.clients[0].session, NULL, OUTCOME_HERE, 1);
+    end_batch(&f, &g, 100, 1050);
+    cr_expect_eq(shape->figures.one, 60);
+    cr_expect_eq(histogram_total(&f.engine->figures.batch_keys), 1);
+    shape->figures.one = 0;
+    end_batch(&f, &g, 100, 40);
+    cr_expect_eq(shape->figures.one, 40, "not more than its batch");
+    shape->figures.one = 0;
+    shape->guard.lone = 45;
+    end_batch(&f, &g, 100, 1040);
+    cr_expect_eq(shape->figures.one, 45, "not more than one was seen to take");
     fixture_end(&f);
 }
 
@@ -124,7 +153,7 @@ Test(figures, are_zero_behind_a_reset_and_keep_the_lines) {
     fixture_start(&f, 1);
     struct session *s = f.clients[0].session;
     struct shape *shape = a_shape(f.engine);
-    shape->guard.lone = 300;
+    shape->figures.one = 300;
     answer_one(s, shape, OUTCOME_FOLDED, 100);
     struct database_figures *d = s->figures;
     char name[FIGURES_NAME];
@@ -134,6 +163,7 @@ Test(figures, are_zero_behind_a_reset_and_keep_the_lines) {
     cr_expect_str_eq(d->name, name);
     cr_expect_eq(d->answered[OUTCOME_FOLDED], 0);
     cr_expect_eq(shape->figures.took, 0);
+    cr_expect_eq(f.engine->figures.fastest, 0);
     cr_expect_eq(figures_saved(&f.engine->figures), 0);
     cr_expect_eq(f.engine->counters.answered, 0);
     cr_expect_eq(histogram_total(&f.engine->figures.took[OUTCOME_FOLDED]), 0);
