@@ -43,11 +43,8 @@ static void save(struct figures *f, int64_t us) {
         f->saved_most = f->saved;
 }
 
-static void note_in_database(struct session *s, const struct answered *a, uint64_t took) {
+static void note_transaction(struct session *s, const struct answered *a) {
     struct database_figures *d = s->figures;
-    d->answered[a->outcome]++;
-    d->failed += a->failed;
-    d->query_time += took;
     if (!s->transaction_since)
         s->transaction_since = a->asked ? a->asked : 1;
     if (s->txn != 'I')
@@ -55,6 +52,20 @@ static void note_in_database(struct session *s, const struct answered *a, uint64
     d->transactions++;
     d->transaction_time += a->answered > s->transaction_since ? a->answered - s->transaction_since : 0;
     s->transaction_since = 0;
+}
+
+static void note_in_database(struct session *s, const struct answered *a, uint64_t took) {
+    struct database_figures *d = s->figures;
+    d->answered[a->outcome]++;
+    d->query_time += took;
+    if (a->failed)
+        d->failed++;
+    if (s->txn != 'I' || s->transaction_since) {
+        note_transaction(s, a);
+        return;
+    }
+    d->transactions++; // a statement of its own
+    d->transaction_time += took;
 }
 
 void figures_note_answered(struct session *s, const struct answered *a) {
@@ -68,7 +79,8 @@ void figures_note_answered(struct session *s, const struct answered *a) {
     if (!a->shape)
         return;
     a->shape->figures.answered[a->outcome]++;
-    a->shape->figures.failed += a->failed;
+    if (a->failed)
+        a->shape->figures.failed++;
     a->shape->figures.took += took;
     if (unsent)
         save(f, a->shape->figures.one);

@@ -32,6 +32,17 @@ Test(histogram, notes_a_time_under_the_least_bound_that_is_not_below_it) {
     }
 }
 
+Test(histogram, finds_every_time_as_a_search_does) {
+    for (uint64_t us = 0; us < 12000000; us += 1 + us / 97) {
+        struct histogram h = {0};
+        unsigned at = 0;
+        while (at < 17 && us > histogram_times[at])
+            at++;
+        histogram_note_time(&h, us);
+        cr_assert_eq(h.n[at], 1, "%lu", (unsigned long)us);
+    }
+}
+
 Test(histogram, has_bounds_that_rise) {
     for (unsigned i = 1; i < histogram_bounds(HISTOGRAM_TIME); i++)
         cr_expect_gt(histogram_times[i], histogram_times[i - 1]);
