@@ -9,6 +9,7 @@ import ahead
 import conftest
 import servers
 from ahead import AUTHORS, BOOKS, DATABASE, PATIENT, Loop, Reader, Relation, Watch
+from framings import FRAMINGS
 from proto import query, rows, unit
 
 KEY = ("int4", "40")
@@ -216,6 +217,26 @@ def test_another_identity_between(direct, proxy, opened, framing, change):
             direct.sql("UPDATE book SET title = '%s %d' WHERE author_id = %d" % (framing, key, key))
             assert {r[2] for r in reader.ask(relation.sql, ("int4", str(key)))} <= {b"%s %d" % (framing.encode(), key)}
             direct.sql("UPDATE book SET title = 'back' WHERE author_id = %d" % key)
+
+
+WAYS = ["simple", "pgx", "asyncpg", "pgjdbc named", "ruby", "psycopg named"]
+
+
+@pytest.mark.parametrize("held", WAYS)
+@pytest.mark.parametrize("asked", WAYS)
+def test_the_same_question_in_another_way(db, direct, proxy, opened, held, asked):
+    """The server has answered it with what is new: what was loaded before in the other way is not given any more."""
+    if held == asked:
+        return
+    loop = opened(Loop(db, Watch(db), proxy, BOOKS, held, direct=conftest.DIRECT))
+    loop.hold()
+    values = loop.keys[loop.at]
+    direct.sql("UPDATE book SET title = 'new' WHERE author_id = %s" % values[0][1])
+    other = Reader.__new__(Reader)
+    other.__dict__ = {**loop.reader.__dict__, "framing": FRAMINGS[asked], "statements": {}}
+    sql = "/* the same */ " + loop.relation.sql.replace("SELECT", "select") + " -- again"
+    assert {r[2] for r in other.ask(sql, *values)} == {b"new"}
+    assert {r[2] for r in loop.reader.ask(loop.relation.sql, *values)} == {b"new"}
 
 
 @pytest.mark.parametrize("framing", TWO)
