@@ -81,7 +81,9 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct association *association = ahead_association(b);
     unsigned unused = b->n_keys - b->ahead.n_used;
     *(stale ? &e->counters.ahead_stale : &e->counters.ahead_unused) += unused;
-    if (association)
+    if (association && b->erred)
+        association_erred(association, e->now, b->n_keys);
+    else if (association)
         association_ended(association, e->now, b->n_keys - b->ahead.asked, b->ahead.n_served, b->ahead.late);
     b->group->held--;
     batch_destroy(b);
