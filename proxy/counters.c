@@ -105,5 +105,10 @@ void counters_log(const struct proxy *p) {
             log_event(&p->log, LOG_LEVEL_INFO, 0, "forwarded %llu: %s (%s)",
                       (unsigned long long)c->forwarded[r], reason_name((enum reason)r),
                       reason_text((enum reason)r));
+    for (int r = 0; r < REASON_COUNT; r++)
+        if (c->not_folded[r])
+            log_event(&p->log, LOG_LEVEL_INFO, 0, "lookups as sent %llu: %s (%s)",
+                      (unsigned long long)c->not_folded[r], reason_name((enum reason)r),
+                      reason_text((enum reason)r));
     log_shapes(p);
 }

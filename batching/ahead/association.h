@@ -15,6 +15,11 @@
 struct group;
 struct shape;
 
+// What an association has brought, in keys. Each key that was loaded ends in one of the last three.
+struct association_figures {
+    uint64_t batches, loaded, answered, unused, stale;
+};
+
 // Columns of other statements' results that supply a shape's keys.
 struct association {
     uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value in all lookups
@@ -33,6 +38,7 @@ struct association {
     uint64_t last_sent;        // microseconds: when a batch was last sent
     uint64_t last_ended;       // microseconds: when a batch was last given up
     uint64_t off_until, pause; // microseconds: nothing is loaded before; the next pause
+    struct association_figures figures; // writer: session/ahead_cost.c
 };
 
 // Finds the shape's association with these origins, one for each part. Returns NULL when there is none.

@@ -12,7 +12,9 @@
 #include "batching/session/bounds.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
+#include "batching/session/figures.h"
 #include "batching/session/lists.h"
+#include "batching/session/learn.h"
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
 #include "batching/session/own_prepared.h"
@@ -151,9 +153,9 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
         return;
     }
     if (!fits)
-        engine_note_not_folded(e, l, REASON_CHANGED_RESULT);
+        engine_note_not_folded(l, REASON_CHANGED_RESULT);
     else if (!certain)
-        engine_note_not_folded(e, l, REASON_MAY_FAIL);
+        engine_note_not_folded(l, REASON_MAY_FAIL);
     session_run_alone(l->session, l);
 }
 
@@ -165,8 +167,7 @@ void engine_note_alone(struct engine *e, const struct lookup *l) {
         guard_note_alone(&l->shape->guard, e->now, took);
 }
 
-void engine_note_not_folded(struct engine *e, struct lookup *l, enum reason why) {
-    e->counters.forwarded[why]++;
+void engine_note_not_folded(struct lookup *l, enum reason why) {
     l->reason = (uint8_t)why;
 }
 
@@ -231,6 +232,8 @@ static void note_failure(struct engine *e, struct batch *b) {
 static void note_success(struct engine *e, struct batch *b) {
     b->group->errors = 0;
     seal_batch_right(&b->group->seals, b->n_rows > 0);
+    if (!b->snapshot) // that may see an old catalogue
+        learn_from_batch(&e->groups, b->group, b->started);
     if (b->ahead.home)
         return;
     uint64_t waited = 0;
@@ -261,6 +264,7 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
     account_set(b->memory, &b->weighs, 0);
     if (!b->ahead.home)
         group_unpin(g);
+    figures_note_batch(e, b);
     if (b->failed)
         note_failure(e, b);
     else

@@ -47,6 +47,6 @@ void engine_abandon_shape(struct engine *e, const struct shape *s, const char *w
 void engine_note_alone(struct engine *e, const struct lookup *l);
 
 // A lookup is not folded after all, and runs as sent: counts and notes the reason.
-void engine_note_not_folded(struct engine *e, struct lookup *l, enum reason why);
+void engine_note_not_folded(struct lookup *l, enum reason why);
 
 #endif

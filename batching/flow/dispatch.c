@@ -41,7 +41,7 @@ static void read_keys(struct engine *e, struct group *g) {
         if (!l->has_key)
             l->has_key = group_read_key(g, l->raw, l->keys);
         if (!l->has_key)
-            engine_note_not_folded(e, l, REASON_KEY_VALUE);
+            engine_note_not_folded(l, REASON_KEY_VALUE);
         if (!l->has_key || engine_is_forgotten(e, l->session))
             next = run_alone_of(g, l, next);
     }

@@ -108,7 +108,7 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
         bool first = use_key(b, key);
         bool over = !b->ahead.ended && late_is_over(s->engine, b);
         if (found || over || is_of_others(s, a, b) || !may_come_behind(s, b) || !ahead_is_fresh(a, s, b)) {
-            a->engine->counters.ahead_stale += first;
+            ahead_count(a->engine, b, AHEAD_STALE, first);
             continue;
         }
         *hit = (struct ahead_hit){.ahead = a, .batch = b, .key = key, .first = first};
@@ -151,12 +151,14 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, uin
             hit->first = at.first;
             hit->named = false;
         }
-        s->engine->counters.ahead_stale += here && found && at.first;
+        if (here && found)
+            ahead_count(s->engine, at.batch, AHEAD_STALE, at.first);
         found |= here;
     }
     bool may = found && ahead_is_on(s) && !s->order.n && !engine_is_forgotten(s->engine, s) &&
                (!asked || may_again(s, g, hit, question, asked));
-    s->engine->counters.ahead_stale += found && !may && hit->first;
+    if (found && !may)
+        ahead_count(s->engine, hit->batch, AHEAD_STALE, hit->first);
     return found && may;
 }
 
@@ -184,6 +186,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct association *association = ahead_association(b);
     e->counters.ahead_answers++;
     e->counters.ahead_again += !hit->first;
+    ahead_count(e, b, AHEAD_ANSWERED, hit->first);
     l->outcome = OUTCOME_AHEAD;
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);

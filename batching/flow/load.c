@@ -261,8 +261,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     g->held++;
     b->ahead.next = a->loading;
     a->loading = b;
-    e->counters.ahead_batches++;
-    e->counters.ahead_keys += b->n_keys - b->ahead.n_used;
+    ahead_count(e, b, AHEAD_LOADED, b->n_keys - b->ahead.n_used);
     ahead_spend(s, a, b, association);
     family_guessed(&e->aheads.families, g->shape->family);
     ahead_use(a);

@@ -335,6 +335,11 @@ struct group *group_for_read(struct group_table *t, struct identity_table *ident
     return g ? g : table_add(t, identities, s, i, 0);
 }
 
+struct group *group_known_read(struct group_table *t, struct shape *s, struct identity *i) {
+    group_begin_key(t, s, i, 0);
+    return table_find(t);
+}
+
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind) {
     uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);

@@ -94,7 +94,8 @@ struct group {
     bool asked_wide;            // as is the one that was asked last
     bool parses;                // of a plain read: the server has accepted a Parse of it
     bool described;             // of a plain read: row_description and parameters are its answer to Describe
-    struct buf parameters;      // of a plain read: ParameterDescription's body
+    uint64_t parsed_at, described_at; // when it last was certain that this is so: microseconds
+    struct buf parameters;            // of a plain read: ParameterDescription's body
     XXH128_hash_t parameters_hash;
     unsigned n_links;            // READY: the columns that supply its keys, as vetting found
     struct vet_link *links;      // owned
@@ -133,6 +134,9 @@ void group_weigh(struct group *g);
 
 // Forgets groups with nothing under way, among the n that were used longest ago.
 void group_table_shrink(struct group_table *t, struct identity_table *identities, unsigned n);
+
+// The read group, if there is one. Borrowed from the table. NULL: there is none.
+struct group *group_known_read(struct group_table *t, struct shape *s, struct identity *i);
 
 // The group of a lookup of this shape; it is made when it is new. values: the constants in the text, for which a
 // Bind may tell the formats of the rows (NULL: it is a Query message); or the Bind message. Borrowed from the table. NULL: out of memory, or all groups that are allowed are busy,

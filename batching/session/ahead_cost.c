@@ -61,3 +61,23 @@ void ahead_served(struct batch *b, uint32_t key) {
     if (association)
         association_served(association);
 }
+
+static void count_for_association(struct association_figures *f, enum ahead_fate fate, unsigned n) {
+    f->batches += fate == AHEAD_LOADED;
+    f->loaded += fate == AHEAD_LOADED ? n : 0;
+    f->answered += fate == AHEAD_ANSWERED ? n : 0;
+    f->unused += fate == AHEAD_UNUSED ? n : 0;
+    f->stale += fate == AHEAD_STALE ? n : 0;
+}
+
+void ahead_count(struct engine *e, const struct batch *b, enum ahead_fate fate, unsigned n) {
+    struct association *association = ahead_association(b);
+    struct engine_counters *c = &e->counters;
+    c->ahead_batches += fate == AHEAD_LOADED;
+    c->ahead_keys += fate == AHEAD_LOADED ? n : 0;
+    c->ahead_first += fate == AHEAD_ANSWERED ? n : 0;
+    c->ahead_unused += fate == AHEAD_UNUSED ? n : 0;
+    c->ahead_stale += fate == AHEAD_STALE ? n : 0;
+    if (association)
+        count_for_association(&association->figures, fate, n);
+}

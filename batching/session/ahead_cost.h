@@ -26,4 +26,10 @@ void ahead_served(struct batch *b, uint32_t key);
 // The association by which the batch was loaded; borrowed from the shape. NULL: the shape has none.
 struct association *ahead_association(const struct batch *b);
 
+// What becomes of keys that were loaded ahead. Each is counted once in ANSWERED, UNUSED or STALE.
+enum ahead_fate { AHEAD_LOADED, AHEAD_ANSWERED, AHEAD_UNUSED, AHEAD_STALE };
+
+// Counts n keys of a batch that was loaded ahead, with the engine and its association.
+void ahead_count(struct engine *e, const struct batch *b, enum ahead_fate fate, unsigned n);
+
 #endif

@@ -5,14 +5,23 @@
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
-static void count(struct engine_counters *c, enum outcome outcome) {
-    c->folded += outcome == OUTCOME_FOLDED || outcome == OUTCOME_AHEAD;
-    c->alone += outcome == OUTCOME_ALONE;
+static void count(struct engine_counters *c, enum outcome outcome, enum reason reason) {
+    bool folded = outcome == OUTCOME_FOLDED, ahead = outcome == OUTCOME_AHEAD,
+         alone = outcome == OUTCOME_ALONE;
+    c->answered++;
+    c->folded += folded || ahead;
+    c->from_batch += folded;
+    c->from_ahead += ahead;
+    c->alone += alone;
+    c->here += outcome == OUTCOME_HERE;
+    c->forwarded[reason] += outcome == OUTCOME_FORWARDED;
+    c->not_folded[reason] += alone && reason != REASON_NONE;
 }
 
 void session_answered(struct session *s, const struct answered *a) {
     struct engine *e = s->engine;
-    count(&e->counters, a->outcome);
+    count(&e->counters, a->outcome, a->reason);
+    figures_note_answered(s, a);
     if (e->observer.answered)
         e->observer.answered(e->observer.ctx, s, a);
 }
@@ -28,4 +37,6 @@ void lookup_answered(struct session *s, const struct lookup *l) {
                          .asked = l->seen,
                          .answered = s->engine->now};
     session_answered(s, &a);
+    s->figures->client_parses += l->has_parse;
+    s->figures->binds += l->shape && !l->simple;
 }

@@ -6,8 +6,15 @@
 enum { PLAIN = false, BY_REASON = true };
 
 static const struct counter counters[] = {
-#define X(field, name, kind, label, line, phrase, help)                                                      \
-    {name, phrase, help, COUNTER_##kind, label, COUNTER_LINE_##line, offsetof(struct engine_counters, field)},
+#define X(field, name, labels, kind, by, line, phrase, help)                                                 \
+    {name,                                                                                                   \
+     labels,                                                                                                 \
+     phrase,                                                                                                 \
+     help,                                                                                                   \
+     COUNTER_##kind,                                                                                         \
+     by,                                                                                                     \
+     COUNTER_LINE_##line,                                                                                    \
+     offsetof(struct engine_counters, field)},
     PGFOLD_COUNTERS(X)
 #undef X
 };

@@ -124,6 +124,8 @@ bool engine_is_forgotten(const struct engine *e, const struct session *s) {
 
 void engine_sleeps(struct engine *e, uint64_t now, uint64_t due) {
     struct vigil *v = &e->vigil;
+    if (!v->asleep && v->woke && now > v->woke)
+        histogram_note_time(&e->figures.lag, now - v->woke);
     *v = (struct vigil){.asleep = true, .woke_before = v->woke, .slept = now, .due = due > now ? due : now};
 }
 

@@ -29,6 +29,7 @@
 #include "batching/session/answered.h"
 #include "batching/session/awaiting.h"
 #include "batching/session/counters.h"
+#include "batching/session/figures.h"
 #include "batching/session/late.h"
 #include "batching/session/pooler.h"
 #include "batching/session/turns.h"
@@ -126,6 +127,7 @@ struct engine {
     uint64_t next_session;
     uint64_t dice; // for flow/check.c
     struct engine_counters counters;
+    struct figures figures;
     struct answered_observer observer; // is told of every statement that is answered
     struct buf answer, request;        // scratch
 };

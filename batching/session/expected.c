@@ -124,6 +124,7 @@ static void expect(struct session *s, struct expected x) {
 
 void session_expect(struct session *s, enum expected_kind kind, struct statement *st) {
     expect(s, (struct expected){.kind = kind, .statement = st});
+    s->figures->server_parses += kind == EXPECT_PARSE;
 }
 
 bool session_expects(const struct session *s, enum expected_kind kind, const struct statement *st) {
@@ -136,7 +137,10 @@ bool session_expects(const struct session *s, enum expected_kind kind, const str
 }
 
 void session_expect_delayed(struct session *s, struct statement *st, bool waited) {
-    expect(s, (struct expected){.kind = EXPECT_DELAYED, .statement = st, .waited = waited});
+    st->tried = true;
+    expect(s, (struct expected){
+                  .kind = EXPECT_DELAYED, .statement = st, .waited = waited, .sent = s->engine->now});
+    s->figures->server_parses++;
 }
 
 void session_list_again(struct session *s, struct statement *st) {

@@ -25,6 +25,7 @@ struct expected {
     enum expected_kind kind;
     struct statement *statement; // a reference, may be NULL
     bool waited;                 // DELAYED: what needs the statement has not been sent yet
+    uint64_t sent;               // DELAYED: engine time
 };
 
 // A reply to the last unit will tell about this statement. NULL: about none that is known. Takes a reference

@@ -79,8 +79,7 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
-    unsigned unused = b->n_keys - b->ahead.n_used;
-    *(stale ? &e->counters.ahead_stale : &e->counters.ahead_unused) += unused;
+    ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
     else if (association)

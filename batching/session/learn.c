@@ -25,8 +25,8 @@ void session_end_learning(struct session *s) {
 void session_learn(struct session *s, struct group *read, bool describes) {
     session_end_learning(s);
     group_pin(read);
-    s->learning =
-        (struct learning){.group = read, .generation = s->engine->generation, .describes = describes};
+    s->learning = (struct learning){
+        .group = read, .generation = s->engine->generation, .describes = describes, .asked = s->engine->now};
 }
 
 static bool learn_row(struct group *g, const struct frame *f) {
@@ -46,9 +46,11 @@ void session_feed_learning(struct session *s, const struct frame *f, bool whole)
     bool current = g->state == GROUP_READY && l->generation == now && g->generation == now;
     if (!whole || !current || f->type != (uint8_t)wanted[l->stage])
         return session_end_learning(s);
-    if (l->stage == 0)
+    if (l->stage == 0) {
         g->parses = true;
-    if (l->stage == 0 && (!l->describes || g->described))
+        g->parsed_at = l->asked;
+    }
+    if (l->stage == 0 && !l->describes)
         return session_end_learning(s);
     if (l->stage == 1) {
         buf_reset(&g->parameters);
@@ -57,5 +59,29 @@ void session_feed_learning(struct session *s, const struct frame *f, bool whole)
     if (l->stage++ < 2)
         return;
     g->described = learn_row(g, f);
+    g->described_at = l->asked;
     session_end_learning(s);
+}
+
+static void note_certain(struct group *g, uint64_t at, bool same) {
+    if (!same) {
+        g->parses = g->described = false;
+        return;
+    }
+    g->parsed_at = at > g->parsed_at ? at : g->parsed_at;
+    g->described_at = at > g->described_at ? at : g->described_at;
+}
+
+void session_learn_again(struct session *s, struct shape *shape, const struct frame *row, uint64_t asked) {
+    struct group *g = session_read_group(s, shape);
+    if (g && g->described)
+        note_certain(g, asked, XXH128_isEqual(g->row_hash, row_description_hash(row->body, row->body_len)));
+}
+
+void learn_from_batch(struct group_table *t, const struct group *g, uint64_t sent) {
+    struct group *read = group_known_read(t, g->shape, g->identity);
+    if (read && read->described)
+        note_certain(read, sent,
+                     XXH128_isEqual(read->row_hash, g->row_hash) &&
+                         XXH128_isEqual(read->parameters_hash, g->types_hash));
 }

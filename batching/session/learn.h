@@ -14,6 +14,7 @@
 
 struct frame;
 struct group;
+struct group_table;
 struct session;
 struct shape;
 
@@ -21,6 +22,7 @@ struct learning {
     struct group *group; // pinned; NULL: nothing is learnt
     uint64_t generation; // of the definitions when it began
     bool describes;      // a Describe comes behind the Parse
+    uint64_t asked;      // engine time
     unsigned stage;      // messages that have come
 };
 
@@ -32,6 +34,12 @@ void session_learn(struct session *s, struct group *read, bool describes);
 
 // One message of that reply. `whole`: its body is there.
 void session_feed_learning(struct session *s, const struct frame *f, bool whole);
+
+// The server has described a statement of this shape once more; it was asked at `asked`.
+void session_learn_again(struct session *s, struct shape *shape, const struct frame *row, uint64_t asked);
+
+// A batch of the group has ended well: what it was described as was so when the batch was sent.
+void learn_from_batch(struct group_table *t, const struct group *g, uint64_t sent);
 
 // Ends the learning, if there is any.
 void session_end_learning(struct session *s);

@@ -57,6 +57,8 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
     *o = (struct owed){.kind = kind};
     s->answered_since = 0;
     s->n_forward += kind == OWED_FORWARD;
+    s->engine->counters.sent +=
+        kind != OWED_FORWARD && kind != OWED_PARSE; // those count their own (sent.c), or have none
     return o;
 }
 

@@ -64,6 +64,8 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     if (lacks && !checked && !session_send_delayed(s, l->statement, false))
         return false;
     s->gives |= lacks && !checked && s->txn != 'I';
+    if (l->pipeline)
+        s->engine->counters.sent += l->pipeline->n - 1; // the unit is sent as a whole
     if (l->pipeline && !pipeline_expect(s, l->pipeline))
         return false;
     if (!l->simple && !checked && !l->pipeline)

@@ -30,6 +30,7 @@ static bool repeats_last(const struct sent_queue *q, const struct owed *o, const
 void sent_note(struct session *s, struct shape *shape, enum statement_kind kind) {
     struct sent_queue *q = &s->sent;
     struct owed *o = owed_last(s);
+    s->engine->counters.sent++;
     uint64_t asked = s->front_since ? s->front_since : s->engine->now;
     struct sent x = {.shape = shape, .asked = asked, .n = 1, .kind = (uint8_t)kind};
     if (o->n_untold ||

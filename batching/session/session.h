@@ -281,6 +281,9 @@ struct session {
     uint32_t login_process,
         process;               // the server's process, as the log-in and as the last proof say; 0: unknown
     struct database *database; // that it is logged in to; a reference
+    struct database_figures *figures; // the line of that database in the engine's figures
+    uint64_t
+        transaction_since; // engine time: when the first statement of its transaction came; 0: it is in none
     struct session_identity identity;
     bool wants_proof;  // when its connection is free, and in no transaction
     bool proof_listed; // stands in the engine's list of sessions to prove

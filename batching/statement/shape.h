@@ -12,6 +12,7 @@
 
 #include "batching/base/hash.h"
 #include "batching/base/memory.h"
+#include "batching/base/outcome.h"
 #include "batching/statement/budget.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/lexer.h"
@@ -26,6 +27,12 @@ enum shape_protocol {
     SHAPE_EXTENDED = 'P',
     SHAPE_LITERAL = 'L', // a text with its constants, of a Parse without parameters; see shape_with_constants
     SHAPE_JOINED = 'J',  // simple protocol, more constants than SHAPE_MAX_VALUES: no lookup
+};
+
+// Answered statements of a shape, since it has been remembered.
+struct shape_figures {
+    uint64_t answered[OUTCOME_COUNT], failed;
+    uint64_t took; // microseconds, from their coming to their answers
 };
 
 struct shape {
@@ -55,9 +62,10 @@ struct shape {
         uint64_t last;    // hash of the last value
         uint32_t changes; // among those lookups
     } watch[SHAPE_MAX_KEYS];
-    bool changes;         // it may change definitions that vetting looked at
-    enum reason reason;   // why a statement of this shape is no lookup; NONE: it may be one
-    struct guard guard;   // what its lookups cost, folded and alone
+    bool changes;                 // it may change definitions that vetting looked at
+    enum reason reason;           // why a statement of this shape is no lookup; NONE: it may be one
+    struct shape_figures figures; // writer: session/figures.c
+    struct guard guard;           // what its lookups cost, folded and alone
     bool wrong;           // a folded answer differed from the original's, see check.h: never forgotten
     uint64_t outdated;    // the engine's generation when a folded answer had other columns; 0: none lately
     uint32_t until_check; // folded lookups until the next one is checked

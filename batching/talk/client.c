@@ -149,8 +149,6 @@ static enum take take_unit(struct feed *f, size_t *size) {
         }
         s->force_forward = s->lazy_unit = false;
         f->why = why;
-        if (type == F_QUERY || type == F_PARSE || type == F_BIND)
-            s->engine->counters.forwarded[why]++;
     }
     *size = u.size;
     return take;
@@ -247,6 +245,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, 
         database_note(s->database, WRITES_ALL);
     if (s->failed)
         return len;
+    s->figures->received += f.at;
     feed_to_server(&f, false);
     if (s->in_unit && session_takes_client(s))
         s->front_since = 0; // the rest of the unit is asked when it comes

@@ -236,6 +236,8 @@ static bool forward_extended(struct feed *f, const struct frame *fr, bool readab
     if (s->hold.unit)
         return false;
     owed_last(s)->n_asked += fr->type != F_FLUSH;
+    s->figures->client_parses += fr->type == F_PARSE;
+    s->figures->binds += fr->type == F_BIND;
     return true;
 }
 

@@ -32,7 +32,8 @@ enum stage_result { STAGE_NO, STAGE_FITS, STAGE_DIFFERS };
 
 // Takes one message of the four that answer Close, Parse and Describe, in this order; for the unnamed
 // statement there is no Close. NO: it is none of them. DIFFERS: the client was told something else.
-static enum stage_result take_stage(struct session *s, const struct statement *st, const struct frame *f) {
+static enum stage_result take_stage(struct session *s, const struct expected *x, const struct frame *f) {
+    const struct statement *st = x->statement;
     static const char wanted[] = {B_CLOSE_COMPLETE, B_PARSE_COMPLETE, B_PARAMETER_DESCRIPTION,
                                   B_ROW_DESCRIPTION, 0};
     if (!s->expect.stage && !st->name[0])
@@ -49,6 +50,8 @@ static enum stage_result take_stage(struct session *s, const struct statement *s
             hash_differs(st->parameters_described, XXH3_128bits(f->body, f->body_len), st->parameters_hash);
     if (f->type == B_ROW_DESCRIPTION)
         differs = hash_differs(st->described, row_types_hash(f->body, f->body_len), st->types_hash);
+    if (f->type == B_ROW_DESCRIPTION)
+        session_learn_again(s, shape_meaning(st->shape), f, x->sent);
     expected_next_stage(s);
     return differs ? STAGE_DIFFERS : STAGE_FITS;
 }
@@ -156,7 +159,7 @@ bool session_take_delayed(struct session *s, struct owed *o, const struct frame 
         return false;
     struct expected x = s->expect.ring[s->expect.head];
     struct statement *st = x.statement;
-    enum stage_result r = take_stage(s, st, f);
+    enum stage_result r = take_stage(s, &x, f);
     if (r == STAGE_NO)
         return false;
     if (r == STAGE_DIFFERS && !x.waited) {
@@ -217,7 +220,7 @@ void session_feed_parse(struct session *s, struct owed *o, const struct frame *f
     } else if (o->n_asked) {
         o->n_asked--;
     } else if (x) {
-        o->answer |= take_stage(s, x->statement, f) == STAGE_DIFFERS;
+        o->answer |= take_stage(s, x, f) == STAGE_DIFFERS;
         if (s->expect.stage == 4)
             end_given(s, o);
     }

@@ -53,6 +53,8 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
         free(s);
         return NULL;
     }
+    s->figures = figures_of(&e->figures, (struct slice){s->database->name, s->database->len});
+    s->figures->sessions++;
     session_identity_init(&s->identity, address, startup_params);
     if (e->limits.observe) // nothing is shared, so no proof is needed
         session_identity_take_for_proven(&s->identity);

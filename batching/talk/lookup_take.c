@@ -13,6 +13,7 @@
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/behind.h"
 #include "batching/session/bounds.h"
@@ -327,6 +328,8 @@ static bool note_statement_of(struct session *s, const struct candidate *c, stru
     }
     if (creates) {
         names_more_lazy(s, u->parse.name.len > 0);
+        if (!u->parse.name.len) // what the server has was parsed earlier
+            session_note_unnamed(s, s->names.server_has_unnamed, NULL);
         session_put_statement(s, st);
     }
     if (c->simple)
@@ -398,7 +401,7 @@ static bool take_held(struct session *s, struct candidate *c) {
         return false;
     struct lookup *l = take_lookup(s, c);
     if (!l) {
-        s->engine->counters.ahead_stale += hit.first;
+        ahead_count(s->engine, hit.batch, AHEAD_STALE, hit.first);
         return false;
     }
     order_append(s, l);

@@ -29,8 +29,12 @@ static bool may_answer(const struct session *s) {
 
 // ---- Parse
 
-static bool is_known(const struct group *g, const struct unit *u) {
-    return g->state == GROUP_READY && g->parses && (!u->has_describe || g->described);
+// Is the server's answer known, and not older than what is loaded ahead may be? Definitions may have changed
+// past this proxy.
+static bool is_known(const struct engine *e, const struct group *g, const struct unit *u) {
+    uint64_t oldest = e->now > e->limits.ahead_age ? e->now - e->limits.ahead_age : 0;
+    return g->state == GROUP_READY && g->parses && g->parsed_at >= oldest &&
+           (!u->has_describe || (g->described && g->described_at >= oldest));
 }
 
 static void write_prepared(struct buf *b, const struct group *g, const struct unit *u, char status) {
@@ -74,8 +78,11 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
         return false;
     }
     names_more_lazy(s, u->parse.name.len > 0);
+    if (!u->parse.name.len)
+        session_note_unnamed(s, s->names.server_has_unnamed, NULL); // that one was parsed earlier
     s->lazy_unit = !u->sync;
     s->engine->counters.lazy++;
+    s->figures->client_parses++;
     session_put_statement(s, st);
     return true;
 }
@@ -105,7 +112,7 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     if (!g)
         return TAKE_FORWARD;
     reads_refresh_group(e, g);
-    if (is_known(g, u) && session_name_is_free(s, u->parse.name) && answer_prepare(s, g, u))
+    if (is_known(e, g, u) && session_name_is_free(s, u->parse.name) && answer_prepare(s, g, u))
         return TAKE_TAKEN;
     f->learns = true;
     f->describes = u->has_describe;
@@ -114,11 +121,10 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
 
 // ---- Close, DEALLOCATE, Sync
 
-// The server lacks the statement of this name, and nothing under way gives it to the server. So it is closed
-// by forgetting it.
+// The server lacks the statement of this name, and it was never sent there. So it is closed by forgetting it.
 static bool is_lazy(struct session *s, struct slice name) {
     struct statement *st = name.len ? session_statement(s, name) : NULL;
-    return st && session_lacks(s, st) && st->confirmed && st->refs == 1;
+    return st && session_lacks(s, st) && !st->tried && st->confirmed && st->refs == 1;
 }
 
 static bool answer_and_drop(struct session *s, struct slice name, const enum statement_kind *kind) {

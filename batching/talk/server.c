@@ -161,6 +161,7 @@ size_t session_from_server(struct session *s, const uint8_t *bytes, size_t len, 
         database_note(s->database, WRITES_ALL);
     if (s->failed)
         return len;
+    s->figures->sent += f.at;
     feed_to_client(&f, false);
     room_weigh_session(s);
     return f.at;

@@ -63,11 +63,7 @@ def test_concurrent_lookups(pg, proxy, folding, shape):
     table, keys, make = SHAPES[shape]
     units = [make(k) for k in keys]
     conns = folding.connections(proxy, N)
-    folding.warm(conns, units, table)
-    replies, calls = folding.burst(conns, units, table)
-    with pg.connect() as d:
-        assert replies == folding.expect(d, units)
-    folding.assert_folded(calls, N)
+    folding.folds_right(conns, units, table)
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -296,11 +292,7 @@ def test_window(pg, long_lived, folding):
     p = long_lived(batching__window="5ms")
     conns = folding.connections(p, N)
     units = [query("SELECT name FROM item WHERE id = %d" % k) for k in range(1, N + 1)]
-    folding.warm(conns, units, "item")
-    replies, calls = folding.burst(conns, units, "item")
-    with pg.connect() as d:
-        assert replies == folding.expect(d, units)
-    folding.assert_folded(calls, N)
+    folding.folds_right(conns, units, "item")
 
 
 def test_observe_forwards_all(pg, long_lived, folding):

@@ -4,9 +4,11 @@ the same error ("cached plan must not change result type"), although the server 
 
 The changes come through pgfold, or by another way; then it may take `vet_max_age` until a new statement is described anew."""
 import asyncio
+import time
 
 import pytest
 
+import proto
 import servers
 
 SESSIONS = 12
@@ -131,3 +133,79 @@ def test_a_change_that_pgfold_does_not_see(pg, proxy, name, change):
 def test_another_table_is_no_difference(pg, start_pgfold):
     """Whose columns have another origin. Folded answers that are compared meanwhile are old, not wrong: nothing is switched off (Pgfold.stop)."""
     change_unseen(pg, start_pgfold({"batching.check_one_in": "2"}), "psycopg-first", "another table")
+
+
+# ---- statements that are prepared anew each time
+
+ALTERED = {k: CHANGES[k] for k in ("a column more", "a column of another type", "a column of another name", "the key of another type", "another table", "a view")}
+SELECT = "SELECT * FROM plank WHERE id = $1"
+
+
+def ask_anew(conn, name, i):
+    """Parse, Describe, Sync; Bind, Execute, Sync; as postgres.js and PDO do. What the client was told, and what it got."""
+    told = conn.ask(proto.parse(SELECT, name), proto.describe("S", name), proto.SYNC)
+    got = conn.ask(proto.bind([b"%d" % i], name), proto.execute(), proto.SYNC)
+    if name:
+        conn.ask(proto.close("S", name), proto.SYNC)
+    return proto.wire(told), proto.rows(got), [e["C"] for e in proto.errors(told) + proto.errors(got)]
+
+
+def begin_anew(pg, end, through):
+    run_ddl(pg, pg, ["DROP VIEW IF EXISTS plank", "DROP TABLE IF EXISTS plank_old"] if is_view(pg) else ["DROP TABLE IF EXISTS plank_old"])
+    run_ddl(pg, through, CREATE)
+
+
+KEYS = (30, 7, 91, 16, 55, 3, 77, 41)
+
+
+@pytest.mark.parametrize("change", ALTERED)
+@pytest.mark.parametrize("name", ["", "s1"])
+def test_a_statement_that_is_prepared_each_time_is_told_of_an_old_plan_once(pg, proxy, name, change):
+    begin_anew(pg, proxy, proxy)
+    with proxy.connect() as c, pg.connect() as straight:
+        for i in KEYS:
+            assert not ask_anew(c, name, i)[2]
+        run_ddl(pg, pg, ALTERED[change])
+        errors = []
+        for i in KEYS:
+            told, rows, error = ask_anew(c, name, i)
+            errors += error
+            assert error or not errors or (told, rows, []) == ask_anew(straight, name, i)
+    assert errors in ([], ["0A000"])
+
+
+@pytest.mark.parametrize("change", ALTERED)
+@pytest.mark.parametrize("name", ["", "s1"])
+def test_what_a_statement_is_described_as_is_no_older_than_rows(pg, start_pgfold, name, change):
+    through = start_pgfold({"lookahead.max_age": "100ms"})
+    begin_anew(pg, through, through)
+    with through.connect() as c, pg.connect() as straight:
+        for i in KEYS:
+            ask_anew(c, name, i)
+        run_ddl(pg, pg, ALTERED[change])
+        time.sleep(0.15)
+        for i in KEYS:
+            assert ask_anew(c, name, i) == ask_anew(straight, name, i)
+
+
+@pytest.mark.parametrize("parses", ["apart", "in the unit"])
+def test_an_unnamed_statement_means_what_its_last_parse_meant(pg, start_pgfold, parses):
+    """A table comes to stand in front, past pgfold: the plan that the server has of an earlier Parse goes on with the old one."""
+    through = start_pgfold({"lookahead.max_age": "100ms"})
+    run_ddl(pg, pg, ["DROP SCHEMA IF EXISTS ahead CASCADE", "CREATE SCHEMA ahead", "GRANT ALL ON SCHEMA ahead TO PUBLIC"])
+    begin_anew(pg, through, through)
+    try:
+        with through.connect(options="-c search_path=ahead,public") as c, pg.connect(options="-c search_path=ahead,public") as straight:
+            def ask(conn, i):
+                if parses == "apart":
+                    return ask_anew(conn, "", i)
+                conn.ask(proto.parse(SELECT), proto.bind([b"%d" % i]), proto.describe("P"), proto.execute(), proto.SYNC)
+                return proto.wire(conn.ask(proto.bind([b"%d" % i]), proto.execute(), proto.SYNC))
+            for i in KEYS:
+                ask(c, i)
+            run_ddl(pg, pg, ["CREATE TABLE ahead.plank AS SELECT id, -a AS a, 'ahead' AS b FROM plank", "GRANT ALL ON ahead.plank TO PUBLIC"])
+            time.sleep(0.15)
+            for i in KEYS:
+                assert ask(c, i) == ask(straight, i)
+    finally:
+        run_ddl(pg, pg, ["DROP SCHEMA ahead CASCADE"])

@@ -46,16 +46,10 @@ def made(admin, *statements):
     admin.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC")
 
 
-def folds_right(pg, proxy, folding, lookup, sql, table, conns=None, rounds=3):
+def folds_right(proxy, folding, lookup, sql, table):
     """The lookups fold, and each answer is PostgreSQL's."""
     units = [lookup(sql, k) for k in KEYS]
-    conns = conns or folding.connections(proxy, N)
-    folding.warm(conns, units, table)
-    for _ in range(rounds):
-        replies, calls = folding.burst(conns, units, table)
-        with pg.connect() as d:
-            assert replies == folding.expect(d, units)
-        folding.assert_folded(calls, N)
+    folding.folds_right(folding.connections(proxy, N), units, table)
 
 
 # ---- protocol 3.2 (18)
@@ -137,8 +131,8 @@ def test_virtual_generated_columns(pg, proxy, folding, admin, lookup, since):
     since(18)
     made(admin, "DROP TABLE IF EXISTS virt", "CREATE TABLE virt (id int PRIMARY KEY, d int, twice int GENERATED ALWAYS AS (id * 2) VIRTUAL, "
          "part int GENERATED ALWAYS AS (100 / d) VIRTUAL)", "INSERT INTO virt (id, d) SELECT i, i - 5 FROM generate_series(1, 60) i")
-    folds_right(pg, proxy, folding, lookup, "SELECT id, twice FROM virt WHERE id = %d", "virt")
-    folds_right(pg, proxy, folding, lookup, "SELECT id, d FROM virt WHERE twice = %d", "virt")
+    folds_right(proxy, folding, lookup, "SELECT id, twice FROM virt WHERE id = %d", "virt")
+    folds_right(proxy, folding, lookup, "SELECT id, d FROM virt WHERE twice = %d", "virt")
     units = [lookup("SELECT id, part FROM virt WHERE id = %d", k) for k in KEYS]
     conns = folding.connections(proxy, N)
     for _ in range(5):
@@ -154,8 +148,8 @@ def test_keys_without_overlaps(pg, proxy, folding, admin, lookup, since):
     made(admin, "CREATE EXTENSION IF NOT EXISTS btree_gist", "DROP TABLE IF EXISTS stay", "CREATE TABLE stay (id int, during daterange, guest text, "
          "PRIMARY KEY (id, during WITHOUT OVERLAPS))", "INSERT INTO stay SELECT i, daterange('2024-01-01'::date + n * 2, '2024-01-01'::date + n * 2 + 1), "
          "'guest ' || n FROM generate_series(1, 60) i, generate_series(1, 3) n")
-    folds_right(pg, proxy, folding, lookup, "SELECT guest FROM stay WHERE id = %d ORDER BY during", "stay")
-    folds_right(pg, proxy, folding, lookup, "SELECT guest FROM stay WHERE id = %d", "stay")
+    folds_right(proxy, folding, lookup, "SELECT guest FROM stay WHERE id = %d ORDER BY during", "stay")
+    folds_right(proxy, folding, lookup, "SELECT guest FROM stay WHERE id = %d", "stay")
 
 
 def test_named_not_null_and_keys_that_are_not_enforced(pg, proxy, folding, admin, lookup, since):
@@ -164,15 +158,15 @@ def test_named_not_null_and_keys_that_are_not_enforced(pg, proxy, folding, admin
     made(admin, "DROP TABLE IF EXISTS leaf, branch", "CREATE TABLE branch (id int PRIMARY KEY, n int CONSTRAINT filled NOT NULL)",
          "CREATE TABLE leaf (id int PRIMARY KEY, branch_id int CONSTRAINT given NOT NULL REFERENCES branch ON DELETE CASCADE NOT ENFORCED)",
          "INSERT INTO branch SELECT i, i FROM generate_series(1, 40) i", "INSERT INTO leaf SELECT i, i % 40 FROM generate_series(1, 90) i")
-    folds_right(pg, proxy, folding, lookup, "SELECT id FROM leaf WHERE branch_id = %d ORDER BY id", "leaf")
-    folds_right(pg, proxy, folding, lookup, "SELECT n FROM branch WHERE id = %d", "branch")
+    folds_right(proxy, folding, lookup, "SELECT id FROM leaf WHERE branch_id = %d ORDER BY id", "leaf")
+    folds_right(proxy, folding, lookup, "SELECT n FROM branch WHERE id = %d", "branch")
 
 
 def test_nulls_not_distinct(pg, proxy, folding, admin, lookup, since):
     since(15)
     made(admin, "DROP TABLE IF EXISTS sole", "CREATE TABLE sole (id int, n int UNIQUE NULLS NOT DISTINCT)",
          "INSERT INTO sole SELECT i, nullif(i, 3) FROM generate_series(1, 40) i")
-    folds_right(pg, proxy, folding, lookup, "SELECT id FROM sole WHERE n = %d", "sole")
+    folds_right(proxy, folding, lookup, "SELECT id FROM sole WHERE n = %d", "sole")
 
 
 def test_collations_that_find_more_than_is_equal(pg, proxy, folding, admin):
@@ -185,13 +179,7 @@ def test_collations_that_find_more_than_is_equal(pg, proxy, folding, admin):
     conns = folding.connections(proxy, len(texts))
     for make in (lambda t: query("SELECT w, n FROM word WHERE w = '%s'" % t), lambda t: unit("SELECT w, n FROM word WHERE w = $1", [t])):
         units = [make(t) for t in texts]
-        folding.warm(conns, units, "word")
-        for _ in range(3):
-            replies, calls = folding.burst(conns, units, "word")
-            with pg.connect() as d:
-                assert replies == folding.expect(d, units)
-            assert all(len(proto.rows(r)) == 1 for r in replies)
-            folding.assert_folded(calls, len(texts))
+        assert all(len(proto.rows(r)) == 1 for r in folding.folds_right(conns, units, "word"))
 
 
 # ---- one session's limits

@@ -28,10 +28,13 @@ static unsigned times(const char *s, char c) {
 Test(counters, are_named_as_metrics_are) {
     const struct counter *k;
     for (unsigned i = 0; (k = counter_at(i)); i++) {
+        if (!k->name[0])
+            continue; // in the log only
         cr_expect(is_snake_case(k->name), "%s", k->name);
         cr_expect_eq(ends_with(k->name, "_total"), k->kind == COUNTER_COUNTER, "%s", k->name);
         for (unsigned j = 0; j < i; j++)
-            cr_expect_str_neq(k->name, counter_at(j)->name);
+            cr_expect(strcmp(k->name, counter_at(j)->name) || strcmp(k->labels, counter_at(j)->labels), "%s",
+                      k->name);
     }
 }
 

@@ -1404,10 +1404,10 @@ Test(session, a_query_that_is_not_read_may_be_anything) {
         struct client *c = setup_spent(&f);
         query(c, unread[i].sql);
         check_unread(c, i);
-        cr_expect_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2, "%s", unread[i].sql);
         cr_expect_null(session_statement(c->session, text_slice("x")), "%s", unread[i].sql);
         cr_expect(c->session->names.unknown, "%s", unread[i].sql);
         reply(c, "CZ");
+        cr_expect_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 1, "%s", unread[i].sql);
         cr_expect_not(c->session->hold.lookups, "%s", unread[i].sql);
         fixture_end(&f);
     }
@@ -1476,10 +1476,10 @@ Test(session, a_text_that_comes_again_is_known_when_there_is_time) {
     struct client *c = setup_spent(&f);
     say_query(c, "SELECT a FROM t WHERE id = 1");
     reply(c, "TCZ");
-    cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
+    cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 1);
     f.now += 60000000;
     say_query(c, "SELECT a FROM t WHERE id = 2");
-    cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 2);
+    cr_assert_eq(f.engine->counters.forwarded[REASON_NOT_PARSED], 1);
     cr_assert_eq(c->session->order.n, 1);
     fixture_end(&f);
 }

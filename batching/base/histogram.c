@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/base/histogram.h"
+
+const uint64_t histogram_times[] = {50,    100,    250,    500,    1000,    2500,    5000,    10000,   25000,
+                                    50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
+const uint64_t histogram_counts[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
+
+#define N_TIMES  (sizeof histogram_times / sizeof *histogram_times)
+#define N_COUNTS (sizeof histogram_counts / sizeof *histogram_counts)
+
+_Static_assert(N_TIMES <= HISTOGRAM_BOUNDS && N_COUNTS <= HISTOGRAM_BOUNDS, "each has a place");
+
+unsigned histogram_bounds(enum histogram_kind kind) {
+    return kind == HISTOGRAM_TIME ? N_TIMES : N_COUNTS;
+}
+
+void histogram_note_time(struct histogram *h, uint64_t us) {
+    histogram_note(h, histogram_times, N_TIMES, us);
+}
+
+void histogram_note_count(struct histogram *h, uint64_t value) {
+    histogram_note(h, histogram_counts, N_COUNTS, value);
+}
+
+uint64_t histogram_total(const struct histogram *h) {
+    uint64_t n = 0;
+    for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        n += h->n[i];
+    return n;
+}

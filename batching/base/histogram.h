@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// A histogram with fixed bounds, as Prometheus has them (classic). Noting a value takes a dozen instructions
+// and no memory.
+#ifndef PGFOLD_BATCHING_BASE_HISTOGRAM_H
+#define PGFOLD_BATCHING_BASE_HISTOGRAM_H
+
+#include <stdint.h>
+
+#define HISTOGRAM_BOUNDS 18
+
+enum histogram_kind {
+    HISTOGRAM_TIME,  // microseconds: 50 us to 10 s
+    HISTOGRAM_COUNT, // 1 to 10000
+};
+
+struct histogram {
+    uint64_t
+        n[HISTOGRAM_BOUNDS + 1]; // values up to each bound and above the one before; the last: all others
+    uint64_t sum;
+};
+
+// The upper bounds, the least first; static. How many they are: histogram_bounds().
+extern const uint64_t histogram_times[], histogram_counts[];
+unsigned histogram_bounds(enum histogram_kind kind);
+
+static inline void histogram_note(struct histogram *h, const uint64_t *bounds, unsigned n, uint64_t value) {
+    unsigned i = 0;
+    while (i < n && value > bounds[i])
+        i++;
+    h->n[i]++;
+    h->sum += value;
+}
+
+void histogram_note_time(struct histogram *h, uint64_t us);
+void histogram_note_count(struct histogram *h, uint64_t value);
+
+// How many values were noted.
+uint64_t histogram_total(const struct histogram *h);
+
+#endif

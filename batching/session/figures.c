@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/figures.h"
+
+#include <string.h>
+
+#include "batching/ahead/association.h"
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
+#include "batching/session/ahead_cost.h"
+#include "batching/session/answered.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/statement/shape.h"
+
+// ---- databases
+
+static bool is_named(const struct database_figures *d, struct slice name) {
+    size_t n = name.len < FIGURES_NAME - 1 ? name.len : FIGURES_NAME - 1;
+    return strlen(d->name) == n && memcmp(d->name, name.data, n) == 0;
+}
+
+struct database_figures *figures_of(struct figures *f, struct slice database) {
+    for (unsigned i = 0; i < f->n_databases; i++)
+        if (is_named(&f->databases[i], database))
+            return &f->databases[i];
+    bool full = f->n_databases == FIGURES_DATABASES;
+    struct database_figures *d = &f->databases[full ? FIGURES_DATABASES : f->n_databases++];
+    if (full)
+        database = (struct slice){(const uint8_t *)"(other)", 7};
+    memcpy(d->name, database.data, database.len < FIGURES_NAME - 1 ? database.len : FIGURES_NAME - 1);
+    return d;
+}
+
+unsigned figures_lines(const struct figures *f) {
+    return f->n_databases + (f->databases[FIGURES_DATABASES].name[0] != 0);
+}
+
+// ---- answered statements
+
+// What one lookup of the shape takes when it runs alone; 0: not known yet.
+static uint64_t alone_takes(const struct shape *s) {
+    return s->guard.lone ? s->guard.lone : s->guard.alone;
+}
+
+static void save(struct figures *f, int64_t us) {
+    f->saved += us;
+    if (f->saved > f->saved_most)
+        f->saved_most = f->saved;
+}
+
+static void note_in_database(struct session *s, const struct answered *a, uint64_t took) {
+    struct database_figures *d = s->figures;
+    d->answered[a->outcome]++;
+    d->failed += a->failed;
+    d->query_time += took;
+    if (!s->transaction_since)
+        s->transaction_since = a->asked ? a->asked : 1;
+    if (s->txn != 'I')
+        return;
+    d->transactions++;
+    d->transaction_time += a->answered > s->transaction_since ? a->answered - s->transaction_since : 0;
+    s->transaction_since = 0;
+}
+
+void figures_note_answered(struct session *s, const struct answered *a) {
+    struct figures *f = &s->engine->figures;
+    uint64_t took = a->answered > a->asked ? a->answered - a->asked : 0;
+    bool unsent = a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD;
+    histogram_note_time(&f->took[a->outcome], took);
+    note_in_database(s, a, took);
+    if (!a->shape)
+        return;
+    a->shape->figures.answered[a->outcome]++;
+    a->shape->figures.failed += a->failed;
+    a->shape->figures.took += took;
+    if (unsent)
+        save(f, (int64_t)alone_takes(a->shape));
+}
+
+// ---- batches
+
+static void count_form(struct engine_counters *c, const struct batch *b) {
+    bool in = b->form == FORM_IN;
+    c->in_ok += in && !b->failed;
+    c->in_failed += in && b->failed;
+    c->lateral_ok += !in && !b->failed;
+    c->lateral_failed += !in && b->failed;
+}
+
+void figures_note_batch(struct engine *e, const struct batch *b) {
+    uint64_t took = e->now > b->started ? e->now - b->started : 0;
+    if (!b->sent)
+        return;
+    count_form(&e->counters, b);
+    histogram_note_count(&e->figures.batch_keys, b->n_keys);
+    histogram_note_time(&e->figures.batch_took, took);
+    save(&e->figures, -(int64_t)took);
+}
+
+uint64_t figures_saved(const struct figures *f) {
+    return (uint64_t)f->saved_most;
+}
+
+// ---- reset
+
+static void reset_shape(struct shape *s) {
+    s->figures = (struct shape_figures){0};
+    for (unsigned i = 0; s->associations && i < ASSOCIATIONS; i++)
+        s->associations[i].figures = (struct association_figures){0};
+}
+
+void figures_reset(struct engine *e) {
+    struct figures *f = &e->figures;
+    for (struct shape *s = e->shapes.newest; s; s = s->older)
+        reset_shape(s);
+    for (unsigned i = 0; i <= FIGURES_DATABASES; i++) {
+        char name[FIGURES_NAME];
+        memcpy(name, f->databases[i].name, sizeof name);
+        f->databases[i] = (struct database_figures){0};
+        memcpy(f->databases[i].name, name, sizeof name);
+    }
+    memset(f->took, 0, sizeof f->took);
+    f->batch_keys = f->batch_took = f->lag = (struct histogram){0};
+    f->saved = f->saved_most = 0;
+    f->since = e->now;
+    e->counters = (struct engine_counters){0};
+}
