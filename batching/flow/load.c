@@ -187,28 +187,22 @@ static bool is_barren(const struct ahead *a, const struct group *g, const struct
            a->barren_since == a->trail.serial && a->barren_both_ways >= guess->turns;
 }
 
-// Does the lookup say that a loop goes through the list? The first one does where the last loop has gone on. Where
-// nothing was ever loaded for such loops, a few keys are tried.
+// Does the lookup say that a loop goes through the list? The first one does, unless nobody was served by the last
+// batch. Where nothing was ever loaded for such loops, a few keys are tried.
 static bool is_likely(const struct guess *guess) {
-    bool first = !guess->association->window;
-    if (guess->run || guess->seconded || guess->named || guess->association->useful)
+    struct association *a = guess->association;
+    if (guess->run || guess->seconded || guess->named || a->useful)
         return true;
-    if (first)
-        association_begin(guess->association);
-    return first;
-}
-
-// The statements that a batch takes: it and its check, in a transaction a SAVEPOINT, a SELECT that makes the process
-// look for changes and a RELEASE, too.
-static unsigned n_statements(const struct session *s) {
-    return s->txn == 'I' ? 2 : 5;
+    if (!a->window)
+        association_begin(a);
+    return !a->unserved;
 }
 
 // Will the batch save as many statements as it takes? A list's last rows may be too few.
 static bool is_worth_it(const struct session *s, const struct guess *guess, const struct batch *b) {
     unsigned again = b->ahead.again ? b->ahead.again - 1 : 0;
     bool some = b->n_keys || again, has_more = guess->run || b->n_keys == b->max_keys;
-    return some && (has_more || b->ahead.n_left + again + guess->association->useful >= n_statements(s));
+    return some && (has_more || b->ahead.n_left + again + guess->association->useful >= ahead_statements(s));
 }
 
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
