@@ -153,6 +153,8 @@ static const struct setting settings[] = {
      "bytes that one session may hold: recent keys and answers loaded ahead"},
     {"lookahead.max_memory", NUMBER(KIND_SIZE, ahead_memory, "256MB", 16 * KILOBYTE, LARGEST_MEMORY),
      "bytes that all sessions together may hold"},
+    {"http.listen", TEXT(http_listen, "127.0.0.1:6433", 0, true, NULL),
+     "addresses for metrics and health checks over HTTP, comma-separated; empty: none"},
 };
 
 #define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -614,9 +616,10 @@ static bool fail_for_section(struct loader *l, const char *name, size_t length, 
     if (nearest_is_meant(name, length, best->name, known))
         return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]", shown, name,
                     (int)known, best->name);
-    return fail(l, l->here,
-                "unknown section [%.*s]; write [pgfold], [batching], [lookahead] or [table schema.name]",
-                shown, name);
+    return fail(
+        l, l->here,
+        "unknown section [%.*s]; write [pgfold], [batching], [lookahead], [http] or [table schema.name]",
+        shown, name);
 }
 
 // Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.

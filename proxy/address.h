@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// The setting "listen": a comma-separated list of addresses, each host:port, :port or /directory:port.
+// The settings "listen": a comma-separated list of addresses, each host:port, :port or /directory:port.
 // Nothing is opened or resolved here.
 #ifndef PGFOLD_PROXY_ADDRESS_H
 #define PGFOLD_PROXY_ADDRESS_H
@@ -19,7 +19,8 @@ struct listen_address {
 typedef bool address_visitor(void *arg, const struct listen_address *a, char *err, size_t err_size);
 
 // Visits each address in order. With visit NULL the list is only checked. False with a message: an address is
-// malformed, or a visit failed.
-bool addresses_visit(const char *addresses, address_visitor *visit, void *arg, char *err, size_t err_size);
+// malformed, or a visit failed. `key`: the setting, for messages.
+bool addresses_visit(const char *key, const char *addresses, address_visitor *visit, void *arg, char *err,
+                     size_t err_size);
 
 #endif

@@ -233,7 +233,7 @@ static bool open_one(void *arg, const struct listen_address *a, char *err, size_
 }
 
 bool listeners_open(struct proxy *p, const char *addresses, char *err, size_t err_size) {
-    bool ok = addresses_visit(addresses, open_one, p, err, err_size);
+    bool ok = addresses_visit("pgfold.listen", addresses, open_one, p, err, err_size);
     if (!ok)
         listeners_close(p);
     return ok;

@@ -8,6 +8,7 @@
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 #include "proxy/connector.h"
+#include "proxy/reach.h"
 #include "proxy/relay.h"
 #include "proxy/target.h"
 #include "proxy/traffic.h"
@@ -49,6 +50,7 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
         login_refuse_for_descriptors(l);
         return;
     }
+    reach_note(l->proxy->reach, stream != NULL, message ? message : "no host is left");
     if (!stream) {
         char text[1024];
         snprintf(text, sizeof text, "could not connect to the server: %s",

@@ -20,9 +20,11 @@
 #include "proxy/ending.h"
 #include "proxy/explain.h"
 #include "proxy/gate.h"
+#include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/login.h"
 #include "proxy/pace.h"
+#include "proxy/reach.h"
 #include "proxy/relay.h"
 #include "proxy/traffic.h"
 #include "proxy/trim.h"
@@ -32,6 +34,8 @@ struct application {
     struct cancels cancels;
     struct gate gate;
     struct pace pace;
+    struct reach reach;
+    struct http *http; // NULL: there is none
     struct trim trim;
     uv_loop_t loop;
     struct cmdline cmdline;
@@ -115,6 +119,8 @@ static void on_tick(uv_timer_t *timer) {
     cancel_tick(p, now);
     gate_tick(p->gate);
     pace_tick(p->pace);
+    reach_tick(p->reach, now);
+    http_tick(a->http);
     trim_tick(&a->trim, p->engine);
     log_tell_held(&p->log, false);
     for (struct link *l = p->links, *next; l; l = next) {
@@ -233,7 +239,7 @@ static void raise_descriptor_limit(const struct proxy *p) {
         return;
     r.rlim_cur = r.rlim_max;
     setrlimit(RLIMIT_NOFILE, &r);
-    unsigned long long wanted = 2ULL * (unsigned)p->settings->config->max_clients + 32 + GATE_KEEPS;
+    unsigned long long wanted = 2ULL * (unsigned)p->settings->config->max_clients + 128 + GATE_KEEPS;
     if (r.rlim_max != RLIM_INFINITY && r.rlim_max < wanted)
         log_event(&p->log, LOG_LEVEL_WARNING, 0,
                   "max_clients of %d needs %llu file descriptors, but the limit is %llu: raise it (ulimit "
@@ -259,9 +265,11 @@ static void init_parts(struct application *a) {
     p->gate = &a->gate;
     p->pace = &a->pace;
     p->cancels = &a->cancels;
+    p->reach = &a->reach;
     gate_init(p->gate, p, &gate_calls);
     pace_init(p->pace, p, login_connect);
     cancel_init(p->cancels, p);
+    reach_init(p->reach, p);
 }
 
 static bool proxy_init(struct application *a) {
@@ -301,6 +309,8 @@ static void proxy_finish(struct application *a) {
     struct proxy *p = &a->proxy;
     p->draining = false; // nothing is drained any more
     listeners_close(p);
+    http_close(a->http);
+    reach_finish(p->reach);
     while (p->links)
         link_close(p->links);
     cancel_close_all(p);
@@ -342,6 +352,9 @@ static int run(struct application *a) {
         return 1;
     }
     if (!listeners_open(p, p->settings->config->listen, err, sizeof err)) {
+        fprintf(stderr, "pgfold: %s\n", err);
+        a->exit_code = 1;
+    } else if (!http_open(&a->http, p, p->settings->config->http_listen, err, sizeof err)) {
         fprintf(stderr, "pgfold: %s\n", err);
         a->exit_code = 1;
     } else {

@@ -17,6 +17,7 @@ struct gate;
 struct link;
 struct listener;
 struct pace;
+struct reach;
 
 #define PROXY_READ_SIZE 65536
 
@@ -35,6 +36,7 @@ struct proxy {
     struct cancels *cancels;    // cancel requests under way (cancel.h)
     struct listener *listeners; // list of listening sockets (listener.h)
     struct gate *gate;          // bounds for connections before the end of their log-in (gate.h)
+    struct reach *reach;        // is the server reachable? (reach.h)
     struct pace *pace;          // how many log-ins the server is given at once (pace.h)
     bool draining;              // pgfold is stopping: nobody is let in, sessions end one by one
     int spare_fd;               // given up to tell one client that there are no descriptors left

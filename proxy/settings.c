@@ -93,7 +93,8 @@ struct settings *settings_create(const struct cmdline *c, const struct log *log,
     s->refs = 1;
     s->config = read_config(c, err, err_size);
     if (s->config && list_tables(s, err, err_size) &&
-        addresses_visit(s->config->listen, NULL, NULL, err, err_size))
+        addresses_visit("pgfold.listen", s->config->listen, NULL, NULL, err, err_size) &&
+        addresses_visit("http.listen", s->config->http_listen, NULL, NULL, err, err_size))
         s->target = target_create(s->config->server, ignored, sizeof ignored, err, err_size);
     bool tls = s->config && s->config->client_tls != CLIENT_TLS_DISABLE;
     if (s->target && tls)

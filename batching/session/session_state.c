@@ -33,6 +33,10 @@ bool session_owes_client(const struct session *s) {
     return s->order.n;
 }
 
+bool session_client_waits(const struct session *s) {
+    return s->order.n || s->n_forward;
+}
+
 bool session_is_in_transaction(const struct session *s) {
     return s->txn != 'I';
 }

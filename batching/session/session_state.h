@@ -26,6 +26,7 @@ bool session_is_ending(const struct session *s);
 bool session_has_said_goodbye(const struct session *s); // the client's Terminate was passed on
 bool session_server_owes(const struct session *s);      // replies of the server, to anybody, are not here yet
 bool session_owes_client(const struct session *s);      // lookups of the client's are not answered yet
+bool session_client_waits(const struct session *s);     // for the answer to any statement of its own
 bool session_is_in_transaction(const struct session *s); // as the server last told the client
 bool session_is_copying(const struct session *s);        // the client is sending COPY data
 

@@ -239,7 +239,8 @@ class Pgfold(Endpoint):
         command += ["--mode", mode] if mode else []
         # Tables that are locked so that lookups pile up would make folding look slow.
         # Likewise, nobody would wait for them in a batch.
-        for key, value in ({"batching.never_slower": "off", "batching.patience": "60s"} | (settings or {})).items():
+        # No two of them share a port.
+        for key, value in ({"batching.never_slower": "off", "batching.patience": "60s", "http.listen": ""} | (settings or {})).items():
             command += ["--set", "%s=%s" % (key, value)]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PGFOLD_", "PG"))}
         if embedded.libraries(os.path.dirname(pg_bin("postgres"))):  # the server's libraries are not pgfold's

@@ -214,14 +214,16 @@ def pgfold_environment(pg, port):
     """What docker-compose.yml gives to pgfold, over what the Dockerfile does, with this run's ports."""
     env = {**environment("pgfold"), **compose()["pgfold"]["environment"]}
     assert env["PGFOLD_LISTEN"] == "127.0.0.1:6432" and env["PGFOLD_SERVER"] == "host=postgres port=5432"
-    return {**env, "PGFOLD_LISTEN": "127.0.0.1:%d" % port, "PGFOLD_SERVER": "host=127.0.0.1 port=%d" % pg.port}
+    return {**env, "PGFOLD_LISTEN": "127.0.0.1:%d" % port, "PGFOLD_HTTP_LISTEN": "127.0.0.1:%d" % servers.free_port(),
+            "PGFOLD_SERVER": "host=127.0.0.1 port=%d" % pg.port}
 
 
 @pytest.fixture
 def container(image_binary, pg, tmp_path):
     port = servers.free_port()
-    c = Container(locked_down([image_binary]), pgfold_environment(pg, port), tmp_path / "log")
-    c.port = port
+    env = pgfold_environment(pg, port)
+    c = Container(locked_down([image_binary]), env, tmp_path / "log")
+    c.port, c.http = port, env["PGFOLD_HTTP_LISTEN"]
     c.wait_for("listening on")
     yield c
     if c.process.poll() is None:
@@ -229,11 +231,11 @@ def container(image_binary, pg, tmp_path):
     c.stop()
 
 
-def run_healthcheck(command, port):
-    assert command == ["/usr/local/bin/pgfold-healthcheck"]
+def run_healthcheck(command, container, **env):
+    assert command[0] == "/usr/local/bin/pgfold-healthcheck"
     assert "deploy/healthcheck /usr/local/bin/pgfold-healthcheck" in [r for n, r in dockerfile()["pgfold"] if n == "COPY"]
-    done = subprocess.run([os.path.join(ROOT, "deploy/healthcheck")], capture_output=True, timeout=30,
-                          env={"PATH": "/nonexistent", "PGFOLD_LISTEN": "127.0.0.1:%d" % port})
+    done = subprocess.run([os.path.join(ROOT, "deploy/healthcheck"), *command[1:]], capture_output=True, timeout=30,
+                          env={"PATH": "/nonexistent", "PGFOLD_LISTEN": "127.0.0.1:%d" % container.port, "PGFOLD_HTTP_LISTEN": container.http} | env)
     return done.returncode
 
 
@@ -242,11 +244,12 @@ def healthcheck_commands():
     assert test[0] == "CMD"
     image = re.search(r"CMD (\[.*\])", only("pgfold", "HEALTHCHECK")).group(1)
     sidecar = pod()["initContainers"][0]
-    return [test[1:], json.loads(image), sidecar["startupProbe"]["exec"]["command"], sidecar["livenessProbe"]["exec"]["command"]]
+    return [test[1:], json.loads(image), *[sidecar[probe]["exec"]["command"] for probe in ("readinessProbe", "startupProbe", "livenessProbe")]]
 
 
 def test_health_of_a_running_one(container):
-    assert [run_healthcheck(c, container.port) for c in healthcheck_commands()] == [0, 0, 0, 0]
+    assert [run_healthcheck(c, container) for c in healthcheck_commands()] == [0, 0, 0, 0, 0]
+    assert run_healthcheck(healthcheck_commands()[0], container, PGFOLD_HTTP_LISTEN="") == 0
     with container.connect() as c:
         assert c.sql("SELECT 1")
     assert "WARNING" not in container.log(), "a health check must not fill the log"
@@ -255,10 +258,10 @@ def test_health_of_a_running_one(container):
 def test_health_of_one_that_hangs_and_one_that_is_gone(container):
     command = healthcheck_commands()[0]
     container.process.send_signal(signal.SIGSTOP)
-    assert run_healthcheck(command, container.port) != 0
+    assert run_healthcheck(command, container) != 0
     container.process.send_signal(signal.SIGCONT)
     container.stop()
-    assert run_healthcheck(command, container.port) != 0
+    assert run_healthcheck(command, container) != 0
 
 
 @pytest.mark.parametrize("listen", [":%d", "*:%d", "0.0.0.0:%d", "/tmp/nowhere:1,127.0.0.1:%d", "[::ffff:127.0.0.1]:%d"])

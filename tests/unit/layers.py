@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 # From the ground up. What is directly in batching/ is the roof.
-FOLDERS = ["protocol", "base", "statement", "trust", "fold", "ahead", "session", "flow", "talk", ""]
+FOLDERS = ["protocol", "base", "statement", "trust", "fold", "ahead", "session", "flow", "talk", "show", ""]
 # The parts and fields of struct session that one file each writes, with its header. What is not here has several writers.
 SESSION = "batching/session/"
 PARTS = {

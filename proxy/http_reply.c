@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "proxy/http_reply.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "batching/show/metrics.h"
+#include "protocol/buf.h"
+#include "proxy/census.h"
+#include "proxy/reach.h"
+
+#define METRICS_MOST (4u << 20) // bytes
+#define SHARE        20 // metrics are made anew when so many times their making has passed: 5 % of the time
+
+// An answer that may serve several requests.
+struct kept {
+    struct MHD_Response *response; // a reference; NULL: none
+    uint64_t made, cost;           // microseconds
+};
+
+struct http_replies {
+    struct proxy *proxy;
+    struct kept metrics[METRICS_FORMATS];
+    struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
+    unsigned n_waiting;
+};
+
+// ---- answers
+
+static void add_headers(struct MHD_Response *r, const char *type) {
+    MHD_add_response_header(r, "Content-Type", type);
+    MHD_add_response_header(
+        r, "Content-Security-Policy",
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
+    MHD_add_response_header(r, "Cache-Control", "no-store");
+}
+
+static enum MHD_Result send_text(struct MHD_Connection *c, unsigned status, const char *text) {
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+    if (!r)
+        return MHD_NO;
+    add_headers(r, "text/plain; charset=utf-8");
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        MHD_add_response_header(r, "Allow", "GET, HEAD");
+    enum MHD_Result done = MHD_queue_response(c, status, r);
+    MHD_destroy_response(r);
+    return done;
+}
+
+// ---- /metrics
+
+static void make_metrics(struct http_replies *r, enum metrics_format format) {
+    struct kept *k = &r->metrics[format];
+    uint64_t now = proxy_now();
+    struct show_outside o = census_take(r->proxy);
+    struct buf b = buf_make(METRICS_MOST);
+    metrics_write(&b, r->proxy->engine, &o, format);
+    struct MHD_Response *made =
+        b.failed ? NULL : MHD_create_response_from_buffer(b.len, b.data, MHD_RESPMEM_MUST_COPY);
+    buf_free(&b);
+    if (!made)
+        return;
+    add_headers(made, metrics_content_type(format));
+    if (k->response)
+        MHD_destroy_response(k->response);
+    *k = (struct kept){made, now, proxy_now() - now};
+}
+
+static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connection *c) {
+    enum metrics_format format =
+        metrics_format_for(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"));
+    struct kept *k = &r->metrics[format];
+    if (!k->response || proxy_now() >= k->made + SHARE * k->cost)
+        make_metrics(r, format);
+    return k->response ? MHD_queue_response(c, MHD_HTTP_OK, k->response)
+                       : send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+}
+
+// ---- /readyz
+
+void http_replies_resume(struct http_replies *r) {
+    while (r->n_waiting)
+        MHD_resume_connection(r->waiting[--r->n_waiting]);
+}
+
+static enum MHD_Result send_ready(struct http_replies *r, struct MHD_Connection *c) {
+    struct proxy *p = r->proxy;
+    char text[300];
+    if (p->draining)
+        return send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "pgfold is shutting down\n");
+    switch (reach_ask(p->reach, proxy_now())) {
+    case REACH_GOOD:
+        return send_text(c, MHD_HTTP_OK, "ready\n");
+    case REACH_BAD:
+        snprintf(text, sizeof text, "the server cannot be reached: %s\n", p->reach->why);
+        return send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, text);
+    case REACH_UNKNOWN:
+        break;
+    }
+    if (r->n_waiting == HTTP_CONNECTIONS)
+        return send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests wait for the server\n");
+    MHD_suspend_connection(c);
+    r->waiting[r->n_waiting++] = c;
+    return MHD_YES;
+}
+
+// ---- who may ask
+
+static bool is_on_loopback(struct MHD_Connection *c) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct sockaddr_storage a;
+    socklen_t len = sizeof a;
+    if (!info || getsockname(info->connect_fd, (struct sockaddr *)&a, &len) != 0)
+        return true;
+    if (a.ss_family == AF_INET)
+        return ntohl(((struct sockaddr_in *)&a)->sin_addr.s_addr) >> 24 == 127;
+    const struct in6_addr *six = &((struct sockaddr_in6 *)&a)->sin6_addr;
+    return a.ss_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(six) ||
+           (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
+}
+
+// A name could be one that somebody else's name server has pointed at this machine.
+static bool names_us(const char *host) {
+    char name[256];
+    unsigned char address[16];
+    size_t n = strlen(host), digits = 0;
+    while (digits < n && host[n - 1 - digits] >= '0' && host[n - 1 - digits] <= '9')
+        digits++;
+    if (digits < n && host[n - 1 - digits] == ':')
+        n -= digits + 1; // the port
+    if (n >= sizeof name)
+        return false;
+    memcpy(name, host, n);
+    name[n] = 0;
+    if (n > 2 && name[0] == '[' && name[n - 1] == ']') {
+        name[n - 1] = 0;
+        return inet_pton(AF_INET6, name + 1, address) == 1;
+    }
+    return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, address) == 1;
+}
+
+// ---- all
+
+static const char paths[] = "pgfold\n\n"
+                            "/metrics   for Prometheus\n"
+                            "/healthz   is pgfold alive?\n"
+                            "/readyz    does it serve clients?\n";
+
+enum MHD_Result http_reply(void *arg, struct MHD_Connection *c, const char *path, const char *method,
+                           const char *version, const char *upload, size_t *upload_len, void **context) {
+    struct http_replies *r = arg;
+    (void)version;
+    (void)upload;
+    (void)upload_len;
+    (void)context;
+    const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host");
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return send_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
+    if (host && is_on_loopback(c) && !names_us(host))
+        return send_text(
+            c, MHD_HTTP_FORBIDDEN,
+            "this address is asked for by a name that is not its own: use 127.0.0.1 or localhost\n");
+    if (strcmp(path, "/metrics") == 0)
+        return send_metrics(r, c);
+    if (strcmp(path, "/healthz") == 0)
+        return send_text(c, MHD_HTTP_OK, "alive\n");
+    if (strcmp(path, "/readyz") == 0)
+        return send_ready(r, c);
+    if (strcmp(path, "/") == 0)
+        return send_text(c, MHD_HTTP_OK, paths);
+    return send_text(c, MHD_HTTP_NOT_FOUND, "there is nothing here: see /\n");
+}
+
+struct http_replies *http_replies_create(struct proxy *p) {
+    struct http_replies *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->proxy = p;
+    return r;
+}
+
+void http_replies_free(struct http_replies *r) {
+    if (!r)
+        return;
+    for (int i = 0; i < METRICS_FORMATS; i++)
+        if (r->metrics[i].response)
+            MHD_destroy_response(r->metrics[i].response);
+    free(r);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What each path answers. Only GET and HEAD are; nothing changes anything.
+//
+//   /metrics   for Prometheus, see batching/show/metrics.h
+//   /healthz   200: the event loop turns
+//   /readyz    200: pgfold lets clients in, and the server was reached within the last seconds
+//
+// A page that a browser has loaded from elsewhere may not read what is shown on loopback: there, the Host that
+// a request names must be an address or localhost (DNS rebinding).
+#ifndef PGFOLD_PROXY_HTTP_REPLY_H
+#define PGFOLD_PROXY_HTTP_REPLY_H
+
+#include <stddef.h>
+
+#include <microhttpd.h>
+
+#define HTTP_CONNECTIONS 64
+
+struct proxy;
+struct http_replies;
+
+struct http_replies *http_replies_create(struct proxy *p); // NULL: out of memory
+// Those that wait for the server are answered when libmicrohttpd runs next.
+void http_replies_resume(struct http_replies *r);
+void http_replies_free(struct http_replies *r); // takes NULL
+
+// The callback for libmicrohttpd; arg: struct http_replies.
+enum MHD_Result http_reply(void *arg, struct MHD_Connection *c, const char *path, const char *method,
+                           const char *version, const char *upload, size_t *upload_len, void **context);
+
+#endif
