@@ -79,7 +79,8 @@ static void count_turns(const struct places *s) {
     }
 }
 
-#define LONG_RUN 5 // so many steps are no chance, even where the catalogue says that another column supplies the key
+#define LONG_RUN                                                                                             \
+    5 // so many steps are no chance, even where the catalogue says that another column supplies the key
 
 // Small numbers are in many columns. A few steps through one of which nothing is known do not count beside one that the
 // catalogue tells of.

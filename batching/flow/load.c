@@ -478,7 +478,8 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
         asked_mark(&s->asked, question, g->id);
     association_asked(association, s->engine->now);
     if (found) {
-        guess.seconded = true; // that which is answered now goes on from the one for which the batch was loaded
+        guess.seconded =
+            true; // that which is answered now goes on from the one for which the batch was loaded
         trail_touch(&a->trail, guess.result);
         note_followed(s->engine, &guess);
     }

@@ -255,7 +255,8 @@ bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct g
 // What is no plain read leaves a proven session in doubt at once. So no proof is asked for because of it.
 static bool wants_proof(const struct candidate *c) {
     const struct engine *e = c->s->engine;
-    bool in_vain = c->shape && c->shape->no_plain_read && e->now - c->shape->no_plain_read < e->limits.vet_max_age;
+    bool in_vain =
+        c->shape && c->shape->no_plain_read && e->now - c->shape->no_plain_read < e->limits.vet_max_age;
     return !in_vain && session_identity_wants_proof(&c->s->identity);
 }
 

@@ -794,7 +794,8 @@ Test(ahead, what_serves_nobody_ends) {
         answer(a, 2, 'Z');
         if (f.engine->batches)
             answer_batch(a, 3, 4, NEW, false);
-        cr_assert_eq(counters(&f)->ahead_batches, i < 4 ? 1 + (unsigned)i : 4, "one lookup is no loop any more");
+        cr_assert_eq(counters(&f)->ahead_batches, i < 4 ? 1 + (unsigned)i : 4,
+                     "one lookup is no loop any more");
         f.now += 5001;
         lookup(a, 4);
         answer(a, 4, 'Z');
