@@ -155,6 +155,13 @@ static const struct setting settings[] = {
      "bytes that all sessions together may hold"},
     {"http.listen", TEXT(http_listen, "127.0.0.1:6433", 0, true, NULL),
      "addresses for metrics and health checks over HTTP, comma-separated; empty: none"},
+    {"console.admin_users", TEXT(admin_users, "", 0, false, NULL),
+     "users who may do everything in the console, comma-separated"},
+    {"console.stats_users", TEXT(stats_users, "", 0, false, NULL),
+     "users who may look at what the console shows, comma-separated"},
+    {"console.auth_database",
+     TEXT(auth_database, "postgres", 1, false, "name a database of the server, for example postgres"),
+     "the database of the server that log-ins to the console are made at"},
 };
 
 #define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -616,10 +623,10 @@ static bool fail_for_section(struct loader *l, const char *name, size_t length, 
     if (nearest_is_meant(name, length, best->name, known))
         return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]", shown, name,
                     (int)known, best->name);
-    return fail(
-        l, l->here,
-        "unknown section [%.*s]; write [pgfold], [batching], [lookahead], [http] or [table schema.name]",
-        shown, name);
+    return fail(l, l->here,
+                "unknown section [%.*s]; write [pgfold], [batching], [lookahead], [http], [console] or "
+                "[table schema.name]",
+                shown, name);
 }
 
 // Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.
@@ -933,4 +940,10 @@ bool config_describe(size_t i, const char **key, const char **default_value, con
     *default_value = settings[i].initial;
     *description = settings[i].description;
     return true;
+}
+
+bool config_value(const struct config *c, size_t i, char *out, size_t size) {
+    char number[UNITS_TEXT_SIZE];
+    snprintf(out, size, "%s", value_text(c, &settings[i], number));
+    return !settings[i].restart;
 }

@@ -23,7 +23,7 @@ struct config_table {
     bool lookahead;            // default: true
 };
 
-#define CONFIG_SETTINGS 44 // keys in the table
+#define CONFIG_SETTINGS 47 // keys in the table
 
 // Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
 struct config_place {
@@ -80,6 +80,9 @@ struct config {
     size_t ahead_memory;  // bytes that all sessions may hold
     // [http]
     char *http_listen; // as `listen`, without Unix sockets; "": there is no HTTP
+    // [console]
+    char *admin_users, *stats_users; // names, comma-separated
+    char *auth_database;             // where the server is asked who a user is
     // [table schema.name]
     struct config_table *tables; // list, each table once
     size_t n_tables;
@@ -119,5 +122,8 @@ void config_diff(const struct config *old_config, const struct config *new_confi
 // The i-th setting's "section.key", default as text and one-line description; false when there are no more.
 // The switches of tables are not among them: there may be any number of those.
 bool config_describe(size_t i, const char **key, const char **default_value, const char **description);
+
+// The i-th setting's value as a file would say it, cut if `out` is too small. True: a reload changes it.
+bool config_value(const struct config *c, size_t i, char *out, size_t size);
 
 #endif

@@ -13,6 +13,7 @@ enum show_client census_client(const struct link *l) {
     case LINK_CANCEL:
         return CLIENT_CLOSING;
     case LINK_LENDING:
+    case LINK_CONSOLE:
     case LINK_CLOSED:
         return CLIENT_STATES;
     default:
@@ -36,7 +37,7 @@ struct show_outside census_take(const struct proxy *p) {
     static const char *const modes[] = {
         [MODE_FOLD] = "fold", [MODE_OBSERVE] = "observe", [MODE_VERIFY] = "verify"};
     struct show_outside o = {.version = PGFOLD_VERSION,
-                             .mode = modes[p->settings->config->mode],
+                             .mode = p->paused ? "observe" : modes[p->settings->config->mode],
                              .accepted = p->accepted,
                              .refused = p->refused,
                              .draining = p->draining};

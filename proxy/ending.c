@@ -134,6 +134,7 @@ void ending_settle(struct link *l) {
     case LINK_CLIENT_TLS:
     case LINK_CONNECTING:
     case LINK_CANCEL:
+    case LINK_CONSOLE:
         gone ? link_close(l) : link_update(l);
         break;
     case LINK_LOGIN:

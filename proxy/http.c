@@ -45,6 +45,7 @@ struct http {
 static void arm(struct http *h);
 
 static void run(struct http *h) {
+    proxy_is_awake(h->proxy);
     MHD_run(h->daemon);
     arm(h);
 }
@@ -103,6 +104,7 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
     struct http *h = d->http;
     (void)status;
     (void)events;
+    proxy_is_awake(h->proxy);
     for (int i = 0; i < ACCEPT_AT_ONCE && h->n < HTTP_CONNECTIONS; i++) {
         struct sockaddr_storage peer;
         socklen_t len = sizeof peer;

@@ -9,12 +9,14 @@
 #include "proxy/link.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "batching/base/memory.h"
 #include "batching/session/room.h"
 #include "batching/session/session_state.h"
 #include "batching/talk/life.h"
+#include "protocol/startup.h"
 #include "protocol/write.h"
 #include "proxy/connector.h"
 
@@ -74,6 +76,7 @@ static void link_free(struct link *l) {
     side_free_buffers(&l->server);
     settings_unref(l->settings);
     free(l->address);
+    free(l->names);
     free(l);
 }
 
@@ -159,6 +162,28 @@ void link_leave_place(struct link *l) {
     l->counted = false;
 }
 
+// ---- who it is
+
+void link_note_names(struct link *l, const struct startup *s) {
+    struct slice user = {NULL, 0}, application = {NULL, 0};
+    startup_param(s, "user", &user);
+    startup_param(s, "application_name", &application);
+    free(l->names);
+    l->names = calloc(1, user.len + application.len + 2);
+    if (l->names && user.len)
+        memcpy(l->names, user.data, user.len);
+    if (l->names && application.len)
+        memcpy(l->names + user.len + 1, application.data, application.len);
+}
+
+const char *link_user(const struct link *l) {
+    return l->names ? l->names : "(nouser)";
+}
+
+const char *link_application(const struct link *l) {
+    return l->names ? l->names + strlen(l->names) + 1 : "";
+}
+
 // Tells gate and pace. A log-in at the server waits for its client only when the server asks for something,
 // which login.c notes.
 void link_set_state(struct link *l, enum link_state state) {
@@ -166,14 +191,15 @@ void link_set_state(struct link *l, enum link_state state) {
     l->state = state;
     if (state == LINK_CLOSING && l->place.taken) // a log-in that failed
         link_leave_place(l);
-    if (state == LINK_READY || state == LINK_CLOSING)
-        pace_ends(p->pace, &l->pace, state == LINK_READY ? PACE_LOGGED_IN : end_of(l));
-    if (state == LINK_READY || state == LINK_CANCEL)
+    bool in = state == LINK_READY || state == LINK_CONSOLE;
+    if (in || state == LINK_CLOSING)
+        pace_ends(p->pace, &l->pace, in ? PACE_LOGGED_IN : end_of(l));
+    if (in || state == LINK_CANCEL)
         gate_leave(p->gate, &l->place);
     else
         gate_waits(p->gate, &l->place,
                    state == LINK_START || state == LINK_CLIENT_TLS || state == LINK_CLOSING);
-    if (state != LINK_READY)
+    if (!in)
         return;
     side_set_secret(&l->client, false);
     side_set_secret(&l->server, false);
@@ -314,7 +340,8 @@ static void weigh(struct link *l) {
         unweigh(l);
     l->memory = memory;
     account_set(memory, &l->weighs,
-                sizeof *l + l->client.in.cap + l->client.out.cap + l->server.in.cap + l->server.out.cap +
+                sizeof *l + l->stage_bytes + l->client.in.cap + l->client.out.cap + l->server.in.cap +
+                    l->server.out.cap +
                     TLS_BYTES * (unsigned)(!!l->client.stream.ssl + !!l->server.stream.ssl));
 }
 

@@ -15,12 +15,15 @@
 //     +--> CANCEL
 //     |
 //     +--> CONNECTING <-> LOGIN --> READY --> LENDING
+//                           |
+//                           +--> CONSOLE
 //
 //   START       waits for a start-up packet
 //   CLIENT_TLS  handshake with the client
 //   CONNECTING  waits for its turn, then the connector looks for a server; the client is not read
 //   LOGIN       the log-in is relayed; a server of the wrong kind leads back to CONNECTING, for the next host
 //   READY       a session: bytes go through the engine
+//   CONSOLE     the console; there is no server any more
 //   CANCEL      a cancel request is on its way; the client waits for the end of the connection
 //   LENDING     the client is gone; the server connection still takes what the client sent before it left, or
 //               runs something for others
@@ -41,6 +44,7 @@ enum link_state { // the order counts: those before READY have not logged in yet
     LINK_CONNECTING,
     LINK_LOGIN,
     LINK_READY,
+    LINK_CONSOLE,
     LINK_CANCEL,
     LINK_CLOSING,
     LINK_LENDING,
@@ -50,8 +54,10 @@ enum link_state { // the order counts: those before READY have not logged in yet
 struct account;
 struct cancel;
 struct connector;
+struct console;
 struct login;
 struct session;
+struct startup;
 
 // The stage that a link is in says what its bytes mean. There are two: login_stage and relay_stage.
 struct link_stage {
@@ -81,6 +87,9 @@ struct link {
     struct account *memory;         // where the bytes of its buffers are counted; NULL: nowhere yet
     size_t weighs;                  // how many are counted there
     struct session *session;        // from READY on: the engine's; NULL before; owned
+    struct console *console;        // CONSOLE: owned by console.c
+    size_t stage_bytes;             // that its stage holds besides
+    char *names;                    // who has logged in: user, zero, application_name; NULL: not known; owned
     struct login *login;            // until READY; NULL: out of memory; owned by login.c
     struct connector *connector;    // CONNECTING: the attempt under way
     uint64_t started;               // microseconds: when it was accepted
@@ -124,6 +133,10 @@ bool link_open_server(struct link *l, const struct stream *stream, uv_poll_cb re
 void link_close_server(struct link *l);                                               // to try another one
 // A place among max_clients. False: there is none left.
 bool link_take_place(struct link *l);
+// Who has logged in; static texts where that is not known.
+void link_note_names(struct link *l, const struct startup *s);
+const char *link_user(const struct link *l);
+const char *link_application(const struct link *l);
 void link_leave_place(struct link *l);
 
 // Ends the link with an ErrorResponse for the client; hint may be NULL. link_refuse logs and counts it as a

@@ -12,6 +12,8 @@
 #include "proxy/cancel.h"
 #include "proxy/cancel_key.h"
 #include "proxy/connector.h"
+#include "proxy/console.h"
+#include "proxy/console_login.h"
 #include "proxy/login_server.h"
 #include "proxy/traffic.h"
 
@@ -21,6 +23,7 @@ static void login_start(struct link *l) {
         return; // noticed at the first packet
     l->login->packet = buf_make(l->settings->config->max_startup_packet + 4);
     l->login->held = buf_make((size_t)1 << 20);
+    l->login->instead = buf_make(l->settings->config->max_startup_packet + 1024);
     l->login->packet.secret = l->login->held.secret = true;
 }
 
@@ -29,6 +32,7 @@ static void login_free(struct link *l) {
         return;
     buf_free(&l->login->packet);
     buf_free(&l->login->held);
+    buf_free(&l->login->instead);
     free(l->login->skip);
     free(l->login);
     l->login = NULL;
@@ -148,6 +152,33 @@ static void await_turn(struct link *l) {
     }
 }
 
+// The console takes no place among max_clients: it is wanted when there is none. The server says who the user
+// is, unless it is pgfold's own.
+static void begin_console(struct link *l) {
+    struct buf b = buf_make(65536);
+    if (console_is_own_user(l)) {
+        console_start(l, &l->login->startup);
+        if (l->state == LINK_CONSOLE)
+            login_free(l);
+        return;
+    }
+    console_negotiate(&l->login->startup, &b);
+    link_to_client(l, b.data, b.len, true);
+    buf_free(&b);
+    l->login->console = true;
+    console_write_startup(l, &l->login->startup, &l->login->instead);
+    await_turn(l);
+}
+
+static bool keep_packet(struct link *l, const struct frame *f, const uint8_t *bytes) {
+    struct frame own;
+    buf_put(&l->login->packet, bytes, f->size);
+    if (frame_startup(l->login->packet.data, l->login->packet.len, f->size, &own) != FRAME_OK)
+        return false;
+    l->login->startup = startup_read(&own);
+    return true;
+}
+
 static void begin_session(struct link *l, const struct frame *f, const uint8_t *bytes) {
     const struct config *c = l->settings->config;
     struct proxy *p = l->proxy;
@@ -156,15 +187,14 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
                            "Set sslmode=require in the client's connection string.");
     if (p->draining)
         return link_refuse(l, "57P03", "pgfold is shutting down", "Connect again when it is back.");
+    if (!keep_packet(l, f, bytes))
+        return link_refuse(l, "53200", "out of memory", NULL);
+    if (console_is_asked_for(&l->login->startup))
+        return begin_console(l);
     if (p->n_sessions >= (unsigned)p->settings->config->max_clients)
         return login_refuse_for_clients(l);
     if (gate_is_short(p->gate, l->client.stream.fd, GATE_LOGIN))
         return login_refuse_for_descriptors(l);
-    buf_put(&l->login->packet, bytes, f->size);
-    struct frame own;
-    if (frame_startup(l->login->packet.data, l->login->packet.len, f->size, &own) != FRAME_OK)
-        return link_refuse(l, "53200", "out of memory", NULL);
-    l->login->startup = startup_read(&own);
     l->login->replication = startup_is_replication(&l->login->startup);
     await_turn(l);
 }
@@ -320,7 +350,7 @@ static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
 static size_t from_server(struct link *l, const uint8_t *bytes, size_t len) {
     proxy_is_awake(l->proxy);
     size_t taken = login_server_take(l, bytes, len);
-    if (l->state == LINK_READY) {
+    if (l->state == LINK_READY || l->state == LINK_CONSOLE) {
         login_free(l);
         l->resume = true; // the client may have sent more than its log-in
     }

@@ -8,6 +8,7 @@
 #include "protocol/write.h"
 #include "proxy/cancel_key.h"
 #include "proxy/connector.h"
+#include "proxy/console.h"
 #include "proxy/reach.h"
 #include "proxy/relay.h"
 #include "proxy/target.h"
@@ -70,7 +71,8 @@ static void on_connected(void *arg, struct stream *stream, size_t host_index, co
     }
     link_set_state(l, LINK_LOGIN);
     log_event(&l->proxy->log, LOG_LEVEL_DEBUG, l->id, "connected to %s", address);
-    link_to_server(l, l->login->packet.data, l->login->packet.len, false);
+    const struct buf *packet = l->login->console ? &l->login->instead : &l->login->packet;
+    link_to_server(l, packet->data, packet->len, false);
     traffic_feed_client(l);
 }
 
@@ -155,6 +157,21 @@ static void try_next_host(struct link *l) {
     login_server_connect(l, next);
 }
 
+// The server has let the user in. That is all it was asked for.
+static void finish_console(struct link *l) {
+    struct buf b = buf_make(16);
+    write_empty(&b, F_TERMINATE);
+    link_to_server(l, b.data, b.len, false);
+    buf_free(&b);
+    forget_server(l);
+    console_start(l, &l->login->startup);
+}
+
+// Of the server's log-in a client of the console sees what it is asked, and errors.
+static bool is_for_console(const struct frame *f) {
+    return f->type == B_ERROR || (f->type == B_AUTHENTICATION && f->body_len >= 4 && get_u32(f->body) != 0);
+}
+
 static void pass_to_client(struct link *l, const uint8_t *bytes, size_t len) {
     if (l->settings->target->attrs != TARGET_ANY && l->login->authenticated)
         buf_put(&l->login->held, bytes, len);
@@ -168,6 +185,7 @@ static void finish_login(struct link *l) {
         return;
     }
     link_to_client(l, l->login->held.data, l->login->held.len, true);
+    link_note_names(l, &l->login->startup);
     relay_start(l, l->login->startup.params, l->login->replication);
     relay_parameter(l, "client_encoding", l->login->client_encoding);
     relay_parameter(l, "standard_conforming_strings", l->login->conforming_strings);
@@ -209,7 +227,7 @@ static bool take_message(struct link *l, const struct frame *f, const uint8_t *b
     switch (f->type) {
     case B_AUTHENTICATION:
         note_question(l, f);
-        if (l->login->authenticated && !take_place(l))
+        if (l->login->authenticated && !l->login->console && !take_place(l))
             return true;
         if (startup_strip_plus(f, &changed)) {
             l->login->stripped_plus = true;
@@ -223,7 +241,8 @@ static bool take_message(struct link *l, const struct frame *f, const uint8_t *b
         note_status(l->login, f);
         break;
     case B_BACKEND_KEY_DATA:
-        cancel_key_add(l, f->body, f->body_len);
+        if (!l->login->console)
+            cancel_key_add(l, f->body, f->body_len);
         break;
     case B_ERROR:
         if (make_room_at_server(l, f))
@@ -236,14 +255,17 @@ static bool take_message(struct link *l, const struct frame *f, const uint8_t *b
     default:
         return false;
     }
-    pass_to_client(l, bytes, f->size);
+    if (!l->login->console)
+        pass_to_client(l, bytes, f->size);
+    else if (is_for_console(f))
+        link_to_client(l, bytes, f->size, true);
     if (f->type == B_ERROR &&
         l->login->held.len) { // it failed after AuthenticationOk: its role will not be known
         link_to_client(l, l->login->held.data, l->login->held.len, true);
         buf_reset(&l->login->held);
     }
     if (f->type == B_READY_FOR_QUERY)
-        finish_login(l);
+        l->login->console ? finish_console(l) : finish_login(l);
     return true;
 }
 

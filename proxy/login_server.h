@@ -14,6 +14,8 @@
 
 struct login {
     struct buf packet;         // StartupMessage as sent
+    struct buf instead;        // what the server gets in its place
+    bool console;              // the client wants the console
     struct startup startup;    // points into packet
     struct buf held;           // server's messages, while its role is not known
     bool stripped_plus;        // the server offered channel binding

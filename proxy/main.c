@@ -16,6 +16,7 @@
 #include "batching/talk/life.h"
 #include "config/cmdline.h"
 #include "proxy/cancel.h"
+#include "proxy/console.h"
 #include "proxy/counters.h"
 #include "proxy/ending.h"
 #include "proxy/explain.h"
@@ -30,8 +31,17 @@
 #include "proxy/traffic.h"
 #include "proxy/trim.h"
 
+#define CONSOLE_OVERRIDES 64
+
+// Settings that the console has set, until the next start; owned.
+struct override_list {
+    struct config_override of[CONSOLE_OVERRIDES];
+    unsigned n;
+};
+
 struct application {
-    struct proxy proxy; // what the parts share
+    struct proxy proxy; // what the parts share. The first member, so that its address is that of the whole
+    struct override_list set;
     struct cancels cancels;
     struct gate gate;
     struct pace pace;
@@ -122,6 +132,7 @@ static void on_tick(uv_timer_t *timer) {
     gate_tick(p->gate);
     pace_tick(p->pace);
     reach_tick(p->reach, now);
+    shows_tick(&p->period, p->engine, now);
     http_tick(a->http);
     trim_tick(&a->trim, p->engine);
     log_tell_held(&p->log, false);
@@ -152,6 +163,8 @@ static void stop_if_drained(struct application *a) {
         next = l->next;
         if (!late && ending_is_busy(l, lasts))
             busy = true;
+        else if (l->state == LINK_CONSOLE)
+            continue; // to the end
         else if (l->state == LINK_READY &&
                  !session_is_inside_message(l->session)) // not into the middle of a message
             link_dismiss(l, "57P01", "terminating connection because pgfold is shutting down", NULL);
@@ -163,6 +176,15 @@ static void stop_if_drained(struct application *a) {
         stop(p, "stopped");
 }
 
+static void drain(struct application *a, const char *why) {
+    struct proxy *p = &a->proxy;
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "received %s, draining: %u clients; a second one stops at once",
+              why, p->n_sessions);
+    p->draining = true;
+    a->drain_started = proxy_now();
+    listeners_close(p);
+}
+
 static void on_terminate(uv_signal_t *signal, int number) {
     struct application *a = signal->data;
     struct proxy *p = &a->proxy;
@@ -172,11 +194,7 @@ static void on_terminate(uv_signal_t *signal, int number) {
         stop(p, "stopped at once");
         return;
     }
-    log_event(&p->log, LOG_LEVEL_INFO, 0, "received %s, draining: %u clients; a second one stops at once",
-              number == SIGTERM ? "SIGTERM" : "SIGINT", p->n_sessions);
-    p->draining = true;
-    a->drain_started = proxy_now();
-    listeners_close(p);
+    drain(a, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 static void print_note(void *arg, const char *note) {
@@ -198,28 +216,19 @@ static void report_change(void *arg, const char *key, const char *old_value, con
               needs_restart ? ": takes effect at the next start" : "");
 }
 
-static struct engine_limits limits_of(const struct application *a, const struct settings *s) {
+static void adopt_limits(struct proxy *p, const struct settings *s) {
     struct engine_limits limits = settings_engine_limits(s);
-    if (a->test)
-        limits.expect = test_expectation(a->test);
-    return limits;
+    limits.expect = p->expect;
+    limits.observe |= p->paused;
+    limits.verify &= !p->paused;
+    limits.lookahead = p->paused ? LOOKAHEAD_OFF : limits.lookahead;
+    engine_set_limits(p->engine, &limits);
 }
 
-static void on_reload(uv_signal_t *signal, int number) {
-    struct application *a = signal->data;
-    struct proxy *p = &a->proxy;
-    char err[1024] = "";
-    (void)number;
-    struct settings *s = settings_create(&a->cmdline, &p->log, err, sizeof err);
-    if (!s) {
-        log_event(&p->log, LOG_LEVEL_ERROR, 0, "configuration was not reloaded: %s", err);
-        return;
-    }
-    log_event(&p->log, LOG_LEVEL_INFO, 0, "configuration reloaded");
+static void adopt(struct proxy *p, struct settings *s) {
     config_diff(p->settings->config, s->config, report_change, p);
     settings_tell_notes(s, log_note, p);
-    struct engine_limits limits = limits_of(a, s);
-    engine_set_limits(p->engine, &limits); // before the old settings go: it points into them
+    adopt_limits(p, s); // before the old settings go: it points into them
     settings_unref(p->settings);
     p->settings = s;
     limit_core_dumps(s->config);
@@ -229,6 +238,118 @@ static void on_reload(uv_signal_t *signal, int number) {
     for (struct link *l = p->links; l; l = l->next)
         link_adopt_limits(l, s->config);
 }
+
+// What a setting is for whose change takes a restart.
+struct restart_search {
+    const char *key;
+    bool found;
+};
+
+static void note_restart(void *arg, const char *key, const char *old_value, const char *new_value,
+                         bool needs_restart) {
+    struct restart_search *r = arg;
+    (void)old_value;
+    (void)new_value;
+    r->found |= needs_restart && strcmp(key, r->key) == 0;
+}
+
+static bool waits_for_restart(const struct proxy *p, const struct settings *s, const char *key, char *err,
+                              size_t err_size) {
+    struct restart_search r = {key, false};
+    config_diff(p->settings->config, s->config, note_restart, &r);
+    if (r.found)
+        snprintf(err, err_size, "%s can be changed by a restart only", key);
+    return r.found;
+}
+
+static void keep_override(struct override_list *all, struct config_override *at, const char *key,
+                          const char *value) {
+    char *k = strdup(key), *v = strdup(value);
+    if (!k || !v) {
+        free(k);
+        free(v);
+        return;
+    }
+    if (at < all->of + all->n) {
+        free((char *)(uintptr_t)at->key);
+        free((char *)(uintptr_t)at->value);
+    } else {
+        all->n++;
+    }
+    *at = (struct config_override){k, v, "the console"};
+}
+
+// The place of the key's override, or of a new one; NULL: there is none left.
+static struct config_override *place_of(struct override_list *all, const char *key) {
+    unsigned i = 0;
+    while (i < all->n && strcmp(all->of[i].key, key) != 0)
+        i++;
+    return i < CONSOLE_OVERRIDES ? &all->of[i] : NULL;
+}
+
+// The settings of the command line, with the console's behind them, and one more.
+static struct settings *read_settings(struct application *a, const char *key, const char *value, char *err,
+                                      size_t err_size) {
+    struct cmdline c = a->cmdline;
+    size_t n = c.n_overrides;
+    c.overrides = calloc(n + a->set.n + 1, sizeof *c.overrides);
+    if (!c.overrides) {
+        snprintf(err, err_size, "out of memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++)
+        c.overrides[i] = a->cmdline.overrides[i];
+    for (unsigned i = 0; i < a->set.n; i++)
+        c.overrides[n++] = a->set.of[i];
+    if (key)
+        c.overrides[n++] = (struct config_override){key, value, "the console"};
+    c.n_overrides = n;
+    struct settings *s = settings_create(&c, &a->proxy.log, err, err_size);
+    free(c.overrides);
+    return s;
+}
+
+static bool reload(struct proxy *p, const char *key, const char *value, char *err, size_t err_size) {
+    struct application *a = (struct application *)p;
+    struct config_override *at = key ? place_of(&a->set, key) : NULL;
+    if (key && !at) {
+        snprintf(err, err_size, "too many settings were set: RELOAD from a file instead");
+        return false;
+    }
+    struct settings *s = read_settings(a, key, value, err, err_size);
+    if (!s || (key && waits_for_restart(p, s, key, err, err_size))) {
+        settings_unref(s);
+        return false;
+    }
+    if (key)
+        keep_override(&a->set, at, key, value);
+    if (!key)
+        log_event(&p->log, LOG_LEVEL_INFO, 0, "configuration reloaded");
+    adopt(p, s);
+    return true;
+}
+
+static void on_reload(uv_signal_t *signal, int number) {
+    struct application *a = signal->data;
+    struct proxy *p = &a->proxy;
+    char err[1024] = "";
+    (void)number;
+    if (!reload(p, NULL, NULL, err, sizeof err))
+        log_event(&p->log, LOG_LEVEL_ERROR, 0, "configuration was not reloaded: %s", err);
+}
+
+static void pause_folding(struct proxy *p, bool paused) {
+    p->paused = paused;
+    adopt_limits(p, p->settings);
+}
+
+static void shut_down(struct proxy *p) {
+    if (!p->draining)
+        drain((struct application *)p, "SHUTDOWN");
+}
+
+static const struct proxy_calls proxy_calls = {
+    .reload = reload, .pause = pause_folding, .shut_down = shut_down};
 
 static void on_report(uv_signal_t *signal, int number) {
     const struct application *a = signal->data;
@@ -276,16 +397,21 @@ static void init_parts(struct application *a) {
     p->gate = &a->gate;
     p->pace = &a->pace;
     p->cancels = &a->cancels;
+    p->calls = &proxy_calls;
     p->reach = &a->reach;
     gate_init(p->gate, p, &gate_calls);
     pace_init(p->pace, p, login_connect);
     cancel_init(p->cancels, p);
     reach_init(p->reach, p);
+    consoles_init(p);
 }
 
 static bool proxy_init(struct application *a) {
     struct proxy *p = &a->proxy;
-    struct engine_limits limits = limits_of(a, p->settings);
+    struct engine_limits limits = settings_engine_limits(p->settings);
+    if (a->test)
+        p->expect = test_expectation(a->test);
+    limits.expect = p->expect;
     p->loop = &a->loop;
     p->engine = engine_create(&limits, &relay_effects, p);
     a->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -333,6 +459,10 @@ static void proxy_finish(struct application *a) {
     uv_loop_close(&a->loop);
     engine_destroy(p->engine);
     settings_unref(p->settings);
+    while (a->set.n--) {
+        free((char *)(uintptr_t)a->set.of[a->set.n].key);
+        free((char *)(uintptr_t)a->set.of[a->set.n].value);
+    }
     close(a->alarm_fd);
     if (p->spare_fd >= 0)
         close(p->spare_fd);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "batching/show/shows.h"
+#include "batching/watch/expect.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
 
@@ -17,9 +19,19 @@ struct gate;
 struct link;
 struct listener;
 struct pace;
+struct proxy;
 struct reach;
 
 #define PROXY_READ_SIZE 65536
+
+// What the console asks of main.c.
+struct proxy_calls {
+    // Reads the configuration again, with one more setting in it from now on; key NULL: with none. False with a
+    // message: nothing has changed.
+    bool (*reload)(struct proxy *p, const char *key, const char *value, char *err, size_t err_size);
+    void (*pause)(struct proxy *p, bool paused); // forwards all, or folds again
+    void (*shut_down)(struct proxy *p);
+};
 
 struct proxy {
     uv_loop_t *loop;            // the one event loop: everything but the writing of the log runs on it
@@ -38,10 +50,16 @@ struct proxy {
     struct gate *gate;          // bounds for connections before the end of their log-in (gate.h)
     struct reach *reach;        // is the server reachable? (reach.h)
     struct pace *pace;          // how many log-ins the server is given at once (pace.h)
-    bool draining;              // pgfold is stopping: nobody is let in, sessions end one by one
-    int spare_fd;               // given up to tell one client that there are no descriptors left
-    uint64_t next_link;         // id of the link that was made last
-    uint64_t accepted, refused; // connections since the start: taken, turned away by pgfold
+    const struct proxy_calls *calls;
+    struct shows_period period;           // for averages that the console shows
+    unsigned n_consoles;                  // links that are consoles
+    uv_timer_t consoles_wake;             // some of them rest
+    struct expectation expect;            // of all statements; pgfold test
+    bool paused;                          // nothing is folded, whatever the settings say
+    bool draining;                        // pgfold is stopping: nobody is let in, sessions end one by one
+    int spare_fd;                         // given up to tell one client that there are no descriptors left
+    uint64_t next_link;                   // id of the link that was made last
+    uint64_t accepted, refused;           // connections since the start: taken, turned away by pgfold
     uint8_t read_buffer[PROXY_READ_SIZE]; // every read goes here first; used only during the read
 };
 

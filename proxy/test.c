@@ -224,7 +224,9 @@ struct test *test_create(int argc, char **argv, char **envp, int *code) {
                          "--mode",
                          t->folds ? "fold" : "observe",
                          "--log-level",
-                         "error"};
+                         "error",
+                         "--set",
+                         "http.listen="};
     t->n_arguments = (int)(sizeof arguments / sizeof *arguments);
     memcpy(t->arguments, arguments, sizeof arguments);
     return t;

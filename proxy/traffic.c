@@ -110,7 +110,7 @@ static void client_is_ready(struct link *l, int events) {
         bool drained = link_has_caught_up(l, &l->client);
         if (drained && l->server.poll && l->state != LINK_CLOSED)
             traffic_feed_server(l);
-        if (drained && l->state == LINK_READY)
+        if (drained && (l->state == LINK_READY || l->state == LINK_CONSOLE))
             traffic_feed_client(l);
         if (l->state == LINK_CLOSED)
             return;

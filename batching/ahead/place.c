@@ -123,6 +123,27 @@ bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, ui
     return true;
 }
 
+// The same statement, whichever way it was sent.
+static bool is_kin(const struct group *g, const struct trail_result *r) {
+    return place_is_own(g, r) || (r->columns.shape && r->columns.family == g->shape->family);
+}
+
+// Tells whether a row of answers to the statement may only repeat what it was asked for, by the key's own column or
+// one that is joined with it. Without the own column this is told by there being no more values than answers.
+static bool repeats(const struct guess *w, const struct group *g, uint32_t row) {
+    struct trail_result *r = w->result;
+    unsigned column = (unsigned)w->columns[w->lead];
+    const struct trail_column *c = r->columns.columns;
+    struct key named = trail_value(r, row, column);
+    for (unsigned i = 0; i < r->columns.n; i++) {
+        if (c[i].kind == TRAIL_NOTHING || !is_own_column(g, w->lead, &c[i]))
+            continue;
+        struct key own = trail_value(r, row, i);
+        return c[i].kind != c[column].kind || key_equal(&own, &named);
+    }
+    return trail_distinct(r, column) <= (r->n_answers ? r->n_answers : 1);
+}
+
 bool place_counts_rows(const struct group *g, const struct trail_result *r) {
     return !place_is_own(g, r);
 }
@@ -131,12 +152,12 @@ bool place_find_turn(struct guess *w, const struct group *g, const struct trail_
     uint32_t row = w->row, first = w->row;
     bool found = false;
     unsigned n = 0;
-    bool counts = target && place_counts_rows(g, w->result);
-    if (!counts && !w->result->given)
+    bool kin = is_kin(g, w->result), counts = target && place_counts_rows(g, w->result);
+    if (!counts && !kin && !w->result->given)
         return !w->result->forgets;
     do {
         if ((counts && trail_was_asked(target, row)) || !trail_was_given(w->result, row) ||
-            !place_is_same_key(w, g->n_parts, row, first))
+            (kin && repeats(w, g, row)) || !place_is_same_key(w, g->n_parts, row, first))
             continue;
         w->row = row;
         found = true;

@@ -333,10 +333,13 @@ static void hold_back(struct trail *t, struct trail_result *r, bool rows) {
         trail_charge(t, r, n * sizeof *r->given);
 }
 
-void trail_hold_back(struct trail *t, uint64_t serial, uint64_t source) {
-    for (struct trail_result *r = t->results; r; r = r->next)
-        if (r->serial == serial)
-            hold_back(t, r, r->columns.source == source);
+void trail_hold_back(struct trail *t, uint64_t serial, uint64_t source, uint32_t n_answers) {
+    for (struct trail_result *r = t->results; r; r = r->next) {
+        if (r->serial != serial)
+            continue;
+        hold_back(t, r, r->columns.source == source);
+        r->n_answers = n_answers;
+    }
 }
 
 void trail_note_given(struct trail *t, uint64_t serial, uint32_t row, uint32_t n) {

@@ -47,7 +47,8 @@ struct trail_result {
     bool forgets;  // a target made room for another
     bool followed;
     bool full;
-    uint64_t *given; // a bit for each row: the client was given it; owned. NULL: it was given all
+    uint64_t *given;    // a bit for each row: the client was given it; owned. NULL: it was given all
+    uint32_t n_answers; // number of answers that it is made of; 0: one
     size_t bytes;
     struct cells *cells;          // of each column; owned
     struct trail_columns columns; // with room for its own columns alone. NOTHING: values were given up
@@ -134,8 +135,8 @@ static inline void trail_note_naming(struct trail *t, uint64_t serial) {
     t->naming = serial;
 }
 // Nothing of the result with this serial, of this statement, was given to the client. If memory is short, nothing is
-// asked for again by it.
-void trail_hold_back(struct trail *t, uint64_t serial, uint64_t source);
+// asked for again by it. It is made of so many answers.
+void trail_hold_back(struct trail *t, uint64_t serial, uint64_t source, uint32_t n_answers);
 // So many rows of it were given, from this one on.
 void trail_note_given(struct trail *t, uint64_t serial, uint32_t row, uint32_t n);
 static inline bool trail_was_given(const struct trail_result *r, uint32_t row) {

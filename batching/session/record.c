@@ -40,6 +40,11 @@ static bool is_worth_recording(struct engine *e, struct ahead *a, uint64_t sourc
     return true;
 }
 
+static void answers_of(struct trail_columns *c, const struct shape *shape) {
+    c->shape = shape_digest(shape);
+    c->family = shape->family;
+}
+
 // ---- what was loaded ahead
 
 static void record_key(struct trail *t, struct batch *b, uint32_t key, uint32_t *row) {
@@ -51,8 +56,10 @@ static void record_key(struct trail *t, struct batch *b, uint32_t key, uint32_t 
 
 // What was asked for until now has been given, or is given now.
 static void note_given(struct trail *t, const struct batch *b, uint64_t source) {
-    uint32_t loaded = b->n_keys - b->ahead.asked;
-    trail_hold_back(t, b->ahead.list, source);
+    uint32_t loaded = b->n_keys - b->ahead.asked, n_answers = 0;
+    for (uint32_t key = 0; key < b->n_keys; key++)
+        n_answers += b->key_rows[key].n_rows > 0;
+    trail_hold_back(t, b->ahead.list, source, n_answers);
     for (uint32_t key = 0; key < b->n_keys; key++)
         if (key >= loaded || b->ahead.used[key])
             trail_note_given(t, b->ahead.list, b->key_rows[key].listed, b->key_rows[key].n_rows);
@@ -68,7 +75,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
         !is_worth_recording(a->engine, a, c.source))
         return;
     trail_columns_format(&c, g->n_formats, g->formats);
-    c.shape = shape_digest(g->shape);
+    answers_of(&c, g->shape);
     c.at = a->engine->now;
     c.loads = a->engine->aheads.loads;
     c.loaded = true;
@@ -169,9 +176,9 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     c->at = s->engine->now;
     c->loads = s->engine->aheads.loads;
     if (o->kind == OWED_LOOKUP)
-        c->shape = shape_digest(o->of.lookup->shape);
+        answers_of(c, o->of.lookup->shape);
     else if (o->kind == OWED_FORWARD && o->forward.behind)
-        c->shape = shape_digest(o->forward.behind->group->shape);
+        answers_of(c, o->forward.behind->group->shape);
     struct shape *text = o->kind == OWED_LOOKUP ? o->of.lookup->shape : sent_first(s, o);
     if (text && session_is_watched(s)) {
         watched_note_list(s, text);

@@ -71,6 +71,14 @@ void session_set_backlogged(struct session *s, bool backlogged) {
     s->backlogged = backlogged;
 }
 
+const char *session_database(const struct session *s) {
+    return s->figures->name;
+}
+
+uint64_t session_last_answer(const struct session *s) {
+    return s->last_answer;
+}
+
 struct account *session_memory(struct session *s) {
     return &s->memory;
 }
@@ -87,6 +95,10 @@ size_t engine_max_session(const struct engine *e) {
 
 const struct engine_counters *engine_counters(const struct engine *e) {
     return &e->counters;
+}
+
+const struct figures *engine_figures(const struct engine *e) {
+    return &e->figures;
 }
 
 const struct shape *engine_newest_shape(const struct engine *e) {

@@ -12,6 +12,7 @@
 struct account;
 struct engine;
 struct engine_counters;
+struct figures;
 struct session;
 struct shape;
 
@@ -49,6 +50,10 @@ uint64_t session_replies(const struct session *s);
 // The client does not take what it is sent: the session lends its connection to nobody and joins no batch.
 void session_set_backlogged(struct session *s, bool backlogged);
 
+const char *session_database(const struct session *s); // the line of its figures
+uint64_t
+session_last_answer(const struct session *s); // microseconds: when its client was last answered; 0: never
+
 // The account in which the bytes of the session's buffers are counted.
 struct account *session_memory(struct session *s);
 
@@ -61,6 +66,7 @@ struct account *engine_memory(struct engine *e);
 size_t engine_max_session(const struct engine *e);
 
 const struct engine_counters *engine_counters(const struct engine *e);
+const struct figures *engine_figures(const struct engine *e);
 
 // The first shape of a list that goes on with `older`. NULL: there is none.
 const struct shape *engine_newest_shape(const struct engine *e);

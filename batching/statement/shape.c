@@ -174,6 +174,8 @@ static bool shape_fill(struct shape *s, const struct buf *cache_key, struct slic
         return false;
     s->reason = lookup_reason(s);
     s->family = s->reason == REASON_NONE ? family_of(s->text, s->text_len) : 0;
+    if (s->parsed->kind == STATEMENT_READ)
+        alike_of_text(s->text, s->text_len, &s->alike);
     s->changes = s->parsed->kind == STATEMENT_OTHER && shape_text_changes_definitions(text);
     return true;
 }
@@ -210,7 +212,8 @@ static struct shape *cache_add(struct shape_cache *c, enum shape_protocol protoc
     }
     for (unsigned i = 0; i < n_types; i++) {
         s->types[i] = get_u32(types + (size_t)i * 4);
-        s->parsed->foreign_types |= key_type_is_foreign(s->types[i]);
+        if (s->parsed->reason != REASON_MEMORY) // that may be one that nobody owns
+            s->parsed->foreign_types |= key_type_is_foreign(s->types[i]);
     }
     if (!cache_has_room(c, bytes_of(s))) {
         *why = c->n >= c->max ? REASON_TOO_MANY_SHAPES : REASON_MEMORY;

@@ -11,6 +11,7 @@
 #define PGFOLD_BATCHING_STATEMENT_SHAPE_H
 
 #include "batching/base/hash.h"
+#include "batching/statement/alike.h"
 #include "batching/base/memory.h"
 #include "batching/base/outcome.h"
 #include "batching/statement/budget.h"
@@ -54,6 +55,7 @@ struct shape {
     uint32_t *types;       // owned
     struct parsed *parsed; // owned; literal: that of `of`
     uint16_t family;       // family.h
+    struct alike alike;    // of a SELECT
     unsigned n_lookups;    // lookups of this shape that wait for their answers
     uint32_t keys;         // the candidates that vary, a mask over parsed->keys; see shape_keys
     bool unsorted;         // ORDER BY does not tell its rows apart: keys that are `ordered` are none

@@ -11,21 +11,21 @@
 #include "protocol/message.h"
 
 static uint64_t hash_bound(const struct shape *shape, const struct msg_bind *m) {
-    uint64_t hash = (uintptr_t)shape;
+    uint64_t hash = shape->alike.hash;
     struct slice value;
     size_t walk = 0;
-    while (msg_bind_next_param(m, &walk, &value))
-        hash = XXH3_64bits_withSeed(value.data ? value.data : (const uint8_t *)"", value.len,
-                                    hash + !value.data);
+    for (unsigned i = 0; i < SHAPE_MAX_VALUES && msg_bind_next_param(m, &walk, &value); i++)
+        hash += shape->alike.uses[i] * alike_value(msg_bind_param_format(m, i), value);
     return hash;
 }
 
 static uint64_t hash_constants(const struct shape *shape, const uint8_t *text,
                                const struct shape_text *values) {
-    uint64_t hash = (uintptr_t)shape;
+    uint64_t hash = shape->alike.hash;
     for (int i = 0; i < values->n_values; i++) {
         const struct shape_value *v = &values->values[i];
-        hash = XXH3_64bits_withSeed(text + v->at, v->len, hash);
+        size_t quote = v->type == TOKEN_STRING;
+        hash += alike_value(0, (struct slice){text + v->at + quote, v->len - 2 * quote});
     }
     return hash;
 }
@@ -55,6 +55,7 @@ static void note_literal(struct session *s, const struct shape *shape) {
 void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m) {
     if (shape && shape->of)
         note_literal(s, shape);
-    else if (shape && shape->reason == REASON_NONE && shape->parsed->kind == STATEMENT_READ)
+    else if (shape && (shape->reason == REASON_NONE || shape->reason == REASON_NO_KEY) &&
+             shape->parsed->kind == STATEMENT_READ)
         question_note(s, hash_bound(shape, m), (uint32_t)s->engine->aheads.loads);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a client asks, as a hash: two lookups of a session ask the same if their hashes are equal. A client
+// What a client asks, as a hash: two lookups of a session ask the same if their hashes are equal, in whichever way
+// they are sent (statement/alike.h). A client
 // that asks the same again, without having read a list meanwhile, polls for a change, and must not get an
 // answer that was loaded ahead (ahead/asked.h).
 //

@@ -35,6 +35,12 @@ static const char casts_sql[] = "(SELECT pg_catalog.concat(pg_catalog.count(*), 
 static const char path_sql[] = ", pg_catalog.strpos(pg_catalog.lower(pg_catalog.current_setting("
                                "'search_path')), 'pg_catalog') OPERATOR(pg_catalog.<) 2";
 
+const char *stamp_domains_expression(void) {
+    return "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', "
+           "COALESCE(pg_catalog.max(k.oid::pg_catalog.int8), 0)) FROM pg_catalog.pg_constraint k WHERE "
+           "k.contypid OPERATOR(pg_catalog.>) 0::pg_catalog.oid)";
+}
+
 struct stamp *stamp_ref(struct stamp *st) {
     st->refs++;
     return st;
@@ -218,9 +224,9 @@ static void put_guard(struct writing *w, size_t from, const char *expected) {
     buf_put_text(out, "'");
 }
 
-static void expect_twice(struct writing *w, size_t from, uint32_t n) {
+static void expect_pair(struct writing *w, size_t from, uint32_t a, uint32_t b) {
     char text[32];
-    int len = snprintf(text, sizeof text, "%lu:%lu", (unsigned long)n, (unsigned long)n);
+    int len = snprintf(text, sizeof text, "%lu:%lu", (unsigned long)a, (unsigned long)b);
     buf_put_u32(&w->st->expected, (uint32_t)len);
     buf_put(&w->st->expected, text, (size_t)len);
     w->n++;
@@ -398,19 +404,31 @@ static bool read_answer(struct answer *a, const struct shape *s, struct slice ro
 // of a relation must be as many as they were, too.
 static const struct {
     const char *catalogue, *of;
-} below_catalogues[N_BELOW] = {
+} below_catalogues[BELOW_CHECKS] = {
     [BELOW_RELATIONS] = {"pg_class", NULL},
     [BELOW_RULES] = {"pg_rewrite", "x.ev_class"},
     [BELOW_POLICIES] = {"pg_policy", "x.polrelid"},
     [BELOW_FUNCTIONS] = {"pg_proc", NULL},
 };
 
+// No check of a domain is changed: it is dropped, and another one has another OID.
+static bool put_domains_check(struct writing *w, struct answer *a, const struct stamp_below *below) {
+    struct objects *o = &a->below;
+    if (!take_objects(below->list[BELOW_CHECKS], false, o) || o->n != 1)
+        return false;
+    size_t from = w->st->check.len;
+    buf_put_text(&w->st->check, ", ");
+    buf_put_text(&w->st->check, stamp_domains_expression());
+    expect_pair(w, from, o->list[0].id, o->list[0].xmin);
+    return true;
+}
+
 static bool put_below_check(struct writing *w, struct answer *a, const struct stamp_below *below) {
     struct buf *out = &w->st->check;
     struct objects *relations = &a->relations, *o = &a->below; // the statement's own ones are written already
     if (!take_objects(below->list[BELOW_RELATIONS], false, relations))
         return false;
-    for (unsigned i = 0; i < N_BELOW; i++) {
+    for (unsigned i = 0; i < BELOW_CHECKS; i++) {
         if (!take_objects(below->list[i], false, o))
             return false;
         if (!o->n && !below_catalogues[i].of)
@@ -425,9 +443,9 @@ static bool put_below_check(struct writing *w, struct answer *a, const struct st
         put_any(out, below_catalogues[i].of ? below_catalogues[i].of : "x.oid",
                 below_catalogues[i].of ? relations : o, FIELD_ID, "oid");
         buf_put_text(out, ")");
-        expect_twice(w, from, o->n);
+        expect_pair(w, from, o->n, o->n);
     }
-    return true;
+    return put_domains_check(w, a, below);
 }
 
 static void put_sorted_check(struct writing *w, const struct objects *sorted) {

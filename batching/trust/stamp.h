@@ -11,7 +11,7 @@
 //   functions, operators      those of users with names that the statement calls
 //   xmin of a pg_index row    where the order of rows rests on the index
 //   what is below it          for a verdict of LEVEL_OWN (vet.h): xmin of each relation, of the rules of views,
-//                             of policies and of users' functions
+//                             of policies and of users' functions; the number of domains' checks
 //
 // Once a row was changed, its old xmin never comes back. So what is still the same behind a statement was the
 // same when the statement began to run. If something differs, the folded rows are dropped and the members run
@@ -26,8 +26,9 @@
 #include "batching/statement/shape.h"
 #include "protocol/message.h"
 
-// What is below a statement (vet_own.h), as lists of "16400:733,…", OID and xmin.
-enum { BELOW_RELATIONS, BELOW_RULES, BELOW_POLICIES, BELOW_FUNCTIONS, N_BELOW };
+// What is below a statement (vet_own.h), as lists of "16400:733,…", OID and xmin. CHECKS: how many checks domains
+// have, and the greatest OID of them, since values of a domain may come up anywhere.
+enum { BELOW_RELATIONS, BELOW_RULES, BELOW_POLICIES, BELOW_FUNCTIONS, BELOW_CHECKS, N_BELOW };
 
 struct stamp_below {
     uint8_t *bytes; // owned; the lists point into it
@@ -72,6 +73,9 @@ enum stamp_verdict {
 struct stamp *stamp_ref(struct stamp *st);
 void stamp_unref(struct stamp *st);         // takes NULL
 size_t stamp_bytes(const struct stamp *st); // bytes of memory; takes NULL
+
+// An expression for what BELOW_CHECKS has now.
+const char *stamp_domains_expression(void);
 
 // Appends the question as SQL. keys, fixed: see sorted_question(). Returns false when a name cannot be quoted safely or memory is out.
 bool stamp_question(const struct shape *s, uint32_t keys, uint32_t fixed, struct buf *out)

@@ -5,6 +5,7 @@
 
 #include "batching/statement/parse.h"
 #include "batching/statement/quote.h"
+#include "batching/trust/stamp.h"
 #include "protocol/buf.h"
 
 // The functions that have to be looked into: those of users, those that may do anything, and those of the
@@ -63,6 +64,9 @@ static const char with_o[] =
     "pg_catalog.unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, "
     "a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::pg_catalog.oid[]) FROM "
     "pg_catalog.pg_aggregate a WHERE a.aggfnoid OPERATOR(pg_catalog.=) ANY (s.calls) AND a.aggfnoid "
+    "OPERATOR(pg_catalog.>=) 16384 UNION ALL SELECT x.oprcode::pg_catalog.oid FROM "
+    "pg_catalog.regexp_matches(w.tree, ':(?:eqop|sortop|opno) ([0-9]+)', 'g') AS m(x) JOIN "
+    "pg_catalog.pg_operator x ON x.oid OPERATOR(pg_catalog.=) m.x[1]::pg_catalog.oid WHERE x.oid "
     "OPERATOR(pg_catalog.>=) 16384) AS procs OFFSET 0) AS t CROSS JOIN LATERAL (SELECT ARRAY(SELECT "
     "v.id FROM (SELECT pg_catalog.unnest(t.rels) UNION SELECT c.oid FROM pg_catalog.pg_class c WHERE "
     "c.relname OPERATOR(pg_catalog.=) ANY (w.words) AND (c.oid OPERATOR(pg_catalog.>=) 16384 OR "
@@ -91,7 +95,7 @@ static const char rels_fact[] =
     "('{12,13}'::pg_catalog.oid[])))"
 
 // A text may use operators and casts that no word in it names, and its words are names only where all are plain
-// ASCII without quotes. Values of a domain may come up anywhere. In C, and in languages other than SQL and
+// ASCII without quotes. A parsed body (BEGIN ATOMIC) names the functions of all. Values of a domain may come up anywhere. In C, and in languages other than SQL and
 // PL/pgSQL (14 is sql), a body says nothing.
 static const char procs_fact[] =
     "(SELECT o.bad FROM o) OR EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.oid "
@@ -101,6 +105,7 @@ static const char procs_fact[] =
     "ALL (ARRAY(SELECT l.oid FROM pg_catalog.pg_language l WHERE l.lanname OPERATOR(pg_catalog.=) "
     "'plpgsql')) OR f.prolang OPERATOR(pg_catalog.=) ANY ('{12,13}'::pg_catalog.oid[]) AND f.provolatile "
     "OPERATOR(pg_catalog.<>) 'i' OR f.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[]) AND "
+    "(pg_catalog.to_jsonb(f) OPERATOR(pg_catalog.->>) 'prosqlbody') IS NULL AND "
     "(f.prosrc OPERATOR(pg_catalog.~) pg_catalog.concat('[^ -~', pg_catalog.chr(9), pg_catalog.chr(10), "
     "pg_catalog.chr(13), ']|\"|[uU]&') OR EXISTS (SELECT 1 FROM "
     "pg_catalog.pg_operator x JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) x.oprcode WHERE "
@@ -158,6 +163,8 @@ void vet_own_put_facts(struct buf *out) {
     buf_put_text(out, procs_fact);
     buf_put_text(out, ", ");
     buf_put_text(out, stamps);
+    buf_put_text(out, ", ");
+    buf_put_text(out, stamp_domains_expression());
 }
 
 void vet_own_put_unknown(struct buf *out) {

@@ -60,7 +60,8 @@ def total(found, name):
 
 
 def promtool():
-    return os.environ.get("PROMTOOL") or shutil.which("promtool")
+    unpacked = os.path.join(os.environ.get("PGFOLD_UNPACKED", ""), "usr/bin/promtool")
+    return unpacked if os.path.exists(unpacked) else shutil.which("promtool")
 
 
 def test_prometheus_reads_them(web):
@@ -197,6 +198,7 @@ def test_draining_is_shown_to_the_end(web):
         assert ask(p, "/readyz")[0] == 503 and ask(p, "/healthz")[0] == 200
         assert scrape(p)["pgfold_draining", ""] == 1
         c.sql("COMMIT")
+    p.process.wait(servers.STOP_SECONDS)
 
 
 def hostile(p):

@@ -419,6 +419,67 @@ def test_a_function_is_declared_volatile_past_pgfold(patient, opened, direct):
     assert direct.sql("SELECT last_value FROM ticks") == [("1060",)]
 
 
+def test_a_check_is_added_to_a_domain_past_pgfold(patient, opened, direct):
+    """It may do anything, and no batch runs it for keys that nobody has asked for."""
+    direct.sql("CREATE DOMAIN counted AS int")
+    direct.sql("CREATE OR REPLACE FUNCTION counts(int) RETURNS int STABLE LANGUAGE plpgsql AS 'DECLARE d counted := $1; BEGIN RETURN d; END'")
+    sql = "SELECT title FROM novel WHERE writer_id = %s AND counts(id) > 0"
+    c = opened(patient)
+    warm(c, sql)
+    assert by_batches(c, sql) == [["old"]] * KEYS
+    direct.sql("SELECT setval('ticks', 1000)")
+    direct.sql("ALTER DOMAIN counted ADD CHECK (tick(VALUE) > 0)")
+    try:
+        c.sql("SELECT tick(1)")  # drops all
+        assert by_batches(c, sql, range(1, 31)) == [["old"]] * 30
+        assert direct.sql("SELECT last_value FROM ticks") == [("1031",)]
+    finally:
+        direct.sql("DROP DOMAIN counted CASCADE")
+
+
+# ---- bodies that are trees
+
+TREES = """
+CREATE FUNCTION joins(a text, b text) RETURNS text IMMUTABLE LANGUAGE sql BEGIN ATOMIC SELECT a; END;
+CREATE OPERATOR |+| (LEFTARG = text, RIGHTARG = text, FUNCTION = joins);
+CREATE FUNCTION counts_up(text, text) RETURNS text VOLATILE LANGUAGE sql AS 'SELECT nextval(''ticks''); SELECT $1';
+CREATE OPERATOR |++| (LEFTARG = text, RIGHTARG = text, FUNCTION = counts_up);
+CREATE FUNCTION by_text(k int) RETURNS text STABLE LANGUAGE sql AS 'SELECT title FROM novel WHERE writer_id = k';
+CREATE FUNCTION by_tree(k int) RETURNS text STABLE LANGUAGE sql BEGIN ATOMIC SELECT title |+| 'x' FROM novel WHERE writer_id = k; END;
+CREATE FUNCTION ticks_by_tree(k int) RETURNS text STABLE LANGUAGE sql BEGIN ATOMIC SELECT title |++| 'x' FROM novel WHERE writer_id = k; END;
+DROP FUNCTION by_text, by_tree, ticks_by_tree;
+DROP OPERATOR |+| (text, text);
+DROP OPERATOR |++| (text, text);
+DROP FUNCTION joins, counts_up"""
+
+
+def test_a_parsed_body_names_its_operators(patient, opened, direct):
+    """Operators of users' speak against a body that is a text, since none of its words is their functions' name."""
+    if int(direct.value("SHOW server_version_num")) < 140000:
+        pytest.skip("PostgreSQL 14 has BEGIN ATOMIC")
+    statements = re.split(r";\n(?!END)", TREES.strip())
+    for statement in statements[:7]:
+        direct.sql(statement)
+    try:
+        c = opened(patient)
+        for name, ahead in (("by_tree", True), ("by_text", False)):
+            sql = "SELECT %s(writer_id) FROM novel WHERE writer_id = %%s" % name
+            warm(c, sql)
+            listed(c)
+            for key in range(1, 20):
+                assert simple(c, sql, key) == ["old"]
+            restore(direct, "new")
+            assert simple(c, sql, 20) == (["old"] if ahead else ["new"])
+            restore(direct)
+        direct.sql("SELECT setval('ticks', 1000)")
+        warm(c, "SELECT ticks_by_tree(writer_id) FROM novel WHERE writer_id = %s", keys=range(1, 31))
+        warm(c, "SELECT ticks_by_tree(writer_id) FROM novel WHERE writer_id = %s", keys=range(1, 31))
+        assert direct.sql("SELECT last_value FROM ticks") == [("1060",)]
+    finally:
+        for statement in statements[7:]:
+            direct.sql(statement)
+
+
 # ---- errors
 
 def outcome(c, sql, key):

@@ -8,8 +8,9 @@ import pytest
 import ahead
 import conftest
 import servers
-from ahead import AUTHORS, BOOKS, DATABASE, PATIENT, Loop, Reader, Watch
-from proto import query
+from ahead import AUTHORS, BOOKS, DATABASE, PATIENT, Loop, Reader, Relation, Watch
+from framings import FRAMINGS
+from proto import query, rows, unit
 
 KEY = ("int4", "40")
 TWO = ["simple", "pgx"]
@@ -218,6 +219,26 @@ def test_another_identity_between(direct, proxy, opened, framing, change):
             direct.sql("UPDATE book SET title = 'back' WHERE author_id = %d" % key)
 
 
+WAYS = ["simple", "pgx", "asyncpg", "pgjdbc named", "ruby", "psycopg named"]
+
+
+@pytest.mark.parametrize("held", WAYS)
+@pytest.mark.parametrize("asked", WAYS)
+def test_the_same_question_in_another_way(db, direct, proxy, opened, held, asked):
+    """The server has answered it with what is new: what was loaded before in the other way is not given any more."""
+    if held == asked:
+        return
+    loop = opened(Loop(db, Watch(db), proxy, BOOKS, held, direct=conftest.DIRECT))
+    loop.hold()
+    values = loop.keys[loop.at]
+    direct.sql("UPDATE book SET title = 'new' WHERE author_id = %s" % values[0][1])
+    other = Reader.__new__(Reader)
+    other.__dict__ = {**loop.reader.__dict__, "framing": FRAMINGS[asked], "statements": {}}
+    sql = "/* the same */ " + loop.relation.sql.replace("SELECT", "select") + " -- again"
+    assert {r[2] for r in other.ask(sql, *values)} == {b"new"}
+    assert {r[2] for r in loop.reader.ask(loop.relation.sql, *values)} == {b"new"}
+
+
 @pytest.mark.parametrize("framing", TWO)
 def test_a_list_read_each_time(author_poller, framing):
     """What was loaded before the list came is no answer behind it."""
@@ -385,3 +406,41 @@ def test_other_defaults(db, proxy, opened, level):
         for values in keys:
             reader.ask(relation.sql, *values)
     assert len(watch.reads("book", reader.conn)) <= 15
+
+
+@pytest.mark.parametrize("columns, framing", [("a.id, b.title, b.author_id", "simple"), ("b.title, b.author_id", "pgx"), ("b.author_id, b.title, a.name", "simple")])
+def test_answers_that_repeat_the_key(proxy, direct, opened, framing, columns):
+    """By a column that is joined with the key's: they name nothing but what was asked for. (Numbers 1 and 2 are tenants, too.)"""
+    of = Relation(AUTHORS, "SELECT %s FROM author a JOIN book b ON b.author_id = a.id WHERE a.id = $1" % columns, ["int4"], "book")
+    at = columns.split(", ").index("b.title")
+    for time in range(2):
+        relation, reader = of.fresh(), opened(Reader(proxy, framing))
+        for page in range(2):
+            reader.ask(AUTHORS)
+            for key in range(1, 9):
+                reader.ask(relation.sql, ("int4", str(key)))
+            for i, key in enumerate([8, 8, 5, 3, 4, 3, 7, 8]):
+                state = b"%d of %d, %d" % (i, time, page)
+                direct.sql("UPDATE book SET title = '%s'" % state.decode())
+                assert {r[at] for r in reader.ask(relation.sql, ("int4", str(key)))} == {state}, (page, key)
+
+
+@pytest.mark.parametrize("first", ["simple", "extended"])
+def test_asked_in_two_ways(proxy, direct, opened, first):
+    """Answers to the statement are no lists of what they were asked for, if it is sent in another way, either."""
+    Poller.serial += 1
+    sql = "SELECT id, name, %d AS n FROM many WHERE id = $1" % Poller.serial
+    conn = opened(Reader(proxy)).conn
+
+    def ask(key, way):
+        return rows(conn.ask(query(sql.replace("$1", str(key))) if way == "simple" else unit(sql, [str(key)])))[0][1]
+    other = "simple" if first == "extended" else "extended"
+    for key in (745, 721, 733, 750, 728):
+        ask(key, first)
+    for key in range(700, 760):
+        ask(key, other)
+    for key in range(715, 752):
+        state = b"state %d of %d" % (key, Poller.serial)
+        direct.sql("UPDATE many SET name = '%s' WHERE id = %d" % (state.decode(), key))
+        assert ask(key, first) == state or key not in (745, 721, 733, 750, 728), key
+    direct.sql("UPDATE many SET name = 'name ' || id WHERE id BETWEEN 700 AND 760")

@@ -439,7 +439,7 @@ Test(config, long_lines) {
     free(text);
 }
 
-#define WRITE_SECTION "write [pgfold], [batching], [lookahead], [http] or [table schema.name]"
+#define WRITE_SECTION "write [pgfold], [batching], [lookahead], [http], [console] or [table schema.name]"
 #define WRITE_TABLE                                                                                          \
     "write [table schema.name], for example [table public.books] or [table public.\"Odd Name\"]"
 #define LONG_NAME "a23456789_123456789_123456789_123456789_123456789_123456789_123" // 63 bytes
@@ -919,8 +919,8 @@ Test(config, the_nth_allocation_fails) {
         cr_assert_null(c, "allocation %d failed and yet there is a config", n);
         cr_assert_str_eq(err, "out of memory while reading the settings");
     }
-    // The struct, six texts' defaults, two from the file, a table, an override; success.
-    cr_assert_eq(n, 1 + 6 + 2 + 1 + 1 + 1);
+    // The struct, nine texts' defaults, two from the file, a table, an override; success.
+    cr_assert_eq(n, 1 + 9 + 2 + 1 + 1 + 1);
 }
 
 // ---- messages of others

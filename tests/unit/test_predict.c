@@ -38,6 +38,7 @@ struct fixture {
     struct group *group;
     struct trail trail;
     uint64_t now, shape; // shape: of the lookups whose answers are recorded
+    uint16_t family;
 };
 
 // A READY group of the statement, all of whose candidates vary, with parameters of this type. The catalogue
@@ -362,6 +363,60 @@ Test(predict, a_list_and_answers_of_other_lookups) {
     f.shape = 77;
     record(&f, 1000, 1, 4);
     expect_text(behind(&f, 1, 10), "2 3 4 5 6 7 8 9");
+    teardown(&f);
+}
+
+// Answers of two columns: of the table 1000 and of 2000. The first is the key's own, the second names keys, too.
+static struct guess find_named(struct fixture *f, const char *const (*rows)[2], unsigned n,
+                               uint16_t attribute) {
+    struct trail_columns c = {.source = 1, .shape = f->shape, .family = f->family, .n_row = 2, .n = 2};
+    struct key five = integer(5);
+    struct value_texts texts;
+    struct value value;
+    for (uint16_t i = 0; i < 2; i++)
+        c.columns[i] = (struct trail_column){.at = i, .attribute = i ? 1 : attribute, .type = OID_INT8};
+    c.columns[0].table = 1000;
+    c.columns[1].table = 2000;
+    c.columns[0].kind = c.columns[1].kind = (uint8_t)trail_kind_of(OID_INT8);
+    trail_begin(&f->trail, &c);
+    for (unsigned i = 0; i < n; i++)
+        row(f, rows[i][0], rows[i][1]);
+    trail_end(&f->trail);
+    struct guess w = {.trail = &f->trail, .result = f->trail.results, .columns = {1}};
+    cr_assert(values_of_key(f->group, &five, &texts, &value));
+    cr_assert(trail_find_row(&f->trail, w.result, 1, &value.forms, &w.row));
+    return w;
+}
+
+Test(predict, answers_that_repeat_what_was_asked_for) {
+    static const char *const joined[][2] = {{"5", "5"}, {"6", "6"}, {"5", "5"}};
+    static const char *const named[][2] = {{"5", "5"}, {"6", "6"}, {"7", "5"}};
+    static const char *const equal[][2] = {{"1", "5"}, {"2", "5"}};
+    struct fixture f;
+    setup(&f, one, OID_INT8, true);
+    f.group->links = realloc(f.group->links, 2 * sizeof *f.group->links);
+    f.group->links[1] = (struct vet_link){0, 1, 2000};
+    f.group->n_links = 2;
+    f.family = f.group->shape->family;
+    uint64_t shapes[] = {shape_digest(f.group->shape), 77}; // 77: the same statement, sent in another way
+    for (unsigned i = 0; i < 2; i++) {
+        f.shape = shapes[i];
+        struct guess w = find_named(&f, joined, 3, 1);
+        cr_expect_not(place_find_turn(&w, f.group, NULL));
+        w = find_named(&f, named, 3, 1);
+        cr_expect(place_find_turn(&w, f.group, NULL));
+        cr_expect_eq(w.row, 2);
+        w = find_named(&f, equal, 2, 2);
+        cr_expect_not(place_find_turn(&w, f.group, NULL), "the own column is not among them");
+        w = find_named(&f, named, 3, 2);
+        cr_expect(place_find_turn(&w, f.group, NULL), "more values than answers");
+        trail_hold_back(&f.trail, w.result->serial, 1, 2);
+        trail_note_given(&f.trail, w.result->serial, 0, 3);
+        cr_expect_not(place_find_turn(&w, f.group, NULL), "two answers");
+    }
+    f.family++;
+    struct guess w = find_named(&f, joined, 3, 1);
+    cr_expect(place_find_turn(&w, f.group, NULL), "answers of another statement are a list");
     teardown(&f);
 }
 

@@ -490,9 +490,9 @@ Test(trail, rows_that_were_given) {
     const struct trail_result *r = t.results;
     cr_assert(trail_was_given(r, 0) && trail_was_given(r, 99), "it was read");
     size_t before = t.bytes;
-    trail_hold_back(&t, r->serial + 1, c.source);
+    trail_hold_back(&t, r->serial + 1, c.source, 1);
     cr_assert(trail_was_given(r, 0), "another one");
-    trail_hold_back(&t, r->serial, c.source);
+    trail_hold_back(&t, r->serial, c.source, 1);
     cr_assert_gt(t.bytes, before);
     trail_note_given(&t, r->serial, 63, 2);
     trail_note_given(&t, r->serial, 99, 5); // to its end
@@ -500,7 +500,7 @@ Test(trail, rows_that_were_given) {
         cr_expect_eq(trail_was_given(r, i), i == 63 || i == 64 || i == 99, "row %u", i);
     record(&t, &c, 1, 3);
     r = t.results;
-    trail_hold_back(&t, r->serial, c.source + 1);
+    trail_hold_back(&t, r->serial, c.source + 1, 1);
     cr_assert(r->forgets && trail_was_given(r, 0), "elements of arrays");
     trail_clear(&t);
     cr_assert_eq(t.bytes, 0);

@@ -69,7 +69,7 @@ Test(vet, each_fact_refuses_in_its_own_words) {
 
 // ---- level own
 
-#define N_WIDE (N_FACTS + 13)
+#define N_WIDE (N_FACTS + 14)
 
 // The answer to a wide question: behind the facts three that speak against level own, and what is below.
 static struct vet_result judged_wide(const char **values, int fact, const char *says) {
@@ -83,6 +83,7 @@ static struct vet_result judged_wide(const char **values, int fact, const char *
     values[N_FACTS + 10] = "16402:8";
     values[N_FACTS + 11] = NULL;
     values[N_FACTS + 12] = "16403:9";
+    values[N_FACTS + 13] = "2:16404";
     if (fact >= 0)
         values[fact] = says;
     put_text_row(&b, values, N_WIDE);
@@ -102,7 +103,8 @@ Test(vet, only_some_facts_leave_the_level_of_its_own_session) {
         cr_assert(!own ||
                   (slice_is(r.below.list[BELOW_RELATIONS], "16400:7,16401:8", 15) &&
                    slice_is(r.below.list[BELOW_RULES], "16402:8", 7) && !r.below.list[BELOW_POLICIES].len &&
-                   slice_is(r.below.list[BELOW_FUNCTIONS], "16403:9", 7)));
+                   slice_is(r.below.list[BELOW_FUNCTIONS], "16403:9", 7) &&
+                   slice_is(r.below.list[BELOW_CHECKS], "2:16404", 7)));
         vet_result_free(&r);
         r = judged_wide(values, i, NULL);
         cr_assert_eq(r.own, i < 0, "fact %d is not known", i);
