@@ -25,19 +25,21 @@ struct association {
     uint64_t origin[KEY_MAX_PARTS]; // digest of the column; 0: the part has the same value in all lookups
     bool sure;                      // the catalogue says so (linked), or lookups have shown it
     bool linked;
-    uint8_t lead;              // the part by which its rows are found: the one that has most values
-    bool useful;               // most of a batch was asked for, and no batch since was useless
-    uint32_t window;           // keys to load at a time; 0: not begun
-    uint32_t gap;              // microseconds between two lookups, moving average
-    uint32_t latency;          // microseconds that a batch takes, moving average
-    uint32_t cost;             // nanoseconds for one key, moving average
-    uint64_t last_asked;       // microseconds
-    unsigned failures;         // successive batches of which hardly any key was asked for
-    unsigned unserved;         // batches that were sent since one of them answered a lookup
-    uint64_t list;             // digest of the statement whose rows lookups went through, one by one; 0: none
-    uint64_t last_sent;        // microseconds: when a batch was last sent
-    uint64_t last_ended;       // microseconds: when a batch was last given up
-    uint64_t off_until, pause; // microseconds: nothing is loaded before; the next pause
+    uint8_t lead;        // the part by which its rows are found: the one that has most values
+    bool useful;         // most of a batch was asked for, and no batch since was useless
+    uint32_t window;     // keys to load at a time; 0: not begun
+    uint32_t gap;        // microseconds between two lookups, moving average
+    uint32_t latency;    // microseconds that a batch takes, moving average
+    uint32_t cost;       // nanoseconds for one key, moving average
+    uint64_t last_asked; // microseconds
+    unsigned failures;   // successive batches of which hardly any key was asked for
+    unsigned unserved;   // batches that were sent since one of them answered a lookup
+    uint64_t list;       // digest of the statement whose rows lookups went through, one by one; 0: none
+    uint64_t kind;       // digest of the column that tells which of a list's rows are asked for; 0: none
+    uint8_t mistaken;    // such columns that did not (kind.h)
+    uint64_t last_sent;  // microseconds: when a batch was last sent
+    uint64_t last_ended; // microseconds: when a batch was last given up
+    uint64_t off_until, pause;          // microseconds: nothing is loaded before; the next pause
     struct association_figures figures; // writer: session/ahead_cost.c
 };
 

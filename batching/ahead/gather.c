@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "batching/ahead/kind.h"
+#include "batching/ahead/telling.h"
 #include "batching/ahead/values.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -14,7 +16,8 @@ struct gathering {
     struct batch *b;
     bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns);
     void *arg;
-    unsigned steps;        // from one row to the next with an equal value, as many as may still be taken
+    unsigned steps; // from one row to the next with an equal value, as many as may still be taken
+    int kind;       // column of the guess's list: rows with other values there are passed over; -1: none
     const uint16_t *turns; // by row of the guess's list: how often it may still be given; NULL: not again
 };
 
@@ -88,7 +91,8 @@ static void gather_rows(struct gathering *x, struct trail_result *r, const int *
     const struct trail_target *target = trail_target(r, x->guess->who, lead, true);
     for (int64_t at = from; target && at >= 0 && at < r->n_rows; at += step) {
         uint32_t row = (uint32_t)at, n = x->b->n_keys, known;
-        if (is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, &scratch, keys) ||
+        if ((r == x->guess->result && kind_differs(x->guess, x->kind, row)) ||
+            is_over(x, r, row, lead, target) || !key_of_row(x, r, row, columns, &scratch, keys) ||
             is_asked(x, keys) || batch_find_key(x->b, keys, &known))
             continue;
         uint16_t turns = count_turns(x, r, columns, row, target);
@@ -140,7 +144,7 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
                     bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys,
                                  unsigned turns),
                     void *arg, const uint16_t *turns) {
-    struct gathering x = {guess, g, keys, b, skip, arg, MAX_STEPS, turns};
+    struct gathering x = {guess, g, keys, b, skip, arg, MAX_STEPS, telling_column(guess, g), turns};
     b->ahead.again = count_again(&x);
     if (!guess->backwards)
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "batching/ahead/kind.h"
 #include "batching/fold/group.h"
 #include "batching/statement/shape.h"
 
@@ -167,12 +168,27 @@ bool place_find_turn(struct guess *w, const struct group *g, const struct trail_
     return found && (counts ? target->whole : !w->result->forgets);
 }
 
+#define MAX_PASSED 8 // rows of other kinds that a loop passes over at once
+
+// Does the loop go on in the row, beside the last one but for rows of other kinds?
+static bool is_beside(const struct guess *w, const struct trail_target *t) {
+    if (trail_goes_on(t, w->row))
+        return true;
+    if (!t->any || w->row < t->last_row || w->row - t->last_row > MAX_PASSED + 1)
+        return false;
+    int column = kind_known(w);
+    bool beside = column >= 0 && w->row > t->last_row;
+    for (uint32_t row = t->last_row + 1; beside && row < w->row; row++)
+        beside = kind_differs(w, column, row);
+    return beside;
+}
+
 #define MAX_ASIDE 8 // lookups that may be found elsewhere before the loop counts as gone on there
 
 unsigned place_steps(const struct guess *w, const struct trail_target *target) {
     bool over = !target || target->n_asked == w->result->n_rows;
     bool left = target && trail_turn(w->trail, w->who, false) - target->last_turn > MAX_ASIDE;
-    return !over && !left && trail_goes_on(target, w->row) ? 1u + target->run : 0;
+    return !over && !left && is_beside(w, target) ? 1u + target->run : 0;
 }
 
 struct guess place_weigh(struct trail *t, const struct group *g, const struct value *values, unsigned lead,
@@ -248,5 +264,6 @@ void place_note(const struct guess *w) {
     unsigned column = (unsigned)w->columns[w->lead];
     struct trail_target *target = trail_target(w->result, w->who, column, true);
     if (target)
-        trail_note_asked(w->result, target, w->row, trail_turn(w->trail, w->who, false));
+        trail_note_asked(w->result, target, w->row, trail_turn(w->trail, w->who, false),
+                         is_beside(w, target));
 }

@@ -300,10 +300,11 @@ uint32_t trail_turn(struct trail *t, uint64_t who, bool next) {
     return t->turns[at].n += next;
 }
 
-void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row, uint32_t turn) {
+void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row, uint32_t turn,
+                      bool beside) {
     uint8_t run = (uint8_t)(t->run < UINT8_MAX ? t->run + 1 : t->run);
     if (!t->any || row != t->last_row)
-        t->run = trail_goes_on(t, row) ? run : t->run / 4;
+        t->run = beside ? run : t->run / 4;
     t->longest = t->run > t->longest ? t->run : t->longest;
     t->n_asked += !trail_was_asked(t, row);
     t->asked[row / 64] |= (uint64_t)1 << (row % 64);

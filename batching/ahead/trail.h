@@ -18,6 +18,7 @@
 #define TRAIL_MAX_TEXT    KEY_MAX_RAW // bytes of a text that is kept
 #define TRAIL_MAX_ROWS    65536
 #define TRAIL_TURNS       32
+#define TRAIL_STEP        4  // rows from one that is asked for to the next
 #define TRAIL_SMALL       16 // rows of a result that is searched without an index, behind a filter
 
 // Lookups that follow a column of a result, and the rows that they have asked for.
@@ -121,8 +122,9 @@ bool trail_is_followed(const struct trail_result *r, unsigned column);
 static inline bool trail_was_asked(const struct trail_target *t, uint32_t row) {
     return t->asked[row / 64] >> (row % 64) & 1;
 }
-// These lookups have asked for the row. `turn`: the number of the lookup.
-void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row, uint32_t turn);
+// These lookups have asked for the row. `turn`: the number of the lookup. `beside`: the loop goes on in it.
+void trail_note_asked(struct trail_result *r, struct trail_target *t, uint32_t row, uint32_t turn,
+                      bool beside);
 // Numbers the lookups of each `who`. With `next` it is the next one. Of many some are forgotten, and begin anew.
 uint32_t trail_turn(struct trail *t, uint64_t who, bool next);
 // Tells whether the row is beside the one that was asked for last, so that the loop goes on in it.

@@ -177,6 +177,15 @@ bool ahead_holds(struct session *s, const struct group *g, const struct slice *r
            (holds_in(s, s->ahead->held, g, keys) || holds_in(s, s->ahead->loading, g, keys));
 }
 
+bool ahead_holds_any(struct session *s) {
+    if (!s->ahead || !ahead_is_on(s))
+        return false;
+    for (struct batch *b = s->ahead->held; b; b = b->ahead.next)
+        if (b->ahead.n_left && ahead_is_fresh(s->ahead, s, b))
+            return true;
+    return false;
+}
+
 // ---- giving
 
 void ahead_give(const struct ahead_hit *hit, struct lookup *l) {

@@ -30,6 +30,9 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, uin
 // nothing up. It may still be refused when it is asked for.
 bool ahead_holds(struct session *s, const struct group *g, const struct slice *raw);
 
+// The same for any lookup, outside a transaction, too.
+bool ahead_holds_any(struct session *s);
+
 // Answers the lookup now, or when the batch ends. The lookup is in its session's order, and in no queue. May
 // free it.
 void ahead_give(const struct ahead_hit *hit, struct lookup *l);

@@ -174,7 +174,7 @@ static uint64_t age_limit(const struct session *s) {
 // Nothing is left to load for this group. It is noted, since near the end of a loop each lookup would look in
 // vain.
 static void note_barren(struct ahead *a, const struct group *g, const struct guess *guess) {
-    if (!guess->result)
+    if (!guess->result || guess->association->kind) // which may prove to be no kind
         return;
     a->barren = g->id;
     a->barren_list = guess->result->serial;

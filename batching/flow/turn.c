@@ -10,10 +10,12 @@
 #include "batching/flow/patience.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/begun.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/lists.h"
+#include "batching/session/owed.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -42,6 +44,14 @@ static void start_proofs(struct engine *e) {
     }
 }
 
+// The time of a transaction is that of its BEGIN, so it does not wait for long.
+static void send_begins(struct engine *e) {
+    for (struct session *s = begun_late(e); s; s = begun_late(e)) {
+        owed_send_begin(s);
+        begun_is_over(s);
+    }
+}
+
 void engine_turn(struct engine *e, uint64_t now) {
     engine_wakes(e, now);
     expire_batches(e);
@@ -58,6 +68,7 @@ void engine_turn(struct engine *e, uint64_t now) {
         g->listed = false;
         engine_dispatch_group(e, g);
     }
+    send_begins(e);
     start_proofs(e);
     turns_go_on(e);
     account_note_peak(&e->memory);
@@ -68,6 +79,7 @@ uint64_t engine_deadline(const struct engine *e) {
     uint64_t at = await_deadline(e), cancel = cancel_deadline(e), ahead = ahead_deadline(e);
     at = cancel < at ? cancel : at;
     at = ahead < at ? ahead : at;
+    at = begun_deadline(e) < at ? begun_deadline(e) : at;
     uint64_t late = late_deadline(e), turn = turns_deadline(e);
     at = turn < at ? turn : at;
     at = late < at ? late : at;

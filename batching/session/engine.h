@@ -28,6 +28,7 @@
 #include "batching/fold/batch.h"
 #include "batching/session/answered.h"
 #include "batching/session/awaiting.h"
+#include "batching/session/begun.h"
 #include "batching/session/counters.h"
 #include "batching/session/figures.h"
 #include "batching/session/late.h"
@@ -121,6 +122,7 @@ struct engine {
     struct batch *batches;      // list, oldest last
     struct await_list awaiting;
     struct ahead_list aheads;
+    struct begun_list begun;   // sessions with a BEGIN that the server has not got
     struct session *to_prove;  // list: sessions to prove at the end of the turn
     unsigned proving;          // identity queries under way
     struct session *late;      // list: something of ours may be under way on their connections (late.h)

@@ -3,10 +3,12 @@
 
 #include <stdlib.h>
 
+#include "batching/session/begun.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/late.h"
 #include "batching/session/session.h"
+#include "batching/session/wire.h"
 
 struct owed *owed_head(struct session *s) {
     return s->owed.n ? s->owed.ring[s->owed.head] : NULL;
@@ -44,7 +46,7 @@ static void free_ring(struct owed_queue *q) {
     *q = (struct owed_queue){0};
 }
 
-struct owed *owed_push(struct session *s, enum owed_kind kind) {
+static struct owed *append(struct session *s, enum owed_kind kind) {
     struct owed_queue *q = &s->owed;
     // Batches and our own queries find room beyond the limit that holds the client back.
     if (q->n == q->cap && (q->cap >= 4 * SESSION_MAX_OWED || !owed_grow(q)))
@@ -60,6 +62,20 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
     s->engine->counters.sent +=
         kind != OWED_FORWARD && kind != OWED_PARSE; // those count their own (sent.c), or have none
     return o;
+}
+
+struct owed *owed_push(struct session *s, enum owed_kind kind) {
+    if (s->begun.due && !append(s, OWED_BEGIN))
+        return NULL;
+    begun_goes(s);
+    return append(s, kind);
+}
+
+void owed_send_begin(struct session *s) {
+    if (append(s, OWED_BEGIN))
+        begun_goes(s);
+    else
+        session_fail(s, "53200", "out of memory");
 }
 
 void owed_pop(struct session *s) {

@@ -53,6 +53,7 @@ static inline unsigned owed_traits(const struct owed *o) {
         return OWED_HAS_LOOKUP | (o->of.lookup->check == CHECK_ORIGINAL ? OWED_IS_THE_CLIENTS : 0);
     case OWED_SETUP:
     case OWED_REPAIR:
+    case OWED_BEGIN:
         return 0;
     }
     return 0;
@@ -77,8 +78,11 @@ static inline bool owed_has_lookup(const struct owed *o) {
 // ---- the queue
 
 // Appends an entry, all zero but for its kind. Borrowed until it is popped. NULL: the queue is full, or out
-// of memory.
+// of memory. Where the server has not got the BEGIN of the client's transaction, that is sent first.
 struct owed *owed_push(struct session *s, enum owed_kind kind);
+
+// The server gets a BEGIN that is due. Out of memory fails the session.
+void owed_send_begin(struct session *s);
 
 // The first entry; borrowed. NULL: nothing is owed.
 struct owed *owed_head(struct session *s);

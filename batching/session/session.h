@@ -29,6 +29,7 @@
 //   SETUP    a unit of our own whose reply is read for an error and nothing else: it restores the client's
 //            unnamed statement (session/unnamed.c), takes a transaction's snapshot (session/txn.c), or closes
 //            statements of ours (flow/lend.c)
+//   BEGIN    a BEGIN of the client's that was answered before it was sent (session/begun.h)
 //   PARSE    a unit of our own that gives the server statements whose Parse was answered without it
 //            (session/lazy.c)
 //
@@ -55,6 +56,7 @@
 #include "batching/ahead/recent.h"
 #include "batching/ahead/row_formats.h"
 #include "batching/session/awaiting.h"
+#include "batching/session/begun.h"
 #include "batching/session/changes.h"
 #include "batching/session/engine.h"
 #include "batching/session/learn.h"
@@ -82,6 +84,7 @@ enum owed_kind {
     OWED_CHECK,
     OWED_PARSE,
     OWED_REPAIR,
+    OWED_BEGIN,
 };
 
 // What a forwarded unit does when it takes effect. FORWARD only. Written while the unit is sent, by
@@ -350,6 +353,7 @@ struct session {
     // The transaction, and what statements mean.
     char txn; // status in the last ReadyForQuery of the client's own: I, T or E
     struct transaction transaction;
+    struct begun begun;           // a transaction that the server does not know of. Writer: begun.c
     struct pending_writes writes; // of the transaction that has not ended
     bool definitions_in_txn;      // a statement in this transaction may have changed definitions
     uint64_t meaning;             // counts statements that may change what names mean

@@ -115,12 +115,13 @@ static int hex_digit(uint8_t c) {
 }
 
 // Takes only 8-4-4-4-12, the form in which the server and every driver write it.
+// With its hyphens, or with none, as some mappers write it.
 static bool read_uuid_text(struct slice s, struct key *k) {
-    if (s.len != 36)
+    if (s.len != 36 && s.len != 32)
         return false;
     size_t n = 0;
-    for (size_t i = 0; i < 36;) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
+    for (size_t i = 0; i < s.len;) {
+        if (s.len == 36 && (i == 8 || i == 13 || i == 18 || i == 23)) {
             if (s.data[i++] != '-')
                 return false;
             continue;

@@ -22,6 +22,7 @@
 #include "batching/statement/ration.h"
 #include "batching/statement/shape.h"
 #include "batching/statement/unit.h"
+#include "batching/talk/begin_take.h"
 #include "batching/talk/feed.h"
 #include "batching/talk/forward.h"
 #include "batching/talk/front.h"
@@ -74,7 +75,8 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     }
     switch (r) {
     case UNIT_SIMPLE:
-        take = deallocate_take(f, u);
+        take = begin_take(f, u);
+        take = take == TAKE_FORWARD ? deallocate_take(f, u) : take;
         return take == TAKE_FORWARD ? lookup_take(f, u, true, why) : take;
     case UNIT_EXTENDED:
         f->single = true;

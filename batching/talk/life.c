@@ -9,6 +9,7 @@
 #include "batching/flow/cancel.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/begun.h"
 #include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/cursors.h"
@@ -114,6 +115,7 @@ void owed_release(struct session *s, struct owed *o) {
     case OWED_SETUP:
     case OWED_PARSE:
     case OWED_REPAIR:
+    case OWED_BEGIN:
         break;
     }
 }
@@ -142,6 +144,7 @@ static void session_drop_lookups(struct session *s) {
 
 // Releases all that the server connection owes.
 static void session_lose_server(struct session *s) {
+    begun_is_over(s);
     session_drop_lookups(s);
     while (s->owed.n) {
         struct owed o = *owed_head(s);

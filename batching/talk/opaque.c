@@ -7,6 +7,7 @@
 #include "batching/session/expected.h"
 #include "batching/session/hold.h"
 #include "batching/session/learn.h"
+#include "batching/session/owed.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
 #include "batching/session/wire.h"
@@ -37,6 +38,8 @@ static bool awaits_delayed(const struct session *s) {
 }
 
 void session_go_opaque(struct session *s) {
+    if (s->begun.due)
+        owed_send_begin(s); // nothing is put between its bytes from now on
     s->opaque = true;
     session_note_write(s, NULL);
     release_forwarded(s);

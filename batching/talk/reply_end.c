@@ -37,6 +37,7 @@
 #include "batching/session/txn.h"
 #include "batching/session/vouch.h"
 #include "batching/session/whole_unit.h"
+#include "batching/session/wire.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/extended.h"
@@ -261,6 +262,14 @@ static void end_check(struct session *s, const struct owed *o) {
     check_answer(e, l);
 }
 
+// What was sent behind a BEGIN that failed has run outside the transaction in which the client believes it to be.
+static void end_setup(struct session *s, const struct owed *o) {
+    if (o->error && o->kind == OWED_SETUP)
+        session_note_unnamed(s, false, NULL);
+    if (o->error && o->kind == OWED_BEGIN && !s->client_gone)
+        session_fail(s, "08006", "the server has refused to begin a transaction that the client was told of");
+}
+
 // A lookup that came with BEGIN was answered: the keys that its loop will ask for next are loaded.
 static void follow_behind(struct session *s, const struct owed *o) {
     struct behind *b = o->forward.behind;
@@ -318,14 +327,13 @@ void reply_end(struct session *s, char status) {
     case OWED_CHECK:
         end_check(s, &o);
         break;
-    case OWED_SETUP:
-        if (o.error)
-            session_note_unnamed(s, false, NULL);
-        break;
     case OWED_PARSE:
         session_end_parse(s, &o);
         break;
+    case OWED_SETUP:
+    case OWED_BEGIN:
     case OWED_REPAIR:
+        end_setup(s, &o);
         break;
     }
     if (!owed_is_own(&o)) {

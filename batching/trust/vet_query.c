@@ -228,8 +228,9 @@ static bool put_other_sets(struct buf *out) {
     return true;
 }
 
-// Judges functions, and types that are cast to. Each must be known. `sets`: it may return sets, whichever it is;
-// else those on the list may. `bad`: what else speaks against a function.
+// Judges functions, and types that are cast to. Each must be known. `sets`: it may return sets, whichever it is,
+// and nothing speaks against one of the server's with a good flag; else those on the list may. `bad`: what else
+// speaks against a function.
 static bool put_function_facts(struct buf *out, const struct parsed *p,
                                bool (*flag)(const struct parsed *p, int i), bool sets, const char *bad) {
     buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
@@ -241,9 +242,12 @@ static bool put_function_facts(struct buf *out, const struct parsed *p,
     buf_put_text(out, "), pg_catalog.unnest(");
     put_flags(out, p, flag, p->n_functions);
     buf_put_text(out, ")) AS u(s, x, ok) LEFT JOIN LATERAL (SELECT ");
-    if (!sets && !put_other_sets(out))
+    if (sets)
+        buf_put_text(out, "NOT (u.ok AND f.pronamespace OPERATOR(pg_catalog.=) 11) AND (");
+    else if (!put_other_sets(out))
         return false;
     buf_put_text(out, bad);
+    buf_put_text(out, sets ? ")" : "");
     buf_put_text(
         out,
         " FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON "

@@ -12,10 +12,9 @@ import orm_matrix
 
 ROWS = 12
 TIMES = 3  # in the first ones pgfold proves sessions, vets shapes and learns
-MOST = 0.6
-# Of these together the server gets at most so much, their lists and all; the others are only compared.
-HELPED = ["to_many", "to_one", "nested", "many_to_many", "counts"]
-NOT_YET = {"peewee": "a transaction for each statement", "hibernate": "statements that become named ones with their fifth use"}
+MOST = 0.5
+# Of these together the server gets at most so much, their lists and all; the others are only compared. Of lists of twelve rows a third is what can be had.
+HELPED = ["to_many", "to_one", "nested", "many_to_many", "counts", "latest", "relations", "keyset", "after_write", "deferred", "refresh", "view", "uuid"]
 
 
 @pytest.fixture(scope="module")
@@ -58,4 +57,4 @@ def test_pages(server, folder, start_pgfold, mapper):
                 sent = {s.text for s in seen}
                 n += sum(ahead.kind_of(s, sent) in ("client", "batch") for s in now)
                 of += len(seen)
-    assert mapper in NOT_YET or n <= MOST * of
+    assert n <= MOST * of, "%d of %d statements" % (n, of)

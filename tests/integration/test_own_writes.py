@@ -90,6 +90,8 @@ NOTHING = {
     "the next one": (RC, ["COMMIT AND CHAIN"]),
     "SET TRANSACTION": (None, ["BEGIN", "SET TRANSACTION READ ONLY"]),
     "nothing": (None, ["", ";", "-- ping"]),
+    "chance and time": (None, ["SELECT random(), clock_timestamp()", "SELECT pg_catalog.gen_random_uuid()"]),
+    "the last key": (None, [lambda c, k: c.ask(proto.query("SELECT LASTVAL()"))]),
     "SHOW": (None, ["SHOW work_mem"]),
     "a setting that is set": (None, ["SET work_mem = '5MB'"]),
     "Sync": (None, [lambda c, k: c.ask(proto.SYNC)]),

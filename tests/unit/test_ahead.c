@@ -481,7 +481,10 @@ Test(ahead, own_writes_drop_by_table) {
     }
 }
 
-// Begins a transaction of the default level while rows are held.
+// A BEGIN that the server gets at once.
+static const char committed[] = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+// Begins a transaction while rows are held.
 static void hold_and_begin(struct fixture *f, const char *begin) {
     struct client *a = &f->clients[0];
     setup(f);
@@ -495,12 +498,12 @@ static void hold_and_begin(struct fixture *f, const char *begin) {
 Test(ahead, what_only_reads_what_is_committed_leaves_what_is_held) {
     struct fixture f;
     struct client *a = &f.clients[0];
-    hold_and_begin(&f, "BEGIN");
+    hold_and_begin(&f, committed);
     cr_assert(is_held(a, 3));
     say_query(a, "COMMIT");
     reply(a, "CZ");
     cr_assert(is_held(a, 4));
-    say_query(a, "BEGIN");
+    say_query(a, committed);
     reply(a, "Cz");
     say_query(a, "INSERT INTO u VALUES (1)");
     reply(a, "Cz");
@@ -518,7 +521,7 @@ Test(ahead, a_lookup_that_comes_with_begin) {
     struct client *a = &f.clients[0];
     setup(&f);
     load_and_hold(a);
-    say_query(a, "BEGIN");
+    say_query(a, committed);
     ask(a, "SELECT id FROM t WHERE id = 3");
     expect_text(asked(a), "Q");
     reply(a, "Cz");
@@ -526,7 +529,7 @@ Test(ahead, a_lookup_that_comes_with_begin) {
     expect_text(asked(a), "");
     say_query(a, "COMMIT");
     reply(a, "CZ");
-    say_query(a, "BEGIN");
+    say_query(a, committed);
     lookup(a, 1); // it was asked for before
     expect_text(asked(a), "QQQ");
     reply(a, "Cz");
@@ -540,7 +543,7 @@ Test(ahead, a_lookup_that_comes_with_begin) {
 
 // If BEGIN fails, or begins a snapshot, what was held is not given.
 Test(ahead, a_lookup_that_comes_with_another_begin) {
-    static const char *const begins[] = {"BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"};
+    const char *const begins[] = {committed, "BEGIN ISOLATION LEVEL REPEATABLE READ"};
     for (size_t i = 0; i < 2; i++) {
         struct fixture f;
         struct client *a = &f.clients[0];
@@ -552,6 +555,140 @@ Test(ahead, a_lookup_that_comes_with_another_begin) {
         reply(a, i ? "Cz" : "/Z");
         expect_text(told(a), i ? "CZ" : "EZTDCZ");
         cr_expect_eq(counters(&f)->ahead_stale, i ? 7 : 0);
+        end(&f);
+    }
+}
+
+// A loop with a transaction in each turn: where the lookup is held, the server hears nothing of its transaction.
+Test(ahead, a_transaction_whose_lookups_are_held) {
+    static const char *const begins[] = {"BEGIN", "begin work;", "START TRANSACTION",
+                                         "/* a */ BEGIN TRANSACTION"};
+    static const char *const ends[] = {"COMMIT", "ROLLBACK", "END WORK ;", "abort"};
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    load_and_hold(a);
+    for (int i = 0; i < 4; i++) {
+        say_query(a, begins[i]);
+        expect_text(told(a), "CZ");
+        cr_assert_eq(a->session->txn, 'T');
+        cr_assert(is_held(a, 3 + i));
+        cr_assert_eq(a->to_client.data[a->to_client.len - 1], 'T');
+        expect_text(told(a), "TDCZ");
+        say_query(a, ends[i]);
+        cr_assert_eq(a->to_client.data[a->to_client.len - 1], 'I');
+        expect_text(told(a), "CZ");
+        expect_text(asked(a), "");
+    }
+    cr_assert_null(f.engine->begun.first);
+    cr_assert_eq(engine_deadline(f.engine), f.now + f.limits.ahead_gap);
+    cr_assert_eq(counters(&f)->ahead_stale, 0);
+    end(&f);
+}
+
+// Its BEGIN goes out in front of whatever else the client says, and nobody is told of its answer.
+Test(ahead, a_transaction_that_the_server_gets_late) {
+    static const char *const texts[] = {"INSERT INTO u VALUES (1)", "SELECT id FROM t WHERE id = 1",
+                                        "SAVEPOINT a", "COMMIT AND CHAIN", "DELETE FROM t"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0], *b = &f.clients[1];
+        setup(&f);
+        load_and_hold(a);
+        say_query(a, "BEGIN");
+        say_query(b, "BEGIN");
+        expect_text(asked(b), "QQ"); // nothing is held for it, so it goes to the server behind a proof
+        (void)told(a);
+        cr_assert(is_held(a, 3));
+        (void)told(a);
+        say_query(a, texts[i]);
+        turn(&f, f.now);
+        expect_text(asked(a), "QQ");
+        reply(a, "Cz");
+        expect_text(told(a), "");
+        reply(a, "Cz");
+        cr_expect_eq(a->session->txn, 'T', "%s", texts[i]);
+        expect_text(told(a), "CZ");
+        cr_assert_null(f.engine->begun.first);
+        end(&f);
+    }
+}
+
+// Its time is the server's when BEGIN gets there. So it goes out by itself, in the order of the transactions.
+Test(ahead, a_transaction_does_not_begin_much_later) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    load_and_hold(a);
+    say_query(a, "BEGIN");
+    cr_assert_leq(engine_deadline(f.engine), f.now + 10000);
+    turn(&f, f.now + 9999);
+    expect_text(asked(a), "");
+    turn(&f, f.now + 10000);
+    expect_text(asked(a), "Q");
+    (void)told(a);
+    say_query(a, "COMMIT");
+    expect_text(asked(a), "Q");
+    reply(a, "CzCZ");
+    expect_text(told(a), "CZ");
+    cr_assert_eq(a->session->txn, 'I');
+    end(&f);
+}
+
+// Nor is it sent for a client that leaves, or to a server that is gone; but in front of what is not understood.
+Test(ahead, a_transaction_that_ends_with_its_connection) {
+    for (int i = 0; i < 4; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        setup(&f);
+        load_and_hold(a);
+        say_query(a, "BEGIN");
+        (void)told(a);
+        if (i == 0)
+            (void)hang_up(a);
+        else if (i == 1)
+            lose_server(a);
+        else
+            (void)client_sends(a, i == 2 ? "X\0\0\0\4" : "!\0\0\0\4", 5);
+        turn(&f, f.now + 20000);
+        expect_text(asked(a), i == 3 ? "Q!" : i == 2 ? "X" : "");
+        cr_expect_eq(a->session->begun.due, i == 0 || i == 2);
+        end(&f);
+    }
+}
+
+// The client believes to be in a transaction, and what it has sent was committed by itself.
+Test(ahead, a_transaction_that_does_not_begin) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    load_and_hold(a);
+    say_query(a, "BEGIN");
+    say_query(a, "DELETE FROM t");
+    (void)told(a);
+    reply(a, "/Z");
+    expect_text(told(a), "E");
+    cr_assert(a->session->failed);
+    end(&f);
+}
+
+// Where its isolation is another one, or the connection may be ended for being idle in it, BEGIN goes out.
+Test(ahead, transactions_of_which_the_server_hears_at_once) {
+    static const char *const begins[] = {"BEGIN READ ONLY",
+                                         "BEGIN; BEGIN",
+                                         "START",
+                                         "BEGIN WORK TRANSACTION",
+                                         "START TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                                         "PREPARE TRANSACTION 'a'",
+                                         "COMMIT"};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        setup(&f);
+        load_and_hold(a);
+        ask(a, begins[i]);
+        cr_expect(strlen(asked(a)) > 0, "%s", begins[i]);
+        expect_text(told(a), "");
         end(&f);
     }
 }
@@ -592,7 +729,7 @@ Test(ahead, what_is_not_understood_drops_all_again_when_it_ends) {
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct fixture f;
         struct client *a = &f.clients[0];
-        hold_and_begin(&f, "BEGIN");
+        hold_and_begin(&f, committed);
         say_query(a, "SET LOCAL x.y = 1");
         reply(a, "Cz");
         uint64_t epoch = a->session->ahead->epoch;
@@ -607,7 +744,7 @@ Test(ahead, what_is_not_understood_drops_all_again_when_it_ends) {
 Test(ahead, a_savepoint_that_is_gone_back_to_takes_along_what_was_written) {
     struct fixture f;
     struct client *a = &f.clients[0];
-    hold_and_begin(&f, "BEGIN");
+    hold_and_begin(&f, committed);
     say_query(a, "INSERT INTO t VALUES (1)");
     reply(a, "Cz");
     uint64_t seq = a->session->database->seq;

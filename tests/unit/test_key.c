@@ -85,12 +85,13 @@ static const struct {
     bool ok;
 } uuids[] = {
     {"091f4c46-0000-4000-8000-00000000000a", true},  {"091F4C46-0000-4000-8000-00000000000A", true},
-    {"091f4c4600004000800000000000000a", false},     {"{091f4c46-0000-4000-8000-00000000000a}", false},
+    {"091f4c4600004000800000000000000a", true},      {"{091f4c46-0000-4000-8000-00000000000a}", false},
     {"091f4c46-0000-4000-8000-00000000000", false},  {"091f4c46-0000-4000-8000-00000000000g", false},
+    {"091f4c460000400080000000000-000a", false},     {"091f4c46000040008000000000000000a", false},
     {"091f4c460-000-4000-8000-00000000000a", false}, {"091f4c46-0000-4000-8000-00000000000aa", false},
 };
 
-Test(key, reads_uuids_in_their_canonical_form) {
+Test(key, reads_uuids_with_their_hyphens_or_with_none) {
     struct key first, k;
     cr_assert(text_key(OID_UUID, uuids[0].text, &first));
     for (size_t i = 0; i < sizeof uuids / sizeof *uuids; i++) {

@@ -35,6 +35,8 @@ static const char *name_of(enum owed_kind kind) {
         return "PARSE";
     case OWED_REPAIR:
         return "REPAIR";
+    case OWED_BEGIN:
+        return "BEGIN";
     }
     return NULL;
 }
@@ -66,6 +68,7 @@ static const struct row {
     {OWED_PARSE, false, GONE, "o"},
     {OWED_PARSE, true, GONE, "oqhe"},
     {OWED_REPAIR, false, GONE, "o"},
+    {OWED_BEGIN, false, GONE, "o"},
 };
 
 static const size_t n_rows = sizeof rows / sizeof *rows;

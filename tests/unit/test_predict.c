@@ -307,6 +307,61 @@ Test(predict, equal_values_come_from_one_column) {
     teardown(&f);
 }
 
+// ---- kinds of rows
+
+// Ids of two kinds in a row, from `first` on: of three one after the other the last is of kind 2.
+static void record_kinds(struct fixture *f, int first, int n) {
+    begin(f, 1000, OID_INT8);
+    for (int i = 0; i < n; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", first + i);
+        row(f, id, i % 3 == 2 ? "2" : "1");
+    }
+    trail_end(&f->trail);
+}
+
+// The loop for one kind passes over the rows of the other. What it has passed over tells the column.
+Test(predict, rows_of_another_kind_are_passed_over) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record_kinds(&f, 10, 12);
+    expect_text(behind(&f, 10, 4), "11 12 13 14"); // nothing tells yet
+    expect_text(behind(&f, 11, 4), "12 13 14 15");
+    expect_text(behind(&f, 13, 4), "14 16 17 19");
+    record_kinds(&f, 30, 9);
+    expect_text(behind(&f, 30, 9), "31 33 34 36 37");
+    teardown(&f);
+}
+
+// A loop that asks for rows of the other kind, too, gets all of them. The second time no kind is looked for any more.
+Test(predict, a_column_that_was_no_kind) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    for (int first = 10; first <= 50; first += 20) {
+        record_kinds(&f, first, 12);
+        for (int i = first; i <= first + 3; i++)
+            if (i != first + 2)
+                (void)behind(&f, i, 4);
+        cr_assert_eq(f.group->shape->associations[0].kind != 0, first < 50);
+        const char *next = behind(&f, first + 5, 4);
+        expect_text(next, first == 10 ? "16 17 18 19" : first == 30 ? "36 37 38 39" : "56 57 58 59");
+        cr_assert_eq(f.group->shape->associations[0].kind, 0);
+    }
+    teardown(&f);
+}
+
+Test(predict, rows_that_are_skipped_by_chance_are_no_kind) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 1000, 1, 12); // the second column is another one in each row
+    for (int i = 1; i <= 8; i++)
+        if (i % 3)
+            (void)behind(&f, i, 2);
+    expect_text(behind(&f, 8, 4), "9 10 11 12");
+    cr_assert_eq(f.group->shape->associations[0].kind, 0);
+    teardown(&f);
+}
+
 // ---- which list
 
 Test(predict, the_newest_list_of_a_statement) {

@@ -719,8 +719,8 @@ Test(trail, older_results_of_a_statement_make_room_first) {
     cr_assert(is_kept(&t, 0), "the only one of its statement");
     cr_assert(has(&t, TRAIL_INTEGER, integer("4500"), &p));
     struct trail_target *target = trail_target(p.result, 7, 0, true);
-    trail_note_asked(p.result, target, 0, 1);
-    trail_note_asked(p.result, target, 1, 1);
+    trail_note_asked(p.result, target, 0, 1, trail_goes_on(target, 0));
+    trail_note_asked(p.result, target, 1, 1, trail_goes_on(target, 1));
     record_other(&t, 3, 10000);
     cr_assert_not(is_kept(&t, 4500), "gone through to its end");
     cr_assert(is_kept(&t, 3400));
@@ -866,17 +866,17 @@ Test(trail, targets_say_what_was_asked_for) {
     cr_assert_not_null(target);
     cr_assert_not(target->any);
     for (uint32_t i = 0; i < 130; i += 3)
-        trail_note_asked(r, target, i, 1);
+        trail_note_asked(r, target, i, 1, trail_goes_on(target, i));
     for (uint32_t i = 0; i < 130; i++)
         cr_expect_eq(trail_was_asked(target, i), i % 3 == 0, "row %u", i);
     cr_assert(target->any && target->last_row == 129);
     cr_assert_eq(target->n_asked, 44);
     cr_assert_eq(target->run, 0, "no row beside another");
-    trail_note_asked(r, target, 128, 1);
-    trail_note_asked(r, target, 127, 1);
-    trail_note_asked(r, target, 127, 1);
+    trail_note_asked(r, target, 128, 1, trail_goes_on(target, 128));
+    trail_note_asked(r, target, 127, 1, trail_goes_on(target, 127));
+    trail_note_asked(r, target, 127, 1, trail_goes_on(target, 127));
     cr_assert_eq(target->run, 2);
-    trail_note_asked(r, target, 5, 1);
+    trail_note_asked(r, target, 5, 1, trail_goes_on(target, 5));
     cr_assert(target->run == 0 && target->longest == 2);
     cr_assert_eq(trail_target(r, 5, 0, false), target);
     cr_assert_null(trail_target(r, 5, 1, false), "another column");

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Recognises the statements that begin or end a transaction and say nothing else.
+#ifndef PGFOLD_BATCHING_STATEMENT_BOUNDARY_H
+#define PGFOLD_BATCHING_STATEMENT_BOUNDARY_H
+
+#include <stdbool.h>
+
+#include "batching/statement/parse.h"
+#include "protocol/message.h"
+
+struct boundary {
+    enum statement_kind kind; // BEGIN, COMMIT or ROLLBACK
+    const char *tag;          // what CommandComplete says of it
+};
+
+// Reads BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK or ABORT, with TRANSACTION or WORK, in any case. Returns
+// false when the text has anything else in it, such as an isolation level or AND CHAIN, or a comment says
+// pgfold:skip.
+bool boundary_read(struct slice text, struct boundary *out) __attribute__((warn_unused_result));
+
+#endif

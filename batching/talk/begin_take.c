@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/begin_take.h"
+
+#include "batching/flow/find.h"
+#include "batching/flow/own_queries.h"
+#include "batching/session/begun.h"
+#include "batching/session/engine.h"
+#include "batching/session/pooler.h"
+#include "batching/session/record.h"
+#include "batching/session/statements.h"
+#include "batching/session/txn.h"
+#include "batching/statement/boundary.h"
+#include "batching/statement/parse.h"
+#include "batching/talk/answer.h"
+#include "batching/talk/extended.h"
+#include "batching/trust/identity.h"
+#include "protocol/write.h"
+
+// Nothing is under way on the connection, in either direction.
+static bool is_quiet(const struct session *s) {
+    return !s->owed.n && !s->order.n && !s->in_unit && !s->lazy_unit && !s->no_scan && !s->backlogged &&
+           !s->cancel.held && !session_is_cancelling(s);
+}
+
+// What would go out in front of BEGIN, such as statements that the server lacks, must not go out behind it.
+static bool may_begin(struct session *s) {
+    return s->txn == 'I' && s->identity.state == IDENTITY_PROVEN && !session_is_careful(s) &&
+           !s->names.n_lazy && !session_lacks_facts(s) && session_identity_may_idle(&s->identity) &&
+           session_identity_isolation(&s->identity) == ISOLATION_READ_COMMITTED && ahead_holds_any(s);
+}
+
+static bool begins(const struct boundary *is) {
+    return is->kind == STATEMENT_BEGIN;
+}
+
+static bool answer(struct session *s, const struct boundary *is) {
+    struct buf *b = &s->engine->answer;
+    buf_reset(b);
+    size_t at = write_begin(b, B_COMMAND_COMPLETE);
+    buf_put_str(b, is->tag);
+    write_end(b, at);
+    write_ready(b, begins(is) ? 'T' : 'I');
+    return session_answer(s, b, &is->kind);
+}
+
+// The session is as if the server had answered.
+static void note(struct session *s, const struct boundary *is) {
+    struct owed o = {.kind = OWED_FORWARD};
+    char before = s->txn;
+    session_txn_note(&o, is->kind, NULL);
+    s->txn = begins(is) ? 'T' : 'I';
+    ahead_answered(s);
+    session_txn_ended(s, &o, before);
+    session_drop_unnamed(s); // any Query does that, with its portal
+    session_note_unnamed(s, false, NULL);
+    extended_set_portal(s, NULL);
+    if (begins(is))
+        begun_here(s);
+    else
+        begun_is_over(s);
+}
+
+enum take begin_take(struct feed *f, const struct unit *u) {
+    struct session *s = f->s;
+    struct boundary is;
+    if ((!s->begun.due && (s->txn != 'I' || !s->ahead || !s->ahead->held)) || !is_quiet(s) ||
+        !boundary_read(u->query, &is) || begins(&is) == s->begun.due || (begins(&is) && !may_begin(s)) ||
+        !answer(s, &is))
+        return TAKE_FORWARD;
+    note(s, &is);
+    return TAKE_TAKEN;
+}
