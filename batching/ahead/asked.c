@@ -39,12 +39,32 @@ static struct asked_entry settled(const struct asked_entry *e) {
     return s;
 }
 
+static uint32_t later(uint32_t a, uint32_t b) {
+    return (int32_t)(a - b) > 0 ? a : b;
+}
+
+// What was asked without being known may have been this lookup.
+static struct asked_entry with_unread(struct asked_entry e, const struct asked_entry *unread) {
+    e.lists = later(e.lists, unread->lists);
+    e.base = later(e.base, unread->lists);
+    e.loads = later(e.loads, unread->loads);
+    return e;
+}
+
 bool asked_find(const struct asked *a, uint64_t hash, struct asked_entry *found) {
     const struct asked_entry *e = a->lost ? NULL : entry_of(a, hash);
     *found = (struct asked_entry){.lists = UINT32_MAX, .base = UINT32_MAX}; // no list has come since
     if (e)
         *found = settled(e);
-    return e || a->lost;
+    else if (a->unread.tag && !a->lost)
+        *found = settled(&a->unread);
+    if (a->unread.tag && !a->lost)
+        *found = with_unread(*found, &a->unread);
+    return e || a->lost || a->unread.tag;
+}
+
+void asked_note_unread(struct asked *a, uint32_t lists, uint32_t loads) {
+    a->unread = (struct asked_entry){.tag = 1, .lists = lists, .loads = loads, .open = true};
 }
 
 // The oldest entry of the set makes room.

@@ -28,15 +28,18 @@ struct asked {                              // all zero: empty
     struct asked_entry (*sets)[ASKED_WAYS]; // each set has the one that was asked for last in front
     uint32_t n_sets;                        // a power of two
     bool lost;                              // memory ran out: it is no longer known what was asked for
+    struct asked_entry unread; // the last time that it was not known what was asked; tag 0: never
 };
 
-// Tells whether the lookup was asked for, and in *found what is known of that. When memory ran out, the answer
-// is yes.
+// Tells whether the lookup was asked for, and in *found what is known of that. When memory ran out, or something
+// unknown was asked, the answer is yes.
 bool asked_find(const struct asked *a, uint64_t hash, struct asked_entry *found)
     __attribute__((warn_unused_result));
 // The lookup is asked for now, after so many lists. `loads`: number of the last batch that is older than its
 // answer.
 void asked_note(struct asked *a, uint64_t hash, uint32_t lists, uint32_t loads);
+// Something is asked now, and it is not known what: it may have been anything.
+void asked_note_unread(struct asked *a, uint32_t lists, uint32_t loads);
 // The last asking was noted in all lists that have the key, for these lookups.
 void asked_mark(struct asked *a, uint64_t hash, uint64_t who);
 // Tells whether the lists tell these lookups how often it was asked for. Lookups of another identity, or in

@@ -56,6 +56,13 @@ static unsigned rank_of(const struct trail_column *c, const uint8_t *name, size_
     return c->kind == TRAIL_TEXT && !key_type_is_foreign(c->type) ? 2 : 3;
 }
 
+#define FIRST_NORMAL_OID 16384
+
+// Mappers read the catalogue when they connect. Its numbers are keys of no table of a user's.
+static bool is_of_catalogue(const struct trail_column *c) {
+    return c->table && c->table < FIRST_NORMAL_OID;
+}
+
 static struct trail_column column_of(unsigned at, const uint8_t *field) {
     struct trail_column column = {
         .at = (uint16_t)at,
@@ -64,7 +71,7 @@ static struct trail_column column_of(unsigned at, const uint8_t *field) {
         .type = get_u32(field + 6),
         .format = get_u16(field + 16),
     };
-    column.kind = (uint8_t)trail_kind_of(column.type);
+    column.kind = (uint8_t)(is_of_catalogue(&column) ? TRAIL_NOTHING : trail_kind_of(column.type));
     return column;
 }
 
@@ -108,7 +115,8 @@ static void choose_columns(struct trail_columns *c, const uint8_t *body, size_t 
 }
 
 static void keep_array(struct trail_columns *c, struct trail_column column) {
-    enum trail_kind kind = trail_kind_of(arrays_element_type(column.type));
+    enum trail_kind kind =
+        is_of_catalogue(&column) ? TRAIL_NOTHING : trail_kind_of(arrays_element_type(column.type));
     column.kind = (uint8_t)kind;
     if (kind != TRAIL_NOTHING && c->n_arrays < TRAIL_MAX_ARRAYS)
         c->arrays[c->n_arrays++] = column;

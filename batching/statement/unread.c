@@ -25,6 +25,10 @@ enum unread unread_of(struct slice text) {
     return shape_text_changes_definitions(text) ? UNREAD_DEFINITIONS : UNREAD_ANY;
 }
 
+bool unread_may_be_asked_again(enum unread u, enum reason why) {
+    return u == UNREAD_QUERY && why != REASON_TEXT_TOO_LONG;
+}
+
 bool unread_is_why(enum reason why) {
     return why == REASON_NOT_PARSED || why == REASON_TEXT_TOO_LONG || why == REASON_TOO_MANY_SHAPES ||
            why == REASON_MEMORY;

@@ -18,6 +18,8 @@ enum unread {
 };
 
 enum unread unread_of(struct slice text); // takes the text or its beginning
+// Tells whether the same may be asked for by a text that is read: a SELECT that is not too long.
+bool unread_may_be_asked_again(enum unread u, enum reason why);
 // Tells whether a text that has no shape for this reason was left unread.
 bool unread_is_why(enum reason why);
 

@@ -277,6 +277,12 @@ static void run_shape(struct feed *f, struct shape *shape) {
     shape_unref(shape);
 }
 
+static void run_unread(struct session *s, struct statement *st) {
+    if (unread_may_be_asked_again((enum unread)st->unread, REASON_NONE))
+        question_note_unread(s);
+    effect_note_unread(s, st, (enum unread)st->unread);
+}
+
 static void run_portal(struct feed *f, const struct msg_execute *m, struct statement *st) {
     struct session *s = f->s;
     if (m->portal.len && st)
@@ -284,7 +290,7 @@ static void run_portal(struct feed *f, const struct msg_execute *m, struct state
     if (!st) // it is not known what it runs
         effect_note_unknown(s);
     else if (!st->shape)
-        effect_note_unread(s, st, (enum unread)st->unread);
+        run_unread(s, st);
     else if (st->shape->reason == REASON_TEXT_TOO_LONG && effect_unread_of_shape(st->shape) > UNREAD_QUERY)
         effect_note_unread(s, st, effect_unread_of_shape(st->shape));
     else

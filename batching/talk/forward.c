@@ -29,6 +29,7 @@
 #include "batching/talk/inside.h"
 #include "batching/talk/lookup_take.h"
 #include "batching/talk/opaque.h"
+#include "batching/talk/question.h"
 #include "batching/talk/reads.h"
 #include "protocol/buf.h"
 #include "protocol/frame.h"
@@ -140,6 +141,8 @@ static void note_query(struct session *s, struct owed *o, const struct statement
         session_txn_lose_level(o);
     if (effect_unread_of_class(c) > UNREAD_WRITE)
         session_note_unread_change(s, o);
+    if (!c->shape && unread_may_be_asked_again(c->unread, c->reason))
+        question_note_unread(s);
     o->forward.selects |= c->kind == STATEMENT_READ && !c->cursor.verb;
     // FETCH and RETURNING give rows, too.
     o->reads = c->kind == STATEMENT_READ || c->kind == STATEMENT_WRITE || c->kind == STATEMENT_OTHER;

@@ -35,10 +35,19 @@ uint64_t question_hash(const struct candidate *c) {
                      : hash_bound(c->shape, &c->unit->bind);
 }
 
+static uint32_t lists_of(const struct session *s) {
+    return (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists);
+}
+
 void question_note(struct session *s, uint64_t hash, uint32_t loads) {
     climb_asked(&s->climb);
     if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
-        asked_note(&s->asked, hash, (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists), loads);
+        asked_note(&s->asked, hash, lists_of(s), loads);
+}
+
+void question_note_unread(struct session *s) {
+    climb_asked(&s->climb);
+    asked_note_unread(&s->asked, lists_of(s), (uint32_t)s->engine->aheads.loads);
 }
 
 // The same statement with its constants is asked in other units, too, and there it may be answered with what was loaded

@@ -47,4 +47,7 @@ void question_note(struct session *s, uint64_t hash, uint32_t loads);
 // question may be older than the answer that it gets now. `shape` may be NULL.
 void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m);
 
+// The session asks something that is not known, since its text was not read.
+void question_note_unread(struct session *s);
+
 #endif

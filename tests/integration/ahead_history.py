@@ -29,6 +29,8 @@ OWNERS = 40
 SQL = "SELECT side, version, amount FROM ledger WHERE owner = $1 ORDER BY side"
 # The same with a second value that varies, of the list's row: one row of what is the same for both, and it must be.
 SECOND = "SELECT min(version), max(version), max(amount), min(amount) FROM ledger WHERE owner = $1 AND amount <> $2"
+# What is not shared with other sessions: a view of what is due by now, and a function of a user's.
+STATEMENTS = {"plain": SQL, "second": SECOND, "view": SQL.replace("ledger", "ledger_due"), "function": SQL.replace("ORDER", "AND is_fine(amount) ORDER")}
 LIST = "SELECT id, odd FROM owner ORDER BY id"
 # Each owner in three rows, each of which may be answered from what was loaded for it.
 LIST_OF_THREE = "SELECT id, odd FROM owner, generate_series(1, 3) g ORDER BY g, id"
@@ -36,7 +38,7 @@ WRITE = "UPDATE ledger SET version = version + 1, amount = CASE side WHEN 'l' TH
 # The same by a generated column: no word of the statement tells what it writes to.
 HIDDEN = "INSERT INTO push (n, a, b) VALUES ({n}, {a}, {b}) RETURNING version"
 TABLES = """
-DROP TABLE IF EXISTS push, ledger, owner, audit;
+DROP TABLE IF EXISTS push, ledger, owner, audit CASCADE;
 CREATE TABLE owner (id int PRIMARY KEY, odd int);
 CREATE TABLE ledger (owner int REFERENCES owner, side char(1), version int, amount int, PRIMARY KEY (owner, side));
 INSERT INTO owner SELECT i, 2000000000 - 7 * i FROM generate_series(0, %d) i;
@@ -46,7 +48,9 @@ CREATE OR REPLACE FUNCTION push_it(n int, a int, b int) RETURNS int LANGUAGE plp
 CREATE OR REPLACE FUNCTION pushed(n int, a int, b int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN push_it(n, a, b); END';
 CREATE TABLE push (n int, a int, b int, version int GENERATED ALWAYS AS (pushed(n, a, b)) STORED);
 CREATE TABLE audit (n int);
-GRANT ALL ON owner, ledger, push, audit TO PUBLIC;
+CREATE VIEW ledger_due AS SELECT * FROM ledger WHERE version < 1e9 AND now() > '2024-01-01';
+CREATE OR REPLACE FUNCTION is_fine(int) RETURNS bool STABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 IS NOT NULL; END';
+GRANT ALL ON owner, ledger, ledger_due, push, audit TO PUBLIC;
 ANALYZE owner, ledger
 """ % (OWNERS - 1, OWNERS - 1)
 SEEN_LATE = {None: False, "read committed": False, "repeatable read": True, "serializable": True}  # level: it has a snapshot
@@ -56,8 +60,8 @@ Write = namedtuple("Write", "amount began confirmed proxied")
 # session; level; txn: number of the transaction, None in autocommit; rows: [(side, version, amount)]; asked, answered: times;
 # started: when the transaction's first statement was sent; own: (version, amount) that it wrote itself before, and not yet committed;
 # late: how long pgfold had to wait for a processor meanwhile, so that its clock may have stood still; exact: nothing may have been loaded ahead for it;
-# second: asked with SECOND
-Answer = namedtuple("Answer", "session level txn owner rows asked answered started own late exact second", defaults=(0, False, False))
+# by: the statement that it was asked with, of STATEMENTS
+Answer = namedtuple("Answer", "session level txn owner rows asked answered started own late exact by", defaults=(0, False, "plain"))
 
 
 # ---- the judge
@@ -86,10 +90,10 @@ def judge(writes, answers, max_age):
         if SEEN_LATE[a.level]:
             transactions.setdefault((a.session, a.txn), []).append((a, version))
             continue
-        before = last.get((a.session, a.owner, a.second))
+        before = last.get((a.session, a.owner, a.by))
         if before and before.rows[0][1] > version:
             say(a, "went back behind %s" % (before,))
-        last[a.session, a.owner, a.second] = a
+        last[a.session, a.owner, a.by] = a
         judge_age(writes, a, version, 0 if a.exact else max_age, say)
     for seen in transactions.values():
         judge_snapshot(writes, seen, say)
@@ -252,8 +256,9 @@ class History:
         started, own, began = time.monotonic(), {}, 0
         if level:
             r.conn.sql("BEGIN ISOLATION LEVEL " + level)
-        r.ask(LIST if times == 1 else LIST_OF_THREE)
-        owners, asked, second = list(range(OWNERS)) * times, Counter(), rng.random() < 0.3
+        if rng.random() < 0.85:  # else it goes in steps
+            r.ask(LIST if times == 1 else LIST_OF_THREE)
+        owners, asked, by = list(range(OWNERS)) * times, Counter(), rng.choice(["plain", "plain", *STATEMENTS])
         if rng.random() < 0.3:
             owners = owners[::rng.choice([-1, 2, 3])]
         owners = owners[:rng.choice([5, OWNERS, OWNERS * times])]
@@ -278,7 +283,7 @@ class History:
             if level in ("read committed", "repeatable read") and owner not in own and rng.random() < 0.003:
                 self.back(r, number, rng, level, txn, owner, started)
             for o in [owner] if rng.random() > 0.03 else [owner, rng.choice(owners)]:
-                if not self.look(r, number, level, txn, o, started, own, asked[o] >= times, second):
+                if not self.look(r, number, level, txn, o, started, own, asked[o] >= times, by):
                     broken = True
                 asked[o] += 1
             if broken:
@@ -298,19 +303,19 @@ class History:
         before, self.waited[number] = self.waited.get(number, now), now
         return now - before
 
-    def look(self, r, number, level, txn, owner, started, own, exact=False, second=False):
+    def look(self, r, number, level, txn, owner, started, own, exact=False, by="plain"):
         asked = time.monotonic()
-        if second:
+        if by == "second":
             rows = [(side, int(row[i]), int(row[2 + i])) for row in r.ask(SECOND, ("int4", str(owner)), ("int4", str(2000000000 - 7 * owner)))
                     for i, side in enumerate("lr")]
         else:
-            rows = [(s.decode(), int(v), int(a)) for s, v, a in r.ask(SQL, ("int4", str(owner)))]
+            rows = [(s.decode(), int(v), int(a)) for s, v, a in r.ask(STATEMENTS[by], ("int4", str(owner)))]
         if r.failure:
             assert r.failure == "40001" and level == "serializable", r.failure
             return False
         mine = own.get(owner)
         self.answers.append(Answer(number, level, txn, owner, rows, asked, time.monotonic(), started, mine and mine[1:], self.lateness(number),
-                                   exact, second))
+                                   exact, by))
         return True
 
     def end(self, conn, rng, own):

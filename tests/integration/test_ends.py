@@ -2,10 +2,12 @@
 """A client's end is passed on in its place: the server does what it does for a client of its own, and nothing of a
 client that is gone stays behind."""
 import contextlib
+import os
 import signal
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -195,6 +197,12 @@ def test_everything_at_once(both, words):
 
 # ---- servers that are no better
 
+def cpu_seconds(p):
+    with open("/proc/%d/stat" % p.process.pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Silent:
     """Logs everybody in and then says, reads and closes as little as it is told."""
 
@@ -203,7 +211,7 @@ class Silent:
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(20)
+        self.listener.listen(200)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -254,6 +262,39 @@ def test_server_that_never_closes(start_pgfold, silent, words, how):
         servers.wait_for(lambda: p.descriptors() <= before, "the link to be closed")
     p.signal(signal.SIGTERM)
     assert p.process.wait(servers.STOP_SECONDS) == 0
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("write", [query("INSERT INTO scratch VALUES (1)"), proto.unit("DELETE FROM scratch WHERE a = $1", ["1"]), query("BEGIN; UPDATE scratch SET a = 2; COMMIT")],
+                         ids=["insert", "extended", "several statements"])
+def test_server_that_is_silent_behind_writes(start_pgfold, write):
+    """Only its answer would tell when others see them, so each link waits: that costs no work and little memory, others are served, and neither the
+    server's end nor SIGTERM waits for it."""
+    silent, n = Silent(), 150
+    p = start_pgfold({"pgfold.drain_timeout": "1s"}, server="host=127.0.0.1 port=%d sslmode=disable" % silent.port)
+    try:
+        p.connect().close()
+        before, memory = p.descriptors(), p.status("VmRSS")
+        for _ in range(n):
+            c = p.connect()
+            c.send(write)
+            leave(c, "reset")
+        servers.wait_for(lambda: sum(b"scratch" in x for x in silent.got) >= n, "the writes")
+        servers.wait_for(lambda: p.descriptors() <= before + n, "the clients' ends to be noticed")
+        assert p.descriptors() >= before + n - 2, "nobody waits for the answers"
+        assert p.status("VmRSS") - memory < 100 * n, "kB"
+        spent = cpu_seconds(p)
+        time.sleep(1)
+        assert cpu_seconds(p) - spent < 0.5
+        with p.connect() as c:
+            assert c.status == "I"
+        for s in silent.socks[:n // 2]:
+            s.close()
+        servers.wait_for(lambda: p.descriptors() <= before + n - n // 2 + 5, "those whose server has closed")
+        p.signal(signal.SIGTERM)
+        assert p.process.wait(servers.STOP_SECONDS) == 0
+    finally:
+        silent.close()
 
 
 @pytest.mark.pgfold

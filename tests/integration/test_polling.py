@@ -2,6 +2,7 @@
 """Who asks for a key again without having read a list with it since wants to know what has changed: the server answers, whatever others'
 loops have loaded meanwhile. And sessions whose default is SERIALIZABLE. Rows are changed past pgfold, and time plays no part."""
 import threading
+import time
 
 import pytest
 
@@ -444,3 +445,23 @@ def test_asked_in_two_ways(proxy, direct, opened, first):
         direct.sql("UPDATE many SET name = '%s' WHERE id = %d" % (state.decode(), key))
         assert ask(key, first) == state or key not in (745, 721, 733, 750, 728), key
     direct.sql("UPDATE many SET name = 'name ' || id WHERE id BETWEEN 700 AND 760")
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("way", ["simple", "extended"])
+def test_texts_that_were_not_read_at_first(db, direct, start_pgfold, opened, way):
+    """New texts took more than their share, so what the poller asked first is not known. Then it is asked for the same by a text that is read."""
+    conn, keys = opened(Reader(start_pgfold({**PATIENT, "batching.parse_budget": "1ms"}))).conn, range(3, 21)
+    sql = "SELECT id, author_id, title, '%s' AS way FROM book WHERE author_id = $1" % way
+
+    def ask(key):
+        return {r[2] for r in rows(conn.ask(query(sql.replace("$1", str(key))) if way == "simple" else unit(sql, [str(key)])))}
+    conn.sql(AUTHORS)
+    for i in range(40):
+        conn.sql("SELECT %s FROM author WHERE id = 1" % ", ".join("id AS a%d" % (i + j) for j in range(40)))
+    for key in keys:
+        ask(key)
+    time.sleep(2.5)
+    for i, key in enumerate(keys):
+        direct.sql("UPDATE book SET title = 'state %d' WHERE author_id = %d" % (i, key))
+        assert ask(key) <= {b"state %d" % i}, key

@@ -38,6 +38,24 @@ Test(asked, what_was_asked_for_is_known_with_the_lists_read_by_then) {
     asked_free(&a);
 }
 
+// What was asked while texts were not read may have been anything.
+Test(asked, what_is_not_known_may_have_been_asked) {
+    struct asked a = {0};
+    struct asked_entry e;
+    asked_note(&a, hash_of(1), 3, 10);
+    asked_mark(&a, hash_of(1), 100);
+    asked_note_unread(&a, 5, 12);
+    cr_assert(find(&a, 2, &e));
+    cr_assert(e.lists == 5 && e.base == 5 && e.loads == 12 && !asked_is_counted(&e, 100));
+    cr_assert(find(&a, 1, &e));
+    cr_assert(e.lists == 5 && e.base == 5 && e.loads == 12);
+    asked_note(&a, hash_of(1), 7, 14);
+    cr_assert(find(&a, 1, &e) && e.lists == 7 && e.base == 7 && e.loads == 14);
+    asked_mark(&a, hash_of(1), 100);
+    cr_assert(find(&a, 1, &e) && e.lists == 7 && e.base == 5, "the lists read since tell of it");
+    asked_free(&a);
+}
+
 // The lists tell how often it was asked for, as long as each time was noted there, for the same lookups.
 Test(asked, what_the_lists_tell) {
     struct asked a = {0};

@@ -30,11 +30,13 @@ struct field {
     uint16_t format;
 };
 
+#define USERS 16384 // the first table that may be a user's
+
 static void put_description(struct buf *b, const struct field *fields, unsigned n) {
     buf_put_u16(b, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         buf_put_str(b, "name");
-        buf_put_u32(b, fields[i].table);
+        buf_put_u32(b, fields[i].table ? USERS + fields[i].table : 0);
         buf_put_u16(b, fields[i].attribute);
         buf_put_u32(b, fields[i].type);
         buf_put(b, "\0\4\xff\xff\xff\xff", 6);
@@ -147,7 +149,7 @@ Test(trail, keeps_columns_that_may_be_keys) {
     cr_assert_eq(c.n, 3);
     cr_expect_eq(c.columns[0].at, 1);
     cr_expect_eq(c.columns[0].format, 1);
-    cr_expect_eq(c.columns[0].table, 7);
+    cr_expect_eq(c.columns[0].table, USERS + 7);
     cr_expect_eq(c.columns[0].attribute, 2);
     cr_expect_eq(c.columns[0].type, OID_INT8);
     cr_expect_eq(c.columns[1].at, 2);
@@ -179,7 +181,7 @@ Test(trail, keeps_likely_keys_of_many_columns) {
     for (unsigned i = 0; i < n; i++) {
         bool id = i == n - 1 || i == 7;
         buf_put_str(&b, i == 7 ? "id" : id ? "authorId" : "paid");
-        buf_put_u32(&b, 1);
+        buf_put_u32(&b, USERS + 1);
         buf_put_u16(&b, (uint16_t)(i + 1));
         buf_put_u32(&b, id || i % 3 == 0 ? OID_TEXT : i % 3 == 1 ? OID_DATE : OID_INT4);
         buf_put(&b, "\0\4\xff\xff\xff\xff\0\0", 8);
@@ -194,6 +196,23 @@ Test(trail, keeps_likely_keys_of_many_columns) {
     }
     cr_expect_eq(integers, TRAIL_MAX_COLUMNS - 2, "but for two whose names say more");
     cr_expect_eq(c.columns[c.n - 1].at, n - 1);
+    buf_free(&b);
+}
+
+// What is told of the catalogue's tables is no key of a user's.
+Test(trail, columns_of_the_catalogue_are_not_kept) {
+    struct trail_columns c;
+    struct buf b = buf_make(1000);
+    for (uint32_t table = USERS - 1; table <= USERS; table++) {
+        buf_reset(&b);
+        buf_put_u16(&b, 1);
+        buf_put(&b, "oid", 4);
+        buf_put_u32(&b, table);
+        buf_put_u16(&b, 1);
+        buf_put_u32(&b, OID_INT4);
+        buf_put(&b, "\0\4\377\377\377\377\0\0", 8);
+        cr_expect_eq(trail_columns_read(&c, b.data, b.len), table == USERS);
+    }
     buf_free(&b);
 }
 
