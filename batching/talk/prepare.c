@@ -25,8 +25,9 @@
 // Can the session answer something itself now? No reply is awaited that would have to come before the answer,
 // and no reply may still change what the answer is.
 static bool may_answer(const struct session *s) {
-    return session_txn_reason(s) == REASON_NONE && !s->n_forward && !s->no_scan && !s->backlogged &&
-           !s->engine->limits.observe;
+    bool observes = s->engine->limits.observe && s->txn != 'I';
+    return session_txn_reason(s) == REASON_NONE && !observes && !s->n_forward && !s->no_scan &&
+           !s->backlogged;
 }
 
 // ---- Parse
@@ -94,7 +95,7 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
 enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct session *s = f->s;
     struct engine *e = s->engine;
-    if (!may_answer(s))
+    if (!may_answer(s) || e->limits.observe)
         return TAKE_FORWARD;
     if (!session_may_remember(s, u->parse.name.len)) {
         *why = REASON_MEMORY;
