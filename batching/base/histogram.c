@@ -14,12 +14,24 @@ unsigned histogram_bounds(enum histogram_kind kind) {
     return kind == HISTOGRAM_TIME ? N_TIMES : N_COUNTS;
 }
 
+// The first bound that a time with so many bits may lie below; it lies at most one further up.
+static const uint8_t first_time[] = {0, 0, 0, 0, 0,  0,  0,  1,  2,  3,  4,  5,  5,
+                                     6, 7, 8, 9, 10, 11, 12, 13, 14, 14, 15, 16, N_TIMES};
+
+static void note(struct histogram *h, const uint64_t *bounds, unsigned n, unsigned i, uint64_t value) {
+    while (i < n && value > bounds[i])
+        i++;
+    h->n[i]++;
+    h->sum += value;
+}
+
 void histogram_note_time(struct histogram *h, uint64_t us) {
-    histogram_note(h, histogram_times, N_TIMES, us);
+    unsigned bits = us ? 64 - (unsigned)__builtin_clzll(us) : 0;
+    note(h, histogram_times, N_TIMES, first_time[bits < 25 ? bits : 25], us);
 }
 
 void histogram_note_count(struct histogram *h, uint64_t value) {
-    histogram_note(h, histogram_counts, N_COUNTS, value);
+    note(h, histogram_counts, N_COUNTS, 0, value);
 }
 
 uint64_t histogram_total(const struct histogram *h) {

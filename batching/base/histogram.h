@@ -24,14 +24,6 @@ struct histogram {
 extern const uint64_t histogram_times[], histogram_counts[];
 unsigned histogram_bounds(enum histogram_kind kind);
 
-static inline void histogram_note(struct histogram *h, const uint64_t *bounds, unsigned n, uint64_t value) {
-    unsigned i = 0;
-    while (i < n && value > bounds[i])
-        i++;
-    h->n[i]++;
-    h->sum += value;
-}
-
 void histogram_note_time(struct histogram *h, uint64_t us);
 void histogram_note_count(struct histogram *h, uint64_t value);
 

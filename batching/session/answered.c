@@ -6,16 +6,26 @@
 #include "batching/session/session.h"
 
 static void count(struct engine_counters *c, enum outcome outcome, enum reason reason) {
-    bool folded = outcome == OUTCOME_FOLDED, ahead = outcome == OUTCOME_AHEAD,
-         alone = outcome == OUTCOME_ALONE;
     c->answered++;
-    c->folded += folded || ahead;
-    c->from_batch += folded;
-    c->from_ahead += ahead;
-    c->alone += alone;
-    c->here += outcome == OUTCOME_HERE;
-    c->forwarded[reason] += outcome == OUTCOME_FORWARDED;
-    c->not_folded[reason] += alone && reason != REASON_NONE;
+    switch (outcome) {
+    case OUTCOME_FOLDED:
+        c->folded++;
+        c->from_batch++;
+        break;
+    case OUTCOME_AHEAD:
+        c->folded++;
+        c->from_ahead++;
+        break;
+    case OUTCOME_ALONE:
+        c->alone++;
+        c->not_folded[reason] += reason != REASON_NONE;
+        break;
+    case OUTCOME_FORWARDED:
+        c->forwarded[reason]++;
+        break;
+    default:
+        c->here++;
+    }
 }
 
 void session_answered(struct session *s, const struct answered *a) {

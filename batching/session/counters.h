@@ -22,8 +22,8 @@
 //   help    what it counts
 #define PGFOLD_COUNTERS(X)                                                                                   \
     X(answered, "statements_total", "side=\"client\"", COUNTER, PLAIN, NONE, "",                             \
-      "Statements: of clients, once each, when they are answered; to the server, when they are sent, "       \
-      "without the SAVEPOINT and RELEASE around those of pgfold")                                            \
+      "Statements: of clients, once each, when they are answered; to the server, when they are sent. Each "  \
+      "of pgfold's own counts as one, with the checks and savepoints that come with it")                     \
     X(sent, "statements_total", "side=\"server\"", COUNTER, PLAIN, NONE, "",                                 \
       "Statements sent to the server, those of clients and those of pgfold")                                 \
     X(forwarded, "forwarded_total", "", COUNTER, BY_REASON, NONE, "",                                        \

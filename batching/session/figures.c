@@ -37,22 +37,14 @@ unsigned figures_lines(const struct figures *f) {
 
 // ---- answered statements
 
-// What one lookup of the shape takes when it runs alone; 0: not known yet.
-static uint64_t alone_takes(const struct shape *s) {
-    return s->guard.lone ? s->guard.lone : s->guard.alone;
-}
-
 static void save(struct figures *f, int64_t us) {
     f->saved += us;
     if (f->saved > f->saved_most)
         f->saved_most = f->saved;
 }
 
-static void note_in_database(struct session *s, const struct answered *a, uint64_t took) {
+static void note_transaction(struct session *s, const struct answered *a) {
     struct database_figures *d = s->figures;
-    d->answered[a->outcome]++;
-    d->failed += a->failed;
-    d->query_time += took;
     if (!s->transaction_since)
         s->transaction_since = a->asked ? a->asked : 1;
     if (s->txn != 'I')
@@ -62,19 +54,36 @@ static void note_in_database(struct session *s, const struct answered *a, uint64
     s->transaction_since = 0;
 }
 
+static void note_in_database(struct session *s, const struct answered *a, uint64_t took) {
+    struct database_figures *d = s->figures;
+    d->answered[a->outcome]++;
+    d->query_time += took;
+    if (a->failed)
+        d->failed++;
+    if (s->txn != 'I' || s->transaction_since) {
+        note_transaction(s, a);
+        return;
+    }
+    d->transactions++; // a statement of its own
+    d->transaction_time += took;
+}
+
 void figures_note_answered(struct session *s, const struct answered *a) {
     struct figures *f = &s->engine->figures;
     uint64_t took = a->answered > a->asked ? a->answered - a->asked : 0;
     bool unsent = a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD;
     histogram_note_time(&f->took[a->outcome], took);
+    if (!unsent && a->outcome != OUTCOME_HERE && took && (!f->fastest || took < f->fastest))
+        f->fastest = took;
     note_in_database(s, a, took);
     if (!a->shape)
         return;
     a->shape->figures.answered[a->outcome]++;
-    a->shape->figures.failed += a->failed;
+    if (a->failed)
+        a->shape->figures.failed++;
     a->shape->figures.took += took;
     if (unsent)
-        save(f, (int64_t)alone_takes(a->shape));
+        save(f, a->shape->figures.one);
 }
 
 // ---- batches
@@ -87,6 +96,18 @@ static void count_form(struct engine_counters *c, const struct batch *b) {
     c->lateral_failed += !in && b->failed;
 }
 
+// A lookup alone takes what the fastest statement took, which is the way to the server and what it spends on any
+// statement, and a key's share of what this batch took beyond that; at most what one alone was seen to take.
+static void estimate_one(const struct figures *f, const struct batch *b, uint64_t took) {
+    struct shape *s = b->group->shape;
+    uint64_t one = f->fastest < took ? f->fastest + (took - f->fastest) / b->n_keys : took;
+    if (s->guard.lone && one > s->guard.lone)
+        one = s->guard.lone;
+    if (one > UINT32_MAX / 2)
+        one = UINT32_MAX / 2;
+    s->figures.one = s->figures.one ? s->figures.one - s->figures.one / 8 + (uint32_t)one / 8 : (uint32_t)one;
+}
+
 void figures_note_batch(struct engine *e, const struct batch *b) {
     uint64_t took = e->now > b->started ? e->now - b->started : 0;
     if (!b->sent)
@@ -95,6 +116,10 @@ void figures_note_batch(struct engine *e, const struct batch *b) {
     histogram_note_count(&e->figures.batch_keys, b->n_keys);
     histogram_note_time(&e->figures.batch_took, took);
     save(&e->figures, -(int64_t)took);
+    if (!b->failed && took && (!e->figures.fastest || took < e->figures.fastest))
+        e->figures.fastest = took;
+    if (!b->failed && b->n_keys)
+        estimate_one(&e->figures, b, took);
 }
 
 uint64_t figures_saved(const struct figures *f) {
@@ -122,6 +147,7 @@ void figures_reset(struct engine *e) {
     memset(f->took, 0, sizeof f->took);
     f->batch_keys = f->batch_took = f->lag = (struct histogram){0};
     f->saved = f->saved_most = 0;
+    f->fastest = 0;
     f->since = e->now;
     e->counters = (struct engine_counters){0};
 }

@@ -40,6 +40,7 @@ struct figures {
     struct histogram lag; // how long the event loop's turns took: what comes meanwhile waits for so long
     int64_t saved;        // microseconds: an estimate, see figures_saved()
     int64_t saved_most;   // the most that it was
+    uint64_t fastest;     // microseconds: that a statement took which the server answered; 0: none yet
     uint64_t since;       // engine time of the last reset
     unsigned n_databases;
     struct database_figures databases[FIGURES_DATABASES + 1]; // the last: all others
@@ -60,8 +61,8 @@ void figures_reset(struct engine *e);
 
 // ---- reading
 
-// Microseconds of the server's time that were saved: of each lookup that was not sent, what one alone takes by
-// the moving average of its shape, less what batches took. An estimate. It never falls.
+// Microseconds that the server, and the way to it, were spared: of each lookup that was not sent, what it would
+// have taken alone (estimate_one in figures.c), less what batches took. An estimate. It never falls.
 uint64_t figures_saved(const struct figures *f);
 
 // How many lines there are: databases seen, and one more if there were too many.

@@ -205,9 +205,10 @@ static void put_state(const struct sink *m, const struct engine *e, const struct
             e->memory.used);
     put_one(m, "memory_limit_bytes", "gauge", "The most that they may hold (max_memory); 0: no limit",
             e->memory.limit);
-    put_family(m, "server_seconds_saved_total", "counter",
-               "ESTIMATE of the server's time that was saved: for each lookup that was not sent, what one of "
-               "its kind takes alone (a moving average), less what batches took");
+    put_family(
+        m, "server_seconds_saved_total", "counter",
+        "ESTIMATE of the time that the server and the way to it were spared: for each lookup that was not "
+        "sent, the time of the fastest statement and a key's share of its batch, less what batches took");
     put_name(m, "server_seconds_saved_total", "", "", NULL, NULL);
     text_seconds(m->out, figures_saved(&e->figures));
     buf_put_text(m->out, "\n");

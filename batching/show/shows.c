@@ -117,8 +117,9 @@ static const struct table_column folding[] = {Q("statements"),
                                               F("saved_seconds_estimate"),
                                               END};
 static const struct table_column shapes[] = {
-    S("shape"),  S("statement"), Q("statements"), Q("folded"),   Q("ahead"), Q("alone"), Q("forwarded"),
-    Q("failed"), F("seconds"),   Q("folded_us"),  Q("alone_us"), S("state"), END};
+    S("shape"),    S("statement"),       Q("statements"), Q("folded"),  Q("ahead"),
+    Q("alone"),    Q("forwarded"),       Q("failed"),     F("seconds"), Q("folded_us"),
+    Q("alone_us"), Q("one_us_estimate"), S("state"),      END};
 static const struct table_column reasons[] = {S("reason"), Q("statements"), Q("lookups"), S("meaning"), END};
 static const struct table_column ahead[] = {S("shape"),   S("child"),  S("parent"),
                                             Q("batches"), Q("loaded"), Q("answered"),
@@ -332,6 +333,7 @@ static void shapes_rows(const struct engine *e, struct table *t) {
         table_seconds(t, s->figures.took);
         table_int(t, s->guard.folded);
         table_int(t, s->guard.lone ? s->guard.lone : s->guard.alone);
+        table_int(t, s->figures.one);
         table_text(t, s->reason == REASON_NONE ? guard_state_name(&s->guard) : reason_name(s->reason));
         table_end_row(t);
         left--;

@@ -34,6 +34,7 @@ enum shape_protocol {
 struct shape_figures {
     uint64_t answered[OUTCOME_COUNT], failed;
     uint64_t took; // microseconds, from their coming to their answers
+    uint32_t one;  // microseconds: what a lookup that is not sent would take, an estimate; 0: not known yet
 };
 
 struct shape {

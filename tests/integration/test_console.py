@@ -128,6 +128,35 @@ def test_nobody_else_gets_in(bouncer, proxy):
     assert refusal(proxy, "app") == "42501", "the lists are empty"
 
 
+@pytest.mark.parametrize("target", ["any", "read-write"])
+@pytest.mark.parametrize("user", ["password_user", "md5_user", "scram_user"])
+def test_passwords_are_the_servers(pg, start_pgfold, user, target):
+    p = start_pgfold({"console.admin_users": user, "pgfold.client_tls": "allow", "pgfold.client_tls_cert": pg.folder + "/server.crt",
+                      "pgfold.client_tls_key": pg.folder + "/server.key"},
+                     server="host=127.0.0.1 port=%d sslmode=require target_session_attrs=%s" % (pg.port, target))
+    for tls in (False, True):
+        for password, state in (("open sesame", None), ("wrong", "28P01")):
+            with p.dial() as c:
+                if tls:
+                    assert c.request_tls() == b"S"
+                    c.start_tls()
+                got = c.login(user, "pgfold", password)
+                assert (proto.errors(got)[0]["C"] if proto.errors(got) else None) == state
+                assert state or c.sql("SHOW VERSION")
+    with pg.admin() as c:
+        servers.wait_for(lambda: c.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = '%s'" % user) == [("0",)], "the server's connections to be closed")
+
+
+def test_a_user_whom_the_server_does_not_let_in(pg, bouncer):
+    with pg.admin() as c:
+        c.sql("ALTER ROLE other NOLOGIN")
+        try:
+            assert refusal(bouncer, "other") == "28000", "it authenticates, and may not log in"
+        finally:
+            c.sql("ALTER ROLE other LOGIN")
+    assert refusal(bouncer, "other") is None
+
+
 def test_who_may_only_look(bouncer):
     with console(bouncer, STATS) as c:
         for show in SHOWS:

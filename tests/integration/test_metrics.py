@@ -2,6 +2,7 @@
 """HTTP: metrics for Prometheus, and whether pgfold is alive and ready. Whoever asks, and however badly, delays no statement."""
 import contextlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -78,6 +79,21 @@ def test_prometheus_reads_them(web):
     if promtool():
         done = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, text=True)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def deployed(name):
+    with open(os.path.join(os.path.dirname(__file__), "../../deploy", name)) as f:
+        return f.read()
+
+
+def test_alerts_and_dashboard_name_what_there_is(web):
+    there = {name for name, _ in scrape(web())}
+    for text in (deployed("alerts.yml"), deployed("grafana.json")):
+        named = set(re.findall(r"pgfold_\w+", text))
+        assert named and named <= there, named - there
+    assert json.loads(deployed("grafana.json"))["panels"]
+    if promtool():
+        assert subprocess.run([promtool(), "check", "rules", os.path.join(os.path.dirname(__file__), "../../deploy/alerts.yml")]).returncode == 0
 
 
 def test_open_metrics(web):

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "batching/fold/batch.h"
+#include "batching/fold/group.h"
 #include "batching/session/answered.h"
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
@@ -27,6 +29,17 @@ Test(histogram, notes_a_time_under_the_least_bound_that_is_not_below_it) {
         cr_expect_eq(h.n[times[i].at], 1, "%lu", (unsigned long)times[i].value);
         cr_expect_eq(h.sum, times[i].value);
         cr_expect_eq(histogram_total(&h), 1);
+    }
+}
+
+Test(histogram, finds_every_time_as_a_search_does) {
+    for (uint64_t us = 0; us < 12000000; us += 1 + us / 97) {
+        struct histogram h = {0};
+        unsigned at = 0;
+        while (at < 17 && us > histogram_times[at])
+            at++;
+        histogram_note_time(&h, us);
+        cr_assert_eq(h.n[at], 1, "%lu", (unsigned long)us);
     }
 }
 
@@ -88,7 +101,7 @@ Test(figures, estimate_what_lookups_that_were_not_sent_would_have_taken) {
     cr_assert_not_null(shape);
     answer_one(s, shape, OUTCOME_FOLDED, 100);
     cr_expect_eq(figures_saved(&f.engine->figures), 0, "nothing is known of one alone yet");
-    shape->guard.lone = 300;
+    shape->figures.one = 300;
     answer_one(s, shape, OUTCOME_AHEAD, 100);
     answer_one(s, shape, OUTCOME_FOLDED, 200);
     answer_one(s, shape, OUTCOME_ALONE, 300);
@@ -96,6 +109,33 @@ Test(figures, estimate_what_lookups_that_were_not_sent_would_have_taken) {
     cr_expect_eq(shape->figures.answered[OUTCOME_FOLDED], 2);
     cr_expect_eq(shape->figures.answered[OUTCOME_AHEAD], 1);
     cr_expect_eq(shape->figures.took, 700);
+    fixture_end(&f);
+}
+
+static void end_batch(struct fixture *f, struct group *g, unsigned keys, uint64_t took) {
+    struct batch b = {.group = g, .n_keys = keys, .sent = true, .started = f->engine->now - took};
+    figures_note_batch(f->engine, &b);
+}
+
+Test(figures, estimate_one_lookup_from_a_batch) {
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f, 1);
+    f.engine->now = 1000000;
+    struct shape *shape = a_shape(f.engine);
+    struct group g = {.shape = shape};
+    answer_one(f.clients[0].session, NULL, OUTCOME_FORWARDED, 50);
+    answer_one(f.clients[0].session, NULL, OUTCOME_HERE, 1);
+    end_batch(&f, &g, 100, 1050);
+    cr_expect_eq(shape->figures.one, 60);
+    cr_expect_eq(histogram_total(&f.engine->figures.batch_keys), 1);
+    shape->figures.one = 0;
+    end_batch(&f, &g, 100, 40);
+    cr_expect_eq(shape->figures.one, 40, "not more than its batch");
+    shape->figures.one = 0;
+    shape->guard.lone = 45;
+    end_batch(&f, &g, 100, 1040);
+    cr_expect_eq(shape->figures.one, 45, "not more than one was seen to take");
     fixture_end(&f);
 }
 
@@ -124,7 +164,7 @@ Test(figures, are_zero_behind_a_reset_and_keep_the_lines) {
     fixture_start(&f, 1);
     struct session *s = f.clients[0].session;
     struct shape *shape = a_shape(f.engine);
-    shape->guard.lone = 300;
+    shape->figures.one = 300;
     answer_one(s, shape, OUTCOME_FOLDED, 100);
     struct database_figures *d = s->figures;
     char name[FIGURES_NAME];
@@ -134,6 +174,7 @@ Test(figures, are_zero_behind_a_reset_and_keep_the_lines) {
     cr_expect_str_eq(d->name, name);
     cr_expect_eq(d->answered[OUTCOME_FOLDED], 0);
     cr_expect_eq(shape->figures.took, 0);
+    cr_expect_eq(f.engine->figures.fastest, 0);
     cr_expect_eq(figures_saved(&f.engine->figures), 0);
     cr_expect_eq(f.engine->counters.answered, 0);
     cr_expect_eq(histogram_total(&f.engine->figures.took[OUTCOME_FOLDED]), 0);
