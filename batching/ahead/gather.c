@@ -150,6 +150,6 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row + 1, 1);
     if (!guess->backwards)
         gather_later(&x);
-    if (guess->backwards || (guess->turns && !b->n_keys))
+    if (guess->backwards || (guess->turns && !guess->seconded && !b->n_keys))
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row - 1, -1);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/ahead/pace.h"
 
-#define FIRST_LINKED 100
-#define FIRST_LEARNT 25
+#define FIRST        8  // where one lookup has followed the list
+#define FIRST_LEARNT 25 // where two have
+#define MODEST       100
 #define LEAST        4
 #define COST_KEYS    16
 #define FAILURES     4 // in a row
@@ -40,7 +41,7 @@ void association_served(struct association *a) {
 }
 
 unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max) {
-    uint64_t n = a->window ? a->window : a->linked ? FIRST_LINKED : FIRST_LEARNT;
+    uint64_t n = a->window ? a->window : FIRST_LEARNT;
     if (now < a->off_until || is_resting(a, now))
         return 0;
     n = is_in_vain(a) ? LEAST : n;
@@ -50,6 +51,10 @@ unsigned association_window(const struct association *a, uint64_t now, uint64_t 
         n = PACE_LATENCY * UINT64_C(1000) / a->cost;
     n = n < LEAST ? LEAST : n;
     return n < max ? (unsigned)n : max;
+}
+
+void association_begin(struct association *a) {
+    a->window = FIRST;
 }
 
 bool association_is_low(const struct association *a, unsigned left) {
@@ -67,6 +72,11 @@ void association_asked(struct association *a, uint64_t now) {
     a->last_asked = now;
 }
 
+// Loops that skip rows use less of what is loaded, however little that is. So a part is enough where it is little.
+bool association_is_used(const struct association *a, unsigned n_keys, unsigned n_used) {
+    return (a->window < MODEST ? 4 : 2) * n_used >= n_keys;
+}
+
 void association_grow(struct association *a, unsigned max) {
     a->window = a->window >= max / 2 ? max : 2 * a->window;
     a->pause = 0;
@@ -78,9 +88,9 @@ void association_grow(struct association *a, unsigned max) {
 // with which it is compared, is a lower bound, too.
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
     a->latency = average(a->latency, took);
-    if (n_keys < COST_KEYS) // a smaller batch takes mostly the way there and back
-        return;
-    uint64_t cost = (took > lone ? took - lone : 0) * 1000 / n_keys;
+    uint64_t cost = (took > lone ? took - lone : 0) * 1000 / (n_keys ? n_keys : 1);
+    if (n_keys < COST_KEYS && (!n_keys || cost >= a->cost))
+        return; // a smaller batch takes mostly the way there and back: a key costs less than that
     if (a->cost && cost < a->cost)
         a->cost = (uint32_t)((a->cost + cost) / 2);
     else
@@ -93,7 +103,7 @@ void association_ended(struct association *a, uint64_t now, unsigned n_keys, uns
     unsigned share = n_keys <= LEAST ? 2 : 4; // of a small batch, a larger part must be of use
     if (share * n_served >= n_keys) {
         a->failures = 0;
-        if (a->window < FIRST_LINKED) // a loop that skips rows gets back what a pause has cost it
+        if (a->window < MODEST) // a loop that skips rows gets back what a pause has cost it
             a->window *= 2;
         return;
     }
@@ -110,4 +120,15 @@ void association_ended(struct association *a, uint64_t now, unsigned n_keys, uns
     a->window = LEAST;
     a->pause = next_pause(a->pause);
     a->off_until = now + a->pause;
+}
+
+// The keys in front of the one that has raised it can be loaded by smaller batches. The smallest one counts as of no
+// use.
+void association_erred(struct association *a, uint64_t now, unsigned n_keys) {
+    if (n_keys <= LEAST) {
+        association_ended(a, now, n_keys, 0, false);
+        return;
+    }
+    a->unserved -= a->unserved > 0; // it could not serve
+    a->window = n_keys / 2 > LEAST ? n_keys / 2 : LEAST;
 }

@@ -12,10 +12,14 @@
 // The number of keys worth loading now; 0: none for a while. `age`: microseconds that answers may be held; 0:
 // without limit. After four batches in a row that served nobody there is one more now and then.
 unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max);
+// One lookup has followed a list, and nothing was loaded for such loops so far: few keys are loaded at first.
+void association_begin(struct association *a);
 // Tells whether so few keys are left that more should be loaded.
 bool association_is_low(const struct association *a, unsigned left);
 // A lookup of the loop has come.
 void association_asked(struct association *a, uint64_t now);
+// Tells whether enough of a batch was asked for that larger ones are worth while.
+bool association_is_used(const struct association *a, unsigned n_keys, unsigned n_used);
 // Most of a batch was asked for. `max`: keys of a batch.
 void association_grow(struct association *a, unsigned max);
 // A batch has gone out.
@@ -27,5 +31,7 @@ void association_loaded(struct association *a, uint64_t took, uint64_t lone, uns
 // A batch is given up. `n_served`: how many of its keys were of use. `late`: the loop goes on in it, after a
 // pause.
 void association_ended(struct association *a, uint64_t now, unsigned n_keys, unsigned n_served, bool late);
+// One of a batch's keys has raised an error, so nothing was loaded.
+void association_erred(struct association *a, uint64_t now, unsigned n_keys);
 
 #endif

@@ -79,8 +79,23 @@ static void count_turns(const struct places *s) {
     }
 }
 
+#define LONG_RUN                                                                                             \
+    5 // so many steps are no chance, even where the catalogue says that another column supplies the key
+
+// Small numbers are in many columns. A few steps through one of which nothing is known do not count beside one that the
+// catalogue tells of.
+static void forget_chance(struct places *s) {
+    bool linked = false;
+    for (unsigned i = 0; i < s->n; i++)
+        linked |= s->all[i].linked;
+    for (struct guess *w = s->all; w < s->all + s->n; w++)
+        if (linked && !w->known && w->goes_on < LONG_RUN)
+            w->goes_on = 0;
+}
+
 // Whichever place is followed, the key is noted at all places that have most of its parts.
 static void choose(struct places *s, struct guess *best) {
+    forget_chance(s);
     for (struct guess *w = s->all; w < s->all + s->n; w++)
         if (!is_outdated(s, w) && (w->known || w->seconded) && place_is_better(w, best))
             *best = *w;

@@ -212,7 +212,7 @@ static void note_failure(struct engine *e, struct batch *b) {
         note_changed(e, b);
         return;
     }
-    if (!b->sent || b->late)
+    if (!b->sent || b->late || (b->erred && b->ahead.home))
         return; // that says nothing about the statement
     if (b->oversized) {
         guard_note_oversized(&g->shape->guard, e->now, b->n_keys);

@@ -203,7 +203,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     if (b->ahead.list)
         trail_note_given(&a->trail, b->ahead.list, b->key_rows[hit->key].listed,
                          b->key_rows[hit->key].n_rows);
-    if (association && !b->ahead.grown && 2 * b->ahead.n_used >= b->n_keys) {
+    if (association && !b->ahead.grown && association_is_used(association, b->n_keys, b->ahead.n_used)) {
         association_grow(association, e->limits.ahead_keys);
         b->ahead.grown = true;
     }

@@ -187,6 +187,24 @@ static bool is_barren(const struct ahead *a, const struct group *g, const struct
            a->barren_since == a->trail.serial && a->barren_both_ways >= guess->turns;
 }
 
+// Does the lookup say that a loop goes through the list? The first one does, unless nobody was served by the last
+// batch. Where nothing was ever loaded for such loops, a few keys are tried.
+static bool is_likely(const struct guess *guess) {
+    struct association *a = guess->association;
+    if (guess->run || guess->seconded || guess->named || a->useful)
+        return true;
+    if (!a->window)
+        association_begin(a);
+    return !a->unserved;
+}
+
+// Will the batch save as many statements as it takes? A list's last rows may be too few.
+static bool is_worth_it(const struct session *s, const struct guess *guess, const struct batch *b) {
+    unsigned again = b->ahead.again ? b->ahead.again - 1 : 0;
+    bool some = b->n_keys || again, has_more = guess->run || b->n_keys == b->max_keys;
+    return some && (has_more || b->ahead.n_left + again + guess->association->useful >= ahead_statements(s));
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
@@ -195,7 +213,7 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned paid = ahead_affordable(s, a, g, guess->association);
     unsigned max = most < paid ? most : paid;
     max = guess->run && guess->run->window < max ? guess->run->window : max;
-    max = association_window(guess->association, e->now, age_limit(s), max);
+    max = is_likely(guess) ? association_window(guess->association, e->now, age_limit(s), max) : 0;
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
         is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
@@ -208,7 +226,7 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     else if (b)
         predict_gather(guess, g, keys, b, is_held, &holding, turns);
     free(turns);
-    if (!b || b->n_keys || b->ahead.again > 1)
+    if (!b || is_worth_it(s, guess, b))
         return b;
     batch_destroy(b);
     note_barren(a, g, guess);
@@ -460,6 +478,8 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
         asked_mark(&s->asked, question, g->id);
     association_asked(association, s->engine->now);
     if (found) {
+        guess.seconded =
+            true; // that which is answered now goes on from the one for which the batch was loaded
         trail_touch(&a->trail, guess.result);
         note_followed(s->engine, &guess);
     }

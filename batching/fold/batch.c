@@ -521,6 +521,15 @@ static void skip_stages(struct batch *b) {
         b->stage = STAGE_STAMP_BIND;
 }
 
+// Is it an error of the rows, and not of the statement? Classes 21 (cardinality violation), 22 (data exception) and P0
+// (what a function raises).
+static bool is_of_rows(const struct frame *f) {
+    struct slice code;
+    return msg_error_field(f->body, f->body_len, 'C', &code) && code.len == 5 &&
+           (memcmp(code.data, "21", 2) == 0 || memcmp(code.data, "22", 2) == 0 ||
+            memcmp(code.data, "P0", 2) == 0);
+}
+
 // Goes through the stages in order. Each has one message that leads out of it.
 static void advance(struct batch *b, const struct frame *f) {
     static const char wanted[] = {B_CLOSE_COMPLETE,
@@ -540,6 +549,7 @@ static void advance(struct batch *b, const struct frame *f) {
     if (!*b->open && takes_row(b, f))
         return;
     if (*b->open || f->type != (uint8_t)wanted[b->stage]) {
+        b->erred = f->type == B_ERROR && b->stage == STAGE_ROWS && is_of_rows(f);
         fail(b, f->type == B_ERROR ? "the server reported an error" : "unexpected message");
         return;
     }

@@ -208,6 +208,7 @@ struct batch {
     bool left;               // only its lender's own members still wait for it
     bool late;               // it was not waited for to the end, which says nothing about the statement
     bool oversized;          // failed: its answer was larger than max_answer
+    bool erred;              // failed: the rows of one of its keys have raised an error
     const char *why;         // static: what failed
     struct account *memory;  // its lender's account, while it is sent; counted there with so many bytes:
     size_t weighs, seen_cap; // of `data`, when it was counted

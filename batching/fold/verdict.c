@@ -350,6 +350,7 @@ static void take_verdict(struct group *g, bool plain, uint64_t vetted_at, uint64
     group_set_state(g, plain ? GROUP_READY : GROUP_REFUSED);
     g->vetted_at = vetted_at;
     g->generation = generation;
+    g->shape->no_plain_read = plain || !g->asked_wide ? 0 : vetted_at;
 }
 
 void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,

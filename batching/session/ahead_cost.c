@@ -15,8 +15,11 @@ struct association *ahead_association(const struct batch *b) {
     return all ? &all[b->ahead.association] : NULL;
 }
 
-// The cost of a batch's statement, without its keys. In a transaction a SAVEPOINT, its RELEASE and a
-// SELECT that makes the process look for changes come with it.
+unsigned ahead_statements(const struct session *s) {
+    return s->txn == 'I' ? 2 : 5;
+}
+
+// The cost of a batch's statement, without its keys. What only frames or checks it costs less than a lookup.
 static uint32_t statement_cost(const struct session *s) {
     return (s->txn == 'I' ? 1 : 3) * BUDGET_LOOKUP;
 }

@@ -9,6 +9,10 @@
 
 #include "batching/session/session.h"
 
+// The statements that a batch on the connection takes: it and its check; in a transaction a SAVEPOINT, a SELECT that
+// makes the process look for changes and a RELEASE, too.
+unsigned ahead_statements(const struct session *s);
+
 // How many keys the shape and the session can afford to load now; 0: none.
 unsigned ahead_affordable(const struct session *s, const struct ahead *a, const struct group *g,
                           const struct association *association);

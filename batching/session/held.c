@@ -80,7 +80,9 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
-    if (association)
+    if (association && b->erred)
+        association_erred(association, e->now, b->n_keys);
+    else if (association)
         association_ended(association, e->now, b->n_keys - b->ahead.asked, b->ahead.n_served, b->ahead.late);
     b->group->held--;
     batch_destroy(b);

@@ -252,6 +252,14 @@ bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct g
     return !vets_another(c->s, vetting);
 }
 
+// What is no plain read leaves a proven session in doubt at once. So no proof is asked for because of it.
+static bool wants_proof(const struct candidate *c) {
+    const struct engine *e = c->s->engine;
+    bool in_vain =
+        c->shape && c->shape->no_plain_read && e->now - c->shape->no_plain_read < e->limits.vet_max_age;
+    return !in_vain && session_identity_wants_proof(&c->s->identity);
+}
+
 // ---- accepting
 
 static struct lookup *lookup_create(const struct candidate *c) {
@@ -367,7 +375,7 @@ bool candidate_accept(struct session *s, const struct candidate *c) {
     if (!vetted && session_read_may_write(s, c->shape->parsed))
         session_note_write(s, NULL);
     queue_lookup(s, l);
-    if (session_identity_wants_proof(&s->identity))
+    if (wants_proof(c))
         engine_list_proof(s->engine, s);
     return true;
 }
@@ -472,8 +480,7 @@ static enum take take_candidate(struct candidate *c, enum reason *why) {
     if (s->txn == 'T')
         apart_came_inside(s);
     // A transaction of an unproven session: the next one is to find the session proven.
-    if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) &&
-        session_identity_wants_proof(&s->identity))
+    if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) && wants_proof(c))
         s->wants_proof = true;
     if (*why == REASON_BEHIND_FORWARD)
         return take_behind_another(c);

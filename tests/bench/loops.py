@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Counts what loops of lookups cost: the statements that reach the server, directly and through pgfold, of each loop that loops_pages.py has.
 
-    tests/bench/loops.py [--bin PGFOLD]… [--only TEXT]… [--row TEXT]… [--waste | --no-waste] [--set KEY=VALUE]… [--json FILE] [--output FILE] [--list] [--show]
+    tests/bench/loops.py [--bin PGFOLD]… [--only TEXT]… [--row TEXT]… [--waste | --no-waste] [--way TEXT]… [--set KEY=VALUE]… [--json FILE] [--output FILE] [--list] [--show]
 
 Everything is started here on free ports and stopped at the end: a throw-away PostgreSQL, a relay in front of it that counts, and a pgfold for each loop,
 just started. Each loop runs twelve times on one connection, since it must not become worse, and all answers are compared with those that the server gives
@@ -13,17 +13,13 @@ questions about the connection and about statements. The relay counts Query and 
 pgfold's batches; frames follow as "+n"; questions are left out, since a statement is asked about once. A loop is fine if from its second time on no figure,
 frames left out, is above what is wanted. --show prints what reached the server the last time.
 
-The part about waste goes through lists in other ways, 25 times on one connection: broken off at random, in random order, never, each third row. All
-statements count there, questions too. The time of the server's process is given beside them: on a busy machine it varies by a third. With several --bin
-each has columns of its own.
+The part about waste is in loops_waste.py. With several --bin each has columns of its own.
 """
 import argparse
-import collections
 import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 
@@ -31,83 +27,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../integration"))
 import ahead  # noqa: E402
 import loops_pages  # noqa: E402
+import loops_waste  # noqa: E402
 import orm_pages  # noqa: E402
 import servers  # noqa: E402
-from loops_clients import CLIENTS  # noqa: E402
+from loops_world import World, connect, note, table, vain_of  # noqa: E402
 
 ROOT = os.path.normpath(os.path.join(HERE, "../.."))
-SETTLE_SECONDS = 0.02  # what was loaded ahead in vain has reached the server by then, too
-WASTE_TIMES = 25
-WASTE_MOST = 1.2
 # Default settings, but for times.
 PATIENT = {"lookahead.max_gap": "1s", "lookahead.max_age": "60s", "batching.never_slower": "on", "batching.patience": "10s", "batching.timeout": "30s"}
-
-
-def keys_of(seen):
-    """How many keys a batch has asked for."""
-    return max([len(re.findall(r'"(?:[^"\\]|\\.)*"|[^,{}]+', v)) for v in seen.values if v and v.startswith("{")] or [0])
-
-
-class World:
-    """PostgreSQL, the relay in front of it, and the two ways to count."""
-
-    def __init__(self, stack):
-        self.pg = servers.Postgres(ssl=False, settings={"log_parameter_max_length": "-1"})
-        stack.callback(self.pg.remove)
-        with self.pg.admin("postgres") as c:
-            c.sql("CREATE ROLE app LOGIN")
-            c.sql("CREATE DATABASE %s" % loops_pages.DATABASE)
-            c.sql("ALTER DATABASE %s SET log_statement = 'all'" % loops_pages.DATABASE)
-        with self.pg.admin(loops_pages.DATABASE) as c:
-            loops_pages.make_schema(c)
-        self.relay = subprocess.Popen([sys.executable, "-B", os.path.join(HERE, "loops_relay.py"), str(self.pg.port)], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, text=True, preexec_fn=servers.die_with_parent)
-        stack.callback(self.stop_relay)
-        self.port = int(self.relay.stdout.readline())
-        self.watch = ahead.Watch(self.pg)
-
-    def stop_relay(self):
-        self.relay.stdin.close()
-        self.relay.wait()
-
-    def passed(self):
-        self.relay.stdin.write("\n")
-        self.relay.stdin.flush()
-        return int(self.relay.stdout.readline())
-
-    def mark(self):
-        time.sleep(SETTLE_SECONDS)
-        self.at = self.passed()
-        self.watch.mark()
-
-    def read(self):
-        """(what was seen, how many the relay has counted) since the mark. What has passed the relay may not have begun yet."""
-        for _ in range(10):
-            time.sleep(SETTLE_SECONDS)
-            passed, seen = self.passed() - self.at, self.watch.seen()
-            if len(seen) == passed:
-                break
-        return seen, passed
-
-    def start_pgfold(self, binary, settings):
-        return servers.Pgfold(binary, "host=127.0.0.1 port=%d sslmode=disable" % self.port, settings, "fold")
-
-
-def connect(world, port, of):
-    c = CLIENTS[of.client](port, "app", loops_pages.DATABASE)
-    c.mark = world.mark
-    for s in of.setup:
-        c.say(s)
-    return c
-
-
-def note(world, sent):
-    """One time: counts by what they are, keys, and whether the log and the relay agree. An empty statement that has been parsed is not logged."""
-    seen, passed = world.read()
-    kinds = collections.Counter(ahead.kind_of(s, sent) for s in seen)
-    keys = sum(keys_of(s) for s in seen if ahead.kind_of(s, sent) == "batch")
-    return dict(n=kinds["client"] + kinds["batch"], frames=kinds["frame"], questions=kinds["question"], batches=kinds["batch"], keys=keys, all=len(seen),
-                relay=passed), seen
 
 
 def go(world, port, of, times, sent=()):
@@ -122,11 +49,6 @@ def go(world, port, of, times, sent=()):
             counts.append(count)
             answers.append(list(c.got))
     return counts, answers, seen
-
-
-def vain_of(count):
-    """Keys that were loaded ahead and not asked for."""
-    return count.get("ahead_keys", 0) + count.get("ahead_again", 0) - count.get("ahead_answers", 0)
 
 
 def refusals(pgfold):
@@ -162,49 +84,6 @@ def measure(world, binaries, of, args):
     return out
 
 
-# ---- waste
-
-def backend_of(world, seen):
-    return collections.Counter(s.pid for s in seen).most_common(1)[0][0]
-
-
-def cpu_ms(pid):
-    with open("/proc/%d/schedstat" % pid) as f:
-        return int(f.read().split()[0]) / 1e6
-
-
-def waste_of(world, port, of, way, sent=()):
-    """25 loops on one connection: statements, milliseconds of the server's process, answers."""
-    rolled, answers = loops_pages.dice(7), []
-    with contextlib.closing(connect(world, port, of)) as c:
-        world.mark()
-        of.run(c, lambda rows: rows[:2])  # the process's caches are filled
-        pid = backend_of(world, world.read()[0])
-        world.mark()
-        before, c.mark = cpu_ms(pid), lambda: None
-        c.got.clear()
-        for _ in range(WASTE_TIMES):
-            of.run(c, loops_pages.WASTES[way](rolled))
-        answers = list(c.got)
-        count, seen = note(world, sent)
-        return dict(count, cpu=cpu_ms(pid) - before), answers, {s.text for s in seen}
-
-
-def measure_waste(world, binary, of, way, args):
-    direct, want, sent = waste_of(world, world.port, of, way)
-    pgfold = world.start_pgfold(binary, args.settings)
-    try:
-        counts = orm_pages.Counts(pgfold)
-        got, have, _ = waste_of(world, pgfold.port, of, way, sent)
-        counters = counts.read()
-    finally:
-        pgfold.stop()
-    ratio = got["all"] / direct["all"]
-    return dict(name=of.name, way=way, direct=direct["all"], pgfold=got["all"], questions=got["questions"], ratio=ratio, cpu=got["cpu"] / max(direct["cpu"], 0.001),
-                keys=counters.get("ahead_keys", 0), vain=vain_of(counters), answered=counters.get("ahead_answers", 0), same=want == have,
-                ok=want == have and ratio <= WASTE_MOST)
-
-
 # ---- the report
 
 def figure(t):
@@ -220,10 +99,6 @@ def figures(times):
         else:
             out.append([t, 1])
     return ", ".join(t if n == 1 else "%s × %d" % (t, n) for t, n in out)
-
-
-def table(head, rows):
-    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(map(str, r)) + " |" for r in rows)]
 
 
 def verdict(by):
@@ -246,12 +121,6 @@ def loop_lines(results, binaries):
     for b in binaries:
         lines += ["", "%s: %d of %d loops as wanted" % (b, sum(r["by"][b]["ok"] for r in results), len(results))]
     return lines
-
-
-def waste_lines(results):
-    return table(["loop, 25 times", "list gone through", "direct", "pgfold", "questions among them", "statements", "server's time", "keys loaded", "for nothing", "ok"],
-                 [[r["name"], r["way"], r["direct"], r["pgfold"], r["questions"], "%.2f" % r["ratio"], "%.2f" % r["cpu"], r["keys"], r["vain"],
-                   "**answers differ**" if not r["same"] else "ok" if r["ok"] else "**no**"] for r in results])
 
 
 def introduction(args):
@@ -277,6 +146,7 @@ def arguments():
     p.add_argument("--row", action="append", default=[], help="loops of the rows that contain this")
     p.add_argument("--times", type=int, help="how often each loop runs on its connection (12)")
     p.add_argument("--waste", action="store_true", help="only the part about waste")
+    p.add_argument("--way", action="append", default=[], help="waste only: lists gone through in ways that contain this")
     p.add_argument("--no-waste", action="store_true", help="only the loops")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for pgfold")
     p.add_argument("--json", help="a file for all that was measured")
@@ -311,18 +181,6 @@ def run_loops(world, binaries, args):
     return out
 
 
-def run_waste(world, binary, args):
-    out = []
-    for name in loops_pages.WASTE_LOOPS:
-        of = loops_pages.by_name(name)
-        for way in loops_pages.WASTES if chosen(of, args) else ():
-            out.append(measure_waste(world, binary, of, way, args))
-            r = out[-1]
-            print("%-40s %-22s %5d %5d  %.2f, time %.2f, %d keys, %d for nothing %s" % (
-                r["name"], r["way"], r["direct"], r["pgfold"], r["ratio"], r["cpu"], r["keys"], r["vain"], "ok" if r["ok"] else "NO"), file=sys.stderr, flush=True)
-    return out
-
-
 def main():
     args = arguments()
     if args.list:
@@ -331,10 +189,10 @@ def main():
     with contextlib.ExitStack() as stack:
         world = World(stack)
         results = [] if args.waste else run_loops(world, binaries, args)
-        waste = [] if args.no_waste else [dict(r, binary=b) for b in binaries for r in run_waste(world, b, args)]
+        waste = [] if args.no_waste else [dict(r, binary=b) for b in binaries for r in loops_waste.run(world, b, args)]
     lines = introduction(args) + (loop_lines(results, binaries) if results else [])
     for b in binaries if waste else ():
-        lines += ["", "## Waste, " + b, ""] + waste_lines([r for r in waste if r["binary"] == b])
+        lines += ["", "## Waste, " + b, ""] + loops_waste.lines([r for r in waste if r["binary"] == b])
     print("\n".join(lines))
     if args.output:
         with open(args.output, "w") as f:

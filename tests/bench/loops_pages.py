@@ -3,7 +3,6 @@
 be broken off or gone through in another order; a `Page` is any function of a client. `direct` is not stated but measured; `wanted` is the most that
 may reach the server through pgfold from the second time on. `c.mark()` counts from there on.
 """
-import random
 import re
 from dataclasses import dataclass
 from typing import Callable
@@ -325,21 +324,21 @@ loop("literals", EITHER, 6, PEOPLE, lookup("SELECT a, b, since FROM friend WHERE
 
 
 def breadth_first(table):
-    def run(c):
+    def run(c, choose=lambda rows: rows):
         level = c.list("SELECT id, name FROM %s WHERE parent_id IS NULL" % table)
         while level:
-            level = [n for r in level for n in c.ask("SELECT id, name FROM %s WHERE parent_id = $1 ORDER BY id" % table, ("int4", r[0]))]
+            level = choose([n for r in level for n in c.ask("SELECT id, name FROM %s WHERE parent_id = $1 ORDER BY id" % table, ("int4", r[0]))])
     return run
 
 
 def depth_first(table):
-    def below(c, node):
-        for child in c.ask("SELECT id, name FROM %s WHERE parent_id = $1 ORDER BY id" % table, ("int4", node)):
-            below(c, child[0])
+    def below(c, node, choose):
+        for child in choose(c.ask("SELECT id, name FROM %s WHERE parent_id = $1 ORDER BY id" % table, ("int4", node))):
+            below(c, child[0], choose)
 
-    def run(c):
+    def run(c, choose=lambda rows: rows):
         for root in c.list("SELECT id, name FROM %s WHERE parent_id IS NULL" % table):
-            below(c, root[0])
+            below(c, root[0], choose)
     return run
 
 
@@ -519,36 +518,9 @@ loop("lazily parsed statements in a transaction (postgres.js)", LEFT, 10, AUTHOR
 loop("in a transaction, BEGIN in the unit of the list, pgjdbc", LEFT, 10, AUTHORS, books, around=(("BEGIN",), ("COMMIT",)), client="pgjdbc")
 
 
-# ---- waste: how a list is gone through
-
-def broken_off(dice):
-    return lambda rows: rows[:dice.randrange(len(rows))]
-
-
-def shuffled(dice):
-    return lambda rows: dice.sample(list(rows), len(rows))
-
-
-def never(dice):
-    return lambda rows: rows[:1]
-
-
-def every_third(dice):
-    return lambda rows: rows[::3]
-
-
-WASTES = {"broken off at random": broken_off, "in random order": shuffled, "never looped over": never, "each third row": every_third}
-WASTE_LOOPS = ["to-many, psycopg2", "to-one with repeats, Django", "through a view", "with at <= now()", "under row-level security, by SET", "an audit row in each turn",
-               "BEGIN, read, COMMIT in each turn", "ids as text, keys integers", "ids in an array column, psycopg2", "SELECT *, then the category, psycopg2", "composite key, psycopg2",
-               "rows since, psycopg2", "numeric, psycopg2", "literals", "'…'::uuid = doc_id", "latestOfMany, psycopg2", "100 lookups behind an INSERT", "to-many, pgx"]
-
 
 def by_name(name):
     return next(p for p in PAGES if p.name == name)
-
-
-def dice(seed):
-    return random.Random(seed)
 
 
 assert len({(p.name, p.row) for p in PAGES}) == len(PAGES), "two loops with one name"

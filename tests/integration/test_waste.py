@@ -22,6 +22,8 @@ INSERT INTO waste.topic SELECT i, 'topic ' || i, timestamptz '2024-01-01' + i * 
 INSERT INTO waste.post SELECT (t - 1) * 10 + b, t, timestamptz '2024-01-01' + (t + b) * interval '16 min', date '2024-01-01' + t + b - 5, 'post ' || b
        FROM generate_series(1, 100) t, generate_series(1, 10) b;
 CREATE INDEX ON waste.post (topic_id, created);
+CREATE FUNCTION waste.twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2';
+CREATE VIEW waste.doubled AS SELECT topic_id, waste.twice(id) FROM waste.post;
 GRANT ALL ON SCHEMA waste TO PUBLIC;
 GRANT ALL ON ALL TABLES IN SCHEMA waste TO PUBLIC;
 ANALYZE waste.topic, waste.post
@@ -224,6 +226,65 @@ def test_each_lookup_a_text_of_its_own(db, made, name, transaction):
             counts.append(len(watch.seen(conn)))  # all of them
     assert got[0] == got[1]
     assert counts[0] >= 100 and counts[1] <= 1.2 * counts[0] + 8, counts
+
+
+# ---- loops that do not go on
+
+def pages(db, end, n, sql, choose, around=((), ())):
+    """Lists, each with a loop over what `choose` takes of it. Returns what was answered, and all that the server was sent."""
+    reader, out = Reader(end, "simple"), []
+    watch = Watch(db)
+    for _ in range(n):
+        reader.say(*around[0])
+        for row in choose(reader.conn.sql(LIST)):
+            out.append((reader.ask(sql, ("int4", row[ID])), reader.failure))
+        reader.say(*around[1])
+    seen = watch.settled(reader.conn)
+    reader.close()
+    return out, seen
+
+
+def keys(seen):
+    return [len(v.split(",")) for s in seen for v in s.values if v and re.fullmatch(r"\{[\d,]+\}", v)]
+
+
+@pytest.mark.pgfold
+def test_the_first_row_of_each_list(db, made):
+    """What one lookup says of a list is tried with a few keys, once."""
+    sql = "SELECT id, body, 1 AS first FROM waste.post WHERE topic_id = $1"
+    want, direct = pages(db, db, 25, sql, lambda rows: rows[:1])
+    got, seen = pages(db, made(), 25, sql, lambda rows: rows[:1])
+    assert got == want and sum(keys(seen)) <= 8, keys(seen)
+    assert len(seen) <= 1.2 * len(direct) + 4, [s.text[:80] for s in seen]
+
+
+@pytest.mark.pgfold
+def test_the_last_rows_in_a_transaction(db, made):
+    """A batch for two keys takes more statements there than the two lookups."""
+    sql, around = "SELECT id, body, 2 AS last FROM waste.post WHERE topic_id = $1", (("BEGIN",), ("COMMIT",))
+    want, direct = pages(db, db, 20, sql, lambda rows: rows[-3:], around)
+    got, seen = pages(db, made(), 20, sql, lambda rows: rows[-3:], around)
+    assert got == want and not keys(seen), keys(seen)
+    assert len(seen) <= len(direct) + 24, [s.text[:80] for s in seen]
+
+
+@pytest.mark.pgfold
+def test_a_key_that_raises_an_error(db, made):
+    """The keys in front of it and behind it are loaded all the same, and nothing is asked anew about the statement."""
+    sql = "SELECT id, 100 / (topic_id - 50) FROM waste.post WHERE topic_id = $1"
+    want, direct = pages(db, db, 5, sql, lambda rows: rows)
+    got, seen = pages(db, made(), 5, sql, lambda rows: rows)
+    assert got == want and sum(failure == "22012" for _, failure in got) == 5
+    assert len(seen) <= 0.8 * len(direct), (len(direct), len(seen))
+    assert sum("WITH RECURSIVE r AS" in s.text for s in seen) <= 2, "questions"
+
+
+@pytest.mark.pgfold
+def test_no_proof_for_what_is_no_plain_read(db, made):
+    want, direct = pages(db, db, 1, "SELECT twice FROM waste.doubled WHERE topic_id = $1", lambda rows: rows[:31])
+    got, seen = pages(db, made(), 1, "SELECT twice FROM waste.doubled WHERE topic_id = $1", lambda rows: rows[:31])
+    assert got == want and sum("SHOW ALL" in s.text for s in seen) <= 2  # what is below it is asked the second time
+    assert len(seen) <= 1.2 * len(direct) + 8, [s.text[:80] for s in seen]
 
 
 @pytest.mark.pgfold

@@ -892,9 +892,11 @@ Test(predict, what_a_value_may_be_before_its_type_is_known) {
 // ---- how many
 
 Test(predict, the_first_window) {
-    struct association linked = {.linked = true}, learnt = {0};
-    cr_assert_gt(association_window(&linked, 1, 0, 500), association_window(&learnt, 1, 0, 500));
-    cr_assert_eq(association_window(&linked, 1, 0, 7), 7);
+    struct association first = {0}, seconded = {0};
+    association_begin(&first);
+    cr_assert_eq(association_window(&first, 1, 0, 500), 8);
+    cr_assert_eq(association_window(&seconded, 1, 0, 500), 25);
+    cr_assert_eq(association_window(&seconded, 1, 0, 7), 7);
 }
 
 Test(predict, windows_grow_up_to_the_limit) {
@@ -905,6 +907,20 @@ Test(predict, windows_grow_up_to_the_limit) {
         association_grow(&a, 500);
     cr_assert_eq(association_window(&a, 1, 0, 500), 500);
     cr_assert_eq(association_window(&a, 1, 0, 100), 100);
+}
+
+// A batch of few keys failed for one of them: the next ones are smaller.
+Test(predict, windows_halve_when_a_key_raises_an_error) {
+    struct association a = {.window = 200, .useful = true};
+    association_sent(&a, 1);
+    association_erred(&a, 2, 100);
+    cr_assert_eq(a.window, 50);
+    cr_assert_eq(a.unserved, 0);
+    association_erred(&a, 3, 6);
+    cr_assert_eq(a.window, 4);
+    for (unsigned i = 0; i < 4; i++)
+        association_erred(&a, 10 + i, 4);
+    cr_assert_eq(association_window(&a, 20, 0, 500), 0);
 }
 
 // What would be too old before it is asked for is not loaded; nor what takes too long.
@@ -918,6 +934,10 @@ Test(predict, what_a_key_costs) {
     cr_assert_eq(a.cost, 45000);
     association_loaded(&a, 2000, 1000, 100);
     cr_assert_eq(a.cost, 27500);
+    association_loaded(&a, 9000, 1000, 4); // so few keys say only what a key costs at most
+    cr_assert_eq(a.cost, 27500);
+    association_loaded(&a, 1060, 1000, 4);
+    cr_assert_eq(a.cost, 21250);
 }
 
 Test(predict, windows_that_age_and_cost_limit) {
