@@ -24,6 +24,8 @@ const char cmdline_help[] =
     "\n"
     "Usage:\n"
     "  pgfold [OPTION]...\n"
+    "  pgfold test [OPTION]... -- COMMAND          fails if the command loads lazily; see pgfold test "
+    "--help\n"
     "  pgfold explain [--server CONNINFO] [FILE]   says what becomes of statements; see pgfold explain "
     "--help\n"
     "\n"

@@ -91,9 +91,9 @@ static void put_field(struct buf *b, char code, const char *value) {
     buf_put_str(b, value);
 }
 
-void write_error(struct buf *b, const char *severity, const char *sqlstate, const char *message,
-                 const char *detail, const char *hint) {
-    size_t at = write_begin(b, B_ERROR);
+static void write_response(struct buf *b, char type, const char *severity, const char *sqlstate,
+                           const char *message, const char *detail, const char *hint) {
+    size_t at = write_begin(b, type);
     put_field(b, 'S', severity);
     put_field(b, 'V', severity);
     put_field(b, 'C', sqlstate);
@@ -102,6 +102,16 @@ void write_error(struct buf *b, const char *severity, const char *sqlstate, cons
     put_field(b, 'H', hint);
     buf_put_u8(b, 0);
     write_end(b, at);
+}
+
+void write_error(struct buf *b, const char *severity, const char *sqlstate, const char *message,
+                 const char *detail, const char *hint) {
+    write_response(b, B_ERROR, severity, sqlstate, message, detail, hint);
+}
+
+void write_warning(struct buf *b, const char *sqlstate, const char *message, const char *detail,
+                   const char *hint) {
+    write_response(b, B_NOTICE, "WARNING", sqlstate, message, detail, hint);
 }
 
 void write_cancel_request(struct buf *b, uint32_t pid, struct slice secret) {

@@ -29,6 +29,9 @@ void write_select_complete(struct buf *b, unsigned long rows); // CommandComplet
 // ErrorResponse with severity ("ERROR", "FATAL"), SQLSTATE, message, and detail and hint unless NULL.
 void write_error(struct buf *b, const char *severity, const char *sqlstate, const char *message,
                  const char *detail, const char *hint);
+// NoticeResponse of severity WARNING. The same otherwise.
+void write_warning(struct buf *b, const char *sqlstate, const char *message, const char *detail,
+                   const char *hint);
 void write_cancel_request(struct buf *b, uint32_t pid, struct slice secret);
 
 #endif

@@ -27,6 +27,7 @@
 #include "proxy/pace.h"
 #include "proxy/reach.h"
 #include "proxy/relay.h"
+#include "proxy/test.h"
 #include "proxy/traffic.h"
 #include "proxy/trim.h"
 
@@ -56,6 +57,7 @@ struct application {
     uint64_t alarm_at; // when it rings; UINT64_MAX: never
     uv_signal_t on_term, on_int, on_hup, on_usr1;
     uint64_t drain_started; // microseconds
+    struct test *test;      // pgfold test: the command; NULL: none
     int exit_code;
 };
 
@@ -186,6 +188,8 @@ static void drain(struct application *a, const char *why) {
 static void on_terminate(uv_signal_t *signal, int number) {
     struct application *a = signal->data;
     struct proxy *p = &a->proxy;
+    if (a->test && test_takes_signal(a->test, number))
+        return;
     if (p->draining) {
         stop(p, "stopped at once");
         return;
@@ -214,6 +218,7 @@ static void report_change(void *arg, const char *key, const char *old_value, con
 
 static void adopt_limits(struct proxy *p, const struct settings *s) {
     struct engine_limits limits = settings_engine_limits(s);
+    limits.expect = p->expect;
     limits.observe |= p->paused;
     limits.verify &= !p->paused;
     limits.lookahead = p->paused ? LOOKAHEAD_OFF : limits.lookahead;
@@ -404,6 +409,9 @@ static void init_parts(struct application *a) {
 static bool proxy_init(struct application *a) {
     struct proxy *p = &a->proxy;
     struct engine_limits limits = settings_engine_limits(p->settings);
+    if (a->test)
+        p->expect = test_expectation(a->test);
+    limits.expect = p->expect;
     p->loop = &a->loop;
     p->engine = engine_create(&limits, &relay_effects, p);
     a->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -469,6 +477,20 @@ static void stop_log(struct proxy *p) {
     p->log = (struct log){0};
 }
 
+// The command of pgfold test has ended.
+static void on_command_ended(void *arg) {
+    const struct application *a = arg;
+    uv_stop(a->proxy.loop);
+}
+
+static void run_loop(struct application *a) {
+    struct proxy *p = &a->proxy;
+    if (!a->test || test_begin(a->test, &a->loop, p->engine, on_command_ended, a))
+        uv_run(&a->loop, UV_RUN_DEFAULT);
+    if (a->test)
+        a->exit_code = test_end(a->test, p->engine);
+}
+
 static int run(struct application *a) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
@@ -494,7 +516,7 @@ static int run(struct application *a) {
         log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
                   p->settings->config->listen, mode_names[p->settings->config->mode]);
         settings_tell_notes(p->settings, log_note, p);
-        uv_run(&a->loop, UV_RUN_DEFAULT);
+        run_loop(a);
     }
     proxy_finish(a);
     stop_log(p);
@@ -533,18 +555,14 @@ static void fill_standard_descriptors(void) {
         close(fd);
 }
 
-int main(int argc, char **argv, char **envp) {
+// What `pgfold` does with its own options.
+static int start_as(struct application *a, int argc, char **argv, char **envp) {
     char err[1024] = "";
-    fill_standard_descriptors();
-    if (argc > 1 && strcmp(argv[1], "explain") == 0)
-        return explain_main(argc - 1, argv + 1);
-    struct application *a = calloc(1, sizeof *a);
-    int code = 1;
-    if (!a || !cmdline_read(argc, argv, envp, &a->cmdline, err, sizeof err)) {
-        fprintf(stderr, "pgfold: %s\n", a ? err : "out of memory");
-        free(a);
+    if (!cmdline_read(argc, argv, envp, &a->cmdline, err, sizeof err)) {
+        fprintf(stderr, "pgfold: %s\n", err);
         return 2;
     }
+    int code;
     if (a->cmdline.action == CMDLINE_VERSION)
         code = printf("pgfold %s\n", PGFOLD_VERSION) < 0;
     else if (a->cmdline.action == CMDLINE_HELP)
@@ -552,6 +570,32 @@ int main(int argc, char **argv, char **envp) {
     else
         code = start(a);
     cmdline_free(&a->cmdline);
+    return code;
+}
+
+// What `pgfold test` does: the same with options of its own.
+static int start_test(struct application *a, int argc, char **argv, char **envp) {
+    int code, n = 0;
+    a->test = test_create(argc, argv, envp, &code);
+    if (!a->test)
+        return code;
+    char **arguments = test_arguments(a->test, &n);
+    code = start_as(a, n, arguments, envp);
+    test_destroy(a->test);
+    return code;
+}
+
+int main(int argc, char **argv, char **envp) {
+    fill_standard_descriptors();
+    if (argc > 1 && strcmp(argv[1], "explain") == 0)
+        return explain_main(argc - 1, argv + 1);
+    struct application *a = calloc(1, sizeof *a);
+    if (!a) {
+        fputs("pgfold: out of memory\n", stderr);
+        return 1;
+    }
+    int code = argc > 1 && strcmp(argv[1], "test") == 0 ? start_test(a, argc - 1, argv + 1, envp)
+                                                        : start_as(a, argc, argv, envp);
     free(a);
     return code;
 }

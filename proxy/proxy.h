@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "batching/show/shows.h"
+#include "batching/watch/expect.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
 
@@ -53,6 +54,7 @@ struct proxy {
     struct shows_period period;           // for averages that the console shows
     unsigned n_consoles;                  // links that are consoles
     uv_timer_t consoles_wake;             // some of them rest
+    struct expectation expect;            // of all statements; pgfold test
     bool paused;                          // nothing is folded, whatever the settings say
     bool draining;                        // pgfold is stopping: nobody is let in, sessions end one by one
     int spare_fd;                         // given up to tell one client that there are no descriptors left

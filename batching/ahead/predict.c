@@ -105,15 +105,35 @@ static void choose(struct places *s, struct guess *best) {
             place_note(w);
 }
 
-bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess) {
+// Finds the places where the key stands. Returns false when it can stand nowhere.
+static bool find_places(struct trail *t, const struct group *g, const struct key *keys,
+                        struct places *places) {
     struct value_texts texts;
     struct value values[KEY_MAX_PARTS];
-    struct places places;
-    places.n = places.fits = 0;
+    places->n = places->fits = 0;
     if (!t->results || !values_of_key(g, keys, &texts, values))
         return false;
     for (unsigned lead = 0; lead < g->n_parts; lead++)
-        weigh_part(t, g, values, lead, &places);
+        weigh_part(t, g, values, lead, places);
+    return true;
+}
+
+unsigned predict_lists(struct trail *t, const struct group *g, const struct key *keys,
+                       const struct trail_result *lists[PREDICT_LISTS]) {
+    struct places places;
+    unsigned n = 0;
+    if (!find_places(t, g, keys, &places))
+        return 0;
+    for (const struct guess *w = places.all; w < places.all + places.n && n < PREDICT_LISTS; w++)
+        if (w->linked && !w->own && !w->result->columns.loaded && (!n || lists[n - 1] != w->result))
+            lists[n++] = w->result;
+    return n;
+}
+
+bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess) {
+    struct places places;
+    if (!find_places(t, g, keys, &places))
+        return false;
     bool cut = guess->cut || places.n == MAX_PLACES;
     choose(&places, guess);
     guess->cut = cut;

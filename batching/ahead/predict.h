@@ -13,6 +13,11 @@
 // *guess, all zero at first, is replaced if more speaks for the new place. Returns false when it was not.
 bool predict_locate(struct trail *t, struct group *g, const struct key *keys, struct guess *guess)
     __attribute__((warn_unused_result));
+// Finds the lists in the trail that have the key in a column that supplies it, as the catalogue says; at most
+// PREDICT_LISTS of them. Returns their number. Nothing is noted.
+#define PREDICT_LISTS 8
+unsigned predict_lists(struct trail *t, const struct group *g, const struct key *keys,
+                       const struct trail_result *lists[PREDICT_LISTS]);
 // Follows the best guess of all trails. Returns false when memory is out.
 bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attribute__((warn_unused_result));
 // Like predict_locate, for a lookup whose answer was loaded for this association. Returns false when its

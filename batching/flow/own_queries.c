@@ -16,6 +16,7 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
+#include "batching/session/watched.h"
 #include "batching/trust/facts.h"
 #include "batching/trust/identity.h"
 #include "batching/trust/own_settings.h"
@@ -48,17 +49,19 @@ static bool snapshot_is_young(const struct session *s) {
     return t->generation == e->generation && e->now - t->began < e->limits.vet_max_age / 2;
 }
 
-bool session_may_ask(const struct session *s) {
+bool session_may_ask(struct session *s) {
     if (s->own.keeps_out && s->txn != 'I')
         return false;
     if (session_txn_reason(s) == REASON_NONE)
+        return true;
+    if (s->txn == 'T' && !s->definitions_in_txn && session_is_watched(s))
         return true;
     return ahead_may_be_apart(s) && (!session_snapshot_is_fixed(s) || snapshot_is_young(s));
 }
 
 // May a query of ours be sent now? Outside a transaction it is a Query message, which drops the server's
 // unnamed statement. If the client has one, it is parsed again when it is needed, so its text must be known.
-static bool can_query(const struct session *s) {
+static bool can_query(struct session *s) {
     return session_may_ask(s) && !session_only_forwards(s) && !s->frame.repair_due && !s->terminating &&
            !s->server_gone && !s->in_unit && !s->failed && !s->gives &&
            (s->txn != 'I' || !s->names.unnamed || s->names.unnamed->shape);

@@ -22,7 +22,7 @@ void session_start_vet(struct session *s, struct group *g);
 void session_ask_facts(struct session *s, bool again);
 
 // May the catalogue be asked on this connection, as far as its transaction goes?
-bool session_may_ask(const struct session *s);
+bool session_may_ask(struct session *s);
 
 // Is a question about the group under way on this connection?
 bool session_vets(const struct session *s, const struct group *g);

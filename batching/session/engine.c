@@ -38,10 +38,13 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
     group_table_init(&e->groups, limits->max_groups);
     size_scratch(e);
     room_adopt_limits(e);
+    e->scopes.memory = &e->memory;
+    scopes_expect(&e->scopes, &e->limits.expect);
     return e;
 }
 
 void engine_forget(struct engine *e) {
+    scopes_finish(&e->scopes);
     group_table_finish(&e->groups, &e->identities);
     shape_cache_finish(&e->shapes);
     identity_table_finish(&e->identities);
@@ -68,6 +71,7 @@ void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
     rations_limit(&e->rations, limits->parse_budget);
     size_scratch(e);
     room_adopt_limits(e);
+    scopes_expect(&e->scopes, &e->limits.expect);
 }
 
 static bool is_ahead_off(const struct engine_limits *limits, const struct parsed_relation *r) {

@@ -34,6 +34,7 @@
 #include "batching/session/late.h"
 #include "batching/session/pooler.h"
 #include "batching/session/turns.h"
+#include "batching/watch/scope.h"
 
 struct session;
 
@@ -69,6 +70,7 @@ struct engine_limits {
     unsigned max_owed, max_expected;    // computed from these: SESSION_MAX_…, or less
     const struct table_name *ahead_off; // tables that are never loaded ahead. Borrowed until the next
     unsigned n_ahead_off;               // engine_set_limits or engine_destroy has returned
+    struct expectation expect;          // of all that comes; watch/expect.h
 };
 
 // ---- effects
@@ -110,6 +112,7 @@ struct engine {
     struct shape_cache shapes;
     struct rations rations; // what new texts may cost
     struct turns turns;
+    struct scopes scopes; // what tests expect
     struct identity_table identities;
     struct group_table groups;
     struct session *sessions; // list

@@ -97,7 +97,7 @@ static void write_bound(struct buf *b, const struct statement *st, unsigned mill
 }
 
 static bool may_be_given(const struct session *s, const struct statement *st) {
-    return session_lacks(s, st) && !st->unfit;
+    return session_lacks(s, st) && !st->unfit && !st->ours;
 }
 
 void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
@@ -208,7 +208,7 @@ bool session_give_all(struct session *s) {
     HASH_ITER(hh, s->names.table, st, next) {
         if (st->changed) // the server has it, and what comes waits until the server has said so
             names_more_lazy(s, 1);
-        else if (session_lacks(s, st) && !session_send_delayed(s, st, true))
+        else if (session_lacks(s, st) && !st->ours && !session_send_delayed(s, st, true))
             return false;
     }
     return true;

@@ -16,7 +16,9 @@
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/session.h"
+#include "batching/session/sent.h"
 #include "batching/session/statements.h"
+#include "batching/session/watched.h"
 #include "batching/statement/rewrite.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
@@ -132,6 +134,10 @@ void ahead_answered(struct session *s) {
 
 // ---- what the client is told
 
+static bool keeps_trail(struct session *s) {
+    return s->engine->limits.lookahead != LOOKAHEAD_OFF || session_is_watched(s);
+}
+
 static uint64_t source_of(struct group *g) {
     struct trail_columns c;
     if (!g->source && trail_columns_read(&c, g->row_description.data, g->row_description.len))
@@ -141,15 +147,17 @@ static uint64_t source_of(struct group *g) {
 
 bool ahead_may_record(struct session *s, const struct lookup *l) {
     struct group *g = l->counted ? l->group : NULL; // of one that is not counted the group may be freed
-    if (s->engine->limits.lookahead == LOOKAHEAD_OFF || l->pipeline)
+    if (!keeps_trail(s) || l->pipeline)
         return false;
+    if (session_is_watched(s))
+        return true;
     if (!g || g->state != GROUP_READY)
         return true;
     return g->form != FORM_IN && source_of(g) && is_worth_recording(s->engine, s->ahead, g->source);
 }
 
 void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len) {
-    if (s->engine->limits.lookahead == LOOKAHEAD_OFF || st->columns)
+    if (!keeps_trail(s) || st->columns)
         return;
     struct trail_columns c;
     if (!trail_columns_read(&c, body, len))
@@ -159,8 +167,8 @@ void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *
         memcpy(st->columns, &c, trail_columns_size(&c));
 }
 
-static bool is_recorded(const struct session *s, const struct owed *o) {
-    return o && o->reads && s->engine->limits.lookahead != LOOKAHEAD_OFF && !s->client_gone;
+static bool is_recorded(struct session *s, const struct owed *o) {
+    return o && o->reads && keeps_trail(s) && !s->client_gone;
 }
 
 static void begin(struct session *s, const struct owed *o, struct trail_columns *c) {
@@ -171,6 +179,11 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
         answers_of(c, o->of.lookup->shape);
     else if (o->kind == OWED_FORWARD && o->forward.behind)
         answers_of(c, o->forward.behind->group->shape);
+    struct shape *text = o->kind == OWED_LOOKUP ? o->of.lookup->shape : sent_first(s, o);
+    if (text && session_is_watched(s)) {
+        watched_note_list(s, text);
+        c->text = shape_digest(text);
+    }
     if (a)
         trail_begin(&a->trail, c);
 }
@@ -194,7 +207,7 @@ static void begin_bound(struct session *s, const struct owed *o) {
 #define LONGEST        8192  // bytes of a row that is recorded,
 #define LONGEST_ARRAYS 65536 // and of one with arrays
 
-bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f) {
+bool ahead_wants(struct session *s, const struct owed *o, const struct frame *f) {
     bool on = (s->ahead && s->ahead->trail.recorder.on) || (o && o->forward.resumes);
     bool arrays = s->ahead && s->ahead->trail.recorder.columns.n_arrays;
     return on && f->type == B_DATA_ROW && f->size <= (arrays ? LONGEST_ARRAYS : LONGEST) && is_recorded(s, o);

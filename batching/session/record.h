@@ -22,7 +22,7 @@ bool ahead_may_record(struct session *s, const struct lookup *l);
 void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole);
 
 // Is this row wanted whole? Then the caller passes it to ahead_reply only when its body is there.
-bool ahead_wants(const struct session *s, const struct owed *o, const struct frame *f);
+bool ahead_wants(struct session *s, const struct owed *o, const struct frame *f);
 
 // Keeps the statement's columns for replies that do not describe them. `body`: of its RowDescription.
 void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *body, size_t len);

@@ -6,6 +6,8 @@
 #include "batching/session/answered.h"
 #include "batching/session/engine.h"
 #include "batching/session/owed.h"
+#include "batching/session/session.h"
+#include "batching/session/watched.h"
 #include "batching/statement/shape.h"
 #include "protocol/message.h"
 
@@ -33,6 +35,7 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
     s->engine->counters.sent++;
     uint64_t asked = s->front_since ? s->front_since : s->engine->now;
     struct sent x = {.shape = shape, .asked = asked, .n = 1, .kind = (uint8_t)kind};
+    watched_note(s, kind, shape ? shape->parsed : NULL);
     if (o->n_untold ||
         (!repeats_last(q, o, &x) && (q->n >= s->engine->limits.max_owed || (q->n == q->cap && !grow(q))))) {
         o->n_untold++;
@@ -58,6 +61,10 @@ static void shift(struct session *s, struct owed *o) {
         free(q->ring);
         *q = (struct sent_queue){0};
     }
+}
+
+struct shape *sent_first(const struct session *s, const struct owed *o) {
+    return o->n_sent ? s->sent.ring[s->sent.head].shape : NULL;
 }
 
 static void answer_first(struct session *s, struct owed *o, bool failed) {

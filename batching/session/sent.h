@@ -13,6 +13,9 @@
 // The last unit runs one more statement. `shape`: a reference is taken; NULL: its text is not known.
 void sent_note(struct session *s, struct shape *shape, enum statement_kind kind);
 
+// The text of the first statement of `o` that is not answered; `o` is the first entry. NULL: not known. Borrowed.
+struct shape *sent_first(const struct session *s, const struct owed *o);
+
 // The last message of an answer has come: reports the first statement of `o`, the first entry. The last
 // statement of a unit is reported at the unit's end instead, since it may still fail there.
 void sent_completed(struct session *s, struct owed *o);

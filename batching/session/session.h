@@ -239,7 +239,8 @@ struct statement_names {
 struct giving_state {
     uint64_t from; // engine time before which they are given only when they are used
     unsigned in_vain;
-    struct buf error; // why what the client executes next was not given: the client gets this error
+    struct buf error;   // why what the client executes next was not given: the client gets this error
+    struct buf refusal; // what the client gets in place of the server's answer to session_refuse_unit
 };
 
 // A statement of our own on the server connection.
@@ -274,6 +275,13 @@ struct apart {
     unsigned inside_last; // and in the one before
 };
 
+// What tests expect of it, and of all in its scope. Writer: watched.c.
+struct watching {
+    struct scope *scope; // a reference; NULL: it has not been looked for
+    bool looked;         // the unit at hand was looked at
+    uint64_t user;       // digest of its name
+};
+
 struct session {
     // Its identity, and what it belongs to.
     uint64_t id;
@@ -300,6 +308,8 @@ struct session {
     size_t weighs;        // bytes of it that room_weigh_session has counted
     struct ration ration; // what new texts may cost
     struct turn turn;     // its share of the loop's time
+
+    struct watching watch;
 
     // Both ends.
     bool opaque;

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/session/session_state.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/watch/report.h"
+#include "protocol/buf.h"
 
 // ---- a session
 
@@ -113,4 +119,27 @@ size_t engine_take_memory_high(struct engine *e) {
     size_t high = e->memory.high;
     e->memory.high = e->memory.used;
     return high;
+}
+
+// ---- a test run
+
+struct test_result engine_test_result(const struct engine *e) {
+    const struct scopes *s = &e->scopes;
+    bool fails = !s->run.expect.warns && section_fails(&s->run) != METRIC_COUNT;
+    return (struct test_result){.n_statements = s->n_seen, .failed = fails || s->n_refused};
+}
+
+bool engine_allow_loop(struct engine *e, const char *text) {
+    return scopes_add_allowance(&e->scopes, text);
+}
+
+#define LONGEST_REPORT ((size_t)4 << 20)
+
+char *engine_test_report(const struct engine *e) {
+    struct buf text = buf_make(LONGEST_REPORT);
+    report_write(&e->scopes, &text);
+    buf_put_u8(&text, 0);
+    char *out = text.failed ? NULL : strdup((const char *)text.data);
+    buf_free(&text);
+    return out;
 }

@@ -80,4 +80,19 @@ struct engine_memory_use engine_memory_use(const struct engine *e);
 // The most bytes that were in use since the last call.
 size_t engine_take_memory_high(struct engine *e);
 
+// ---- a test run
+
+struct test_result {
+    unsigned long long n_statements; // of all kinds, also those that are not counted
+    bool failed;                     // something was not as expected
+};
+
+struct test_result engine_test_result(const struct engine *e);
+
+// Statements with this in their text are excused. False: out of memory.
+bool engine_allow_loop(struct engine *e, const char *text);
+
+// What was found, as text. To be freed. NULL: out of memory.
+char *engine_test_report(const struct engine *e);
+
 #endif

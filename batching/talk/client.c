@@ -30,6 +30,7 @@
 #include "batching/talk/pipeline_take.h"
 #include "batching/talk/prepare.h"
 #include "batching/talk/reads.h"
+#include "batching/talk/watch_take.h"
 #include "batching/trust/writes.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
@@ -137,7 +138,9 @@ static enum take take_unit(struct feed *f, size_t *size) {
                 s->partial_since = s->engine->now;
             return TAKE_WAIT;
         }
-        take = take_whole(f, &u, r, &why);
+        take = watch_take(f, &u, r);
+        if (take == TAKE_FORWARD)
+            take = take_whole(f, &u, r, &why);
     }
     if (take == TAKE_TAKEN)
         s->unit_vets = 0;

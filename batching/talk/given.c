@@ -8,6 +8,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/learn.h"
+#include "batching/session/owed.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
@@ -70,7 +71,11 @@ static const char changed_text[] = "cached plan must not change result type";
 static void tell_changed(struct session *s) {
     struct buf *b = &s->engine->answer;
     buf_reset(b);
-    write_error(b, "ERROR", "0A000", changed_text, NULL, NULL);
+    if (s->giving.refusal.len)
+        buf_put(b, s->giving.refusal.data, s->giving.refusal.len);
+    else
+        write_error(b, "ERROR", "0A000", changed_text, NULL, NULL);
+    buf_free(&s->giving.refusal);
     if (!s->client_gone && !b->failed)
         s->engine->effects->to_client(s->owner, b->data, b->len, true);
 }
@@ -96,6 +101,19 @@ static bool send_nothing(struct session *s, bool sync) {
 bool session_refuse(struct session *s) {
     owed_last(s)->refused = true;
     return send_nothing(s, false);
+}
+
+bool session_refuse_unit(struct session *s, const struct buf *error) {
+    struct owed *o = owed_push(s, OWED_FORWARD);
+    buf_free(&s->giving.refusal);
+    s->giving.refusal = buf_make(error->len);
+    buf_put(&s->giving.refusal, error->data, error->len);
+    if (!o || s->giving.refusal.failed) {
+        session_fail(s, "53200", "out of memory");
+        return false;
+    }
+    o->extended = o->refused = true;
+    return send_nothing(s, true);
 }
 
 bool session_take_refusal(struct session *s, struct owed *o, const struct frame *f) {
@@ -185,6 +203,11 @@ static void end_given(struct session *s, struct owed *o) {
     expected_first_stage(s);
     o->answer = false;
     statement_unref(st);
+}
+
+void given_finish(struct session *s) {
+    given_forget_error(s);
+    buf_free(&s->giving.refusal);
 }
 
 void given_forget_error(struct session *s) {

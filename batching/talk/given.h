@@ -27,6 +27,10 @@
 // False: the session failed.
 bool session_refuse(struct session *s);
 
+// The unit at hand is refused: in its place goes what the server refuses, so that a transaction fails there, too. The
+// client gets `error`, a whole ErrorResponse, which is copied. Nothing else is under way. False: the session failed.
+bool session_refuse_unit(struct session *s, const struct buf *error);
+
 // One message of a FORWARD reply. True: it is the error for session_refuse(), and the client was told ours
 // instead.
 bool session_take_refusal(struct session *s, struct owed *o, const struct frame *f);
@@ -54,5 +58,6 @@ void session_end_parse(struct session *s, struct owed *o);
 // server's error "no such statement", and the client was told instead why it could not be given.
 bool session_take_missing(struct session *s, struct owed *o, const struct frame *f);
 void given_forget_error(struct session *s); // what stands for the server's own
+void given_finish(struct session *s);
 
 #endif

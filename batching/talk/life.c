@@ -30,6 +30,7 @@
 #include "batching/session/statements.h"
 #include "batching/session/turns.h"
 #include "batching/session/txn.h"
+#include "batching/session/watched.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/given.h"
 #include "batching/talk/reads.h"
@@ -57,6 +58,7 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     s->figures = figures_of(&e->figures, (struct slice){s->database->name, s->database->len});
     s->figures->sessions++;
     session_identity_init(&s->identity, address, startup_params);
+    watched_begin(s, startup_params);
     if (e->limits.observe) // nothing is shared, so no proof is needed
         session_identity_take_for_proven(&s->identity);
     s->next = e->sessions;
@@ -190,6 +192,7 @@ void session_destroy(struct session *s, uint64_t now) {
     turns_unlist(s);
     late_session_gone(s);
     await_end(s);
+    watched_finish(s);
     session_lose_server(s);
     session_end_learning(s);
     reads_end_observed(s);
@@ -209,7 +212,7 @@ void session_destroy(struct session *s, uint64_t now) {
     room_close_session(s);
     owed_finish(s);
     expected_finish(s);
-    given_forget_error(s);
+    given_finish(s);
     own_prepared_finish(s);
     sent_finish(s);
     free(s);

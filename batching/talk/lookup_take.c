@@ -29,6 +29,7 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
+#include "batching/session/watched.h"
 #include "batching/statement/cost.h"
 #include "batching/statement/functions.h"
 #include "batching/statement/guard.h"
@@ -47,8 +48,7 @@
 
 // ---- what it asks
 
-// The value of parameter `param`, from 1, as sent. Data NULL: an SQL NULL.
-static struct slice candidate_value(const struct candidate *c, int param) {
+struct slice candidate_value(const struct candidate *c, int param) {
     if (c->values) {
         const struct shape_value *v = &c->values->values[param - 1];
         bool quoted = v->type == TOKEN_STRING;
@@ -61,8 +61,7 @@ static struct slice candidate_value(const struct candidate *c, int param) {
     return value;
 }
 
-// The values of the key as sent, one for each part of the group's key.
-static void candidate_raw(const struct candidate *c, struct slice *raw) {
+void candidate_raw(const struct candidate *c, struct slice *raw) {
     for (unsigned i = 0; i < c->group->n_parts; i++)
         raw[i] = candidate_value(c, c->shape->parsed->keys[c->group->parts[i].key].param);
 }
@@ -107,7 +106,7 @@ static enum reason find_shape_extended(struct candidate *c) {
     return c->statement->described || tells ? REASON_NONE : REASON_NOT_DESCRIBED;
 }
 
-static enum reason find_shape(struct candidate *c) {
+enum reason candidate_shape(struct candidate *c) {
     if (c->s->no_scan)
         return REASON_ENCODING;
     if (!c->simple) {
@@ -127,7 +126,7 @@ static enum reason find_shape(struct candidate *c) {
     return k->reason;
 }
 
-static enum reason find_group(struct candidate *c) {
+enum reason candidate_group(struct candidate *c) {
     struct session *s = c->s;
     struct engine *e = s->engine;
     const struct parsed *p = c->shape->parsed;
@@ -193,7 +192,7 @@ static enum reason judge_group(struct candidate *c) {
         return REASON_SWITCHED_OFF;
     if (engine_guard_state(s->engine, c->shape) == GUARD_ALONE)
         return c->shape->guard.oversized ? REASON_LARGE_ANSWER : REASON_SLOWER;
-    enum reason why = find_group(c);
+    enum reason why = candidate_group(c);
     if (why != REASON_NONE)
         return why;
     reads_refresh_group(s->engine, c->group);
@@ -209,7 +208,7 @@ static enum reason judge_group(struct candidate *c) {
 
 enum reason candidate_judge(struct candidate *c) {
     struct session *s = c->s;
-    enum reason why = find_shape(c);
+    enum reason why = candidate_shape(c);
     if (why != REASON_NONE)
         return why;
     if (s->txn != 'I' && c->unit->max_rows)
@@ -347,6 +346,8 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
         return NULL;
     }
     s->engine->counters.lookups += l != NULL;
+    if (l)
+        watched_note(s, STATEMENT_READ, l->shape->parsed);
     if (s->txn == 'T')
         session_note_snapshot(s); // the statement, had it run, would have taken one
     return l;
@@ -452,7 +453,7 @@ static bool is_behind_begin(const struct session *s) {
 
 bool lookup_is_held_behind_begin(struct feed *f, const struct unit *u) {
     struct candidate c = {.f = f, .s = f->s, .bytes = f->bytes + f->at, .unit = u};
-    if (!is_behind_begin(f->s) || find_shape(&c) != REASON_NONE)
+    if (!is_behind_begin(f->s) || candidate_shape(&c) != REASON_NONE)
         return false;
     if (is_held_behind_begin(&c))
         return true;

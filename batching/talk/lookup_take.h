@@ -31,6 +31,16 @@ bool lookup_is_held_behind_begin(struct feed *f, const struct unit *u);
 // and `apart`. NONE: it is a lookup.
 enum reason candidate_judge(struct candidate *c);
 
+// Two of these steps: finds the shape; finds the group, and counts the lookup for its shape. NONE: it is there.
+enum reason candidate_shape(struct candidate *c);
+enum reason candidate_group(struct candidate *c);
+
+// The value of parameter `param`, from 1, as sent. Data NULL: an SQL NULL.
+struct slice candidate_value(const struct candidate *c, int param);
+
+// The values of the key as sent, one for each part of the group's key.
+void candidate_raw(const struct candidate *c, struct slice *raw);
+
 // May the lookup run as sent, on its own connection? A lookup may always end up there, so what runs alone
 // must be a plain read. *elsewhere: set if another session has asked for the verdict on that; it is worth
 // waiting for.

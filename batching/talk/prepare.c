@@ -24,7 +24,7 @@
 // Can the session answer something itself now? No reply is awaited that would have to come before the answer,
 // and no reply may still change what the answer is.
 static bool may_answer(const struct session *s) {
-    return s->txn == 'I' && !s->n_forward && !s->no_scan && !s->backlogged && !s->engine->limits.observe;
+    return s->txn == 'I' && !s->n_forward && !s->no_scan && !s->backlogged;
 }
 
 // ---- Parse
@@ -90,7 +90,7 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
 enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct session *s = f->s;
     struct engine *e = s->engine;
-    if (!may_answer(s))
+    if (!may_answer(s) || e->limits.observe)
         return TAKE_FORWARD;
     if (!session_may_remember(s, u->parse.name.len)) {
         *why = REASON_MEMORY;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/watched.h"
+
+#include <string.h>
+
+#include "batching/base/hash.h"
+#include "batching/session/engine.h"
+#include "batching/session/session.h"
+#include "batching/statement/shape.h"
+#include "batching/trust/writes.h"
+#include "batching/watch/scope.h"
+#include "protocol/startup.h"
+
+static void enter(struct session *s, struct slice name) {
+    struct scopes *all = &s->engine->scopes;
+    struct scope *of = scope_for(all, name);
+    scope_unref(all, s->watch.scope);
+    s->watch.scope = of;
+}
+
+// The scope of a database and a user. A name that a client chooses has no zero in it, so it is none of these.
+static void enter_default(struct session *s) {
+    uint8_t name[sizeof s->watch.user + 1 + 63];
+    size_t len = s->database->len < 63 ? s->database->len : 63;
+    memcpy(name, s->database->name, len);
+    name[len] = 0;
+    memcpy(name + len + 1, &s->watch.user, sizeof s->watch.user);
+    enter(s, (struct slice){name, len + 1 + sizeof s->watch.user});
+}
+
+struct scope *session_scope(struct session *s) {
+    if (!s->watch.scope)
+        enter_default(s);
+    return s->watch.scope;
+}
+
+void watched_enter(struct session *s, struct slice name) {
+    if (name.len)
+        enter(s, name);
+    else
+        enter_default(s);
+}
+
+struct section *session_section(struct session *s, unsigned i) {
+    struct scopes *all = &s->engine->scopes;
+    if (!scopes_are_watched(all))
+        return NULL;
+    return scope_section(all, all->n_begun ? session_scope(s) : NULL, i);
+}
+
+bool session_is_watched(struct session *s) {
+    return session_section(s, 0) || session_section(s, 1);
+}
+
+// What the options of the start-up packet say of pgfold.scope; empty: nothing.
+static struct slice scope_of_options(struct slice options) {
+    static const char name[] = "pgfold.scope=";
+    const uint8_t *at = memmem(options.data, options.len, name, sizeof name - 1);
+    const uint8_t *end = options.data + options.len;
+    if (!at)
+        return (struct slice){0};
+    at += sizeof name - 1;
+    const uint8_t *blank = memchr(at, ' ', (size_t)(end - at));
+    return (struct slice){at, (size_t)((blank ? blank : end) - at)};
+}
+
+void watched_begin(struct session *s, struct slice startup_params) {
+    struct startup start = {.params = startup_params};
+    struct slice value;
+    if (startup_param(&start, "user", &value))
+        s->watch.user = XXH3_64bits(value.data, value.len);
+    if (startup_param(&start, "options", &value) && scope_of_options(value).len)
+        enter(s, scope_of_options(value));
+    if (startup_param(&start, "pgfold.scope", &value) && value.len)
+        enter(s, value);
+}
+
+void watched_finish(struct session *s) {
+    scope_unref(&s->engine->scopes, s->watch.scope);
+    s->watch.scope = NULL;
+}
+
+void watched_note(struct session *s, enum statement_kind kind, const struct parsed *p) {
+    s->watch.looked = false;
+    s->engine->scopes.n_seen += scopes_are_watched(&s->engine->scopes);
+    for (unsigned i = 0; i < 2; i++) {
+        struct section *at = session_section(s, i);
+        if (at)
+            section_note(at, kind, p);
+    }
+}
+
+void watched_note_list(struct session *s, struct shape *shape) {
+    if (shape && session_is_watched(s))
+        scopes_note_list(&s->engine->scopes, shape);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/watch/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "batching/statement/redact.h"
+#include "batching/statement/shape.h"
+
+#define LONGEST_TEXT 1000 // bytes of a statement
+
+static void put(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct buf *out, const char *format, ...) {
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    buf_put_text(out, text);
+}
+
+static void put_statement(struct buf *out, const char *what, const struct shape *shape) {
+    put(out, "  %-19s", what);
+    redact_text(shape->text, shape->text_len, LONGEST_TEXT, out);
+    buf_put_text(out, "\n");
+}
+
+static bool is_reported(const struct section_shape *of) {
+    return of->shape && !of->excused && (of->looped || of->n_keys >= EXPECT_REPEATS);
+}
+
+// The one with most lookups among those with fewer than `below`, or as many and a later place.
+static const struct section_shape *next_of(const struct section *s, const struct section_shape *last) {
+    const struct section_shape *best = NULL;
+    for (unsigned i = 0; s->shapes && i < SECTION_SHAPES; i++) {
+        const struct section_shape *of = &s->shapes[i];
+        bool later = !last || of->n < last->n || (of->n == last->n && of > last);
+        if (is_reported(of) && later && (!best || of->n > best->n))
+            best = of;
+    }
+    return best;
+}
+
+static void put_loop(struct buf *out, const struct section_shape *of) {
+    if (of->looped)
+        put(out, "\nloop: %llu lookups, with the keys of a list\n", (unsigned long long)of->n);
+    else
+        put(out, "\nperhaps a loop: %llu lookups, with %u different keys%s\n", (unsigned long long)of->n,
+            of->n_keys, of->n_keys == SECTION_KEYS ? " or more" : "");
+    if (of->list)
+        put_statement(out, "the list:", of->list);
+    put_statement(out, "once for each row:", of->shape);
+}
+
+static const char advice[] = "\nInstead load the rows of all keys with the list: SQLAlchemy selectinload(), "
+                             "Django prefetch_related() or\n"
+                             "select_related(), Rails includes(), Eloquent with(), Hibernate JOIN FETCH, "
+                             "TypeORM relations, Prisma include,\n"
+                             "a DataLoader, or in SQL a join or WHERE … = ANY (…).\n";
+
+void report_write(const struct scopes *s, struct buf *out) {
+    const struct section_shape *of = NULL;
+    bool any = false;
+    for (unsigned m = 0; m < METRIC_COUNT; m++)
+        if (m != METRIC_REPEATS)
+            put(out, "%s%llu %s", m ? ", " : "pgfold test: ", (unsigned long long)s->run.n[m],
+                metric_name((enum metric)m));
+    buf_put_text(out, "\n");
+    while ((of = next_of(&s->run, of))) {
+        put_loop(out, of);
+        any = true;
+    }
+    if (any)
+        buf_put_text(out, advice);
+    for (const struct allowance *a = s->allowed; a; a = a->next)
+        if (!a->used)
+            put(out, "never needed in the list of what is allowed: %.300s\n", a->text);
+}

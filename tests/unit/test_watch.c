@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What a test expects, how it says so, and what is counted for it.
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "batching/statement/parse.h"
+#include "batching/statement/shape.h"
+#include "batching/watch/control.h"
+#include "batching/watch/expect.h"
+#include "batching/watch/report.h"
+#include "batching/watch/scope.h"
+#include "batching/watch/section.h"
+
+static struct slice slice(const char *text) {
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+// ---- expectations
+
+static void expect_read(const char *text, const char *written) {
+    struct expectation e;
+    struct slice bad = {0};
+    struct buf out = buf_make(1000);
+    cr_assert(expectation_read(slice(text), &e, &bad), "%s", text);
+    expectation_write(&e, &out);
+    buf_put_u8(&out, 0);
+    cr_expect_str_eq((char *)out.data, written);
+    cr_expect_eq(expectation_is_set(&e), *written != 0);
+    buf_free(&out);
+}
+
+Test(watch, expectations) {
+    expect_read("", "");
+    expect_read("  , ", "");
+    expect_read("statements<=3", "statements<=3");
+    expect_read("statements=3,lookups<=0", "statements=3 lookups<=0");
+    expect_read("loops=0", "loops=0 repeats<=4");
+    expect_read("loops=0 repeats<=9", "loops=0 repeats<=9");
+    expect_read("loops=2", "loops=2");
+    expect_read("loops=warn", "loops=warn repeats<=4");
+}
+
+Test(watch, expectations_that_are_none) {
+    static const char *const bad[] = {
+        "loops",  "=3",       "<=3",         "loops=",           "loops<3", "loops=-1",     "loops=1x",
+        "rows=1", "loops==1", "loops<=warn", "loops=0000000001", "LOOPS=1", "lookups=warn", "loops=1=1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[100];
+        struct expectation e;
+        struct slice word = {0};
+        snprintf(text, sizeof text, "statements<=3 %s", bad[i]);
+        cr_expect_not(expectation_read(slice(text), &e, &word), "%s", bad[i]);
+        cr_expect(slice_is(word, bad[i], strlen(bad[i])), "%s", bad[i]);
+    }
+    struct expectation e;
+    struct slice word;
+    cr_expect_not(expectation_read(slice("loops=1 loops=2"), &e, &word));
+}
+
+// ---- statements about the settings
+
+static void expect_control(const char *text, enum control_verb verb, enum control_setting setting,
+                           const char *value) {
+    struct control c;
+    cr_expect(control_read(slice(text), &c), "%s", text);
+    cr_expect_eq(c.verb, verb, "%s", text);
+    cr_expect_eq(c.setting, setting, "%s", text);
+    cr_expect(slice_is(c.value, value, strlen(value)), "%s", text);
+}
+
+Test(watch, controls) {
+    expect_control("SET pgfold.expect = 'loops=0'", CONTROL_SET, CONTROL_EXPECT, "loops=0");
+    expect_control("/* x */ set session PgFold.Scope to '';", CONTROL_SET, CONTROL_SCOPE, "");
+    expect_control("SET LOCAL pgfold.expect TO DEFAULT ; ", CONTROL_SET, CONTROL_EXPECT, "");
+    expect_control("RESET pgfold.expect", CONTROL_RESET, CONTROL_EXPECT, "");
+    expect_control("SHOW pgfold.counts", CONTROL_SHOW, CONTROL_COUNTS, "");
+    expect_control("SELECT current_setting('pgfold.counts', true)", CONTROL_READ, CONTROL_COUNTS, "");
+    expect_control("select pg_catalog.current_setting('PGFOLD.counts')", CONTROL_READ, CONTROL_COUNTS, "");
+    expect_control("SELECT set_config('pgfold.expect', 'a b', false)", CONTROL_CONFIG, CONTROL_EXPECT, "a b");
+}
+
+Test(watch, other_statements) {
+    static const char *const texts[] = {
+        "",
+        "SET",
+        "SET pgfold.expect",
+        "SET pgfold.expect = loops",
+        "SET pgfold.expect = 'it''s'",
+        "SET pgfold.expect = 'a', 'b'",
+        "SET pgfold.counts = 'a'",
+        "SET pgfold.expects = 'a'",
+        "SET other.expect = 'pgfold.expect'",
+        "SET pgfold.expect = 'a'; SELECT 1",
+        "SELECT 'pgfold.expect'",
+        "SELECT current_setting('pgfold.counts', true), 1",
+        "SELECT current_setting('pgfold.counts', $1)",
+        "SELECT set_config('pgfold.counts', 'a', false)",
+        "SELECT set_config('pgfold.expect', 'a')",
+        "SELECT a FROM t WHERE b = 'pgfold.expect'",
+        "INSERT INTO t VALUES ('pgfold.expect')",
+        "SET pgfold.expect = 'a",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct control c;
+        cr_expect_not(control_read(slice(texts[i]), &c), "%s", texts[i]);
+        cr_expect_eq(c.verb, CONTROL_NONE);
+    }
+}
+
+// ---- sections
+
+struct world {
+    struct shape_cache shapes;
+    struct account memory;
+    struct scopes scopes;
+};
+
+static void begin(struct world *w) {
+    *w = (struct world){0};
+    shape_cache_init(&w->shapes, 10000, 65536);
+    w->scopes.memory = &w->memory;
+}
+
+static void end(struct world *w) {
+    scopes_finish(&w->scopes);
+    shape_cache_finish(&w->shapes);
+    cr_expect_eq(w->memory.used, 0);
+}
+
+static struct shape *shape(struct world *w, const char *text) {
+    enum reason why;
+    struct shape_text values;
+    struct shape *s = shape_simple(&w->shapes, slice(text), &values, &why);
+    cr_assert(s, "%s", text);
+    return s;
+}
+
+static struct expectation expectation(const char *text) {
+    struct expectation e;
+    struct slice bad;
+    cr_assert(expectation_read(slice(text), &e, &bad));
+    return e;
+}
+
+Test(watch, what_is_counted) {
+    struct world w;
+    begin(&w);
+    cr_expect(section_counts(STATEMENT_READ, shape(&w, "SELECT a FROM t")->parsed));
+    cr_expect(section_counts(STATEMENT_READ, shape(&w, "SELECT 1")->parsed));
+    cr_expect_not(section_counts(STATEMENT_READ, shape(&w, "SELECT a FROM pg_catalog.pg_class")->parsed));
+    cr_expect(section_counts(STATEMENT_WRITE, NULL));
+    cr_expect(section_counts(STATEMENT_OTHER, NULL));
+    cr_expect_not(section_counts(STATEMENT_BEGIN, NULL));
+    cr_expect_not(section_counts(STATEMENT_SET, NULL));
+    cr_expect_not(section_counts(STATEMENT_DEALLOCATE, NULL));
+    end(&w);
+}
+
+Test(watch, loops_and_repeats) {
+    struct world w;
+    begin(&w);
+    struct shape *s = shape(&w, "SELECT a FROM t WHERE id = 1"), *list = shape(&w, "SELECT id FROM l");
+    struct section at = {.expect = expectation("loops=0")};
+    struct section_shape *of = section_lookup(&at, s, 11, false);
+    cr_expect_not(section_from_list(of, 7, 11));
+    cr_expect_not(section_from_list(of, 7, 11));
+    cr_expect_not(section_from_list(of, 8, 12));
+    cr_expect_eq(section_exceeds(&at, false), METRIC_COUNT);
+    cr_expect(section_from_list(of, 7, 12));
+    section_looped(&at, of, list);
+    section_looped(&at, of, list);
+    cr_expect_eq(at.n[METRIC_LOOPS], 1);
+    cr_expect_eq(section_exceeds(&at, false), METRIC_LOOPS);
+    cr_expect_eq(section_fails(&at), METRIC_LOOPS);
+    section_clear(&at);
+
+    at.expect = expectation("loops=0");
+    for (uint32_t key = 1; key < EXPECT_REPEATS; key++)
+        cr_expect(section_lookup(&at, s, key, false) && section_lookup(&at, s, key, false));
+    cr_expect_eq(section_exceeds(&at, false), METRIC_COUNT);
+    (void)section_lookup(&at, s, EXPECT_REPEATS, false);
+    cr_expect_eq(section_exceeds(&at, false), METRIC_REPEATS);
+    section_clear(&at);
+
+    at.expect = expectation("loops=0");
+    for (uint32_t key = 1; key < 100; key++)
+        section_looped(&at, section_lookup(&at, s, key, true), list);
+    cr_expect_eq(section_exceeds(&at, false), METRIC_COUNT);
+    section_clear(&at);
+    end(&w);
+}
+
+// A section has room for SECTION_SHAPES; the others are counted, and not told apart.
+Test(watch, many_shapes) {
+    struct world w;
+    begin(&w);
+    struct section at = {.expect = expectation("loops=0")};
+    for (int i = 0; i < SECTION_SHAPES + 10; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "SELECT a FROM t%d WHERE id = 1", i);
+        cr_expect_eq(section_lookup(&at, shape(&w, text), 1, false) != NULL, i < SECTION_SHAPES);
+    }
+    cr_expect_eq(at.n[METRIC_LOOKUPS], SECTION_SHAPES + 10);
+    section_clear(&at);
+    end(&w);
+}
+
+Test(watch, limits_of_statements) {
+    struct section at = {.expect = expectation("statements=2")};
+    struct buf out = buf_make(1000);
+    section_note(&at, STATEMENT_WRITE, NULL);
+    cr_expect_eq(section_exceeds(&at, true), METRIC_COUNT);
+    cr_expect_eq(section_fails(&at), METRIC_STATEMENTS);
+    section_note(&at, STATEMENT_WRITE, NULL);
+    cr_expect_eq(section_fails(&at), METRIC_COUNT);
+    cr_expect_eq(section_exceeds(&at, true), METRIC_STATEMENTS);
+    cr_expect_eq(section_fails(&at), METRIC_STATEMENTS);
+    section_write_counts(&at, &out);
+    buf_put_u8(&out, 0);
+    cr_expect_str_eq((char *)out.data, "{\"statements\":2,\"lookups\":0,\"loops\":0,\"repeats\":0}");
+    buf_free(&out);
+    section_clear(&at);
+}
+
+// ---- scopes
+
+Test(watch, scopes) {
+    struct world w;
+    begin(&w);
+    struct expectation e = expectation("loops=0"), none = {0};
+    struct scope *a = scope_for(&w.scopes, slice("a")), *b = scope_for(&w.scopes, slice("b"));
+    cr_expect_eq(scope_for(&w.scopes, slice("a")), a);
+    cr_expect_not(scopes_are_watched(&w.scopes));
+    cr_expect(scope_begin(&w.scopes, a, &e));
+    cr_expect(scopes_are_watched(&w.scopes));
+    cr_expect_eq(scope_section(&w.scopes, a, 0), &a->section);
+    cr_expect_null(scope_section(&w.scopes, b, 0));
+    cr_expect_null(scope_section(&w.scopes, a, 1));
+    scopes_expect(&w.scopes, &e);
+    cr_expect_eq(scope_section(&w.scopes, b, 1), &w.scopes.run);
+    scopes_expect(&w.scopes, &none);
+    scope_unref(&w.scopes, a);
+    cr_expect(scopes_are_watched(&w.scopes));
+    scope_unref(&w.scopes, a);
+    cr_expect_not(scopes_are_watched(&w.scopes));
+    scope_unref(&w.scopes, b);
+    end(&w);
+}
+
+Test(watch, open_sections_are_bounded) {
+    struct world w;
+    struct scope *all[SCOPES_BEGUN + 1];
+    struct expectation e = expectation("loops=0");
+    begin(&w);
+    for (unsigned i = 0; i <= SCOPES_BEGUN; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%u", i);
+        all[i] = scope_for(&w.scopes, slice(name));
+        cr_expect_eq(scope_begin(&w.scopes, all[i], &e), i < SCOPES_BEGUN);
+    }
+    cr_expect(scope_begin(&w.scopes, all[0], &e)); // the one before is its own
+    for (unsigned i = 0; i <= SCOPES_BEGUN; i++)
+        scope_unref(&w.scopes, all[i]);
+    end(&w);
+}
+
+// ---- reports
+
+Test(watch, report) {
+    struct world w;
+    struct expectation e = expectation("loops=0");
+    struct buf out = buf_make(100000);
+    begin(&w);
+    scopes_expect(&w.scopes, &e);
+    cr_expect(scopes_add_allowance(&w.scopes, "FROM excused"));
+    cr_expect(scopes_add_allowance(&w.scopes, "FROM nowhere"));
+    struct shape *list = shape(&w, "SELECT id FROM l WHERE n > 4711"),
+                 *child = shape(&w, "SELECT 'x4711' FROM t WHERE id = 4711");
+    struct shape *excused = shape(&w, "SELECT a FROM excused WHERE id = 1");
+    scopes_note_list(&w.scopes, list);
+    cr_expect_eq(scopes_list(&w.scopes, list->digest), list);
+    cr_expect_null(scopes_list(&w.scopes, list->digest + SCOPES_LISTS));
+    section_looped(&w.scopes.run, section_lookup(&w.scopes.run, child, 1, false), list);
+    cr_expect(scopes_allow(&w.scopes, excused, true));
+    cr_expect_not(scopes_allow(&w.scopes, child, true));
+    section_looped(&w.scopes.run, section_lookup(&w.scopes.run, excused, 1, true), list);
+    report_write(&w.scopes, &out);
+    buf_put_u8(&out, 0);
+    const char *text = (char *)out.data;
+    cr_expect(strstr(text, "1 loops"), "%s", text);
+    cr_expect(strstr(text, "FROM t WHERE id = $1") && strstr(text, "FROM l WHERE n > $1"), "%s", text);
+    cr_expect_null(strstr(text, "4711"), "%s", text);
+    cr_expect_null(strstr(text, "FROM excused"), "%s", text);
+    cr_expect(strstr(text, "never needed in the list of what is allowed: FROM nowhere"), "%s", text);
+    buf_free(&out);
+    end(&w);
+}
