@@ -206,7 +206,7 @@ class Twins:
 
 @pytest.fixture
 def twins(databases, long_lived):
-    proxy = databases if conftest.DIRECT else long_lived(**PATIENT)
+    proxy = databases if conftest.DIRECT else long_lived(**{**PATIENT, "lookahead.max_age": "59s"})  # one of its own: what it asks in vain is much
     with contextlib.ExitStack() as stack:
         yield lambda database: Twins(proxy, databases, database, stack)
 
