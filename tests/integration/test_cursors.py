@@ -288,8 +288,10 @@ JDBC = parse("BEGIN") + bind() + execute()  # part of the first unit
 @pytest.mark.pgfold
 @pytest.mark.parametrize("begin", ["before", "in the unit"])
 @pytest.mark.parametrize("describes", ["portal", "statement"])
-def test_pages_of_a_portal(db, proxy, admin, begin, describes):
-    """Execute with a row limit, as pgjdbc sends it for setFetchSize."""
+def test_pages_of_a_portal(db, start_pgfold, admin, begin, describes):
+    """Execute with a row limit, as pgjdbc sends it for setFetchSize. The pgfold is its own: loops that were broken off before, as others
+    here are, are helped again only after a while."""
+    proxy = start_pgfold({k.replace("__", "."): v for k, v in PATIENT.items()})
     first = parse(PARENT, "S_1" if describes == "statement" else "")
     if describes == "statement":
         first += describe("S", "S_1") + bind(name="S_1", portal="C_1")

@@ -50,10 +50,10 @@ def facts():
         with open(pg.folder + "/log") as f:
             query = re.findall(r"LOG:  execute pgfold_vet[^ ]*: (WITH RECURSIVE .*)", f.read())[-1]
         with pg.admin("postgres") as c:
-            row = c.sql(query)[0]  # … links, writers, whether it stands alone; then seven of what is below it
+            row = c.sql(query)[0]  # … links, writers, whether it stands alone; then eight of what is below it
             columns = {(o, n): name for o, n, name in c.sql(
                 "SELECT attrelid, attnum, attrelid::regclass || '.' || attname FROM pg_attribute WHERE attnum > 0")}
-        row = row[:-7] if "o_steps" in query else row
+        row = row[:-8] if "o_steps" in query else row
         links = [link.split(":") for link in (row[-3] or "").split(",") if link]
         n, *names = (row[-2] or "").split("\n")
         assert not row[-2] or int(n) == len(names)

@@ -332,12 +332,13 @@ def test_a_database_without_any_of_it_has_the_level(databases, twins):
         c.sql("SET app.tenant = '1'")
     t.both("UPDATE novel SET title = 'old'", "UPDATE secret SET title = 'old'")
     for sql in (CALLED % "inner_f", "SELECT title FROM secret WHERE writer_id = %s"):
+        sql = sql.replace("SELECT ", "SELECT 1 AS plain, ", 1)  # a shape of its own: what is dropped for others is no reason to load less
         for _ in range(3):
             t.loop(sql, range(1, 41))
         t.say("SELECT id, name FROM writer ORDER BY id")
         for key in range(1, 11):
             t.look(sql, key, False)
         t.admins[0].sql("UPDATE novel SET title = 'new'; UPDATE secret SET title = 'new'")
-        got = [proto.rows(t.ends[0].ask(query(sql % key)))[0][0] for key in range(11, 31)]
+        got = [proto.rows(t.ends[0].ask(query(sql % key)))[0][1] for key in range(11, 31)]
         assert conftest.DIRECT or set(got) - {b"new"}, "nothing was loaded ahead"
         t.admins[0].sql("UPDATE novel SET title = 'old'; UPDATE secret SET title = 'old'")

@@ -49,7 +49,7 @@ def test_a_list_with_a_format_for_each_column(db, proxy, formats, portal):
     assert_few(len(watch.reads("book", conn)), len(sent) // 2, 8)
 
 
-@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize("size", [20, 300])
 def test_a_portal_with_a_format_for_each_column_in_pages(db, proxy, size):
     """A portal whose rows are fetched later, in a transaction."""
     sql = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
