@@ -281,7 +281,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     if (s->ahead)
         trail_note_naming(&s->ahead->trail, ahead_naming_list(s, g, keys));
     for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
-        if (predict_locate(&a->trail, g, keys, guess))
+        if (a->trail.results && predict_locate(&a->trail, g, keys, guess))
             found = a;
     if (s->ahead)
         trail_note_naming(&s->ahead->trail, 0);

@@ -36,13 +36,39 @@ static uint32_t text_type(struct slice v) {
     return v.len == UUID_TEXT ? OID_UUID : v.len <= LONGEST_INTEGER ? OID_INT8 : 0;
 }
 
+// An OID above 2^31 looks in binary like a negative integer of four bytes.
+static uint64_t hash_integer(int64_t v) {
+    v -= v > INT32_MAX && v <= UINT32_MAX ? INT64_C(1) << 32 : 0;
+    return XXH3_64bits_withSeed(&v, sizeof v, 1);
+}
+
+#define PLAIN_DIGITS 18 // of any such number the value fits
+
+// The most frequent value: an integer as text.
+static bool read_plain(struct slice v, int64_t *out) {
+    int64_t n = 0;
+    if (!v.len || v.len > PLAIN_DIGITS)
+        return false;
+    for (size_t i = 0; i < v.len; i++) {
+        if (v.data[i] < '0' || v.data[i] > '9')
+            return false;
+        n = n * 10 + (v.data[i] - '0');
+    }
+    *out = n;
+    return true;
+}
+
 uint64_t alike_value(uint16_t format, struct slice value) {
     struct key k;
+    int64_t plain;
     if (!value.data)
         return 1;
+    if (format == 0 && read_plain(value, &plain))
+        return hash_integer(plain);
     uint32_t binary = format == 1 ? binary_type(value) : 0, type = binary ? binary : text_type(value);
     if (type && key_read(type, binary ? 1 : 0, value, &k))
-        return XXH3_64bits_withSeed(k.of.bytes, type == OID_UUID ? 16 : 8, 1);
+        return type == OID_UUID ? XXH3_64bits_withSeed(k.of.bytes, 16, 1)
+                                : hash_integer((int64_t)get_u64(k.of.bytes));
     return XXH3_64bits(value.data, value.len);
 }
 

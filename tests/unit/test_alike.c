@@ -92,3 +92,10 @@ Test(alike, values_in_text_and_binary) {
     cr_assert_neq(alike_value(0, text("")), alike_value(0, (struct slice){0}), "NULL is no empty text");
     cr_assert_neq(alike_value(0, text("5")), alike_value(0, text("6")));
 }
+
+// An OID is sent in four bytes without a sign.
+Test(alike, large_oids) {
+    static const uint8_t binary[] = {0xB2, 0xD0, 0x5E, 0x00}; // 3,000,000,000
+    cr_expect_eq(alike_value(1, (struct slice){binary, sizeof binary}), alike_value(0, text("3000000000")));
+    cr_expect_neq(alike_value(0, text("3000000000")), alike_value(0, text("3000000001")));
+}
