@@ -64,8 +64,14 @@ static bool is_written(enum trail_kind kind, const struct key *k, struct slice t
     return canon_write_text(kind, k, out) == text.len && memcmp(out, text.data, text.len) == 0;
 }
 
+// An integer that could be read is written in its one form unless it begins with a zero.
+static bool begins_with_zero(struct slice text) {
+    size_t sign = text.data[0] == '-';
+    return text.data[sign] == '0' && text.len > 1;
+}
+
 bool canon_text_integer(struct slice text, struct key *k) {
-    return text.data && key_read(OID_INT8, 0, text, k) && is_written(TRAIL_INTEGER, k, text);
+    return text.data && key_read(OID_INT8, 0, text, k) && !begins_with_zero(text);
 }
 
 bool canon_text_uuid(struct slice text, struct key *k) {

@@ -122,8 +122,9 @@ static enum take refuse_for(struct session *s, struct section *at, enum metric m
 static bool may_be_control(struct slice text) {
     if (!text.len || !memchr("sSrR \n\t(/-", text.data[0], 10))
         return false;
-    bool selects = text.len > 7 && strncasecmp((const char *)text.data, "select ", 7) == 0;
-    return !selects || memchr("cCsSpP \n/-", text.data[7], 10);
+    bool select =
+        text.len > 7 && (text.data[1] | 0x20) == 'e' && (text.data[2] | 0x20) == 'l' && text.data[6] == ' ';
+    return !select || memchr("cCsSpP \n/-", text.data[7], 10);
 }
 
 // The text that the unit runs. Data NULL: it is not known.
