@@ -221,11 +221,11 @@ def through_both_held(db, proxy, admin, script, never=False):
 
 
 def warm(c):
-    """The shapes are vetted, and the loop's way is known."""
+    """The shapes are vetted, and the loop's way is known. Each loop has a list of its own: who asks the same again without one, in whichever
+    way, is answered by the server, and what was loaded for it in vain makes that rest."""
     for _ in range(2):
-        page = c.ask(query(PARENT + " LIMIT 20"))
-        loop(c, page)
-        loop(c, page, bound_leaf)
+        loop(c, c.ask(query(PARENT + " LIMIT 20")))
+        loop(c, c.ask(query(PARENT + " LIMIT 20")), bound_leaf)
 
 
 def flat(*replies):
