@@ -71,12 +71,17 @@ static bool append_query(const char *query, bool server, char *out, size_t size,
     return true;
 }
 
+// A connection string of libpq.
+static bool is_conninfo(const char *text) {
+    return strchr(text, '=') && !strstr(text, "://");
+}
+
 bool test_url_rewrite(const char *url, const char *port, char *out, size_t size) {
     struct url u;
     if (!split(url, &u)) {
         int n =
             snprintf(out, size, "%s host=127.0.0.1 hostaddr=127.0.0.1 port=%s sslmode=disable", url, port);
-        return strchr(url, '=') && !strstr(url, "://") && n > 0 && (size_t)n < size;
+        return is_conninfo(url) && n > 0 && (size_t)n < size;
     }
     int n = snprintf(out, size, "%.*s://%.*s127.0.0.1:%s%.*s", u.n_scheme, u.scheme, u.n_user, u.user, port,
                      u.n_rest, u.rest);
@@ -92,7 +97,7 @@ bool test_url_server(const char *url, char *out, size_t size) {
         size_t len = (size_t)n;
         return n > 0 && len < size && append_query(u.query, true, out, size, &len);
     }
-    if (strchr(url, '=') && !strstr(url, "://"))
+    if (is_conninfo(url))
         n = snprintf(out, size, "%s", url);
     return n > 0 && (size_t)n < size;
 }

@@ -8,6 +8,7 @@
 #include "batching/fold/savepoint.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/bounds.h"
+#include "batching/session/changes.h"
 #include "batching/session/engine.h"
 #include "batching/session/frame.h"
 #include "batching/session/late.h"
@@ -54,7 +55,7 @@ bool session_may_ask(struct session *s) {
         return false;
     if (session_txn_reason(s) == REASON_NONE)
         return true;
-    if (s->txn == 'T' && !s->definitions_in_txn && session_is_watched(s))
+    if (s->txn == 'T' && !s->definitions_in_txn && !session_meaning_is_pending(s) && session_is_watched(s))
         return true;
     return ahead_may_be_apart(s) && (!session_snapshot_is_fixed(s) || snapshot_is_young(s));
 }

@@ -205,13 +205,9 @@ static void end_given(struct session *s, struct owed *o) {
     statement_unref(st);
 }
 
-void given_finish(struct session *s) {
-    given_forget_error(s);
-    buf_free(&s->giving.refusal);
-}
-
 void given_forget_error(struct session *s) {
     buf_free(&s->giving.error);
+    buf_free(&s->giving.refusal);
 }
 
 // Keeps the server's error for the client, without the fields about our Parse, such as the position in its

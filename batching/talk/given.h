@@ -58,6 +58,5 @@ void session_end_parse(struct session *s, struct owed *o);
 // server's error "no such statement", and the client was told instead why it could not be given.
 bool session_take_missing(struct session *s, struct owed *o, const struct frame *f);
 void given_forget_error(struct session *s); // what stands for the server's own
-void given_finish(struct session *s);
 
 #endif

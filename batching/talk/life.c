@@ -212,7 +212,7 @@ void session_destroy(struct session *s, uint64_t now) {
     room_close_session(s);
     owed_finish(s);
     expected_finish(s);
-    given_finish(s);
+    given_forget_error(s);
     own_prepared_finish(s);
     sent_finish(s);
     free(s);
