@@ -107,9 +107,14 @@ bool place_is_named(const struct group *g, const struct key *asked, const struct
     return false;
 }
 
+// Are there no more values than answers, so that each answer has but one?
+static bool is_one_each(struct trail_result *r, unsigned column) {
+    return trail_distinct(r, column) <= (r->n_answers ? r->n_answers : 1);
+}
+
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     return is_own_column(g, part, &r->columns.columns[column]) &&
-           (place_is_own(g, r) || trail_distinct(r, column) == 1);
+           (place_is_own(g, r) || is_one_each(r, column));
 }
 
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {
@@ -142,7 +147,7 @@ static bool repeats(const struct guess *w, const struct group *g, uint32_t row) 
         struct key own = trail_value(r, row, i);
         return c[i].kind != c[column].kind || key_equal(&own, &named);
     }
-    return trail_distinct(r, column) <= (r->n_answers ? r->n_answers : 1);
+    return is_one_each(r, column);
 }
 
 bool place_counts_rows(const struct group *g, const struct trail_result *r) {

@@ -372,6 +372,24 @@ static bool take_along(struct lookup *l, struct batch *b) {
     return true;
 }
 
+// Is it worth a batch before a batch has been of use? Where the catalogue says that the list has such keys, unless such lists
+// were loaded in vain; and while one lookup is answered soon, or the others would keep its client waiting.
+static bool goes_along(const struct guess *guess, const struct group *g) {
+    const struct association *a = guess->association;
+    uint32_t lone = g->shape->guard.lone;
+    return a->useful || (guess->linked && !a->unserved && !a->failures && lone && lone <= PACE_LATENCY);
+}
+
+bool ahead_asks_first(struct session *s, struct group *g, const struct slice *raw, bool settled) {
+    bool snapshot = s->txn == 'I' || s->transaction.snapshot;
+    if (g->state != GROUP_NEW || s->identity.state != IDENTITY_PROVEN || s->order.first || !snapshot ||
+        !s->engine->aheads.newest || !ahead_is_on(s) || !ahead_may_load(s) ||
+        !may_guess(s->engine, g, settled) || !is_plausible(s, g, raw) || !may_vet(s, g->shape))
+        return false;
+    session_start_vet(s, g);
+    return g->state == GROUP_VETTING;
+}
+
 void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct group *g = l->group;
     struct guess guess;
@@ -398,7 +416,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!b)
         return;
     bool checked = check_draw(s->engine, l);
-    bool along = guess.association->useful && !checked && take_along(l, b);
+    bool along = goes_along(&guess, g) && !checked && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
         return;
