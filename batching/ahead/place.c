@@ -173,18 +173,28 @@ bool place_find_turn(struct guess *w, const struct group *g, const struct trail_
     return found && (counts ? target->whole : !w->result->forgets);
 }
 
-#define MAX_PASSED 8 // rows of other kinds that a loop passes over at once
+#define MAX_PASSED 64 // rows that a loop passes over at once
 
-// Does the loop go on in the row, beside the last one but for rows of other kinds?
+// Does a loop pass over the row? It is of another kind than those that are asked for, has no key, or one that was asked for: an
+// identity map remembers it.
+static bool is_passed(const struct guess *w, const struct trail_target *t, int kind, uint32_t row) {
+    unsigned column = (unsigned)w->columns[w->lead];
+    uint32_t first;
+    if (kind_differs(w, kind, row) || trail_value(w->result, row, column).kind == KEY_NULL)
+        return true;
+    return trail_find_equal(w->trail, w->result, column, row, &first) && trail_was_asked(t, first);
+}
+
+// Does the loop go on in the row, beside the last one but for rows that it passes over?
 static bool is_beside(const struct guess *w, const struct trail_target *t) {
     if (trail_goes_on(t, w->row))
         return true;
-    if (!t->any || w->row < t->last_row || w->row - t->last_row > MAX_PASSED + 1)
+    if (!t->any || w->row <= t->last_row || w->row - t->last_row > MAX_PASSED + 1)
         return false;
-    int column = kind_known(w);
-    bool beside = column >= 0 && w->row > t->last_row;
+    int kind = kind_known(w);
+    bool beside = true;
     for (uint32_t row = t->last_row + 1; beside && row < w->row; row++)
-        beside = kind_differs(w, column, row);
+        beside = is_passed(w, t, kind, row);
     return beside;
 }
 

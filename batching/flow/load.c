@@ -198,10 +198,12 @@ static bool is_likely(const struct guess *guess) {
     return !a->unserved;
 }
 
-// Will the batch save as many statements as it takes? A list's last rows may be too few.
+// Will the batch save as many statements as it takes? A list's last rows may be too few. Where the statement's own answers are
+// the list, as on the way down a tree, there are more to come in what is loaded.
 static bool is_worth_it(const struct session *s, const struct guess *guess, const struct batch *b) {
     unsigned again = b->ahead.again ? b->ahead.again - 1 : 0;
-    bool some = b->n_keys || again, has_more = guess->run || b->n_keys == b->max_keys;
+    bool some = b->n_keys || again, down = guess->own && guess->association->useful && b->n_keys > 1;
+    bool has_more = guess->run || b->n_keys == b->max_keys || down;
     return some && (has_more || b->ahead.n_left + again + guess->association->useful >= ahead_statements(s));
 }
 
