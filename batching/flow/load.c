@@ -368,7 +368,8 @@ static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, s
 // time would not be worth its cost: the client waits for the batch's other answers anyway.
 static bool take_along(struct lookup *l, struct batch *b) {
     uint32_t key;
-    if (!add_asked(b, l->keys, &key) || !batch_join(b, l, key))
+    if (b->n_keys >= l->session->engine->limits.ahead_keys || !add_asked(b, l->keys, &key) ||
+        !batch_join(b, l, key))
         return false;
     lookup_detach_waiting(l);
     return true;
