@@ -21,12 +21,14 @@
 #include "proxy/ending.h"
 #include "proxy/explain.h"
 #include "proxy/gate.h"
+#include "proxy/health.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/login.h"
 #include "proxy/pace.h"
 #include "proxy/reach.h"
 #include "proxy/relay.h"
+#include "proxy/target.h"
 #include "proxy/test.h"
 #include "proxy/traffic.h"
 #include "proxy/trim.h"
@@ -207,6 +209,11 @@ static void log_note(void *arg, const char *note) {
     log_event(&p->log, LOG_LEVEL_WARNING, 0, "%s", note);
 }
 
+static void log_fact(void *arg, const char *fact) {
+    const struct proxy *p = arg;
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "%s", fact);
+}
+
 static void report_change(void *arg, const char *key, const char *old_value, const char *new_value,
                           bool needs_restart) {
     const struct proxy *p = arg;
@@ -226,7 +233,11 @@ static void adopt_limits(struct proxy *p, const struct settings *s) {
 }
 
 static void adopt(struct proxy *p, struct settings *s) {
+    char server[512];
     config_diff(p->settings->config, s->config, report_change, p);
+    if (strcmp(p->settings->config->server, s->config->server) != 0)
+        log_event(&p->log, LOG_LEVEL_INFO, 0, "the server for new connections is %s",
+                  target_describe(s->target, server, sizeof server));
     settings_tell_notes(s, log_note, p);
     adopt_limits(p, s); // before the old settings go: it points into them
     settings_unref(p->settings);
@@ -491,6 +502,15 @@ static void run_loop(struct application *a) {
         a->exit_code = test_end(a->test, p->engine);
 }
 
+static void tell_start(struct proxy *p) {
+    const struct config *c = p->settings->config;
+    char server[512];
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s, server %s", PGFOLD_VERSION,
+              c->listen, mode_names[c->mode], target_describe(p->settings->target, server, sizeof server));
+    config_beaten(c, log_fact, p);
+    settings_tell_notes(p->settings, log_note, p);
+}
+
 static int run(struct application *a) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
@@ -513,9 +533,7 @@ static int run(struct application *a) {
         fprintf(stderr, "pgfold: %s\n", err);
         a->exit_code = 1;
     } else {
-        log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
-                  p->settings->config->listen, mode_names[p->settings->config->mode]);
-        settings_tell_notes(p->settings, log_note, p);
+        tell_start(p);
         run_loop(a);
     }
     proxy_finish(a);
@@ -537,6 +555,7 @@ static int start(struct application *a) {
         (struct log){.level = c->log_level, .json = c->log_json, .repeats = (unsigned)c->log_repeats};
     if (a->cmdline.action == CMDLINE_CHECK_CONFIG) {
         printf("configuration is valid\n");
+        config_beaten(c, print_note, NULL);
         settings_tell_notes(a->proxy.settings, print_note, NULL);
         settings_unref(a->proxy.settings);
         return 0;
@@ -589,6 +608,8 @@ int main(int argc, char **argv, char **envp) {
     fill_standard_descriptors();
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "healthcheck") == 0)
+        return health_main(argc - 1, argv + 1, envp);
     struct application *a = calloc(1, sizeof *a);
     if (!a) {
         fputs("pgfold: out of memory\n", stderr);
