@@ -134,6 +134,14 @@ def test_the_build_makes_a_binary_of_its_own(image_binary):
     assert b".debug_info" not in open(image_binary, "rb").read(), "the binary is not stripped"
 
 
+@pytest.mark.parametrize("name", ["README.md", "demo", "check", "Dockerfile"])
+def test_whoever_builds_is_told_all_packages(name):
+    """meson.build names what it misses by Debian's packages: whoever lists them elsewhere lists these."""
+    wanted = set(re.findall(r"'(lib[a-z0-9-]+-dev|uthash-dev)'", text_of("meson.build"))) - {"libsystemd-dev"}
+    assert len(wanted) >= 10
+    assert wanted <= set(re.findall(r"[a-z0-9-]+", text_of(name)))
+
+
 def is_bookworm():
     with open("/etc/os-release") as f:
         return "bookworm" in f.read()
