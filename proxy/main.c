@@ -25,6 +25,7 @@
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/login.h"
+#include "proxy/notify.h"
 #include "proxy/pace.h"
 #include "proxy/reach.h"
 #include "proxy/relay.h"
@@ -138,6 +139,7 @@ static void on_tick(uv_timer_t *timer) {
     http_tick(a->http);
     trim_tick(&a->trim, p->engine);
     log_tell_held(&p->log, false);
+    notify_alive();
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
         ending_expire(l, now);
@@ -184,6 +186,7 @@ static void drain(struct application *a, const char *why) {
               why, p->n_sessions);
     p->draining = true;
     a->drain_started = proxy_now();
+    notify_stopping();
     listeners_close(p);
 }
 
@@ -320,6 +323,12 @@ static struct settings *read_settings(struct application *a, const char *key, co
     return s;
 }
 
+static void notify_serving(const struct proxy *p, const char *more) {
+    char status[600];
+    snprintf(status, sizeof status, "Listening on %s%s", p->settings->config->listen, more);
+    notify_ready(status);
+}
+
 static bool reload(struct proxy *p, const char *key, const char *value, char *err, size_t err_size) {
     struct application *a = (struct application *)p;
     struct config_override *at = key ? place_of(&a->set, key) : NULL;
@@ -345,8 +354,11 @@ static void on_reload(uv_signal_t *signal, int number) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
     (void)number;
-    if (!reload(p, NULL, NULL, err, sizeof err))
+    notify_reloading();
+    bool done = reload(p, NULL, NULL, err, sizeof err);
+    if (!done)
         log_event(&p->log, LOG_LEVEL_ERROR, 0, "configuration was not reloaded: %s", err);
+    notify_serving(p, done ? "" : "; the last reload failed, see the log");
 }
 
 static void pause_folding(struct proxy *p, bool paused) {
@@ -534,6 +546,7 @@ static int run(struct application *a) {
         a->exit_code = 1;
     } else {
         tell_start(p);
+        notify_serving(p, "");
         run_loop(a);
     }
     proxy_finish(a);
