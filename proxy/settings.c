@@ -51,7 +51,7 @@ static char *read_file(const char *path, char *err, size_t err_size) {
     return text;
 }
 
-static struct config *read_config(const struct cmdline *c, char *err, size_t err_size) {
+struct config *settings_read_config(const struct cmdline *c, char *err, size_t err_size) {
     char *text = NULL;
     if (c->config_file && !(text = read_file(c->config_file, err, err_size)))
         return NULL;
@@ -91,7 +91,7 @@ struct settings *settings_create(const struct cmdline *c, const struct log *log,
         return NULL;
     }
     s->refs = 1;
-    s->config = read_config(c, err, err_size);
+    s->config = settings_read_config(c, err, err_size);
     if (s->config && list_tables(s, err, err_size) &&
         addresses_visit("pgfold.listen", s->config->listen, NULL, NULL, err, err_size) &&
         addresses_visit("http.listen", s->config->http_listen, NULL, NULL, err, err_size))
@@ -116,6 +116,14 @@ static enum lookahead_mode lookahead_of(const struct config *c) {
                                                 [LOOKAHEAD_MODE_SNAPSHOT] = LOOKAHEAD_SNAPSHOT,
                                                 [LOOKAHEAD_MODE_BOUNDED] = LOOKAHEAD_BOUNDED};
     return c->mode == MODE_FOLD ? modes[c->lookahead] : LOOKAHEAD_OFF;
+}
+
+bool settings_shown(const struct settings *s, size_t i, char *out, size_t size) {
+    const char *key, *initial, *description;
+    bool changeable = config_value(s->config, i, out, size);
+    if (config_describe(i, &key, &initial, &description) && strcmp(key, "pgfold.server") == 0)
+        snprintf(out, size, "…");
+    return changeable;
 }
 
 struct engine_limits settings_engine_limits(const struct settings *s) {

@@ -28,8 +28,14 @@ struct settings {
 // Reads the file that the command line names, if any. NULL with a message. The log gets a warning about what
 // is ignored.
 struct settings *settings_create(const struct cmdline *c, const struct log *log, char *err, size_t err_size);
+// The values alone. NULL with a message.
+struct config *settings_read_config(const struct cmdline *c, char *err, size_t err_size);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); // takes NULL
+
+// The i-th setting's value as may be shown, cut if `out` is too small: the connection string may hold secrets.
+// True: a reload changes it.
+bool settings_shown(const struct settings *s, size_t i, char *out, size_t size);
 
 // What the engine needs of them. Points into the settings.
 struct engine_limits settings_engine_limits(const struct settings *s);
