@@ -236,7 +236,7 @@ static bool is_among(const struct trail *t, const struct trail_result *r, const 
     if (!lists)
         return true;
     bool once = lists->answers_once || !r->columns.shape;
-    return r->serial <= lists->until && !(once && trail_is_older(t, r));
+    return r->serial == lists->and || (r->serial <= lists->until && !(once && trail_is_older(t, r)));
 }
 
 static bool has_place(struct trail *t, const struct value *v, const struct value_lists *lists) {

@@ -52,7 +52,8 @@ bool value_is_other(const struct group_part *part);
 
 // Lists among which values are looked for.
 struct value_lists {
-    uint64_t until;    // serial of the last one
+    uint64_t until;    // serial of the last one,
+    uint64_t and;      // and of one more; 0: none
     bool answers_once; // of the answers to a statement with parameters only the last one
 };
 

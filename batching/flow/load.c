@@ -302,9 +302,22 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     return found;
 }
 
+// The lookup before, which came when nothing was known of the statement, has followed its list, too.
+static void follow_first(struct session *s, struct group *g) {
+    struct slice raw[KEY_MAX_PARTS];
+    struct key keys[KEY_MAX_PARTS];
+    struct guess guess = {0};
+    struct ahead *a = s->ahead;
+    bool found = a && second_take(&a->seconds, g, raw) && group_read_key(g, raw, keys) &&
+                 predict_locate(&a->trail, g, keys, &guess) && predict_follow(g, s->engine->now, &guess);
+    if (found)
+        note_followed(s->engine, &guess);
+}
+
 // Finds what the lookup is part of: a loop through a list, or numbers in steps that no list has.
 static struct ahead *find_loop(struct session *s, struct group *g, const struct key *keys, uint64_t question,
                                bool company, struct guess *guess) {
+    follow_first(s, g);
     struct ahead *found = locate(s, g, keys, question, company, guess);
     if (found || guess->result || company || !s->ahead)
         return found;

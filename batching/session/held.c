@@ -74,7 +74,7 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
     struct ahead *a = s->engine->limits.lookahead == LOOKAHEAD_OFF ? NULL : ahead_of(s);
     if (a)
         steps_note(&a->steps, g, raw, again);
-    if (a && g->state == GROUP_NEW)
+    if (a && (g->state == GROUP_NEW || g->state == GROUP_VETTING))
         second_note(&a->seconds, &a->trail, g, raw);
 }
 

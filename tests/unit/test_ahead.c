@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "batching/flow/turn.h"
+#include "batching/session/thrift.h"
 #include "protocol/write.h"
 #include "tests/unit/fixture.h"
 
@@ -298,6 +299,56 @@ Test(ahead, one_lookup_behind_each_list_is_no_loop) {
     expect_text(asked(a), "QCPBECCPBECCPBECCPDCS"); // two behind one are one
     answer(a, 9, 'Z');
     answer_vetting(a);
+    end(&f);
+}
+
+// The loop is known by the lookup that came while the catalogue was asked.
+Test(ahead, what_was_asked_for_before_counts) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    prove_read_committed(a);
+    list(a, false, 'Z');
+    lookup_new(a, 1);
+    lookup(a, 2);
+    expect_text(asked(a), "QCPBECCPBECCPBECCPDCS");
+    answer(a, 2, 'Z');
+    answer_vetting(a);
+    lookup(a, 3);
+    expect_text(asked(a), "QCCPDBEPBES");
+    answer(a, 3, 'Z');
+    answer_batch(a, 4, 9, NEW, false);
+    cr_assert_eq(counters(&f)->ahead_keys, 6);
+    uint32_t window = 0;
+    for (const struct shape *s = f.engine->shapes.newest; s; s = s->older)
+        window = s->associations ? s->associations->window : window;
+    cr_expect_eq(window, 25, "two have followed the list, so more than a few are tried");
+    end(&f);
+}
+
+// Where connections have ended before their proofs were of use, the next one is proved at its fourth lookup.
+Test(ahead, connections_for_one_page) {
+    struct fixture f;
+    struct client *a = &f.clients[0], *b = &f.clients[1];
+    setup(&f);
+    prove_read_committed(a);
+    for (int i = 0; i < 3; i++)
+        thrift_ended(a->session);
+    cr_expect_not(thrift_waits(b->session));
+    thrift_ended(a->session);
+    cr_expect(thrift_waits(b->session));
+    cr_expect_not(thrift_waits(a->session), "it has been proved");
+    for (int i = 1; i < 5; i++) {
+        lookup(b, 10 * i * i);
+        expect_text(asked(b), i < 4 ? "Q" : "QQ");
+        answer(b, i, 'Z');
+    }
+    a->session->served = 2;
+    thrift_ended(a->session);
+    a->session->served = 6;
+    thrift_ended(a->session);
+    cr_expect_not(thrift_waits(&(struct session){.engine = f.engine, .figures = a->session->figures}));
+    a->session->served = 0;
     end(&f);
 }
 
