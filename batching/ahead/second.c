@@ -75,7 +75,8 @@ static uint64_t answer_before(const struct second *s, const struct trail *t, con
     return 0;
 }
 
-bool second_follows(const struct seconds *s, struct trail *t, const struct group *g, const struct slice *raw) {
+bool second_follows(const struct seconds *s, struct trail *t, const struct group *g,
+                    const struct slice *raw) {
     unsigned at = place_of(s, g);
     if (at == SECOND_SHAPES || !s->of[at].any)
         return false;

@@ -41,6 +41,7 @@ bool second_follows(const struct seconds *s, struct trail *t, const struct group
 
 // Takes the values of the last lookup that was noted for the group, once: one slice for each part. They are
 // valid until the next call of second_note(). Returns false when there is none, or they are not known.
-bool second_take(struct seconds *s, const struct group *g, struct slice *raw) __attribute__((warn_unused_result));
+bool second_take(struct seconds *s, const struct group *g, struct slice *raw)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -271,8 +271,8 @@ static bool is_other_in(struct trail *t, const struct value *v, uint16_t format,
 
 // Tells whether a value is in the trail. If its type is not known it is tried as whatever it can be; in binary its
 // width tells.
-static bool value_is_in(struct trail *t, const struct group_part *part, uint32_t declared,
-                        struct slice value, const struct value_lists *lists) {
+static bool value_is_in(struct trail *t, const struct group_part *part, uint32_t declared, struct slice value,
+                        const struct value_lists *lists) {
     static const uint32_t types[] = {OID_INT8, OID_INT4, OID_INT2,   OID_UUID,
                                      26,       25,       OID_NUMERIC}; // oid, text
     struct value_texts texts;
