@@ -10,6 +10,7 @@
 
 #include "batching/flow/turn.h"
 #include "batching/session/learn.h"
+#include "batching/session/thrift.h"
 #include "batching/statement/shape.h"
 #include "protocol/write.h"
 #include "tests/unit/fixture.h"
@@ -233,22 +234,45 @@ static struct shape *shape_of_lookups(struct client *c) {
                         &why);
 }
 
-// The list is known, the lookups are READY, and key 1 was asked for, of which lookahead does not know. Nor is it known what
-// a lookup takes.
-static void begin_proven(struct client *c) {
+static void ask_for(struct client *c, int key) {
+    char text[64];
+    snprintf(text, sizeof text, "SELECT id FROM t WHERE id = %d", key);
+    ask(c, text); // it may wait for a verdict
+    turn(c->fixture, c->fixture->now);
+}
+
+// The first lookup, with the verdict that it is a plain read.
+static void lookup_new(struct client *c, int key) {
+    const char *yes[] = {"t"};
+    lookup(c, key);
+    expect_text(asked(c), "QQ");
+    put_text_row(&c->from_server, yes, 1);
+    reply(c, "CZ");
+    answer(c, key, 'Z');
+    expect_text(told(c), "TDCZ");
+}
+
+// The lookup that has waited for the verdict is sent, and nothing is loaded for it.
+static void answer_vetting_alone(struct client *c, int key) {
     struct engine_limits *l = &c->fixture->engine->limits;
     enum lookahead_mode mode = l->lookahead;
-    list(c, false, 'Z');
-    ask(c, "SELECT id FROM t WHERE id = 1"); // it waits: it may belong to a loop
-    turn(c->fixture, c->fixture->now);
-    expect_text(asked(c), "CPBECCPBECCPBECCPDCS");
     l->lookahead = LOOKAHEAD_SNAPSHOT;
     answer_vetting(c);
     turn(c->fixture, c->fixture->now);
     l->lookahead = mode;
     expect_text(asked(c), "Q");
-    answer(c, 1, 'Z');
+    answer(c, key, 'Z');
     expect_text(told(c), "TDCZ");
+}
+
+// The list is known, the lookups are READY, and key 1 was asked for, twice: one lookup is no loop. It is not known what a lookup takes.
+static void begin_proven(struct client *c) {
+    list(c, false, 'Z');
+    lookup_new(c, 1);
+    ask_for(c, 1); // it waits: it may belong to a loop
+    expect_text(asked(c), "CPBECCPBECCPBECCPDCS");
+    answer_vetting_alone(c, 1);
+    c->session->ahead->seconds = (struct seconds){0};
     shape_of_lookups(c)->guard.lone = 0;
 }
 
@@ -259,14 +283,11 @@ static void begin(struct client *c) {
 
 static bool is_held(struct client *c, int key) {
     uint64_t before = counters(c->fixture)->ahead_answers;
-    char text[64];
-    snprintf(text, sizeof text, "SELECT id FROM t WHERE id = %d", key);
-    ask(c, text); // it may wait for a verdict
-    turn(c->fixture, c->fixture->now);
+    ask_for(c, key);
     return counters(c->fixture)->ahead_answers > before;
 }
 
-// The first lookup of a loop waits for the verdict and, where the catalogue says that the list has its keys, goes into the
+// The second lookup of a loop waits for the verdict and, where the catalogue says that the list has its keys, goes into the
 // batch of the others.
 Test(ahead, a_first_lookup_goes_with_the_others) {
     struct fixture f;
@@ -274,17 +295,17 @@ Test(ahead, a_first_lookup_goes_with_the_others) {
     setup(&f);
     prove_read_committed(a);
     list(a, false, 'Z');
-    ask(a, "SELECT id FROM t WHERE id = 1");
-    turn(&f, f.now);
+    lookup_new(a, 1);
+    ask_for(a, 2);
     expect_text(asked(a), "CPBECCPBECCPBECCPDCS");
     shape_of_lookups(a)->guard.lone = 1000;
     answer_vetting(a);
     turn(&f, f.now);
     expect_text(asked(a), "CCPDBEPBES");
-    answer_batch(a, 1, 9, NEW, false);
+    answer_batch(a, 2, 9, NEW, false);
     expect_text(told(a), "TDCZ");
-    cr_assert(is_held(a, 2));
-    cr_assert_eq(counters(&f)->alone, 0);
+    cr_assert(is_held(a, 3));
+    cr_assert_eq(counters(&f)->alone, 1);
     end(&f);
 }
 
@@ -313,6 +334,100 @@ static void load_and_hold(struct client *c) {
     load(c);
     answer_batch(c, 3, 9, NEW, false);
     expect_text(told(c), "");
+}
+
+// The list is read again and again, and each time one of its ids is looked up.
+Test(ahead, one_lookup_behind_each_list_is_no_loop) {
+    static const int keys[] = {1, 5, 2, 2, 9, 1, 1, 1, 3, 8, 4, 4, 1, 6, 9, 2}; // in no steps
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    prove_read_committed(a);
+    list(a, false, 'Z');
+    lookup_new(a, 1);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        list(a, true, 'Z');
+        lookup(a, keys[i]);
+        cr_assert_str_eq(asked(a), "Q", "lookup %zu brings no question", i);
+        answer(a, keys[i], 'Z');
+        expect_text(told(a), "TDCZ");
+    }
+    ask_for(a, 9);
+    expect_text(asked(a), "CPBECCPBECCPBECCPDCS"); // two behind one are one
+    answer_vetting_alone(a, 9);
+    end(&f);
+}
+
+// The loop is known by the lookup that came while the catalogue was asked.
+Test(ahead, what_was_asked_for_before_counts) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    prove_read_committed(a);
+    list(a, false, 'Z');
+    lookup_new(a, 1);
+    ask_for(a, 2);
+    expect_text(asked(a), "CPBECCPBECCPBECCPDCS");
+    answer_vetting(a);
+    turn(&f, f.now);
+    expect_text(asked(a), "CCPDBEPBES");
+    answer_batch(a, 2, 9, NEW, false);
+    cr_assert_eq(counters(&f)->ahead_keys, 7);
+    uint32_t window = 0;
+    for (const struct shape *s = f.engine->shapes.newest; s; s = s->older)
+        window = s->associations ? s->associations->window : window;
+    cr_expect_eq(window, 25, "two have followed the list, so more than a few are tried");
+    end(&f);
+}
+
+// Where connections have ended before their proofs were of use, the next one is proved at its fourth lookup.
+Test(ahead, connections_for_one_page) {
+    struct fixture f;
+    struct client *a = &f.clients[0], *b = &f.clients[1];
+    setup(&f);
+    prove_read_committed(a);
+    for (int i = 0; i < 3; i++)
+        thrift_ended(a->session);
+    cr_expect_not(thrift_waits(b->session));
+    thrift_ended(a->session);
+    cr_expect(thrift_waits(b->session));
+    cr_expect_not(thrift_waits(a->session), "it has been proved");
+    for (int i = 1; i < 5; i++) {
+        lookup(b, 10 * i * i);
+        expect_text(asked(b), i < 4 ? "Q" : "QQ");
+        answer(b, i, 'Z');
+    }
+    a->session->served = 2;
+    thrift_ended(a->session);
+    a->session->served = 6;
+    thrift_ended(a->session);
+    cr_expect_not(thrift_waits(&(struct session){.engine = f.engine, .figures = a->session->figures}));
+    a->session->served = 0;
+    end(&f);
+}
+
+// What goes through no list, but is asked for often, is worth a question at last.
+Test(ahead, many_lookups_are_worth_a_question) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    prove_read_committed(a);
+    list(a, false, 'Z');
+    lookup_new(a, 1);
+    const char *what = "Q";
+    int n = 1;
+    for (; n < 100 && strcmp(what, "Q") == 0; n++) {
+        list(a, true, 'Z');
+        ask_for(a, 1);
+        what = asked(a);
+        if (strcmp(what, "Q") == 0)
+            answer(a, 1, 'Z');
+    }
+    expect_text(what, "CPBECCPBECCPBECCPDCS");
+    cr_expect_eq(n, 33);
+    (void)told(a);
+    answer_vetting_alone(a, 1);
+    end(&f);
 }
 
 Test(ahead, a_loop_is_answered_from_what_is_held) {
@@ -345,7 +460,7 @@ Test(ahead, it_is_told_of_what_was_loaded) {
     f.engine->observer = (struct answered_observer){count_outcome, n};
     load(a);
     cr_expect_eq(n[OUTCOME_FORWARDED], 1, "the list");
-    cr_expect_eq(n[OUTCOME_ALONE], 2);
+    cr_expect_eq(n[OUTCOME_ALONE], 3);
     lookup(a, 5);
     answer_batch(a, 3, 9, NEW, false);
     cr_expect_eq(n[OUTCOME_AHEAD], 1, "it has joined");
@@ -1038,7 +1153,9 @@ Test(ahead, a_member_of_a_batch_that_fails_runs_alone) {
     answer(a, 3, 'Z');
     expect_text(told(a), "TDCZ");
     cr_assert_not(is_held(a, 4));
-    expect_text(asked(a), "CPBECCPBECCPBECCPDCS"); // and the catalogue is asked anew
+    cr_assert_eq(asked(a)[0], 'Q');
+    answer(a, 4, 'Z');
+    expect_text(told(a), "TDCZ");
     end(&f);
 }
 
