@@ -67,28 +67,20 @@ void second_note(struct seconds *s, const struct trail *t, const struct group *g
 }
 
 // A tree is gone down branch by branch: the answer to the lookup before is the list. Its serial, if nothing else was
-// read since; else 0. `before`: number of lists that had been read when that lookup came.
-static uint64_t answer_before(uint32_t before, const struct trail *t, const struct group *g) {
+// read since; else 0.
+static uint64_t answer_before(const struct second *s, const struct trail *t, const struct group *g) {
     for (const struct trail_result *r = t->results; r; r = r->next)
         if (r->serial == t->serial && place_is_own(g, r))
-            return (uint32_t)t->serial == before + 1 ? r->serial : 0;
+            return (uint32_t)t->serial == s->lists + 1 ? r->serial : 0;
     return 0;
-}
-
-static bool follows(uint32_t before, bool same, struct trail *t, const struct group *g,
-                    const struct slice *raw) {
-    struct value_lists lists = {.until = before, .and = answer_before(before, t, g), .answers_once = same};
-    return values_are_in(t, g, raw, &lists);
 }
 
 bool second_follows(const struct seconds *s, struct trail *t, const struct group *g,
                     const struct slice *raw) {
     unsigned at = place_of(s, g);
-    return at < SECOND_SHAPES && s->of[at].any && follows(s->of[at].lists, s->of[at].same, t, g, raw);
-}
-
-bool second_would_follow(const struct seconds *s, struct trail *t, const struct group *g,
-                         const struct slice *raw) {
-    unsigned at = place_of(s, g);
-    return at < SECOND_SHAPES && follows(s->of[at].last, s->of[at].values == digest_of(g, raw), t, g, raw);
+    if (at == SECOND_SHAPES || !s->of[at].any)
+        return false;
+    struct value_lists lists = {
+        .until = s->of[at].lists, .and = answer_before(&s->of[at], t, g), .answers_once = s->of[at].same};
+    return values_are_in(t, g, raw, &lists);
 }

@@ -38,9 +38,6 @@ void second_note(struct seconds *s, const struct trail *t, const struct group *g
 // Tells whether the last lookup of the group's statement, with these values, may come from a list that had been read
 // when the one before it came, and was not read again since.
 bool second_follows(const struct seconds *s, struct trail *t, const struct group *g, const struct slice *raw);
-// The same of a lookup that was not noted yet.
-bool second_would_follow(const struct seconds *s, struct trail *t, const struct group *g,
-                         const struct slice *raw);
 
 // Takes the values of the last lookup that was noted for the group, once: one slice for each part. They are
 // valid until the next call of second_note(). Returns false when there is none, or they are not known.

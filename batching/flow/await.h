@@ -8,7 +8,7 @@
 // server more (about 1 ms) than the wait costs the client. So a burst on many new connections folds from its
 // first lookup on.
 //
-// A lookup waits if another one of its shape is under way, or if it may belong to a loop (ahead_asks_first). It does not wait for longer than
+// A lookup does not wait if no other one of its shape is under way. It does not wait for longer than
 // AWAIT_PATIENCE for a verdict that another session has asked for, since that session may hang.
 //
 //   AWAIT_NOTHING --await_begin--------------> AWAIT_PROOF    until await_proof_ended

@@ -349,15 +349,11 @@ static bool has_been_loop(const struct shape *s) {
 }
 
 // Might the lookup be part of a loop? Asked before anything is known of its values' types. One lookup behind each list
-// is no loop; two behind one are. Where that cannot be told, many lookups are worth a question. `noted`: it was noted
-// in what is known of the session's last lookups.
-static bool is_plausible(struct session *s, const struct group *g, const struct slice *raw, bool noted) {
+// is no loop; two behind one are. Where that cannot be told, many lookups are worth a question.
+static bool is_plausible(struct session *s, const struct group *g, const struct slice *raw) {
     struct ahead *a = s->ahead;
     uint64_t lookups = lookups_of(g->shape), many = LOOKUPS_UNTOLD * (UINT64_C(1) + g->shape->ahead_vets);
-    bool second = a && noted ? second_follows(&a->seconds, &a->trail, g, raw)
-                  : a        ? second_would_follow(&a->seconds, &a->trail, g, raw)
-                             : false;
-    if (second || (a && noted && steps_run(&a->steps, g)))
+    if (a && (steps_run(&a->steps, g) || second_follows(&a->seconds, &a->trail, g, raw)))
         return true;
     if (lookups >= many || has_been_loop(g->shape))
         return is_in_trail(s, g, raw, true);
@@ -423,16 +419,6 @@ static bool goes_along(const struct guess *guess, const struct group *g) {
     return a->useful || (guess->linked && !a->unserved && !a->failures && lone && lone <= PACE_LATENCY);
 }
 
-bool ahead_asks_first(struct session *s, struct group *g, const struct slice *raw, bool settled) {
-    bool snapshot = s->txn == 'I' || s->transaction.snapshot;
-    if (g->state != GROUP_NEW || s->identity.state != IDENTITY_PROVEN || s->order.first || !snapshot ||
-        !s->engine->aheads.newest || !ahead_is_on(s) || !ahead_may_load(s) ||
-        !may_guess(s->engine, g, settled) || !is_plausible(s, g, raw, false) || !may_vet(s, g->shape))
-        return false;
-    session_start_vet(s, g);
-    return g->state == GROUP_VETTING;
-}
-
 void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct group *g = l->group;
     struct guess guess;
@@ -442,8 +428,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw, true)) &&
-        may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;
@@ -481,7 +466,7 @@ void ahead_follow_behind(struct session *s, const struct behind *l) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && is_plausible(s, g, l->raw, true) && may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && is_plausible(s, g, l->raw) && may_vet(s, g->shape)) {
         session_start_vet(s, g);
         return;
     }

@@ -16,11 +16,6 @@
 // transaction shares nothing with others. May free the lookup.
 void ahead_follow(struct session *s, struct lookup *l, bool apart);
 
-// A session is about to send a lookup with these values, of a group that nobody has asked the catalogue about. If the lookup may
-// belong to a loop, the question goes out in front of it: the verdict takes the connection anyway. True: it is
-// under way. `settled`: the session had lookups of the group a moment ago.
-bool ahead_asks_first(struct session *s, struct group *g, const struct slice *raw, bool settled);
-
 // A lookup was answered that was forwarded behind its transaction's BEGIN. The same, but it has been sent.
 void ahead_follow_behind(struct session *s, const struct behind *b);
 

@@ -366,11 +366,6 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
     }
 }
 
-void group_read_is_plain(struct group *read, const struct group *g) {
-    if (read->state == GROUP_NEW && g->state == GROUP_READY)
-        take_verdict(read, true, g->vetted_at, g->generation);
-}
-
 // A batch that erred may have had a reason, so a lookup that was vetted before is vetted itself. A read is
 // not doubted.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation) {

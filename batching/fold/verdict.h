@@ -22,10 +22,6 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__
 // wider could tell more; the next one is. now: microseconds.
 const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation);
 
-// What may be folded is a plain read: if `g` is READY, so is the read group of its shape and identity, unless it is being asked
-// about.
-void group_read_is_plain(struct group *read, const struct group *g);
-
 // The same for a plain read: READY when `plain`. `answered`: the catalogue has said so, and other reads with
 // the same question may take the answer over. The next question about a read that is not plain is a wide one.
 void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,

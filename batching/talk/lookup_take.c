@@ -476,17 +476,6 @@ static enum take take_behind_another(struct candidate *c) {
     return TAKE_WAIT;
 }
 
-// Does it wait for what lets it fold?
-static bool waits(struct candidate *c) {
-    struct session *s = c->s;
-    struct slice raw[KEY_MAX_PARTS];
-    if (!c->apart && c->group->state == GROUP_NEW && !s->hold.await.waited) {
-        candidate_raw(c, raw);
-        (void)ahead_asks_first(s, c->group, raw, recent_has(&s->recent, c->shape->family, c->group->id));
-    }
-    return await_begin(s, c->shape, c->group);
-}
-
 // Decides about a candidate that was judged: *why is the judgement.
 static enum take take_candidate(struct candidate *c, enum reason *why) {
     struct session *s = c->s;
@@ -501,7 +490,7 @@ static enum take take_candidate(struct candidate *c, enum reason *why) {
         return TAKE_FORWARD;
     if (!s->cancel.held && take_held(s, c))
         return TAKE_TAKEN;
-    if (!s->cancel.held && waits(c))
+    if (!s->cancel.held && await_begin(s, c->shape, c->group))
         return TAKE_WAIT;
     struct group *elsewhere = NULL;
     bool never = s->cancel.held && s->txn == 'I'; // the cancel request answers it at once: it never runs

@@ -181,14 +181,6 @@ static void refuse_read(struct session *s) {
     session_note_write(s, NULL); // the reads sent behind the question may write
 }
 
-static void note_plain(struct engine *e, struct group *g) {
-    group_pin(g); // making the read group must not evict this one
-    struct group *read = group_for_read(&e->groups, &e->identities, g->shape, g->identity);
-    if (read)
-        group_read_is_plain(read, g);
-    group_unpin(g);
-}
-
 static void end_vet(struct session *s, struct owed *o) {
     struct engine *e = s->engine;
     struct group *g = o->of.group;
@@ -214,7 +206,6 @@ static void end_vet(struct session *s, struct owed *o) {
         g->shape->until_check = 0; // the first batch is checked
         if (refusal && g->state == GROUP_REFUSED)
             e->effects->log(e->ctx, REASON_VET_REFUSED, s->id, refusal);
-        note_plain(e, g);
     } else {
         group_read_vetted(&e->groups, g, o->answer && !o->error, !o->error, verdict_time(s), generation);
         if (g->state != GROUP_READY)

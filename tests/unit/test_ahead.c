@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "batching/flow/turn.h"
-#include "batching/session/learn.h"
 #include "batching/session/thrift.h"
 #include "batching/statement/shape.h"
 #include "protocol/write.h"
@@ -234,90 +233,27 @@ static struct shape *shape_of_lookups(struct client *c) {
                         &why);
 }
 
-static void ask_for(struct client *c, int key) {
-    char text[64];
-    snprintf(text, sizeof text, "SELECT id FROM t WHERE id = %d", key);
-    ask(c, text); // it may wait for a verdict
-    turn(c->fixture, c->fixture->now);
-}
-
-// The first lookup, with the verdict that it is a plain read.
-static void lookup_new(struct client *c, int key) {
+// The list is known, the lookups are READY, and key 1 was asked for, twice: one lookup is no loop. It is not known what one takes.
+static void begin_proven(struct client *c) {
     const char *yes[] = {"t"};
-    lookup(c, key);
+    list(c, false, 'Z');
+    lookup(c, 1);
     expect_text(asked(c), "QQ");
     put_text_row(&c->from_server, yes, 1);
     reply(c, "CZ");
-    answer(c, key, 'Z');
+    answer(c, 1, 'Z');
     expect_text(told(c), "TDCZ");
-}
-
-// The lookup that has waited for the verdict is sent, and nothing is loaded for it.
-static void answer_vetting_alone(struct client *c, int key) {
-    struct engine_limits *l = &c->fixture->engine->limits;
-    enum lookahead_mode mode = l->lookahead;
-    l->lookahead = LOOKAHEAD_SNAPSHOT;
+    lookup(c, 1);
+    expect_text(asked(c), "QCPBECCPBECCPBECCPDCS");
+    answer(c, 1, 'Z');
     answer_vetting(c);
-    turn(c->fixture, c->fixture->now);
-    l->lookahead = mode;
-    expect_text(asked(c), "Q");
-    answer(c, key, 'Z');
     expect_text(told(c), "TDCZ");
-}
-
-// The list is known, the lookups are READY, and key 1 was asked for, twice: one lookup is no loop. It is not known what a lookup takes.
-static void begin_proven(struct client *c) {
-    list(c, false, 'Z');
-    lookup_new(c, 1);
-    ask_for(c, 1); // it waits: it may belong to a loop
-    expect_text(asked(c), "CPBECCPBECCPBECCPDCS");
-    answer_vetting_alone(c, 1);
-    c->session->ahead->seconds = (struct seconds){0};
     shape_of_lookups(c)->guard.lone = 0;
 }
 
 static void begin(struct client *c) {
     prove_read_committed(c);
     begin_proven(c);
-}
-
-static bool is_held(struct client *c, int key) {
-    uint64_t before = counters(c->fixture)->ahead_answers;
-    ask_for(c, key);
-    return counters(c->fixture)->ahead_answers > before;
-}
-
-// The second lookup of a loop waits for the verdict and, where the catalogue says that the list has its keys, goes into the
-// batch of the others.
-Test(ahead, a_first_lookup_goes_with_the_others) {
-    struct fixture f;
-    struct client *a = &f.clients[0];
-    setup(&f);
-    prove_read_committed(a);
-    list(a, false, 'Z');
-    lookup_new(a, 1);
-    ask_for(a, 2);
-    expect_text(asked(a), "CPBECCPBECCPBECCPDCS");
-    shape_of_lookups(a)->guard.lone = 1000;
-    answer_vetting(a);
-    turn(&f, f.now);
-    expect_text(asked(a), "CCPDBEPBES");
-    answer_batch(a, 2, 9, NEW, false);
-    expect_text(told(a), "TDCZ");
-    cr_assert(is_held(a, 3));
-    cr_assert_eq(counters(&f)->alone, 1);
-    end(&f);
-}
-
-// A read that was vetted as a lookup is known to be plain: where it is sent as it is, nothing is doubted.
-Test(ahead, what_may_be_folded_is_a_plain_read) {
-    struct fixture f;
-    struct client *a = &f.clients[0];
-    setup(&f);
-    begin(a);
-    struct group *read = session_read_group(a->session, shape_of_lookups(a));
-    cr_assert(read && read->state == GROUP_READY);
-    end(&f);
 }
 
 // Key 2 is asked for, and the rest loaded behind it, which is under way.
@@ -336,6 +272,23 @@ static void load_and_hold(struct client *c) {
     expect_text(told(c), "");
 }
 
+static bool is_held(struct client *c, int key) {
+    uint64_t before = counters(c->fixture)->ahead_answers;
+    lookup(c, key);
+    return counters(c->fixture)->ahead_answers > before;
+}
+
+// The first lookup, with the verdict that it is a plain read.
+static void lookup_new(struct client *c, int key) {
+    const char *yes[] = {"t"};
+    lookup(c, key);
+    expect_text(asked(c), "QQ");
+    put_text_row(&c->from_server, yes, 1);
+    reply(c, "CZ");
+    answer(c, key, 'Z');
+    expect_text(told(c), "TDCZ");
+}
+
 // The list is read again and again, and each time one of its ids is looked up.
 Test(ahead, one_lookup_behind_each_list_is_no_loop) {
     static const int keys[] = {1, 5, 2, 2, 9, 1, 1, 1, 3, 8, 4, 4, 1, 6, 9, 2}; // in no steps
@@ -352,9 +305,10 @@ Test(ahead, one_lookup_behind_each_list_is_no_loop) {
         answer(a, keys[i], 'Z');
         expect_text(told(a), "TDCZ");
     }
-    ask_for(a, 9);
-    expect_text(asked(a), "CPBECCPBECCPBECCPDCS"); // two behind one are one
-    answer_vetting_alone(a, 9);
+    lookup(a, 9);
+    expect_text(asked(a), "QCPBECCPBECCPBECCPDCS"); // two behind one are one
+    answer(a, 9, 'Z');
+    answer_vetting(a);
     end(&f);
 }
 
@@ -366,13 +320,14 @@ Test(ahead, what_was_asked_for_before_counts) {
     prove_read_committed(a);
     list(a, false, 'Z');
     lookup_new(a, 1);
-    ask_for(a, 2);
-    expect_text(asked(a), "CPBECCPBECCPBECCPDCS");
+    lookup(a, 2);
+    expect_text(asked(a), "QCPBECCPBECCPBECCPDCS");
+    answer(a, 2, 'Z');
     answer_vetting(a);
-    turn(&f, f.now);
+    lookup(a, 3);
     expect_text(asked(a), "CCPDBEPBES");
-    answer_batch(a, 2, 9, NEW, false);
-    cr_assert_eq(counters(&f)->ahead_keys, 7);
+    answer_batch(a, 3, 9, NEW, false);
+    cr_assert_eq(counters(&f)->ahead_keys, 6);
     uint32_t window = 0;
     for (const struct shape *s = f.engine->shapes.newest; s; s = s->older)
         window = s->associations ? s->associations->window : window;
@@ -418,15 +373,28 @@ Test(ahead, many_lookups_are_worth_a_question) {
     int n = 1;
     for (; n < 100 && strcmp(what, "Q") == 0; n++) {
         list(a, true, 'Z');
-        ask_for(a, 1);
+        lookup(a, 1);
         what = asked(a);
-        if (strcmp(what, "Q") == 0)
-            answer(a, 1, 'Z');
+        answer(a, 1, 'Z');
     }
-    expect_text(what, "CPBECCPBECCPBECCPDCS");
+    expect_text(what, "QCPBECCPBECCPBECCPDCS");
     cr_expect_eq(n, 33);
-    (void)told(a);
-    answer_vetting_alone(a, 1);
+    answer_vetting(a);
+    end(&f);
+}
+
+// Where the catalogue says that the list has its keys and a lookup is quick, the one that finds nothing held goes into the batch.
+Test(ahead, a_first_lookup_goes_with_the_others) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    begin(a);
+    shape_of_lookups(a)->guard.lone = 1000;
+    lookup(a, 2);
+    expect_text(asked(a), "CCPDBEPBES");
+    answer_batch(a, 2, 9, NEW, false);
+    expect_text(told(a), "TDCZ");
+    cr_assert(is_held(a, 3));
     end(&f);
 }
 
