@@ -33,8 +33,10 @@
 
   // Takes over what has changed, and leaves the rest alone: what is marked or has the focus stays so.
   function renew(there) {
+    const marked = getSelection();
     for (const id of LIVE) {
       const old = byId(id), fresh = there.getElementById(id);
+      if (old && (old.contains(document.activeElement) || (!marked.isCollapsed && marked.containsNode(old, true)))) continue;
       if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...document.importNode(fresh, true).childNodes);
     }
   }
