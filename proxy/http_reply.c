@@ -21,10 +21,10 @@
 
 struct http_replies {
     struct proxy *proxy;
-    struct kept_time time;
     struct kept metrics[METRICS_FORMATS], page, stats, history;
     struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
     unsigned n_waiting;
+    struct kept_time time; // of all that are kept
 };
 
 // ---- answers
