@@ -11,6 +11,7 @@
 #include "protocol/frame.h"
 #include "protocol/write.h"
 #include "proxy/console_admin.h"
+#include "proxy/console_explain.h"
 #include "proxy/console_login.h"
 #include "proxy/console_rows.h"
 
@@ -22,12 +23,14 @@ struct prepared { // a statement
     struct prepared *next;
     char name[NAME_MOST];
     struct command command;
+    uint8_t *text; // owned: what EXPLAIN is asked about; else NULL
 };
 
 struct portal {
     struct portal *next;
     char name[NAME_MOST];
     struct command command;
+    uint8_t *text; // as above
     unsigned n_formats;
     uint8_t formats[2 * TABLE_COLUMNS]; // network order
     bool ran;
@@ -82,9 +85,10 @@ static const struct table_column *columns_of(const struct console *c, const stru
                                              struct table_column *own) {
     if (m->kind == COMMAND_SHOW)
         return m->show == SHOW_HELP ? NULL : shows_columns(m->show, c->old);
-    if (m->kind != COMMAND_PARAMETER && m->kind != COMMAND_VALUE)
+    if (m->kind != COMMAND_PARAMETER && m->kind != COMMAND_VALUE && m->kind != COMMAND_EXPLAIN)
         return NULL;
-    own[0] = (struct table_column){m->key, m->is_number ? TABLE_INT4 : TABLE_TEXT};
+    own[0] = (struct table_column){m->kind == COMMAND_EXPLAIN ? "QUERY PLAN" : m->key,
+                                   m->is_number ? TABLE_INT4 : TABLE_TEXT};
     own[1] = (struct table_column){NULL, TABLE_TEXT};
     return own;
 }
@@ -101,6 +105,10 @@ static void put_rows(struct console *c, const struct command *m, struct table *t
     if (m->kind == COMMAND_SHOW) {
         if (!shows_rows(m->show, &context, t))
             console_rows(p, m->show, c->old, t);
+        return;
+    }
+    if (m->kind == COMMAND_EXPLAIN) {
+        console_explain(p->engine, m->statement, t);
         return;
     }
     table_row(t);
@@ -209,6 +217,7 @@ static void drop_prepared(struct console *c, struct slice name) {
         if (!slice_is(name, s->name, strlen(s->name)))
             continue;
         *at = s->next;
+        free(s->text);
         free(s);
         c->n_prepared--;
         return;
@@ -222,6 +231,7 @@ static void drop_portal(struct console *c, struct slice name) {
             continue;
         *at = p->next;
         buf_free(&p->rows);
+        free(p->text);
         free(p);
         c->n_portals--;
         return;
@@ -231,6 +241,19 @@ static void drop_portal(struct console *c, struct slice name) {
 static void fail(struct console *c, const char *sqlstate, const char *message) {
     put_error(c, sqlstate, message, NULL);
     c->skips = true;
+}
+
+// What EXPLAIN is asked about outlives the message. False: out of memory.
+static bool keep_text(struct command *m, uint8_t **text) {
+    struct slice s = m->statement;
+    if (m->kind != COMMAND_EXPLAIN)
+        return true;
+    *text = malloc(s.len);
+    if (!*text)
+        return false;
+    memcpy(*text, s.data, s.len);
+    m->statement.data = *text;
+    return true;
 }
 
 static void take_parse(struct console *c, const struct msg_parse *m) {
@@ -252,6 +275,10 @@ static void take_parse(struct console *c, const struct msg_parse *m) {
         fail(c, "42601", s->command.tag);
         free(s);
         return;
+    }
+    if (!keep_text(&s->command, &s->text)) {
+        free(s);
+        return fail(c, "53200", "out of memory");
     }
     drop_prepared(c, m->name);
     memcpy(s->name, m->name.data, m->name.len);
@@ -275,6 +302,10 @@ static void take_bind(struct console *c, const struct msg_bind *m) {
         return fail(c, "53200", "out of memory");
     memcpy(p->name, m->portal.data, m->portal.len);
     p->command = s->command;
+    if (!keep_text(&p->command, &p->text)) {
+        free(p);
+        return fail(c, "53200", "out of memory");
+    }
     p->n_formats = m->n_result_formats;
     if (p->n_formats)
         memcpy(p->formats, m->result_formats, (size_t)2 * p->n_formats);
@@ -437,8 +468,10 @@ static bool take_message(struct console *c, const struct frame *f) {
 // What it holds counts with its link.
 static void weigh(struct console *c) {
     size_t bytes = sizeof *c + c->n_prepared * sizeof(struct prepared) + c->n_portals * sizeof(struct portal);
+    for (const struct prepared *s = c->prepared; s; s = s->next)
+        bytes += s->command.statement.len;
     for (const struct portal *p = c->portals; p; p = p->next)
-        bytes += p->rows.cap;
+        bytes += p->rows.cap + p->command.statement.len;
     c->link->stage_bytes = bytes;
 }
 
