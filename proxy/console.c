@@ -41,11 +41,14 @@ struct portal {
 
 struct console {
     struct link *link;
-    bool own;       // pgfold's own user, over a Unix socket
-    bool old;       // for Debian's exporter, see shows_columns()
-    char status;    // of ReadyForQuery
-    bool skips;     // up to the next Sync
-    uint64_t rests; // microseconds: until when nothing is taken from it; 0: it does not rest
+    bool own;    // pgfold's own user, over a Unix socket
+    bool old;    // for Debian's exporter, see shows_columns()
+    char status; // of ReadyForQuery
+    bool skips;  // up to the next Sync
+    // A command whose rows are told over several turns; its message stays in the client's buffer meanwhile.
+    uint64_t before; // what console_rows() is to go on with; 0: there is none
+    size_t begun_at; // of a Query: where the command stands in its text
+    uint64_t rests;  // microseconds: until when nothing is taken from it; 0: it does not rest
     struct prepared *prepared;
     struct portal *portals;
     unsigned n_prepared, n_portals;
@@ -104,7 +107,7 @@ static void put_rows(struct console *c, const struct command *m, struct table *t
     t->like = m->has_like ? m->like : NULL;
     if (m->kind == COMMAND_SHOW) {
         if (!shows_rows(m->show, &context, t))
-            console_rows(p, m->show, c->old, t);
+            c->before = console_rows(p, m->show, c->old, c->before ? c->before : UINT64_MAX, t);
         return;
     }
     if (m->kind == COMMAND_EXPLAIN) {
@@ -156,18 +159,22 @@ static const char *tag_of(const struct command *m) {
     return m->kind == COMMAND_SHOW || m->kind == COMMAND_PARAMETER ? "SHOW" : m->tag;
 }
 
-// One command of a Query message.
+// One command of a Query message, or what is left of its rows.
 static bool run_simple(struct console *c, const struct command *m) {
     struct table_column own[2];
-    if (!do_command(c, m))
+    bool goes_on = c->before;
+    if (!goes_on && !do_command(c, m))
         return false;
     const struct table_column *columns = columns_of(c, m, own);
     if (columns) {
         struct table t;
         table_begin(&t, columns, &c->out);
-        table_describe(&t);
+        if (!goes_on)
+            table_describe(&t);
         put_rows(c, m, &t);
     }
+    if (c->before)
+        return true;
     if (m->kind == COMMAND_VALUE)
         write_select_complete(&c->out, 1);
     else
@@ -177,14 +184,18 @@ static bool run_simple(struct console *c, const struct command *m) {
 
 static void take_query(struct console *c, struct slice text) {
     struct command m;
-    size_t n;
-    bool any = false, good = true;
-    while (good && text.len && (n = command_read(text, "pgfold " PGFOLD_VERSION, &m))) {
-        text = (struct slice){text.data + n, text.len - n};
-        if (m.kind == COMMAND_EMPTY)
-            continue;
-        any = true;
-        good = run_simple(c, &m);
+    size_t n, at = c->begun_at;
+    bool any = at > 0, good = true;
+    while (good && at < text.len &&
+           (n = command_read((struct slice){text.data + at, text.len - at}, "pgfold " PGFOLD_VERSION, &m))) {
+        if (m.kind != COMMAND_EMPTY) {
+            any = true;
+            good = run_simple(c, &m);
+        }
+        c->begun_at = c->before ? at : 0;
+        if (c->before)
+            return;
+        at += n;
     }
     if (!any)
         write_empty(&c->out, 'I');
@@ -356,14 +367,16 @@ static bool run_portal(struct console *c, struct portal *p) {
     struct table_column own[2];
     const struct table_column *columns = columns_of(c, &p->command, own);
     struct table t;
-    p->ran = true;
-    if (!do_command(c, &p->command)) {
-        c->skips = true;
+    bool goes_on = c->before;
+    if (!goes_on && !do_command(c, &p->command)) {
+        p->ran = c->skips = true;
         return false;
     }
+    p->ran = true;
     if (!columns)
         return true;
-    p->rows.limit = rows_left(c);
+    if (!goes_on)
+        p->rows.limit = rows_left(c);
     table_begin(&t, columns, &p->rows);
     t.formats = p->formats;
     t.n_formats = p->n_formats;
@@ -397,8 +410,11 @@ static void take_execute(struct console *c, const struct msg_execute *m) {
         write_empty(&c->out, 'I');
         return;
     }
-    if (!p->ran && !run_portal(c, p))
+    if ((!p->ran || c->before) && !run_portal(c, p))
         return;
+    if (c->before && !p->rows.failed)
+        return;
+    c->before = 0;
     if (p->rows.failed)
         return fail(c, "53200", "out of memory");
     if (give_rows(c, p, m->max_rows))
@@ -532,10 +548,14 @@ static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
             link_close_when_sent(l);
             return len;
         }
-        at += f.size;
         if (l->state != LINK_CONSOLE)
             return len;
         weigh(c);
+        if (c->before) {
+            rest(c, proxy_now() - begun);
+            break;
+        }
+        at += f.size;
         if (proxy_now() > begun + SLICE)
             rest(c, proxy_now() - begun);
     }
