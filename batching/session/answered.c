@@ -32,6 +32,8 @@ void session_answered(struct session *s, const struct answered *a) {
     struct engine *e = s->engine;
     count(&e->counters, a->outcome, a->reason);
     figures_note_answered(s, a);
+    if (a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD)
+        s->served++;
     if (e->observer.answered)
         e->observer.answered(e->observer.ctx, s, a);
 }
