@@ -12,6 +12,7 @@
 #include "batching/session/asking.h"
 #include "batching/session/held.h"
 #include "batching/session/lists.h"
+#include "batching/session/statements.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
@@ -57,6 +58,7 @@ void dry_came(struct session *s, struct dry *d) {
         return;
     }
     session_note_question(s, d->question, (uint32_t)e->aheads.loads);
+    dry_goes(s);
     ahead_step(s, l->group, l->raw, l->again);
     if (s->identity.state != IDENTITY_PROVEN && l->group->state != GROUP_READY)
         ahead_run_unvetted(s);
@@ -110,6 +112,7 @@ static void spare(struct dry *d, uint64_t took, uint64_t now) {
     for (struct batch *b = a->held; b; b = b->ahead.next)
         b->ahead.spared += took;
     a->last_answer = a->engine->aheads.last_answer = now;
+    d->session->dry_txn.until += took;
     struct association *association = d->shape->associations ? &d->shape->associations[d->association] : NULL;
     if (association && association->last_asked)
         association->last_asked = association->last_asked + took < now ? association->last_asked + took : now;
@@ -139,6 +142,8 @@ void dry_answered(struct session *s, struct dry *d) {
         d->would = dry_queue_answered(&g->dry, d->batch, took) ? OUTCOME_FOLDED : OUTCOME_ALONE;
     if (!d->would)
         d->would = OUTCOME_ALONE;
+    if (d->would == OUTCOME_ALONE && d->statement)
+        d->statement->would_lack = false; // it would have been given
     if (d->would == OUTCOME_ALONE && !d->company && d->came)
         guard_note_lone(&d->shape->guard, took);
 }

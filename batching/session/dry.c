@@ -6,6 +6,7 @@
 #include "batching/fold/dry_queue.h"
 #include "batching/fold/group.h"
 #include "batching/session/held.h"
+#include "batching/session/statements.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
@@ -53,6 +54,7 @@ void dry_free(struct dry *d) {
     d->shape->n_lookups--;
     shape_unref(d->shape);
     ahead_unref(d->home);
+    statement_unref(d->statement);
     free(d);
 }
 
@@ -64,6 +66,46 @@ void dry_regroup(struct dry *d, struct behind *lookup) {
     dry_unlist(d);
     behind_free(d->lookup);
     d->lookup = lookup;
+}
+
+// ---- what is answered without the server
+
+void dry_takes_boundary(struct session *s, bool begins) {
+    s->dry_txn.here = begins ? DRY_BEGIN : DRY_END;
+}
+
+void dry_takes_deallocate(struct session *s) {
+    s->dry_txn.here = DRY_DEALLOCATE;
+}
+
+void dry_knows(struct session *s) {
+    s->dry_txn.knows = true;
+}
+
+#define LONGEST 10000 // microseconds, as in begun.c
+
+void dry_open(struct session *s, struct owed *o) {
+    struct dry_boundary *b = &s->dry_txn;
+    uint64_t now = s->engine->now;
+    if (b->due && now > b->until)
+        dry_goes(s);
+    o->here = b->here == DRY_END ? b->due : b->here != DRY_NOTHING;
+    if (b->here == DRY_END)
+        b->due = false;
+    if (b->here != DRY_BEGIN)
+        return;
+    b->due = true;
+    b->until = now + LONGEST;
+}
+
+void dry_next(struct session *s) {
+    s->dry_txn.here = DRY_NOTHING;
+    s->dry_txn.knows = false;
+}
+
+void dry_goes(struct session *s) {
+    s->engine->counters.would_send += s->dry_txn.due;
+    s->dry_txn.due = false;
 }
 
 // ---- those that came in this turn
