@@ -26,7 +26,7 @@ static void forget_lookup(struct dry *d) {
     d->lookup = NULL;
 }
 
-static bool take_held(struct session *s, struct dry *d) {
+static bool take_held(struct session *s, struct dry *d, bool noted) {
     struct behind *l = d->lookup;
     struct group *g = l->group;
     struct ahead_hit hit;
@@ -39,9 +39,11 @@ static bool take_held(struct session *s, struct dry *d) {
     d->home->refs++;
     d->association = hit.batch->ahead.association;
     d->list = hit.batch->ahead.number;
-    session_note_question(s, l->question,
-                          hit.own ? (uint32_t)d->list - 1 : (uint32_t)s->engine->aheads.loads);
-    ahead_step(s, g, l->raw, l->again);
+    if (!noted) {
+        session_note_question(s, l->question,
+                              hit.own ? (uint32_t)d->list - 1 : (uint32_t)s->engine->aheads.loads);
+        ahead_step(s, g, l->raw, l->again);
+    }
     ahead_give_dry(s, &hit, l->question);
     ahead_refill(s, &hit, l->question, l->bytes, l->len);
     return true;
@@ -53,7 +55,7 @@ void dry_came(struct session *s, struct dry *d) {
     d->came = true;
     d->at = s->front_since ? s->front_since : e->now;
     e->counters.lookups++;
-    if (take_held(s, d)) {
+    if (take_held(s, d, false)) {
         forget_lookup(d);
         return;
     }
@@ -97,7 +99,11 @@ void dry_dispatch(struct engine *e, struct group *g) {
         struct dry *d = g->first_dry;
         d->company = engine_has_company(g);
         dry_unlist(d);
-        if (folds && !ahead_follow_dry(d->session, d) && !d->apart)
+        if (!folds || ahead_follow_dry(d->session, d))
+            continue;
+        if (d->extended && take_held(d->session, d, true))
+            forget_lookup(d);
+        else if (!d->apart)
             queue(e, d);
     }
     run_queue(e, g, 0);
@@ -112,7 +118,7 @@ static void spare(struct dry *d, uint64_t took, uint64_t now) {
     for (struct batch *b = a->held; b; b = b->ahead.next)
         b->ahead.spared += took;
     a->last_answer = a->engine->aheads.last_answer = now;
-    d->session->dry_txn.until += took;
+    dry_waited(d->session, took);
     struct association *association = d->shape->associations ? &d->shape->associations[d->association] : NULL;
     if (association && association->last_asked)
         association->last_asked = association->last_asked + took < now ? association->last_asked + took : now;

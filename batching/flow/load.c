@@ -206,6 +206,47 @@ static bool is_worth_it(const struct session *s, const struct guess *guess, cons
     return some && (has_more || b->ahead.n_left + again + guess->association->useful >= ahead_statements(s));
 }
 
+// ---- mode observe: lists that come row by row
+
+// Is the list made of answers of lookups for which a batch is held, some of them to come? In mode fold all rows of the batch
+// would be there.
+static bool is_to_come(const struct ahead *a, const struct guess *guess) {
+    const struct trail_result *list = guess->result;
+    for (const struct batch *b = a->held; list && list->columns.shape && b; b = b->ahead.next)
+        if (b->ahead.dry && b->ahead.n_left && shape_digest(b->group->shape) == list->columns.shape)
+            return true;
+    return false;
+}
+
+// The batch that would have had the key, had its list been there. NULL: there is none.
+static struct batch *open_batch(struct session *s, struct ahead *a, const struct group *g,
+                                const struct guess *guess) {
+    const struct trail_columns *list = guess->result ? &guess->result->columns : NULL;
+    for (struct batch *b = a->held; list && list->batch && b; b = b->ahead.next)
+        if (b->group == g && b->ahead.list_of == list->shape && b->ahead.number > list->batch &&
+            b->n_keys < b->max_keys && ahead_is_fresh(a, s, b))
+            return b;
+    return NULL;
+}
+
+// Adds the key at hand, and those of the list's rows that have come.
+static bool extend(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
+                   const struct key *keys) {
+    struct holding holding = {a, g};
+    struct batch *b = open_batch(s, a, g, guess);
+    uint32_t n = b ? b->n_keys : 0;
+    if (!b || !batch_add_key(b, keys) || b->n_keys == n)
+        return false;
+    predict_gather(guess, g, keys, b, is_held, &holding, NULL);
+    b->ahead.left[n] = (uint16_t)(1 + b->ahead.again);
+    b->ahead.n_left += b->ahead.left[n];
+    ahead_count(a->engine, b, AHEAD_LOADED, b->n_keys - n);
+    a->engine->counters.ahead_batches--; // it is one already
+    return true;
+}
+
+// ---- the batch is made, and sent
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
@@ -227,7 +268,9 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     else if (b)
         predict_gather(guess, g, keys, b, is_held, &holding, turns);
     free(turns);
-    if (!b || is_worth_it(s, guess, b))
+    if (b && e->limits.dry && is_to_come(a, guess))
+        b->ahead.list_of = guess->result->columns.shape;
+    if (!b || b->ahead.list_of || is_worth_it(s, guess, b))
         return b;
     batch_destroy(b);
     note_barren(a, g, guess);
@@ -435,6 +478,10 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
         return false;
     ahead_earn(a, g->shape, BUDGET_SHARE);
     drop_used(a);
+    if (extend(s, a, g, &guess, keys)) {
+        d->extended = true;
+        return false;
+    }
     struct batch *b = gather(s, a, g, &guess, keys);
     if (!b)
         return false;

@@ -103,6 +103,10 @@ void dry_next(struct session *s) {
     s->dry_txn.knows = false;
 }
 
+void dry_waited(struct session *s, uint64_t took) {
+    s->dry_txn.until += took;
+}
+
 void dry_goes(struct session *s) {
     s->engine->counters.would_send += s->dry_txn.due;
     s->dry_txn.due = false;

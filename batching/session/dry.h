@@ -26,6 +26,7 @@ struct dry {
     bool attached;               // to an entry of the session's `owed`
     bool simple;                 // it came as a Query message
     bool apart;                  // its transaction shares nothing with others
+    bool extended;               // what is held has its key now
     bool came;                   // its unit has been sent as a whole
     bool company;                // others of its group were there
     bool queued;                 // it waits for, or is in, the dry queue's batch of this number:
@@ -68,6 +69,8 @@ void dry_knows(struct session *s);
 void dry_open(struct session *s, struct owed *o);
 // The unit at hand is another one.
 void dry_next(struct session *s);
+// Its client has waited for what it would have had at once: that is no time of the transaction.
+void dry_waited(struct session *s, uint64_t took);
 // A statement would have gone to the server, and in front of it the BEGIN that it has not got.
 void dry_goes(struct session *s);
 
