@@ -469,8 +469,12 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return false;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape))
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
         session_ask_vet(s, g);
+        if (s->txn != 'I')
+            group_assume(g, l->raw, s->engine->now, s->engine->generation);
+        return false;
+    }
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, keys))
         return false;
     struct ahead *a = find_loop(s, g, keys, l->question, !d->apart && engine_has_company(g), &guess);

@@ -139,7 +139,7 @@ void dry_want(struct engine *e, const struct group *g) {
     for (unsigned i = 0; i < e->n_wanted; i++)
         if (e->wanted[i] == g->id)
             return;
-    if (e->n_wanted < ENGINE_WANTED && g->state == GROUP_NEW)
+    if (e->n_wanted < ENGINE_WANTED)
         e->wanted[e->n_wanted++] = g->id;
 }
 
@@ -149,7 +149,7 @@ static struct group *find(const struct engine *e, uint64_t id) {
     struct group *g = e->groups.newest;
     for (unsigned n = 0; g && g->id != id && n < LOOKS_AT; n++)
         g = g->older;
-    return g && g->id == id && g->state == GROUP_NEW ? g : NULL;
+    return g && g->id == id && (g->state == GROUP_NEW || g->assumed) ? g : NULL;
 }
 
 struct group *dry_wanted(struct session *s) {
@@ -164,6 +164,8 @@ struct group *dry_wanted(struct session *s) {
             continue;
         }
         e->wanted[i] = e->wanted[--e->n_wanted];
+        if (g && g->state == GROUP_READY)
+            group_forget(g);
         if (g)
             return g;
     }

@@ -84,8 +84,10 @@ enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group 
     if (!g)
         return READ_DOUBTFUL;
     reads_refresh_group(e, g);
-    if (g->state == GROUP_NEW && e->limits.dry && s->txn != 'I')
+    if (g->state == GROUP_NEW && e->limits.dry && s->txn != 'I') {
+        dry_want(e, g);
         return READ_PLAIN;
+    }
     if (g->state == GROUP_NEW && !f->asks_no_more && s->unit_vets < UNIT_VETS) {
         feed_to_server(f, true);
         s->unit_vets++;
