@@ -174,9 +174,12 @@ struct group *dry_wanted(struct session *s) {
 
 // ---- the queue of a group
 
+// No batch has run, so a batch is thought to take what a lookup does.
 struct dry_limits dry_limits_of(const struct engine *e, const struct group *g) {
+    const struct guard took = {.took = g->dry.takes};
+    unsigned most = guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight);
     return (struct dry_limits){.window = e->limits.window,
-                               .max_in_flight =
-                                   guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight),
-                               .max_keys = e->limits.max_keys};
+                               .max_in_flight = most,
+                               .max_keys = e->limits.max_keys,
+                               .spacing = guard_spacing(&took, distance_to(&e->distance), most)};
 }
