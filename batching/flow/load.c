@@ -277,6 +277,16 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     return NULL;
 }
 
+// Mode observe: the batch counts as sent, and held. A key is thought to cost what a lookup takes beyond the way to the server.
+static void hold_dry(struct ahead *a, struct batch *b, struct association *association) {
+    struct engine *e = a->engine;
+    uint64_t lone = b->group->shape->guard.lone, way = distance_to(&e->distance);
+    uint64_t key = 1 + (lone > way ? lone - way : 0);
+    association_loaded(association, lone + b->n_keys * key, lone, b->n_keys);
+    ahead_hold_dry(a, b);
+    e->counters.would_send++;
+}
+
 // Sends the batch. `unit`: a lookup of the group as its client sent it; the batch takes all values but the
 // keys from it.
 static void load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
@@ -302,8 +312,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     family_guessed(&e->aheads.families, g->shape->family);
     ahead_use(a);
     if (e->limits.dry) {
-        ahead_hold_dry(a, b);
-        e->counters.would_send++;
+        hold_dry(a, b, association);
         return;
     }
     b->ahead.next = a->loading;
