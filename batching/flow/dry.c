@@ -150,7 +150,7 @@ void dry_answered(struct session *s, struct dry *d) {
         d->would = OUTCOME_ALONE;
     if (d->would == OUTCOME_ALONE && d->statement)
         d->statement->would_lack = false; // it would have been given
-    if (d->would == OUTCOME_ALONE && !d->company && d->came)
+    if (d->would != OUTCOME_FOLDED && !d->company && d->came)
         guard_note_lone(&d->shape->guard, took);
 }
 

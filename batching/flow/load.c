@@ -20,6 +20,7 @@
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/behind.h"
@@ -277,11 +278,16 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     return NULL;
 }
 
-// Mode observe: the batch counts as sent, and held. A key is thought to cost what a lookup takes beyond the way to the server.
+// Mode observe. What a lookup takes beyond the way to the server is mostly what any statement takes. Where it is much, half of it
+// is thought to be the key's own.
+#define HEAVY 5000 // microseconds
+#define CHEAP 2
+
+// The batch counts as sent, and held.
 static void hold_dry(struct ahead *a, struct batch *b, struct association *association) {
     struct engine *e = a->engine;
     uint64_t lone = b->group->shape->guard.lone, way = distance_to(&e->distance);
-    uint64_t key = 1 + (lone > way ? lone - way : 0);
+    uint64_t work = lone > way ? lone - way : 0, key = work > HEAVY ? work / 2 : CHEAP;
     association_loaded(association, lone + b->n_keys * key, lone, b->n_keys);
     ahead_hold_dry(a, b);
     e->counters.would_send++;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct buf;
+struct slice;
 struct group;
 struct group_table;
 
