@@ -41,6 +41,8 @@ void session_answered(struct session *s, const struct answered *a) {
     if (e->limits.dry)
         count_would(&e->counters, a->would);
     figures_note_answered(s, a);
+    if (a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD)
+        s->served++;
     if (e->observer.answered)
         e->observer.answered(e->observer.ctx, s, a);
 }
