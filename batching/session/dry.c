@@ -58,8 +58,8 @@ void dry_free(struct dry *d) {
     free(d);
 }
 
-bool dry_is_at_hand(const struct session *s) {
-    return s->dry || (s->in_unit && s->owed.n && owed_last(s)->dry);
+const struct dry *dry_at_hand(const struct session *s) {
+    return s->dry ? s->dry : s->in_unit && s->owed.n ? owed_last(s)->dry : NULL;
 }
 
 void dry_regroup(struct dry *d, struct behind *lookup) {

@@ -51,8 +51,8 @@ void dry_attach(struct session *s, struct owed *o);
 // Takes NULL.
 void dry_free(struct dry *d);
 
-// Is the unit at hand, or the open one, such a lookup?
-bool dry_is_at_hand(const struct session *s);
+// The lookup that is the unit at hand, or the open one. NULL: it is none.
+const struct dry *dry_at_hand(const struct session *s);
 
 // The group whose lookup it is proves to be another one: its session was not proven when it came.
 void dry_regroup(struct dry *d, struct behind *lookup);

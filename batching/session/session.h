@@ -403,6 +403,12 @@ static inline bool session_takes_client(const struct session *s) {
     return !s->hold.lookups && !s->hold.full && !s->hold.unit && !s->hold.turn && !s->failed;
 }
 
+// FORWARD entries but those of lookups in mode observe, which count as lookups.
+static inline unsigned session_n_others(const struct session *s) {
+    unsigned lookups = s->engine->limits.dry ? s->n_dry : 0; // the one that has just been answered among them
+    return s->n_forward > lookups ? s->n_forward - lookups : 0;
+}
+
 // Does the client send statements without waiting for the answers to earlier ones?
 static inline bool session_is_pipelining(const struct session *s) {
     return s->order.n + s->n_forward > 1;
