@@ -26,13 +26,14 @@ static void forget_lookup(struct dry *d) {
     d->lookup = NULL;
 }
 
+// `noted`: the row of the list that it asks for has been found, and is noted.
 static bool take_held(struct session *s, struct dry *d, bool noted) {
     struct behind *l = d->lookup;
     struct group *g = l->group;
     struct ahead_hit hit;
     bool proven = s->identity.state == IDENTITY_PROVEN || d->apart;
     if (!g->held || !proven || s->n_dry != 1 ||
-        !ahead_find(s, g, l->raw, l->question, l->again ? &d->asked : NULL, &hit))
+        !ahead_find(s, g, l->raw, l->question, l->again && !noted ? &d->asked : NULL, &hit))
         return false;
     d->would = OUTCOME_AHEAD;
     d->home = hit.ahead;

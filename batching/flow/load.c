@@ -236,6 +236,14 @@ static struct batch *open_batch(struct session *s, struct ahead *a, const struct
     return NULL;
 }
 
+// Is there a batch that takes the rows to come?
+static bool is_growing(struct session *s, struct ahead *a, const struct group *g) {
+    for (struct batch *b = a->held; b; b = b->ahead.next)
+        if (b->group == g && b->ahead.list_of && b->n_keys < b->max_keys && ahead_is_fresh(a, s, b))
+            return true;
+    return false;
+}
+
 // Adds the key at hand, and those of the list's rows that have come.
 static bool extend(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                    const struct key *keys) {
@@ -533,7 +541,7 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
         return false;
     ahead_earn(a, g->shape, BUDGET_SHARE);
     drop_used(a);
-    if (extend(s, a, g, &guess, keys)) {
+    if (!(l->again && guess.over) && extend(s, a, g, &guess, keys)) {
         d->extended = true;
         return false;
     }
@@ -628,7 +636,8 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
         trail_touch(&a->trail, guess.result);
         note_followed(s->engine, &guess);
     }
-    bool low = found && association_is_low(association, left_of(a, g)) && ahead_may_load(s);
+    bool low =
+        found && association_is_low(association, left_of(a, g)) && ahead_may_load(s) && !is_growing(s, a, g);
     struct batch *b = low ? gather(s, a, g, &guess, hit->keys) : NULL;
     if (b)
         load(s, a, b, association, unit, len);
@@ -638,7 +647,8 @@ void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t quest
                   size_t len) {
     struct batch *b = hit->batch;
     refill(s, hit, question, unit, len);
-    if (!b->ahead.n_left && b->ahead.ended)
+    bool grows = b->ahead.list_of && b->n_keys < b->max_keys; // mode observe
+    if (!b->ahead.n_left && b->ahead.ended && !grows)
         ahead_drop_batch(hit->ahead, b, false); // nothing is left in it
     drop_used(hit->ahead);
     ahead_charge(hit->ahead);

@@ -11,7 +11,7 @@ from ahead import DATABASE, PATIENT, Reader, Watch, make_database
 from framings import FRAMINGS
 
 pytestmark = pytest.mark.pgfold
-PAGES = 8
+PAGES = 5
 CHILDREN = "SELECT id, title FROM book WHERE author_id = $1 ORDER BY id"
 AUTHOR = "SELECT id, name FROM author WHERE id = $1"
 
@@ -127,18 +127,18 @@ def test_loops_are_estimated(modes):
         assert folded[1] < 0.75 * folded[0] or page is with_an_audit_row, (page.__name__, folded)
 
 
-def test_a_burst_is_estimated(modes, fold):
+def test_a_burst_is_estimated(modes, folding):
     """Forty connections ask at once, ten times; the table is locked until all have asked."""
     counts = []
     for mode in modes:
-        conns = fold.connections(mode.end, 40, database=DATABASE)
+        conns = folding.connections(mode.end, 40, database=DATABASE)
         unit = FRAMINGS["simple"].statement(conns[0], AUTHOR)
         for _ in range(3):  # proofs and verdicts
             for c in conns:
                 c.ask(unit.unit([("int4", "1")]))
         mode.count()
         for _ in range(10):
-            with fold.locked("author", database=DATABASE, settle=0.02):
+            with folding.locked("author", database=DATABASE, settle=0.02):
                 for i, c in enumerate(conns):
                     c.send(unit.unit([("int4", str(i + 1))]))
             for c in conns:
@@ -146,8 +146,9 @@ def test_a_burst_is_estimated(modes, fold):
         counts.append(mode.told())
         for c in conns:
             c.close()
-        fold.opened = [c for c in fold.opened if c not in conns]
-    assert_close(*counts, slack=6)
+        folding.opened = [c for c in folding.opened if c not in conns]
+    (asked, _, spared), (_, _, folded) = counts  # a lock that lasts makes mode fold send some more
+    assert abs(spared - folded) <= 0.15 * asked, counts
 
 
 def test_nothing_runs_but_what_was_said_and_questions(modes, pg):
