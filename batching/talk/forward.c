@@ -4,6 +4,7 @@
 #include "batching/session/behind.h"
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
@@ -22,6 +23,7 @@
 #include "batching/statement/unit.h"
 #include "batching/statement/unread.h"
 #include "batching/talk/classify.h"
+#include "batching/talk/dry_reply.h"
 #include "batching/talk/effects.h"
 #include "batching/talk/extended.h"
 #include "batching/talk/feed.h"
@@ -48,6 +50,7 @@ static struct owed *begin_unit(struct feed *f, bool extended) {
     }
     o->extended = extended;
     o->reason = (uint8_t)f->why;
+    dry_open(s, o);
     s->in_unit = extended;
     s->lazy_unit = s->gave = false;
     s->unit_vets = 0;
@@ -350,6 +353,8 @@ bool forward_message(struct feed *f, const struct frame *fr) {
     bool done = forward_one(f, fr);
     if (done)
         note_observed(f->s);
+    if (done)
+        dry_sent(f->s);
     if (done)
         note_behind(f);
     if (done || !f->s->in_unit) // a unit that is not open yet is looked at anew

@@ -6,6 +6,7 @@
 #include "batching/fold/verdict.h"
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/learn.h"
 #include "batching/session/session.h"
@@ -35,6 +36,7 @@ void reads_end_observed(struct session *s) {
     if (s->observed)
         group_unpin(s->observed);
     s->observed = NULL;
+    dry_drop(s);
 }
 
 static bool group_is_current(const struct engine *e, const struct group *g) {
@@ -63,11 +65,20 @@ static bool reads_constants(const struct parsed *p) {
            p->reason == REASON_NO_TABLE;
 }
 
+// In mode observe a lookup counts as one of mode fold: it does not leave a session in doubt that nobody has proven, and is not
+// asked about where it may be folded.
+bool reads_take_for_plain(const struct session *s) {
+    const struct engine_limits *l = &s->engine->limits;
+    const struct dry *d = l->dry ? dry_at_hand(s) : NULL;
+    bool folds = d && (!d->lookup || d->lookup->group->state == GROUP_READY);
+    return l->observe && (!l->dry || folds || (d && !reads_can_judge(s)));
+}
+
 enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group **vetting) {
     struct session *s = f->s;
     struct engine *e = s->engine;
     const struct parsed *p = shape->parsed;
-    if (e->limits.observe || reads_constants(p))
+    if (reads_constants(p) || reads_take_for_plain(s))
         return READ_PLAIN;
     if (!reads_can_judge(s) || p->reason == REASON_CONSTRUCT || session_meaning_is_pending(s))
         return READ_DOUBTFUL;
@@ -75,6 +86,10 @@ enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group 
     if (!g)
         return READ_DOUBTFUL;
     reads_refresh_group(e, g);
+    if (g->state == GROUP_NEW && e->limits.dry && s->txn != 'I') {
+        dry_want(e, g);
+        return READ_PLAIN;
+    }
     if (g->state == GROUP_NEW && !f->asks_no_more && s->unit_vets < UNIT_VETS) {
         feed_to_server(f, true);
         s->unit_vets++;
@@ -93,7 +108,7 @@ struct read_judgement reads_judge_query(struct feed *f, enum statement_kind kind
     if (kind != STATEMENT_READ || !shape)
         return n;
     n.effect = reads_effect(f, shape, &n.vetting);
-    n.may_write = session_read_may_write(f->s, shape->parsed);
+    n.may_write = n.effect != READ_PLAIN && session_read_may_write(f->s, shape->parsed);
     return n;
 }
 
@@ -129,14 +144,16 @@ struct read_judgement reads_judge_cursor(struct feed *f, struct slice text) {
 // question was asked when the unit began (talk/front.c), the read group knows.
 static struct read_judgement bound_read(struct session *s, struct shape *shape) {
     struct engine *e = s->engine;
-    struct read_judgement n = {.effect = READ_DOUBTFUL,
-                               .may_write = session_read_may_write(s, shape->parsed)};
-    if (e->limits.observe || reads_constants(shape->parsed))
-        n.effect = READ_PLAIN;
-    if (n.effect == READ_PLAIN || !reads_can_judge(s) || session_meaning_is_pending(s))
+    struct read_judgement n = {.effect = READ_PLAIN};
+    if (reads_constants(shape->parsed) || reads_take_for_plain(s))
+        return n;
+    n.effect = READ_DOUBTFUL;
+    n.may_write = session_read_may_write(s, shape->parsed);
+    if (!reads_can_judge(s) || session_meaning_is_pending(s))
         return n;
     struct group *g = session_read_group(s, shape);
-    if (g && group_is_current(e, g) && g->state == GROUP_READY)
+    bool unasked = g && g->state == GROUP_NEW && e->limits.dry && s->txn != 'I';
+    if (unasked || (g && group_is_current(e, g) && g->state == GROUP_READY))
         n.effect = READ_PLAIN;
     else if (g && g->state == GROUP_VETTING)
         n = (struct read_judgement){READ_BEING_VETTED, g, n.may_write};
