@@ -25,18 +25,12 @@
 #include "batching/talk/reads.h"
 #include "protocol/write.h"
 
-// Behind a write nothing that a statement means is another than before. In a fixed snapshot a Parse would take it.
-static bool means_the_same(const struct session *s) {
-    return session_is_apart(s) && session_reads_committed(s) && s->identity.state == IDENTITY_PROVEN &&
-           !s->definitions_in_txn;
-}
-
 // Can the session answer something itself now? No reply is awaited that would have to come before the answer,
 // and no reply may still change what the answer is.
 static bool may_answer(const struct session *s) {
     bool observes = s->engine->limits.observe && s->txn != 'I';
-    bool may = session_txn_reason(s) == REASON_NONE || means_the_same(s);
-    return may && !observes && !s->n_forward && !s->no_scan && !s->backlogged;
+    return session_txn_reason(s) == REASON_NONE && !observes && !s->n_forward && !s->no_scan &&
+           !s->backlogged;
 }
 
 // ---- Parse

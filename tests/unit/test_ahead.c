@@ -392,21 +392,6 @@ Test(ahead, many_lookups_are_worth_a_question) {
     end(&f);
 }
 
-// Where the catalogue says that the list has its keys and a lookup is quick, the one that finds nothing held goes into the batch.
-Test(ahead, a_first_lookup_goes_with_the_others) {
-    struct fixture f;
-    struct client *a = &f.clients[0];
-    setup(&f);
-    begin(a);
-    shape_of_lookups(a)->guard.lone = 1000;
-    lookup(a, 2);
-    expect_text(asked(a), "CCPDBEPBES");
-    answer_batch(a, 2, 9, NEW, false);
-    expect_text(told(a), "TDCZ");
-    cr_assert(is_held(a, 3));
-    end(&f);
-}
-
 Test(ahead, a_loop_is_answered_from_what_is_held) {
     struct fixture f;
     struct client *a = &f.clients[0];
