@@ -99,6 +99,7 @@ struct group {
     XXH128_hash_t parameters_hash;
     unsigned n_links;            // READY: the columns that supply its keys, as vetting found
     struct vet_link *links;      // owned
+    bool key_unique;             // READY: its only key's column is unique
     struct write_set writers;    // READY: whose writes may change its answers
     struct lookup *first, *last; // waiting
     unsigned n_waiting;

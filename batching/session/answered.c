@@ -3,6 +3,7 @@
 
 #include "batching/fold/batch.h"
 #include "batching/session/engine.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 
 static void count(struct engine_counters *c, enum outcome outcome, enum reason reason) {
@@ -32,6 +33,7 @@ void session_answered(struct session *s, const struct answered *a) {
     struct engine *e = s->engine;
     count(&e->counters, a->outcome, a->reason);
     figures_note_answered(s, a);
+    reporting_answered(s, a);
     if (e->observer.answered)
         e->observer.answered(e->observer.ctx, s, a);
 }
@@ -44,6 +46,7 @@ void lookup_answered(struct session *s, const struct lookup *l) {
                          .outcome = (enum outcome)l->outcome,
                          .reason = l->outcome == OUTCOME_ALONE ? (enum reason)l->reason : REASON_NONE,
                          .failed = l->failed,
+                         .question = l->question,
                          .asked = l->seen,
                          .answered = s->engine->now};
     session_answered(s, &a);

@@ -36,6 +36,7 @@ struct answered {
     enum outcome outcome;
     enum reason reason; // FORWARDED: why; ALONE: why it was not folded, if the lookup itself was the cause
     bool failed;        // an error went to the client
+    uint64_t question;  // of a read (ahead/asked.h); 0: not known
     uint64_t asked, answered; // engine time: when its unit was first looked at, and now
 };
 

@@ -149,5 +149,6 @@ void figures_reset(struct engine *e) {
     f->saved = f->saved_most = 0;
     f->fastest = 0;
     f->since = e->now;
+    report_reset(&e->report);
     e->counters = (struct engine_counters){0};
 }

@@ -15,6 +15,7 @@
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/sent.h"
 #include "batching/session/statements.h"
@@ -162,6 +163,7 @@ void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *
     struct trail_columns c;
     if (!trail_columns_read(&c, body, len))
         return;
+    reporting_described(s, &c, body, len);
     st->columns = malloc(trail_columns_size(&c));
     if (st->columns)
         memcpy(st->columns, &c, trail_columns_size(&c));
@@ -180,10 +182,12 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     else if (o->kind == OWED_FORWARD && o->forward.behind)
         answers_of(c, o->forward.behind->group->shape);
     struct shape *text = o->kind == OWED_LOOKUP ? o->of.lookup->shape : sent_first(s, o);
-    if (text && session_is_watched(s)) {
+    if (text) {
         watched_note_list(s, text);
         c->text = shape_digest(text);
     }
+    if (o->kind == OWED_FORWARD && !o->forward.behind)
+        reporting_read(s, c, text);
     if (a)
         trail_begin(&a->trail, c);
 }
@@ -226,8 +230,10 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
         return;
     }
     if (f->type == B_ROW_DESCRIPTION && whole) {
-        if (trail_columns_read(&c, f->body, f->body_len))
+        if (trail_columns_read(&c, f->body, f->body_len)) {
+            reporting_described(s, &c, f->body, f->body_len);
             begin(s, o, &c);
+        }
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {

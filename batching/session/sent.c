@@ -6,6 +6,7 @@
 #include "batching/session/answered.h"
 #include "batching/session/engine.h"
 #include "batching/session/owed.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/watched.h"
 #include "batching/statement/shape.h"
@@ -35,6 +36,7 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
     s->engine->counters.sent++;
     uint64_t asked = s->front_since ? s->front_since : s->engine->now;
     struct sent x = {.shape = shape, .asked = asked, .n = 1, .kind = (uint8_t)kind};
+    x.question = reporting_take_question(s);
     watched_note(s, kind, shape ? shape->parsed : NULL);
     if (o->n_untold ||
         (!repeats_last(q, o, &x) && (q->n >= s->engine->limits.max_owed || (q->n == q->cap && !grow(q))))) {
@@ -42,7 +44,9 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
         return;
     }
     if (repeats_last(q, o, &x)) {
-        q->ring[(q->head + q->n - 1) & (q->cap - 1)].n++;
+        struct sent *last = &q->ring[(q->head + q->n - 1) & (q->cap - 1)];
+        last->n++;
+        last->question = last->question == x.question ? x.question : 0;
         return;
     }
     if (shape)
@@ -74,6 +78,7 @@ static void answer_first(struct session *s, struct owed *o, bool failed) {
                          .outcome = OUTCOME_FORWARDED,
                          .reason = (enum reason)o->reason,
                          .failed = failed,
+                         .question = x ? x->question : 0,
                          .asked = x ? x->asked : s->engine->now,
                          .answered = s->engine->now};
     if (!s->client_gone)

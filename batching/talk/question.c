@@ -4,6 +4,7 @@
 #include "batching/ahead/asked.h"
 #include "batching/ahead/climb.h"
 #include "batching/session/engine.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/statement/lexer.h"
 #include "batching/statement/parse.h"
@@ -41,6 +42,7 @@ static uint32_t lists_of(const struct session *s) {
 
 void question_note(struct session *s, uint64_t hash, uint32_t loads) {
     climb_asked(&s->climb);
+    reporting_asks(s, hash);
     if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
         asked_note(&s->asked, hash, lists_of(s), loads);
 }

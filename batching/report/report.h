@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What the report is made of, one in the engine: loops, and what columns are called.
+#ifndef PGFOLD_BATCHING_REPORT_REPORT_H
+#define PGFOLD_BATCHING_REPORT_REPORT_H
+
+#include "batching/report/loops.h"
+#include "batching/report/naming.h"
+
+#define REPORT_REPEATS 5 // lookups of one statement with different keys, which no list has, that are a candidate
+
+struct report {
+    struct loops loops;
+    struct naming names;
+};
+
+void report_begin(struct report *r, struct account *memory);
+void report_limit(struct report *r, unsigned max_loops);
+void report_reset(struct report *r);  // RESET STATS
+void report_finish(struct report *r);
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/session/reporting.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/ahead/place.h"
+#include "batching/base/hash.h"
+#include "batching/fold/batch.h"
+#include "batching/report/report.h"
+#include "batching/report/runs.h"
+#include "batching/session/engine.h"
+#include "batching/statement/shape.h"
+#include "batching/trust/vet.h"
+#include "batching/trust/writes.h"
+#include "protocol/startup.h"
+
+void reporting_begin(struct session *s, struct slice startup_params) {
+    struct startup start = {.params = startup_params};
+    struct slice name;
+    if (!startup_param(&start, "application_name", &name))
+        return;
+    size_t len = name.len < sizeof s->report.application ? name.len : sizeof s->report.application - 1;
+    memcpy(s->report.application, name.data, len);
+}
+
+static struct runs *runs(struct session *s) {
+    struct reporting *r = &s->report;
+    if (!r->runs) {
+        r->runs = calloc(1, sizeof *r->runs);
+        account_set(&s->memory, &r->weighs, r->runs ? sizeof *r->runs + MEMORY_BLOCK : 0);
+    }
+    return r->runs;
+}
+
+void reporting_finish(struct session *s) {
+    free(s->report.runs);
+    s->report.runs = NULL;
+    account_set(&s->memory, &s->report.weighs, 0);
+}
+
+void reporting_asks(struct session *s, uint64_t question) {
+    s->report.question = question;
+}
+
+uint64_t reporting_take_question(struct session *s) {
+    uint64_t question = s->report.question;
+    s->report.question = 0;
+    return question;
+}
+
+// ---- which loop
+
+static uint64_t database_of(const struct session *s) {
+    return XXH3_64bits(s->database->name, s->database->len);
+}
+
+static struct loop_about about(const struct session *s, const struct shape *child) {
+    return (struct loop_about){
+        .names = &s->engine->report.names,
+        .database = database_of(s),
+        .database_name = {s->database->name, s->database->len},
+        .application = {(const uint8_t *)s->report.application, strlen(s->report.application)},
+        .child = child};
+}
+
+static uint64_t key_of(const struct loop_about *a, const uint64_t *origins) {
+    uint64_t place[2 + KEY_MAX_PARTS] = {a->database, a->child->alike.hash};
+    memcpy(place + 2, origins, KEY_MAX_PARTS * sizeof *origins);
+    return XXH3_64bits(place, sizeof place) | 1;
+}
+
+// The shape with this digest, of those that are remembered. It is looked for when a loop is new.
+static const struct shape *shape_with(const struct engine *e, uint64_t digest) {
+    const struct shape *s = digest ? e->shapes.newest : NULL;
+    while (s && shape_digest(s) != digest)
+        s = s->older;
+    return s;
+}
+
+static void enter(struct session *s, struct run *run, struct loop_about *a, const uint64_t *origins) {
+    struct loops *l = &s->engine->report.loops;
+    struct loop_place p;
+    a->key = key_of(a, origins);
+    if (run->unlisted)
+        return;
+    if (a->list && !loops_find(l, a->key, &p))
+        a->list_shape =
+            shape_with(s->engine, a->list->text ? a->list->text : a->list->loaded ? a->list->shape : 0);
+    if (loops_find(l, a->key, &p) || loops_add(l, a, run->unlisted, &p))
+        run_belongs(run, l, &p);
+    else
+        run->unlisted = true;
+}
+
+void reporting_found(struct session *s, const struct group *g, uint64_t question, const struct guess *w) {
+    uint64_t origins[KEY_MAX_PARTS];
+    struct runs *r = w->result && (w->linked || w->known || w->goes_on > 1) ? runs(s) : NULL;
+    if (!r)
+        return;
+    struct run *run = runs_of(r, g->shape->alike.hash);
+    uint64_t list = ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
+    bool same = run->proven && run->list == list && loops_at(&s->engine->report.loops, &run->loop);
+    if (same || !run_found(run, list, w->columns[w->lead], question))
+        return;
+    struct loop_about a = about(s, g->shape);
+    a.group = g;
+    a.list = &w->result->columns;
+    a.columns = w->columns;
+    place_origins(w, g->n_parts, origins);
+    enter(s, run, &a, origins);
+    run->proven = true;
+}
+
+static void enter_candidate(struct session *s, struct run *run, const struct shape *shape) {
+    static const uint64_t none[KEY_MAX_PARTS];
+    struct loop_about a = about(s, shape);
+    enter(s, run, &a, none);
+}
+
+// ---- what is asked
+
+static bool is_lookup(const struct answered *a, const struct shape *shape) {
+    return shape && a->kind == STATEMENT_READ && shape->reason == REASON_NONE && shape->parsed->n_keys;
+}
+
+static struct loop_counts counts_of(const struct answered *a, const struct shape *shape) {
+    uint64_t took = a->answered > a->asked ? a->answered - a->asked : 0;
+    bool sent = a->outcome == OUTCOME_ALONE || a->outcome == OUTCOME_FORWARDED;
+    uint64_t one = shape->figures.one ? shape->figures.one : shape->guard.lone;
+    return (struct loop_counts){.asked = 1, .sent = sent, .waited = took, .alone = sent || !one ? took : one};
+}
+
+void reporting_answered(struct session *s, const struct answered *a) {
+    const struct shape *shape = shape_meaning(a->shape);
+    bool lookup = is_lookup(a, shape);
+    struct runs *r = lookup ? runs(s) : s->report.runs;
+    if (!r)
+        return;
+    runs_asked(r, a->asked);
+    r->last = a->answered;
+    if (!lookup)
+        return;
+    struct run *run = runs_of(r, shape->alike.hash);
+    struct loop_counts c = counts_of(a, shape);
+    run_count(run, a->question, &c);
+    if (!run->loop.key && run->n_keys >= REPORT_REPEATS)
+        enter_candidate(s, run, shape);
+    if (run->loop.key)
+        run_give(run, &s->engine->report.loops, a->answered);
+}
+
+void reporting_sent(struct session *s, const struct shape *shape) {
+    struct runs *r = runs(s);
+    if (r)
+        runs_of(r, shape->alike.hash)->pending.sent++;
+}
+
+void reporting_batch(const struct batch *b) {
+    if (b->ahead.home || !b->sent)
+        return;
+    for (uint32_t i = 0; i < b->n_members; i++) {
+        if (!b->members[i] || !b->members[i]->session)
+            continue;
+        reporting_sent(b->members[i]->session, b->group->shape);
+        return;
+    }
+}
+
+// ---- lists
+
+void reporting_read(struct session *s, const struct trail_columns *c, const struct shape *text) {
+    struct runs *r = text && !c->loaded ? runs(s) : NULL;
+    if (r)
+        runs_read(r, text->alike.hash);
+}
+
+void reporting_described(struct session *s, const struct trail_columns *c, const uint8_t *body, size_t len) {
+    naming_of_result(&s->engine->report.names, database_of(s), c, body, len);
+}
+
+void reporting_vetted(struct session *s, struct vet_result *r) {
+    naming_of_links(&s->engine->report.names, database_of(s), r);
+    vet_names_forget(r);
+}

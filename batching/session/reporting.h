@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// Tells the report what a session asks (report/report.h). Nothing is allocated for a statement: the first lookup of a
+// session makes room for its runs, and a loop that is found for the first time is listed.
+//
+// Nothing here fails. Out of memory, what is asked is not reported.
+#ifndef PGFOLD_BATCHING_SESSION_REPORTING_H
+#define PGFOLD_BATCHING_SESSION_REPORTING_H
+
+#include "batching/session/answered.h"
+#include "batching/session/session.h"
+
+struct guess;
+struct trail_columns;
+struct vet_result;
+
+void reporting_begin(struct session *s, struct slice startup_params);
+void reporting_finish(struct session *s);
+
+// The question of the read at hand, and back: it is another one's behind that.
+void reporting_asks(struct session *s, uint64_t question);
+uint64_t reporting_take_question(struct session *s);
+
+// A statement was answered. Called by session_answered() alone.
+void reporting_answered(struct session *s, const struct answered *a);
+
+// The key of a lookup of this group was found in a list.
+void reporting_found(struct session *s, const struct group *g, uint64_t question, const struct guess *w);
+
+// A statement was sent for the session's lookups of this shape, that answers several.
+void reporting_sent(struct session *s, const struct shape *shape);
+// The same: a batch of concurrent lookups has ended.
+void reporting_batch(const struct batch *b);
+
+// The rows of a result come. `text`: the statement that gives it; NULL: not known. `body`: the RowDescription; NULL:
+// it came before.
+void reporting_read(struct session *s, const struct trail_columns *c, const struct shape *text);
+void reporting_described(struct session *s, const struct trail_columns *c, const uint8_t *body, size_t len);
+
+// The catalogue has answered about a lookup: keeps the names that it tells, and frees them.
+void reporting_vetted(struct session *s, struct vet_result *r);
+
+#endif
