@@ -7,7 +7,7 @@
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev meson ninja-build pkg-config libuv1-dev libpq-dev \
-    libssl-dev libmicrohttpd-dev libpg-query-dev libprotobuf-c-dev libinih-dev uthash-dev libxxhash-dev && rm -rf /var/lib/apt/lists/*
+    libssl-dev libmicrohttpd-dev libjansson-dev libpg-query-dev libprotobuf-c-dev libinih-dev uthash-dev libxxhash-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY meson.build meson_options.txt ./
 COPY protocol protocol
@@ -27,7 +27,7 @@ USER 65532:65532
 ENTRYPOINT ["/usr/bin/python3", "/usr/local/bin/page.py"]
 
 FROM debian:bookworm-slim AS pgfold
-RUN apt-get update && apt-get install -y --no-install-recommends libuv1 libpq5 libssl3 libmicrohttpd12 libpg-query1504.0 libinih1 libxxhash0 \
+RUN apt-get update && apt-get install -y --no-install-recommends libuv1 libpq5 libssl3 libmicrohttpd12 libjansson4 libpg-query1504.0 libinih1 libxxhash0 \
     ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/out/usr/local/bin/pgfold /usr/local/bin/pgfold
 COPY deploy/healthcheck /usr/local/bin/pgfold-healthcheck

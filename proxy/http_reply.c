@@ -11,16 +11,10 @@
 #include "batching/show/metrics.h"
 #include "protocol/buf.h"
 #include "proxy/census.h"
+#include "proxy/http_kept.h"
 #include "proxy/reach.h"
 
 #define METRICS_MOST (4u << 20) // bytes
-#define SHARE        20 // metrics are made anew when so many times their making has passed: 5 % of the time
-
-// An answer that may serve several requests.
-struct kept {
-    struct MHD_Response *response; // a reference; NULL: none
-    uint64_t made, cost;           // microseconds
-};
 
 struct http_replies {
     struct proxy *proxy;
@@ -31,23 +25,13 @@ struct http_replies {
 
 // ---- answers
 
-static void add_headers(struct MHD_Response *r, const char *type) {
-    MHD_add_response_header(r, "Content-Type", type);
-    MHD_add_response_header(
-        r, "Content-Security-Policy",
-        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
-    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
-    MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
-    MHD_add_response_header(r, "Cache-Control", "no-store");
-}
-
 static enum MHD_Result send_text(struct MHD_Connection *c, unsigned status, const char *text) {
     struct MHD_Response *r =
         MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
     if (!r)
         return MHD_NO;
-    add_headers(r, "text/plain; charset=utf-8");
+    http_add_headers(r, "text/plain; charset=utf-8");
+    MHD_add_response_header(r, "Cache-Control", "no-store");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(r, "Allow", "GET, HEAD");
     enum MHD_Result done = MHD_queue_response(c, status, r);
@@ -55,33 +39,25 @@ static enum MHD_Result send_text(struct MHD_Connection *c, unsigned status, cons
     return done;
 }
 
+static enum MHD_Result send_kept(struct http_replies *r, struct MHD_Connection *c, struct kept *k,
+                                 kept_write *write, int which, uint32_t most, const char *type) {
+    struct MHD_Response *kept = kept_take(k, r->proxy, write, which, most, type);
+    return kept ? MHD_queue_response(c, MHD_HTTP_OK, kept)
+                : send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+}
+
 // ---- /metrics
 
-static void make_metrics(struct http_replies *r, enum metrics_format format) {
-    struct kept *k = &r->metrics[format];
-    uint64_t now = proxy_now();
-    struct show_outside o = census_take(r->proxy);
-    struct buf b = buf_make(METRICS_MOST);
-    metrics_write(&b, r->proxy->engine, &o, format);
-    struct MHD_Response *made =
-        b.failed ? NULL : MHD_create_response_from_buffer(b.len, b.data, MHD_RESPMEM_MUST_COPY);
-    buf_free(&b);
-    if (!made)
-        return;
-    add_headers(made, metrics_content_type(format));
-    if (k->response)
-        MHD_destroy_response(k->response);
-    *k = (struct kept){made, now, proxy_now() - now};
+static void write_metrics(struct proxy *p, int format, struct buf *out) {
+    struct show_outside o = census_take(p);
+    metrics_write(out, p->engine, &o, (enum metrics_format)format);
 }
 
 static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connection *c) {
     enum metrics_format format =
         metrics_format_for(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"));
-    struct kept *k = &r->metrics[format];
-    if (!k->response || proxy_now() >= k->made + SHARE * k->cost)
-        make_metrics(r, format);
-    return k->response ? MHD_queue_response(c, MHD_HTTP_OK, k->response)
-                       : send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+    return send_kept(r, c, &r->metrics[format], write_metrics, format, METRICS_MOST,
+                     metrics_content_type(format));
 }
 
 // ---- /readyz
@@ -191,7 +167,6 @@ void http_replies_free(struct http_replies *r) {
     if (!r)
         return;
     for (int i = 0; i < METRICS_FORMATS; i++)
-        if (r->metrics[i].response)
-            MHD_destroy_response(r->metrics[i].response);
+        kept_drop(&r->metrics[i]);
     free(r);
 }
