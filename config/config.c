@@ -153,7 +153,7 @@ static const struct setting settings[] = {
      "bytes that one session may hold: recent keys and answers loaded ahead"},
     {"lookahead.max_memory", NUMBER(KIND_SIZE, ahead_memory, "256MB", 16 * KILOBYTE, LARGEST_MEMORY),
      "bytes that all sessions together may hold"},
-    {"report.max_loops", NUMBER(KIND_INT, report_loops, "500", 0, 10000), "loops that the report lists"},
+    {"report.max_loops", NUMBER(KIND_INT, report_loops, "200", 0, 1000), "loops that the report lists"},
     {"report.max_tags", NUMBER(KIND_INT, report_tags, "1000", 0, 10000),
      "different sets of tags that are kept; others count as (other)"},
     {"report.max_loop_tags", NUMBER(KIND_INT, report_loop_tags, "20", 0, 64),

@@ -7,18 +7,23 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
+
+#include <jansson.h>
 
 #include "batching/show/metrics.h"
 #include "protocol/buf.h"
 #include "proxy/census.h"
 #include "proxy/http_kept.h"
 #include "proxy/reach.h"
+#include "proxy/report_json.h"
 
 #define METRICS_MOST (4u << 20) // bytes
+#define REPORT_MOST  (16u << 20)
 
 struct http_replies {
     struct proxy *proxy;
-    struct kept metrics[METRICS_FORMATS];
+    struct kept metrics[METRICS_FORMATS], report;
     struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
     unsigned n_waiting;
 };
@@ -58,6 +63,19 @@ static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connectio
         metrics_format_for(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"));
     return send_kept(r, c, &r->metrics[format], write_metrics, format, METRICS_MOST,
                      metrics_content_type(format));
+}
+
+// ---- the report
+
+static void write_report_json(struct proxy *p, int which, struct buf *out) {
+    json_t *j = report_json(p->engine, census_mode(p), (double)time(NULL));
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    (void)which;
+    if (text)
+        buf_put_text(out, text);
+    out->failed |= !text;
+    free(text);
+    json_decref(j);
 }
 
 // ---- /readyz
@@ -127,6 +145,7 @@ static bool names_us(const char *host) {
 
 static const char paths[] = "pgfold\n\n"
                             "/metrics   for Prometheus\n"
+                            "/report.json  loops\n"
                             "/healthz   is pgfold alive?\n"
                             "/readyz    does it serve clients?\n";
 
@@ -146,6 +165,8 @@ enum MHD_Result http_reply(void *arg, struct MHD_Connection *c, const char *path
             "this address is asked for by a name that is not its own: use 127.0.0.1 or localhost\n");
     if (strcmp(path, "/metrics") == 0)
         return send_metrics(r, c);
+    if (strcmp(path, "/report.json") == 0)
+        return send_kept(r, c, &r->report, write_report_json, 0, REPORT_MOST, "application/json");
     if (strcmp(path, "/healthz") == 0)
         return send_text(c, MHD_HTTP_OK, "alive\n");
     if (strcmp(path, "/readyz") == 0)
@@ -168,5 +189,6 @@ void http_replies_free(struct http_replies *r) {
         return;
     for (int i = 0; i < METRICS_FORMATS; i++)
         kept_drop(&r->metrics[i]);
+    kept_drop(&r->report);
     free(r);
 }

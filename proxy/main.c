@@ -414,6 +414,8 @@ static bool proxy_init(struct application *a) {
     limits.expect = p->expect;
     p->loop = &a->loop;
     p->engine = engine_create(&limits, &relay_effects, p);
+    if (p->engine)
+        figures_begin(&p->engine->figures, proxy_now());
     a->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     a->alarm_at = UINT64_MAX;
     p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

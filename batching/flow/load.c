@@ -290,7 +290,7 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     if (s->ahead && !guess->cut)
         asked_mark(&s->asked, question, g->id);
     if (found)
-        reporting_found(s, g, question, guess);
+        reporting_found(s, g, keys, question, guess);
     bool burst = company && (found != s->ahead || !guess->seconded);
     if (!found || burst || !predict_follow(g, s->engine->now, guess))
         return NULL;
@@ -486,7 +486,7 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
             true; // that which is answered now goes on from the one for which the batch was loaded
         trail_touch(&a->trail, guess.result);
         note_followed(s->engine, &guess);
-        reporting_found(s, g, question, &guess);
+        reporting_found(s, g, hit->keys, question, &guess);
     }
     bool low = found && association_is_low(association, left_of(a, g)) && ahead_may_load(s);
     struct batch *b = low ? gather(s, a, g, &guess, hit->keys) : NULL;

@@ -91,7 +91,8 @@ static int first_part(const struct loop_about *a) {
 
 static void put_parent_table(struct buf *out, const struct loop_about *a) {
     int part = first_part(a);
-    const char *name = part >= 0 ? parent_name(a, (unsigned)part) : NULL;
+    const struct trail_column *c = part >= 0 ? &a->list->columns[a->columns[part]] : NULL;
+    const char *name = c ? naming_of_table(a->names, a->database, c->table) : NULL;
     if (name)
         buf_put(out, name, naming_table_end(name));
     else if (part >= 0 && a->list_shape)
@@ -172,12 +173,10 @@ static enum loop_direction direction_of(const struct group *g) {
     return simple ? LOOP_TO_MANY : LOOP_UNKNOWN;
 }
 
-static bool sums_up(const struct parsed *p) {
-    static const char *const names[] = {"count", "sum", "avg", "min", "max", "bool_or", "bool_and"};
+static bool counts_rows(const struct parsed *p) {
     for (int i = 0; i < p->n_functions; i++)
-        for (size_t j = 0; j < sizeof names / sizeof *names; j++)
-            if (strcmp(p->functions[i].name, names[j]) == 0)
-                return true;
+        if (strcmp(p->functions[i].name, "count") == 0)
+            return true;
     return false;
 }
 
@@ -194,7 +193,7 @@ bool loop_make(struct loop *l, const struct loop_about *a) {
     struct buf texts = buf_make(LONGEST);
     *l = (struct loop){.key = a->key,
                        .proven = a->list != NULL,
-                       .counts = sums_up(a->child->parsed),
+                       .counts = counts_rows(a->child->parsed),
                        .direction = direction_of(a->group)};
     for (unsigned t = 0; t < LOOP_TEXTS; t++) {
         l->text_at[t] = (uint32_t)texts.len;

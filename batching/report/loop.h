@@ -47,7 +47,7 @@ struct loop {
     uint64_t key; // finds it, as long as pgfold runs
     uint64_t id;  // names it: a digest of its texts
     bool proven;  // the keys were seen in a list; else many lookups came without one
-    bool counts;  // the child counts or sums up
+    bool counts;  // the child counts rows
     enum loop_direction direction;
     uint64_t pages;
     struct loop_counts of;

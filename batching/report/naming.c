@@ -94,6 +94,15 @@ const char *naming_of_column(const struct naming *n, uint64_t database, uint32_t
     return get(n, key_of_column(database, table, attribute));
 }
 
+#define COLUMNS 32 // that are looked for
+
+const char *naming_of_table(const struct naming *n, uint64_t database, uint32_t table) {
+    const char *found = NULL;
+    for (uint16_t i = 1; table && !found && i <= COLUMNS; i++)
+        found = naming_of_column(n, database, table, i);
+    return found;
+}
+
 const char *naming_label(const struct naming *n, uint64_t database, const struct trail_columns *c, unsigned column) {
     return get(n, key_of_label(database, c->source, c->columns[column].at));
 }

@@ -43,6 +43,9 @@ void naming_of_result(struct naming *n, uint64_t database, const struct trail_co
 // "public.author.id"; NULL: not known. It is borrowed until the next one is put.
 const char *naming_of_column(const struct naming *n, uint64_t database, uint32_t table, uint16_t attribute);
 
+// The same of any column of the table.
+const char *naming_of_table(const struct naming *n, uint64_t database, uint32_t table);
+
 // What the result calls this column of its own; NULL: not known.
 const char *naming_label(const struct naming *n, uint64_t database, const struct trail_columns *c, unsigned column);
 

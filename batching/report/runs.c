@@ -8,7 +8,7 @@
 static void end_visit(struct runs *r) {
     r->visit++;
     r->page++;
-    r->begins = 0;
+    r->n_read = 0;
 }
 
 void runs_asked(struct runs *r, uint64_t now) {
@@ -23,10 +23,13 @@ void runs_tagged(struct runs *r, uint64_t tags) {
 }
 
 void runs_read(struct runs *r, uint64_t statement) {
-    if (r->begins == statement)
+    for (unsigned i = 0; i < r->n_read && i < RUNS_LISTS; i++) {
+        if (r->read[i] != statement)
+            continue;
         r->page++;
-    if (!r->begins)
-        r->begins = statement;
+        r->n_read = 0;
+    }
+    r->read[r->n_read++ % RUNS_LISTS] = statement;
 }
 
 // ---- runs
@@ -103,6 +106,7 @@ void run_belongs(struct run *r, struct loops *l, const struct loop_place *p) {
         before->pages -= r->counted && before->pages;
         add(&r->pending, &r->given);
         r->counted = false;
+        r->counted_list = 0;
     }
     r->given = (struct loop_counts){0};
     r->loop = *p;
@@ -112,8 +116,7 @@ void run_give(struct run *r, struct loops *l, uint64_t now) {
     struct loop *of = loops_at(l, &r->loop);
     if (!of)
         return;
-    bool again = of->proven && r->counted_list == r->list;
-    if (!r->counted && !again) {
+    if (r->top ? r->counted_list != r->list : !r->counted) {
         of->pages++;
         r->counted = true;
         r->counted_list = r->list;

@@ -3,8 +3,8 @@
 // What a session asks over and over, statement by statement, and what loops that makes. A run is all lookups of one
 // statement on one page. What was asked before its loop is known is kept, and given to the loop then.
 //
-// A page ends with a pause, with other tags, or where the list is read anew with which it began. A visit ends with the
-// first two of these: two keys of a list are no loop if a visit ends between them.
+// A page ends with a pause, with other tags, or where one of its lists is read anew. A visit ends with the first two of
+// these: two keys of a list are no loop if a visit ends between them.
 //
 // Bounded: RUNS for each session, the last ones used.
 #ifndef PGFOLD_BATCHING_REPORT_RUNS_H
@@ -13,6 +13,7 @@
 #include "batching/report/loops.h"
 
 #define RUNS       8
+#define RUNS_LISTS 8
 #define RUNS_PAUSE 500000 // microseconds
 
 struct run {
@@ -27,9 +28,11 @@ struct run {
     struct loop_place loop;     // that its lookups are counted for
     struct loop_counts given;   // to this loop on this page
     struct loop_counts pending; // not given yet
+    uint64_t trail;             // serial of the newest list when it was proved
     // The list in which its last key stood, and the first key of it.
     uint64_t list, first;
     int column;
+    bool top;              // it is no answer to lookups: each such list is a page of the loop's
     uint64_t counted_list; // with which a page was counted
 };
 
@@ -37,7 +40,8 @@ struct runs {
     struct run of[RUNS];
     uint64_t clock;
     uint32_t page, visit;
-    uint64_t begins;       // the statement of the first list on the page
+    unsigned n_read;       // lists that were read on the page, and the statements of the last ones
+    uint64_t read[RUNS_LISTS];
     uint64_t tags;         // of the page
     uint64_t last;         // microseconds: of the last answer
 };

@@ -12,6 +12,10 @@
 #include "batching/session/session.h"
 #include "batching/statement/shape.h"
 
+void figures_begin(struct figures *f, uint64_t now) {
+    f->since = now;
+}
+
 // ---- databases
 
 static bool is_named(const struct database_figures *d, struct slice name) {

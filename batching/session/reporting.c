@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batching/ahead/place.h"
+#include "batching/ahead/source.h"
 #include "batching/base/hash.h"
 #include "batching/fold/batch.h"
 #include "batching/report/report.h"
@@ -93,15 +93,13 @@ static void enter(struct session *s, struct run *run, struct loop_about *a, cons
         run->unlisted = true;
 }
 
-void reporting_found(struct session *s, const struct group *g, uint64_t question, const struct guess *w) {
-    uint64_t origins[KEY_MAX_PARTS];
-    struct runs *r = w->result && (w->linked || w->known || w->goes_on > 1) ? runs(s) : NULL;
-    if (!r)
-        return;
-    struct run *run = runs_of(r, g->shape->alike.hash);
-    uint64_t list = ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
-    bool same = run->proven && run->list == list && loops_at(&s->engine->report.loops, &run->loop);
-    if (same || !run_found(run, list, w->columns[w->lead], question))
+#define STEPS 5 // rows one after the other that are no chance, where the catalogue knows nothing of the column
+
+// The key was found there: a loop, if another one was before.
+static void found_in(struct session *s, const struct group *g, uint64_t question, const struct guess *w,
+                     struct run *run) {
+    uint64_t origins[KEY_MAX_PARTS], list = ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
+    if (!run_found(run, list, w->columns[w->lead], question))
         return;
     struct loop_about a = about(s, g->shape);
     a.group = g;
@@ -110,6 +108,24 @@ void reporting_found(struct session *s, const struct group *g, uint64_t question
     place_origins(w, g->n_parts, origins);
     enter(s, run, &a, origins);
     run->proven = true;
+    run->trail = w->trail->serial;
+    run->top = !a.list->loaded && !a.list->shape;
+}
+
+void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
+                     const struct guess *followed) {
+    struct runs *r = followed->result ? runs(s) : NULL;
+    if (!r)
+        return;
+    struct run *run = runs_of(r, g->shape->alike.hash);
+    struct guess w;
+    // No list has come since it was looked for.
+    if (run->proven && run->trail == followed->trail->serial && loops_at(&s->engine->report.loops, &run->loop))
+        return;
+    if (source_find(followed->trail, g, keys, &w))
+        found_in(s, g, question, &w, run);
+    else if (followed->goes_on >= STEPS)
+        found_in(s, g, question, followed, run);
 }
 
 static void enter_candidate(struct session *s, struct run *run, const struct shape *shape) {

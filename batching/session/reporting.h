@@ -11,6 +11,7 @@
 #include "batching/session/session.h"
 
 struct guess;
+struct key;
 struct trail_columns;
 struct vet_result;
 
@@ -24,8 +25,10 @@ uint64_t reporting_take_question(struct session *s);
 // A statement was answered. Called by session_answered() alone.
 void reporting_answered(struct session *s, const struct answered *a);
 
-// The key of a lookup of this group was found in a list.
-void reporting_found(struct session *s, const struct group *g, uint64_t question, const struct guess *w);
+// The key of a lookup of this READY group was found in a list of a trail, and is followed there. The report looks in that
+// trail for where it comes from.
+void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
+                     const struct guess *followed);
 
 // A statement was sent for the session's lookups of this shape, that answers several.
 void reporting_sent(struct session *s, const struct shape *shape);
