@@ -270,16 +270,14 @@ static void lists_rows(const struct proxy *p, struct table *t) {
     free(all.of);
 }
 
-// The connection string may hold what is not to be shown.
 static void config_rows(const struct proxy *p, bool all, struct table *t) {
     const char *key, *initial, *description;
     for (size_t i = 0; config_describe(i, &key, &initial, &description); i++) {
         char value[1024];
-        bool changeable = config_value(p->settings->config, i, value, sizeof value);
-        bool secret = strcmp(key, "pgfold.server") == 0;
+        bool changeable = settings_shown(p->settings, i, value, sizeof value);
         table_row(t);
         table_text(t, key);
-        table_text(t, secret ? "…" : value);
+        table_text(t, value);
         if (all)
             table_text(t, description);
         if (!all)

@@ -160,7 +160,7 @@ static bool add_door(struct http *h, const struct addrinfo *a, const char *name)
                   "free; set http.listen to another address, or to nothing",
                   name);
     else
-        log_event(&h->proxy->log, LOG_LEVEL_INFO, 0, "HTTP: http://%s/metrics", name);
+        log_event(&h->proxy->log, LOG_LEVEL_INFO, 0, "HTTP: http://%s/", name);
     return true;
 }
 
@@ -234,7 +234,7 @@ void http_tick(struct http *h) {
     for (unsigned i = 0; h && i < h->n_doors; i++) {
         struct door *d = &h->doors[i];
         if (d->fd < 0 && open_door(d) && d->fd >= 0)
-            log_event(&h->proxy->log, LOG_LEVEL_INFO, 0, "HTTP: http://%s/metrics", d->name);
+            log_event(&h->proxy->log, LOG_LEVEL_INFO, 0, "HTTP: http://%s/", d->name);
     }
     if (h)
         watch_doors(h);

@@ -15,6 +15,9 @@
 #include "protocol/buf.h"
 #include "proxy/census.h"
 #include "proxy/http_kept.h"
+#include "proxy/page.h"
+#include "proxy/page_data.h"
+#include "proxy/page_files.h"
 #include "proxy/reach.h"
 #include "proxy/report_json.h"
 
@@ -23,7 +26,7 @@
 
 struct http_replies {
     struct proxy *proxy;
-    struct kept metrics[METRICS_FORMATS], report;
+    struct kept metrics[METRICS_FORMATS], page, stats, history, report;
     struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
     unsigned n_waiting;
 };
@@ -76,6 +79,32 @@ static void write_report_json(struct proxy *p, int which, struct buf *out) {
     out->failed |= !text;
     free(text);
     json_decref(j);
+}
+
+// ---- the page
+
+// A file of the page: a browser that has it asks whether it is still the same.
+static enum MHD_Result send_file(struct MHD_Connection *c, const struct page_file *f) {
+    const char *has = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-None-Match");
+    bool same = has && (strstr(has, f->etag) || strcmp(has, "*") == 0);
+    struct MHD_Response *r = MHD_create_response_from_buffer(same ? 0 : f->len, (void *)(uintptr_t)f->data,
+                                                             MHD_RESPMEM_PERSISTENT);
+    if (!r)
+        return MHD_NO;
+    http_add_headers(r, f->type);
+    MHD_add_response_header(r, "ETag", f->etag);
+    MHD_add_response_header(r, "Cache-Control", "no-cache");
+    enum MHD_Result done = MHD_queue_response(c, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r);
+    MHD_destroy_response(r);
+    return done;
+}
+
+// NULL: none. The template is no file of its own.
+static const struct page_file *find_file(const char *path) {
+    for (const struct page_file *f = page_files; f->path; f++)
+        if (strcmp(f->path, path) == 0 && strcmp(path, PAGE_TEMPLATE) != 0)
+            return f;
+    return NULL;
 }
 
 // ---- /readyz
@@ -143,12 +172,6 @@ static bool names_us(const char *host) {
 
 // ---- all
 
-static const char paths[] = "pgfold\n\n"
-                            "/metrics   for Prometheus\n"
-                            "/report.json  loops\n"
-                            "/healthz   is pgfold alive?\n"
-                            "/readyz    does it serve clients?\n";
-
 enum MHD_Result http_reply(void *arg, struct MHD_Connection *c, const char *path, const char *method,
                            const char *version, const char *upload, size_t *upload_len, void **context) {
     struct http_replies *r = arg;
@@ -172,7 +195,14 @@ enum MHD_Result http_reply(void *arg, struct MHD_Connection *c, const char *path
     if (strcmp(path, "/readyz") == 0)
         return send_ready(r, c);
     if (strcmp(path, "/") == 0)
-        return send_text(c, MHD_HTTP_OK, paths);
+        return send_kept(r, c, &r->page, page_write, 0, PAGE_MOST, "text/html; charset=utf-8");
+    if (strcmp(path, "/stats.json") == 0)
+        return send_kept(r, c, &r->stats, page_write_stats, 0, PAGE_DATA_MOST, "application/json");
+    if (strcmp(path, "/history.json") == 0)
+        return send_kept(r, c, &r->history, page_write_history, 0, PAGE_DATA_MOST, "application/json");
+    const struct page_file *f = find_file(path);
+    if (f)
+        return send_file(c, f);
     return send_text(c, MHD_HTTP_NOT_FOUND, "there is nothing here: see /\n");
 }
 
@@ -190,5 +220,8 @@ void http_replies_free(struct http_replies *r) {
     for (int i = 0; i < METRICS_FORMATS; i++)
         kept_drop(&r->metrics[i]);
     kept_drop(&r->report);
+    kept_drop(&r->page);
+    kept_drop(&r->stats);
+    kept_drop(&r->history);
     free(r);
 }

@@ -2,6 +2,8 @@
 //
 // What each path answers. Only GET and HEAD are; nothing changes anything.
 //
+//   /          the page (page.h), and its files: /page.css, /page.js, /icon.svg
+//   /stats.json, /history.json   what it shows, see page_data.h
 //   /metrics   for Prometheus, see batching/show/metrics.h
 //   /healthz   200: the event loop turns
 //   /readyz    200: pgfold lets clients in, and the server was reached within the last seconds

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "batching/show/history.h"
 #include "batching/show/shows.h"
 #include "batching/watch/expect.h"
 #include "proxy/log.h"
@@ -52,6 +53,7 @@ struct proxy {
     struct pace *pace;          // how many log-ins the server is given at once (pace.h)
     const struct proxy_calls *calls;
     struct shows_period period;           // for averages that the console shows
+    struct history history;               // for who opens the page
     unsigned n_consoles;                  // links that are consoles
     uv_timer_t consoles_wake;             // some of them rest
     struct expectation expect;            // of all statements; pgfold test

@@ -118,6 +118,14 @@ static enum lookahead_mode lookahead_of(const struct config *c) {
     return c->mode == MODE_FOLD ? modes[c->lookahead] : LOOKAHEAD_OFF;
 }
 
+bool settings_shown(const struct settings *s, size_t i, char *out, size_t size) {
+    const char *key, *initial, *description;
+    bool changeable = config_value(s->config, i, out, size);
+    if (config_describe(i, &key, &initial, &description) && strcmp(key, "pgfold.server") == 0)
+        snprintf(out, size, "…");
+    return changeable;
+}
+
 struct engine_limits settings_engine_limits(const struct settings *s) {
     const struct config *c = s->config;
     return (struct engine_limits){

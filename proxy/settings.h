@@ -31,6 +31,10 @@ struct settings *settings_create(const struct cmdline *c, const struct log *log,
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); // takes NULL
 
+// The i-th setting's value as may be shown, cut if `out` is too small: the connection string may hold secrets.
+// True: a reload changes it.
+bool settings_shown(const struct settings *s, size_t i, char *out, size_t size);
+
 // What the engine needs of them. Points into the settings.
 struct engine_limits settings_engine_limits(const struct settings *s);
 // Reports what is valid, but probably not what was meant.

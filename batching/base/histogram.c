@@ -40,3 +40,15 @@ uint64_t histogram_total(const struct histogram *h) {
         n += h->n[i];
     return n;
 }
+
+uint64_t histogram_quantile(const struct histogram *h, unsigned per_mille) {
+    double rank = (double)histogram_total(h) * per_mille / 1000, below = 0;
+    if (rank <= 0)
+        return 0;
+    for (unsigned i = 0; i < N_TIMES; below += (double)h->n[i], i++) {
+        double n = (double)h->n[i], least = i ? (double)histogram_times[i - 1] : 0;
+        if (n > 0 && below + n >= rank)
+            return (uint64_t)(least + ((double)histogram_times[i] - least) * (rank - below) / n);
+    }
+    return UINT64_MAX;
+}

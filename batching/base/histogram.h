@@ -30,4 +30,8 @@ void histogram_note_count(struct histogram *h, uint64_t value);
 // How many values were noted.
 uint64_t histogram_total(const struct histogram *h);
 
+// The time that so many thousandths of those noted do not pass, microseconds: an estimate, as if they lay evenly
+// between the bounds around them. UINT64_MAX: it lies above the last bound. 0: none were noted.
+uint64_t histogram_quantile(const struct histogram *h, unsigned per_mille);
+
 #endif

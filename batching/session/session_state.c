@@ -111,7 +111,8 @@ struct engine_memory_use engine_memory_use(const struct engine *e) {
                                       .peak = e->memory.peak,
                                       .shapes = e->shapes.memory.used,
                                       .groups = e->groups.memory.used,
-                                      .identities = e->identities.memory.used};
+                                      .identities = e->identities.memory.used,
+                                      .held = e->aheads.bytes};
 }
 
 size_t engine_take_memory_high(struct engine *e) {

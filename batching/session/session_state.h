@@ -74,6 +74,7 @@ const struct shape *engine_newest_shape(const struct engine *e);
 struct engine_memory_use {
     size_t used, limit, peak;          // bytes of everything: now, at most, ever
     size_t shapes, groups, identities; // bytes of these now
+    size_t held;                       // bytes of what was read and loaded ahead
 };
 struct engine_memory_use engine_memory_use(const struct engine *e);
 

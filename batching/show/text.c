@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/show/text.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,8 +25,7 @@ void text_seconds(struct buf *b, uint64_t us) {
     buf_put(b, rest, n);
 }
 
-// Bytes of the UTF-8 character at `s`; 0: it is none.
-static size_t utf8_length(const unsigned char *s) {
+size_t text_character(const unsigned char *s) {
     size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : 4;
     if (s[0] >= 0xf5 || (n > 1 && s[0] < 0xc2))
         return 0;
@@ -39,18 +37,29 @@ static size_t utf8_length(const unsigned char *s) {
     return long_form || surrogate || beyond ? 0 : n;
 }
 
-void text_label(struct buf *b, const char *name) {
-    buf_put_u8(b, '"');
+bool text_is_control(const unsigned char *s) {
+    return *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0);
+}
+
+static void put_name(struct buf *b, const char *name, bool escape) {
     for (const unsigned char *s = (const unsigned char *)name; *s;) {
-        size_t n = utf8_length(s);
-        bool control = *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0);
-        if (*s == '"' || *s == '\\')
+        size_t n = text_character(s);
+        if (escape && (*s == '"' || *s == '\\'))
             buf_put_u8(b, '\\');
-        if (n && !control)
+        if (n && !text_is_control(s))
             buf_put(b, s, n);
         else
             buf_put_u8(b, '?');
         s += n ? n : 1;
     }
+}
+
+void text_plain(struct buf *b, const char *name) {
+    put_name(b, name, false);
+}
+
+void text_label(struct buf *b, const char *name) {
+    buf_put_u8(b, '"');
+    put_name(b, name, true);
     buf_put_u8(b, '"');
 }
