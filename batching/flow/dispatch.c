@@ -70,11 +70,23 @@ static void start_checks(struct engine *e, struct group *g) {
     }
 }
 
+// What limits a far server is its own time, not that of the way there: the next batch need not wait for answers that
+// are on their way back.
+uint64_t engine_next_batch(const struct engine *e, const struct group *g) {
+    const struct guard *guard = &g->shape->guard;
+    unsigned most = guard_max_in_flight(guard, e->limits.max_in_flight);
+    uint64_t spacing = guard_spacing(guard, distance_to(&e->distance), most);
+    bool many = e->limits.verify || g->in_flight - g->checking >= WIDEST * most;
+    return many || spacing == UINT64_MAX ? UINT64_MAX : g->sent_at + spacing;
+}
+
 // Is a place free for one more batch or lookup? In mode verify nothing starts until all originals are
 // answered, so that batches are as large as in mode fold.
 static bool may_start_more(const struct engine *e, const struct group *g) {
-    return g->in_flight - g->checking < guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight) &&
-           !(e->limits.verify && g->checking);
+    if (e->limits.verify && g->checking)
+        return false;
+    return g->in_flight - g->checking < guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight) ||
+           e->now >= engine_next_batch(e, g);
 }
 
 // A single lookup runs as sent, unless it would wait there for earlier answers of its own session.
@@ -91,7 +103,7 @@ static void dispatch_ready(struct engine *e, struct group *g) {
     while (g->n_waiting && (always || may_start_more(e, g))) {
         if (runs_alone(g) || !engine_run_batch(e, g))
             engine_run_lookup(g->first);
-        g->waiting_since = e->now;
+        g->waiting_since = g->sent_at = e->now;
     }
 }
 

@@ -85,6 +85,8 @@ uint64_t engine_deadline(const struct engine *e) {
     at = late < at ? late : at;
     for (const struct group *g = e->listed; g; g = g->next_listed) {
         uint64_t until = g->waiting_since + (engine_window_is_open(e, g) ? e->limits.window : STALL);
+        uint64_t next = engine_window_is_open(e, g) ? UINT64_MAX : engine_next_batch(e, g);
+        until = next < until ? next : until;
         at = until < at ? until : at;
     }
     for (const struct batch *b = e->batches; e->limits.timeout && b; b = b->next)

@@ -103,7 +103,8 @@ struct group {
     struct write_set writers;    // READY: whose writes may change its answers
     struct lookup *first, *last; // waiting
     unsigned n_waiting;
-    uint64_t waiting_since;                  // microseconds, of the first
+    uint64_t waiting_since; // microseconds, of the first
+    uint64_t sent_at;       // microseconds: the last batch or lookup, if others were under way
     struct lookup *first_alone, *last_alone; // lookups under way that run as sent
     uint64_t asked_at;                       // VETTING: microseconds
     uint64_t ask_from;      // microseconds: the catalogue is not asked before, since it did not answer

@@ -24,6 +24,7 @@
 #define PGFOLD_BATCHING_SESSION_ENGINE_H
 
 #include "batching/ahead/ahead.h"
+#include "batching/base/distance.h"
 #include "batching/base/reason.h"
 #include "batching/fold/batch.h"
 #include "batching/report/report.h"
@@ -105,10 +106,11 @@ struct vigil {
 struct engine {
     struct engine_limits limits;
     const struct engine_effects *effects;
-    void *ctx;           // for effects->log
-    uint64_t now;        // microseconds
-    struct vigil vigil;  // when the loop has waited for events
-    uint64_t generation; // of the definitions: counts statements that may have changed one
+    void *ctx;                // for effects->log
+    uint64_t now;             // microseconds
+    struct distance distance; // to the server
+    struct vigil vigil;       // when the loop has waited for events
+    uint64_t generation;      // of the definitions: counts statements that may have changed one
     // The generation in which a table's name came to mean another table while the old one was still there.
     uint64_t shadowed;
     struct account memory; // all

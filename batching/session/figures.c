@@ -77,8 +77,8 @@ void figures_note_answered(struct session *s, const struct answered *a) {
     uint64_t took = a->answered > a->asked ? a->answered - a->asked : 0;
     bool unsent = a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD;
     histogram_note_time(&f->took[a->outcome], took);
-    if (!unsent && a->outcome != OUTCOME_HERE && took && (!f->fastest || took < f->fastest))
-        f->fastest = took;
+    if (!unsent && a->outcome != OUTCOME_HERE)
+        distance_note(&s->engine->distance, a->answered, took);
     note_in_database(s, a, took);
     if (!a->shape)
         return;
@@ -100,11 +100,11 @@ static void count_form(struct engine_counters *c, const struct batch *b) {
     c->lateral_failed += !in && b->failed;
 }
 
-// A lookup alone takes what the fastest statement took, which is the way to the server and what it spends on any
+// A lookup alone takes what the fastest statement took, of late, which is the way to the server and what it spends on any
 // statement, and a key's share of what this batch took beyond that; at most what one alone was seen to take.
-static void estimate_one(const struct figures *f, const struct batch *b, uint64_t took) {
+static void estimate_one(uint64_t way, const struct batch *b, uint64_t took) {
     struct shape *s = b->group->shape;
-    uint64_t one = f->fastest < took ? f->fastest + (took - f->fastest) / b->n_keys : took;
+    uint64_t one = way < took ? way + (took - way) / b->n_keys : took;
     if (s->guard.lone && one > s->guard.lone)
         one = s->guard.lone;
     if (one > UINT32_MAX / 2)
@@ -120,10 +120,10 @@ void figures_note_batch(struct engine *e, const struct batch *b) {
     histogram_note_count(&e->figures.batch_keys, b->n_keys);
     histogram_note_time(&e->figures.batch_took, took);
     save(&e->figures, -(int64_t)took);
-    if (!b->failed && took && (!e->figures.fastest || took < e->figures.fastest))
-        e->figures.fastest = took;
+    if (!b->failed)
+        distance_note(&e->distance, e->now, took);
     if (!b->failed && b->n_keys)
-        estimate_one(&e->figures, b, took);
+        estimate_one(distance_to(&e->distance), b, took);
 }
 
 uint64_t figures_saved(const struct figures *f) {
@@ -151,7 +151,6 @@ void figures_reset(struct engine *e) {
     memset(f->took, 0, sizeof f->took);
     f->batch_keys = f->batch_took = f->lag = (struct histogram){0};
     f->saved = f->saved_most = 0;
-    f->fastest = 0;
     f->since = e->now;
     report_reset(&e->report);
     e->counters = (struct engine_counters){0};

@@ -40,7 +40,6 @@ struct figures {
     struct histogram lag; // how long the event loop's turns took: what comes meanwhile waits for so long
     int64_t saved;        // microseconds: an estimate, see figures_saved()
     int64_t saved_most;   // the most that it was
-    uint64_t fastest;     // microseconds: that a statement took which the server answered; 0: none yet
     uint64_t since;       // engine time of the last reset
     unsigned n_databases;
     struct database_figures databases[FIGURES_DATABASES + 1]; // the last: all others

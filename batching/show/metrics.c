@@ -208,7 +208,8 @@ static void put_state(const struct sink *m, const struct engine *e, const struct
     put_family(
         m, "server_seconds_saved_total", "counter",
         "ESTIMATE of the time that the server and the way to it were spared: for each lookup that was not "
-        "sent, the time of the fastest statement and a key's share of its batch, less what batches took");
+        "sent, the time of the fastest statement of late and a key's share of its batch, less what batches "
+        "took");
     put_name(m, "server_seconds_saved_total", "", "", NULL, NULL);
     text_seconds(m->out, figures_saved(&e->figures));
     buf_put_text(m->out, "\n");

@@ -23,6 +23,7 @@
 #define LATE_LAST      6400000
 #define TRIAL_TURNS    16
 #define TRIAL_LAST     5000000
+#define SERVICE_LEAST  100 // what the server spends on a batch, at least
 // A smaller difference in one batch raises no doubt: a trial costs a statement on each of many connections.
 #define NOISE 1000
 
@@ -278,6 +279,14 @@ void guard_note_oversized(struct guard *g, uint64_t now, uint32_t n_keys) {
 
 unsigned guard_max_in_flight(const struct guard *g, unsigned max_in_flight) {
     return max_in_flight << g->wider;
+}
+
+uint64_t guard_spacing(const struct guard *g, uint64_t distance, unsigned most) {
+    uint64_t took = g->took ? g->took : g->lone;
+    if (!took || !distance || took >= 2 * distance)
+        return UINT64_MAX;
+    uint64_t service = took > distance ? took - distance : 0;
+    return (service > SERVICE_LEAST ? service : SERVICE_LEAST) / most;
 }
 
 unsigned guard_max_keys(struct guard *g, uint64_t now, unsigned max_keys) {

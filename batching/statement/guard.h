@@ -101,6 +101,10 @@ void guard_note_oversized(struct guard *g, uint64_t now, uint32_t n_keys);
 
 // The most keys that a batch may have, and the most batches of a group that may be under way at once.
 unsigned guard_max_in_flight(const struct guard *g, unsigned max_in_flight);
+// How long after the last batch, or lone lookup, one more may follow although `most` are under way, in microseconds:
+// what they take at the server, which is so far away (base/distance.h), shared among `most`. UINT64_MAX: not before one
+// of them has ended, since most of their time is the server's, or nothing is known.
+uint64_t guard_spacing(const struct guard *g, uint64_t distance, unsigned most);
 unsigned guard_max_keys(struct guard *g, uint64_t now, unsigned max_keys);
 
 const char *guard_state_name(const struct guard *g); // static: "folding", "trial", "alone: slower", …

@@ -174,7 +174,6 @@ Test(figures, are_zero_behind_a_reset_and_keep_the_lines) {
     cr_expect_str_eq(d->name, name);
     cr_expect_eq(d->answered[OUTCOME_FOLDED], 0);
     cr_expect_eq(shape->figures.took, 0);
-    cr_expect_eq(f.engine->figures.fastest, 0);
     cr_expect_eq(figures_saved(&f.engine->figures), 0);
     cr_expect_eq(f.engine->counters.answered, 0);
     cr_expect_eq(histogram_total(&f.engine->figures.took[OUTCOME_FOLDED]), 0);

@@ -133,6 +133,20 @@ Test(guard, throughput_counts) {
     }
 }
 
+// Batches of a far server are 5 ms under way, of which it works a fraction: others may follow meanwhile.
+Test(guard, the_way_to_the_server_is_no_work) {
+    struct guard g = {0};
+    cr_assert_eq(guard_spacing(&g, 5000, 2), UINT64_MAX, "nothing is known of what they take");
+    guard_note_lone(&g, 5100);
+    cr_assert_eq(guard_spacing(&g, 0, 2), UINT64_MAX, "nor of the way");
+    cr_assert_eq(guard_spacing(&g, 5000, 2), 50);
+    cr_assert_eq(guard_spacing(&g, 6000, 2), 50, "the way has become shorter");
+    guard_note_batch(&g, 1000, 8, 8, 6000, 8 * 6000);
+    cr_assert_eq(guard_spacing(&g, 5000, 2), 500);
+    cr_assert_eq(guard_spacing(&g, 5000, 4), 250);
+    cr_assert_eq(guard_spacing(&g, 3000, 2), UINT64_MAX, "the server is what takes the time");
+}
+
 Test(guard, a_trial_without_company_ends) {
     struct world w = {.now = 1000, .lone = 1000, .alone = 600, .folded = 60000, .members = 20};
     guard_note_lone(&w.g, w.lone);
