@@ -628,10 +628,11 @@ static bool fail_for_section(struct loader *l, const char *name, size_t length, 
     if (nearest_is_meant(name, length, best->name, known))
         return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]", shown, name,
                     (int)known, best->name);
-    return fail(l, l->here,
-                "unknown section [%.*s]; write [pgfold], [batching], [lookahead], [report], [http], [console] "
-                "or [table schema.name]",
-                shown, name);
+    return fail(
+        l, l->here,
+        "unknown section [%.*s]; write [pgfold], [batching], [lookahead], [report], [http], [console] "
+        "or [table schema.name]",
+        shown, name);
 }
 
 // Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.

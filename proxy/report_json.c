@@ -82,9 +82,9 @@ static json_t *loop_of(const struct loop *l) {
     json_object_set_new(j, "kind", json_string(l->proven ? "proven" : "candidate"));
     json_object_set_new(j, "database", text_of(loop_text(l, LOOP_DATABASE)));
     json_object_set_new(j, "application_name", text_of(loop_text(l, LOOP_APPLICATION)));
-    json_object_set_new(
-        j, "parent",
-        l->proven ? side_of(l, LOOP_PARENT_TABLE, LOOP_PARENT_COLUMNS, LOOP_PARENT_STATEMENT) : json_null());
+    json_object_set_new(j, "parent",
+                        l->proven ? side_of(l, LOOP_PARENT_TABLE, LOOP_PARENT_COLUMNS, LOOP_PARENT_STATEMENT)
+                                  : json_null());
     json_object_set_new(j, "child", side_of(l, LOOP_CHILD_TABLE, LOOP_CHILD_COLUMNS, LOOP_CHILD_STATEMENT));
     json_object_set_new(j, "direction", json_string(loop_direction_name(l->direction)));
     json_object_set_new(j, "tags", json_array());
@@ -115,11 +115,12 @@ static json_t *loops_of(const struct loops *l, unsigned *n) {
 // ---- all
 
 static const char estimate[] =
-    "alone_seconds is an estimate: for each lookup that was not sent by itself, what one of its kind takes alone: "
+    "alone_seconds is an estimate: for each lookup that was not sent by itself, what one of its kind takes "
+    "alone: "
     "what the fastest statement took, and a key's share of what its batches took beyond that.";
-static const char estimate_observed[] =
-    "alone_seconds is measured, since nothing is folded. sent is an estimate: what would have been sent in mode "
-    "fold, where each lookup is judged as it would be there.";
+static const char estimate_observed[] = "alone_seconds is measured, since nothing is folded. sent is an "
+                                        "estimate: what would have been sent in mode "
+                                        "fold, where each lookup is judged as it would be there.";
 
 json_t *report_json(const struct engine *e, const char *mode, double now) {
     const struct loops *l = &e->report.loops;

@@ -19,14 +19,15 @@ static const struct {
     {"Django",
      {"prefetch_related(\"{r}\")", "select_related(\"{r}\")", "annotate(Count(\"{r}\"))",
       "{C}.objects.filter({k}__in=keys)"}},
-    {"Rails", {"includes(:{r})", "includes(:{r})", "{C}.where({k}: keys).group(:{k}).count", "{C}.where({k}: keys)"}},
+    {"Rails",
+     {"includes(:{r})", "includes(:{r})", "{C}.where({k}: keys).group(:{k}).count", "{C}.where({k}: keys)"}},
     {"Eloquent", {"with('{r}')", "with('{r}')", "withCount('{r}')", "{C}::whereIn('{k}', $keys)"}},
     {"Hibernate",
      {"LEFT JOIN FETCH {p}.{r}", "LEFT JOIN FETCH {p}.{r}",
       "SELECT p, COUNT(c) FROM {P} p LEFT JOIN p.{r} c GROUP BY p", "FROM {C} c WHERE c.{k} IN (:keys)"}},
     {"TypeORM",
-     {"relations: { {r}: true }", "relations: { {r}: true }", "loadRelationCountAndMap(\"{p}.n_{r}\", \"{p}.{r}\")",
-      "where: { {k}: In(keys) }"}},
+     {"relations: { {r}: true }", "relations: { {r}: true }",
+      "loadRelationCountAndMap(\"{p}.n_{r}\", \"{p}.{r}\")", "where: { {k}: In(keys) }"}},
     {"Prisma",
      {"include: { {r}: true }", "include: { {r}: true }", "include: { _count: { select: { {r}: true } } }",
       "where: { {k}: { in: keys } }"}},
@@ -112,6 +113,7 @@ void advice_write(const struct loop *l, unsigned i, struct buf *out) {
 
 const char *advice_in_general(void) {
     return "Load the rows of all keys with the list: SQLAlchemy selectinload(), Django prefetch_related() or "
-           "select_related(), Rails includes(), Eloquent with(), Hibernate JOIN FETCH, TypeORM relations, Prisma "
+           "select_related(), Rails includes(), Eloquent with(), Hibernate JOIN FETCH, TypeORM relations, "
+           "Prisma "
            "include, a DataLoader, or in SQL a join or WHERE … = ANY (…).";
 }

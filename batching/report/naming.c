@@ -71,7 +71,7 @@ void naming_of_links(struct naming *n, uint64_t database, const struct vet_resul
 #define FIELD 18 // bytes of a field's description behind its name
 
 void naming_of_result(struct naming *n, uint64_t database, const struct trail_columns *c, const uint8_t *body,
-                     size_t len) {
+                      size_t len) {
     uint64_t *seen = &n->seen[c->source % NAMING_SEEN];
     size_t at = 2;
     if (*seen == c->source)
@@ -103,7 +103,8 @@ const char *naming_of_table(const struct naming *n, uint64_t database, uint32_t 
     return found;
 }
 
-const char *naming_label(const struct naming *n, uint64_t database, const struct trail_columns *c, unsigned column) {
+const char *naming_label(const struct naming *n, uint64_t database, const struct trail_columns *c,
+                         unsigned column) {
     return get(n, key_of_label(database, c->source, c->columns[column].at));
 }
 

@@ -38,7 +38,7 @@ void naming_of_links(struct naming *n, uint64_t database, const struct vet_resul
 
 // The columns of a result, as the body of its RowDescription calls them; what was seen before costs little.
 void naming_of_result(struct naming *n, uint64_t database, const struct trail_columns *c, const uint8_t *body,
-                     size_t len);
+                      size_t len);
 
 // "public.author.id"; NULL: not known. It is borrowed until the next one is put.
 const char *naming_of_column(const struct naming *n, uint64_t database, uint32_t table, uint16_t attribute);
@@ -47,7 +47,8 @@ const char *naming_of_column(const struct naming *n, uint64_t database, uint32_t
 const char *naming_of_table(const struct naming *n, uint64_t database, uint32_t table);
 
 // What the result calls this column of its own; NULL: not known.
-const char *naming_label(const struct naming *n, uint64_t database, const struct trail_columns *c, unsigned column);
+const char *naming_label(const struct naming *n, uint64_t database, const struct trail_columns *c,
+                         unsigned column);
 
 // The part of "public.author.id" in front of its last dot, "public.author", ends where this says.
 size_t naming_table_end(const char *name);

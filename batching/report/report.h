@@ -7,7 +7,8 @@
 #include "batching/report/loops.h"
 #include "batching/report/naming.h"
 
-#define REPORT_REPEATS 5 // lookups of one statement with different keys, which no list has, that are a candidate
+#define REPORT_REPEATS                                                                                       \
+    5 // lookups of one statement with different keys, which no list has, that are a candidate
 
 struct report {
     struct loops loops;
@@ -16,7 +17,7 @@ struct report {
 
 void report_begin(struct report *r, struct account *memory);
 void report_limit(struct report *r, unsigned max_loops);
-void report_reset(struct report *r);  // RESET STATS
+void report_reset(struct report *r); // RESET STATS
 void report_finish(struct report *r);
 
 #endif

@@ -40,10 +40,10 @@ struct runs {
     struct run of[RUNS];
     uint64_t clock;
     uint32_t page, visit;
-    unsigned n_read;       // lists that were read on the page, and the statements of the last ones
+    unsigned n_read; // lists that were read on the page, and the statements of the last ones
     uint64_t read[RUNS_LISTS];
-    uint64_t tags;         // of the page
-    uint64_t last;         // microseconds: of the last answer
+    uint64_t tags; // of the page
+    uint64_t last; // microseconds: of the last answer
 };
 
 // ---- pages

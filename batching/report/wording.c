@@ -27,10 +27,10 @@ static bool ends(const char *word, const char *end) {
 
 static const struct {
     const char *one, *many;
-} irregular[] = {{"person", "people"}, {"child", "children"}, {"man", "men"},       {"mouse", "mice"},
-                 {"foot", "feet"},     {"movie", "movies"},   {"cookie", "cookies"}, {"series", "series"},
-                 {"status", "statuses"}, {"bus", "buses"},    {"news", "news"},      {"shoe", "shoes"},
-                 {"data", "data"},     {"media", "media"},    {"analysis", "analyses"}};
+} irregular[] = {{"person", "people"},   {"child", "children"}, {"man", "men"},          {"mouse", "mice"},
+                 {"foot", "feet"},       {"movie", "movies"},   {"cookie", "cookies"},   {"series", "series"},
+                 {"status", "statuses"}, {"bus", "buses"},      {"news", "news"},        {"shoe", "shoes"},
+                 {"data", "data"},       {"media", "media"},    {"analysis", "analyses"}};
 #define N_IRREGULAR (sizeof irregular / sizeof *irregular)
 
 // Puts `by` in the place of the last n letters.

@@ -85,15 +85,17 @@ static void enter(struct session *s, struct run *run, struct loop_about *a, cons
     if (run->unlisted)
         return;
     if (a->list && !loops_find(l, a->key, &p))
-        a->list_shape =
-            shape_with(s->engine, a->list->text ? a->list->text : a->list->loaded ? a->list->shape : 0);
+        a->list_shape = shape_with(s->engine, a->list->text     ? a->list->text
+                                              : a->list->loaded ? a->list->shape
+                                                                : 0);
     if (loops_find(l, a->key, &p) || loops_add(l, a, run->unlisted, &p))
         run_belongs(run, l, &p);
     else
         run->unlisted = true;
 }
 
-#define STEPS 5 // rows one after the other that are no chance, where the catalogue knows nothing of the column
+#define STEPS                                                                                                \
+    5 // rows one after the other that are no chance, where the catalogue knows nothing of the column
 
 // The key was found there: a loop, if another one was before.
 static void found_in(struct session *s, const struct group *g, uint64_t question, const struct guess *w,
@@ -120,7 +122,8 @@ void reporting_found(struct session *s, const struct group *g, const struct key 
     struct run *run = runs_of(r, g->shape->alike.hash);
     struct guess w;
     // No list has come since it was looked for.
-    if (run->proven && run->trail == followed->trail->serial && loops_at(&s->engine->report.loops, &run->loop))
+    if (run->proven && run->trail == followed->trail->serial &&
+        loops_at(&s->engine->report.loops, &run->loop))
         return;
     if (source_find(followed->trail, g, keys, &w))
         found_in(s, g, question, &w, run);

@@ -227,8 +227,7 @@ size_t vetting_bytes(const struct vetting *v) {
     return sizeof *v + v->row_description.cap + v->stamp.cap + stamp_bytes(v->made) +
            (v->catalogue.links ? VET_MAX_LINKS * sizeof *v->catalogue.links : 0) +
            v->catalogue.writers.n * sizeof *v->catalogue.writers.tables + v->catalogue.below.len +
-           (v->catalogue.names ? strlen(v->catalogue.names) + MEMORY_BLOCK : 0) +
-           6 * MEMORY_BLOCK;
+           (v->catalogue.names ? strlen(v->catalogue.names) + MEMORY_BLOCK : 0) + 6 * MEMORY_BLOCK;
 }
 
 void vetting_destroy(struct vetting *v) {

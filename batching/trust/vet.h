@@ -24,7 +24,11 @@ struct vet_type {
 // A column that can supply values of a key candidate: the key's own column, those that its foreign keys
 // reference, those that reference it, and those that reference the same column as it does. Table and
 // attribute are as in RowDescription.
-enum { LINK_OWN, LINK_REFERENCED, LINK_OTHER }; // its own column, one that this references, one that references either
+enum {
+    LINK_OWN,
+    LINK_REFERENCED,
+    LINK_OTHER
+}; // its own column, one that this references, one that references either
 struct vet_link {
     uint8_t key; // index into parsed->keys
     uint8_t rank;
@@ -55,8 +59,8 @@ struct vet_result {
     struct vet_type types[VET_MAX_TYPES];
     // at most VET_MAX_LINKS; each candidate's own column and those that it references come first
     unsigned n_links;
-    struct vet_link *links;   // owned
-    char *names;              // owned: of each link's column, "public.author.id" in lines; NULL: not there any more
+    struct vet_link *links; // owned
+    char *names; // owned: of each link's column, "public.author.id" in lines; NULL: not there any more
     struct write_set writers; // whose writes may change what the statement reads
 };
 

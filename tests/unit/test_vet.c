@@ -272,12 +272,14 @@ static struct vet_result with_links(const char *links) {
 }
 
 Test(vet, links_are_read_in_their_order) {
-    struct vet_result r = with_links("0:16400:1:0,7:4294967295:32767:2,0:16410:2:1\npublic.a.id\n\npublic.b.\"x\"");
+    struct vet_result r =
+        with_links("0:16400:1:0,7:4294967295:32767:2,0:16410:2:1\npublic.a.id\n\npublic.b.\"x\"");
     cr_assert(r.ok && r.n_links == 3);
     cr_assert(r.links[0].key == 0 && r.links[0].table == 16400 && r.links[0].attribute == 1);
     cr_assert(r.links[1].key == 7 && r.links[1].table == UINT32_MAX && r.links[1].attribute == 32767);
     cr_assert(r.links[2].table == 16410 && r.links[2].attribute == 2);
-    cr_assert(r.links[0].rank == LINK_OWN && r.links[1].rank == LINK_OTHER && r.links[2].rank == LINK_REFERENCED);
+    cr_assert(r.links[0].rank == LINK_OWN && r.links[1].rank == LINK_OTHER &&
+              r.links[2].rank == LINK_REFERENCED);
     cr_assert_str_eq(r.names, "public.a.id\n\npublic.b.\"x\"");
     vet_names_forget(&r);
     cr_assert(!r.names);
