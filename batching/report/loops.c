@@ -70,10 +70,9 @@ bool loops_add(struct loops *l, const struct loop_about *about, bool twice, stru
     return at;
 }
 
-static const struct loops *sorted; // by qsort(), which takes no argument
-
-static int compare(const void *x, const void *y) {
-    const struct loop *a = &sorted->of[*(const uint32_t *)x], *b = &sorted->of[*(const uint32_t *)y];
+static int compare(const void *x, const void *y, void *loops) {
+    const struct loop *a = &((const struct loops *)loops)->of[*(const uint32_t *)x];
+    const struct loop *b = &((const struct loops *)loops)->of[*(const uint32_t *)y];
     if (a->of.alone != b->of.alone)
         return a->of.alone < b->of.alone ? 1 : -1;
     if (a->of.asked != b->of.asked)
@@ -84,8 +83,7 @@ static int compare(const void *x, const void *y) {
 const struct loop *loops_by_cost(const struct loops *l, unsigned i, uint32_t *order) {
     for (unsigned j = 0; !i && j < l->n; j++)
         order[j] = j;
-    sorted = l;
     if (!i)
-        qsort(order, l->n, sizeof *order, compare);
+        qsort_r(order, l->n, sizeof *order, compare, (void *)(uintptr_t)l);
     return i < l->n ? &l->of[order[i]] : NULL;
 }

@@ -10,14 +10,14 @@
 #define REPORT_REPEATS                                                                                       \
     5 // lookups of one statement with different keys, which no list has, that are a candidate
 
-struct report {
+struct report_tables {
     struct loops loops;
     struct naming names;
 };
 
-void report_begin(struct report *r, struct account *memory);
-void report_limit(struct report *r, unsigned max_loops);
-void report_reset(struct report *r); // RESET STATS
-void report_finish(struct report *r);
+void report_begin(struct report_tables *r, struct account *memory);
+void report_limit(struct report_tables *r, unsigned max_loops);
+void report_reset(struct report_tables *r); // RESET STATS
+void report_finish(struct report_tables *r);
 
 #endif
