@@ -9,8 +9,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include <jansson.h>
-
 #include "batching/show/metrics.h"
 #include "protocol/buf.h"
 #include "proxy/census.h"
@@ -20,13 +18,14 @@
 #include "proxy/page_files.h"
 #include "proxy/reach.h"
 #include "proxy/report_json.h"
+#include "proxy/report_words.h"
 
 #define METRICS_MOST (4u << 20) // bytes
 #define REPORT_MOST  (16u << 20)
 
 struct http_replies {
     struct proxy *proxy;
-    struct kept metrics[METRICS_FORMATS], page, stats, history, report;
+    struct kept metrics[METRICS_FORMATS], page, stats, history, report[REPORT_FORMATS];
     struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
     unsigned n_waiting;
 };
@@ -70,15 +69,17 @@ static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connectio
 
 // ---- the report
 
-static void write_report_json(struct proxy *p, int which, struct buf *out) {
+static void write_report(struct proxy *p, int format, struct buf *out) {
     json_t *j = report_json(p->engine, census_mode(p), (double)time(NULL));
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    (void)which;
-    if (text)
-        buf_put_text(out, text);
-    out->failed |= !text;
-    free(text);
+    out->failed |= !j;
+    if (j)
+        report_write_words(j, (enum report_format)format, false, out);
     json_decref(j);
+}
+
+static enum MHD_Result send_report(struct http_replies *r, struct MHD_Connection *c, enum report_format format) {
+    return send_kept(r, c, &r->report[format], write_report, (int)format, REPORT_MOST,
+                     format == REPORT_JSON ? "application/json" : "text/html; charset=utf-8");
 }
 
 // ---- the page
@@ -189,7 +190,9 @@ enum MHD_Result http_reply(void *arg, struct MHD_Connection *c, const char *path
     if (strcmp(path, "/metrics") == 0)
         return send_metrics(r, c);
     if (strcmp(path, "/report.json") == 0)
-        return send_kept(r, c, &r->report, write_report_json, 0, REPORT_MOST, "application/json");
+        return send_report(r, c, REPORT_JSON);
+    if (strcmp(path, "/report") == 0)
+        return send_report(r, c, REPORT_HTML);
     if (strcmp(path, "/healthz") == 0)
         return send_text(c, MHD_HTTP_OK, "alive\n");
     if (strcmp(path, "/readyz") == 0)
@@ -219,7 +222,8 @@ void http_replies_free(struct http_replies *r) {
         return;
     for (int i = 0; i < METRICS_FORMATS; i++)
         kept_drop(&r->metrics[i]);
-    kept_drop(&r->report);
+    for (int i = 0; i < REPORT_FORMATS; i++)
+        kept_drop(&r->report[i]);
     kept_drop(&r->page);
     kept_drop(&r->stats);
     kept_drop(&r->history);

@@ -20,6 +20,7 @@
 #include "proxy/counters.h"
 #include "proxy/ending.h"
 #include "proxy/explain.h"
+#include "proxy/report_command.h"
 #include "proxy/gate.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
@@ -593,6 +594,8 @@ int main(int argc, char **argv, char **envp) {
     fill_standard_descriptors();
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "report") == 0)
+        return report_main(argc - 1, argv + 1);
     struct application *a = calloc(1, sizeof *a);
     if (!a) {
         fputs("pgfold: out of memory\n", stderr);

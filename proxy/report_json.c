@@ -60,6 +60,50 @@ static json_t *side_of(const struct loop *l, enum loop_text table, enum loop_tex
     return side;
 }
 
+static json_t *set_of(const struct tag_set *s) {
+    json_t *set = json_object();
+    const char *at = NULL, *name, *value;
+    while (tags_next(s, &at, &name, &value))
+        json_object_set_new(set, name, text_of(value));
+    return set;
+}
+
+// Others than these have no room: "(other)".
+static json_t *tags_of_loop(const struct tags *t, const struct loop *l) {
+    json_t *all = json_array();
+    for (unsigned i = 0; i < l->n_tags; i++) {
+        const struct tag_set *s = tags_at(t, l->tags[i]);
+        if (s)
+            json_array_append_new(all, set_of(s));
+    }
+    if (l->more_tags) {
+        json_t *other = json_object();
+        json_object_set_new(other, "(other)", json_string(""));
+        json_array_append_new(all, other);
+    }
+    return all;
+}
+
+static bool has_text(const json_t *all, const json_t *text) {
+    size_t i;
+    const json_t *one;
+    json_array_foreach((json_t *)(uintptr_t)all, i, one) if (json_equal(one, text)) return true;
+    return false;
+}
+
+static json_t *call_sites_of(const struct tags *t, const struct loop *l) {
+    char site[2 * TAGS_LONGEST];
+    json_t *all = json_array();
+    for (unsigned i = 0; i < l->n_tags; i++) {
+        const struct tag_set *s = tags_at(t, l->tags[i]);
+        json_t *text = s && tags_call_site(s, site, sizeof site) ? text_of(site) : NULL;
+        if (text && !has_text(all, text))
+            json_array_append(all, text);
+        json_decref(text);
+    }
+    return all;
+}
+
 static json_t *advice_of(const struct loop *l) {
     json_t *all = json_array();
     for (unsigned i = 0; i < ADVICE_TOOLS; i++) {
@@ -74,7 +118,7 @@ static json_t *advice_of(const struct loop *l) {
     return all;
 }
 
-static json_t *loop_of(const struct loop *l) {
+static json_t *loop_of(const struct tags *t, const struct loop *l) {
     char id[17];
     json_t *j = json_object();
     snprintf(id, sizeof id, "%016" PRIx64, l->id);
@@ -87,8 +131,8 @@ static json_t *loop_of(const struct loop *l) {
                                   : json_null());
     json_object_set_new(j, "child", side_of(l, LOOP_CHILD_TABLE, LOOP_CHILD_COLUMNS, LOOP_CHILD_STATEMENT));
     json_object_set_new(j, "direction", json_string(loop_direction_name(l->direction)));
-    json_object_set_new(j, "tags", json_array());
-    json_object_set_new(j, "call_sites", json_array());
+    json_object_set_new(j, "tags", tags_of_loop(t, l));
+    json_object_set_new(j, "call_sites", call_sites_of(t, l));
     json_object_set_new(j, "pages", json_integer((json_int_t)l->pages));
     json_object_set_new(j, "asked", json_integer((json_int_t)l->of.asked));
     json_object_set_new(j, "sent", json_integer((json_int_t)l->of.sent));
@@ -98,14 +142,14 @@ static json_t *loop_of(const struct loop *l) {
     return j;
 }
 
-static json_t *loops_of(const struct loops *l, unsigned *n) {
+static json_t *loops_of(const struct tags *t, const struct loops *l, unsigned *n) {
     json_t *all = json_array();
     uint32_t *order = malloc((l->n + 1) * sizeof *order);
     const struct loop *of = order ? loops_by_cost(l, 0, order) : NULL;
     for (unsigned i = 0; of; of = loops_by_cost(l, ++i, order)) {
         if (!of->of.asked)
             continue;
-        json_array_append_new(all, loop_of(of));
+        json_array_append_new(all, loop_of(t, of));
         ++*n;
     }
     free(order);
@@ -126,7 +170,7 @@ json_t *report_json(const struct engine *e, const char *mode, double now) {
     const struct loops *l = &e->report.loops;
     json_t *j = json_object(), *totals = json_object();
     unsigned n = 0;
-    json_t *loops = loops_of(l, &n);
+    json_t *loops = loops_of(&e->report.tags, l, &n);
     double age = (double)(e->now > e->figures.since ? e->now - e->figures.since : 0) / 1e6;
     json_object_set_new(j, "pgfold", json_string(PGFOLD_VERSION));
     json_object_set_new(j, "mode", json_string(mode));

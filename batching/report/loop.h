@@ -54,6 +54,7 @@ struct loop {
     uint64_t last; // microseconds: when it last ran
     unsigned n_tags;
     bool more_tags; // it had others, for which there was no room
+    uint16_t last_tags;
     uint16_t tags[LOOP_TAGS];
     char *texts; // owned: one behind the other, each with its zero
     size_t text_len;

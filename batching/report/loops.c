@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/report/tags.h"
+
 static void weigh(struct loops *l) {
     size_t bytes = l->room ? l->room * sizeof *l->of + MEMORY_BLOCK : 0;
     for (unsigned i = 0; i < l->n; i++)
@@ -68,6 +70,19 @@ bool loops_add(struct loops *l, const struct loop_about *about, bool twice, stru
     }
     weigh(l);
     return at;
+}
+
+void loop_tagged(struct loop *l, uint16_t tags, unsigned most) {
+    if (!tags || tags == l->last_tags)
+        return;
+    l->last_tags = tags;
+    for (unsigned i = 0; i < l->n_tags; i++)
+        if (l->tags[i] == tags)
+            return;
+    if (tags == TAGS_OTHER || l->n_tags == most || l->n_tags == LOOP_TAGS)
+        l->more_tags = true;
+    else
+        l->tags[l->n_tags++] = tags;
 }
 
 static int compare(const void *x, const void *y, void *loops) {

@@ -34,6 +34,9 @@ static inline struct loop *loops_at(const struct loops *l, const struct loop_pla
 // Finds it by its key. Returns false when it is not there.
 bool loops_find(const struct loops *l, uint64_t key, struct loop_place *p);
 
+// The loop was asked for with these tags. `most`: sets that it keeps.
+void loop_tagged(struct loop *l, uint16_t tags, unsigned most);
+
 // Makes a loop. Returns false when it cannot be listed; `twice`: that has been counted before.
 bool loops_add(struct loops *l, const struct loop_about *about, bool twice, struct loop_place *p);
 

@@ -26,6 +26,7 @@ struct run {
     bool counted;               // the page is, with its loop
     bool unlisted;              // its loop is, and has been counted so
     struct loop_place loop;     // that its lookups are counted for
+    uint16_t tags;              // of its last lookup
     struct loop_counts given;   // to this loop on this page
     struct loop_counts pending; // not given yet
     uint64_t trail;             // serial of the newest list when it was proved

@@ -47,6 +47,7 @@ void lookup_answered(struct session *s, const struct lookup *l) {
                          .reason = l->outcome == OUTCOME_ALONE ? (enum reason)l->reason : REASON_NONE,
                          .failed = l->failed,
                          .question = l->question,
+                         .tags = l->tags,
                          .asked = l->seen,
                          .answered = s->engine->now};
     session_answered(s, &a);

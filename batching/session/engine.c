@@ -40,7 +40,7 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
     room_adopt_limits(e);
     e->scopes.memory = &e->memory;
     report_begin(&e->report, &e->memory);
-    report_limit(&e->report, e->limits.report_loops);
+    report_limit(&e->report, e->limits.report_loops, e->limits.report_tags, e->limits.report_loop_tags);
     scopes_expect(&e->scopes, &e->limits.expect);
     return e;
 }
@@ -74,7 +74,7 @@ void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
     rations_limit(&e->rations, limits->parse_budget);
     size_scratch(e);
     room_adopt_limits(e);
-    report_limit(&e->report, e->limits.report_loops);
+    report_limit(&e->report, e->limits.report_loops, e->limits.report_tags, e->limits.report_loop_tags);
     scopes_expect(&e->scopes, &e->limits.expect);
 }
 

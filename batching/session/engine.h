@@ -138,7 +138,7 @@ struct engine {
     uint64_t dice; // for flow/check.c
     struct engine_counters counters;
     struct figures figures;
-    struct report_tables report;
+    struct report_tables report; // writer: session/reporting.c
     struct answered_observer observer; // is told of every statement that is answered
     struct buf answer, request;        // scratch
 };

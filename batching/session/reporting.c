@@ -10,25 +10,48 @@
 #include "batching/report/report.h"
 #include "batching/report/runs.h"
 #include "batching/session/engine.h"
+#include "batching/session/statements.h"
 #include "batching/statement/shape.h"
 #include "batching/trust/vet.h"
 #include "batching/trust/writes.h"
 #include "protocol/startup.h"
 
+// What the options of the start-up packet say of pgfold.tags; empty: nothing.
+static struct slice tags_of_options(struct slice options) {
+    static const char name[] = "pgfold.tags=";
+    const uint8_t *at = memmem(options.data, options.len, name, sizeof name - 1);
+    const uint8_t *end = options.data + options.len;
+    if (!at)
+        return (struct slice){0};
+    at += sizeof name - 1;
+    const uint8_t *blank = memchr(at, ' ', (size_t)(end - at));
+    return (struct slice){at, (size_t)((blank ? blank : end) - at)};
+}
+
 void reporting_begin(struct session *s, struct slice startup_params) {
     struct startup start = {.params = startup_params};
-    struct slice name;
+    struct slice name, value;
+    if (startup_param(&start, "options", &value))
+        reporting_set_tags(s, tags_of_options(value));
+    if (startup_param(&start, "pgfold.tags", &value))
+        reporting_set_tags(s, value);
     if (!startup_param(&start, "application_name", &name))
         return;
     size_t len = name.len < sizeof s->report.application ? name.len : sizeof s->report.application - 1;
     memcpy(s->report.application, name.data, len);
 }
 
+static void weigh(struct session *s) {
+    struct reporting *r = &s->report;
+    size_t setting = r->setting ? strlen(r->setting) + 1 + MEMORY_BLOCK : 0;
+    account_set(&s->memory, &r->weighs, setting + (r->runs ? sizeof *r->runs + MEMORY_BLOCK : 0));
+}
+
 static struct runs *runs(struct session *s) {
     struct reporting *r = &s->report;
     if (!r->runs) {
         r->runs = calloc(1, sizeof *r->runs);
-        account_set(&s->memory, &r->weighs, r->runs ? sizeof *r->runs + MEMORY_BLOCK : 0);
+        weigh(s);
     }
     return r->runs;
 }
@@ -36,7 +59,9 @@ static struct runs *runs(struct session *s) {
 void reporting_finish(struct session *s) {
     free(s->report.runs);
     s->report.runs = NULL;
-    account_set(&s->memory, &s->report.weighs, 0);
+    free(s->report.setting);
+    s->report.setting = NULL;
+    weigh(s);
 }
 
 void reporting_asks(struct session *s, uint64_t question) {
@@ -47,6 +72,69 @@ uint64_t reporting_take_question(struct session *s) {
     uint64_t question = s->report.question;
     s->report.question = 0;
     return question;
+}
+
+// ---- tags
+
+#define LONGEST_SETTING 1000
+
+void reporting_set_tags(struct session *s, struct slice value) {
+    struct reporting *r = &s->report;
+    free(r->setting);
+    r->setting = value.len && value.len <= LONGEST_SETTING ? strndup((const char *)value.data, value.len) : NULL;
+    weigh(s);
+    r->set = r->setting ? tags_set(&s->engine->report.tags, value) : TAGS_NONE;
+}
+
+struct slice reporting_tags(const struct session *s) {
+    const char *text = s->report.setting ? s->report.setting : "";
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+// Reads comments that were not seen lately.
+static uint16_t read_tags(struct session *s, struct shape *shape, struct slice text, uint64_t digest) {
+    struct report_tables *r = &s->engine->report;
+    bool added = false;
+    uint16_t number;
+    if (tags_known(&r->tags, digest, &number))
+        return number;
+    number = tags_read(&r->tags, text, digest, shape && shape->n_tags < r->loop_tags, &added);
+    if (shape)
+        shape->n_tags = (uint8_t)(shape->n_tags + added);
+    return number;
+}
+
+void reporting_text(struct session *s, struct shape *shape, struct slice text) {
+    struct reporting *r = &s->report;
+    struct slice comments[2];
+    r->text = r->statement = TAGS_NONE;
+    if (!tags_comments(text, comments))
+        return;
+    uint64_t digest = tags_digest(comments);
+    if (digest != r->digest)
+        r->read = read_tags(s, shape_meaning(shape), text, digest);
+    r->digest = r->read == TAGS_OTHER ? 0 : digest;
+    r->text = r->read;
+}
+
+void reporting_runs(struct session *s, const struct statement *st) {
+    s->report.text = TAGS_NONE;
+    s->report.statement = st ? st->tags : TAGS_NONE;
+}
+
+static uint16_t application_tags(struct session *s) {
+    struct reporting *r = &s->report;
+    struct slice name = {(const uint8_t *)r->application, strlen(r->application)};
+    if (!r->named && name.len)
+        r->named = tags_of(&s->engine->report.tags, "application_name", name);
+    return r->named;
+}
+
+uint16_t reporting_take_tags(struct session *s) {
+    struct reporting *r = &s->report;
+    uint16_t tags = r->text ? r->text : r->set ? r->set : r->statement ? r->statement : application_tags(s);
+    r->text = r->statement = TAGS_NONE;
+    return tags;
 }
 
 // ---- which loop
@@ -150,23 +238,39 @@ static struct loop_counts counts_of(const struct answered *a, const struct shape
     return (struct loop_counts){.asked = 1, .sent = sent, .waited = took, .alone = sent || !one ? took : one};
 }
 
+static void count_tags(struct tag_set *t, const struct answered *a, bool lookup) {
+    t->statements++;
+    t->lookups += lookup;
+    t->sent += a->outcome == OUTCOME_ALONE || a->outcome == OUTCOME_FORWARDED;
+    t->waited += a->answered > a->asked ? a->answered - a->asked : 0;
+}
+
 void reporting_answered(struct session *s, const struct answered *a) {
     const struct shape *shape = shape_meaning(a->shape);
     bool lookup = is_lookup(a, shape);
     struct runs *r = lookup ? runs(s) : s->report.runs;
+    struct tag_set *tags = tags_at(&s->engine->report.tags, a->tags);
+    if (tags)
+        count_tags(tags, a, lookup);
     if (!r)
         return;
     runs_asked(r, a->asked);
     r->last = a->answered;
+    if (tags)
+        runs_tagged(r, tags->page);
     if (!lookup)
         return;
     struct run *run = runs_of(r, shape->alike.hash);
     struct loop_counts c = counts_of(a, shape);
+    run->tags = a->tags;
     run_count(run, a->question, &c);
     if (!run->loop.key && run->n_keys >= REPORT_REPEATS)
         enter_candidate(s, run, shape);
     if (run->loop.key)
         run_give(run, &s->engine->report.loops, a->answered);
+    struct loop *loop = loops_at(&s->engine->report.loops, &run->loop);
+    if (loop)
+        loop_tagged(loop, a->tags, s->engine->report.loop_tags);
 }
 
 void reporting_sent(struct session *s, const struct shape *shape) {

@@ -22,6 +22,18 @@ void reporting_finish(struct session *s);
 void reporting_asks(struct session *s, uint64_t question);
 uint64_t reporting_take_question(struct session *s);
 
+// The text at hand, of a Query or a Parse: reads the tags in its comments. `shape`: of it; NULL: not known, then no new tags
+// are kept. And: a prepared statement is run, whose text came earlier.
+void reporting_text(struct session *s, struct shape *shape, struct slice text);
+void reporting_runs(struct session *s, const struct statement *st);
+// The tags of the statement at hand, which is the last one of them: those of a text at hand, else of the setting, else of
+// the prepared statement, else the application's name.
+uint16_t reporting_take_tags(struct session *s);
+
+// pgfold.tags is set. Empty: to nothing. And what it is, borrowed.
+void reporting_set_tags(struct session *s, struct slice value);
+struct slice reporting_tags(const struct session *s);
+
 // A statement was answered. Called by session_answered() alone.
 void reporting_answered(struct session *s, const struct answered *a);
 

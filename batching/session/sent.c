@@ -27,7 +27,8 @@ static bool grow(struct sent_queue *q) {
 // Drivers run one statement many times in a unit: such runs share an entry.
 static bool repeats_last(const struct sent_queue *q, const struct owed *o, const struct sent *x) {
     const struct sent *last = o->n_sent ? &q->ring[(q->head + q->n - 1) & (q->cap - 1)] : NULL;
-    return last && last->shape == x->shape && last->kind == x->kind && last->asked == x->asked;
+    return last && last->shape == x->shape && last->kind == x->kind && last->asked == x->asked &&
+           last->tags == x->tags;
 }
 
 void sent_note(struct session *s, struct shape *shape, enum statement_kind kind) {
@@ -37,6 +38,7 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
     uint64_t asked = s->front_since ? s->front_since : s->engine->now;
     struct sent x = {.shape = shape, .asked = asked, .n = 1, .kind = (uint8_t)kind};
     x.question = reporting_take_question(s);
+    x.tags = reporting_take_tags(s);
     watched_note(s, kind, shape ? shape->parsed : NULL);
     if (o->n_untold ||
         (!repeats_last(q, o, &x) && (q->n >= s->engine->limits.max_owed || (q->n == q->cap && !grow(q))))) {
@@ -79,6 +81,7 @@ static void answer_first(struct session *s, struct owed *o, bool failed) {
                          .reason = (enum reason)o->reason,
                          .failed = failed,
                          .question = x ? x->question : 0,
+                         .tags = x ? x->tags : TAGS_NONE,
                          .asked = x ? x->asked : s->engine->now,
                          .answered = s->engine->now};
     if (!s->client_gone)

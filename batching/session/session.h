@@ -168,6 +168,7 @@ struct sent {
     uint64_t asked;      // engine time
     uint64_t question;   // of a read; 0: not known
     unsigned n;          // how many
+    uint16_t tags;       // report/tags.h
     uint8_t kind;        // enum statement_kind
 };
 
@@ -281,6 +282,12 @@ struct reporting {
     struct runs *runs; // owned; NULL: it has asked for nothing
     size_t weighs;     // bytes of it
     uint64_t question; // of the read at hand (ahead/asked.h); 0: not known
+    // Tags (report/tags.h): of the comments of the text at hand, of those of the prepared statement at hand, of pgfold.tags, and
+    // of the application's name.
+    uint16_t text, statement, set, named;
+    uint64_t digest;  // of the last comments that were read,
+    uint16_t read;    // and their tags
+    char *setting;    // owned: pgfold.tags, as it was set; NULL: it is not
     char application[64];
 };
 

@@ -12,6 +12,7 @@
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/pooler.h"
+#include "batching/session/reporting.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
@@ -193,6 +194,8 @@ static void put_value(struct session *s, const struct control *c, struct buf *ou
     struct section *at = session_section(s, 0) ? session_section(s, 0) : session_section(s, 1);
     if (c->verb == CONTROL_CONFIG)
         buf_put(out, c->value.data, c->value.len);
+    else if (c->setting == CONTROL_TAGS)
+        buf_put(out, reporting_tags(s).data, reporting_tags(s).len);
     else if (c->setting == CONTROL_SCOPE && of)
         buf_put(out, of->name, strnlen((const char *)of->name, of->len));
     else if (c->setting == CONTROL_COUNTS && at)
@@ -219,6 +222,10 @@ static enum take apply(struct session *s, const struct control *c) {
     char message[200];
     if (c->verb == CONTROL_SHOW || c->verb == CONTROL_READ)
         return TAKE_FORWARD;
+    if (c->setting == CONTROL_TAGS) {
+        reporting_set_tags(s, c->value);
+        return TAKE_FORWARD;
+    }
     if (c->setting == CONTROL_SCOPE) {
         watched_enter(s, c->value);
         return TAKE_FORWARD;

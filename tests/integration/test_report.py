@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import subprocess
 
 import pytest
 
@@ -160,3 +161,133 @@ def test_one_key_of_a_list_is_no_loop(web):
         c.ask(extended(TO_MANY, "8007"))
         c.ask(query("SELECT id, title FROM rbook WHERE author_id IN (8001, 8002, 8003)"))
     assert report(p)["totals"] == before
+
+
+# ---- tags
+
+def tags_of(p, key):
+    return [dict(t) for t in loops(p)[key]["tags"]]
+
+
+MANY, ONE = ("public.rauthor", "public.rbook"), ("public.rbook", "public.rauthor")
+COMMENTS = {"sqlcommenter": "/*controller='c%d',file='app/v%d.py',line='4%d',traceparent='00-{n}-01'*/",
+            "marginalia": "/*application:Shop,controller:c%d,line:/app/v%d.rb:4%d:in `index'*/",
+            "pairs": "/* controller=c%d, source_location=app/v%d.py:4%d */"}
+
+
+@pytest.mark.parametrize("style", COMMENTS)
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_tags_come_from_comments(web, framing, style):
+    """In front and behind, also of prepared statements; the statement stays one shape, and its lookups are loaded ahead."""
+    p = web()
+    before = loops(p)
+    number = list(COMMENTS).index(style) * 10 + list(FRAMINGS).index(framing)
+    comment = COMMENTS[style] % ((number,) * 3)
+    with p.connect() as c:
+        make = FRAMINGS[framing](c)
+        for i, row in enumerate(proto.rows(c.ask(make("SELECT id, name FROM rauthor ORDER BY id")))):
+            sql = TO_MANY + " " + comment if i % 2 else comment + TO_MANY
+            c.ask(make(sql.replace("{n}", "x" if framing == "named" else str(i)), row[0].decode()))
+    after = loops(p)
+    n = grown(before, after, MANY)
+    assert n["asked"] == AUTHORS and n["sent"] < AUTHORS / 2
+    found = [t for t in after[MANY]["tags"] if t.get("controller") == "c%d" % number]
+    assert len(found) == 1 and "traceparent" not in found[0]
+    assert any(site.startswith("app/v%d.py:4%d" % (number, number)) or site.startswith("/app/v%d.rb:4%d" % (number, number))
+               for site in after[MANY]["call_sites"])
+
+
+def test_tags_come_from_the_setting_and_the_applications_name(web):
+    p = web()
+    with p.connect(application_name="night shift") as c:
+        page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
+        c.ask(query("SET pgfold.tags = 'controller=by setting, route=/x'"))
+        assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b"controller=by setting, route=/x"]]
+        assert proto.rows(c.ask(query("SELECT current_setting('pgfold.tags', true)"))) == [[b"controller=by setting, route=/x"]]
+        page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
+        c.ask(query("RESET pgfold.tags"))
+        assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b""]]
+    with p.connect(**{"pgfold.tags": "controller=from the start"}) as c:
+        page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
+    with p.connect(options="-c pgfold.tags=controller=options") as c:
+        page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
+    found = tags_of(p, ONE)
+    for t in ({"application_name": "night shift"}, {"controller": "by setting", "route": "/x"}, {"controller": "from the start"},
+              {"controller": "options"}):
+        assert t in found, (t, found)
+
+
+def test_tags_are_bounded(web):
+    """20 sets for each statement; all others are (other)."""
+    p = web()
+    sql = "SELECT title, id FROM rbook WHERE author_id = %s ORDER BY id"
+    with p.connect() as c:
+        for n in range(60):
+            for row in proto.rows(c.ask(simple("SELECT id FROM rauthor ORDER BY id LIMIT 2"))):
+                c.ask(simple(sql + " /* request=%d */" % n, row[0].decode()))
+    loop = next(x for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT title, id"))
+    assert loop["asked"] >= 60 and len(loop["tags"]) == 21 and {"(other)": ""} in loop["tags"]
+
+
+# ---- the other outputs
+
+def run(p, *options):
+    return subprocess.run([conftest.BINARY, "report", "--http", "http://127.0.0.1:%d" % p.http, *options], capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_every_output_says_the_same(web, tmp_path):
+    p = web()
+    with p.connect() as c:
+        page(c, simple, "SELECT id, name FROM rauthor ORDER BY id", TO_MANY + " /* controller=every */", 0)
+    loop = loops(p)[MANY]
+    for text in (run(p).stdout, run(p, "--format", "markdown").stdout, run(p, "--format=html").stdout, ask(p, "/report")):
+        for part in ("public.rauthor(id) → public.rbook(author_id)", "controller=every", "selectinload(Rauthor.rbooks)", "author_id = $1",
+                     "(estimate)"):
+            assert part in text, (part, text)
+    assert "<script" not in ask(p, "/report") and 'id="%s"' % loop["id"] in ask(p, "/report")
+    kept = tmp_path / "baseline.json"
+    done = run(p, "--format", "json")
+    assert done.returncode == 0
+    kept.write_text(done.stdout)
+    assert json.loads(done.stdout)["loops"]
+    done = run(p, "--baseline", str(kept))
+    assert done.returncode == 0 and "0 new loops" in done.stdout
+    old = json.loads(kept.read_text())
+    old["loops"] = [x for x in old["loops"] if x["id"] != loop["id"]]
+    kept.write_text(json.dumps(old))
+    done = run(p, "--baseline", str(kept))
+    assert done.returncode == 1 and "1 new loop;" in done.stdout and "rauthor" in done.stdout
+
+
+@pytest.mark.parametrize("options,says", [(["--baseline", "/no/such"], "/no/such"), (["--format", "xml"], "text, json, html or markdown"),
+                                          (["--http", "ftp://x"], "no URL of HTTP"), (["--http", "127.0.0.1:1"], "http.listen"),
+                                          (["--what"], "--what"), (["loops"], "loops")])
+def test_what_is_wrong_is_said(web, options, says):
+    done = run(web(), *options)
+    assert done.returncode == 2 and says in done.stderr and not done.stdout
+
+
+def console(p, sql):
+    import getpass
+    with p.dial(unix=True) as c:
+        assert c.login(getpass.getuser(), "pgfold")[-1].type == "Z"
+        got = c.ask(query(sql))
+        assert not proto.errors(got), proto.errors(got)
+        return [[v.decode() if v is not None else None for v in r] for r in proto.rows(got)]
+
+
+def test_the_console_shows_loops_tags_and_expectations(web):
+    p = web()
+    console(p, "RESET STATS")
+    with p.connect() as c:
+        c.ask(query("SET pgfold.expect = 'statements<=500'"))
+        page(c, simple, "SELECT id, name FROM rauthor ORDER BY id", TO_MANY + " /* controller=shown */", 0)
+        row = next(r for r in console(p, "SHOW LOOPS") if r[4] == "public.rauthor(id)" and r[5] == "public.rbook(author_id)")
+        assert row[1] == "proven" and "controller=shown" in row[7] and int(row[10]) == loops(p)[MANY]["asked"]
+        row = next(r for r in console(p, "SHOW TAGS") if r[0] == "controller=shown")
+        assert [int(v) for v in row[2:4]] == [AUTHORS, AUTHORS]
+        scope, expects, counts, good = console(p, "SHOW EXPECTATIONS")[0]
+        assert (scope, expects, good) == ("app", "statements<=500", "yes") and json.loads(counts)["statements"] == AUTHORS + 1
+    console(p, "RESET STATS")
+    assert report(p)["loops"] == [] and console(p, "SHOW LOOPS") == console(p, "SHOW TAGS") == []
