@@ -2,7 +2,8 @@
 #
 # pgfold in a container: docker build -t pgfold . && docker run -e PGFOLD_SERVER='host=… port=5432' -p 127.0.0.1:6432:6432 pgfold
 # Runs as a user without rights and writes no file: use it with --read-only, --cap-drop ALL. Settings come from the
-# environment (PGFOLD_…, see docs/settings.md) or from a file that you mount and name in PGFOLD_CONFIG.
+# environment (PGFOLD_…, see docs/settings.md), or from a file that you mount at /etc/pgfold/pgfold.ini. It replaces the one that
+# is there, which has "listen = :6432" and nothing else: without a listen of its own it listens on 127.0.0.1 alone, inside.
 # The target "app" is the sample application of docker-compose.yml.
 
 FROM debian:bookworm-slim AS build
@@ -14,7 +15,7 @@ COPY protocol protocol
 COPY batching batching
 COPY config config
 COPY proxy proxy
-RUN meson setup /src/build --buildtype=release --prefix=/usr/local -Dstrip=true
+RUN meson setup /src/build --buildtype=release --prefix=/usr/local -Dstrip=true -Dextras=false
 RUN ninja -C /src/build
 RUN DESTDIR=/src/out meson install -C /src/build
 
@@ -30,11 +31,11 @@ FROM debian:bookworm-slim AS pgfold
 RUN apt-get update && apt-get install -y --no-install-recommends libuv1 libpq5 libssl3 libmicrohttpd12 libjansson4 libpg-query1504.0 libinih1 libxxhash0 \
     ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/out/usr/local/bin/pgfold /usr/local/bin/pgfold
-COPY deploy/healthcheck /usr/local/bin/pgfold-healthcheck
-ENV PGFOLD_LISTEN=:6432
+COPY deploy/container.ini /etc/pgfold/pgfold.ini
+ENV PGFOLD_CONFIG=/etc/pgfold/pgfold.ini
 USER 65532:65532
 EXPOSE 6432
 # HTTP (metrics, health checks) is on 127.0.0.1:6433, inside: PGFOLD_HTTP_LISTEN=:6433 shows it to others.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["/usr/local/bin/pgfold-healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["/usr/local/bin/pgfold", "healthcheck", "--like", "1"]
 ENTRYPOINT ["/usr/local/bin/pgfold"]

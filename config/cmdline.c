@@ -28,6 +28,7 @@ const char cmdline_help[] =
     "--help\n"
     "  pgfold explain [--server CONNINFO] [FILE]   says what becomes of statements; see pgfold explain "
     "--help\n"
+    "  pgfold healthcheck [OPTION]...              asks a running one whether it is well\n"
     "\n"
     "Options:\n"
     "  -c, --config FILE        read settings from FILE; without it no file is read\n"
@@ -37,8 +38,8 @@ const char cmdline_help[] =
     "  --log-level LEVEL        error, warning, info or debug\n"
     "  --set SECTION.KEY=VALUE  any setting, for example --set batching.window=1ms\n"
     "  --check-config           check all settings and exit\n"
-    "  --version                print the version and exit\n"
-    "  --help                   print this text and exit\n"
+    "  -V, --version            print the version and exit\n"
+    "  -h, --help               print this text and exit\n"
     "\n"
     "Environment:\n"
     "  PGFOLD_CONFIG            the file, as -c\n"
@@ -66,10 +67,16 @@ static const struct flag flags[] = {
     {"--set", FLAG_SET, NULL, CMDLINE_RUN},
     {"--check-config", FLAG_ACTION, NULL, CMDLINE_CHECK_CONFIG},
     {"--version", FLAG_ACTION, NULL, CMDLINE_VERSION},
+    {"-V", FLAG_ACTION, NULL, CMDLINE_VERSION},
     {"--help", FLAG_ACTION, NULL, CMDLINE_HELP},
+    {"-h", FLAG_ACTION, NULL, CMDLINE_HELP},
+    {"-?", FLAG_ACTION, NULL, CMDLINE_HELP},
 };
 
 #define N_FLAGS (sizeof(flags) / sizeof(flags[0]))
+
+// Words that may stand first; proxy/main.c has taken them by then.
+static const char *const subcommands[] = {"explain", "test", "healthcheck"};
 
 struct reader {
     struct cmdline *out;
@@ -119,6 +126,15 @@ static void env_name(const char *key, char *name, size_t size) {
     }
 }
 
+// A variable without its section, PGFOLD_WINDOW for PGFOLD_BATCHING_WINDOW, is as near as one with a single
+// slip, in which the key counts.
+static size_t env_distance(const char *name, size_t length, const char *known, const char *key) {
+    size_t prefix = strlen(ENV_PREFIX), whole = nearest_distance(name, length, known, strlen(known));
+    const char *bare = known + strlen(known) - strlen(strchr(key, '.') + 1);
+    size_t part = 1 + nearest_distance(name + prefix, length - prefix, bare, strlen(bare));
+    return part < whole ? part : whole;
+}
+
 // The key whose variable is name[0..length). NULL: there is none; `nearest` gets the most similar variable.
 static const char *find_env(const char *name, size_t length, char *nearest, size_t size) {
     const char *key, *unused;
@@ -130,7 +146,7 @@ static const char *find_env(const char *name, size_t length, char *nearest, size
         env_name(key, known, sizeof(known));
         if (strlen(known) == length && memcmp(known, name, length) == 0)
             return key;
-        size_t distance = nearest_distance(name, length, known, strlen(known));
+        size_t distance = env_distance(name, length, known, key);
         if (distance < best) {
             best = distance;
             snprintf(nearest, size, "%s", known);
@@ -151,8 +167,15 @@ static bool is_file(const char *variable) {
 static bool fail_for_variable(struct reader *r, const char *variable, size_t length, const char *nearest) {
     size_t prefix = strlen(ENV_PREFIX);
     int shown = (int)(length > 64 ? 64 : length);
+    const char *known = nearest + prefix, *section = strchr(known, '_');
+    const char *bare = section ? section + 1 : known;
 
-    if (nearest_is_meant(variable + prefix, length - prefix, nearest + prefix, strlen(nearest) - prefix))
+    variable += prefix;
+    length -= prefix;
+    bool meant = nearest_is_meant(variable, length, known, strlen(known)) ||
+                 nearest_is_meant(variable, length, bare, strlen(bare));
+    variable -= prefix;
+    if (meant)
         return fail(r, "%.*s: unknown environment variable; the nearest known one is %s", shown, variable,
                     nearest);
     return fail(r,
@@ -201,11 +224,43 @@ static const struct flag *find_flag(const char *name, size_t length) {
     return NULL;
 }
 
+// An argument that is no option: a subcommand, mistyped or behind options?
+static bool fail_for_word(struct reader *r, const char *arg) {
+    size_t n = sizeof(subcommands) / sizeof(subcommands[0]);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(arg, subcommands[i]) == 0)
+            return fail(r, "\"%s\" must be the first argument: pgfold %s …, see pgfold %s --help", arg, arg,
+                        arg);
+        if (nearest_is_meant(arg, strlen(arg), subcommands[i], strlen(subcommands[i])))
+            return fail(r, "unknown command \"%.64s\"; the nearest known one is pgfold %s, see --help", arg,
+                        subcommands[i]);
+    }
+    return fail(r, "unexpected argument \"%.64s\"; every option begins with a dash, see --help", arg);
+}
+
+// The setting that has the option's name as its key: --max-keys is written --set batching.max_keys=….
+static const char *setting_of_flag(const char *arg, size_t length) {
+    const char *key, *unused;
+    char name[64];
+
+    if (length < 3 || length >= sizeof(name))
+        return NULL;
+    for (size_t i = 2; i <= length; i++)
+        name[i - 2] = i == length ? '\0' : arg[i] == '-' ? '_' : arg[i];
+    for (size_t i = 0; config_describe(i, &key, &unused, &unused); i++)
+        if (strcmp(strchr(key, '.') + 1, name) == 0)
+            return key;
+    return NULL;
+}
+
 static bool fail_for_flag(struct reader *r, const char *arg, size_t length) {
     size_t best = 0;
 
     if (arg[0] != '-')
-        return fail(r, "unexpected argument \"%.64s\"; every option begins with a dash, see --help", arg);
+        return fail_for_word(r, arg);
+    const char *setting = setting_of_flag(arg, length);
+    if (setting)
+        return fail(r, "unknown option \"%.*s\"; write --set %s=VALUE", (int)length, arg, setting);
     for (size_t i = 1; i < N_FLAGS; i++)
         if (nearest_distance(arg, length, flags[i].name, strlen(flags[i].name)) <
             nearest_distance(arg, length, flags[best].name, strlen(flags[best].name)))

@@ -720,6 +720,23 @@ static bool set_defaults(struct loader *l) {
     return true;
 }
 
+// The environment is out of sight of who looks into the file, unlike an option.
+static bool set_by_override(struct loader *l, const struct setting *s, const char *value,
+                            struct config_place place) {
+    char number[UNITS_TEXT_SIZE], was[256];
+    size_t i = (size_t)(s - settings);
+    struct config_place earlier = l->config->places[i];
+
+    snprintf(was, sizeof(was), "%s", value_text(l->config, s, number));
+    if (!set_value(l, s, value, place))
+        return false;
+    bool beaten = earlier.line && strncmp(place.name, "PGFOLD_", 7) == 0 &&
+                  strncmp(was, value_text(l->config, s, number), sizeof(was) - 1) != 0;
+    if (beaten)
+        l->config->beaten[i] = earlier;
+    return true;
+}
+
 static bool apply_overrides(struct loader *l, const struct config_override *overrides, size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct config_place place = {overrides[i].origin, 0};
@@ -732,7 +749,7 @@ static bool apply_overrides(struct loader *l, const struct config_override *over
         if (!s)
             return fail(l, place, "unknown setting \"%.64s\"; %s%s", overrides[i].key,
                         advice_for(overrides[i].key).words, advice_for(overrides[i].key).name);
-        if (!set_value(l, s, overrides[i].value, place))
+        if (!set_by_override(l, s, overrides[i].value, place))
             return false;
     }
     return true;
@@ -877,6 +894,17 @@ void config_notes(const struct config *c, void (*report)(void *arg, const char *
     note_parts(c, report, arg);
     note_times(c, report, arg);
     note_unused_tls(c, report, arg);
+}
+
+void config_beaten(const struct config *c, void (*report)(void *arg, const char *note), void *arg) {
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        char note[512];
+        if (!c->beaten[i].line)
+            continue;
+        snprintf(note, sizeof(note), "%s:%d: %s is not used, since %s has another value and comes first",
+                 c->beaten[i].name, c->beaten[i].line, settings[i].name, c->places[i].name);
+        report(arg, note);
+    }
 }
 
 void config_destroy(struct config *c) {

@@ -91,6 +91,8 @@ struct config {
     struct config_table *tables; // list, each table once
     size_t n_tables;
     struct config_place places[CONFIG_SETTINGS]; // of the values, in the order of config_describe
+    struct config_place
+        beaten[CONFIG_SETTINGS]; // of other values, which a file had and the environment replaced
 };
 
 // One override: a "section.key" ("table schema.name.lookahead", too) and its value, with words that say where
@@ -115,6 +117,9 @@ void config_add_origin(const struct config *c, char *message, size_t size);
 // Finds what is allowed but was probably not meant: values that another one makes void. Calls
 // report(arg, sentence) for each.
 void config_notes(const struct config *c, void (*report)(void *arg, const char *note), void *arg);
+
+// Calls report(arg, sentence) for each value of the file that one of the environment has replaced by another.
+void config_beaten(const struct config *c, void (*report)(void *arg, const char *note), void *arg);
 
 // Compares two configs for a reload. Calls report(arg, "section.key", old, new, needs_restart) for each
 // difference, values as text that config_create would read back.

@@ -29,10 +29,13 @@ static void make(struct kept *k, struct proxy *p, kept_write *write, int which, 
     *k = (struct kept){made, now, proxy_now() - now};
 }
 
-struct MHD_Response *kept_take(struct kept *k, struct proxy *p, kept_write *write, int which, uint32_t most,
-                               const char *content_type) {
-    if (!k->response || proxy_now() >= k->made + KEPT_SHARE * k->cost)
-        make(k, p, write, which, most, content_type);
+struct MHD_Response *kept_take(struct kept *k, struct kept_time *t, struct proxy *p, kept_write *write,
+                               int which, uint32_t most, const char *content_type) {
+    uint64_t now = proxy_now();
+    if (k->response && (now < k->made + KEPT_SHARE * k->cost || now + KEPT_BURST < t->paid))
+        return k->response;
+    make(k, p, write, which, most, content_type);
+    t->paid = (t->paid > now ? t->paid : now) + KEPT_SHARE * (proxy_now() - now);
     return k->response;
 }
 

@@ -28,6 +28,7 @@ struct http_replies {
     struct kept metrics[METRICS_FORMATS], page, stats, history, report[REPORT_FORMATS];
     struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
     unsigned n_waiting;
+    struct kept_time time; // of all that are kept
 };
 
 // ---- answers
@@ -48,7 +49,7 @@ static enum MHD_Result send_text(struct MHD_Connection *c, unsigned status, cons
 
 static enum MHD_Result send_kept(struct http_replies *r, struct MHD_Connection *c, struct kept *k,
                                  kept_write *write, int which, uint32_t most, const char *type) {
-    struct MHD_Response *kept = kept_take(k, r->proxy, write, which, most, type);
+    struct MHD_Response *kept = kept_take(k, &r->time, r->proxy, write, which, most, type);
     return kept ? MHD_queue_response(c, MHD_HTTP_OK, kept)
                 : send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
 }

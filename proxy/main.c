@@ -22,12 +22,15 @@
 #include "proxy/explain.h"
 #include "proxy/report_command.h"
 #include "proxy/gate.h"
+#include "proxy/health.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/login.h"
+#include "proxy/notify.h"
 #include "proxy/pace.h"
 #include "proxy/reach.h"
 #include "proxy/relay.h"
+#include "proxy/target.h"
 #include "proxy/test.h"
 #include "proxy/traffic.h"
 #include "proxy/trim.h"
@@ -138,6 +141,7 @@ static void on_tick(uv_timer_t *timer) {
     http_tick(a->http);
     trim_tick(&a->trim, p->engine);
     log_tell_held(&p->log, false);
+    notify_alive();
     for (struct link *l = p->links, *next; l; l = next) {
         next = l->next;
         ending_expire(l, now);
@@ -184,6 +188,7 @@ static void drain(struct application *a, const char *why) {
               why, p->n_sessions);
     p->draining = true;
     a->drain_started = proxy_now();
+    notify_stopping();
     listeners_close(p);
 }
 
@@ -209,6 +214,11 @@ static void log_note(void *arg, const char *note) {
     log_event(&p->log, LOG_LEVEL_WARNING, 0, "%s", note);
 }
 
+static void log_fact(void *arg, const char *fact) {
+    const struct proxy *p = arg;
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "%s", fact);
+}
+
 static void report_change(void *arg, const char *key, const char *old_value, const char *new_value,
                           bool needs_restart) {
     const struct proxy *p = arg;
@@ -228,7 +238,11 @@ static void adopt_limits(struct proxy *p, const struct settings *s) {
 }
 
 static void adopt(struct proxy *p, struct settings *s) {
+    char server[512];
     config_diff(p->settings->config, s->config, report_change, p);
+    if (strcmp(p->settings->config->server, s->config->server) != 0)
+        log_event(&p->log, LOG_LEVEL_INFO, 0, "the server for new connections is %s",
+                  target_describe(s->target, server, sizeof server));
     settings_tell_notes(s, log_note, p);
     adopt_limits(p, s); // before the old settings go: it points into them
     settings_unref(p->settings);
@@ -311,6 +325,12 @@ static struct settings *read_settings(struct application *a, const char *key, co
     return s;
 }
 
+static void notify_serving(const struct proxy *p, const char *more) {
+    char status[600];
+    snprintf(status, sizeof status, "Listening on %s%s", p->settings->config->listen, more);
+    notify_ready(status);
+}
+
 static bool reload(struct proxy *p, const char *key, const char *value, char *err, size_t err_size) {
     struct application *a = (struct application *)p;
     struct config_override *at = key ? place_of(&a->set, key) : NULL;
@@ -336,8 +356,11 @@ static void on_reload(uv_signal_t *signal, int number) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
     (void)number;
-    if (!reload(p, NULL, NULL, err, sizeof err))
+    notify_reloading();
+    bool done = reload(p, NULL, NULL, err, sizeof err);
+    if (!done)
         log_event(&p->log, LOG_LEVEL_ERROR, 0, "configuration was not reloaded: %s", err);
+    notify_serving(p, done ? "" : "; the last reload failed, see the log");
 }
 
 static void pause_folding(struct proxy *p, bool paused) {
@@ -496,6 +519,15 @@ static void run_loop(struct application *a) {
         a->exit_code = test_end(a->test, p->engine);
 }
 
+static void tell_start(struct proxy *p) {
+    const struct config *c = p->settings->config;
+    char server[512];
+    log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s, server %s", PGFOLD_VERSION,
+              c->listen, mode_names[c->mode], target_describe(p->settings->target, server, sizeof server));
+    config_beaten(c, log_fact, p);
+    settings_tell_notes(p->settings, log_note, p);
+}
+
 static int run(struct application *a) {
     struct proxy *p = &a->proxy;
     char err[1024] = "";
@@ -518,9 +550,8 @@ static int run(struct application *a) {
         fprintf(stderr, "pgfold: %s\n", err);
         a->exit_code = 1;
     } else {
-        log_event(&p->log, LOG_LEVEL_INFO, 0, "pgfold %s listening on %s, mode %s", PGFOLD_VERSION,
-                  p->settings->config->listen, mode_names[p->settings->config->mode]);
-        settings_tell_notes(p->settings, log_note, p);
+        tell_start(p);
+        notify_serving(p, "");
         run_loop(a);
     }
     proxy_finish(a);
@@ -542,6 +573,7 @@ static int start(struct application *a) {
         (struct log){.level = c->log_level, .json = c->log_json, .repeats = (unsigned)c->log_repeats};
     if (a->cmdline.action == CMDLINE_CHECK_CONFIG) {
         printf("configuration is valid\n");
+        config_beaten(c, print_note, NULL);
         settings_tell_notes(a->proxy.settings, print_note, NULL);
         settings_unref(a->proxy.settings);
         return 0;
@@ -596,6 +628,8 @@ int main(int argc, char **argv, char **envp) {
         return explain_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "report") == 0)
         return report_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "healthcheck") == 0)
+        return health_main(argc - 1, argv + 1, envp);
     struct application *a = calloc(1, sizeof *a);
     if (!a) {
         fputs("pgfold: out of memory\n", stderr);

@@ -162,7 +162,7 @@ static int add_bytes(const char *bytes, size_t n, void *out) {
 }
 
 static void put_json(json_t *o, struct buf *out) {
-    out->failed |= !o || json_dump_callback(o, add_bytes, out, JSON_COMPACT) != 0;
+    out->failed |= !o || json_dump_callback(o, add_bytes, out, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0;
     buf_put_text(out, "\n");
     json_decref(o);
 }

@@ -38,9 +38,12 @@ static void put_quantile(const struct page *g, const char *label, const struct h
                          unsigned per_mille) {
     uint64_t us = histogram_quantile(h, per_mille);
     page_cell(g, label, false);
-    page_put(g, us == UINT64_MAX ? "&gt; 10 s" : "≈ ");
-    if (us != UINT64_MAX)
+    if (us == UINT64_MAX || us <= histogram_times[0]) {
+        page_put(g, us == UINT64_MAX ? "&gt; 10 s" : "&lt; 50 µs");
+    } else {
+        page_put(g, "≈ ");
         human_time(g->out, us);
+    }
     page_end_cell(g);
 }
 
@@ -59,7 +62,10 @@ static void put_latencies(const struct page *g, const struct histogram *h) {
     uint64_t n = histogram_total(h);
     if (n) {
         page_cell(g, "mean", false);
-        human_time(g->out, h->sum / n);
+        if (h->sum < n)
+            page_put(g, "&lt; 1 µs");
+        else
+            human_time(g->out, h->sum / n);
         page_end_cell(g);
     } else {
         put_nothing(g, "mean");
@@ -197,18 +203,28 @@ void page_databases(const struct page *g) {
 
 // ---- settings
 
+// It may be broken behind a dot and a line, and nowhere else.
+static void put_key(const struct page *g, const char *key) {
+    for (; *key; key++) {
+        buf_put_u8(g->out, (uint8_t)*key);
+        if (*key == '.' || *key == '_')
+            page_put(g, "<wbr>");
+    }
+}
+
 void page_settings(const struct page *g) {
+    const struct settings *s = g->proxy->settings;
     const char *key, *initial, *description;
     for (size_t i = 0; config_describe(i, &key, &initial, &description); i++) {
         char value[1024];
-        settings_shown(g->proxy->settings, i, value, sizeof value);
+        settings_shown(s, i, value, sizeof value);
         page_put(g, "<tr><th scope=\"row\"><code>");
-        human_text(g->out, key);
-        page_put(g, strcmp(value, initial) == 0 ? "</code></th><td><code>"
-                                                : "</code></th><td><code class=\"changed\">");
+        put_key(g, key);
+        page_put(g, s->config->places[i].name ? "</code></th><td><code class=\"set\">"
+                                              : "</code></th><td><code>");
         human_text(g->out, value[0] ? value : "–");
-        page_put(g, "</code></td><td class=\"wide small\">");
+        page_put(g, "</code></td><td class=\"wide\"><span class=\"small\">");
         human_text(g->out, description);
-        page_put(g, "</td></tr>");
+        page_put(g, "</span></td></tr>");
     }
 }

@@ -51,7 +51,7 @@ static char *read_file(const char *path, char *err, size_t err_size) {
     return text;
 }
 
-static struct config *read_config(const struct cmdline *c, char *err, size_t err_size) {
+struct config *settings_read_config(const struct cmdline *c, char *err, size_t err_size) {
     char *text = NULL;
     if (c->config_file && !(text = read_file(c->config_file, err, err_size)))
         return NULL;
@@ -91,7 +91,7 @@ struct settings *settings_create(const struct cmdline *c, const struct log *log,
         return NULL;
     }
     s->refs = 1;
-    s->config = read_config(c, err, err_size);
+    s->config = settings_read_config(c, err, err_size);
     if (s->config && list_tables(s, err, err_size) &&
         addresses_visit("pgfold.listen", s->config->listen, NULL, NULL, err, err_size) &&
         addresses_visit("http.listen", s->config->http_listen, NULL, NULL, err, err_size))

@@ -28,6 +28,8 @@ struct settings {
 // Reads the file that the command line names, if any. NULL with a message. The log gets a warning about what
 // is ignored.
 struct settings *settings_create(const struct cmdline *c, const struct log *log, char *err, size_t err_size);
+// The values alone. NULL with a message.
+struct config *settings_read_config(const struct cmdline *c, char *err, size_t err_size);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); // takes NULL
 

@@ -547,6 +547,20 @@ struct target *target_create(const char *conninfo, char *ignored, size_t ignored
     return t;
 }
 
+const char *target_describe(const struct target *t, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; i < t->n_hosts && used < size; i++) {
+        const struct target_host *h = &t->hosts[i];
+        const char *name = h->host != NULL ? h->host : h->hostaddr;
+        bool v6 = strchr(name, ':') != NULL;
+        used += (size_t)snprintf(out + used, size - used, "%s%s%s%s:%s", i ? "," : "", v6 ? "[" : "", name,
+                                 v6 ? "]" : "", h->port);
+    }
+    if (used < size && any_tcp(t))
+        snprintf(out + used, size - used, " (sslmode=%s)", sslmodes[t->sslmode]);
+    return out;
+}
+
 void target_destroy(struct target *t) {
     if (t == NULL)
         return;

@@ -46,6 +46,10 @@ struct target *target_create(const char *conninfo, char *ignored, size_t ignored
                              size_t err_size);
 void target_destroy(struct target *t); // takes NULL
 
+// Writes where the server is and how it is reached, for the log: hosts, ports and sslmode, and nothing else
+// of the connection string. Returns out.
+const char *target_describe(const struct target *t, char *out, size_t size);
+
 // True when the host is reached through a Unix socket; its path is <host>/.s.PGSQL.<port>.
 static inline bool target_host_is_unix(const struct target_host *h) {
     return h->hostaddr == NULL && h->host != NULL && (h->host[0] == '/' || h->host[0] == '@');

@@ -164,6 +164,18 @@ static const char *file_or_home(const char *file, const char *name, char *path, 
     return path;
 }
 
+// Nobody has named a file of the home directory, so the message names the option that names another.
+static bool blame_home(bool ok, const char *named, const char *option, const struct complaint *to) {
+    size_t used = strlen(to->text);
+    if (!ok && !given(named) && used < to->size)
+        snprintf(
+            to->text + used, to->size - used,
+            "; it is read since it is there: name another file with %s in \"server\", set HOME to that of "
+            "pgfold's own user, or use sslmode=disable",
+            option);
+    return ok;
+}
+
 static bool load_crls(SSL_CTX *ctx, const struct tls_settings *set, const struct complaint *to) {
     char path[PATH_ROOM];
     const char *dir = given(set->crldir) ? set->crldir : NULL;
@@ -178,8 +190,9 @@ static bool load_crls(SSL_CTX *ctx, const struct tls_settings *set, const struct
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     ERR_clear_error();
     if (X509_STORE_load_locations(store, file, dir) != 1)
-        return complain(to, "could not load certificate revocation list \"%s\": %s",
-                        file != NULL ? file : dir, tls_reason());
+        return blame_home(complain(to, "could not load certificate revocation list \"%s\": %s",
+                                   file != NULL ? file : dir, tls_reason()),
+                          given(set->crl) ? set->crl : dir, "sslcrl", to);
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     return true;
 }
@@ -215,7 +228,8 @@ static bool load_roots(SSL_CTX *ctx, const struct tls_settings *set, const struc
     }
     ERR_clear_error();
     if (SSL_CTX_load_verify_locations(ctx, file, NULL) != 1)
-        return complain(to, "could not load root certificate file \"%s\": %s", file, tls_reason());
+        return blame_home(complain(to, "could not load root certificate file \"%s\": %s", file, tls_reason()),
+                          set->rootcert, "sslrootcert", to);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     return load_crls(ctx, set, to);
 }
@@ -230,14 +244,13 @@ static bool load_own_certificate(SSL_CTX *ctx, const struct tls_settings *set, c
     if (stat(cert, &st) != 0) {
         if (errno == ENOENT || errno == ENOTDIR)
             return true;
-        return complain(to, "could not open certificate file \"%s\": %s%s", cert, strerror(errno),
-                        given(set->cert) ? ""
-                                         : "; set HOME to that of pgfold's own user, or sslcert, or "
-                                           "sslmode=disable");
+        return blame_home(complain(to, "could not open certificate file \"%s\": %s", cert, strerror(errno)),
+                          set->cert, "sslcert", to);
     }
     const char *key = file_or_home(set->key, "postgresql.key", key_path, sizeof(key_path));
-    return load_certificate(ctx, cert, to) && check_key_file(cert, key, to) &&
-           load_key(ctx, cert, key, set->password, to);
+    bool ok = load_certificate(ctx, cert, to) && check_key_file(cert, key, to) &&
+              load_key(ctx, cert, key, set->password, to);
+    return blame_home(ok, set->cert, "sslcert and sslkey", to);
 }
 
 static const struct {

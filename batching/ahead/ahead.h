@@ -38,6 +38,7 @@
 #define PGFOLD_BATCHING_AHEAD_AHEAD_H
 
 #include "batching/ahead/association.h"
+#include "batching/ahead/second.h"
 #include "batching/ahead/steps.h"
 #include "batching/ahead/trail.h"
 #include "batching/fold/batch.h"
@@ -59,6 +60,7 @@ struct ahead {
     struct ahead *newer, *older; // engine's list, by last_used
     struct trail trail;
     struct steps steps;
+    struct seconds seconds;
     struct batch *held;    // batches that have ended, the newest first
     struct batch *loading; // batches under way
     uint64_t epoch;        // counts the events that have dropped the answers

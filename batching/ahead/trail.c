@@ -58,8 +58,7 @@ void trail_charge(struct trail *t, struct trail_result *r, size_t bytes) {
     t->bytes += bytes;
 }
 
-// Tells whether the statement has given a result since.
-static bool is_older(const struct trail *t, const struct trail_result *r) {
+bool trail_is_older(const struct trail *t, const struct trail_result *r) {
     for (const struct trail_result *o = t->results; o; o = o->next)
         if (trail_is_same_kind(o, r) && o->serial > r->serial)
             return true;
@@ -81,7 +80,7 @@ static bool is_over(const struct trail_result *r) {
 static unsigned dispensable(const struct trail *t, const struct trail_result *r) {
     if (r == t->results || !trail_is_whole(t, r))
         return 0;
-    return !is_older(t, r) ? 1 : !is_over(r) ? 2 : 3;
+    return !trail_is_older(t, r) ? 1 : !is_over(r) ? 2 : 3;
 }
 
 static bool make_room(struct trail *t) {

@@ -110,6 +110,9 @@ static inline bool trail_is_same_kind(const struct trail_result *a, const struct
     return a->columns.source == b->columns.source && a->columns.shape == b->columns.shape;
 }
 
+// Tells whether the statement has given a result since.
+bool trail_is_older(const struct trail *t, const struct trail_result *r);
+
 // The digest of a column: of its table and attribute, or, when it is computed, of its place in its
 // statement's result.
 uint64_t trail_origin(const struct trail_result *r, unsigned column);

@@ -231,21 +231,32 @@ bool value_to_key(const struct group_part *part, bool literal, const struct trai
 
 // ---- before anything is known of the types
 
-static bool has_place(struct trail *t, const struct value *v) {
+// Is it one of the lists? Lookups with other values are no reading again.
+static bool is_among(const struct trail *t, const struct trail_result *r, const struct value_lists *lists) {
+    if (!lists)
+        return true;
+    bool once = lists->answers_once || !r->columns.shape;
+    return r->serial == lists->and || (r->serial <= lists->until && !(once && trail_is_older(t, r)));
+}
+
+static bool has_place(struct trail *t, const struct value *v, const struct value_lists *lists) {
     struct trail_place p = {0};
     bool integer = v->forms.of[TRAIL_INTEGER].kind != KEY_NULL;
     while (trail_find(t, &v->forms, &p))
-        if (!integer || p.result->columns.columns[p.column].kind != TRAIL_OTHER ||
-            is_whole(p.result, p.row, p.column))
+        if ((!integer || p.result->columns.columns[p.column].kind != TRAIL_OTHER ||
+             is_whole(p.result, p.row, p.column)) &&
+            is_among(t, p.result, lists))
             return true;
     return false;
 }
 
 // Tells whether the value, as whatever type a column has, is in one of the others.
-static bool is_other_in(struct trail *t, const struct value *v, uint16_t format) {
+static bool is_other_in(struct trail *t, const struct value *v, uint16_t format,
+                        const struct value_lists *lists) {
     uint32_t row;
     for (struct trail_result *r = t->results; r; r = r->next) {
-        for (unsigned i = 0; trail_is_whole(t, r) && i < r->columns.n; i++) {
+        bool looks = trail_is_whole(t, r) && is_among(t, r, lists);
+        for (unsigned i = 0; looks && i < r->columns.n; i++) {
             const struct trail_column *c = &r->columns.columns[i];
             struct value as = {0};
             if (c->kind != TRAIL_OTHER)
@@ -260,8 +271,8 @@ static bool is_other_in(struct trail *t, const struct value *v, uint16_t format)
 
 // Tells whether a value is in the trail. If its type is not known it is tried as whatever it can be; in binary its
 // width tells.
-static bool value_is_in(struct trail *t, const struct group_part *part, uint32_t declared,
-                        struct slice value) {
+static bool value_is_in(struct trail *t, const struct group_part *part, uint32_t declared, struct slice value,
+                        const struct value_lists *lists) {
     static const uint32_t types[] = {OID_INT8, OID_INT4, OID_INT2,   OID_UUID,
                                      26,       25,       OID_NUMERIC}; // oid, text
     struct value_texts texts;
@@ -272,18 +283,19 @@ static bool value_is_in(struct trail *t, const struct group_part *part, uint32_t
     if (declared) {
         add_forms(&v, declared, part->format, &v.sent);
         v.forms.text_type = 0;
-        return has_place(t, &v);
+        return has_place(t, &v, lists);
     }
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         memset(&v.forms, 0, sizeof v.forms);
         add_forms(&v, types[i], part->format, &v.sent);
-        if (has_place(t, &v))
+        if (has_place(t, &v, lists))
             return true;
     }
-    return is_other_in(t, &v, part->format);
+    return is_other_in(t, &v, part->format, lists);
 }
 
-bool values_are_plausible(struct trail *t, const struct group *g, const struct slice *raw) {
+bool values_are_in(struct trail *t, const struct group *g, const struct slice *raw,
+                   const struct value_lists *lists) {
     for (unsigned i = 0; i < g->n_parts && t->results; i++) {
         const struct group_part *part = &g->parts[i];
         struct slice value = raw[i];
@@ -293,7 +305,7 @@ bool values_are_plausible(struct trail *t, const struct group *g, const struct s
             if (!key_array_element(part->format, raw[i], declared, &value))
                 continue;
         }
-        if (value_is_in(t, part, declared, value))
+        if (value_is_in(t, part, declared, value, lists))
             return true;
     }
     return false;

@@ -49,7 +49,17 @@ bool value_has_integer(const struct group_part *part, bool literal, int64_t v);
 // Tells whether the part's values are none that a list is searched for where the key has others, too
 // (TRAIL_OTHER).
 bool value_is_other(const struct group_part *part);
-// Tells whether the values may come from the trail. Nothing is known of their types yet.
-bool values_are_plausible(struct trail *t, const struct group *g, const struct slice *raw);
+
+// Lists among which values are looked for.
+struct value_lists {
+    uint64_t until;    // serial of the last one,
+    uint64_t and;      // and of one more; 0: none
+    bool answers_once; // of the answers to a statement with parameters only the last one
+};
+
+// Tells whether the values may come from one of these lists. Of a statement that was read again, only the last list
+// counts. Nothing is known of the values' types yet. NULL: from any list of the trail.
+bool values_are_in(struct trail *t, const struct group *g, const struct slice *raw,
+                   const struct value_lists *lists);
 
 #endif

@@ -42,12 +42,18 @@
 // Lookups of a shape that pay for one question, when the common budget is spent.
 #define LOOKUPS_PER_VET 5
 
+// Lookups of a shape that pay for a question although it is not known that they are part of a loop.
+#define LOOKUPS_UNTOLD 32
+
+static uint64_t lookups_of(const struct shape *s) {
+    return s->guard.n_alone + s->guard.n_folded;
+}
+
 // May the question be paid for? First by the common budget. When that is spent, by what the shape's own
 // lookups have cost: asking about a text that is used once is in vain.
 static bool may_pay_vet(struct engine *e, struct shape *s) {
     bool paid = budget_keys(&e->aheads.vets, BUDGET_VETS, 0, BUDGET_VET) > 0;
-    uint64_t lookups = s->guard.n_alone + s->guard.n_folded;
-    if (!paid && lookups < LOOKUPS_PER_VET * (UINT64_C(1) + s->ahead_vets))
+    if (!paid && lookups_of(s) < LOOKUPS_PER_VET * (UINT64_C(1) + s->ahead_vets))
         return false;
     if (paid)
         budget_spend(&e->aheads.vets, BUDGET_VET);
@@ -300,9 +306,22 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     return found;
 }
 
+// The lookup before, which came when nothing was known of the statement, has followed its list, too.
+static void follow_first(struct session *s, struct group *g) {
+    struct slice raw[KEY_MAX_PARTS];
+    struct key keys[KEY_MAX_PARTS];
+    struct guess guess = {0};
+    struct ahead *a = s->ahead;
+    bool found = a && second_take(&a->seconds, g, raw) && group_read_key(g, raw, keys) &&
+                 predict_locate(&a->trail, g, keys, &guess) && predict_follow(g, s->engine->now, &guess);
+    if (found)
+        note_followed(s->engine, &guess);
+}
+
 // Finds what the lookup is part of: a loop through a list, or numbers in steps that no list has.
 static struct ahead *find_loop(struct session *s, struct group *g, const struct key *keys, uint64_t question,
                                bool company, struct guess *guess) {
+    follow_first(s, g);
     struct ahead *found = locate(s, g, keys, question, company, guess);
     if (found || guess->result || company || !s->ahead)
         return found;
@@ -315,15 +334,32 @@ static struct ahead *find_loop(struct session *s, struct group *g, const struct 
     return s->ahead;
 }
 
-// Might the lookup's values come from a trail, or go in steps? Asked before anything is known of their types.
-static bool is_plausible(struct session *s, const struct group *g, const struct slice *raw) {
+// Might the lookup's values come from a trail? With `own` the session's own counts, too.
+static bool is_in_trail(struct session *s, const struct group *g, const struct slice *raw, bool own) {
     unsigned i = 0;
-    if (s->ahead && steps_run(&s->ahead->steps, g))
-        return true;
     for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
-        if (values_are_plausible(&a->trail, g, raw))
+        if ((own || a != s->ahead) && values_are_in(&a->trail, g, raw, NULL))
             return true;
     return false;
+}
+
+static bool has_been_loop(const struct shape *s) {
+    for (unsigned i = 0; s->associations && i < ASSOCIATIONS; i++)
+        if (s->associations[i].useful)
+            return true;
+    return false;
+}
+
+// Might the lookup be part of a loop? Asked before anything is known of its values' types. One lookup behind each list
+// is no loop; two behind one are. Where that cannot be told, many lookups are worth a question.
+static bool is_plausible(struct session *s, const struct group *g, const struct slice *raw) {
+    struct ahead *a = s->ahead;
+    uint64_t lookups = lookups_of(g->shape), many = LOOKUPS_UNTOLD * (UINT64_C(1) + g->shape->ahead_vets);
+    if (a && (steps_run(&a->steps, g) || second_follows(&a->seconds, &a->trail, g, raw)))
+        return true;
+    if (lookups >= many || has_been_loop(g->shape))
+        return is_in_trail(s, g, raw, true);
+    return lookups && is_in_trail(s, g, raw, false); // of a loop over several connections
 }
 
 // Adds the key of the lookup at hand, for its other rows. False: out of memory.

@@ -34,6 +34,8 @@ void session_answered(struct session *s, const struct answered *a) {
     count(&e->counters, a->outcome, a->reason);
     figures_note_answered(s, a);
     reporting_answered(s, a);
+    if (a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD)
+        s->served++;
     if (e->observer.answered)
         e->observer.answered(e->observer.ctx, s, a);
 }

@@ -33,6 +33,7 @@
 #include "batching/session/begun.h"
 #include "batching/session/counters.h"
 #include "batching/session/figures.h"
+#include "batching/session/thrift.h"
 #include "batching/session/late.h"
 #include "batching/session/pooler.h"
 #include "batching/session/turns.h"
@@ -139,6 +140,7 @@ struct engine {
     struct engine_counters counters;
     struct figures figures;
     struct report_tables report; // writer: session/reporting.c
+    struct thrift thrift;
     struct answered_observer observer; // is told of every statement that is answered
     struct buf answer, request;        // scratch
 };

@@ -74,6 +74,8 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
     struct ahead *a = s->engine->limits.lookahead == LOOKAHEAD_OFF ? NULL : ahead_of(s);
     if (a)
         steps_note(&a->steps, g, raw, again);
+    if (a && (g->state == GROUP_NEW || g->state == GROUP_VETTING))
+        second_note(&a->seconds, &a->trail, g, raw);
 }
 
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {

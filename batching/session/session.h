@@ -312,6 +312,7 @@ struct session {
     uint64_t
         transaction_since; // engine time: when the first statement of its transaction came; 0: it is in none
     struct session_identity identity;
+    unsigned served;   // lookups that were answered from batches; see thrift.h
     bool wants_proof;  // when its connection is free, and in no transaction
     bool proof_listed; // stands in the engine's list of sessions to prove
     struct session *next_proof;

@@ -19,7 +19,7 @@
 #define BUDGET_SHAPE   (32 * BUDGET_LOOKUP)
 #define BUDGET_SESSION (64 * BUDGET_LOOKUP)
 #define BUDGET_VET     (16 * BUDGET_LOOKUP) // the cost of a question about a statement
-#define BUDGET_VETS    (32 * BUDGET_VET)
+#define BUDGET_VETS    (6 * BUDGET_VET)
 
 struct budget {
     uint32_t spent;

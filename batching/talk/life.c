@@ -29,6 +29,7 @@
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
 #include "batching/session/statements.h"
+#include "batching/session/thrift.h"
 #include "batching/session/turns.h"
 #include "batching/session/txn.h"
 #include "batching/session/watched.h"
@@ -196,6 +197,7 @@ void session_destroy(struct session *s, uint64_t now) {
     await_end(s);
     watched_finish(s);
     reporting_finish(s);
+    thrift_ended(s);
     session_lose_server(s);
     session_end_learning(s);
     reads_end_observed(s);

@@ -29,6 +29,7 @@
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
+#include "batching/session/thrift.h"
 #include "batching/session/txn.h"
 #include "batching/session/watched.h"
 #include "batching/statement/cost.h"
@@ -261,7 +262,7 @@ static bool wants_proof(const struct candidate *c) {
     const struct engine *e = c->s->engine;
     bool in_vain =
         c->shape && c->shape->no_plain_read && e->now - c->shape->no_plain_read < e->limits.vet_max_age;
-    return !in_vain && session_identity_wants_proof(&c->s->identity);
+    return !in_vain && session_identity_wants_proof(&c->s->identity, thrift_waits(c->s));
 }
 
 // ---- accepting

@@ -13,6 +13,7 @@
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
+#include "batching/session/thrift.h"
 #include "batching/session/txn.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
@@ -111,7 +112,7 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     }
     if (shape->protocol == SHAPE_SIMPLE)
         return TAKE_FORWARD; // its description is not learnt
-    if (s->identity.state == IDENTITY_UNPROVEN && session_identity_wants_proof(&s->identity))
+    if (s->identity.state == IDENTITY_UNPROVEN && session_identity_wants_proof(&s->identity, thrift_waits(s)))
         s->wants_proof = true;
     if (s->identity.state != IDENTITY_PROVEN)
         return TAKE_FORWARD;

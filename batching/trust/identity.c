@@ -187,10 +187,13 @@ struct identity *session_identity_current(struct identity_table *t, struct sessi
     return s->current;
 }
 
-bool session_identity_wants_proof(struct session_identity *s) {
+#define LATE_PROOF 4
+
+bool session_identity_wants_proof(struct session_identity *s, bool waits) {
     if (s->state != IDENTITY_UNPROVEN)
         return false;
     unsigned needed = s->n_proofs < 6 ? 1u << s->n_proofs : 64;
+    needed = waits && needed < LATE_PROOF ? LATE_PROOF : needed;
     return ++s->asked >= needed;
 }
 

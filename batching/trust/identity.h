@@ -130,8 +130,8 @@ void session_identity_finish(struct identity_table *t, struct session_identity *
 struct identity *session_identity_current(struct identity_table *t, struct session_identity *s);
 
 // Counts a lookup and tells whether the proof should run now. The more often a session was proven before, the
-// more lookups it must bring before the query is worth its cost.
-bool session_identity_wants_proof(struct session_identity *s);
+// more lookups it must bring before the query is worth its cost. `waits`: the first proof, too, must be worth it.
+bool session_identity_wants_proof(struct session_identity *s, bool waits);
 
 // The following tell what happened to the session. Each drops `current` when the identity changes by it.
 // Doubt: a statement ran whose effect is not known.

@@ -10,8 +10,8 @@
     "inside", "databases", "settings"];
   const SVG = "http://www.w3.org/2000/svg";
   const byId = (id) => document.getElementById(id);
-  const seconds = new Map(); // end, in whole seconds -> {end, took, asked, sent}
-  let stats = null, reached = 0, timer = 0, turn = 0, failing = false, behind = 0;
+  let seconds = []; // {end, took, asked, sent}, the oldest first; end: seconds since 1970
+  let stats = null, reached = 0, timer = 0, turn = 0, failing = false, asking = false, behind = 0;
 
   // ---- what pgfold says
 
@@ -23,19 +23,20 @@
 
   function remember(said) {
     const at = Object.fromEntries(said.second_columns.map((name, i) => [name, i]));
-    for (const row of said.seconds) {
-      const end = row[at.ended_ms] / 1000;
-      seconds.set(Math.round(end), { end, took: row[at.took_ms] / 1000, asked: row[at.asked], sent: row[at.sent] });
-    }
-    const oldest = said.now_ms / 1000 - SPAN - 5;
-    for (const key of seconds.keys()) if (key < oldest || key > oldest + SPAN + 10) seconds.delete(key);
+    const fresh = said.seconds.map((row) => ({ end: row[at.ended_ms] / 1000, took: row[at.took_ms] / 1000, asked: row[at.asked],
+      sent: row[at.sent] }));
+    const now = said.now_ms / 1000, first = fresh.length ? fresh[0].end : now;
+    // The same second is told a millisecond earlier or later.
+    seconds = seconds.filter((s) => s.end > now - SPAN - 5 && s.end < first - 0.3).concat(fresh);
     behind = said.now_ms - Date.now(); // its clock's lead
   }
 
   // Takes over what has changed, and leaves the rest alone: what is marked or has the focus stays so.
   function renew(there) {
+    const marked = getSelection();
     for (const id of LIVE) {
       const old = byId(id), fresh = there.getElementById(id);
+      if (old && (old.contains(document.activeElement) || (!marked.isCollapsed && marked.containsNode(old, true)))) continue;
       if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...document.importNode(fresh, true).childNodes);
     }
   }
@@ -43,6 +44,8 @@
   async function poll() {
     clearTimeout(timer);
     timer = 0;
+    if (asking) return;
+    asking = true;
     try {
       const now = await (await get("/stats.json")).json();
       if (stats && stats.pgfold !== now.pgfold) return location.reload();
@@ -55,6 +58,7 @@
     } catch (error) {
       say(true);
     }
+    asking = false;
     draw();
     if (!document.hidden && !timer) timer = setTimeout(poll, failing ? 2000 : 1000);
   }
@@ -105,7 +109,7 @@
 
   function samples() {
     const now = (Date.now() + behind) / 1000;
-    return { now, list: [...seconds.values()].filter((s) => s.end > now - SPAN && s.took > 0).sort((a, b) => a.end - b.end)
+    return { now, list: seconds.filter((s) => s.end > now - SPAN && s.took > 0)
       .map((s) => ({ end: s.end, from: s.end - s.took, asked: s.asked / s.took, sent: s.sent / s.took })) };
   }
 

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import urllib.request
 
 import pytest
@@ -133,6 +134,14 @@ def test_the_build_makes_a_binary_of_its_own(image_binary):
     assert b".debug_info" not in open(image_binary, "rb").read(), "the binary is not stripped"
 
 
+@pytest.mark.parametrize("name", ["README.md", "demo", "check", "Dockerfile"])
+def test_whoever_builds_is_told_all_packages(name):
+    """meson.build names what it misses by Debian's packages: whoever lists them elsewhere lists these."""
+    wanted = set(re.findall(r"'(lib[a-z0-9-]+-dev|uthash-dev)'", text_of("meson.build"))) - {"libsystemd-dev"}
+    assert len(wanted) >= 10
+    assert wanted <= set(re.findall(r"[a-z0-9-]+", text_of(name)))
+
+
 def is_bookworm():
     with open("/etc/os-release") as f:
         return "bookworm" in f.read()
@@ -214,8 +223,10 @@ def pgfold_environment(pg, port):
     """What docker-compose.yml gives to pgfold, over what the Dockerfile does, with this run's ports."""
     env = {**environment("pgfold"), **compose()["pgfold"]["environment"]}
     assert env["PGFOLD_LISTEN"] == "127.0.0.1:6432" and env["PGFOLD_SERVER"] == "host=postgres port=5432"
+    assert env["PGFOLD_CONFIG"] == "/etc/pgfold/pgfold.ini"
+    assert "deploy/container.ini /etc/pgfold/pgfold.ini" in [r for n, r in dockerfile()["pgfold"] if n == "COPY"]
     return {**env, "PGFOLD_LISTEN": "127.0.0.1:%d" % port, "PGFOLD_HTTP_LISTEN": "127.0.0.1:%d" % servers.free_port(),
-            "PGFOLD_SERVER": "host=127.0.0.1 port=%d" % pg.port}
+            "PGFOLD_CONFIG": os.path.join(ROOT, "deploy/container.ini"), "PGFOLD_SERVER": "host=127.0.0.1 port=%d" % pg.port}
 
 
 @pytest.fixture
@@ -223,7 +234,7 @@ def container(image_binary, pg, tmp_path):
     port = servers.free_port()
     env = pgfold_environment(pg, port)
     c = Container(locked_down([image_binary]), env, tmp_path / "log")
-    c.port, c.http = port, env["PGFOLD_HTTP_LISTEN"]
+    c.port, c.http, c.binary = port, env["PGFOLD_HTTP_LISTEN"], image_binary
     c.wait_for("listening on")
     yield c
     if c.process.poll() is None:
@@ -232,24 +243,21 @@ def container(image_binary, pg, tmp_path):
 
 
 def run_healthcheck(command, container, **env):
-    assert command[0] == "/usr/local/bin/pgfold-healthcheck"
-    assert "deploy/healthcheck /usr/local/bin/pgfold-healthcheck" in [r for n, r in dockerfile()["pgfold"] if n == "COPY"]
-    done = subprocess.run([os.path.join(ROOT, "deploy/healthcheck"), *command[1:]], capture_output=True, timeout=30,
-                          env={"PATH": "/nonexistent", "PGFOLD_LISTEN": "127.0.0.1:%d" % container.port, "PGFOLD_HTTP_LISTEN": container.http} | env)
+    """As the image runs it, but pgfold is another process than 1."""
+    assert command[:2] == ["/usr/local/bin/pgfold", "healthcheck"]
+    arguments = [str(container.process.pid) if a == "1" else a for a in command[1:]]
+    done = subprocess.run([container.binary, *arguments], capture_output=True, timeout=30, env={"PATH": "/nonexistent"} | env)
     return done.returncode
 
 
 def healthcheck_commands():
     test = compose()["pgfold"]["healthcheck"]["test"]
     assert test[0] == "CMD"
-    image = re.search(r"CMD (\[.*\])", only("pgfold", "HEALTHCHECK")).group(1)
-    sidecar = pod()["initContainers"][0]
-    return [test[1:], json.loads(image), *[sidecar[probe]["exec"]["command"] for probe in ("readinessProbe", "startupProbe", "livenessProbe")]]
+    return [test[1:], json.loads(re.search(r"CMD (\[.*\])", only("pgfold", "HEALTHCHECK")).group(1))]
 
 
 def test_health_of_a_running_one(container):
-    assert [run_healthcheck(c, container) for c in healthcheck_commands()] == [0, 0, 0, 0, 0]
-    assert run_healthcheck(healthcheck_commands()[0], container, PGFOLD_HTTP_LISTEN="") == 0
+    assert [run_healthcheck(c, container) for c in healthcheck_commands()] == [0, 0]
     with container.connect() as c:
         assert c.sql("SELECT 1")
     assert "WARNING" not in container.log(), "a health check must not fill the log"
@@ -264,10 +272,67 @@ def test_health_of_one_that_hangs_and_one_that_is_gone(container):
     assert run_healthcheck(command, container) != 0
 
 
-@pytest.mark.parametrize("listen", [":%d", "*:%d", "0.0.0.0:%d", "/tmp/nowhere:1,127.0.0.1:%d", "[::ffff:127.0.0.1]:%d"])
-def test_healthcheck_reads_listen(container, listen):
-    done = subprocess.run([os.path.join(ROOT, "deploy/healthcheck"), listen % container.port], capture_output=True)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("settings", ["[pgfold]\nlisten = %(dir)s:6000\n[http]\nlisten =\n",
+                                      "[pgfold]\nlisten = :%(port)d, %(dir)s:6000\n[http]\nlisten =\n",
+                                      "[pgfold]\nlisten = %(dir)s:6000\n[http]\nlisten = :%(port)d\n"])
+def test_healthcheck_reads_the_file_and_knows_unix_sockets(image_binary, pg, tmp_path, settings):
+    """Also one that was started with options instead of the environment, and whose server is down."""
+    folder = tempfile.mkdtemp(prefix="pgfold-")  # a short path: Unix sockets' are limited
+    text = settings % {"dir": folder, "port": servers.free_port()}
+    (tmp_path / "pgfold.ini").write_text(text)
+    c = Container([image_binary, "-c", str(tmp_path / "pgfold.ini"), "--server", "host=127.0.0.1 port=1"], {}, tmp_path / "log")
+    try:
+        c.binary = image_binary
+        c.wait_for("listening on")
+        like = ["/usr/local/bin/pgfold", "healthcheck", "--like", "1"]
+        assert run_healthcheck([*like, "/healthz"], c) == 0
+        assert run_healthcheck(like, c) == ("[http]\nlisten = :" in text), "ready is who reaches the server"
+        named = ["/usr/local/bin/pgfold", "healthcheck", "/healthz", "-c", str(tmp_path / "pgfold.ini")]
+        assert run_healthcheck(named, c) == 0
+        assert run_healthcheck(named, c, PGFOLD_HTTP_LISTEN="127.0.0.1:1") != 0
+    finally:
+        c.stop()
+        shutil.rmtree(folder)
+
+
+def test_the_file_is_not_beaten_without_a_word(image_binary, tmp_path):
+    file = tmp_path / "pgfold.ini"
+    file.write_text("[pgfold]\nlisten = 127.0.0.1:1234\n")
+    assert "PGFOLD_LISTEN" not in environment("pgfold"), "a mounted file would be beaten"
+    said = servers.run(image_binary, "-c", str(file), "--check-config", env={"PGFOLD_LISTEN": ":6432"})
+    assert "pgfold.ini:2: pgfold.listen is not used, since PGFOLD_LISTEN" in said
+
+
+# ---- deploy/kubernetes.yaml
+
+
+def test_the_sidecar_is_native_and_probed_over_http(container):
+    """Each probe is asked as the kubelet does, at the pod's address."""
+    assert len(pod()["initContainers"]) == 1
+    sidecar = pod()["initContainers"][0]
+    assert sidecar["restartPolicy"] == "Always", "else it is no sidecar: the application would never start"
+    ports = {p["name"]: p["containerPort"] for p in sidecar["ports"]}
+    env = {e["name"]: e["value"] for e in sidecar["env"]}
+    assert env["PGFOLD_HTTP_LISTEN"] == ":%d" % ports["metrics"] and env["PGFOLD_LISTEN"].startswith("127.0.0.1:")
+    for probe, path in (("startupProbe", "/healthz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
+        get = sidecar[probe]["httpGet"]
+        assert get["path"] == path and ports[get["port"]] == 6433
+        with urllib.request.urlopen("http://%s%s" % (container.http, path), timeout=10) as answer:
+            assert answer.status == 200
+    seconds = int(env["PGFOLD_DRAIN_TIMEOUT"].removesuffix("s"))
+    assert seconds < pod()["terminationGracePeriodSeconds"]
+    assert pod()["enableServiceLinks"] is False
+
+
+def test_the_manifest_has_what_kubernetes_wants():
+    for kind, m in manifests().items():
+        assert m["metadata"]["name"] and m["apiVersion"] == {"Secret": "v1", "Deployment": "apps/v1"}[kind]
+    spec = manifests()["Deployment"]["spec"]
+    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    for c in pod()["initContainers"] + pod()["containers"]:
+        assert c["image"] and c["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert not c["securityContext"]["allowPrivilegeEscalation"] and c["securityContext"]["readOnlyRootFilesystem"]
+        assert all(isinstance(e["value"], str) for e in c.get("env", [])), "values of variables are texts"
 
 
 # ---- docker-compose.yml

@@ -29,7 +29,7 @@ FIELDS = {
     "cursors": SESSION + "cursors", "ahead": SESSION + "held", "meaning": SESSION + "changes",
     "n_forward": SESSION + "owed", "n_replies": SESSION + "owed", "failed": SESSION + "wire", "no_scan": SESSION + "wire",
     "observed": "batching/talk/reads", "portal": "batching/talk/extended", "server_skip": "batching/talk/server",
-    "server_skip_drop": "batching/talk/server", "definitions_in_txn": "batching/talk/reply_end",
+    "server_skip_drop": "batching/talk/server", "definitions_in_txn": "batching/talk/reply_end", "served": SESSION + "answered",
 }
 WITHOUT_HEADER = {"proxy/main"}
 ORDER = " ".join(FOLDERS[:-1]) + ", and the roof, what is directly in batching/"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "batching/flow/turn.h"
+#include "batching/session/thrift.h"
 #include "protocol/write.h"
 #include "tests/unit/fixture.h"
 
@@ -223,14 +224,18 @@ static void answer_vetting(struct client *c) {
     reply(c, "");
 }
 
-// The list is known, the lookups are READY, and key 1 was asked for.
+// The list is known, the lookups are READY, and key 1 was asked for, twice: one lookup is no loop.
 static void begin_proven(struct client *c) {
     const char *yes[] = {"t"};
     list(c, false, 'Z');
     lookup(c, 1);
-    expect_text(asked(c), "QQCPBECCPBECCPBECCPDCS");
+    expect_text(asked(c), "QQ");
     put_text_row(&c->from_server, yes, 1);
     reply(c, "CZ");
+    answer(c, 1, 'Z');
+    expect_text(told(c), "TDCZ");
+    lookup(c, 1);
+    expect_text(asked(c), "QCPBECCPBECCPBECCPDCS");
     answer(c, 1, 'Z');
     answer_vetting(c);
     expect_text(told(c), "TDCZ");
@@ -263,6 +268,112 @@ static bool is_held(struct client *c, int key) {
     return counters(c->fixture)->ahead_answers > before;
 }
 
+// The first lookup, with the verdict that it is a plain read.
+static void lookup_new(struct client *c, int key) {
+    const char *yes[] = {"t"};
+    lookup(c, key);
+    expect_text(asked(c), "QQ");
+    put_text_row(&c->from_server, yes, 1);
+    reply(c, "CZ");
+    answer(c, key, 'Z');
+    expect_text(told(c), "TDCZ");
+}
+
+// The list is read again and again, and each time one of its ids is looked up.
+Test(ahead, one_lookup_behind_each_list_is_no_loop) {
+    static const int keys[] = {1, 5, 2, 2, 9, 1, 1, 1, 3, 8, 4, 4, 1, 6, 9, 2}; // in no steps
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    prove_read_committed(a);
+    list(a, false, 'Z');
+    lookup_new(a, 1);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        list(a, true, 'Z');
+        lookup(a, keys[i]);
+        cr_assert_str_eq(asked(a), "Q", "lookup %zu brings no question", i);
+        answer(a, keys[i], 'Z');
+        expect_text(told(a), "TDCZ");
+    }
+    lookup(a, 9);
+    expect_text(asked(a), "QCPBECCPBECCPBECCPDCS"); // two behind one are one
+    answer(a, 9, 'Z');
+    answer_vetting(a);
+    end(&f);
+}
+
+// The loop is known by the lookup that came while the catalogue was asked.
+Test(ahead, what_was_asked_for_before_counts) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    prove_read_committed(a);
+    list(a, false, 'Z');
+    lookup_new(a, 1);
+    lookup(a, 2);
+    expect_text(asked(a), "QCPBECCPBECCPBECCPDCS");
+    answer(a, 2, 'Z');
+    answer_vetting(a);
+    lookup(a, 3);
+    expect_text(asked(a), "QCCPDBEPBES");
+    answer(a, 3, 'Z');
+    answer_batch(a, 4, 9, NEW, false);
+    cr_assert_eq(counters(&f)->ahead_keys, 6);
+    uint32_t window = 0;
+    for (const struct shape *s = f.engine->shapes.newest; s; s = s->older)
+        window = s->associations ? s->associations->window : window;
+    cr_expect_eq(window, 25, "two have followed the list, so more than a few are tried");
+    end(&f);
+}
+
+// Where connections have ended before their proofs were of use, the next one is proved at its fourth lookup.
+Test(ahead, connections_for_one_page) {
+    struct fixture f;
+    struct client *a = &f.clients[0], *b = &f.clients[1];
+    setup(&f);
+    prove_read_committed(a);
+    for (int i = 0; i < 3; i++)
+        thrift_ended(a->session);
+    cr_expect_not(thrift_waits(b->session));
+    thrift_ended(a->session);
+    cr_expect(thrift_waits(b->session));
+    cr_expect_not(thrift_waits(a->session), "it has been proved");
+    for (int i = 1; i < 5; i++) {
+        lookup(b, 10 * i * i);
+        expect_text(asked(b), i < 4 ? "Q" : "QQ");
+        answer(b, i, 'Z');
+    }
+    a->session->served = 2;
+    thrift_ended(a->session);
+    a->session->served = 6;
+    thrift_ended(a->session);
+    cr_expect_not(thrift_waits(&(struct session){.engine = f.engine, .figures = a->session->figures}));
+    a->session->served = 0;
+    end(&f);
+}
+
+// What goes through no list, but is asked for often, is worth a question at last.
+Test(ahead, many_lookups_are_worth_a_question) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    prove_read_committed(a);
+    list(a, false, 'Z');
+    lookup_new(a, 1);
+    const char *what = "Q";
+    int n = 1;
+    for (; n < 100 && strcmp(what, "Q") == 0; n++) {
+        list(a, true, 'Z');
+        lookup(a, 1);
+        what = asked(a);
+        answer(a, 1, 'Z');
+    }
+    expect_text(what, "QCPBECCPBECCPBECCPDCS");
+    cr_expect_eq(n, 33);
+    answer_vetting(a);
+    end(&f);
+}
+
 Test(ahead, a_loop_is_answered_from_what_is_held) {
     struct fixture f;
     struct client *a = &f.clients[0];
@@ -293,7 +404,7 @@ Test(ahead, it_is_told_of_what_was_loaded) {
     f.engine->observer = (struct answered_observer){count_outcome, n};
     load(a);
     cr_expect_eq(n[OUTCOME_FORWARDED], 1, "the list");
-    cr_expect_eq(n[OUTCOME_ALONE], 2);
+    cr_expect_eq(n[OUTCOME_ALONE], 3);
     lookup(a, 5);
     answer_batch(a, 3, 9, NEW, false);
     cr_expect_eq(n[OUTCOME_AHEAD], 1, "it has joined");

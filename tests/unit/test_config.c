@@ -1023,3 +1023,29 @@ Test(config, the_shipped_file_has_no_notes) {
     cr_assert_str_empty(notes_of(text));
     free(text);
 }
+
+static void keep_note(void *arg, const char *note) {
+    snprintf(arg, 512, "%s", note);
+}
+
+Test(config, a_file_is_beaten_by_the_environment) {
+    static const struct {
+        struct config_override override;
+        const char *note;
+    } cases[] = {
+        {{"pgfold.listen", ":2", "PGFOLD_LISTEN"},
+         "a.ini:2: pgfold.listen is not used, since PGFOLD_LISTEN has another value and comes first"},
+        {{"pgfold.listen", ":1", "PGFOLD_LISTEN"}, ""},
+        {{"pgfold.listen", ":2", "--listen"}, ""},
+        {{"pgfold.mode", "observe", "PGFOLD_MODE"}, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char err[256] = "", note[512] = "";
+        struct config *c =
+            config_create("[pgfold]\nlisten = :1\n", "a.ini", &cases[i].override, 1, err, sizeof(err));
+        cr_assert_not_null(c, "%s", err);
+        config_beaten(c, keep_note, note);
+        cr_expect_str_eq(note, cases[i].note);
+        config_destroy(c);
+    }
+}

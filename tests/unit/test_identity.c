@@ -487,11 +487,11 @@ Test(identity, proofs_are_rarer_the_more_often_they_were_for_nothing) {
     struct fixture f = setup();
     for (unsigned proof = 0; proof < 9; proof++) {
         unsigned asked = 1;
-        while (!session_identity_wants_proof(&f.s[0]))
+        while (!session_identity_wants_proof(&f.s[0], false))
             asked++;
         cr_assert_eq(asked, proof < 6 ? 1u << proof : 64);
         prove(&f, 0);
-        cr_assert_not(session_identity_wants_proof(&f.s[0]));
+        cr_assert_not(session_identity_wants_proof(&f.s[0], false));
         session_identity_doubt(&f.table, &f.s[0]);
     }
     teardown(&f);

@@ -614,7 +614,7 @@ static void expect_way(const struct way *way, size_t number) {
     f.group->parts[0].quoted = way->quoted;
     record_way(&f, way);
     struct key first = sent_key(way, 0);
-    cr_expect(values_are_plausible(&f.trail, f.group, &way->sent[0]), "way %zu", number);
+    cr_expect(values_are_in(&f.trail, f.group, &way->sent[0], NULL), "way %zu", number);
     cr_assert(predict_locate(&f.trail, f.group, &first, &guess), "way %zu", number);
     cr_assert(predict_follow(f.group, 1000, &guess));
     struct batch *b = batch_create_ahead(f.group, 10, 10000);
@@ -842,7 +842,7 @@ Test(predict, numbers_with_decimal_places_are_no_integers) {
     setup(&f, one, OID_INT4, true);
     record_way(&f, &way);
     f.group->parts[0].declared = OID_INT4;
-    cr_expect_not(values_are_plausible(&f.trail, f.group, &way.sent[0]));
+    cr_expect_not(values_are_in(&f.trail, f.group, &way.sent[0], NULL));
     expect_text(behind(&f, 5, 10), "-");
     teardown(&f);
 }
@@ -879,11 +879,11 @@ Test(predict, what_a_value_may_be_before_its_type_is_known) {
                  {LIT(""), 0, false}};
     struct fixture f;
     setup(&f, one, OID_INT4, true);
-    cr_assert_not(values_are_plausible(&f.trail, f.group, &cases[0].value));
+    cr_assert_not(values_are_in(&f.trail, f.group, &cases[0].value, NULL));
     record(&f, 1000, 1, 6);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         f.group->parts[0].format = cases[i].format;
-        cr_expect_eq(values_are_plausible(&f.trail, f.group, &cases[i].value), cases[i].plausible, "case %zu",
+        cr_expect_eq(values_are_in(&f.trail, f.group, &cases[i].value, NULL), cases[i].plausible, "case %zu",
                      i);
     }
     teardown(&f);

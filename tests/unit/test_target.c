@@ -228,7 +228,8 @@ Test(target, default_files_in_home) {
 }
 
 Test(target, a_home_that_cannot_be_read) {
-    const char *hint = "set HOME to that of pgfold's own user, or sslcert, or sslmode=disable";
+    const char *hint = "name another file with sslcert in \"server\", set HOME to that of pgfold's own user, "
+                       "or use sslmode=disable";
     cr_assert_eq(symlink("loop", tls_file("loop")), 0);
     setenv("HOME", tls_file("loop"), 1);
     cr_expect_null(create("host=a"));
@@ -239,6 +240,33 @@ Test(target, a_home_that_cannot_be_read) {
     struct target *t = create("host=a sslmode=disable");
     cr_expect_not_null(t, "%s", message);
     destroy(t);
+}
+
+Test(target, a_broken_file_of_home_names_the_option) {
+    tls_write_text("home/.postgresql/postgresql.crt", "broken");
+    cr_expect_null(create("host=a"));
+    cr_expect(strstr(message, "could not load certificate file") != NULL, "%s", message);
+    cr_expect(strstr(message, "sslcert and sslkey") != NULL, "%s", message);
+    cr_expect_null(create("host=a sslcert=$D/home/.postgresql/postgresql.crt"));
+    cr_expect(strstr(message, "sslcert and sslkey") == NULL, "%s", message);
+}
+
+Test(target, description) {
+    static const char *const cases[][2] = {
+        {"host=db.example.com port=5433 sslmode=require password=geheim user=u dbname=d",
+         "db.example.com:5433 (sslmode=require)"},
+        {"host=/run/postgresql", "/run/postgresql:5432"},
+        {"postgresql://u:geheim@a,[::1]:7/x?sslmode=disable", "a:5432,[::1]:7 (sslmode=disable)"},
+        {"hostaddr=10.0.0.1", "10.0.0.1:5432 (sslmode=prefer)"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct target *t = create(cases[i][0]);
+        cr_assert_not_null(t, "%s", message);
+        char out[128], small[8];
+        cr_expect_str_eq(target_describe(t, out, sizeof(out)), cases[i][1]);
+        cr_expect_eq(strlen(target_describe(t, small, sizeof(small))), sizeof(small) - 1);
+        destroy(t);
+    }
 }
 
 Test(target, messages_begin_with_their_setting) {
