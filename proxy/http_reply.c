@@ -78,7 +78,8 @@ static void write_report(struct proxy *p, int format, struct buf *out) {
     json_decref(j);
 }
 
-static enum MHD_Result send_report(struct http_replies *r, struct MHD_Connection *c, enum report_format format) {
+static enum MHD_Result send_report(struct http_replies *r, struct MHD_Connection *c,
+                                   enum report_format format) {
     return send_kept(r, c, &r->report[format], write_report, (int)format, REPORT_MOST,
                      format == REPORT_JSON ? "application/json" : "text/html; charset=utf-8");
 }

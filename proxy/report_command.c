@@ -32,7 +32,8 @@ static const char help[] =
     "  --baseline FILE     print only loops that are not in FILE, which --format json has written\n"
     "  --help              print this text and exit\n"
     "\n"
-    "Exit codes: 0; 1 with --baseline if there are new loops; 2 if the report could not be had, or for wrong\n"
+    "Exit codes: 0; 1 with --baseline if there are new loops; 2 if the report could not be had, or for "
+    "wrong\n"
     "usage.\n";
 
 struct options {
@@ -161,8 +162,8 @@ static json_t *ask(const char *url, char *why, size_t room) {
     if (fd < 0)
         return NULL;
     bool six = strchr(host, ':');
-    int n = snprintf(request, sizeof request, "GET /report.json HTTP/1.0\r\nHost: %s%s%s:%s\r\n\r\n", six ? "[" : "",
-                     host, six ? "]" : "", port);
+    int n = snprintf(request, sizeof request, "GET /report.json HTTP/1.0\r\nHost: %s%s%s:%s\r\n\r\n",
+                     six ? "[" : "", host, six ? "]" : "", port);
     struct buf b = buf_make(LONGEST);
     bool ok = send(fd, request, (size_t)n, MSG_NOSIGNAL) == n && read_all(fd, &b);
     snprintf(why, room, "%s", strerror(errno));
@@ -230,7 +231,8 @@ static int run(const struct options *o) {
     if (report) {
         code = print(report, o->format, o->baseline);
     } else {
-        snprintf(what, sizeof what, "there is no report at %.300s (http.listen of the running pgfold says where): ", o->http);
+        snprintf(what, sizeof what,
+                 "there is no report at %.300s (http.listen of the running pgfold says where): ", o->http);
         complain(what, why);
     }
     json_decref(report);

@@ -120,7 +120,8 @@ static void put_heading(const struct style *s, struct buf *out, const json_t *lo
 static void put_kind(const struct style *s, struct buf *out, const json_t *loop) {
     bool proven = strcmp(text_at(loop, "kind"), "proven") == 0;
     buf_put_text(out, s->item);
-    put(out, "%s, ", proven ? "proven loop: the keys come from the list" : "candidate: no list with these keys was seen");
+    put(out, "%s, ",
+        proven ? "proven loop: the keys come from the list" : "candidate: no list with these keys was seen");
     put_safe(s, out, text_at(loop, "direction"));
     buf_put_text(out, "; database ");
     put_safe(s, out, text_at(loop, "database"));
@@ -220,9 +221,11 @@ static void put_totals(const struct style *s, struct buf *out, const json_t *rep
     buf_put_text(out, s->title);
     put(out, "%lld %sloop%s", loops, only_new ? "new " : "", loops == 1 ? "" : "s");
     if (!only_new)
-        put(out, "; %lld lookups asked, %lld statements sent", number_at(totals, "asked"), number_at(totals, "sent"));
+        put(out, "; %lld lookups asked, %lld statements sent", number_at(totals, "asked"),
+            number_at(totals, "sent"));
     if (number_at(totals, "not_listed"))
-        put(out, "; %lld more for which there was no room (report.max_loops)", number_at(totals, "not_listed"));
+        put(out, "; %lld more for which there was no room (report.max_loops)",
+            number_at(totals, "not_listed"));
     buf_put_text(out, "; mode ");
     put_safe(s, out, text_at(report, "mode"));
     buf_put_text(out, ", since ");

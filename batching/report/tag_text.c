@@ -50,8 +50,8 @@ static bool is_blank(uint8_t c) {
 }
 
 static bool is_name(uint8_t c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-           c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
 }
 
 static struct slice behind(struct slice s, size_t n) {
@@ -83,7 +83,8 @@ bool tag_text_passes(struct slice text) {
         text = behind(text, 1);
     for (size_t i = 0; i < N_ROLES && roles[i].role == TAG_PASSING; i++) {
         size_t n = strlen(roles[i].name);
-        if (text.len > n && strncasecmp((const char *)text.data, roles[i].name, n) == 0 && !is_name(text.data[n]))
+        if (text.len > n && strncasecmp((const char *)text.data, roles[i].name, n) == 0 &&
+            !is_name(text.data[n]))
             return true;
     }
     return false;
@@ -92,7 +93,9 @@ bool tag_text_passes(struct slice text) {
 // ---- values
 
 static int digit(uint8_t c) {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                     ? c - '0'
+           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                    : -1;
 }
 
 // Copies a value: %2F is /, \' is '. Without control characters.
@@ -155,8 +158,8 @@ static struct slice take_pair(struct tag_text *x, struct slice s) {
         value = behind(value, 1);
     bool quoted = value.len && (*value.data == '\'' || *value.data == '"');
     size_t n = quoted ? quoted_length(value) : bare_length(value);
-    tag_text_add(x, (struct slice){s.data, name}, quoted ? (struct slice){value.data + 1, n ? n - 1 : 0}
-                                                         : (struct slice){value.data, n});
+    tag_text_add(x, (struct slice){s.data, name},
+                 quoted ? (struct slice){value.data + 1, n ? n - 1 : 0} : (struct slice){value.data, n});
     return behind(value, quoted && n < value.len ? n + 1 : n);
 }
 

@@ -85,7 +85,8 @@ static bool are_comments(struct slice text, const struct slice comments[2]) {
     struct lexer lx = {.text = (const char *)text.data, .len = text.len};
     size_t front = comments[0].len, back = (size_t)(comments[1].data - text.data), end = front;
     for (struct token t = lexer_next(&lx); t.type != TOKEN_END; t = lexer_next(&lx)) {
-        if (t.type == TOKEN_ERROR || t.at < front || (comments[1].len && t.at + t.len > back && t.type != TOKEN_SEMICOLON))
+        if (t.type == TOKEN_ERROR || t.at < front ||
+            (comments[1].len && t.at + t.len > back && t.type != TOKEN_SEMICOLON))
             return false;
         end = t.at + t.len;
     }

@@ -29,7 +29,8 @@
 #define TAGS_PAIRS   16
 
 struct tag_set {
-    uint64_t digest, page; // page: digest of those that tell pages apart, not lines of code; 0: there are none
+    uint64_t digest,
+        page; // page: digest of those that tell pages apart, not lines of code; 0: there are none
     uint64_t statements, lookups, sent, waited; // microseconds
     char *text;                                 // owned: "name\0value\0…", by name; ends with an empty name
 };

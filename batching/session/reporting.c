@@ -81,7 +81,8 @@ uint64_t reporting_take_question(struct session *s) {
 void reporting_set_tags(struct session *s, struct slice value) {
     struct reporting *r = &s->report;
     free(r->setting);
-    r->setting = value.len && value.len <= LONGEST_SETTING ? strndup((const char *)value.data, value.len) : NULL;
+    r->setting =
+        value.len && value.len <= LONGEST_SETTING ? strndup((const char *)value.data, value.len) : NULL;
     weigh(s);
     r->set = r->setting ? tags_set(&s->engine->report.tags, value) : TAGS_NONE;
 }

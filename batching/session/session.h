@@ -285,9 +285,9 @@ struct reporting {
     // Tags (report/tags.h): of the comments of the text at hand, of those of the prepared statement at hand, of pgfold.tags, and
     // of the application's name.
     uint16_t text, statement, set, named;
-    uint64_t digest;  // of the last comments that were read,
-    uint16_t read;    // and their tags
-    char *setting;    // owned: pgfold.tags, as it was set; NULL: it is not
+    uint64_t digest; // of the last comments that were read,
+    uint16_t read;   // and their tags
+    char *setting;   // owned: pgfold.tags, as it was set; NULL: it is not
     char application[64];
 };
 

@@ -145,7 +145,8 @@ void report_loop_rows(const struct engine *e, struct table *t) {
 
 // ---- what tests expect
 
-static void expectation_row(struct table *t, struct buf *b, const char *scope, size_t len, const struct section *s) {
+static void expectation_row(struct table *t, struct buf *b, const char *scope, size_t len,
+                            const struct section *s) {
     table_row(t);
     table_bytes(t, scope, len);
     expectation_write(&s->expect, b);
@@ -163,6 +164,7 @@ void report_expectation_rows(const struct engine *e, struct table *t) {
         expectation_row(t, &b, "(all)", 5, &e->scopes.run);
     for (const struct scope *s = e->scopes.list; s; s = s->next)
         if (s->begun)
-            expectation_row(t, &b, (const char *)s->name, strnlen((const char *)s->name, s->len), &s->section);
+            expectation_row(t, &b, (const char *)s->name, strnlen((const char *)s->name, s->len),
+                            &s->section);
     buf_free(&b);
 }

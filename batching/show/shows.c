@@ -126,13 +126,28 @@ static const struct table_column ahead[] = {S("shape"),   S("child"),  S("parent
                                             Q("batches"), Q("loaded"), Q("answered"),
                                             Q("unused"),  Q("stale"),  END};
 
-static const struct table_column loop_columns[] = {
-    S("id"),      S("kind"),  S("database"), S("application_name"), S("parent"),          S("child"),
-    S("direction"), S("tags"), S("call_sites"), Q("pages"),        Q("asked"),           Q("sent"),
-    F("waited_seconds"), F("alone_seconds_estimate"), S("parent_statement"), S("child_statement"), S("instead"), END};
-static const struct table_column tag_columns[] = {S("tags"),  S("call_site"), Q("statements"), Q("lookups"),
-                                                  Q("sent"), F("waited_seconds"), END};
-static const struct table_column expectation_columns[] = {S("scope"), S("expects"), S("counts"), S("as_expected"), END};
+static const struct table_column loop_columns[] = {S("id"),
+                                                   S("kind"),
+                                                   S("database"),
+                                                   S("application_name"),
+                                                   S("parent"),
+                                                   S("child"),
+                                                   S("direction"),
+                                                   S("tags"),
+                                                   S("call_sites"),
+                                                   Q("pages"),
+                                                   Q("asked"),
+                                                   Q("sent"),
+                                                   F("waited_seconds"),
+                                                   F("alone_seconds_estimate"),
+                                                   S("parent_statement"),
+                                                   S("child_statement"),
+                                                   S("instead"),
+                                                   END};
+static const struct table_column tag_columns[] = {
+    S("tags"), S("call_site"), Q("statements"), Q("lookups"), Q("sent"), F("waited_seconds"), END};
+static const struct table_column expectation_columns[] = {S("scope"), S("expects"), S("counts"),
+                                                          S("as_expected"), END};
 
 const struct table_column *shows_columns(enum console_show what, bool old) {
     static const struct table_column *const columns[CONSOLE_SHOW_COUNT] = {

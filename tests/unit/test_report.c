@@ -64,11 +64,13 @@ Test(report, names_that_are_too_long_are_cut) {
 
 // ---- what to write
 
-static struct loop loop_with(char *texts, size_t room, enum loop_direction d, const char *parent, const char *columns,
-                             const char *child, const char *rows) {
+static struct loop loop_with(char *texts, size_t room, enum loop_direction d, const char *parent,
+                             const char *columns, const char *child, const char *rows) {
     struct loop l = {.proven = true, .direction = d, .texts = texts};
-    const char *of[LOOP_TEXTS] = {[LOOP_PARENT_TABLE] = parent, [LOOP_PARENT_COLUMNS] = columns,
-                                  [LOOP_CHILD_TABLE] = child,   [LOOP_CHILD_COLUMNS] = "author_id",
+    const char *of[LOOP_TEXTS] = {[LOOP_PARENT_TABLE] = parent,
+                                  [LOOP_PARENT_COLUMNS] = columns,
+                                  [LOOP_CHILD_TABLE] = child,
+                                  [LOOP_CHILD_COLUMNS] = "author_id",
                                   [LOOP_ROWS_TABLE] = rows};
     size_t at = 0;
     for (unsigned i = 0; i < LOOP_TEXTS; i++) {
@@ -144,7 +146,8 @@ static void has_tags(const char *text, const char *wanted) {
 }
 
 Test(report, tags_are_read_as_libraries_write_them) {
-    has_tags("SELECT 1 /*controller='a%20b',action='it\\'s',traceparent='00-5bd66ef5-53ce9-01'*/", "action=it's;controller=a b");
+    has_tags("SELECT 1 /*controller='a%20b',action='it\\'s',traceparent='00-5bd66ef5-53ce9-01'*/",
+             "action=it's;controller=a b");
     has_tags("/*application:Shop,controller:authors,line:/app/x.rb:7:in `index'*/ SELECT 1",
              "application=Shop;controller=authors;line=/app/x.rb:7:in `index'");
     has_tags("/* route=/authors file=x.py:3 */ SELECT 1;", "file=x.py:3;route=/authors");
@@ -178,7 +181,8 @@ Test(report, what_is_no_comment_in_front_or_behind_brings_no_tags) {
 Test(report, what_differs_with_each_request_makes_no_other_set) {
     struct tags t = empty_tags();
     struct slice a[2], b[2];
-    const char *one = "SELECT 1 /*controller='x',traceparent='00-1'*/", *two = "SELECT 1 /*controller='x',traceparent='00-2'*/";
+    const char *one = "SELECT 1 /*controller='x',traceparent='00-1'*/",
+               *two = "SELECT 1 /*controller='x',traceparent='00-2'*/";
     bool added;
     cr_assert(tags_comments(slice_of(one), a) && tags_comments(slice_of(two), b));
     cr_assert_eq(tags_digest(a), tags_digest(b));
@@ -196,7 +200,8 @@ Test(report, sets_of_tags_are_bounded) {
     for (int i = 0; i < 1000; i++) {
         snprintf(text, sizeof text, "/* page=%d */ SELECT 1", i);
         uint16_t number = read_text(&t, text, &added);
-        cr_assert(i < 100 ? number > TAGS_OTHER && added : number == TAGS_OTHER && !added, "%d: %d", i, number);
+        cr_assert(i < 100 ? number > TAGS_OTHER && added : number == TAGS_OTHER && !added, "%d: %d", i,
+                  number);
     }
     cr_assert(memory.used == t.weighs && t.weighs < 200000);
     cr_assert_eq(tags_of(&t, "page", slice_of("7")), 9);
@@ -205,8 +210,11 @@ Test(report, sets_of_tags_are_bounded) {
 }
 
 Test(report, a_call_site_is_made_of_tags) {
-    static const char *const sites[][2] = {{"file=a.py,line=7", "a.py:7"}, {"source_location=x.rb:3", "x.rb:3"},
-                                           {"line:/app/x.rb:7", "/app/x.rb:7"}, {"controller=x", ""}, {"line=7", ""}};
+    static const char *const sites[][2] = {{"file=a.py,line=7", "a.py:7"},
+                                           {"source_location=x.rb:3", "x.rb:3"},
+                                           {"line:/app/x.rb:7", "/app/x.rb:7"},
+                                           {"controller=x", ""},
+                                           {"line=7", ""}};
     char out[2000];
     for (size_t i = 0; i < sizeof sites / sizeof *sites; i++) {
         struct tags t = empty_tags();
@@ -264,17 +272,20 @@ Test(report, loops_are_bounded_and_what_is_proved_comes_first) {
     struct shape_cache cache;
     struct loop_place p;
     shape_cache_init(&cache, 10, 10000);
-    struct loop_about a = {.names = &names, .child = shape_of_text(&cache, "SELECT name FROM book WHERE author_id = 4711")};
+    struct loop_about a = {.names = &names,
+                           .child = shape_of_text(&cache, "SELECT name FROM book WHERE author_id = 4711")};
     for (uint64_t i = 1; i <= 3; i++) {
         a.key = i;
         cr_assert(loops_add(&l, &a, false, &p));
         loops_at(&l, &p)->of.asked = 10 * i;
     }
     a.key = 4;
-    cr_assert(!loops_add(&l, &a, false, &p) && l.not_listed == 1 && !loops_add(&l, &a, true, &p) && l.not_listed == 1);
+    cr_assert(!loops_add(&l, &a, false, &p) && l.not_listed == 1 && !loops_add(&l, &a, true, &p) &&
+              l.not_listed == 1);
     loops_at(&l, &(struct loop_place){2, 1})->of.asked = 0; // nothing of it is left
     cr_assert(loops_add(&l, &a, false, &p) && p.at == 1 && !loops_at(&l, &(struct loop_place){2, 1}));
-    cr_assert_str_eq(loop_text(loops_at(&l, &p), LOOP_CHILD_STATEMENT), "SELECT name FROM book WHERE author_id = $1");
+    cr_assert_str_eq(loop_text(loops_at(&l, &p), LOOP_CHILD_STATEMENT),
+                     "SELECT name FROM book WHERE author_id = $1");
     cr_assert_str_eq(loop_text(loops_at(&l, &p), LOOP_CHILD_TABLE), "book");
     cr_assert_str_eq(loop_text(loops_at(&l, &p), LOOP_CHILD_COLUMNS), "author_id");
     loops_clear(&l);
@@ -299,7 +310,8 @@ Test(report, what_a_candidate_had_goes_to_the_loop_that_is_proved) {
     run_belongs(run, &l, &(struct loop_place){2, 1});
     run_count(run, 3, &one);
     run_give(run, &l, 6);
-    cr_assert(of[0].of.asked == 0 && of[0].pages == 0 && of[1].of.asked == 3 && of[1].pages == 1 && l.all.asked == 3);
+    cr_assert(of[0].of.asked == 0 && of[0].pages == 0 && of[1].of.asked == 3 && of[1].pages == 1 &&
+              l.all.asked == 3);
     run->list = 10; // the same list was read again
     run_give(run, &l, 7);
     cr_assert_eq(of[1].pages, 2);
