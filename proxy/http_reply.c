@@ -70,8 +70,14 @@ static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connectio
 
 // ---- the report
 
+static double wall_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void write_report(struct proxy *p, int format, struct buf *out) {
-    json_t *j = report_json(p->engine, census_mode(p), (double)time(NULL));
+    json_t *j = report_json(p->engine, census_mode(p), wall_clock());
     out->failed |= !j;
     if (j)
         report_write_words(j, (enum report_format)format, false, out);

@@ -176,6 +176,7 @@ json_t *report_json(const struct engine *e, const char *mode, double now) {
     json_object_set_new(j, "mode", json_string(mode));
     json_object_set_new(j, "since", time_of(now - age));
     json_object_set_new(j, "now", time_of(now));
+    json_object_set_new(j, "now_seconds", json_real(now));
     json_object_set_new(j, "estimate", json_string(e->limits.observe ? estimate_observed : estimate));
     json_object_set_new(totals, "asked", json_integer((json_int_t)l->all.asked));
     json_object_set_new(totals, "sent", json_integer((json_int_t)l->all.sent));

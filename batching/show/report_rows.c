@@ -146,14 +146,14 @@ void report_loop_rows(const struct engine *e, struct table *t) {
 // ---- what tests expect
 
 static void expectation_row(struct table *t, struct buf *b, const char *scope, size_t len,
-                            const struct section *s) {
+                            const struct section *x) {
     table_row(t);
     table_bytes(t, scope, len);
-    expectation_write(&s->expect, b);
+    expectation_write(&x->expect, b);
     put_text(t, b);
-    section_write_counts(s, b);
+    section_write_counts(x, b);
     put_text(t, b);
-    table_text(t, section_fails(s) == METRIC_COUNT ? "yes" : "no");
+    table_text(t, section_fails(x) == METRIC_COUNT ? "yes" : "no");
     table_end_row(t);
 }
 

@@ -17,7 +17,6 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/watched.h"
-#include "batching/statement/redact.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/answer.h"
 #include "batching/talk/classify.h"
@@ -26,6 +25,7 @@
 #include "batching/talk/question.h"
 #include "batching/talk/reads.h"
 #include "batching/watch/control.h"
+#include "batching/watch/report.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
 #include "protocol/write.h"
@@ -58,12 +58,9 @@ static enum take refuse(struct session *s, const char *sqlstate, const char *mes
 
 // ---- what is told of a section
 
-#define LONGEST_TEXT 1000 // bytes of a statement in an error
-
 static void put_statement(struct buf *b, const char *what, struct shape *shape) {
     buf_put_text(b, b->len ? "\n" : "");
-    buf_put_text(b, what);
-    redact_text(shape->text, shape->text_len, LONGEST_TEXT, b);
+    report_put_statement(b, what, shape);
 }
 
 // The loop, or the shape with most keys, that a report names first. NULL: there is none.
