@@ -49,9 +49,6 @@ static void put_line(struct buf *b, const struct proxy *p, enum counter_line lin
         buf_put(b, k->phrase, (size_t)(at - k->phrase));
         buf_put_text(b, number);
         buf_put_text(b, at + 1);
-        if (k->at == offsetof(struct engine_counters, would_fold) &&
-            p->settings->config->mode == MODE_OBSERVE)
-            buf_put_text(b, " (loops are not judged)");
     }
 }
 

@@ -232,6 +232,7 @@ static void adopt_limits(struct proxy *p, const struct settings *s) {
     struct engine_limits limits = settings_engine_limits(s);
     limits.expect = p->expect;
     limits.observe |= p->paused;
+    limits.dry &= !p->paused;
     limits.verify &= !p->paused;
     limits.lookahead = p->paused ? LOOKAHEAD_OFF : limits.lookahead;
     engine_set_limits(p->engine, &limits);

@@ -115,7 +115,7 @@ static enum lookahead_mode lookahead_of(const struct config *c) {
     static const enum lookahead_mode modes[] = {[LOOKAHEAD_MODE_OFF] = LOOKAHEAD_OFF,
                                                 [LOOKAHEAD_MODE_SNAPSHOT] = LOOKAHEAD_SNAPSHOT,
                                                 [LOOKAHEAD_MODE_BOUNDED] = LOOKAHEAD_BOUNDED};
-    return c->mode == MODE_FOLD ? modes[c->lookahead] : LOOKAHEAD_OFF;
+    return c->mode != MODE_VERIFY ? modes[c->lookahead] : LOOKAHEAD_OFF;
 }
 
 bool settings_shown(const struct settings *s, size_t i, char *out, size_t size) {
@@ -130,6 +130,7 @@ struct engine_limits settings_engine_limits(const struct settings *s) {
     const struct config *c = s->config;
     return (struct engine_limits){
         .observe = c->mode == MODE_OBSERVE,
+        .dry = c->mode == MODE_OBSERVE,
         .window = c->window,
         .max_keys = (unsigned)c->max_keys,
         .max_in_flight = (unsigned)c->max_in_flight,

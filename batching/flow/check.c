@@ -42,6 +42,17 @@ static bool cannot_run_twice(const struct lookup *l) {
     return st && (l->has_parse ? st->name[0] : session_lacks(l->session, st));
 }
 
+bool check_draws(struct engine *e, struct shape *s) {
+    if (!e->limits.check_one_in)
+        return false;
+    if (s->until_check) {
+        s->until_check--;
+        return false;
+    }
+    s->until_check = draw_distance(e);
+    return true;
+}
+
 bool check_draw(struct engine *e, struct lookup *l) {
     const struct session *s = l->session;
     if (l->check != CHECK_NONE)
@@ -55,14 +66,7 @@ bool check_draw(struct engine *e, struct lookup *l) {
         return false;
     if (e->limits.verify)
         return true;
-    if (!e->limits.check_one_in)
-        return false;
-    if (l->shape->until_check) {
-        l->shape->until_check--;
-        return false;
-    }
-    l->shape->until_check = draw_distance(e);
-    return true;
+    return check_draws(e, l->shape);
 }
 
 // ---- the original

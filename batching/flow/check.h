@@ -31,9 +31,12 @@
 
 struct engine;
 struct owed;
+struct shape;
 
 // Is this waiting lookup to be checked? Decided once for each lookup; CHECK_NO from then on if it is not.
 bool check_draw(struct engine *e, struct lookup *l);
+// The draw alone: is the next lookup of this shape one of them?
+bool check_draws(struct engine *e, struct shape *s);
 
 // Sends a waiting lookup as the client sent it, and keeps the answer.
 void check_start(struct engine *e, struct lookup *l);

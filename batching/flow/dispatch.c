@@ -4,6 +4,7 @@
 #include "batching/flow/alone.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
+#include "batching/flow/dry.h"
 #include "batching/flow/load.h"
 #include "batching/flow/own_queries.h"
 #include "batching/flow/patience.h"
@@ -127,6 +128,8 @@ static void follow_loops(struct group *g) {
 void engine_dispatch_group(struct engine *e, struct group *g) {
     if (g->state == GROUP_READY && g->generation != e->generation)
         group_forget(g);
+    if (e->limits.dry)
+        dry_dispatch(e, g);
     bool off = g->shape->wrong && !e->limits.verify;
     if (g->state == GROUP_READY && !off)
         follow_loops(g);

@@ -105,6 +105,8 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
         uint32_t key;
         if (b->group != g || !batch_find_key(b, keys, &key) || !b->ahead.left[key])
             continue;
+        if (b->ahead.dry != s->engine->limits.dry)
+            continue; // it has no rows, or the mode was another one
         bool first = use_key(b, key);
         bool over = !b->ahead.ended && late_is_over(s->engine, b);
         if (found || over || is_of_others(s, a, b) || !may_come_behind(s, b) || !ahead_is_fresh(a, s, b)) {
@@ -188,7 +190,8 @@ bool ahead_holds_any(struct session *s) {
 
 // ---- giving
 
-void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
+// Notes that the session is given what was loaded for the key.
+static void note_given(struct session *s, const struct ahead_hit *hit, uint64_t question) {
     struct ahead *a = hit->ahead;
     struct batch *b = hit->batch;
     struct engine *e = a->engine;
@@ -196,7 +199,6 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     e->counters.ahead_answers++;
     e->counters.ahead_again += !hit->first;
     ahead_count(e, b, AHEAD_ANSWERED, hit->first);
-    l->outcome = OUTCOME_AHEAD;
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);
     b->ahead.recorded = 0;
@@ -208,11 +210,23 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
         b->ahead.grown = true;
     }
     ahead_use(a);
-    if (l->session->identity.state != IDENTITY_PROVEN)
-        apart_given(l->session);
+    if (s->identity.state != IDENTITY_PROVEN)
+        apart_given(s);
     a->last_answer = e->aheads.last_answer = e->now;
     if (hit->own)
-        climb_step(&l->session->climb, l->question, hit->named, b->ahead.number, hit->key);
+        climb_step(&s->climb, question, hit->named, b->ahead.number, hit->key);
+}
+
+void ahead_give_dry(struct session *s, const struct ahead_hit *hit, uint64_t question) {
+    note_given(s, hit, question);
+    ahead_served(hit->batch, hit->key);
+}
+
+void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
+    struct batch *b = hit->batch;
+    struct engine *e = hit->ahead->engine;
+    l->outcome = OUTCOME_AHEAD;
+    note_given(l->session, hit, l->question);
     if (!b->ahead.ended) {
         if (!batch_join(b, l, hit->key))
             session_run_alone(l->session, l);

@@ -37,6 +37,9 @@ bool ahead_holds_any(struct session *s);
 // free it.
 void ahead_give(const struct ahead_hit *hit, struct lookup *l);
 
+// Mode observe: notes that the session would have been given it.
+void ahead_give_dry(struct session *s, const struct ahead_hit *hit, uint64_t question);
+
 // A lender's client that does not read would delay the members of a batch loaded ahead, whose replies come
 // behind its own. Such members run alone. To be called in each turn.
 void ahead_give_back_stalled(struct engine *e);

@@ -24,6 +24,7 @@
 #include "batching/session/apart.h"
 #include "batching/session/behind.h"
 #include "batching/session/bounds.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
@@ -260,13 +261,18 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     b->patience = association->latency;
     a->refs++;
     g->held++;
-    b->ahead.next = a->loading;
-    a->loading = b;
     ahead_count(e, b, AHEAD_LOADED, b->n_keys - b->ahead.n_used);
     reporting_sent(s, g->shape);
     ahead_spend(s, a, b, association);
     family_guessed(&e->aheads.families, g->shape->family);
     ahead_use(a);
+    if (e->limits.dry) {
+        ahead_hold_dry(a, b);
+        e->counters.would_send++;
+        return;
+    }
+    b->ahead.next = a->loading;
+    a->loading = b;
     engine_start_batch(e, b);
     if (!session_run_batch(s, b))
         engine_batch_ended(e, b);
@@ -446,6 +452,43 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (along && a == s->ahead)
         climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
     load(s, a, b, guess.association, l->bytes, l->len);
+}
+
+bool ahead_follow_dry(struct session *s, struct dry *d) {
+    struct behind *l = d->lookup;
+    struct group *g = l->group;
+    struct key keys[KEY_MAX_PARTS];
+    struct guess guess;
+    uint32_t key;
+    if (!s->engine->aheads.newest || !ahead_is_on(s) || s->n_dry != 1 || !ahead_may_load(s) ||
+        (s->identity.state != IDENTITY_PROVEN && !d->apart))
+        return false;
+    budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
+    if (!may_guess(s->engine, g, l->settled))
+        return false;
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape))
+        session_ask_vet(s, g);
+    if (g->state != GROUP_READY || !group_read_key(g, l->raw, keys))
+        return false;
+    struct ahead *a = find_loop(s, g, keys, l->question, !d->apart && engine_has_company(g), &guess);
+    if (!a)
+        return false;
+    ahead_earn(a, g->shape, BUDGET_SHARE);
+    drop_used(a);
+    struct batch *b = gather(s, a, g, &guess, keys);
+    if (!b)
+        return false;
+    bool checked = s->txn == 'I' && !g->owner && check_draws(s->engine, g->shape);
+    bool along = guess.association->useful && !checked && add_asked(b, keys, &key);
+    b->ahead.told = along; // it would have been a statement in any case
+    if (!along && b->ahead.again)
+        (void)add_again(b, keys, &key);
+    if (along && a == s->ahead)
+        climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
+    d->would = along ? OUTCOME_FOLDED : OUTCOME_ALONE;
+    load(s, a, b, guess.association, l->bytes, l->len);
+    d->list = along ? s->engine->aheads.loads : 0;
+    return true;
 }
 
 void ahead_follow_behind(struct session *s, const struct behind *l) {

@@ -19,6 +19,10 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart);
 // A lookup was answered that was forwarded behind its transaction's BEGIN. The same, but it has been sent.
 void ahead_follow_behind(struct session *s, const struct behind *b);
 
+// The same for a lookup in mode observe: the batch is held without having been sent, and d->would says what would have become
+// of the lookup. False: there is no batch.
+bool ahead_follow_dry(struct session *s, struct dry *d);
+
 // A lookup was answered with *hit. Loads more keys if those that are left will be used up soon. `question`: the
 // hash of what it asks (ahead/asked.h). `unit`: the lookup as its client sent it; borrowed for the call.
 void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,

@@ -9,6 +9,7 @@
 #include "batching/fold/verdict.h"
 #include "batching/session/bounds.h"
 #include "batching/session/changes.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/frame.h"
 #include "batching/session/late.h"
@@ -51,6 +52,8 @@ static bool snapshot_is_young(const struct session *s) {
 }
 
 bool session_may_ask(struct session *s) {
+    if (s->engine->limits.dry && s->txn != 'I' && !session_is_watched(s))
+        return false; // mode observe
     if (s->own.keeps_out && s->txn != 'I')
         return false;
     if (session_txn_reason(s) == REASON_NONE)
@@ -150,8 +153,8 @@ void session_start_proof(struct session *s) {
 void session_ask_facts(struct session *s, bool again) {
     struct engine *e = s->engine;
     struct facts *f = &s->database->facts;
-    if (e->limits.lookahead == LOOKAHEAD_OFF || e->limits.observe || s->txn != 'I' || s->n_forward ||
-        session_is_cancelling(s) || !can_query(s) || !facts_are_due(f, e->now, e->generation, again))
+    if (e->limits.lookahead == LOOKAHEAD_OFF || s->txn != 'I' || s->n_forward || session_is_cancelling(s) ||
+        !can_query(s) || !facts_are_due(f, e->now, e->generation, again))
         return;
     struct buf sql = buf_make(1 << 16);
     if (facts_ask(f, e->now, e->generation, e->limits.vet_max_age, &sql) &&
@@ -199,4 +202,10 @@ void session_start_vet(struct session *s, struct group *g) {
     if (o && !o->framed)
         session_ask_facts(s, true);
     buf_free(&sql);
+}
+
+void session_ask_vet(struct session *s, struct group *g) {
+    session_start_vet(s, g);
+    if (s->engine->limits.dry && g->state == GROUP_NEW)
+        dry_want(s->engine, g);
 }

@@ -17,6 +17,9 @@ void session_start_proof(struct session *s);
 // Asks the catalogue about a group, or about a read group. The group is VETTING if the question was sent.
 void session_start_vet(struct session *s, struct group *g);
 
+// The same. Where the catalogue may not be asked now (mode observe), it is asked later (session/dry.h).
+void session_ask_vet(struct session *s, struct group *g);
+
 // Asks for what is the same for the whole database if that is due, behind what else was sent. `again`: see
 // facts_are_due().
 void session_ask_facts(struct session *s, bool again);

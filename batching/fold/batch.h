@@ -125,10 +125,13 @@ struct batch_ahead {
     bool asked;           // it also has the key of the lookup for which it was loaded
     bool told;            // that lookup has its answer
     bool late;            // the loop asked for more of it when it had become stale
-    bool grown;           // the association was told that it served
-    uint32_t key_cost;    // of each key, see budget.h
-    uint64_t recorded;    // serial of its result in home's trail while nothing of that was given; 0: none
-    uint64_t list;        // the same, from then on
+    bool dry;             // mode observe: it was not sent and has no rows (flow/dry.h)
+    uint64_t
+        spared; // microseconds of its age that its loop has waited for answers that it would have had at once
+    bool grown; // the association was told that it served
+    uint32_t key_cost; // of each key, see budget.h
+    uint64_t recorded; // serial of its result in home's trail while nothing of that was given; 0: none
+    uint64_t list;     // the same, from then on
     size_t bytes;
 };
 

@@ -27,6 +27,7 @@
 
 #include <assert.h>
 
+#include "batching/fold/dry_queue.h"
 #include "batching/statement/key.h"
 #include "batching/statement/rewrite.h"
 #include "batching/trust/finding.h"
@@ -37,6 +38,7 @@
 
 enum group_state { GROUP_NEW, GROUP_VETTING, GROUP_READY, GROUP_REFUSED };
 
+struct dry;
 struct lookup;
 
 // One parameter of the key.
@@ -112,8 +114,11 @@ struct group {
     unsigned in_flight;     // batches and lone lookups under way
     unsigned checking;      // those of them whose answer is for check.h
     unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
-    bool urgent;            // dispatch without regard to window and max_in_flight
-    bool listed;            // it is in the engine's list of groups with something to dispatch
+    // Mode observe: what would wait and go together, and the lookups of this turn (session/dry.h).
+    struct dry_queue dry;
+    struct dry *first_dry, *last_dry;
+    bool urgent; // dispatch without regard to window and max_in_flight
+    bool listed; // it is in the engine's list of groups with something to dispatch
     struct group *next_listed;
 };
 

@@ -29,9 +29,18 @@ static void count(struct engine_counters *c, enum outcome outcome, enum reason r
     }
 }
 
+// Statements that would have gone to the server. A batch counts when it would have been sent.
+static void count_would(struct engine_counters *c, enum outcome would) {
+    c->would_fold += would == OUTCOME_FOLDED;
+    c->would_ahead += would == OUTCOME_AHEAD;
+    c->would_send += would == OUTCOME_FORWARDED || would == OUTCOME_ALONE;
+}
+
 void session_answered(struct session *s, const struct answered *a) {
     struct engine *e = s->engine;
     count(&e->counters, a->outcome, a->reason);
+    if (e->limits.dry)
+        count_would(&e->counters, a->would);
     figures_note_answered(s, a);
     reporting_answered(s, a);
     if (a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD)
@@ -46,6 +55,7 @@ void lookup_answered(struct session *s, const struct lookup *l) {
     struct answered a = {.shape = l->shape,
                          .kind = (enum statement_kind)l->kind,
                          .outcome = (enum outcome)l->outcome,
+                         .would = (enum outcome)l->outcome,
                          .reason = l->outcome == OUTCOME_ALONE ? (enum reason)l->reason : REASON_NONE,
                          .failed = l->failed,
                          .question = l->question,

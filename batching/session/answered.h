@@ -34,6 +34,8 @@ struct answered {
     struct shape *shape; // borrowed for the call; NULL: its text is not known
     enum statement_kind kind;
     enum outcome outcome;
+    // What would have become of it in mode fold. Mode observe: an estimate (flow/dry.h). Else the same as `outcome`.
+    enum outcome would;
     enum reason reason; // FORWARDED: why; ALONE: why it was not folded, if the lookup itself was the cause
     bool failed;        // an error went to the client
     uint64_t question;  // of a read (ahead/asked.h); 0: not known

@@ -28,7 +28,7 @@ static bool is_serializable(struct session *s) {
 
 static bool is_allowed(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
-    if (l->lookahead == LOOKAHEAD_OFF || l->observe || l->verify || l->check_one_in == 1)
+    if (l->lookahead == LOOKAHEAD_OFF || (l->observe && !l->dry) || l->verify || l->check_one_in == 1)
         return false;
     return l->lookahead == LOOKAHEAD_BOUNDED || session_snapshot_is_fixed(s);
 }
@@ -55,7 +55,7 @@ static bool is_young(const struct ahead *a, const struct session *s, struct batc
         return false;
     if (session_snapshot_is_fixed(s))
         return true;
-    if (a->engine->now > b->started + a->engine->limits.ahead_age ||
+    if (a->engine->now > b->started + b->ahead.spared + a->engine->limits.ahead_age ||
         database_has_changed(s->database, b->ahead.seq, &b->group->writers))
         return false;
     b->ahead.seq = s->database->seq;
@@ -82,7 +82,7 @@ bool ahead_may_end(struct batch *b, const struct lookup *l) {
 bool ahead_may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
            !session_only_forwards(s) && !s->cancel.under_way && !s->cancel.pending && !s->in_unit &&
-           !s->n_forward && !s->frame.repair_due && !s->gives && !s->server_skip &&
+           s->n_forward <= s->n_dry && !s->frame.repair_due && !s->gives && !s->server_skip &&
            s->owed.n < s->engine->limits.max_owed / 2 &&
            (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
 }

@@ -58,7 +58,12 @@
     X(late, "lookups_not_waited_for_total", "", COUNTER, PLAIN, FOLDING, ", not waited for %",               \
       "Lookups that ran as sent since their batch took long")                                                \
     X(would_fold, "lookups_would_fold_total", "", COUNTER, PLAIN, FOLDING, ", would fold %",                 \
-      "Mode observe: lookups that came while another one of their kind was under way")                       \
+      "Mode observe, an estimate: lookups that would have gone to the server together with others")          \
+    X(would_ahead, "lookups_would_ahead_total", "", COUNTER, PLAIN, FOLDING, ", would look ahead %",         \
+      "Mode observe, an estimate: lookups that would have been answered from rows loaded ahead")             \
+    X(would_send, "statements_would_send_total", "", COUNTER, PLAIN, FOLDING, ", would send %",              \
+      "Mode observe, an estimate: statements that mode fold would have sent to the server, as in "           \
+      "statements_total of side server")                                                                     \
     X(vets, "vettings_total", "", COUNTER, PLAIN, FOLDING, ", vettings %",                                   \
       "Queries of pgfold's own about statements")                                                            \
     X(proofs, "proofs_total", "", COUNTER, PLAIN, FOLDING, ", proofs %",                                     \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/fold/group.h"
+#include "batching/session/held.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
@@ -63,10 +64,21 @@ void engine_destroy(struct engine *e) {
     free(e);
 }
 
+// What was held in one mode is not given in the other.
+static void engine_change_dry(struct engine *e) {
+    ahead_forget_all(e);
+    e->n_wanted = 0;
+    for (struct group *g = e->groups.table; g; g = g->hh.next)
+        g->dry = (struct dry_queue){0};
+}
+
 void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
-    // In mode observe nothing is shared and no session is proven. When that mode ends, all are to be proven.
-    for (struct session *s = e->sessions; s && e->limits.observe && !limits->observe; s = s->next)
+    // In mode observe without estimates nothing is shared and no session is proven. When that mode ends, all are to be proven.
+    bool proves = !limits->observe || limits->dry, proved = !e->limits.observe || e->limits.dry;
+    for (struct session *s = e->sessions; s && proves && !proved; s = s->next)
         session_identity_doubt(&e->identities, &s->identity);
+    if (e->limits.dry != limits->dry)
+        engine_change_dry(e);
     e->limits = *limits;
     room_fit_limits(&e->limits);
     e->shapes.max_text = e->limits.max_text;

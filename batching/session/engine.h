@@ -41,6 +41,8 @@
 
 struct session;
 
+#define ENGINE_WANTED 8 // groups about which the catalogue is to be asked, see dry.h
+
 // ---- settings
 
 enum lookahead_mode {
@@ -54,7 +56,8 @@ struct table_name {
 };
 
 struct engine_limits {
-    bool observe;    // forward all, and count what would have been folded
+    bool observe;    // forward all
+    bool dry;        // the same, and estimate what would have been folded and loaded ahead (dry.h)
     bool verify;     // answer each lookup with what it says as sent, and compare that with the folded answer
     uint64_t window; // microseconds
     unsigned max_keys, max_in_flight, max_waiting, max_shapes, max_groups, max_statements;
@@ -136,7 +139,9 @@ struct engine {
     struct group *listed;      // list: groups that engine_turn looks at
     uint64_t shrunk;           // microseconds: when caches last gave something up for memory (room.h)
     uint64_t next_session;
-    uint64_t dice; // for flow/check.c
+    uint64_t dice;                  // for flow/check.c
+    uint64_t wanted[ENGINE_WANTED]; // mode observe: ids of groups. Writer: dry.c
+    unsigned n_wanted;
     struct engine_counters counters;
     struct figures figures;
     struct report_tables report; // writer: session/reporting.c

@@ -122,10 +122,26 @@ static void forget(struct ahead *a) {
     ahead_unref(a);
 }
 
+void ahead_hold_dry(struct ahead *a, struct batch *b) {
+    b->started = a->engine->now;
+    b->vettings = b->group->vettings;
+    b->ahead.dry = b->ahead.ended = true;
+    b->ahead.bytes = batch_bytes(b);
+    b->ahead.next = a->held;
+    a->held = b;
+    a->held_bytes += b->ahead.bytes;
+    ahead_charge(a);
+}
+
 void ahead_trim(struct ahead *keep, size_t max) {
     struct ahead_list *l = &keep->engine->aheads;
     while (l->bytes > max && l->oldest != keep)
         forget(l->oldest);
+}
+
+void ahead_forget_all(struct engine *e) {
+    while (e->aheads.oldest)
+        forget(e->aheads.oldest);
 }
 
 void ahead_shrink(struct engine *e) {

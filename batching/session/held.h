@@ -32,6 +32,9 @@ void ahead_trim(struct ahead *keep, size_t max);
 // Memory is short: gives back what is kept for some of those that used it longest ago.
 void ahead_shrink(struct engine *e);
 
+// Gives back what is kept for all sessions: what was held in one mode is not given in another.
+void ahead_forget_all(struct engine *e);
+
 // Gives back what was not used for long. To be called in each turn.
 void ahead_expire(struct engine *e);
 
@@ -43,6 +46,9 @@ void ahead_session_gone(struct session *s);
 
 // Gives a reference back. Takes NULL.
 void ahead_unref(struct ahead *a);
+
+// Mode observe: the batch is held without rows, as if it had been sent now. Takes it over.
+void ahead_hold_dry(struct ahead *a, struct batch *b);
 
 // ---- what drops it
 

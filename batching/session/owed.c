@@ -59,8 +59,9 @@ static struct owed *append(struct session *s, enum owed_kind kind) {
     *o = (struct owed){.kind = kind};
     s->answered_since = 0;
     s->n_forward += kind == OWED_FORWARD;
-    s->engine->counters.sent +=
-        kind != OWED_FORWARD && kind != OWED_PARSE; // those count their own (sent.c), or have none
+    bool counts = kind != OWED_FORWARD && kind != OWED_PARSE; // those count their own (sent.c), or have none
+    s->engine->counters.sent += counts;
+    s->engine->counters.would_send += counts && s->engine->limits.dry;
     return o;
 }
 

@@ -234,15 +234,16 @@ static bool is_lookup(const struct answered *a, const struct shape *shape) {
 
 static struct loop_counts counts_of(const struct answered *a, const struct shape *shape) {
     uint64_t took = a->answered > a->asked ? a->answered - a->asked : 0;
-    bool sent = a->outcome == OUTCOME_ALONE || a->outcome == OUTCOME_FORWARDED;
+    bool sent = a->would == OUTCOME_ALONE || a->would == OUTCOME_FORWARDED;
+    bool ran = a->outcome == OUTCOME_ALONE || a->outcome == OUTCOME_FORWARDED;
     uint64_t one = shape->figures.one ? shape->figures.one : shape->guard.lone;
-    return (struct loop_counts){.asked = 1, .sent = sent, .waited = took, .alone = sent || !one ? took : one};
+    return (struct loop_counts){.asked = 1, .sent = sent, .waited = took, .alone = ran || !one ? took : one};
 }
 
 static void count_tags(struct tag_set *t, const struct answered *a, bool lookup) {
     t->statements++;
     t->lookups += lookup;
-    t->sent += a->outcome == OUTCOME_ALONE || a->outcome == OUTCOME_FORWARDED;
+    t->sent += a->would == OUTCOME_ALONE || a->would == OUTCOME_FORWARDED;
     t->waited += a->answered > a->asked ? a->answered - a->asked : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "batching/session/answered.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/owed.h"
 #include "batching/session/reporting.h"
@@ -78,6 +79,7 @@ static void answer_first(struct session *s, struct owed *o, bool failed) {
     struct answered a = {.shape = x ? x->shape : NULL,
                          .kind = x ? (enum statement_kind)x->kind : STATEMENT_OTHER,
                          .outcome = OUTCOME_FORWARDED,
+                         .would = o->dry ? (enum outcome)o->dry->would : OUTCOME_FORWARDED,
                          .reason = (enum reason)o->reason,
                          .failed = failed,
                          .question = x ? x->question : 0,

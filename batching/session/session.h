@@ -146,6 +146,7 @@ struct owed {
     // of its expected ones.
     unsigned n_asked;
     struct forward_effects forward;
+    struct dry *dry; // FORWARD: mode observe: it is a lookup (dry.h); owned
     union {
         struct lookup *lookup;
         struct batch *batch;
@@ -352,6 +353,8 @@ struct session {
     uint64_t partial_since; // microseconds; 0: no partial unit waits
     uint64_t front_since;   // engine time at which the unit at hand was first looked at; 0: none is at hand
     struct group *observed; // mode observe: group of the lookup that is being forwarded
+    struct dry *dry;        // the same where what fold would do is estimated; owned. Writer: dry.c
+    unsigned n_dry;         // entries of `owed` with such a lookup. Writer: dry.c
     bool encoding_hides_quotes; // client_encoding has bytes that look like quotes inside characters
     bool backslash_escapes;     // standard_conforming_strings is off
     bool no_scan;               // one of the two: text is not read

@@ -190,8 +190,8 @@ enum reason session_txn_reason(const struct session *s) {
     if (s->txn != 'T' || t->more_than_read)
         return REASON_TRANSACTION;
     enum identity_isolation level = level_of(t);
-    // In mode observe no identity is proven.
-    if (s->engine->limits.observe && !t->level)
+    // In mode observe without estimates no identity is proven.
+    if (s->engine->limits.observe && !s->engine->limits.dry && !t->level)
         level = ISOLATION_READ_COMMITTED;
     bool proven = s->identity.state == IDENTITY_PROVEN;
     if (proven && t->known && !t->may_idle)

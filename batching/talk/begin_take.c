@@ -63,6 +63,8 @@ static void note(struct session *s, const struct boundary *is) {
 enum take begin_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     struct boundary is;
+    if (s->engine->limits.observe)
+        return TAKE_FORWARD;
     if ((!s->begun.due && (s->txn != 'I' || !s->ahead || !s->ahead->held)) || !is_quiet(s) ||
         !boundary_read(u->query, &is) || begins(&is) == s->begun.due || (begins(&is) && !may_begin(s)) ||
         !answer(s, &is))

@@ -22,6 +22,7 @@
 #include "batching/statement/unit.h"
 #include "batching/statement/unread.h"
 #include "batching/talk/classify.h"
+#include "batching/talk/dry_reply.h"
 #include "batching/talk/effects.h"
 #include "batching/talk/extended.h"
 #include "batching/talk/feed.h"
@@ -350,6 +351,8 @@ bool forward_message(struct feed *f, const struct frame *fr) {
     bool done = forward_one(f, fr);
     if (done)
         note_observed(f->s);
+    if (done)
+        dry_sent(f->s);
     if (done)
         note_behind(f);
     if (done || !f->s->in_unit) // a unit that is not open yet is looked at anew

@@ -13,6 +13,7 @@
 #include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/cursors.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/held.h"
@@ -62,7 +63,7 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     session_identity_init(&s->identity, address, startup_params);
     watched_begin(s, startup_params);
     reporting_begin(s, startup_params);
-    if (e->limits.observe) // nothing is shared, so no proof is needed
+    if (e->limits.observe && !e->limits.dry) // nothing is shared, so no proof is needed
         session_identity_take_for_proven(&s->identity);
     s->next = e->sessions;
     if (s->next)
@@ -93,6 +94,8 @@ void owed_release(struct session *s, struct owed *o) {
     o->forward.bound = NULL;
     behind_free(o->forward.behind);
     o->forward.behind = NULL;
+    dry_free(o->dry);
+    o->dry = NULL;
     sent_forget(s, o);
     switch (o->kind) {
     case OWED_FORWARD:

@@ -15,6 +15,7 @@
 #include "batching/fold/group.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
+#include "batching/session/asking.h"
 #include "batching/session/behind.h"
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
@@ -42,6 +43,7 @@
 #include "batching/statement/shape.h"
 #include "batching/statement/unit.h"
 #include "batching/talk/classify.h"
+#include "batching/talk/dry_take.h"
 #include "batching/talk/feed.h"
 #include "batching/talk/question.h"
 #include "batching/talk/reads.h"
@@ -155,7 +157,8 @@ enum reason candidate_group(struct candidate *c) {
 // time is another one when the original runs.
 static enum reason find_own_group(struct candidate *c) {
     struct engine *e = c->s->engine;
-    if (c->group->level != LEVEL_OWN || e->limits.verify || e->limits.check_one_in == 1 || e->limits.observe)
+    if (c->group->level != LEVEL_OWN || e->limits.verify || e->limits.check_one_in == 1 ||
+        (e->limits.observe && !e->limits.dry))
         return REASON_VET_REFUSED;
     c->group = group_for_owner(&e->groups, &e->identities, c->group, c->s->id);
     if (!c->group)
@@ -192,7 +195,7 @@ static bool types_fit(const struct candidate *c) {
 }
 
 // What its group says, when nothing else is against it.
-static enum reason judge_group(struct candidate *c) {
+enum reason candidate_judge_group(struct candidate *c) {
     struct session *s = c->s;
     if (c->shape->wrong && !s->engine->limits.verify)
         return REASON_SWITCHED_OFF;
@@ -223,7 +226,7 @@ enum reason candidate_judge(struct candidate *c) {
     c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
     if (why != REASON_NONE && !c->apart)
         return why;
-    return s->n_forward ? REASON_BEHIND_FORWARD : judge_group(c);
+    return s->n_forward > s->n_dry ? REASON_BEHIND_FORWARD : candidate_judge_group(c);
 }
 
 // Is another read than `g` still being vetted on this connection? It may prove to change what this one sees.
@@ -393,7 +396,7 @@ bool candidate_accept(struct session *s, const struct candidate *c) {
 // Notes what is asked, before anything can answer it.
 static void note_question(struct candidate *c) {
     if (!c->noted && c->shape && c->shape->parsed->kind == STATEMENT_READ)
-        question_note(c->s, c->question, c->loads);
+        session_note_question(c->s, c->question, c->loads);
     if (!c->noted && c->group_id)
         recent_note(&c->s->recent, c->shape->family, c->group_id);
     c->noted = true;
@@ -439,7 +442,7 @@ static bool is_held_behind_begin(struct candidate *c) {
     struct slice raw[KEY_MAX_PARTS];
     struct feed *f = c->f;
     if (s->cancel.held || s->identity.state != IDENTITY_PROVEN || c->unit->max_rows ||
-        judge_group(c) != REASON_NONE)
+        candidate_judge_group(c) != REASON_NONE)
         return false;
     candidate_raw(c, raw);
     if (ahead_holds(s, c->group, raw))
@@ -521,20 +524,34 @@ static enum take take_candidate(struct candidate *c, enum reason *why) {
     return TAKE_TAKEN;
 }
 
+// Mode observe: it is forwarded.
+static void observe(struct candidate *c) {
+    struct session *s = c->s;
+    struct slice raw[KEY_MAX_PARTS];
+    if (s->engine->limits.dry) {
+        s->wants_proof |= wants_proof(c);
+        candidate_raw(c, raw);
+        dry_take(c, raw);
+        recent_note(&s->recent, c->shape->family, c->group_id);
+        c->noted = true; // what it asks is noted when it has been sent
+        return;
+    }
+    s->engine->counters.lookups++;
+    s->engine->counters.would_fold += c->group->in_flight > 0;
+    reads_observe(s, c->group);
+}
+
 enum take lookup_take(struct feed *f, const struct unit *u, bool simple, enum reason *why) {
     struct session *s = f->s;
     struct candidate c = {.f = f, .s = s, .bytes = f->bytes + f->at, .unit = u, .simple = simple};
     reads_end_observed(s);
     *why = candidate_judge(&c);
-    if (*why == REASON_OBSERVE) {
-        s->engine->counters.lookups++;
-        s->engine->counters.would_fold += c.group->in_flight > 0;
-        reads_observe(s, c.group);
-    }
     bool reads = c.shape && c.shape->parsed->kind == STATEMENT_READ;
     c.question = reads ? question_hash(&c) : 0;
     c.again = reads && asked_find(&s->asked, c.question, &c.asked);
     c.loads = (uint32_t)s->engine->aheads.loads;
+    if (*why == REASON_OBSERVE)
+        observe(&c);
     enum take taken = take_candidate(&c, why);
     if (taken != TAKE_WAIT)
         note_question(&c);

@@ -34,6 +34,8 @@ enum reason candidate_judge(struct candidate *c);
 // Two of these steps: finds the shape; finds the group, and counts the lookup for its shape. NONE: it is there.
 enum reason candidate_shape(struct candidate *c);
 enum reason candidate_group(struct candidate *c);
+// The same, and what speaks against it. OBSERVE: nothing but the mode.
+enum reason candidate_judge_group(struct candidate *c);
 
 // The value of parameter `param`, from 1, as sent. Data NULL: an SQL NULL.
 struct slice candidate_value(const struct candidate *c, int param);

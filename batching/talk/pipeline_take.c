@@ -5,6 +5,7 @@
 #include "batching/base/reason.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/asking.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/hold.h"
@@ -60,7 +61,7 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
     if (*why == REASON_NONE && c->apart)
         *why = REASON_TRANSACTION;
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
-        question_note(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
+        session_note_question(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
         *why = REASON_FRAMING;
     if (*why == REASON_NONE && !candidate_may_run_alone(f, c, &elsewhere))

@@ -3,8 +3,9 @@
 
 #include "batching/ahead/asked.h"
 #include "batching/ahead/climb.h"
+#include "batching/session/asking.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
-#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/statement/lexer.h"
 #include "batching/statement/parse.h"
@@ -36,20 +37,9 @@ uint64_t question_hash(const struct candidate *c) {
                      : hash_bound(c->shape, &c->unit->bind);
 }
 
-static uint32_t lists_of(const struct session *s) {
-    return (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists);
-}
-
-void question_note(struct session *s, uint64_t hash, uint32_t loads) {
-    climb_asked(&s->climb);
-    reporting_asks(s, hash);
-    if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
-        asked_note(&s->asked, hash, lists_of(s), loads);
-}
-
 void question_note_unread(struct session *s) {
     climb_asked(&s->climb);
-    asked_note_unread(&s->asked, lists_of(s), (uint32_t)s->engine->aheads.loads);
+    asked_note_unread(&s->asked, session_lists_read(s), (uint32_t)s->engine->aheads.loads);
 }
 
 // The same statement with its constants is asked in other units, too, and there it may be answered with what was loaded
@@ -59,14 +49,16 @@ static void note_literal(struct session *s, const struct shape *shape) {
     struct buf *scratch = &s->engine->shapes.scratch;
     if (shape->of->reason == REASON_NONE &&
         shape_text_scan(shape->text, shape->text_len, scratch, &values) == SHAPE_OK)
-        question_note(s, hash_constants(shape->of, (const uint8_t *)shape->text, &values),
-                      (uint32_t)s->engine->aheads.loads);
+        session_note_question(s, hash_constants(shape->of, (const uint8_t *)shape->text, &values),
+                              (uint32_t)s->engine->aheads.loads);
 }
 
 void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m) {
+    if (dry_is_at_hand(s))
+        return; // it was noted as a lookup
     if (shape && shape->of)
         note_literal(s, shape);
     else if (shape && (shape->reason == REASON_NONE || shape->reason == REASON_NO_KEY) &&
              shape->parsed->kind == STATEMENT_READ)
-        question_note(s, hash_bound(shape, m), (uint32_t)s->engine->aheads.loads);
+        session_note_question(s, hash_bound(shape, m), (uint32_t)s->engine->aheads.loads);
 }

@@ -40,10 +40,7 @@ struct candidate {
 // The hash of the candidate's shape and all its values.
 uint64_t question_hash(const struct candidate *c);
 
-// Notes that the session has asked this, however it is answered, and which batches are older than that.
-void question_note(struct session *s, uint64_t hash, uint32_t loads);
-
-// The same for a Bind that is forwarded, if its shape may be a lookup's: what was loaded ahead for that
+// Notes what a Bind that is forwarded asks, if its shape may be a lookup's: what was loaded ahead for that
 // question may be older than the answer that it gets now. `shape` may be NULL.
 void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m);
 

@@ -6,6 +6,7 @@
 #include "batching/fold/verdict.h"
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/learn.h"
 #include "batching/session/session.h"
@@ -35,6 +36,7 @@ void reads_end_observed(struct session *s) {
     if (s->observed)
         group_unpin(s->observed);
     s->observed = NULL;
+    dry_drop(s);
 }
 
 static bool group_is_current(const struct engine *e, const struct group *g) {
@@ -63,11 +65,18 @@ static bool reads_constants(const struct parsed *p) {
            p->reason == REASON_NO_TABLE;
 }
 
+// In mode observe a lookup of a session that nobody has proven counts as one of mode fold: it does not leave the session in
+// doubt. Inside a transaction the catalogue is not asked.
+static bool takes_for_plain(const struct session *s) {
+    const struct engine_limits *l = &s->engine->limits;
+    return l->observe && (!l->dry || (dry_is_at_hand(s) && !reads_can_judge(s)));
+}
+
 enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group **vetting) {
     struct session *s = f->s;
     struct engine *e = s->engine;
     const struct parsed *p = shape->parsed;
-    if (e->limits.observe || reads_constants(p))
+    if (reads_constants(p) || takes_for_plain(s))
         return READ_PLAIN;
     if (!reads_can_judge(s) || p->reason == REASON_CONSTRUCT || session_meaning_is_pending(s))
         return READ_DOUBTFUL;
@@ -75,6 +84,8 @@ enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group 
     if (!g)
         return READ_DOUBTFUL;
     reads_refresh_group(e, g);
+    if (g->state == GROUP_NEW && e->limits.dry && s->txn != 'I')
+        return READ_PLAIN;
     if (g->state == GROUP_NEW && !f->asks_no_more && s->unit_vets < UNIT_VETS) {
         feed_to_server(f, true);
         s->unit_vets++;
@@ -131,12 +142,13 @@ static struct read_judgement bound_read(struct session *s, struct shape *shape) 
     struct engine *e = s->engine;
     struct read_judgement n = {.effect = READ_DOUBTFUL,
                                .may_write = session_read_may_write(s, shape->parsed)};
-    if (e->limits.observe || reads_constants(shape->parsed))
+    if (reads_constants(shape->parsed) || takes_for_plain(s))
         n.effect = READ_PLAIN;
     if (n.effect == READ_PLAIN || !reads_can_judge(s) || session_meaning_is_pending(s))
         return n;
     struct group *g = session_read_group(s, shape);
-    if (g && group_is_current(e, g) && g->state == GROUP_READY)
+    bool unasked = g && g->state == GROUP_NEW && e->limits.dry && s->txn != 'I';
+    if (unasked || (g && group_is_current(e, g) && g->state == GROUP_READY))
         n.effect = READ_PLAIN;
     else if (g && g->state == GROUP_VETTING)
         n = (struct read_judgement){READ_BEING_VETTED, g, n.may_write};

@@ -41,6 +41,7 @@
 #include "batching/session/wire.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
+#include "batching/talk/dry_reply.h"
 #include "batching/talk/extended.h"
 #include "batching/talk/given.h"
 #include "batching/talk/opaque.h"
@@ -103,6 +104,7 @@ static void note_definitions(struct session *s, const struct owed *o) {
 }
 
 static void end_forward(struct session *s, struct owed *o, char before) {
+    dry_reply(s, o);
     sent_ended(s, o);
     trust_note_run(s);
     if (o->forward.writes)
@@ -343,6 +345,7 @@ void reply_end(struct session *s, char status) {
         session_note_written(s, &o);
     }
     follow_behind(s, &o);
+    dry_end(s, &o);
     if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)
         session_note_unnamed(s, true, NULL); // the next unit may run in another server process
     session_relay_cancel(s);

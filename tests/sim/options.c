@@ -42,6 +42,7 @@ static void choose_checks(struct world_options *o, struct draws d) {
     o->check_one_in = all ? 1 : bit(d.r, 40) ? 5 : 0;
     o->wrong = (o->verify || all) && bit(d.r, 41);
     o->observe = (d.r >> 16) % 24 == 0;
+    o->dry = (d.r >> 24) % 4 != 0;
     o->never_slower = !o->verify && bit(d.r, 35);
 }
 

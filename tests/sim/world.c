@@ -711,6 +711,7 @@ static void world_start(struct world *w, uint64_t seed) {
     const struct world_options *o = &w->options;
     static const struct table_name off[] = {{"public", "books"}};
     struct engine_limits limits = {.observe = o->observe,
+                                   .dry = o->observe && o->dry,
                                    .window = o->window,
                                    .max_keys = o->max_keys,
                                    .max_in_flight = o->max_in_flight,

@@ -34,7 +34,7 @@ struct connection {
 
 struct world_options {
     unsigned connections;
-    bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, focused, bursty,
+    bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, dry, focused, bursty,
         calm, moody, transactional, never_slower, verify, wrong, locks, loops, quiet, pooled, outsiders,
         linked, all_write, books_off, hangs;
     size_t max_session, max_memory;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/talk/dry_take.h"
+
+#include "batching/ahead/recent.h"
+#include "batching/flow/own_queries.h"
+#include "batching/fold/group.h"
+#include "batching/session/dry.h"
+#include "batching/statement/shape.h"
+#include "batching/statement/unit.h"
+#include "batching/trust/identity.h"
+
+struct behind *dry_copy(const struct candidate *c, const struct slice *raw, const struct behind *of) {
+    struct behind *l =
+        behind_create(c->s, c->group, raw, c->question, c->bytes, of ? of->len : c->unit->size);
+    if (!l)
+        return NULL;
+    l->again = of ? of->again : c->again;
+    l->settled = of ? of->settled : recent_has(&c->s->recent, c->shape->family, c->group->id);
+    return l;
+}
+
+// As in mode fold, the session is proved in front of its first lookup that has company.
+static void prove(struct session *s, const struct shape *shape) {
+    bool first = s->identity.state == IDENTITY_UNPROVEN && !s->identity.n_proofs;
+    if (first && shape->n_lookups && !s->n_forward && !s->in_unit)
+        session_start_proof(s);
+}
+
+void dry_take(struct candidate *c, const struct slice *raw) {
+    struct session *s = c->s;
+    prove(s, c->shape);
+    dry_hold(s, dry_copy(c, raw, NULL), c->shape);
+    if (!s->dry)
+        return;
+    s->dry->simple = c->simple;
+    s->dry->apart = c->apart;
+    s->dry->asked = c->asked;
+    s->dry->question = c->question;
+}
