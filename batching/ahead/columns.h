@@ -38,6 +38,7 @@ struct trail_columns {
     uint64_t at;     // microseconds: when the client was given it
     uint64_t loads;  // number of batches that had been loaded ahead when it came
     bool loaded;     // it was loaded ahead
+    bool keyed;      // it answers a statement by a key: in a loop there are many of them
     bool unread;     // the same, and the client was given nothing of it
     unsigned n_row;  // columns of the row, of which n are kept
     unsigned n;

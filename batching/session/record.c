@@ -186,8 +186,8 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
         watched_note_list(s, text);
         c->text = shape_digest(text);
     }
-    if (o->kind == OWED_FORWARD && !o->forward.behind)
-        reporting_read(s, c, text);
+    if (text)
+        reporting_read(s, c, text, o->kind == OWED_LOOKUP ? o->of.lookup->question : sent_question(s, o));
     if (a)
         trail_begin(&a->trail, c);
 }

@@ -200,7 +200,7 @@ static void found_in(struct session *s, const struct group *g, uint64_t question
     enter(s, run, &a, origins);
     run->proven = true;
     run->trail = w->trail->serial;
-    run->top = !a.list->loaded && !a.list->shape;
+    run->top = !a.list->loaded && !a.list->keyed;
 }
 
 void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
@@ -294,10 +294,11 @@ void reporting_batch(const struct batch *b) {
 
 // ---- lists
 
-void reporting_read(struct session *s, const struct trail_columns *c, const struct shape *text) {
-    struct runs *r = text && !c->loaded ? runs(s) : NULL;
+void reporting_read(struct session *s, struct trail_columns *c, const struct shape *text, uint64_t question) {
+    struct runs *r = runs(s);
+    c->keyed = text->reason == REASON_NONE && text->parsed->n_keys;
     if (r)
-        runs_read(r, text->alike.hash);
+        runs_read(r, text->alike.hash + (c->keyed ? question : 0));
 }
 
 void reporting_described(struct session *s, const struct trail_columns *c, const uint8_t *body, size_t len) {

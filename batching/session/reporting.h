@@ -47,9 +47,9 @@ void reporting_sent(struct session *s, const struct shape *shape);
 // The same: a batch of concurrent lookups has ended.
 void reporting_batch(const struct batch *b);
 
-// The rows of a result come. `text`: the statement that gives it; NULL: not known. `body`: the RowDescription; NULL:
-// it came before.
-void reporting_read(struct session *s, const struct trail_columns *c, const struct shape *text);
+// The rows of a result come, of this statement, which has asked this. It is noted in *c whether the statement has a key.
+void reporting_read(struct session *s, struct trail_columns *c, const struct shape *text, uint64_t question);
+// Its columns are described by the body of a RowDescription.
 void reporting_described(struct session *s, const struct trail_columns *c, const uint8_t *body, size_t len);
 
 // The catalogue has answered about a lookup: keeps the names that it tells, and frees them.

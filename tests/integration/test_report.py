@@ -337,3 +337,28 @@ def test_a_test_run_writes_the_same_report(pg, tmp_path):
     assert done.returncode == 0, done.stderr
     (loop,) = json.loads(out.read_text())["loops"]
     assert loop["kind"] == "proven" and loop["asked"] == AUTHORS and loop["parent"]["table"] == "public.rauthor"
+
+
+def test_in_mode_observe_the_same_loops_are_listed(web):
+    """What was sent is what mode fold would have sent."""
+    found = {}
+    for mode in ("fold", "observe"):
+        p = web(mode)
+        console(p, "RESET STATS")
+        with p.connect() as c:
+            make = named(c)
+            for _ in range(5):
+                page(c, make, "SELECT id, name FROM rauthor ORDER BY id", TO_MANY + " /* controller=both */", 0)
+                page(c, make, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
+            for i in (7, 250, 33, 181, 92, 266):
+                c.ask(make("SELECT n FROM rlone WHERE id = %s", str(i)))
+        found[mode] = loops(p)
+        open("/tmp/report/log-" + mode, "w").write(p.log())
+    fold, observe = found["fold"], found["observe"]
+    assert set(fold) == set(observe) == {MANY, ONE, (None, "public.rlone")}
+    for key in fold:
+        for part in ("id", "kind", "parent", "child", "direction", "pages", "asked", "instead"):
+            assert fold[key][part] == observe[key][part], part
+        print(key, fold[key]["sent"], observe[key]["sent"])
+        assert observe[key]["sent"] <= fold[key]["asked"] / 2 or not key[0]
+    assert {"controller": "both"} in observe[MANY]["tags"]
