@@ -7,6 +7,7 @@
 //   several of these before one Sync, of unnamed statements or such as were parsed before
 //   Parse [Describe statement], up to a Flush, a Sync, or what comes next
 //   Close statement, Sync
+//   Execute of the unnamed portal, Sync
 //   Sync
 //
 // Flush messages between others are ignored: all that they ask for comes with the Sync.
@@ -23,6 +24,7 @@ enum unit_result {
     UNIT_PREPARE,  // a statement is prepared; it may end before the client's unit does, see `sync`
     UNIT_CLOSE,    // a statement is closed
     UNIT_SYNC,     // a Sync alone
+    UNIT_EXECUTE,  // the unnamed portal is executed, as it is
     UNIT_PARTIAL,  // more bytes may make it one of these
     UNIT_OTHER,    // anything else; `why` says what
 };

@@ -16,6 +16,7 @@
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
 #include "batching/session/sent.h"
+#include "batching/session/portal.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -36,6 +37,7 @@
 #include "protocol/message.h"
 
 void extended_set_portal(struct session *s, struct statement *st) {
+    portal_gone(s);
     if (st)
         st->refs++;
     statement_unref(s->portal);
