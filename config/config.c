@@ -159,7 +159,7 @@ static const struct setting settings[] = {
     {"report.max_loop_tags", NUMBER(KIND_INT, report_loop_tags, "20", 0, 64),
      "sets of tags that one statement brings, and one loop shows"},
     {"http.listen", TEXT(http_listen, "127.0.0.1:6433", 0, true, NULL),
-     "addresses for metrics and health checks over HTTP, comma-separated; empty: none"},
+     "addresses for the page, metrics and health checks over HTTP, comma-separated; empty: none"},
     {"console.admin_users", TEXT(admin_users, "", 0, false, NULL),
      "users who may do everything in the console, comma-separated"},
     {"console.stats_users", TEXT(stats_users, "", 0, false, NULL),

@@ -218,14 +218,11 @@ static enum unit_result read_execute(struct reader *r) {
         return state;
     if (!msg_execute_read(f.body, f.body_len, &e) || e.portal.len)
         return UNIT_OTHER;
-    if (r->at == r->len)
-        return UNIT_PARTIAL;
-    if (r->bytes[r->at] != F_SYNC)
-        return UNIT_OTHER;
-    if (!next_frame(r, &f, &state))
-        return state;
     r->u->size = r->at;
-    return f.body_len ? UNIT_OTHER : UNIT_EXECUTE;
+    r->u->sync = r->at < r->len && r->bytes[r->at] == F_SYNC && next_frame(r, &f, &state) && !f.body_len;
+    if (r->u->sync)
+        r->u->size = r->at;
+    return UNIT_EXECUTE;
 }
 
 static enum unit_result read_one(struct reader *r, enum unit_result kind) {

@@ -94,7 +94,7 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     case UNIT_SYNC:
         return sync_take(f);
     case UNIT_EXECUTE:
-        return execute_take(f);
+        return execute_take(f, u);
     default:
         return TAKE_FORWARD;
     }

@@ -254,6 +254,8 @@ static void forward_close(struct feed *f, const struct frame *fr) {
         session_drop_statement(f->s, m.name);
     else
         session_forget_cursor(f->s, m.name);
+    if (m.kind == 'P' && !m.name.len)
+        portal_gone(f->s);
     session_expect(f->s, EXPECT_CLOSE, NULL);
 }
 

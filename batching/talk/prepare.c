@@ -178,7 +178,7 @@ enum take deallocate_take(struct feed *f, const struct unit *u) {
 }
 
 // The portal of an answer that was given here has no row left.
-enum take execute_take(struct feed *f) {
+enum take execute_take(struct feed *f, const struct unit *u) {
     static const enum statement_kind kind = STATEMENT_READ;
     struct session *s = f->s;
     struct buf *b = &s->engine->answer;
@@ -186,12 +186,16 @@ enum take execute_take(struct feed *f) {
         hold_for_lookups(s);
         return TAKE_WAIT;
     }
-    if (!s->answered_portal.given || s->txn != 'T' || s->n_forward || s->lazy_unit || s->backlogged)
+    if (!s->answered_portal.given || s->txn != 'T' || s->n_forward || s->backlogged)
         return TAKE_FORWARD;
     buf_reset(b);
     write_select_complete(b, 0);
-    write_ready(b, s->txn);
-    return session_answer(s, b, &kind) ? TAKE_TAKEN : TAKE_FORWARD;
+    if (u->sync)
+        write_ready(b, s->txn);
+    if (!session_answer(s, b, &kind))
+        return TAKE_FORWARD;
+    s->lazy_unit = !u->sync;
+    return TAKE_TAKEN;
 }
 
 enum take sync_take(struct feed *f) {

@@ -43,7 +43,7 @@ def test_a_loop(db, proxy, begin, kind, limit, close):
     assert conftest.DIRECT or sent <= 45
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(6))
 def test_portals_that_are_executed_again(db, proxy, seed):
     """More rows than the limit are fetched from the portal, which shows its own moment; of an answer that was complete there are none."""
     one, many = fresh(ONE), fresh(MANY)
@@ -64,7 +64,10 @@ def test_portals_that_are_executed_again(db, proxy, seed):
                      [proto.bind([last[0][1]], "many") + proto.execute(1) + proto.bind([last[0][1]], "one") + proto.execute(1) + proto.SYNC, proto.execute() + proto.SYNC],
                      [lookup("many", last[0][1], 1), lookup("one", last[0][1], 1), proto.execute() + proto.SYNC],
                      [lookup("one", last[0][1], 1), lookup("many", last[0][1], 1), proto.execute() + proto.SYNC],
-                     [proto.query("SELECT %d" % turn), lookup("one", last[0][1], 1), proto.execute() + proto.SYNC]][dice.randrange(6)]
+                     [proto.query("SELECT %d" % turn), lookup("one", last[0][1], 1), proto.execute() + proto.SYNC],
+                     [proto.execute() + proto.execute(1) + lookup("one", last[0][1], 1), proto.execute() + proto.FLUSH + proto.execute() + proto.SYNC],
+                     [proto.execute() + lookup("many", last[0][1], 1), proto.execute() + proto.describe("P") + proto.execute(2) + proto.SYNC],
+                     [proto.close("P") + proto.SYNC, lookup("one", last[0][1], 1), proto.execute() + proto.close("P") + proto.SYNC, proto.execute() + proto.SYNC]][dice.randrange(9)]
             if dice.random() < 0.5:
                 keep(reader, c.ask(*units, count=len(units)))
             else:

@@ -106,7 +106,6 @@ static const struct {
     {"kS", UNIT_CLOSE, 0},
     {"S", UNIT_SYNC, 0},
     {"ES", UNIT_EXECUTE, 0},
-    {"EHS", UNIT_OTHER, REASON_FRAMING},
     {"PBEkS", UNIT_OTHER, REASON_FRAMING},
     {"KS", UNIT_OTHER, REASON_FRAMING},
     {"zPBES", UNIT_OTHER, REASON_FRAMING},
