@@ -241,6 +241,8 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
     struct frame fr;
     bool asked = false, taken = has_snapshot(s);
     size_t at = f->at;
+    if (s->dry && reads_take_for_plain(s)) // mode observe
+        return false;
     for (int i = 0; i < ASK_AHEAD; i++, at += fr.size) {
         if (frame_read(f->bytes + at, f->len - at, &fr) != FRAME_OK || fr.type == F_SYNC)
             return asked;
