@@ -15,7 +15,7 @@ COPY protocol protocol
 COPY batching batching
 COPY config config
 COPY proxy proxy
-RUN meson setup /src/build --buildtype=release --prefix=/usr/local -Dstrip=true -Dextras=false
+RUN meson setup /src/build --buildtype=release --prefix=/usr/local -Dstrip=true -Dextras=false -Dsystemd=disabled
 RUN ninja -C /src/build
 RUN DESTDIR=/src/out meson install -C /src/build
 

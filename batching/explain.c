@@ -12,7 +12,10 @@
 #include "batching/fold/verdict.h"
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
+#include "batching/statement/family.h"
 #include "batching/statement/parse.h"
+#include "batching/statement/parse_error.h"
+#include "batching/statement/redact.h"
 
 #define MAX_TEXT   65536
 #define MAX_SHAPES 10000
@@ -178,17 +181,51 @@ const char *explain_advice(const char *reason) {
     return NULL;
 }
 
+// By the beginning of a refusal of the catalogue's.
+static const struct {
+    const char *refusal, *remedy;
+} remedies[] = {
+    {"a table was not found",
+     "Check its name and its schema. Names mean what they mean to the user, in the database and with the "
+     "search_path that "
+     "are asked for: connect as the application does, for example with options=-csearch_path=shop."},
+    {"a table has row-level security",
+     "Nothing: its rows are loaded ahead for the connection's own loops alone."},
+    {"it names something that is no column",
+     "Check the columns' names; a newer version of the table may have others."},
+    {"the server could not prepare",
+     "Run the statement with psql, as this user and in this database: the server says what is wrong."},
+    {"the catalogue could not be asked",
+     "Look into the server's log; the user needs no rights but those to read the catalogue."},
+};
+
+const char *explain_remedy(const char *refusal) {
+    for (size_t i = 0; refusal && i < sizeof remedies / sizeof *remedies; i++)
+        if (strncmp(refusal, remedies[i].refusal, strlen(remedies[i].refusal)) == 0)
+            return remedies[i].remedy;
+    return NULL;
+}
+
+static void put_place(const struct explanation *e, struct buf *out) {
+    struct parse_error x;
+    if (e->reason != REASON_UNPARSABLE || !parse_error_find(e->text, &x))
+        return;
+    put_line(out, "at", "character %u (line %u, column %u)%s%s", x.position, x.line, x.column,
+             e->discreet ? "" : ": ", e->discreet ? "" : x.text);
+}
+
 static void put_refusal(const struct explanation *e, struct buf *out) {
     const char *advice = explain_advice(reason_name(e->reason));
     put_line(out, "verdict", "forwarded untouched: %s", reason_name(e->reason));
     put_line(out, "reason", "%s", reason_text(e->reason));
+    put_place(e, out);
     if (advice)
         put_line(out, "remedy", "%s", advice);
 }
 
 static void put_key_line(const struct explanation *e, int i, const char *label, struct buf *out) {
     const struct parsed_key *k = &e->shape->parsed->keys[i];
-    struct slice v = e->extended ? (struct slice){0} : value_at(e, k->param);
+    struct slice v = e->extended || e->discreet ? (struct slice){0} : value_at(e, k->param);
     char value[100] = "";
     if (v.len)
         snprintf(value, sizeof value, " (here %.*s)", (int)(v.len < 60 ? v.len : 60), (const char *)v.data);
@@ -221,9 +258,19 @@ bool explain_write_folded(const struct explanation *e, struct buf *out) {
     return rewrite_folded(e->shape, g->keys, g->form, g->values, out);
 }
 
+static void put_redacted(struct buf *out, const char *label, struct buf text) {
+    struct buf bare = buf_make((size_t)1 << 20);
+    redact_text((const char *)text.data, text.len, MAX_TEXT, &bare);
+    put_text_line(out, label, (const char *)bare.data, bare.len);
+    buf_free(&bare);
+}
+
 static void put_form(const struct explanation *e, enum fold_form form, const char *label, struct buf *out) {
     struct buf text = buf_make((size_t)1 << 20);
-    if (rewrite_folded(e->shape, e->group->keys, form, e->group->values, &text))
+    bool written = rewrite_folded(e->shape, e->group->keys, form, e->group->values, &text);
+    if (written && e->discreet)
+        put_redacted(out, label, text);
+    else if (written)
         put_text_line(out, label, (const char *)text.data, text.len);
     else
         put_line(out, label, "cannot be written: the text names something with pgfold_, or is too long");
@@ -235,7 +282,8 @@ static bool in_is_possible(const struct explanation *e) {
 }
 
 static void put_unvetted(const struct explanation *e, struct buf *out) {
-    put_line(out, "verdict", "a lookup, if the server's catalogue allows it (--server asks)");
+    put_line(out, "verdict", "a lookup, if the server's catalogue allows it%s",
+             e->discreet ? "" : " (--server asks)");
     put_keys(e, out);
     if (in_is_possible(e)) {
         put_line(out, "form", "%s;\nfor an integer or uuid alone", form_in);
@@ -263,6 +311,8 @@ static void put_vetted(const struct explanation *e, struct buf *out) {
         put_line(out, "reason", "the server's catalogue does not allow it: %s", e->refusal);
         if (e->group->own_refusal)
             put_line(out, "", "nor for one session's loop or pipeline: %s", e->group->own_refusal);
+        if (explain_remedy(e->refusal))
+            put_line(out, "remedy", "%s", explain_remedy(e->refusal));
         put_keys(e, out);
         return;
     }
@@ -287,4 +337,69 @@ void explain_report(const struct explanation *e, struct buf *out) {
         put_vetted(e, out);
     else
         put_unvetted(e, out);
+}
+
+// ---- what an engine knows
+
+// Verdicts of one kind, about sessions of different identities and other values.
+struct known {
+    const struct group *example;
+    unsigned n;
+};
+
+#define KNOWN_MOST 8
+
+static bool same_verdict(const struct group *a, const struct group *b) {
+    return a->state == b->state &&
+           (a->state == GROUP_REFUSED ? a->refusal == b->refusal : a->level == b->level);
+}
+
+static bool is_about(const struct group *g, const struct explanation *e, uint16_t family) {
+    return !group_is_read(g) && !g->owner && g->shape->family == family &&
+           g->shape->parsed->n_relations == e->shape->parsed->n_relations &&
+           (g->state == GROUP_READY || g->state == GROUP_REFUSED || g->state == GROUP_VETTING);
+}
+
+static void put_known(const struct known *k, uint64_t now, struct buf *out) {
+    const struct group *g = k->example;
+    char when[64] = "";
+    if (g->vetted_at && now >= g->vetted_at)
+        snprintf(when, sizeof when, ", last asked %llu s ago",
+                 (unsigned long long)((now - g->vetted_at) / 1000000));
+    if (g->state == GROUP_VETTING)
+        put_line(out, "catalogue", "is being asked");
+    else if (g->state == GROUP_READY)
+        put_line(out, "catalogue", "allows it, form %s (%u of its groups%s)",
+                 g->form == FORM_IN ? "IN" : "LATERAL", k->n, when);
+    else
+        put_line(out, "catalogue", "%s: %s (%u of its groups%s)",
+                 g->level == LEVEL_OWN ? "allows it for one session's loop or pipeline alone"
+                                       : "does not allow it",
+                 g->refusal ? g->refusal : "not known", k->n, when);
+    if (g->state == GROUP_REFUSED && explain_remedy(g->refusal))
+        put_line(out, "remedy", "%s", explain_remedy(g->refusal));
+}
+
+void explain_known(const struct explanation *e, const struct engine *engine, struct buf *out) {
+    struct known known[KNOWN_MOST];
+    unsigned n = 0;
+    if (!e->group)
+        return;
+    uint16_t family = family_of(e->shape->text, e->shape->text_len);
+    for (const struct group *g = engine->groups.newest; g; g = g->older) {
+        unsigned i = 0;
+        if (!is_about(g, e, family))
+            continue;
+        while (i < n && !same_verdict(known[i].example, g))
+            i++;
+        if (i < n)
+            known[i].n++;
+        else if (n < KNOWN_MOST)
+            known[n++] = (struct known){g, 1};
+    }
+    for (unsigned i = 0; i < n; i++)
+        put_known(&known[i], engine->now, out);
+    if (!n)
+        put_line(out, "catalogue",
+                 "was not asked: no session has sent it often enough yet. pgfold explain --server asks");
 }

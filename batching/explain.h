@@ -30,7 +30,10 @@ struct explanation {
     struct shape_text values;
     bool vetted;
     const char *refusal; // after vetting: why it does not fold; NULL: it folds
+    bool discreet;       // the caller's wish: no value of a constant is told
 };
+
+struct engine;
 
 struct explainer *explainer_create(void);    // NULL: out of memory
 void explainer_destroy(struct explainer *x); // takes NULL
@@ -48,6 +51,12 @@ void explain_vetted(struct explainer *x, struct explanation *e);
 bool explain_write_folded(const struct explanation *e, struct buf *out) __attribute__((warn_unused_result));
 // Appends the report as lines, each with its line end.
 void explain_report(const struct explanation *e, struct buf *out);
+
+// Appends what the catalogue has said to an engine about statements like this one, whose constants may be others.
+void explain_known(const struct explanation *e, const struct engine *engine, struct buf *out);
+
+// What a table that was not found, or another refusal, asks of the user; NULL: nothing. The text is static.
+const char *explain_remedy(const char *refusal);
 
 // Returns advice for the reason with this name, or NULL when there is nothing to say. The text is static.
 const char *explain_advice(const char *reason);

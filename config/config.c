@@ -154,7 +154,7 @@ static const struct setting settings[] = {
     {"lookahead.max_memory", NUMBER(KIND_SIZE, ahead_memory, "256MB", 16 * KILOBYTE, LARGEST_MEMORY),
      "bytes that all sessions together may hold"},
     {"http.listen", TEXT(http_listen, "127.0.0.1:6433", 0, true, NULL),
-     "addresses for metrics and health checks over HTTP, comma-separated; empty: none"},
+     "addresses for the page, metrics and health checks over HTTP, comma-separated; empty: none"},
     {"console.admin_users", TEXT(admin_users, "", 0, false, NULL),
      "users who may do everything in the console, comma-separated"},
     {"console.stats_users", TEXT(stats_users, "", 0, false, NULL),

@@ -11,6 +11,7 @@
 #include "protocol/frame.h"
 #include "protocol/write.h"
 #include "proxy/console_admin.h"
+#include "proxy/console_explain.h"
 #include "proxy/console_login.h"
 #include "proxy/console_rows.h"
 
@@ -22,12 +23,14 @@ struct prepared { // a statement
     struct prepared *next;
     char name[NAME_MOST];
     struct command command;
+    uint8_t *text; // owned: what EXPLAIN is asked about; else NULL
 };
 
 struct portal {
     struct portal *next;
     char name[NAME_MOST];
     struct command command;
+    uint8_t *text; // as above
     unsigned n_formats;
     uint8_t formats[2 * TABLE_COLUMNS]; // network order
     bool ran;
@@ -38,11 +41,14 @@ struct portal {
 
 struct console {
     struct link *link;
-    bool own;       // pgfold's own user, over a Unix socket
-    bool old;       // for Debian's exporter, see shows_columns()
-    char status;    // of ReadyForQuery
-    bool skips;     // up to the next Sync
-    uint64_t rests; // microseconds: until when nothing is taken from it; 0: it does not rest
+    bool own;    // pgfold's own user, over a Unix socket
+    bool old;    // for Debian's exporter, see shows_columns()
+    char status; // of ReadyForQuery
+    bool skips;  // up to the next Sync
+    // A command whose rows are told over several turns; its message stays in the client's buffer meanwhile.
+    uint64_t before; // what console_rows() is to go on with; 0: there is none
+    size_t begun_at; // of a Query: where the command stands in its text
+    uint64_t rests;  // microseconds: until when nothing is taken from it; 0: it does not rest
     struct prepared *prepared;
     struct portal *portals;
     unsigned n_prepared, n_portals;
@@ -82,9 +88,10 @@ static const struct table_column *columns_of(const struct console *c, const stru
                                              struct table_column *own) {
     if (m->kind == COMMAND_SHOW)
         return m->show == SHOW_HELP ? NULL : shows_columns(m->show, c->old);
-    if (m->kind != COMMAND_PARAMETER && m->kind != COMMAND_VALUE)
+    if (m->kind != COMMAND_PARAMETER && m->kind != COMMAND_VALUE && m->kind != COMMAND_EXPLAIN)
         return NULL;
-    own[0] = (struct table_column){m->key, m->is_number ? TABLE_INT4 : TABLE_TEXT};
+    own[0] = (struct table_column){m->kind == COMMAND_EXPLAIN ? "QUERY PLAN" : m->key,
+                                   m->is_number ? TABLE_INT4 : TABLE_TEXT};
     own[1] = (struct table_column){NULL, TABLE_TEXT};
     return own;
 }
@@ -100,7 +107,11 @@ static void put_rows(struct console *c, const struct command *m, struct table *t
     t->like = m->has_like ? m->like : NULL;
     if (m->kind == COMMAND_SHOW) {
         if (!shows_rows(m->show, &context, t))
-            console_rows(p, m->show, c->old, t);
+            c->before = console_rows(p, m->show, c->old, c->before ? c->before : UINT64_MAX, t);
+        return;
+    }
+    if (m->kind == COMMAND_EXPLAIN) {
+        console_explain(p->engine, m->statement, t);
         return;
     }
     table_row(t);
@@ -148,18 +159,22 @@ static const char *tag_of(const struct command *m) {
     return m->kind == COMMAND_SHOW || m->kind == COMMAND_PARAMETER ? "SHOW" : m->tag;
 }
 
-// One command of a Query message.
+// One command of a Query message, or what is left of its rows.
 static bool run_simple(struct console *c, const struct command *m) {
     struct table_column own[2];
-    if (!do_command(c, m))
+    bool goes_on = c->before;
+    if (!goes_on && !do_command(c, m))
         return false;
     const struct table_column *columns = columns_of(c, m, own);
     if (columns) {
         struct table t;
         table_begin(&t, columns, &c->out);
-        table_describe(&t);
+        if (!goes_on)
+            table_describe(&t);
         put_rows(c, m, &t);
     }
+    if (c->before)
+        return true;
     if (m->kind == COMMAND_VALUE)
         write_select_complete(&c->out, 1);
     else
@@ -169,14 +184,18 @@ static bool run_simple(struct console *c, const struct command *m) {
 
 static void take_query(struct console *c, struct slice text) {
     struct command m;
-    size_t n;
-    bool any = false, good = true;
-    while (good && text.len && (n = command_read(text, "pgfold " PGFOLD_VERSION, &m))) {
-        text = (struct slice){text.data + n, text.len - n};
-        if (m.kind == COMMAND_EMPTY)
-            continue;
-        any = true;
-        good = run_simple(c, &m);
+    size_t n, at = c->begun_at;
+    bool any = at > 0, good = true;
+    while (good && at < text.len &&
+           (n = command_read((struct slice){text.data + at, text.len - at}, "pgfold " PGFOLD_VERSION, &m))) {
+        if (m.kind != COMMAND_EMPTY) {
+            any = true;
+            good = run_simple(c, &m);
+        }
+        c->begun_at = c->before ? at : 0;
+        if (c->before)
+            return;
+        at += n;
     }
     if (!any)
         write_empty(&c->out, 'I');
@@ -209,6 +228,7 @@ static void drop_prepared(struct console *c, struct slice name) {
         if (!slice_is(name, s->name, strlen(s->name)))
             continue;
         *at = s->next;
+        free(s->text);
         free(s);
         c->n_prepared--;
         return;
@@ -222,6 +242,7 @@ static void drop_portal(struct console *c, struct slice name) {
             continue;
         *at = p->next;
         buf_free(&p->rows);
+        free(p->text);
         free(p);
         c->n_portals--;
         return;
@@ -231,6 +252,19 @@ static void drop_portal(struct console *c, struct slice name) {
 static void fail(struct console *c, const char *sqlstate, const char *message) {
     put_error(c, sqlstate, message, NULL);
     c->skips = true;
+}
+
+// What EXPLAIN is asked about outlives the message. False: out of memory.
+static bool keep_text(struct command *m, uint8_t **text) {
+    struct slice s = m->statement;
+    if (m->kind != COMMAND_EXPLAIN)
+        return true;
+    *text = malloc(s.len);
+    if (!*text)
+        return false;
+    memcpy(*text, s.data, s.len);
+    m->statement.data = *text;
+    return true;
 }
 
 static void take_parse(struct console *c, const struct msg_parse *m) {
@@ -252,6 +286,10 @@ static void take_parse(struct console *c, const struct msg_parse *m) {
         fail(c, "42601", s->command.tag);
         free(s);
         return;
+    }
+    if (!keep_text(&s->command, &s->text)) {
+        free(s);
+        return fail(c, "53200", "out of memory");
     }
     drop_prepared(c, m->name);
     memcpy(s->name, m->name.data, m->name.len);
@@ -275,6 +313,10 @@ static void take_bind(struct console *c, const struct msg_bind *m) {
         return fail(c, "53200", "out of memory");
     memcpy(p->name, m->portal.data, m->portal.len);
     p->command = s->command;
+    if (!keep_text(&p->command, &p->text)) {
+        free(p);
+        return fail(c, "53200", "out of memory");
+    }
     p->n_formats = m->n_result_formats;
     if (p->n_formats)
         memcpy(p->formats, m->result_formats, (size_t)2 * p->n_formats);
@@ -325,14 +367,16 @@ static bool run_portal(struct console *c, struct portal *p) {
     struct table_column own[2];
     const struct table_column *columns = columns_of(c, &p->command, own);
     struct table t;
-    p->ran = true;
-    if (!do_command(c, &p->command)) {
-        c->skips = true;
+    bool goes_on = c->before;
+    if (!goes_on && !do_command(c, &p->command)) {
+        p->ran = c->skips = true;
         return false;
     }
+    p->ran = true;
     if (!columns)
         return true;
-    p->rows.limit = rows_left(c);
+    if (!goes_on)
+        p->rows.limit = rows_left(c);
     table_begin(&t, columns, &p->rows);
     t.formats = p->formats;
     t.n_formats = p->n_formats;
@@ -366,8 +410,11 @@ static void take_execute(struct console *c, const struct msg_execute *m) {
         write_empty(&c->out, 'I');
         return;
     }
-    if (!p->ran && !run_portal(c, p))
+    if ((!p->ran || c->before) && !run_portal(c, p))
         return;
+    if (c->before && !p->rows.failed)
+        return;
+    c->before = 0;
     if (p->rows.failed)
         return fail(c, "53200", "out of memory");
     if (give_rows(c, p, m->max_rows))
@@ -437,8 +484,10 @@ static bool take_message(struct console *c, const struct frame *f) {
 // What it holds counts with its link.
 static void weigh(struct console *c) {
     size_t bytes = sizeof *c + c->n_prepared * sizeof(struct prepared) + c->n_portals * sizeof(struct portal);
+    for (const struct prepared *s = c->prepared; s; s = s->next)
+        bytes += s->command.statement.len;
     for (const struct portal *p = c->portals; p; p = p->next)
-        bytes += p->rows.cap;
+        bytes += p->rows.cap + p->command.statement.len;
     c->link->stage_bytes = bytes;
 }
 
@@ -499,10 +548,14 @@ static size_t from_client(struct link *l, const uint8_t *bytes, size_t len) {
             link_close_when_sent(l);
             return len;
         }
-        at += f.size;
         if (l->state != LINK_CONSOLE)
             return len;
         weigh(c);
+        if (c->before) {
+            rest(c, proxy_now() - begun);
+            break;
+        }
+        at += f.size;
         if (proxy_now() > begun + SLICE)
             rest(c, proxy_now() - begun);
     }

@@ -90,27 +90,39 @@ static void socket_row(struct table *t, const struct link *l, bool server, const
     table_end_row(t);
 }
 
-static void clients_rows(const struct proxy *p, struct table *t) {
+static bool client_row(struct table *t, const struct link *l) {
     static const char *const states[CLIENT_STATES] = {
         [CLIENT_IDLE] = "idle", [CLIENT_IDLE_IN_TRANSACTION] = "active", [CLIENT_ACTIVE] = "active"};
-    for (const struct link *l = p->links; l; l = l->next) {
-        enum show_client state = census_client(l);
-        if (state < CLIENT_STATES && states[state])
-            socket_row(t, l, false, states[state]);
-    }
+    enum show_client state = census_client(l);
+    bool shown = state < CLIENT_STATES && states[state];
+    if (shown)
+        socket_row(t, l, false, states[state]);
+    return shown;
 }
 
-static void servers_rows(const struct proxy *p, struct table *t) {
+static bool server_row(struct table *t, const struct link *l) {
     static const char *const states[SERVER_STATES] = {[SERVER_LOGIN] = "new",
                                                       [SERVER_IDLE] = "idle",
                                                       [SERVER_IDLE_IN_TRANSACTION] = "active",
                                                       [SERVER_ACTIVE] = "active",
                                                       [SERVER_LENDING] = "active"};
+    enum show_server state = census_server(l);
+    if (state < SERVER_STATES)
+        socket_row(t, l, true, states[state]);
+    return state < SERVER_STATES;
+}
+
+// The list has the newest first, so that who comes meanwhile is not told of, and who goes is not missed.
+static uint64_t connections_rows(const struct proxy *p, bool servers, uint64_t before, struct table *t) {
+    unsigned n = 0;
     for (const struct link *l = p->links; l; l = l->next) {
-        enum show_server state = census_server(l);
-        if (state < SERVER_STATES)
-            socket_row(t, l, true, states[state]);
+        if (l->id >= before)
+            continue;
+        if (n == CONSOLE_AT_ONCE)
+            return l->id + 1;
+        n += servers ? server_row(t, l) : client_row(t, l);
     }
+    return 0;
 }
 
 // ---- pools: the sessions of a user in a database
@@ -288,12 +300,10 @@ static void config_rows(const struct proxy *p, bool all, struct table *t) {
     }
 }
 
-void console_rows(struct proxy *p, enum console_show what, bool old, struct table *t) {
-    if (what == SHOW_CLIENTS)
-        clients_rows(p, t);
-    else if (what == SHOW_SERVERS)
-        servers_rows(p, t);
-    else if (what == SHOW_POOLS)
+uint64_t console_rows(struct proxy *p, enum console_show what, bool old, uint64_t before, struct table *t) {
+    if (what == SHOW_CLIENTS || what == SHOW_SERVERS)
+        return connections_rows(p, what == SHOW_SERVERS, before, t);
+    if (what == SHOW_POOLS)
         pools_rows(p, t);
     else if (what == SHOW_USERS)
         users_rows(p, t);
@@ -303,4 +313,5 @@ void console_rows(struct proxy *p, enum console_show what, bool old, struct tabl
         lists_rows(p, t);
     else
         config_rows(p, what == SHOW_ALL, t);
+    return 0;
 }

@@ -43,7 +43,7 @@ static const char help[] =
     "                     plans of the statement as it stands and folded. Connect as the application does: "
     "with its\n"
     "                     user, database and search_path\n"
-    "  --help             print this text and exit\n"
+    "  -h, --help         print this text and exit\n"
     "\n"
     "Exit codes: 0 all statements were read; 1 a file or server that could not be reached or read; 2 wrong "
     "usage.\n";
@@ -62,7 +62,7 @@ static bool complain(const char *what, const char *detail) {
 
 static bool read_options(int argc, char *const *argv, struct options *o) {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             o->help = true;
         else if (strncmp(argv[i], "--server=", 9) == 0)
             o->server = argv[i] + 9;

@@ -60,7 +60,7 @@ static void write_metrics(struct proxy *p, int format, struct buf *out) {
 static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connection *c) {
     enum metrics_format format =
         metrics_format_for(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"));
-    return send_kept(r, c, &r->metrics[format], write_metrics, format, METRICS_MOST,
+    return send_kept(r, c, &r->metrics[format], write_metrics, (int)format, METRICS_MOST,
                      metrics_content_type(format));
 }
 

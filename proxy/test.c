@@ -40,7 +40,7 @@ static const char help[] =
     "  --server CONNINFO   the database's server, as a libpq connection string or URL\n"
     "  --rewrite NAME      an environment variable with a URL that is to lead to pgfold, too\n"
     "  --fold              fold lookups meanwhile; without it all statements go as they come\n"
-    "  --help              print this text and exit\n"
+    "  -h, --help          print this text and exit\n"
     "\n"
     "Exit codes: the command's own; 1 if that is 0 and something was not as expected; 2 if no statement "
     "came\n"
@@ -203,7 +203,7 @@ static bool find_server(struct test *t) {
 struct test *test_create(int argc, char **argv, char **envp, int *code) {
     *code = EXIT_INERT;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") != 0)
+        if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0)
             continue;
         *code = fputs(help, stdout) < 0;
         return NULL;

@@ -22,6 +22,7 @@
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
 #include "batching/session/room.h"
+#include "batching/session/portal.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/vouch.h"
@@ -102,6 +103,7 @@ static void give_answer(struct engine *e, const struct batch *b, struct lookup *
     struct session *s = l->session;
     note_described(b, l);
     ahead_answered(s);
+    portal_given(s, l);
     if (l->outcome != OUTCOME_AHEAD)
         l->outcome = OUTCOME_FOLDED;
     if (s->order.first != l || l->pipeline) {
@@ -143,8 +145,8 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
     bool fits = columns_fit(b, l);
     // A client that does not read must not make pgfold keep its answers: alone, they wait in the server. In
     // an aborted transaction the lookup must fail, in the server.
-    bool certain = batch_is_certain(b, key);
-    if (fits && certain && !l->session->backlogged && l->session->txn != 'E') {
+    bool certain = batch_is_certain(b, key), whole = !l->whole || b->key_rows[key].n_rows <= l->max_rows;
+    if (fits && certain && whole && !l->session->backlogged && l->session->txn != 'E') {
         if (b->ahead.home)
             ahead_served(b, key);
         if (!l->session->answered_since)
@@ -156,6 +158,8 @@ void engine_answer(struct engine *e, struct batch *b, struct lookup *l, uint32_t
         engine_note_not_folded(l, REASON_CHANGED_RESULT);
     else if (!certain)
         engine_note_not_folded(l, REASON_MAY_FAIL);
+    else if (!whole)
+        engine_note_not_folded(l, REASON_ROW_LIMIT);
     session_run_alone(l->session, l);
 }
 

@@ -15,6 +15,7 @@
 #include "batching/session/order.h"
 #include "batching/session/pump.h"
 #include "batching/session/room.h"
+#include "batching/session/portal.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/whole_unit.h"
@@ -252,6 +253,7 @@ void session_run_alone(struct session *s, struct lookup *l) {
         check_answer(s->engine, l);
         return;
     }
+    portal_sent(s, l->pipeline ? NULL : l);
     if (l->pipeline)
         l = pipeline_collapse(s, l);
     asked_runs(&s->asked, l->question, (uint32_t)s->engine->aheads.loads);

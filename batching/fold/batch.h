@@ -84,6 +84,7 @@ struct lookup {
     struct pipeline *pipeline;       // of several statements in one unit, see session/pipeline.h; a reference
     bool more;                       // more lookups of its unit follow
     uint32_t max_rows;               // 0: all
+    bool whole;                      // more rows than that are not for a batch: the client may fetch them
     unsigned n_closes;               // CloseComplete messages at the end
     struct shape *shape;             // a reference
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, slices of `bytes`; by the group's parts

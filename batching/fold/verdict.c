@@ -284,6 +284,7 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
         g->level = LEVEL_NONE;
     else if (g->level == LEVEL_OWN && !g->owner)
         refusal = shared_refusal(g, &v->catalogue);
+    g->refusal = refusal;
     group_set_state(g, refusal ? GROUP_REFUSED : GROUP_READY);
     take_facts(g, &v->catalogue);
     g->vettings++;

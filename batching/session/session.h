@@ -57,6 +57,7 @@
 #include "batching/ahead/row_formats.h"
 #include "batching/session/awaiting.h"
 #include "batching/session/begun.h"
+#include "batching/session/portal.h"
 #include "batching/session/changes.h"
 #include "batching/session/engine.h"
 #include "batching/session/learn.h"
@@ -367,8 +368,9 @@ struct session {
     // Statements and portals.
     struct statement_names names;
     struct giving_state giving;
-    bool portal_open;             // the unnamed portal was bound by a forwarded unit and has not run yet
-    struct statement *portal;     // the statement bound to the unnamed portal: a reference; NULL: not known
+    bool portal_open;         // the unnamed portal was bound by a forwarded unit and has not run yet
+    struct statement *portal; // the statement bound to the unnamed portal: a reference; NULL: not known
+    struct answered_portal answered_portal;
     struct open_cursors *cursors; // cursors and named portals; NULL: none is known
     struct own_prepared own;
 

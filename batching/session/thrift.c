@@ -4,18 +4,19 @@
 #include "batching/session/engine.h"
 #include "batching/session/session.h"
 
-#define PROOF 2u          // what it costs, in lookups that are answered from batches
+#define PROOF 2           // what it costs, in lookups that are answered from batches
 #define MOST  (4 * PROOF) // in vain
+#define LEAST (-32 * PROOF)
 
-static uint8_t *spent_of(const struct session *s) {
+static int8_t *spent_of(const struct session *s) {
     return &s->engine->thrift.spent[s->figures - s->engine->figures.databases];
 }
 
 void thrift_ended(const struct session *s) {
-    uint8_t *spent = spent_of(s);
-    unsigned cost = *spent + (s->identity.n_proofs ? PROOF : 0u);
-    cost -= s->served < cost ? s->served : cost;
-    *spent = (uint8_t)(cost < MOST ? cost : MOST);
+    int8_t *spent = spent_of(s);
+    int worth = s->served < MOST - LEAST ? (int)s->served : MOST - LEAST;
+    int cost = *spent + (s->identity.n_proofs ? PROOF : 0) - worth;
+    *spent = (int8_t)(cost > MOST ? MOST : cost < LEAST ? LEAST : cost);
 }
 
 bool thrift_waits(const struct session *s) {

@@ -13,9 +13,10 @@
 
 struct session;
 
-// Of each line of the figures: what the proofs of sessions that have ended have cost, less what they were worth.
+// Of each line of the figures: what the proofs of sessions that have ended have cost, less what they were worth. It
+// falls below 0, so that one page with a loop pays for the proofs of some without.
 struct thrift {
-    uint8_t spent[FIGURES_DATABASES + 1];
+    int8_t spent[FIGURES_DATABASES + 1];
 };
 
 // The session has ended.

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "batching/statement/script.h"
+
 #define MAX_TOKENS 12
 
 // ---- tokens
@@ -298,10 +300,27 @@ static void understand(const struct tokens *t, const char *version, struct comma
         read_admin(t, c);
 }
 
+// EXPLAIN takes the text behind it as it is. Returns where it ends; 0: this is another command.
+static size_t read_explain(struct slice text, size_t i, struct command *out) {
+    static const char word[] = "explain";
+    size_t n = sizeof word - 1, at = 0;
+    if (text.len - i < n || strncasecmp((const char *)text.data + i, word, n) != 0 ||
+        is_word_char(char_at(text, i + n)))
+        return 0;
+    struct slice behind = {text.data + i + n, text.len - i - n};
+    out->statement = script_next(behind, &at);
+    out->kind = out->statement.len ? COMMAND_EXPLAIN : COMMAND_UNKNOWN;
+    out->tag = out->statement.len ? "EXPLAIN" : "write EXPLAIN and a statement behind it";
+    return i + n + at;
+}
+
 size_t command_read(struct slice text, const char *version, struct command *out) {
     struct tokens t = {0};
     size_t i = skip_blanks(text, 0);
     *out = (struct command){.kind = COMMAND_EMPTY};
+    size_t explain = read_explain(text, i, out);
+    if (explain)
+        return explain;
     while (i < text.len && text.data[i] != ';') {
         i = read_token(text, i, &t);
         i = skip_blanks(text, i < text.len ? i : text.len);
@@ -319,6 +338,7 @@ bool command_needs_admin(enum command_kind kind) {
     case COMMAND_BEGIN:
     case COMMAND_COMMIT:
     case COMMAND_ROLLBACK:
+    case COMMAND_EXPLAIN:
     case COMMAND_NOTHING:
     case COMMAND_UNKNOWN:
         return false;

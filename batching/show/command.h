@@ -48,6 +48,7 @@ enum command_kind {
     COMMAND_BEGIN,
     COMMAND_COMMIT,
     COMMAND_ROLLBACK,
+    COMMAND_EXPLAIN, // `statement`
     COMMAND_NOTHING, // SET, DISCARD and the like of drivers: `tag` says that it is done
     // What follows needs an admin.
     COMMAND_RELOAD,
@@ -64,9 +65,10 @@ struct command {
     enum command_kind kind;
     enum console_show show;
     bool has_like;
-    bool is_number;  // VALUE: int4, else text
-    uint64_t id;     // KILL
-    const char *tag; // static: CommandComplete's, or the error's text
+    bool is_number;         // VALUE: int4, else text
+    uint64_t id;            // KILL
+    const char *tag;        // static: CommandComplete's, or the error's text
+    struct slice statement; // EXPLAIN: borrowed from the text
     char like[COMMAND_WORD], key[COMMAND_WORD], value[COMMAND_WORD];
 };
 

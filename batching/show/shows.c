@@ -427,6 +427,7 @@ const char shows_help[] = "\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|
                           "\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS\n"
                           "\tSHOW FOLDING|SHAPES|REASONS|AHEAD\n"
                           "\tSHOW … LIKE 'pattern'\n"
+                          "\tEXPLAIN <statement>\n"
                           "\tSET section.key = value\n"
                           "\tRELOAD\n"
                           "\tPAUSE FOLDING\n"

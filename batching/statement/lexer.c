@@ -432,6 +432,7 @@ enum place {
     PLACE_LEFT,  // it varies if a comparison follows,
     PLACE_LABEL, // if a label follows,
     PLACE_FIRST, // if either follows
+    PLACE_SOLE,  // the same, or if it is all that is selected
 };
 
 // The last thing that was seen of the left side of a comparison, which begins with a constant.
@@ -453,6 +454,7 @@ struct shaper {
     bool started;   // a token other than an opening bracket was seen
     bool ended;     // a semicolon was seen
     bool compared;  // the last token is "="
+    bool member;    // the last token is the bracket behind IN or ANY
     bool between;   // BETWEEN was seen, and its AND is to come
     bool joined;    // shape_text_join: every constant is $1, and many in a list are one
     enum word word; // the last token's
@@ -656,7 +658,7 @@ static bool follows(const struct shaper *s, struct token next) {
     bool label = s->held_place != PLACE_LEFT && token_is(s->text, next, "as");
     bool comparison = s->held_place != PLACE_LABEL && next.type == TOKEN_OPERATOR &&
                       is_comparison(s->text + next.at, next.len);
-    return label || comparison;
+    return label || comparison || (s->held_place == PLACE_SOLE && next.type == TOKEN_CLOSE);
 }
 
 // A constant was seen, and now a token behind it. A cast binds closer than a sign, so -5::int8 stays.
@@ -792,7 +794,7 @@ static void see_word(struct shaper *s, struct token t) {
         return;
     s->lists &= ~(uint64_t)1;
     if ((s->text[t.at] | 0x20) == 's') {
-        s->place = PLACE_FIRST;
+        s->place = s->member ? PLACE_SOLE : PLACE_FIRST;
         s->selects |= 1;
     }
 }
@@ -800,12 +802,13 @@ static void see_word(struct shaper *s, struct token t) {
 static void see_open(struct shaper *s, struct token t) {
     s->between = false;
     bool bracket = s->text[t.at] == '[';
-    bool left = s->place == PLACE_LEFT || s->place == PLACE_FIRST;
+    bool left = s->place == PLACE_LEFT || s->place == PLACE_FIRST || s->place == PLACE_SOLE;
     s->opens = left && !bracket && !s->after_sign ? s->opens + 1 : 0;
     bool compared = s->place == PLACE_TAKEN && s->word != WORD_LIMIT && !s->after_sign; // a row, or just ( )
     bool list = bracket ? s->word == WORD_ARRAY && (s->lists & 1)
                         : s->word == WORD_IN || s->word == WORD_ANY || compared;
     s->lists = s->lists << 1 | list;
+    s->member = list && !bracket && !compared;
     s->selects <<= 1;
     bool argument = s->word == WORD_CAST || s->word == WORD_LOWER;
     s->place = list || argument ? PLACE_TAKEN : bracket ? PLACE_STAYS : PLACE_LEFT;
@@ -866,6 +869,8 @@ static void see_token(struct shaper *s, struct token t) {
     } else {
         s->place = PLACE_STAYS;
     }
+    if (t.type != TOKEN_OPEN)
+        s->member = false;
     if (t.type != TOKEN_IDENT)
         s->word = sign ? before : WORD_OTHER;
     if (t.type != TOKEN_OPEN && !sign)

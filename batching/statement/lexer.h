@@ -108,6 +108,7 @@ enum shape_scan {
 //   - it is an element of IN (…), = ANY (…) or = ANY (ARRAY[…]), or of brackets where such an element or the
 //     right side of a comparison may stand, and which are no subselect, or
 //   - it stands in a select list, perhaps cast, with AS behind it, or
+//   - it is all that a subselect behind IN or ANY selects: IN (SELECT 5), or
 //   - it follows BETWEEN, its AND, or DISTINCT FROM, or
 //   - it follows LIMIT, OFFSET or CAST (, or LOWER ( or UPPER ( behind a comparison operator.
 //

@@ -209,6 +209,22 @@ static enum unit_result read_close_message(struct reader *r) {
     return f.body_len ? UNIT_OTHER : UNIT_CLOSE;
 }
 
+static enum unit_result read_execute(struct reader *r) {
+    struct frame f;
+    struct msg_execute e;
+    enum unit_result state = UNIT_OTHER;
+    r->u->why = REASON_FRAMING;
+    if (!next_frame(r, &f, &state))
+        return state;
+    if (!msg_execute_read(f.body, f.body_len, &e) || e.portal.len)
+        return UNIT_OTHER;
+    r->u->size = r->at;
+    r->u->sync = r->at < r->len && r->bytes[r->at] == F_SYNC && next_frame(r, &f, &state) && !f.body_len;
+    if (r->u->sync)
+        r->u->size = r->at;
+    return UNIT_EXECUTE;
+}
+
 static enum unit_result read_one(struct reader *r, enum unit_result kind) {
     struct frame f;
     enum unit_result state = UNIT_OTHER;
@@ -234,6 +250,8 @@ enum unit_result unit_read(const uint8_t *bytes, size_t len, size_t max, struct 
         return read_close_message(&r);
     case F_SYNC:
         return read_one(&r, UNIT_SYNC);
+    case F_EXECUTE:
+        return read_execute(&r);
     case F_QUERY:
         u->why = REASON_TEXT_TOO_LONG;
         return read_one(&r, UNIT_SIMPLE);

@@ -7,6 +7,7 @@
 //   several of these before one Sync, of unnamed statements or such as were parsed before
 //   Parse [Describe statement], up to a Flush, a Sync, or what comes next
 //   Close statement, Sync
+//   Execute of the unnamed portal, with its Sync if that is there
 //   Sync
 //
 // Flush messages between others are ignored: all that they ask for comes with the Sync.
@@ -23,8 +24,9 @@ enum unit_result {
     UNIT_PREPARE,  // a statement is prepared; it may end before the client's unit does, see `sync`
     UNIT_CLOSE,    // a statement is closed
     UNIT_SYNC,     // a Sync alone
-    UNIT_PARTIAL,  // more bytes may make it one of these
-    UNIT_OTHER,    // anything else; `why` says what
+    UNIT_EXECUTE, // the unnamed portal is executed, as it is; it may end before the client's unit does, see `sync`
+    UNIT_PARTIAL, // more bytes may make it one of these
+    UNIT_OTHER,   // anything else; `why` says what
 };
 
 struct unit {
@@ -38,8 +40,8 @@ struct unit {
     uint32_t max_rows;    // UNIT_EXTENDED: of Execute; 0: all
     unsigned n_closes;    // UNIT_EXTENDED: Close messages, of the unnamed portal
     struct msg_target closing; // UNIT_CLOSE
-    bool sync;                 // UNIT_PREPARE: it ends with Sync; else the client's unit goes on
-    enum reason why;           // UNIT_OTHER
+    bool sync;       // UNIT_PREPARE, UNIT_EXECUTE: it ends with Sync; else the client's unit goes on
+    enum reason why; // UNIT_OTHER
 };
 
 #define UNIT_MAX_CLOSES 4

@@ -59,7 +59,10 @@ static bool must_wait_for_lookups(struct session *s) {
     return true;
 }
 
-static bool may_begin_unit(uint8_t type) {
+static bool may_begin_unit(const struct session *s, uint8_t type) {
+    const struct answered_portal *p = &s->answered_portal;
+    if (type == F_EXECUTE)
+        return p->asked || p->given;
     return type == F_QUERY || type == F_PARSE || type == F_BIND || type == F_CLOSE || type == F_SYNC;
 }
 
@@ -90,6 +93,8 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
         return close_take(f, u);
     case UNIT_SYNC:
         return sync_take(f);
+    case UNIT_EXECUTE:
+        return execute_take(f, u);
     default:
         return TAKE_FORWARD;
     }
@@ -129,7 +134,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     }
     if (session_only_forwards(s)) {
         why = REASON_POOLER;
-    } else if (!s->force_forward && !s->client_gone && may_begin_unit(type)) {
+    } else if (!s->force_forward && !s->client_gone && may_begin_unit(s, type)) {
         enum unit_result r =
             unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);
         why = u.why;

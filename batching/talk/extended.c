@@ -15,6 +15,7 @@
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
 #include "batching/session/sent.h"
+#include "batching/session/portal.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -35,6 +36,7 @@
 #include "protocol/message.h"
 
 void extended_set_portal(struct session *s, struct statement *st) {
+    portal_gone(s);
     if (st)
         st->refs++;
     statement_unref(s->portal);
@@ -247,6 +249,8 @@ static void forward_close(struct feed *f, const struct frame *fr) {
         session_drop_statement(f->s, m.name);
     else
         session_forget_cursor(f->s, m.name);
+    if (m.kind == 'P' && !m.name.len)
+        portal_gone(f->s);
     session_expect(f->s, EXPECT_CLOSE, NULL);
 }
 

@@ -27,6 +27,7 @@
 #include "batching/session/order.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
+#include "batching/session/portal.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/thrift.h"
@@ -215,8 +216,6 @@ enum reason candidate_judge(struct candidate *c) {
     enum reason why = candidate_shape(c);
     if (why != REASON_NONE)
         return why;
-    if (s->txn != 'I' && c->unit->max_rows)
-        return REASON_ROW_LIMIT; // the client may fetch more rows from the portal
     why = session_txn_reason(s);
     c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
     if (why != REASON_NONE && !c->apart)
@@ -282,6 +281,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->has_parse = u->has_parse;
     l->has_describe = u->has_describe;
     l->max_rows = u->max_rows;
+    l->whole = c->s->txn != 'I' && u->max_rows && !u->n_closes;
     l->n_closes = u->n_closes;
     l->question = c->question;
     l->settled = recent_has(&c->s->recent, c->shape->family, c->group->id);
@@ -350,6 +350,8 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
         return NULL;
     }
     s->engine->counters.lookups += l != NULL;
+    if (l)
+        portal_asked(s, l->simple || l->n_closes ? NULL : l);
     if (l)
         watched_note(s, STATEMENT_READ, l->shape->parsed);
     if (s->txn == 'T')

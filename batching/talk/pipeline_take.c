@@ -60,6 +60,8 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
     *why = candidate_judge(c);
     if (*why == REASON_NONE && c->apart)
         *why = REASON_TRANSACTION;
+    if (*why == REASON_NONE && c->s->txn != 'I' && c->unit->max_rows)
+        *why = REASON_ROW_LIMIT;
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
         session_note_question(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
     if (*why == REASON_NONE && !keeps_unnamed(c, p))

@@ -6,6 +6,7 @@
 
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
+#include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/learn.h"
 #include "batching/session/record.h"
@@ -171,6 +172,27 @@ enum take deallocate_take(struct feed *f, const struct unit *u) {
     if (!answer_and_drop(s, class_name(c), &c->kind))
         return TAKE_FORWARD;
     session_drop_unnamed(s); // any Query message does that
+    return TAKE_TAKEN;
+}
+
+// The portal of an answer that was given here has no row left.
+enum take execute_take(struct feed *f, const struct unit *u) {
+    static const enum statement_kind kind = STATEMENT_READ;
+    struct session *s = f->s;
+    struct buf *b = &s->engine->answer;
+    if (s->order.first && s->answered_portal.asked) {
+        hold_for_lookups(s);
+        return TAKE_WAIT;
+    }
+    if (!s->answered_portal.given || s->txn != 'T' || s->n_forward || s->backlogged)
+        return TAKE_FORWARD;
+    buf_reset(b);
+    write_select_complete(b, 0);
+    if (u->sync)
+        write_ready(b, s->txn);
+    if (!session_answer(s, b, &kind))
+        return TAKE_FORWARD;
+    s->lazy_unit = !u->sync;
     return TAKE_TAKEN;
 }
 

@@ -22,5 +22,7 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why);
 enum take close_take(struct feed *f, const struct unit *u);
 enum take deallocate_take(struct feed *f, const struct unit *u);
 enum take sync_take(struct feed *f);
+// An Execute of a portal that was bound in an earlier unit.
+enum take execute_take(struct feed *f, const struct unit *u);
 
 #endif

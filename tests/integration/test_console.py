@@ -314,6 +314,32 @@ def test_nothing_shows_a_value(start_pgfold):
     assert SECRET not in p.log()
 
 
+def explained(c, statement, extended=False):
+    unit = (proto.parse("EXPLAIN " + statement), proto.bind(), proto.describe("P"), proto.execute(), proto.msg("S"))
+    got = c.ask(*unit) if extended else c.ask(proto.query("EXPLAIN %s; " % statement))
+    assert columns(got) == [("QUERY PLAN", 25)], got
+    return "\n".join(m.body[6:].decode() for m in got if m.type == "D")
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_explain(bouncer, extended):
+    with bouncer.connect(database="second") as one, bouncer.connect(database="second") as two, console(bouncer, STATS) as c:
+        for i in range(30):  # at once, until the catalogue was asked
+            one.send(proto.query("SELECT name AS explained FROM item WHERE id = %d" % i))
+            two.send(proto.query("SELECT name AS explained FROM item WHERE id = %d" % (100 + i)))
+            one.ready(), two.ready()
+        for text in ("id = $1", "id = 7713"):
+            said = explained(c, "SELECT name AS explained FROM item WHERE " + text, extended)
+            assert "verdict   a lookup" in said and "catalogue allows it, form IN" in said and "7713" not in said, said
+        said = explained(c, "SELECT a FROM nowhere WHERE b = '%s'" % SECRET, extended)
+        assert "catalogue was not asked" in said and SECRET not in said, said
+        said = explained(c, "SELECT a\nFORM t WHERE b = '%s'" % SECRET, extended)
+        assert "unparsable" in said and "(line 2, column 6)" in said and SECRET not in said, said
+        assert "forwarded untouched: locking" in explained(c, "SELECT name FROM item WHERE id = 1 FOR UPDATE", extended)
+        assert "too long" in explained(c, "SELECT name FROM item WHERE id IN (%s)" % ", ".join("1" for _ in range(9000)), extended)
+        assert c.sql("SELECT 1") == [("1",)]
+
+
 # ---- real clients
 
 

@@ -418,16 +418,3 @@ def test_kubernetes_sidecar(image_binary):
     context = sidecar["securityContext"]
     assert "%d:%d" % (context["runAsUser"], context["runAsGroup"]) == only("pgfold", "USER")
     assert context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"] and context["capabilities"]["drop"] == ["ALL"]
-
-
-def test_systemd_unit(image_binary, tmp_path):
-    unit = text_of("deploy/pgfold.service").replace("/usr/local/bin/pgfold", image_binary)
-    unit = unit.replace("/etc/pgfold/pgfold.ini", os.path.join(ROOT, "config/pgfold.ini"))
-    for line in re.findall(r"^ExecStart(?:Pre)?=(.*)$", unit, re.M):
-        check_config(*shlex.split(line.replace("--check-config", ""))[:1], {}, *shlex.split(line.replace("--check-config", ""))[1:])
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("the commands were run; systemd-analyze is not installed to verify the rest")
-    path = tmp_path / "pgfold.service"
-    path.write_text(unit)
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True)
-    assert "pgfold.service" not in done.stderr, done.stderr

@@ -116,6 +116,17 @@ def test_completion_has_every_setting():
     assert {k + "=" for k in keys()} == set(complete("pgfold --set ", ""))
 
 
+def test_pages_agree_on_what_takes_a_restart():
+    section, wanted = "", set()
+    for line in text_of("docs/settings.md").splitlines():
+        section = line[4:-1] if re.match(r"## \[[a-z]+\]$", line) else section
+        row = re.match(r"\| `([a-z_]+)` \|.*\| restart \|", line)
+        if row:
+            wanted.add(row.group(1) if section in ("pgfold", "batching") else "%s.%s" % (section, row.group(1)))
+    said = re.search(r"what needs a restart \(([^)]*)\)", text_of("docs/operations.md")).group(1)
+    assert wanted == set(re.findall(r"`([^`]*)`", said))
+
+
 # ---- systemd
 
 

@@ -22,7 +22,7 @@ PARTS = {
     "giving": "batching/talk/given", "hold": SESSION + "hold", "hold.await": "batching/flow/await",
     "cancel": SESSION + "cancel_request", "frame": SESSION + "frame", "apart": SESSION + "apart",
     "own": SESSION + "own_prepared", "late": SESSION + "late", "owed": SESSION + "owed", "sent": SESSION + "sent",
-    "learning": SESSION + "learn", "begun": SESSION + "begun", "watch": SESSION + "watched",
+    "learning": SESSION + "learn", "begun": SESSION + "begun", "answered_portal": SESSION + "portal", "watch": SESSION + "watched",
     "transaction": SESSION + "txn", "writes": SESSION + "txn", "changes": SESSION + "changes", "turn": SESSION + "turns",
 }
 FIELDS = {

@@ -348,7 +348,16 @@ Test(ahead, connections_for_one_page) {
     a->session->served = 6;
     thrift_ended(a->session);
     cr_expect_not(thrift_waits(&(struct session){.engine = f.engine, .figures = a->session->figures}));
+    struct session new = {.engine = f.engine, .figures = a->session->figures};
+    a->session->served = 60;
+    thrift_ended(a->session);
     a->session->served = 0;
+    for (int i = 0; i < 30; i++)
+        thrift_ended(a->session);
+    cr_expect_not(thrift_waits(&new), "a loop has paid for them");
+    for (int i = 0; i < 4; i++)
+        thrift_ended(a->session);
+    cr_expect(thrift_waits(&new));
     end(&f);
 }
 

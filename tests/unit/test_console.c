@@ -12,6 +12,16 @@
 
 // ---- commands
 
+Test(console, explain_takes_its_statement_as_it_is) {
+    static const char text[] = "EXPLAIN SELECT ';' /* ; */ FROM t ; SHOW STATS";
+    struct command c;
+    size_t n = command_read((struct slice){(const uint8_t *)text, strlen(text)}, "V", &c);
+    cr_expect_eq(n, strlen("EXPLAIN SELECT ';' /* ; */ FROM t ;"), "%zu", n);
+    cr_expect(slice_is(c.statement, "SELECT ';' /* ; */ FROM t", strlen("SELECT ';' /* ; */ FROM t")), "%.*s",
+              (int)c.statement.len, (const char *)c.statement.data);
+    cr_expect_not(command_needs_admin(COMMAND_EXPLAIN));
+}
+
 static const struct {
     const char *text;
     enum command_kind kind;
@@ -42,6 +52,11 @@ static const struct {
     {"SET a.b = c", COMMAND_SET, "a.b", "c"},
     {"set a.b TO 'it''s'", COMMAND_SET, "a.b", "it's"},
     {"set a.b = ''", COMMAND_SET, "a.b", ""},
+    {"EXPLAIN SELECT ';' FROM t", COMMAND_EXPLAIN, NULL, NULL},
+    {"explain\n/* x */ SELECT 1", COMMAND_EXPLAIN, NULL, NULL},
+    {"EXPLAIN", COMMAND_UNKNOWN, NULL, NULL},
+    {"EXPLAIN ;", COMMAND_UNKNOWN, NULL, NULL},
+    {"explained", COMMAND_UNKNOWN, NULL, NULL},
     {"SET a.b", COMMAND_UNKNOWN, NULL, NULL},
     {"SET a.b = c d", COMMAND_UNKNOWN, NULL, NULL},
     {"reload", COMMAND_RELOAD, NULL, NULL},

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batching/explain.h"
+#include "batching/session/engine.h"
 #include "tests/unit/bytes.h"
 
 // The report on a statement that nobody was asked about.
@@ -37,7 +38,11 @@ static const struct {
      {"forwarded untouched: locking", "reason    the SELECT locks", "remedy"}},
     {"INSERT INTO t VALUES (1)", {"forwarded untouched: not_select"}},
     {"SELECT a FROM t", {"forwarded untouched: no_key", "remedy    Compare a column"}},
-    {"SELECT a FROM t WHERE id = 'x", {"forwarded untouched: unparsable"}},
+    {"SELECT a FROM t WHERE id = 'x",
+     {"forwarded untouched: unparsable",
+      "at        character 28 (line 1, column 28): what begins here has no end"}},
+    {"SELECT 'ä'\n  FORM t", {"at        character 19 (line 2, column 8): syntax error at or near \"t\""}},
+    {"SELECT a FROM", {"at        character 14 (line 1, column 14): syntax error at end of input"}},
     {"SELECT a FROM t WHERE id = 1 /* pgfold:skip */",
      {"forwarded untouched: skip", "remedy    Take the comment"}},
     {"SELECT pgfold_a FROM t WHERE id = 1", {"cannot be written"}},
@@ -54,6 +59,42 @@ Test(explain, says_what_becomes_of_a_statement) {
         cr_expect(got[0] && got[strlen(got) - 1] == '\n');
         explainer_destroy(x);
     }
+}
+
+// As the console says it.
+Test(explain, tells_no_constant) {
+    static const char *const texts[] = {
+        "SELECT a FROM t WHERE id = 7713 AND b = 'planted'",
+        "SELECT a FROM t WHERE b = 'planted' LIMIT 7713",
+        "SELECT 'planted' FROM t WHERE id = 7713",
+        "SELECT a FROM t WHERE id = 7713 'planted'",
+        "SELECT a FROM t WHERE id IN (7713, 1) FOR UPDATE",
+        "SELECT a FROM t WHERE id = 7713 AND f = E'plante\\x64",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct explainer *x = explainer_create();
+        struct engine_limits limits = {.max_shapes = 10, .max_groups = 10};
+        struct engine *engine = engine_create(&limits, NULL, NULL);
+        struct explanation e;
+        struct buf out = buf_make(10000);
+        explain_learn(x, text_slice(texts[i]));
+        explain_statement(x, text_slice(texts[i]), &e);
+        e.discreet = true;
+        explain_report(&e, &out);
+        explain_known(&e, engine, &out);
+        buf_put_u8(&out, 0);
+        cr_expect_null(strstr((char *)out.data, "7713"), "%s", (char *)out.data);
+        cr_expect_null(strstr((char *)out.data, "plante"), "%s", (char *)out.data);
+        buf_free(&out);
+        engine_destroy(engine);
+        explainer_destroy(x);
+    }
+}
+
+Test(explain, refusals_have_remedies) {
+    cr_expect_not_null(explain_remedy("a table was not found"));
+    cr_expect_null(explain_remedy("something else"));
+    cr_expect_null(explain_remedy(NULL));
 }
 
 Test(explain, the_key_is_what_varies) {

@@ -105,6 +105,7 @@ static const struct {
     {"zS", UNIT_CLOSE, 0},
     {"kS", UNIT_CLOSE, 0},
     {"S", UNIT_SYNC, 0},
+    {"ES", UNIT_EXECUTE, 0},
     {"PBEkS", UNIT_OTHER, REASON_FRAMING},
     {"KS", UNIT_OTHER, REASON_FRAMING},
     {"zPBES", UNIT_OTHER, REASON_FRAMING},
