@@ -38,8 +38,10 @@ struct trail_columns {
     uint64_t at;     // microseconds: when the client was given it
     uint64_t loads;  // number of batches that had been loaded ahead when it came
     bool loaded;     // it was loaded ahead
-    bool unread;     // the same, and the client was given nothing of it
-    unsigned n_row;  // columns of the row, of which n are kept
+    uint64_t
+        batch;   // mode observe: it is the answers that the batch of this number would have had; 0: it is not
+    bool unread; // the same, and the client was given nothing of it
+    unsigned n_row; // columns of the row, of which n are kept
     unsigned n;
     unsigned n_arrays;
     struct trail_column arrays[TRAIL_MAX_ARRAYS];   // the first so many, by the kind of their elements

@@ -31,6 +31,7 @@ static void begin(struct trail *t, bool on) {
     t->recorder.n_rows = 0;
     t->recorder.serial = 0;
     t->recorder.result = NULL;
+    t->recorder.before = 0;
     memset(t->recorder.lists, 0, sizeof t->recorder.lists);
 }
 
@@ -38,6 +39,15 @@ void trail_begin(struct trail *t, const struct trail_columns *c) {
     trail_end(t);
     memcpy(&t->recorder.columns, c, trail_columns_size(c));
     begin(t, true);
+}
+
+void trail_begin_again(struct trail *t, const struct trail_columns *c) {
+    struct trail_recorder *r = &t->recorder;
+    trail_begin(t, c);
+    r->n_rows = 1; // no first one is kept until there is a second
+    r->result = trail_open_again(t, c);
+    r->before = r->result ? r->result->n_rows : 0;
+    r->serial = r->result ? r->result->serial : 0;
 }
 
 // ---- a row
@@ -159,6 +169,8 @@ void trail_end(struct trail *t) {
     if (r->on && r->first && r->columns.n_arrays)
         (void)record(t, r->first, r->first_len, false);
     drop_first(t);
+    if (r->result && r->before)
+        trail_close_again(t, r->result, r->before);
     for (unsigned i = 0; i < TRAIL_MAX_ARRAYS; i++)
         if (r->lists[i] && r->lists[i]->n_rows < 2) // it predicts nothing
             trail_remove(t, r->lists[i]);

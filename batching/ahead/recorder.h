@@ -8,6 +8,8 @@
 
 // A reply begins whose rows have these columns.
 void trail_begin(struct trail *t, const struct trail_columns *c);
+// The same. Its rows go on in the result of the batch that c->batch names; they count also if there is only one.
+void trail_begin_again(struct trail *t, const struct trail_columns *c);
 // Takes one of its rows: the body of a DataRow.
 void trail_row(struct trail *t, const uint8_t *body, size_t len);
 // Reads the values of a row, one for each kept column. They borrow from it. Returns false when it is no such row.

@@ -125,6 +125,50 @@ struct trail_result *trail_add(struct trail *t, const struct trail_columns *c) {
     return r;
 }
 
+// A result that takes more rows now and then must not grow long: its indexes are made anew each time.
+#define AGAIN 256 // rows
+
+static void drop_index(struct trail *t, struct trail_result *r) {
+    for (unsigned i = 0; i < r->columns.n; i++) {
+        struct cells *c = &r->cells[i];
+        size_t bytes = c->index ? r->n_slots * sizeof *c->index + r->n_rows * sizeof *c->equal : 0;
+        r->bytes -= bytes;
+        t->bytes -= bytes;
+        free(c->index);
+        free(c->equal);
+        c->index = c->equal = NULL;
+        c->distinct = 0;
+    }
+    r->n_slots = 0;
+}
+
+struct trail_result *trail_open_again(struct trail *t, const struct trail_columns *c) {
+    struct trail_result *r = t->results;
+    while (r && (r->columns.batch != c->batch || r->columns.source != c->source || r->columns.n != c->n ||
+                 r->full || r->given || r->n_rows >= AGAIN))
+        r = r->next;
+    if (r)
+        drop_index(t, r);
+    return r;
+}
+
+// Which rows were asked for is known of as many as there were. Out of memory, that is forgotten.
+void trail_close_again(struct trail *t, struct trail_result *r, uint32_t before) {
+    size_t old = before / 64 + 1, now = r->n_rows / 64 + 1;
+    for (unsigned i = 0; now > old && i < TRAIL_MAX_TARGETS; i++) {
+        struct trail_target *target = &r->targets[i];
+        uint64_t *asked = target->asked ? realloc(target->asked, now * sizeof *asked) : NULL;
+        if (!asked) {
+            free(target->asked);
+            *target = (struct trail_target){0};
+            continue;
+        }
+        memset(asked + old, 0, (now - old) * sizeof *asked);
+        target->asked = asked;
+    }
+    trail_touch(t, r);
+}
+
 void trail_remove(struct trail *t, struct trail_result *r) {
     struct trail_result **at = &t->results;
     while (*at != r)

@@ -66,6 +66,7 @@ struct trail_recorder {
     struct trail_result *result; // in the trail; from the second row on
     struct trail_result *lists[TRAIL_MAX_ARRAYS];
     uint64_t serial; // of all of them; 0: there is none yet
+    uint32_t before; // rows that `result` had when it was opened again; 0: it was not
 };
 
 struct trail {
@@ -90,6 +91,10 @@ void trail_drop_unfollowed(struct trail *t, uint64_t source);
 
 // Adds an empty result with these columns to what is being recorded, in front of all others. NULL: out of memory.
 struct trail_result *trail_add(struct trail *t, const struct trail_columns *c);
+// Of the answers that the same batch would have had: opens the result to take further rows. NULL: there is none.
+struct trail_result *trail_open_again(struct trail *t, const struct trail_columns *c);
+// The rows of such a result have come: so many had been there before.
+void trail_close_again(struct trail *t, struct trail_result *r, uint32_t before);
 // Takes a result out and frees it.
 void trail_remove(struct trail *t, struct trail_result *r);
 // Tells whether the result is complete: it is not being recorded.

@@ -12,6 +12,7 @@
 #include "batching/session/asking.h"
 #include "batching/session/held.h"
 #include "batching/session/lists.h"
+#include "batching/session/statements.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
@@ -25,22 +26,25 @@ static void forget_lookup(struct dry *d) {
     d->lookup = NULL;
 }
 
-static bool take_held(struct session *s, struct dry *d) {
+// `noted`: the row of the list that it asks for has been found, and is noted.
+static bool take_held(struct session *s, struct dry *d, bool noted) {
     struct behind *l = d->lookup;
     struct group *g = l->group;
     struct ahead_hit hit;
     bool proven = s->identity.state == IDENTITY_PROVEN || d->apart;
     if (!g->held || !proven || s->n_dry != 1 ||
-        !ahead_find(s, g, l->raw, l->question, l->again ? &d->asked : NULL, &hit))
+        !ahead_find(s, g, l->raw, l->question, l->again && !noted ? &d->asked : NULL, &hit))
         return false;
     d->would = OUTCOME_AHEAD;
     d->home = hit.ahead;
     d->home->refs++;
     d->association = hit.batch->ahead.association;
     d->list = hit.batch->ahead.number;
-    session_note_question(s, l->question,
-                          hit.own ? (uint32_t)d->list - 1 : (uint32_t)s->engine->aheads.loads);
-    ahead_step(s, g, l->raw, l->again);
+    if (!noted) {
+        session_note_question(s, l->question,
+                              hit.own ? (uint32_t)d->list - 1 : (uint32_t)s->engine->aheads.loads);
+        ahead_step(s, g, l->raw, l->again);
+    }
     ahead_give_dry(s, &hit, l->question);
     ahead_refill(s, &hit, l->question, l->bytes, l->len);
     return true;
@@ -52,11 +56,12 @@ void dry_came(struct session *s, struct dry *d) {
     d->came = true;
     d->at = s->front_since ? s->front_since : e->now;
     e->counters.lookups++;
-    if (take_held(s, d)) {
+    if (take_held(s, d, false)) {
         forget_lookup(d);
         return;
     }
     session_note_question(s, d->question, (uint32_t)e->aheads.loads);
+    dry_goes(s);
     ahead_step(s, l->group, l->raw, l->again);
     if (s->identity.state != IDENTITY_PROVEN && l->group->state != GROUP_READY)
         ahead_run_unvetted(s);
@@ -95,7 +100,11 @@ void dry_dispatch(struct engine *e, struct group *g) {
         struct dry *d = g->first_dry;
         d->company = engine_has_company(g);
         dry_unlist(d);
-        if (folds && !ahead_follow_dry(d->session, d) && !d->apart)
+        if (!folds || ahead_follow_dry(d->session, d))
+            continue;
+        if (d->extended && take_held(d->session, d, true))
+            forget_lookup(d);
+        else if (!d->apart)
             queue(e, d);
     }
     run_queue(e, g, 0);
@@ -110,6 +119,7 @@ static void spare(struct dry *d, uint64_t took, uint64_t now) {
     for (struct batch *b = a->held; b; b = b->ahead.next)
         b->ahead.spared += took;
     a->last_answer = a->engine->aheads.last_answer = now;
+    dry_waited(d->session, took);
     struct association *association = d->shape->associations ? &d->shape->associations[d->association] : NULL;
     if (association && association->last_asked)
         association->last_asked = association->last_asked + took < now ? association->last_asked + took : now;
@@ -139,7 +149,9 @@ void dry_answered(struct session *s, struct dry *d) {
         d->would = dry_queue_answered(&g->dry, d->batch, took) ? OUTCOME_FOLDED : OUTCOME_ALONE;
     if (!d->would)
         d->would = OUTCOME_ALONE;
-    if (d->would == OUTCOME_ALONE && !d->company && d->came)
+    if (d->would == OUTCOME_ALONE && d->statement)
+        d->statement->would_lack = false; // it would have been given
+    if (d->would != OUTCOME_FOLDED && !d->company && d->came)
         guard_note_lone(&d->shape->guard, took);
 }
 

@@ -20,6 +20,7 @@
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/fold/verdict.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/behind.h"
@@ -212,6 +213,55 @@ static bool is_worth_it(const struct session *s, const struct guess *guess, cons
     return some && (has_more || b->ahead.n_left + again + guess->association->useful >= ahead_statements(s));
 }
 
+// ---- mode observe: lists that come row by row
+
+// Is the list made of answers of lookups for which a batch is held, some of them to come? In mode fold all rows of the batch
+// would be there.
+static bool is_to_come(const struct ahead *a, const struct guess *guess) {
+    const struct trail_result *list = guess->result;
+    for (const struct batch *b = a->held; list && list->columns.shape && b; b = b->ahead.next)
+        if (b->ahead.dry && b->ahead.n_left && shape_digest(b->group->shape) == list->columns.shape)
+            return true;
+    return false;
+}
+
+// The batch that would have had the key, had its list been there. NULL: there is none.
+static struct batch *open_batch(struct session *s, struct ahead *a, const struct group *g,
+                                const struct guess *guess) {
+    const struct trail_columns *list = guess->result ? &guess->result->columns : NULL;
+    for (struct batch *b = a->held; list && list->batch && b; b = b->ahead.next)
+        if (b->group == g && b->ahead.list_of == list->shape && b->ahead.number > list->batch &&
+            b->n_keys < b->max_keys && ahead_is_fresh(a, s, b))
+            return b;
+    return NULL;
+}
+
+// Is there a batch that takes the rows to come?
+static bool is_growing(struct session *s, struct ahead *a, const struct group *g) {
+    for (struct batch *b = a->held; b; b = b->ahead.next)
+        if (b->group == g && b->ahead.list_of && b->n_keys < b->max_keys && ahead_is_fresh(a, s, b))
+            return true;
+    return false;
+}
+
+// Adds the key at hand, and those of the list's rows that have come.
+static bool extend(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
+                   const struct key *keys) {
+    struct holding holding = {a, g};
+    struct batch *b = open_batch(s, a, g, guess);
+    uint32_t n = b ? b->n_keys : 0;
+    if (!b || !batch_add_key(b, keys) || b->n_keys == n)
+        return false;
+    predict_gather(guess, g, keys, b, is_held, &holding, NULL);
+    b->ahead.left[n] = (uint16_t)(1 + b->ahead.again);
+    b->ahead.n_left += b->ahead.left[n];
+    ahead_count(a->engine, b, AHEAD_LOADED, b->n_keys - n);
+    a->engine->counters.ahead_batches--; // it is one already
+    return true;
+}
+
+// ---- the batch is made, and sent
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
@@ -233,11 +283,28 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     else if (b)
         predict_gather(guess, g, keys, b, is_held, &holding, turns);
     free(turns);
-    if (!b || is_worth_it(s, guess, b))
+    if (b && e->limits.dry && is_to_come(a, guess))
+        b->ahead.list_of = guess->result->columns.shape;
+    if (!b || b->ahead.list_of || is_worth_it(s, guess, b))
         return b;
     batch_destroy(b);
     note_barren(a, g, guess);
     return NULL;
+}
+
+// Mode observe. What a lookup takes beyond the way to the server is mostly what any statement takes. Where it is much, half of it
+// is thought to be the key's own.
+#define HEAVY 5000 // microseconds
+#define CHEAP 2
+
+// The batch counts as sent, and held.
+static void hold_dry(struct ahead *a, struct batch *b, struct association *association) {
+    struct engine *e = a->engine;
+    uint64_t lone = b->group->shape->guard.lone, way = distance_to(&e->distance);
+    uint64_t work = lone > way ? lone - way : 0, key = work > HEAVY ? work / 2 : CHEAP;
+    association_loaded(association, lone + b->n_keys * key, lone, b->n_keys);
+    ahead_hold_dry(a, b);
+    e->counters.would_send++;
 }
 
 // Sends the batch. `unit`: a lookup of the group as its client sent it; the batch takes all values but the
@@ -265,8 +332,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     family_guessed(&e->aheads.families, g->shape->family);
     ahead_use(a);
     if (e->limits.dry) {
-        ahead_hold_dry(a, b);
-        e->counters.would_send++;
+        hold_dry(a, b, association);
         return;
     }
     b->ahead.next = a->loading;
@@ -462,8 +528,12 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return false;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape))
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
         session_ask_vet(s, g);
+        if (s->txn != 'I')
+            group_assume(g, l->raw, s->engine->now, s->engine->generation);
+        return false;
+    }
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, keys))
         return false;
     struct ahead *a = find_loop(s, g, keys, l->question, !d->apart && engine_has_company(g), &guess);
@@ -471,6 +541,10 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
         return false;
     ahead_earn(a, g->shape, BUDGET_SHARE);
     drop_used(a);
+    if (!(l->again && guess.over) && extend(s, a, g, &guess, keys)) {
+        d->extended = true;
+        return false;
+    }
     struct batch *b = gather(s, a, g, &guess, keys);
     if (!b)
         return false;
@@ -562,7 +636,8 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
         trail_touch(&a->trail, guess.result);
         note_followed(s->engine, &guess);
     }
-    bool low = found && association_is_low(association, left_of(a, g)) && ahead_may_load(s);
+    bool low =
+        found && association_is_low(association, left_of(a, g)) && ahead_may_load(s) && !is_growing(s, a, g);
     struct batch *b = low ? gather(s, a, g, &guess, hit->keys) : NULL;
     if (b)
         load(s, a, b, association, unit, len);
@@ -572,7 +647,8 @@ void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t quest
                   size_t len) {
     struct batch *b = hit->batch;
     refill(s, hit, question, unit, len);
-    if (!b->ahead.n_left && b->ahead.ended)
+    bool grows = b->ahead.list_of && b->n_keys < b->max_keys; // mode observe
+    if (!b->ahead.n_left && b->ahead.ended && !grows)
         ahead_drop_batch(hit->ahead, b, false); // nothing is left in it
     drop_used(hit->ahead);
     ahead_charge(hit->ahead);

@@ -125,7 +125,9 @@ struct batch_ahead {
     bool asked;           // it also has the key of the lookup for which it was loaded
     bool told;            // that lookup has its answer
     bool late;            // the loop asked for more of it when it had become stale
-    bool dry;             // mode observe: it was not sent and has no rows (flow/dry.h)
+    // Mode observe: shape digest of the lookups whose answers its list is, more of which are to come; 0: none are.
+    uint64_t list_of;
+    bool dry; // mode observe: it was not sent and has no rows (flow/dry.h)
     uint64_t
         spared; // microseconds of its age that its loop has waited for answers that it would have had at once
     bool grown; // the association was told that it served

@@ -18,6 +18,8 @@ static unsigned places(const struct dry_limits *l) {
 // Engine time at which those that wait may go; UINT64_MAX: not known yet.
 static uint64_t may_go(const struct dry_queue *q, const struct dry_limits *l) {
     uint64_t free = q->n_running < places(l) ? q->since : q->until[q->n_running - places(l)];
+    if (l->spacing != UINT64_MAX && q->n_running < DRY_UNITS && q->sent + l->spacing < free)
+        free = q->sent + l->spacing; // a far server
     uint64_t over = q->n_waiting < l->max_keys ? q->since + l->window : q->since;
     return free > over ? free : over;
 }
@@ -33,6 +35,7 @@ static bool start(struct dry_queue *q, const struct dry_limits *l, uint64_t at) 
     bool counts = n > 1 && !q->told;
     q->told = false;
     q->n_waiting -= n;
+    q->sent = at;
     q->batch++;
     return counts;
 }

@@ -22,6 +22,7 @@ struct dry_queue {
     unsigned n_waiting;
     unsigned n_old;   // of these, those that had come before the last turn's end
     uint64_t since;   // when the first of them came
+    uint64_t sent;    // when the last batch or lookup went
     uint64_t batch;   // number of the batch that they will be
     uint64_t several; // a bit for each of the last 64 batches: it has several lookups
     bool told;        // of the batch that gathers, one lookup was taken for a lone one
@@ -31,6 +32,7 @@ struct dry_queue {
 struct dry_limits {
     uint64_t window; // microseconds
     unsigned max_in_flight, max_keys;
+    uint64_t spacing; // microseconds from one to the next beyond max_in_flight; UINT64_MAX: there is none
 };
 
 // A lookup comes. Returns the number of the batch that it waits for. *batches: counts those that began meanwhile.

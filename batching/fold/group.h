@@ -75,6 +75,7 @@ struct group {
     enum group_state state;
     uint64_t vetted_at;      // microseconds
     uint64_t generation;     // of the definitions (engine.h); READY and REFUSED are valid for this one
+    bool assumed;            // READY: mode observe: nobody has asked yet
     uint64_t vettings;       // how often it was vetted
     unsigned errors;         // batches that failed since one succeeded
     struct vetting *vetting; // VETTING: owned

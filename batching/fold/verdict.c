@@ -8,6 +8,7 @@
 
 #include "batching/fold/group.h"
 #include "batching/fold/savepoint.h"
+#include "batching/statement/functions.h"
 #include "batching/statement/key.h"
 #include "batching/statement/lexer.h"
 #include "batching/statement/parse.h"
@@ -288,6 +289,7 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     group_set_state(g, refusal ? GROUP_REFUSED : GROUP_READY);
     take_facts(g, &v->catalogue);
     g->vettings++;
+    g->assumed = false;
     return refusal;
 }
 
@@ -329,6 +331,49 @@ const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, u
         group_set_state(g, GROUP_NEW);
     group_weigh(g);
     return refusal;
+}
+
+static uint32_t guess_type(const struct group_part *part, struct slice raw) {
+    struct key k;
+    if (part->declared)
+        return part->declared;
+    if (part->format == 1)
+        return raw.len == 4 ? 23 : raw.len == 8 ? 20 : raw.len == 16 ? 2950 : 25;
+    if (key_read(20, 0, raw, &k))
+        return 20;
+    return key_read(2950, 0, raw, &k) ? 2950 : 25;
+}
+
+// Writes to the tables that it names.
+static void assume_writers(struct group *g) {
+    const struct parsed *p = g->shape->parsed;
+    uint64_t *tables = malloc(((unsigned)p->n_relations + 1) * sizeof *tables);
+    write_set_free(&g->writers);
+    for (int i = 0; tables && i < p->n_relations; i++)
+        tables[i] =
+            write_table((struct slice){(const uint8_t *)p->relations[i].name, strlen(p->relations[i].name)});
+    if (tables)
+        g->writers = write_set_make(tables, (unsigned)p->n_relations);
+}
+
+void group_assume(struct group *g, const struct slice *raw, uint64_t now, uint64_t generation) {
+    const struct parsed *p = g->shape->parsed;
+    bool may = g->state == GROUP_NEW && functions_are_plain(p) && !p->foreign_types && !p->asks_session;
+    for (unsigned i = 0; i < g->n_parts; i++)
+        may &= !p->keys[g->parts[i].key].array && raw[i].data;
+    if (!may)
+        return;
+    for (unsigned i = 0; i < g->n_parts; i++)
+        g->parts[i].type = guess_type(&g->parts[i], raw[i]);
+    g->level = LEVEL_SHARED;
+    g->form = FORM_LATERAL;
+    g->n_links = 0;
+    assume_writers(g);
+    g->vetted_at = now;
+    g->generation = generation;
+    g->vettings++;
+    g->assumed = true;
+    group_set_state(g, GROUP_READY);
 }
 
 // The key of a read's finding: the question's text and whose names it means. Nothing else of the statement

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct buf;
+struct slice;
 struct group;
 struct group_table;
 
@@ -21,6 +22,10 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__
 // Returns NULL when READY, else the reason in words (static). The group is NEW again when a question that is
 // wider could tell more; the next one is. now: microseconds.
 const char *group_vetted(struct group_table *t, struct group *g, uint64_t now, uint64_t generation);
+
+// Mode observe, where the catalogue cannot be asked now: takes it for granted that it would agree. `raw`: the values of a
+// lookup's key, by which their types are guessed where they are not declared. The group is READY, and nothing of it may be sent.
+void group_assume(struct group *g, const struct slice *raw, uint64_t now, uint64_t generation);
 
 // The same for a plain read: READY when `plain`. `answered`: the catalogue has said so, and other reads with
 // the same question may take the answer over. The next question about a read that is not plain is a wide one.

@@ -82,7 +82,7 @@ bool ahead_may_end(struct batch *b, const struct lookup *l) {
 bool ahead_may_load(const struct session *s) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
            !session_only_forwards(s) && !s->cancel.under_way && !s->cancel.pending && !s->in_unit &&
-           s->n_forward <= s->n_dry && !s->frame.repair_due && !s->gives && !s->server_skip &&
+           !session_n_others(s) && !s->frame.repair_due && !s->gives && !s->server_skip &&
            s->owed.n < s->engine->limits.max_owed / 2 &&
            (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
 }

@@ -6,6 +6,7 @@
 #include "batching/fold/dry_queue.h"
 #include "batching/fold/group.h"
 #include "batching/session/held.h"
+#include "batching/session/statements.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
@@ -53,17 +54,62 @@ void dry_free(struct dry *d) {
     d->shape->n_lookups--;
     shape_unref(d->shape);
     ahead_unref(d->home);
+    statement_unref(d->statement);
     free(d);
 }
 
-bool dry_is_at_hand(const struct session *s) {
-    return s->dry || (s->in_unit && s->owed.n && owed_last(s)->dry);
+const struct dry *dry_at_hand(const struct session *s) {
+    return s->dry ? s->dry : s->in_unit && s->owed.n ? owed_last(s)->dry : NULL;
 }
 
 void dry_regroup(struct dry *d, struct behind *lookup) {
     dry_unlist(d);
     behind_free(d->lookup);
     d->lookup = lookup;
+}
+
+// ---- what is answered without the server
+
+void dry_takes_boundary(struct session *s, bool begins) {
+    s->dry_txn.here = begins ? DRY_BEGIN : DRY_END;
+}
+
+void dry_takes_deallocate(struct session *s) {
+    s->dry_txn.here = DRY_DEALLOCATE;
+}
+
+void dry_knows(struct session *s) {
+    s->dry_txn.knows = true;
+}
+
+#define LONGEST 10000 // microseconds, as in begun.c
+
+void dry_open(struct session *s, struct owed *o) {
+    struct dry_boundary *b = &s->dry_txn;
+    uint64_t now = s->engine->now;
+    if (b->due && now > b->until)
+        dry_goes(s);
+    o->here = b->here == DRY_END ? b->due : b->here != DRY_NOTHING;
+    if (b->here == DRY_END)
+        b->due = false;
+    if (b->here != DRY_BEGIN)
+        return;
+    b->due = true;
+    b->until = now + LONGEST;
+}
+
+void dry_next(struct session *s) {
+    s->dry_txn.here = DRY_NOTHING;
+    s->dry_txn.knows = false;
+}
+
+void dry_waited(struct session *s, uint64_t took) {
+    s->dry_txn.until += took;
+}
+
+void dry_goes(struct session *s) {
+    s->engine->counters.would_send += s->dry_txn.due;
+    s->dry_txn.due = false;
 }
 
 // ---- those that came in this turn
@@ -93,7 +139,7 @@ void dry_want(struct engine *e, const struct group *g) {
     for (unsigned i = 0; i < e->n_wanted; i++)
         if (e->wanted[i] == g->id)
             return;
-    if (e->n_wanted < ENGINE_WANTED && g->state == GROUP_NEW)
+    if (e->n_wanted < ENGINE_WANTED)
         e->wanted[e->n_wanted++] = g->id;
 }
 
@@ -103,7 +149,7 @@ static struct group *find(const struct engine *e, uint64_t id) {
     struct group *g = e->groups.newest;
     for (unsigned n = 0; g && g->id != id && n < LOOKS_AT; n++)
         g = g->older;
-    return g && g->id == id && g->state == GROUP_NEW ? g : NULL;
+    return g && g->id == id && (g->state == GROUP_NEW || g->assumed) ? g : NULL;
 }
 
 struct group *dry_wanted(struct session *s) {
@@ -118,6 +164,8 @@ struct group *dry_wanted(struct session *s) {
             continue;
         }
         e->wanted[i] = e->wanted[--e->n_wanted];
+        if (g && g->state == GROUP_READY)
+            group_forget(g);
         if (g)
             return g;
     }
@@ -126,9 +174,12 @@ struct group *dry_wanted(struct session *s) {
 
 // ---- the queue of a group
 
+// No batch has run, so a batch is thought to take what a lookup does.
 struct dry_limits dry_limits_of(const struct engine *e, const struct group *g) {
+    const struct guard took = {.took = g->dry.takes};
+    unsigned most = guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight);
     return (struct dry_limits){.window = e->limits.window,
-                               .max_in_flight =
-                                   guard_max_in_flight(&g->shape->guard, e->limits.max_in_flight),
-                               .max_keys = e->limits.max_keys};
+                               .max_in_flight = most,
+                               .max_keys = e->limits.max_keys,
+                               .spacing = guard_spacing(&took, distance_to(&e->distance), most)};
 }

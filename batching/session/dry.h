@@ -26,17 +26,19 @@ struct dry {
     bool attached;               // to an entry of the session's `owed`
     bool simple;                 // it came as a Query message
     bool apart;                  // its transaction shares nothing with others
+    bool extended;               // what is held has its key now
     bool came;                   // its unit has been sent as a whole
     bool company;                // others of its group were there
     bool queued;                 // it waits for, or is in, the dry queue's batch of this number:
     uint64_t batch;
-    uint8_t would;            // enum outcome, as far as it is decided
-    uint64_t question;        // its hash (ahead/asked.h)
-    struct asked_entry asked; // if the session had asked for the same before: lookup->again
-    struct ahead *home;       // AHEAD: in which its key was held; a reference
-    unsigned association;     // the same: index into the shape's
-    uint64_t at;              // microseconds: when it came
-    uint64_t list;            // number of the batch to whose rows its answer belongs; 0: to none
+    uint8_t would;               // enum outcome, as far as it is decided
+    uint64_t question;           // its hash (ahead/asked.h)
+    struct asked_entry asked;    // if the session had asked for the same before: lookup->again
+    struct ahead *home;          // AHEAD: in which its key was held; a reference
+    unsigned association;        // the same: index into the shape's
+    uint64_t at;                 // microseconds: when it came
+    struct statement *statement; // what it runs, if it was prepared before; a reference
+    uint64_t list;               // number of the batch to whose rows its answer belongs; 0: to none
 };
 
 // Makes one for the unit at hand, in place of the last. Takes the lookup over, which may be NULL: there is none.
@@ -49,11 +51,28 @@ void dry_attach(struct session *s, struct owed *o);
 // Takes NULL.
 void dry_free(struct dry *d);
 
-// Is the unit at hand, or the open one, such a lookup?
-bool dry_is_at_hand(const struct session *s);
+// The lookup that is the unit at hand, or the open one. NULL: it is none.
+const struct dry *dry_at_hand(const struct session *s);
 
 // The group whose lookup it is proves to be another one: its session was not proven when it came.
 void dry_regroup(struct dry *d, struct behind *lookup);
+
+// ---- what is answered without the server (session/begun.h, talk/prepare.h)
+
+// The unit at hand would have been: BEGIN or else the end of a transaction of which the server has not got the BEGIN,
+void dry_takes_boundary(struct session *s, bool begins);
+// DEALLOCATE of a statement that it lacks,
+void dry_takes_deallocate(struct session *s);
+// a Parse.
+void dry_knows(struct session *s);
+// The unit is opened: this is its entry.
+void dry_open(struct session *s, struct owed *o);
+// The unit at hand is another one.
+void dry_next(struct session *s);
+// Its client has waited for what it would have had at once: that is no time of the transaction.
+void dry_waited(struct session *s, uint64_t took);
+// A statement would have gone to the server, and in front of it the BEGIN that it has not got.
+void dry_goes(struct session *s);
 
 // ---- those that came in this turn
 

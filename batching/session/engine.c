@@ -63,6 +63,7 @@ void engine_destroy(struct engine *e) {
 
 // What was held in one mode is not given in the other.
 static void engine_change_dry(struct engine *e) {
+    engine_definitions_changed(e); // what was taken for granted is not
     ahead_forget_all(e);
     e->n_wanted = 0;
     for (struct group *g = e->groups.table; g; g = g->hh.next)

@@ -40,7 +40,7 @@
 
 struct session;
 
-#define ENGINE_WANTED 8 // groups about which the catalogue is to be asked, see dry.h
+#define ENGINE_WANTED 16 // groups about which the catalogue is to be asked, see dry.h
 
 // ---- settings
 

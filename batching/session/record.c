@@ -13,6 +13,7 @@
 #include "batching/session/ahead_cost.h"
 #include "batching/session/behind.h"
 #include "batching/session/bounds.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/session.h"
@@ -171,10 +172,24 @@ static bool is_recorded(struct session *s, const struct owed *o) {
     return o && o->reads && keeps_trail(s) && !s->client_gone;
 }
 
+// A lookup's answer in mode observe is recorded as it would have been in mode fold: with the batch's, if it would have come from
+// one (d->list). False: not at all.
+static bool begin_dry(struct session *s, const struct dry *d, struct trail_columns *c) {
+    struct group *g = d->lookup ? d->lookup->group : NULL;
+    answers_of(c, d->shape);
+    c->batch = d->list;
+    c->loaded = d->list != 0;
+    c->loads = d->list ? d->list : c->loads;
+    return d->list || !g || g->state != GROUP_READY || session_is_watched(s) ||
+           (g->form != FORM_IN && is_worth_recording(s->engine, s->ahead, c->source));
+}
+
 static void begin(struct session *s, const struct owed *o, struct trail_columns *c) {
     struct ahead *a = ahead_of(s);
     c->at = s->engine->now;
     c->loads = s->engine->aheads.loads;
+    if (o->kind == OWED_FORWARD && o->dry && !begin_dry(s, o->dry, c))
+        return;
     if (o->kind == OWED_LOOKUP)
         answers_of(c, o->of.lookup->shape);
     else if (o->kind == OWED_FORWARD && o->forward.behind)
@@ -184,7 +199,9 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
         watched_note_list(s, text);
         c->text = shape_digest(text);
     }
-    if (a)
+    if (a && c->batch)
+        trail_begin_again(&a->trail, c);
+    else if (a)
         trail_begin(&a->trail, c);
 }
 

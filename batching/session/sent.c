@@ -34,6 +34,8 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
     struct sent_queue *q = &s->sent;
     struct owed *o = owed_last(s);
     s->engine->counters.sent++;
+    if (!s->dry && !o->dry && !o->here)
+        dry_goes(s);
     uint64_t asked = s->front_since ? s->front_since : s->engine->now;
     struct sent x = {.shape = shape, .asked = asked, .n = 1, .kind = (uint8_t)kind};
     watched_note(s, kind, shape ? shape->parsed : NULL);
@@ -73,7 +75,9 @@ static void answer_first(struct session *s, struct owed *o, bool failed) {
     struct answered a = {.shape = x ? x->shape : NULL,
                          .kind = x ? (enum statement_kind)x->kind : STATEMENT_OTHER,
                          .outcome = OUTCOME_FORWARDED,
-                         .would = o->dry ? (enum outcome)o->dry->would : OUTCOME_FORWARDED,
+                         .would = o->dry    ? (enum outcome)o->dry->would
+                                  : o->here ? OUTCOME_HERE
+                                            : OUTCOME_FORWARDED,
                          .reason = (enum reason)o->reason,
                          .failed = failed,
                          .asked = x ? x->asked : s->engine->now,

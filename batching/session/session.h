@@ -148,6 +148,7 @@ struct owed {
     unsigned n_asked;
     struct forward_effects forward;
     struct dry *dry; // FORWARD: mode observe: it is a lookup (dry.h); owned
+    bool here;       // FORWARD: mode observe: pgfold would have answered it itself
     union {
         struct lookup *lookup;
         struct batch *batch;
@@ -284,6 +285,14 @@ struct watching {
     uint64_t user;       // digest of its name
 };
 
+// Mode observe: what mode fold would have answered without the server. Writer: dry.c.
+struct dry_boundary {
+    enum { DRY_NOTHING, DRY_BEGIN, DRY_END, DRY_DEALLOCATE } here; // what the unit at hand is, if it is such
+    bool knows;     // the unit at hand is a Parse whose answer is known
+    bool due;       // the server would not have got the transaction's BEGIN yet,
+    uint64_t until; // engine time at which it gets it by itself
+};
+
 struct session {
     // Its identity, and what it belongs to.
     uint64_t id;
@@ -339,9 +348,10 @@ struct session {
     struct group *observed; // mode observe: group of the lookup that is being forwarded
     struct dry *dry;        // the same where what fold would do is estimated; owned. Writer: dry.c
     unsigned n_dry;         // entries of `owed` with such a lookup. Writer: dry.c
-    bool encoding_hides_quotes; // client_encoding has bytes that look like quotes inside characters
-    bool backslash_escapes;     // standard_conforming_strings is off
-    bool no_scan;               // one of the two: text is not read
+    struct dry_boundary dry_txn; // Writer: dry.c
+    bool encoding_hides_quotes;  // client_encoding has bytes that look like quotes inside characters
+    bool backslash_escapes;      // standard_conforming_strings is off
+    bool no_scan;                // one of the two: text is not read
 
     // What the server owes.
     struct owed_queue owed;
@@ -393,6 +403,12 @@ struct session {
 // Does the session take bytes of the client's now? False while it is held, and when it has failed.
 static inline bool session_takes_client(const struct session *s) {
     return !s->hold.lookups && !s->hold.full && !s->hold.unit && !s->hold.turn && !s->failed;
+}
+
+// FORWARD entries but those of lookups in mode observe, which count as lookups.
+static inline unsigned session_n_others(const struct session *s) {
+    unsigned lookups = s->engine->limits.dry ? s->n_dry : 0; // the one that has just been answered among them
+    return s->n_forward > lookups ? s->n_forward - lookups : 0;
 }
 
 // Does the client send statements without waiting for the answers to earlier ones?

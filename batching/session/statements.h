@@ -21,6 +21,7 @@ struct statement {
     bool on_server;      // named: the server has it, or its Parse is on the way; see session/lazy.h
     bool tried;          // it was sent: the server may have one of its name even if it counts as lacking
     bool changed;        // the server has it, but not as the client was told: what needs it is refused
+    bool would_lack;     // mode observe: the server would not have got it (session/dry.h)
     bool ours;           // about pgfold's own settings: the server never gets it
     bool forgotten;      // session_forget_given removed it while it was on its way to the server
     bool unfit; // the server refused it or described it otherwise: it is given only when it is needed

@@ -2,7 +2,7 @@
 //
 // A connection that is used for one page may end before it has asked for much that needs its proof. Where the last
 // ones did, the next ones are proved later: when they have brought some lookups, or others wait with them. Counted for
-// each database. Nothing here fails.
+// each database. In front of a transaction they are proved in any case: in it that cannot be done. Nothing here fails.
 #ifndef PGFOLD_BATCHING_SESSION_THRIFT_H
 #define PGFOLD_BATCHING_SESSION_THRIFT_H
 

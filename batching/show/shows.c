@@ -114,6 +114,9 @@ static const struct table_column folding[] = {Q("statements"),
                                               Q("batches_failed"),
                                               Q("checked"),
                                               Q("differences"),
+                                              Q("would_fold"),
+                                              Q("would_ahead"),
+                                              Q("would_send"),
                                               F("saved_seconds_estimate"),
                                               END};
 static const struct table_column shapes[] = {
@@ -293,7 +296,10 @@ static void folding_row(const struct engine *e, struct table *t) {
                           c->in_ok + c->lateral_ok,
                           c->in_failed + c->lateral_failed,
                           c->checked,
-                          c->differences};
+                          c->differences,
+                          c->would_fold,
+                          c->would_ahead,
+                          c->would_send};
     table_row(t);
     for (size_t i = 0; i < sizeof v / sizeof *v; i++)
         table_int(t, v[i]);

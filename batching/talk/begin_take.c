@@ -4,6 +4,7 @@
 #include "batching/flow/find.h"
 #include "batching/flow/own_queries.h"
 #include "batching/session/begun.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/pooler.h"
 #include "batching/session/record.h"
@@ -63,11 +64,13 @@ static void note(struct session *s, const struct boundary *is) {
 enum take begin_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     struct boundary is;
-    if (s->engine->limits.observe)
+    bool dry = s->engine->limits.dry, due = dry ? s->dry_txn.due : s->begun.due;
+    if ((!due && (s->txn != 'I' || !s->ahead || !s->ahead->held)) || !is_quiet(s) ||
+        !boundary_read(u->query, &is) || begins(&is) == due || (begins(&is) && !may_begin(s)))
         return TAKE_FORWARD;
-    if ((!s->begun.due && (s->txn != 'I' || !s->ahead || !s->ahead->held)) || !is_quiet(s) ||
-        !boundary_read(u->query, &is) || begins(&is) == s->begun.due || (begins(&is) && !may_begin(s)) ||
-        !answer(s, &is))
+    if (dry)
+        dry_takes_boundary(s, begins(&is));
+    if (s->engine->limits.observe || !answer(s, &is))
         return TAKE_FORWARD;
     note(s, &is);
     return TAKE_TAKEN;

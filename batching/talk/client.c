@@ -9,6 +9,7 @@
 #include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
 #include "batching/session/changes.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/hold.h"
 #include "batching/session/learn.h"
@@ -128,6 +129,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     enum take take = TAKE_FORWARD;
     if (!s->front_since)
         s->front_since = s->engine->now ? s->engine->now : 1;
+    dry_next(s);
     if (session_effect_is_pending(s) || s->splits) {
         hold_for_lookups(s);
         return TAKE_WAIT;

@@ -4,6 +4,7 @@
 #include "batching/flow/dry.h"
 #include "batching/fold/group.h"
 #include "batching/session/dry.h"
+#include "batching/statement/ration.h"
 #include "batching/statement/shape.h"
 #include "batching/statement/unit.h"
 #include "batching/talk/dry_take.h"
@@ -25,6 +26,7 @@ static void judge_again(struct session *s, struct dry *d) {
     struct behind *l = d->lookup;
     struct feed f = {.s = s, .bytes = l->bytes, .len = l->len};
     struct unit u;
+    rations_begin(&s->engine->rations, &s->ration, s->engine->now); // a text may have to be read again
     enum unit_result r = unit_read(l->bytes, l->len, s->engine->limits.max_text + UNIT_SLACK, &u);
     struct candidate c = {
         .f = &f, .s = s, .bytes = l->bytes, .unit = &u, .simple = d->simple, .question = l->question};

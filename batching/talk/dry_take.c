@@ -36,4 +36,7 @@ void dry_take(struct candidate *c, const struct slice *raw) {
     s->dry->apart = c->apart;
     s->dry->asked = c->asked;
     s->dry->question = c->question;
+    s->dry->statement = c->statement;
+    if (c->statement)
+        c->statement->refs++;
 }

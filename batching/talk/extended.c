@@ -117,6 +117,7 @@ static void put_parsed(struct session *s, struct slice name, struct shape *shape
         session_note_unnamed(s, true, shape);
     st->unread = (uint8_t)unread;
     st->on_server = true;
+    st->would_lack = s->dry_txn.knows;
     st->generation = s->engine->generation;
     st->refs++;
     session_put_statement(s, st);

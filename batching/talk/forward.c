@@ -4,6 +4,7 @@
 #include "batching/session/behind.h"
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
@@ -49,6 +50,7 @@ static struct owed *begin_unit(struct feed *f, bool extended) {
     }
     o->extended = extended;
     o->reason = (uint8_t)f->why;
+    dry_open(s, o);
     s->in_unit = extended;
     s->lazy_unit = s->gave = false;
     s->unit_vets = 0;

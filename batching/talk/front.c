@@ -19,7 +19,6 @@
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
-#include "batching/session/thrift.h"
 #include "batching/session/txn.h"
 #include "batching/statement/cursor.h"
 #include "batching/statement/parse.h"
@@ -87,7 +86,7 @@ bool front_give_executed(struct feed *f, const char *name) {
 
 // Nothing is answered ahead in a transaction whose session was in doubt when it began.
 static bool is_worth_a_proof(const struct session *s) {
-    return s->identity.state == IDENTITY_UNPROVEN && !thrift_waits(s) &&
+    return s->identity.state == IDENTITY_UNPROVEN &&
            (s->identity.n_proofs < PROOFS_AHEAD || s->apart.inside_last >= PROOF_WORTH);
 }
 
@@ -242,6 +241,8 @@ static bool ask_ahead(struct feed *f, bool waits, bool *sees_prepared) {
     struct frame fr;
     bool asked = false, taken = has_snapshot(s);
     size_t at = f->at;
+    if (s->dry && reads_take_for_plain(s)) // mode observe
+        return false;
     for (int i = 0; i < ASK_AHEAD; i++, at += fr.size) {
         if (frame_read(f->bytes + at, f->len - at, &fr) != FRAME_OK || fr.type == F_SYNC)
             return asked;

@@ -220,7 +220,7 @@ enum reason candidate_judge(struct candidate *c) {
     c->apart = why != REASON_NONE && ahead_may_be_apart(s) && ahead_has_list(s);
     if (why != REASON_NONE && !c->apart)
         return why;
-    return s->n_forward > s->n_dry ? REASON_BEHIND_FORWARD : candidate_judge_group(c);
+    return session_n_others(s) ? REASON_BEHIND_FORWARD : candidate_judge_group(c);
 }
 
 // Is another read than `g` still being vetted on this connection? It may prove to change what this one sees.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/fold/group.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
@@ -97,7 +98,8 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
 enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct session *s = f->s;
     struct engine *e = s->engine;
-    if (!may_answer(s) || e->limits.observe)
+    bool dry = e->limits.dry && session_txn_reason(s) == REASON_NONE && !s->n_forward && !s->no_scan;
+    if (!dry && (!may_answer(s) || e->limits.observe))
         return TAKE_FORWARD;
     if (!session_may_remember(s, u->parse.name.len)) {
         *why = REASON_MEMORY;
@@ -119,7 +121,10 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     if (!g)
         return TAKE_FORWARD;
     reads_refresh_group(e, g);
-    if (is_known(e, g, u) && session_name_is_free(s, u->parse.name) && answer_prepare(s, g, u))
+    bool known = is_known(e, g, u) && session_name_is_free(s, u->parse.name);
+    if (dry && known)
+        dry_knows(s);
+    if (!dry && known && answer_prepare(s, g, u))
         return TAKE_TAKEN;
     f->learns = true;
     f->describes = u->has_describe;
@@ -156,8 +161,21 @@ enum take close_take(struct feed *f, const struct unit *u) {
     return answer_and_drop(s, u->closing.name, NULL) ? TAKE_TAKEN : TAKE_FORWARD;
 }
 
+// Mode observe: no lookup of this statement would have gone to the server.
+static bool would_lack(struct feed *f, const struct unit *u) {
+    struct session *s = f->s;
+    if (!s->engine->limits.dry || s->n_forward || session_txn_reason(s) != REASON_NONE)
+        return false;
+    const struct statement_class *c = feed_classify(f, u->query);
+    const struct statement *st =
+        c->kind == STATEMENT_DEALLOCATE && class_name(c).len ? session_statement(s, class_name(c)) : NULL;
+    return st && st->would_lack;
+}
+
 enum take deallocate_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
+    if (would_lack(f, u))
+        dry_takes_deallocate(s);
     if (!s->names.n_lazy || !may_answer(s))
         return TAKE_FORWARD;
     const struct statement_class *c = feed_classify(f, u->query);

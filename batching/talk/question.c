@@ -54,7 +54,7 @@ static void note_literal(struct session *s, const struct shape *shape) {
 }
 
 void question_note_bind(struct session *s, const struct shape *shape, const struct msg_bind *m) {
-    if (dry_is_at_hand(s))
+    if (dry_at_hand(s))
         return; // it was noted as a lookup
     if (shape && shape->of)
         note_literal(s, shape);

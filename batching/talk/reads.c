@@ -65,18 +65,20 @@ static bool reads_constants(const struct parsed *p) {
            p->reason == REASON_NO_TABLE;
 }
 
-// In mode observe a lookup of a session that nobody has proven counts as one of mode fold: it does not leave the session in
-// doubt. Inside a transaction the catalogue is not asked.
-static bool takes_for_plain(const struct session *s) {
+// In mode observe a lookup counts as one of mode fold: it does not leave a session in doubt that nobody has proven, and is not
+// asked about where it may be folded.
+bool reads_take_for_plain(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
-    return l->observe && (!l->dry || (dry_is_at_hand(s) && !reads_can_judge(s)));
+    const struct dry *d = l->dry ? dry_at_hand(s) : NULL;
+    bool folds = d && (!d->lookup || d->lookup->group->state == GROUP_READY);
+    return l->observe && (!l->dry || folds || (d && !reads_can_judge(s)));
 }
 
 enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group **vetting) {
     struct session *s = f->s;
     struct engine *e = s->engine;
     const struct parsed *p = shape->parsed;
-    if (reads_constants(p) || takes_for_plain(s))
+    if (reads_constants(p) || reads_take_for_plain(s))
         return READ_PLAIN;
     if (!reads_can_judge(s) || p->reason == REASON_CONSTRUCT || session_meaning_is_pending(s))
         return READ_DOUBTFUL;
@@ -84,8 +86,10 @@ enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group 
     if (!g)
         return READ_DOUBTFUL;
     reads_refresh_group(e, g);
-    if (g->state == GROUP_NEW && e->limits.dry && s->txn != 'I')
+    if (g->state == GROUP_NEW && e->limits.dry && s->txn != 'I') {
+        dry_want(e, g);
         return READ_PLAIN;
+    }
     if (g->state == GROUP_NEW && !f->asks_no_more && s->unit_vets < UNIT_VETS) {
         feed_to_server(f, true);
         s->unit_vets++;
@@ -104,7 +108,7 @@ struct read_judgement reads_judge_query(struct feed *f, enum statement_kind kind
     if (kind != STATEMENT_READ || !shape)
         return n;
     n.effect = reads_effect(f, shape, &n.vetting);
-    n.may_write = session_read_may_write(f->s, shape->parsed);
+    n.may_write = n.effect != READ_PLAIN && session_read_may_write(f->s, shape->parsed);
     return n;
 }
 
@@ -140,11 +144,12 @@ struct read_judgement reads_judge_cursor(struct feed *f, struct slice text) {
 // question was asked when the unit began (talk/front.c), the read group knows.
 static struct read_judgement bound_read(struct session *s, struct shape *shape) {
     struct engine *e = s->engine;
-    struct read_judgement n = {.effect = READ_DOUBTFUL,
-                               .may_write = session_read_may_write(s, shape->parsed)};
-    if (reads_constants(shape->parsed) || takes_for_plain(s))
-        n.effect = READ_PLAIN;
-    if (n.effect == READ_PLAIN || !reads_can_judge(s) || session_meaning_is_pending(s))
+    struct read_judgement n = {.effect = READ_PLAIN};
+    if (reads_constants(shape->parsed) || reads_take_for_plain(s))
+        return n;
+    n.effect = READ_DOUBTFUL;
+    n.may_write = session_read_may_write(s, shape->parsed);
+    if (!reads_can_judge(s) || session_meaning_is_pending(s))
         return n;
     struct group *g = session_read_group(s, shape);
     bool unasked = g && g->state == GROUP_NEW && e->limits.dry && s->txn != 'I';

@@ -58,6 +58,9 @@ bool reads_note_execute_cursor(struct session *s, struct owed *o, const struct s
 // was.
 bool reads_can_judge(const struct session *s);
 
+// Mode observe: is nothing asked about the read at hand, whose session stays as it is?
+bool reads_take_for_plain(const struct session *s);
+
 // Forgets a group's verdict if it is older than vet_max_age or the definitions have changed since; takes over
 // one that was found for an equal group.
 void reads_refresh_group(struct engine *e, struct group *g);

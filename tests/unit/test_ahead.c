@@ -420,12 +420,15 @@ static void begin_dry(struct fixture *f) {
     put_text_row(&c->from_server, yes, 1);
     reply(c, "CZ");
     answer(c, 1, 'Z');
+    lookup(c, 1);
+    expect_text(asked(c), "Q");
+    answer(c, 1, 'Z');
     expect_text(asked(c), "CPBECCPBECCPBECCPDCS"); // behind its answer
     answer_vetting(c);
     lookup(c, 2);
     answer(c, 2, 'Z');
     expect_text(asked(c), "Q");
-    expect_text(told(c), "TDCZTDCZ");
+    expect_text(told(c), "TDCZTDCZTDCZ");
 }
 
 static void count_would(void *ctx, const struct session *s, const struct answered *a) {
@@ -478,12 +481,16 @@ Test(ahead, in_mode_observe_it_is_dropped_as_in_mode_fold) {
 
 // What was held without rows in mode observe is given to nobody behind a change to mode fold.
 Test(ahead, what_mode_observe_holds_is_never_given) {
+    const char *yes[] = {"t"};
     struct fixture f;
     struct client *a = &f.clients[0];
     begin_dry(&f);
     f.limits.observe = f.limits.dry = false;
     engine_set_limits(f.engine, &f.limits);
     cr_assert_not(is_held(a, 3));
+    expect_text(asked(a), "QQ"); // what was found out is asked again
+    put_text_row(&a->from_server, yes, 1);
+    reply(a, "CZ");
     answer(a, 3, 'Z');
     expect_text(told(a), "TDCZ");
     (void)asked(a);
@@ -492,6 +499,7 @@ Test(ahead, what_mode_observe_holds_is_never_given) {
 
 // Inside a transaction nothing is asked. The question comes when it is over.
 Test(ahead, in_mode_observe_a_transaction_is_not_touched) {
+    const char *yes[] = {"t"};
     struct fixture f;
     struct client *a = &f.clients[0];
     init(&f);
@@ -508,6 +516,9 @@ Test(ahead, in_mode_observe_a_transaction_is_not_touched) {
     expect_text(asked(a), "QQQQ");
     say_query(a, "COMMIT");
     expect_text(asked(a), "Q");
+    reply(a, "CZ");
+    expect_text(asked(a), "Q"); // whether the lookup is a plain read
+    put_text_row(&a->from_server, yes, 1);
     reply(a, "CZ");
     expect_text(asked(a), "CPBECCPBECCPBECCPDCS");
     answer_vetting(a);

@@ -5,7 +5,7 @@
 
 #include "batching/fold/dry_queue.h"
 
-static const struct dry_limits limits = {.max_in_flight = 2, .max_keys = 100};
+static const struct dry_limits limits = {.max_in_flight = 2, .max_keys = 100, .spacing = UINT64_MAX};
 
 struct run {
     struct dry_queue q;
@@ -118,7 +118,8 @@ Test(dry, a_batch_is_full) {
 
 // In a window nothing goes before it is over.
 Test(dry, a_window_gathers) {
-    static const struct dry_limits window = {.window = 500, .max_in_flight = 2, .max_keys = 100};
+    static const struct dry_limits window = {
+        .window = 500, .max_in_flight = 2, .max_keys = 100, .spacing = UINT64_MAX};
     struct dry_queue q = {0};
     uint64_t batches = 0;
     for (uint64_t i = 0; i < 5; i++) {
@@ -128,4 +129,16 @@ Test(dry, a_window_gathers) {
     cr_expect_eq(batches, 0);
     batches += dry_queue_turn(&q, &window, 1500, false);
     cr_expect_eq(batches, 1);
+}
+
+// To a far server the next batch goes out before the answers to those under way have come back.
+Test(dry, a_far_server_has_more_under_way) {
+    static const struct dry_limits far = {.max_in_flight = 2, .max_keys = 100, .spacing = 100};
+    struct dry_queue q = {.takes = 10000};
+    uint64_t batches = 0;
+    for (uint64_t i = 0; i < 50; i++) {
+        (void)dry_queue_add(&q, &far, 1000 + 20 * i, &batches);
+        batches += dry_queue_turn(&q, &far, 1000 + 20 * i, false);
+    }
+    cr_expect(batches >= 8 && batches <= 10, "%u batches", (unsigned)batches);
 }
