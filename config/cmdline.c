@@ -28,6 +28,7 @@ const char cmdline_help[] =
     "--help\n"
     "  pgfold explain [--server CONNINFO] [FILE]   says what becomes of statements; see pgfold explain "
     "--help\n"
+    "  pgfold report [OPTION]...                   prints the loops that a running one has seen\n"
     "  pgfold healthcheck [OPTION]...              asks a running one whether it is well\n"
     "\n"
     "Options:\n"
@@ -76,7 +77,7 @@ static const struct flag flags[] = {
 #define N_FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 // Words that may stand first; proxy/main.c has taken them by then.
-static const char *const subcommands[] = {"explain", "test", "healthcheck"};
+static const char *const subcommands[] = {"explain", "test", "report", "healthcheck"};
 
 struct reader {
     struct cmdline *out;

@@ -153,6 +153,11 @@ static const struct setting settings[] = {
      "bytes that one session may hold: recent keys and answers loaded ahead"},
     {"lookahead.max_memory", NUMBER(KIND_SIZE, ahead_memory, "256MB", 16 * KILOBYTE, LARGEST_MEMORY),
      "bytes that all sessions together may hold"},
+    {"report.max_loops", NUMBER(KIND_INT, report_loops, "200", 0, 1000), "loops that the report lists"},
+    {"report.max_tags", NUMBER(KIND_INT, report_tags, "1000", 0, 10000),
+     "different sets of tags that are kept; others count as (other)"},
+    {"report.max_loop_tags", NUMBER(KIND_INT, report_loop_tags, "20", 0, 64),
+     "sets of tags that one statement brings, and one loop shows"},
     {"http.listen", TEXT(http_listen, "127.0.0.1:6433", 0, true, NULL),
      "addresses for the page, metrics and health checks over HTTP, comma-separated; empty: none"},
     {"console.admin_users", TEXT(admin_users, "", 0, false, NULL),
@@ -623,10 +628,11 @@ static bool fail_for_section(struct loader *l, const char *name, size_t length, 
     if (nearest_is_meant(name, length, best->name, known))
         return fail(l, l->here, "unknown section [%.*s]; the nearest known one is [%.*s]", shown, name,
                     (int)known, best->name);
-    return fail(l, l->here,
-                "unknown section [%.*s]; write [pgfold], [batching], [lookahead], [http], [console] or "
-                "[table schema.name]",
-                shown, name);
+    return fail(
+        l, l->here,
+        "unknown section [%.*s]; write [pgfold], [batching], [lookahead], [report], [http], [console] "
+        "or [table schema.name]",
+        shown, name);
 }
 
 // Sections without keys never reach take_pair, so section lines are looked at here. `line` begins with '['.

@@ -23,7 +23,7 @@ struct config_table {
     bool lookahead;            // default: true
 };
 
-#define CONFIG_SETTINGS 47 // keys in the table
+#define CONFIG_SETTINGS 50 // keys in the table
 
 // Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
 struct config_place {
@@ -78,6 +78,10 @@ struct config {
     int ahead_keys;       // keys in one batch loaded ahead
     size_t ahead_session; // bytes that one session may hold: trail and answers
     size_t ahead_memory;  // bytes that all sessions may hold
+    // [report]
+    int report_loops;     // that it lists
+    int report_tags;      // sets of tags that it keeps
+    int report_loop_tags; // of one loop, and that one statement brings
     // [http]
     char *http_listen; // as `listen`, without Unix sockets; "": there is no HTTP
     // [console]

@@ -33,11 +33,15 @@ enum show_server census_server(const struct link *l) {
     return session_is_in_transaction(l->session) ? SERVER_IDLE_IN_TRANSACTION : SERVER_IDLE;
 }
 
-struct show_outside census_take(const struct proxy *p) {
+const char *census_mode(const struct proxy *p) {
     static const char *const modes[] = {
         [MODE_FOLD] = "fold", [MODE_OBSERVE] = "observe", [MODE_VERIFY] = "verify"};
+    return p->paused ? "observe" : modes[p->settings->config->mode];
+}
+
+struct show_outside census_take(const struct proxy *p) {
     struct show_outside o = {.version = PGFOLD_VERSION,
-                             .mode = p->paused ? "observe" : modes[p->settings->config->mode],
+                             .mode = census_mode(p),
                              .accepted = p->accepted,
                              .refused = p->refused,
                              .draining = p->draining};

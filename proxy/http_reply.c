@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "batching/show/metrics.h"
 #include "protocol/buf.h"
@@ -16,12 +17,15 @@
 #include "proxy/page_data.h"
 #include "proxy/page_files.h"
 #include "proxy/reach.h"
+#include "proxy/report_json.h"
+#include "proxy/report_words.h"
 
 #define METRICS_MOST (4u << 20) // bytes
+#define REPORT_MOST  (16u << 20)
 
 struct http_replies {
     struct proxy *proxy;
-    struct kept metrics[METRICS_FORMATS], page, stats, history;
+    struct kept metrics[METRICS_FORMATS], page, stats, history, report[REPORT_FORMATS];
     struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
     unsigned n_waiting;
     struct kept_time time; // of all that are kept
@@ -62,6 +66,28 @@ static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connectio
         metrics_format_for(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"));
     return send_kept(r, c, &r->metrics[format], write_metrics, (int)format, METRICS_MOST,
                      metrics_content_type(format));
+}
+
+// ---- the report
+
+static double wall_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void write_report(struct proxy *p, int format, struct buf *out) {
+    json_t *j = report_json(p->engine, census_mode(p), wall_clock());
+    out->failed |= !j;
+    if (j)
+        report_write_words(j, (enum report_format)format, false, out);
+    json_decref(j);
+}
+
+static enum MHD_Result send_report(struct http_replies *r, struct MHD_Connection *c,
+                                   enum report_format format) {
+    return send_kept(r, c, &r->report[format], write_report, (int)format, REPORT_MOST,
+                     format == REPORT_JSON ? "application/json" : "text/html; charset=utf-8");
 }
 
 // ---- the page
@@ -171,6 +197,10 @@ enum MHD_Result http_reply(void *arg, struct MHD_Connection *c, const char *path
             "this address is asked for by a name that is not its own: use 127.0.0.1 or localhost\n");
     if (strcmp(path, "/metrics") == 0)
         return send_metrics(r, c);
+    if (strcmp(path, "/report.json") == 0)
+        return send_report(r, c, REPORT_JSON);
+    if (strcmp(path, "/report") == 0)
+        return send_report(r, c, REPORT_HTML);
     if (strcmp(path, "/healthz") == 0)
         return send_text(c, MHD_HTTP_OK, "alive\n");
     if (strcmp(path, "/readyz") == 0)
@@ -200,6 +230,8 @@ void http_replies_free(struct http_replies *r) {
         return;
     for (int i = 0; i < METRICS_FORMATS; i++)
         kept_drop(&r->metrics[i]);
+    for (int i = 0; i < REPORT_FORMATS; i++)
+        kept_drop(&r->report[i]);
     kept_drop(&r->page);
     kept_drop(&r->stats);
     kept_drop(&r->history);

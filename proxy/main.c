@@ -20,6 +20,7 @@
 #include "proxy/counters.h"
 #include "proxy/ending.h"
 #include "proxy/explain.h"
+#include "proxy/report_command.h"
 #include "proxy/gate.h"
 #include "proxy/health.h"
 #include "proxy/http.h"
@@ -444,6 +445,8 @@ static bool proxy_init(struct application *a) {
     limits.expect = p->expect;
     p->loop = &a->loop;
     p->engine = engine_create(&limits, &relay_effects, p);
+    if (p->engine)
+        figures_begin(&p->engine->figures, proxy_now());
     a->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     a->alarm_at = UINT64_MAX;
     p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -629,6 +632,8 @@ int main(int argc, char **argv, char **envp) {
     fill_standard_descriptors();
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "report") == 0)
+        return report_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "healthcheck") == 0)
         return health_main(argc - 1, argv + 1, envp);
     struct application *a = calloc(1, sizeof *a);

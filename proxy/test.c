@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "batching/session/session_state.h"
+#include "proxy/report_json.h"
+#include "proxy/report_words.h"
 #include "proxy/test_url.h"
 
 #define EXIT_VIOLATION 1
@@ -36,7 +39,8 @@ static const char help[] =
     "  --statements N      the most statements; without it any number\n"
     "  --warn              a loop brings a warning and no error; the command's exit code stays as it is\n"
     "  --allow FILE        loops that are allowed: a part of the statement and \"# reason\" in each line\n"
-    "  --report FILE       the report goes to FILE, and not to standard error\n"
+    "  --report FILE       the report goes to FILE, and not to standard error; .json, .html and .md say the "
+    "form\n"
     "  --server CONNINFO   the database's server, as a libpq connection string or URL\n"
     "  --rewrite NAME      an environment variable with a URL that is to lead to pgfold, too\n"
     "  --fold              fold lookups meanwhile; without it all statements go as they come\n"
@@ -390,14 +394,39 @@ bool test_takes_signal(struct test *t, int number) {
 
 // ---- the end
 
+// The form that a file's name says.
+static enum report_format format_of(const char *path) {
+    const char *end = path ? strrchr(path, '.') : NULL;
+    return !end                        ? REPORT_TEXT
+           : strcmp(end, ".json") == 0 ? REPORT_JSON
+           : strcmp(end, ".html") == 0 ? REPORT_HTML
+           : strcmp(end, ".md") == 0   ? REPORT_MARKDOWN
+                                       : REPORT_TEXT;
+}
+
+static void print_loops(const struct test *t, const struct engine *e, enum report_format format, FILE *f) {
+    struct buf b = buf_make((size_t)64 << 20);
+    json_t *j = report_json(e, t->folds ? "fold" : "observe", (double)time(NULL));
+    if (j)
+        report_write_words(j, format, false, &b);
+    if (!j || b.failed || fwrite(b.data, 1, b.len, f) != b.len)
+        fputs("pgfold test: the report could not be written\n", stderr);
+    buf_free(&b);
+    json_decref(j);
+}
+
 static void print_report(const struct test *t, struct engine *e) {
     FILE *f = t->report ? fopen(t->report, "we") : stderr;
     if (!f) {
         fprintf(stderr, "pgfold test: could not write %s: %s\n", t->report, strerror(errno));
         f = stderr;
     }
-    char *text = engine_test_report(e);
-    fputs(text ? text : "pgfold test: out of memory for the report\n", f);
+    enum report_format format = format_of(t->report);
+    char *text = format == REPORT_TEXT ? engine_test_report(e) : NULL;
+    if (format != REPORT_TEXT)
+        print_loops(t, e, format, f);
+    else
+        fputs(text ? text : "pgfold test: out of memory for the report\n", f);
     free(text);
     if (f != stderr)
         fclose(f);

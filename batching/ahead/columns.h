@@ -34,10 +34,11 @@ struct trail_columns {
     uint64_t source; // digest of the description: equal for results of the same statement
     uint64_t shape;  // shape_digest() of the lookups whose answers they are; 0: of none
     uint16_t family; // the shape's
-    uint64_t text;   // the same of the statement itself; 0: not known, or nobody wants to know
+    uint64_t text;   // the same of the statement itself; 0: not known
     uint64_t at;     // microseconds: when the client was given it
     uint64_t loads;  // number of batches that had been loaded ahead when it came
     bool loaded;     // it was loaded ahead
+    bool keyed;      // it answers a statement by a key: in a loop there are many of them
     uint64_t
         batch;   // mode observe: it is the answers that the batch of this number would have had; 0: it is not
     bool unread; // the same, and the client was given nothing of it

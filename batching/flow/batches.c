@@ -21,6 +21,7 @@
 #include "batching/session/pipeline.h"
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
+#include "batching/session/reporting.h"
 #include "batching/session/room.h"
 #include "batching/session/portal.h"
 #include "batching/session/session.h"
@@ -269,6 +270,7 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
     if (!b->ahead.home)
         group_unpin(g);
     figures_note_batch(e, b);
+    reporting_batch(b);
     if (b->failed)
         note_failure(e, b);
     else

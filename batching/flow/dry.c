@@ -12,6 +12,7 @@
 #include "batching/session/asking.h"
 #include "batching/session/held.h"
 #include "batching/session/lists.h"
+#include "batching/session/reporting.h"
 #include "batching/session/statements.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/shape.h"
@@ -147,6 +148,10 @@ void dry_answered(struct session *s, struct dry *d) {
         queue(e, d);
     if (d->queued)
         d->would = dry_queue_answered(&g->dry, d->batch, took) ? OUTCOME_FOLDED : OUTCOME_ALONE;
+    if (d->would == OUTCOME_FOLDED && g->dry_told != d->batch) {
+        g->dry_told = d->batch; // the first of its batch is told of the statement
+        reporting_sent(s, d->shape);
+    }
     if (!d->would)
         d->would = OUTCOME_ALONE;
     if (d->would == OUTCOME_ALONE && d->statement)

@@ -29,6 +29,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
 #include "batching/statement/budget.h"
@@ -328,6 +329,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     a->refs++;
     g->held++;
     ahead_count(e, b, AHEAD_LOADED, b->n_keys - b->ahead.n_used);
+    reporting_sent(s, g->shape);
     ahead_spend(s, a, b, association);
     family_guessed(&e->aheads.families, g->shape->family);
     ahead_use(a);
@@ -365,6 +367,8 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
         trail_note_naming(&s->ahead->trail, 0);
     if (s->ahead && !guess->cut)
         asked_mark(&s->asked, question, g->id);
+    if (found)
+        reporting_found(s, g, keys, question, guess);
     bool burst = company && (found != s->ahead || !guess->seconded);
     if (!found || burst || !predict_follow(g, s->engine->now, guess))
         return NULL;
@@ -635,6 +639,7 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
             true; // that which is answered now goes on from the one for which the batch was loaded
         trail_touch(&a->trail, guess.result);
         note_followed(s->engine, &guess);
+        reporting_found(s, g, hit->keys, question, &guess);
     }
     bool low =
         found && association_is_low(association, left_of(a, g)) && ahead_may_load(s) && !is_growing(s, a, g);

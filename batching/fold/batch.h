@@ -72,6 +72,7 @@ struct lookup {
     uint64_t asked;              // microseconds: when it came; 0: not queued yet
     uint64_t seen;               // microseconds: when its client's unit was first looked at
     uint8_t outcome, reason;     // enum outcome, as far as it is known; enum reason: why it was not folded
+    uint16_t tags;               // report/tags.h
     uint8_t kind;                // enum statement_kind; an answer of our own need not be to a read
     bool failed;                 // LOOKUP_ANSWERED, CHECK_ORIGINAL: its answer is an error
     enum check_stage check;

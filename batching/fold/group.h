@@ -103,6 +103,7 @@ struct group {
     XXH128_hash_t parameters_hash;
     unsigned n_links;            // READY: the columns that supply its keys, as vetting found
     struct vet_link *links;      // owned
+    bool key_unique;             // READY: its only key's column is unique
     struct write_set writers;    // READY: whose writes may change its answers
     struct lookup *first, *last; // waiting
     unsigned n_waiting;
@@ -117,6 +118,7 @@ struct group {
     unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
     // Mode observe: what would wait and go together, and the lookups of this turn (session/dry.h).
     struct dry_queue dry;
+    uint64_t dry_told; // the last batch of it that the report was told of
     struct dry *first_dry, *last_dry;
     bool urgent; // dispatch without regard to window and max_in_flight
     bool listed; // it is in the engine's list of groups with something to dispatch

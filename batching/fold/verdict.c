@@ -266,6 +266,7 @@ static void take_facts(struct group *g, const struct vet_result *r) {
     free(g->links);
     write_set_free(&g->writers);
     g->n_links = 0;
+    g->key_unique = r->key_unique;
     g->links = r->n_links ? malloc(r->n_links * sizeof *g->links) : NULL;
     if (g->links) {
         memcpy(g->links, r->links, r->n_links * sizeof *g->links);

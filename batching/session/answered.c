@@ -3,6 +3,7 @@
 
 #include "batching/fold/batch.h"
 #include "batching/session/engine.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 
 static void count(struct engine_counters *c, enum outcome outcome, enum reason reason) {
@@ -41,6 +42,7 @@ void session_answered(struct session *s, const struct answered *a) {
     if (e->limits.dry)
         count_would(&e->counters, a->would);
     figures_note_answered(s, a);
+    reporting_answered(s, a);
     if (a->outcome == OUTCOME_FOLDED || a->outcome == OUTCOME_AHEAD)
         s->served++;
     if (e->observer.answered)
@@ -56,6 +58,8 @@ void lookup_answered(struct session *s, const struct lookup *l) {
                          .would = (enum outcome)l->outcome,
                          .reason = l->outcome == OUTCOME_ALONE ? (enum reason)l->reason : REASON_NONE,
                          .failed = l->failed,
+                         .question = l->question,
+                         .tags = l->tags,
                          .asked = l->seen,
                          .answered = s->engine->now};
     session_answered(s, &a);

@@ -3,6 +3,7 @@
 
 #include "batching/ahead/ahead.h"
 #include "batching/session/engine.h"
+#include "batching/session/reporting.h"
 
 uint32_t session_lists_read(const struct session *s) {
     return (uint32_t)(s->ahead ? s->ahead->trail.serial : s->lists);
@@ -10,6 +11,7 @@ uint32_t session_lists_read(const struct session *s) {
 
 void session_note_question(struct session *s, uint64_t hash, uint32_t loads) {
     climb_asked(&s->climb);
+    reporting_asks(s, hash);
     if (s->engine->limits.lookahead != LOOKAHEAD_OFF)
         asked_note(&s->asked, hash, session_lists_read(s), loads);
 }

@@ -40,11 +40,14 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
     size_scratch(e);
     room_adopt_limits(e);
     e->scopes.memory = &e->memory;
+    report_begin(&e->report, &e->memory);
+    report_limit(&e->report, e->limits.report_loops, e->limits.report_tags, e->limits.report_loop_tags);
     scopes_expect(&e->scopes, &e->limits.expect);
     return e;
 }
 
 void engine_forget(struct engine *e) {
+    report_finish(&e->report);
     scopes_finish(&e->scopes);
     group_table_finish(&e->groups, &e->identities);
     shape_cache_finish(&e->shapes);
@@ -84,6 +87,7 @@ void engine_set_limits(struct engine *e, const struct engine_limits *limits) {
     rations_limit(&e->rations, limits->parse_budget);
     size_scratch(e);
     room_adopt_limits(e);
+    report_limit(&e->report, e->limits.report_loops, e->limits.report_tags, e->limits.report_loop_tags);
     scopes_expect(&e->scopes, &e->limits.expect);
 }
 

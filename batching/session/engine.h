@@ -27,6 +27,7 @@
 #include "batching/base/distance.h"
 #include "batching/base/reason.h"
 #include "batching/fold/batch.h"
+#include "batching/report/report.h"
 #include "batching/session/answered.h"
 #include "batching/session/awaiting.h"
 #include "batching/session/begun.h"
@@ -76,6 +77,8 @@ struct engine_limits {
     const struct table_name *ahead_off; // tables that are never loaded ahead. Borrowed until the next
     unsigned n_ahead_off;               // engine_set_limits or engine_destroy has returned
     struct expectation expect;          // of all that comes; watch/expect.h
+    // Loops that are listed, sets of tags that are kept, and those of one loop.
+    unsigned report_loops, report_tags, report_loop_tags;
 };
 
 // ---- effects
@@ -141,6 +144,7 @@ struct engine {
     unsigned n_wanted;
     struct engine_counters counters;
     struct figures figures;
+    struct report_tables report; // writer: session/reporting.c
     struct thrift thrift;
     struct answered_observer observer; // is told of every statement that is answered
     struct buf answer, request;        // scratch

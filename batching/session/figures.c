@@ -12,6 +12,10 @@
 #include "batching/session/session.h"
 #include "batching/statement/shape.h"
 
+void figures_begin(struct figures *f, uint64_t now) {
+    f->since = now;
+}
+
 // ---- databases
 
 static bool is_named(const struct database_figures *d, struct slice name) {
@@ -148,5 +152,6 @@ void figures_reset(struct engine *e) {
     f->batch_keys = f->batch_took = f->lag = (struct histogram){0};
     f->saved = f->saved_most = 0;
     f->since = e->now;
+    report_reset(&e->report);
     e->counters = (struct engine_counters){0};
 }

@@ -45,6 +45,9 @@ struct figures {
     struct database_figures databases[FIGURES_DATABASES + 1]; // the last: all others
 };
 
+// It is counted from now on.
+void figures_begin(struct figures *f, uint64_t now);
+
 // ---- noting
 
 // The line of a database; it stays where it is.

@@ -16,6 +16,7 @@
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/sent.h"
 #include "batching/session/statements.h"
@@ -163,6 +164,7 @@ void ahead_note_columns(struct session *s, struct statement *st, const uint8_t *
     struct trail_columns c;
     if (!trail_columns_read(&c, body, len))
         return;
+    reporting_described(s, &c, body, len);
     st->columns = malloc(trail_columns_size(&c));
     if (st->columns)
         memcpy(st->columns, &c, trail_columns_size(&c));
@@ -195,10 +197,12 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     else if (o->kind == OWED_FORWARD && o->forward.behind)
         answers_of(c, o->forward.behind->group->shape);
     struct shape *text = o->kind == OWED_LOOKUP ? o->of.lookup->shape : sent_first(s, o);
-    if (text && session_is_watched(s)) {
+    if (text) {
         watched_note_list(s, text);
         c->text = shape_digest(text);
     }
+    if (text)
+        reporting_read(s, c, text, o->kind == OWED_LOOKUP ? o->of.lookup->question : sent_question(s, o));
     if (a && c->batch)
         trail_begin_again(&a->trail, c);
     else if (a)
@@ -243,8 +247,10 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
         return;
     }
     if (f->type == B_ROW_DESCRIPTION && whole) {
-        if (trail_columns_read(&c, f->body, f->body_len))
+        if (trail_columns_read(&c, f->body, f->body_len)) {
+            reporting_described(s, &c, f->body, f->body_len);
             begin(s, o, &c);
+        }
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {

@@ -7,6 +7,7 @@
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/owed.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/watched.h"
 #include "batching/statement/shape.h"
@@ -27,7 +28,8 @@ static bool grow(struct sent_queue *q) {
 // Drivers run one statement many times in a unit: such runs share an entry.
 static bool repeats_last(const struct sent_queue *q, const struct owed *o, const struct sent *x) {
     const struct sent *last = o->n_sent ? &q->ring[(q->head + q->n - 1) & (q->cap - 1)] : NULL;
-    return last && last->shape == x->shape && last->kind == x->kind && last->asked == x->asked;
+    return last && last->shape == x->shape && last->kind == x->kind && last->asked == x->asked &&
+           last->tags == x->tags;
 }
 
 void sent_note(struct session *s, struct shape *shape, enum statement_kind kind) {
@@ -38,6 +40,8 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
         dry_goes(s);
     uint64_t asked = s->front_since ? s->front_since : s->engine->now;
     struct sent x = {.shape = shape, .asked = asked, .n = 1, .kind = (uint8_t)kind};
+    x.question = reporting_take_question(s);
+    x.tags = reporting_take_tags(s);
     watched_note(s, kind, shape ? shape->parsed : NULL);
     if (o->n_untold ||
         (!repeats_last(q, o, &x) && (q->n >= s->engine->limits.max_owed || (q->n == q->cap && !grow(q))))) {
@@ -45,7 +49,9 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
         return;
     }
     if (repeats_last(q, o, &x)) {
-        q->ring[(q->head + q->n - 1) & (q->cap - 1)].n++;
+        struct sent *last = &q->ring[(q->head + q->n - 1) & (q->cap - 1)];
+        last->n++;
+        last->question = last->question == x.question ? x.question : 0;
         return;
     }
     if (shape)
@@ -70,6 +76,10 @@ struct shape *sent_first(const struct session *s, const struct owed *o) {
     return o->n_sent ? s->sent.ring[s->sent.head].shape : NULL;
 }
 
+uint64_t sent_question(const struct session *s, const struct owed *o) {
+    return o->n_sent ? s->sent.ring[s->sent.head].question : 0;
+}
+
 static void answer_first(struct session *s, struct owed *o, bool failed) {
     struct sent *x = o->n_sent ? &s->sent.ring[s->sent.head] : NULL;
     struct answered a = {.shape = x ? x->shape : NULL,
@@ -80,6 +90,8 @@ static void answer_first(struct session *s, struct owed *o, bool failed) {
                                             : OUTCOME_FORWARDED,
                          .reason = (enum reason)o->reason,
                          .failed = failed,
+                         .question = x ? x->question : 0,
+                         .tags = x ? x->tags : TAGS_NONE,
                          .asked = x ? x->asked : s->engine->now,
                          .answered = s->engine->now};
     if (!s->client_gone)

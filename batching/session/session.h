@@ -169,7 +169,9 @@ struct owed_queue {
 struct sent {
     struct shape *shape; // a reference; NULL: its text is not known
     uint64_t asked;      // engine time
+    uint64_t question;   // of a read; 0: not known
     unsigned n;          // how many
+    uint16_t tags;       // report/tags.h
     uint8_t kind;        // enum statement_kind
 };
 
@@ -278,6 +280,20 @@ struct apart {
     unsigned inside_last; // and in the one before
 };
 
+// What the report is told of it. Writer: reporting.c.
+struct reporting {
+    struct runs *runs; // owned; NULL: it has asked for nothing
+    size_t weighs;     // bytes of it
+    uint64_t question; // of the read at hand (ahead/asked.h); 0: not known
+    // Tags (report/tags.h): of the comments of the text at hand, of those of the prepared statement at hand, of pgfold.tags, and
+    // of the application's name.
+    uint16_t text, statement, set, named;
+    uint64_t digest; // of the last comments that were read,
+    uint16_t read;   // and their tags
+    char *setting;   // owned: pgfold.tags, as it was set; NULL: it is not
+    char application[64];
+};
+
 // What tests expect of it, and of all in its scope. Writer: watched.c.
 struct watching {
     struct scope *scope; // a reference; NULL: it has not been looked for
@@ -322,6 +338,7 @@ struct session {
     struct turn turn;     // its share of the loop's time
 
     struct watching watch;
+    struct reporting report;
 
     // Both ends.
     bool opaque;

@@ -21,6 +21,7 @@ struct statement *statement_create(struct session *s, const char *name, size_t l
     st->refs = 1;
     st->shape = shape ? shape_ref(shape) : NULL;
     st->claims = shape ? shape->weighs : 0;
+    st->tags = s->report.text;
     st->memory = &s->names_memory;
     st->memory->claimed += st->claims;
     if (len)

@@ -32,6 +32,7 @@ struct statement {
     struct trail_columns *columns; // described, while lookahead is on: owned
     uint64_t generation;           // of the definitions when it was parsed
     uint64_t meaning;              // s->meaning when it was parsed
+    uint16_t tags;                 // of its text's comments (report/tags.h)
     bool typed;                    // it was folded with parameters of these types:
     XXH128_hash_t types;
     struct account *memory; // its session's; it counts there with so many bytes,

@@ -34,7 +34,10 @@
     X(FOLDING, "folding")                                                                                    \
     X(SHAPES, "shapes")                                                                                      \
     X(REASONS, "reasons")                                                                                    \
-    X(AHEAD, "ahead")
+    X(AHEAD, "ahead")                                                                                        \
+    X(LOOPS, "loops")                                                                                        \
+    X(TAGS, "tags")                                                                                          \
+    X(EXPECTATIONS, "expectations")
 
 #define X(name, word) SHOW_##name,
 enum console_show { CONSOLE_SHOWS(X) CONSOLE_SHOW_COUNT };

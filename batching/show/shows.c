@@ -6,6 +6,7 @@
 
 #include "batching/base/reason.h"
 #include "batching/session/engine.h"
+#include "batching/show/report_rows.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/redact.h"
 #include "batching/statement/shape.h"
@@ -128,8 +129,34 @@ static const struct table_column ahead[] = {S("shape"),   S("child"),  S("parent
                                             Q("batches"), Q("loaded"), Q("answered"),
                                             Q("unused"),  Q("stale"),  END};
 
+static const struct table_column loop_columns[] = {S("id"),
+                                                   S("kind"),
+                                                   S("database"),
+                                                   S("application_name"),
+                                                   S("parent"),
+                                                   S("child"),
+                                                   S("direction"),
+                                                   S("tags"),
+                                                   S("call_sites"),
+                                                   Q("pages"),
+                                                   Q("asked"),
+                                                   Q("sent"),
+                                                   F("waited_seconds"),
+                                                   F("alone_seconds_estimate"),
+                                                   S("parent_statement"),
+                                                   S("child_statement"),
+                                                   S("instead"),
+                                                   END};
+static const struct table_column tag_columns[] = {
+    S("tags"), S("call_site"), Q("statements"), Q("lookups"), Q("sent"), F("waited_seconds"), END};
+static const struct table_column expectation_columns[] = {S("scope"), S("expects"), S("counts"),
+                                                          S("as_expected"), END};
+
 const struct table_column *shows_columns(enum console_show what, bool old) {
     static const struct table_column *const columns[CONSOLE_SHOW_COUNT] = {
+        [SHOW_LOOPS] = loop_columns,
+        [SHOW_TAGS] = tag_columns,
+        [SHOW_EXPECTATIONS] = expectation_columns,
         [SHOW_STATS] = stats,
         [SHOW_STATS_TOTALS] = stats_by_name,
         [SHOW_STATS_AVERAGES] = stats_by_name,
@@ -424,6 +451,15 @@ bool shows_rows(enum console_show what, const struct shows_context *c, struct ta
     case SHOW_AHEAD:
         ahead_rows(c->engine, t);
         return true;
+    case SHOW_LOOPS:
+        report_loop_rows(c->engine, t);
+        return true;
+    case SHOW_TAGS:
+        report_tag_rows(c->engine, t);
+        return true;
+    case SHOW_EXPECTATIONS:
+        report_expectation_rows(c->engine, t);
+        return true;
     default:
         return false;
     }
@@ -431,7 +467,7 @@ bool shows_rows(enum console_show what, const struct shows_context *c, struct ta
 
 const char shows_help[] = "\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION|LISTS|STATE\n"
                           "\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS\n"
-                          "\tSHOW FOLDING|SHAPES|REASONS|AHEAD\n"
+                          "\tSHOW FOLDING|SHAPES|REASONS|AHEAD|LOOPS|TAGS|EXPECTATIONS\n"
                           "\tSHOW … LIKE 'pattern'\n"
                           "\tEXPLAIN <statement>\n"
                           "\tSET section.key = value\n"

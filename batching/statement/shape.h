@@ -68,6 +68,7 @@ struct shape {
     bool changes;                 // it may change definitions that vetting looked at
     enum reason reason;           // why a statement of this shape is no lookup; NONE: it may be one
     struct shape_figures figures; // writer: session/figures.c
+    uint8_t n_tags;               // sets of tags that it has brought; writer: session/reporting.c
     struct guard guard;           // what its lookups cost, folded and alone
     bool wrong;           // a folded answer differed from the original's, see check.h: never forgotten
     uint64_t outdated;    // the engine's generation when a folded answer had other columns; 0: none lately

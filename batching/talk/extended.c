@@ -12,6 +12,7 @@
 #include "batching/session/lazy.h"
 #include "batching/session/learn.h"
 #include "batching/session/owed.h"
+#include "batching/session/reporting.h"
 #include "batching/session/pooler.h"
 #include "batching/session/room.h"
 #include "batching/session/sent.h"
@@ -166,6 +167,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
     enum reason why = may ? REASON_NONE : REASON_MEMORY;
     struct shape *shape =
         s->no_scan || session_text_is_pending(s) || !may ? NULL : shape_of_parse(&s->engine->shapes, m, &why);
+    if (shape)
+        reporting_text(s, shape, m->text);
     struct statement *old = m->name.len ? session_statement(s, m->name) : NULL;
     if (old && !give(f, old))
         return;
@@ -208,6 +211,8 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     struct statement *st = session_statement(s, m.statement);
     if (!may_use(f, st))
         return;
+    if (!s->report.text)
+        reporting_runs(s, st);
     s->portal_open |= !m.portal.len;
     struct owed *o = owed_last(s);
     note_bound(o, st, &m);

@@ -23,6 +23,7 @@
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
 #include "batching/session/owed.h"
+#include "batching/session/reporting.h"
 #include "batching/session/own_prepared.h"
 #include "batching/session/room.h"
 #include "batching/session/sent.h"
@@ -61,6 +62,7 @@ struct session *session_create(struct engine *e, void *owner, struct slice addre
     s->figures->sessions++;
     session_identity_init(&s->identity, address, startup_params);
     watched_begin(s, startup_params);
+    reporting_begin(s, startup_params);
     if (e->limits.observe && !e->limits.dry) // nothing is shared, so no proof is needed
         session_identity_take_for_proven(&s->identity);
     s->next = e->sessions;
@@ -197,6 +199,7 @@ void session_destroy(struct session *s, uint64_t now) {
     late_session_gone(s);
     await_end(s);
     watched_finish(s);
+    reporting_finish(s);
     thrift_ended(s);
     session_lose_server(s);
     session_end_learning(s);

@@ -26,6 +26,7 @@
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
 #include "batching/session/pooler.h"
+#include "batching/session/reporting.h"
 #include "batching/session/room.h"
 #include "batching/session/portal.h"
 #include "batching/session/session.h"
@@ -78,6 +79,7 @@ static bool find_literal(struct candidate *c, enum reason *why) {
     if (!shape)
         return false;
     c->shape = shape;
+    reporting_text(c->s, shape, u->parse.text);
     c->text = u->parse.text;
     c->values = &c->f->query.values;
     *why = shape->reason;
@@ -96,9 +98,11 @@ static enum reason find_shape_extended(struct candidate *c) {
         return why;
     if (u->has_parse) {
         c->shape = shape_extended(&s->engine->shapes, u->parse.text, u->parse.n_types, u->parse.types, &why);
+        reporting_text(s, c->shape, u->parse.text);
         return c->shape ? c->shape->reason : why;
     }
     c->statement = session_statement(s, u->bind.statement);
+    reporting_runs(s, c->statement);
     if (!c->statement || !c->statement->shape || !c->statement->confirmed)
         return REASON_UNKNOWN_STATEMENT;
     c->shape = c->statement->shape;
@@ -123,6 +127,7 @@ enum reason candidate_shape(struct candidate *c) {
     }
     const struct statement_class *k = feed_classify(c->f, c->unit->query);
     c->shape = k->shape;
+    reporting_text(c->s, k->shape, c->unit->query);
     c->text = c->unit->query;
     c->values = &k->values;
     if (k->kind != STATEMENT_READ || !k->shape)
@@ -276,6 +281,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->memory = &c->s->queue_memory;
     l->seen = c->s->front_since;
     l->kind = STATEMENT_READ;
+    l->tags = reporting_take_tags(c->s);
     l->group = c->group;
     l->simple = c->simple;
     l->has_parse = u->has_parse;

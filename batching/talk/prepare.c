@@ -11,6 +11,7 @@
 #include "batching/session/lazy.h"
 #include "batching/session/learn.h"
 #include "batching/session/record.h"
+#include "batching/session/reporting.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
@@ -60,6 +61,7 @@ static void write_prepared(struct buf *b, const struct group *g, const struct un
 
 // The client's statement as if the server had prepared and described it. NULL: out of memory.
 static struct statement *prepared(struct session *s, const struct group *g, const struct unit *u) {
+    reporting_text(s, g->shape, u->parse.text);
     struct statement *st = statement_create(s, (const char *)u->parse.name.data, u->parse.name.len, g->shape);
     if (!st)
         return NULL;

@@ -30,6 +30,7 @@
 #include "batching/session/pooler.h"
 #include "batching/session/pump.h"
 #include "batching/session/record.h"
+#include "batching/session/reporting.h"
 #include "batching/session/room.h"
 #include "batching/session/sent.h"
 #include "batching/session/session.h"
@@ -204,6 +205,7 @@ static void end_vet(struct session *s, struct owed *o) {
             refuse_read(s);
     } else if (o->kind == OWED_VET) {
         g->vetting->failed |= o->error;
+        reporting_vetted(s, &g->vetting->catalogue);
         const char *refusal = group_vetted(&e->groups, g, verdict_time(s), generation);
         g->shape->until_check = 0; // the first batch is checked
         if (refusal && g->state == GROUP_REFUSED)

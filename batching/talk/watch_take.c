@@ -12,11 +12,11 @@
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/pooler.h"
+#include "batching/session/reporting.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/watched.h"
-#include "batching/statement/redact.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/answer.h"
 #include "batching/talk/classify.h"
@@ -25,6 +25,7 @@
 #include "batching/talk/question.h"
 #include "batching/talk/reads.h"
 #include "batching/watch/control.h"
+#include "batching/watch/report.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
 #include "protocol/write.h"
@@ -57,12 +58,9 @@ static enum take refuse(struct session *s, const char *sqlstate, const char *mes
 
 // ---- what is told of a section
 
-#define LONGEST_TEXT 1000 // bytes of a statement in an error
-
 static void put_statement(struct buf *b, const char *what, struct shape *shape) {
     buf_put_text(b, b->len ? "\n" : "");
-    buf_put_text(b, what);
-    redact_text(shape->text, shape->text_len, LONGEST_TEXT, b);
+    report_put_statement(b, what, shape);
 }
 
 // The loop, or the shape with most keys, that a report names first. NULL: there is none.
@@ -193,6 +191,8 @@ static void put_value(struct session *s, const struct control *c, struct buf *ou
     struct section *at = session_section(s, 0) ? session_section(s, 0) : session_section(s, 1);
     if (c->verb == CONTROL_CONFIG)
         buf_put(out, c->value.data, c->value.len);
+    else if (c->setting == CONTROL_TAGS)
+        buf_put(out, reporting_tags(s).data, reporting_tags(s).len);
     else if (c->setting == CONTROL_SCOPE && of)
         buf_put(out, of->name, strnlen((const char *)of->name, of->len));
     else if (c->setting == CONTROL_COUNTS && at)
@@ -219,6 +219,10 @@ static enum take apply(struct session *s, const struct control *c) {
     char message[200];
     if (c->verb == CONTROL_SHOW || c->verb == CONTROL_READ)
         return TAKE_FORWARD;
+    if (c->setting == CONTROL_TAGS) {
+        reporting_set_tags(s, c->value);
+        return TAKE_FORWARD;
+    }
     if (c->setting == CONTROL_SCOPE) {
         watched_enter(s, c->value);
         return TAKE_FORWARD;

@@ -64,14 +64,21 @@ static bool read_number(struct slice *s, char end, unsigned long max, unsigned l
     return ok;
 }
 
-// Reads "0:16400:1,…": candidate, table and attribute.
+// Reads "0:16400:1:0,…": candidate, table, attribute and rank; and keeps the lines behind it.
 static void read_links(struct slice list, struct vet_result *r) {
-    unsigned long key, table, attribute;
+    unsigned long key, table, attribute, rank;
+    const uint8_t *end = list.data ? memchr(list.data, '\n', list.len) : NULL;
+    if (end) {
+        struct slice names = {end + 1, (size_t)(list.data + list.len - end) - 1};
+        list.len = (size_t)(end - list.data);
+        r->names = names.len ? strndup((const char *)names.data, names.len) : NULL;
+    }
     r->links = list.data && list.len ? malloc(VET_MAX_LINKS * sizeof *r->links) : NULL;
     while (r->links && r->n_links < VET_MAX_LINKS && list.len &&
            read_number(&list, ':', SHAPE_MAX_KEYS - 1, &key) && read_number(&list, ':', UINT32_MAX, &table) &&
-           read_number(&list, ',', INT16_MAX, &attribute))
-        r->links[r->n_links++] = (struct vet_link){(uint8_t)key, (uint16_t)attribute, (uint32_t)table};
+           read_number(&list, ':', INT16_MAX, &attribute) && read_number(&list, ',', LINK_OTHER, &rank))
+        r->links[r->n_links++] =
+            (struct vet_link){(uint8_t)key, (uint8_t)rank, (uint16_t)attribute, (uint32_t)table};
 }
 
 // Reads "2\nbooks\nauthors": the number of names, and the names.
@@ -176,8 +183,14 @@ void vet_row(struct slice row, struct vet_result *r) {
     r->ok = !r->refusal;
 }
 
+void vet_names_forget(struct vet_result *r) {
+    free(r->names);
+    r->names = NULL;
+}
+
 void vet_result_free(struct vet_result *r) {
     free(r->links);
+    free(r->names);
     free(r->below.bytes);
     write_set_free(&r->writers);
     *r = (struct vet_result){.writers = {.all = true}};
@@ -214,7 +227,7 @@ size_t vetting_bytes(const struct vetting *v) {
     return sizeof *v + v->row_description.cap + v->stamp.cap + stamp_bytes(v->made) +
            (v->catalogue.links ? VET_MAX_LINKS * sizeof *v->catalogue.links : 0) +
            v->catalogue.writers.n * sizeof *v->catalogue.writers.tables + v->catalogue.below.len +
-           6 * MEMORY_BLOCK;
+           (v->catalogue.names ? strlen(v->catalogue.names) + MEMORY_BLOCK : 0) + 6 * MEMORY_BLOCK;
 }
 
 void vetting_destroy(struct vetting *v) {

@@ -24,8 +24,14 @@ struct vet_type {
 // A column that can supply values of a key candidate: the key's own column, those that its foreign keys
 // reference, those that reference it, and those that reference the same column as it does. Table and
 // attribute are as in RowDescription.
+enum {
+    LINK_OWN,
+    LINK_REFERENCED,
+    LINK_OTHER
+}; // its own column, one that this references, one that references either
 struct vet_link {
     uint8_t key; // index into parsed->keys
+    uint8_t rank;
     uint16_t attribute;
     uint32_t table; // OID
 };
@@ -53,7 +59,8 @@ struct vet_result {
     struct vet_type types[VET_MAX_TYPES];
     // at most VET_MAX_LINKS; each candidate's own column and those that it references come first
     unsigned n_links;
-    struct vet_link *links;   // owned
+    struct vet_link *links; // owned
+    char *names; // owned: of each link's column, "public.author.id" in lines; NULL: not there any more
     struct write_set writers; // whose writes may change what the statement reads
 };
 
@@ -89,5 +96,7 @@ bool vet_read_facts(struct slice row, struct slice *stamp);
 // The caller frees it.
 void vet_row(struct slice row, struct vet_result *r);
 void vet_result_free(struct vet_result *r); // leaves a result that knows nothing
+// Frees the names, which nothing is decided by.
+void vet_names_forget(struct vet_result *r);
 
 #endif

@@ -396,8 +396,8 @@ static bool put_key_facts(struct buf *out, const struct parsed *p, int key) {
     return true;
 }
 
-// Asks for the columns that supply the key candidates' values. Rank 0 is their own column, 1 what it
-// references, 2 what references either.
+// Asks for the columns that supply the key candidates' values, and behind that for their names, one in each line. Rank 0
+// is their own column, 1 what it references, 2 what references either.
 static bool put_link_facts(struct buf *out, const struct parsed *p) {
     struct buf relations = buf_make(1024), columns = buf_make((size_t)SHAPE_MAX_KEYS * 256);
     bool ok = true, any = false;
@@ -438,9 +438,12 @@ static bool put_link_facts(struct buf *out, const struct parsed *p) {
         "OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid "
         "OPERATOR(pg_catalog.=) 1259 AND d.classid OPERATOR(pg_catalog.=) 2606 AND d.refobjid "
         "OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT t.id FROM t)) LIMIT 256))) SELECT "
-        "pg_catalog.string_agg(pg_catalog.concat(z.k, ':', z.id, ':', z.num), ',' ORDER BY z.rank, z.k) FROM "
-        "(SELECT l.k, l.id, l.num, pg_catalog.min(l.rank) AS rank FROM l GROUP BY l.k, l.id, l.num ORDER BY "
-        "4, 1, 2, 3 LIMIT 64) AS z)");
+        "pg_catalog.concat(pg_catalog.string_agg(pg_catalog.concat(z.k, ':', z.id, ':', z.num, ':', z.rank), "
+        "',' ORDER BY z.rank, z.k, z.id, z.num), pg_catalog.chr(10), pg_catalog.string_agg(COALESCE("
+        "pg_catalog.translate((pg_catalog.pg_identify_object(1259, z.id, z.num)).identity, "
+        "pg_catalog.chr(10), ' '), ''), pg_catalog.chr(10) ORDER BY z.rank, z.k, z.id, z.num)) FROM (SELECT "
+        "l.k, l.id, l.num, pg_catalog.min(l.rank) AS rank FROM l GROUP BY l.k, l.id, l.num ORDER BY 4, 1, 2, "
+        "3 LIMIT 64) AS z)");
     return ok;
 }
 

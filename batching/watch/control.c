@@ -7,8 +7,10 @@
 
 #define LONGEST 4096 // bytes of such a text
 
-static const char *const settings[] = {
-    [CONTROL_EXPECT] = "pgfold.expect", [CONTROL_SCOPE] = "pgfold.scope", [CONTROL_COUNTS] = "pgfold.counts"};
+static const char *const settings[] = {[CONTROL_EXPECT] = "pgfold.expect",
+                                       [CONTROL_SCOPE] = "pgfold.scope",
+                                       [CONTROL_COUNTS] = "pgfold.counts",
+                                       [CONTROL_TAGS] = "pgfold.tags"};
 #define N_SETTINGS (sizeof settings / sizeof *settings)
 
 // An unquoted word; token_is() knows letters only.

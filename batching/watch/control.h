@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Statements about the settings of a test, which pgfold answers itself and the server never sees:
+// Statements about the settings of a test, and about tags, which pgfold answers itself and the server never sees:
 //
 //   SET [SESSION | LOCAL] pgfold.expect { = | TO } { 'value' | DEFAULT }       RESET pgfold.expect
 //   SELECT set_config('pgfold.expect', 'value', false)
 //   SELECT current_setting('pgfold.counts' [, true])                          SHOW pgfold.counts
 //
-// and the same for pgfold.scope. A pure function of the text.
+// and the same for pgfold.scope and pgfold.tags. A pure function of the text.
 #ifndef PGFOLD_BATCHING_WATCH_CONTROL_H
 #define PGFOLD_BATCHING_WATCH_CONTROL_H
 
@@ -15,7 +15,7 @@
 #include "protocol/message.h"
 
 enum control_verb { CONTROL_NONE, CONTROL_SET, CONTROL_RESET, CONTROL_SHOW, CONTROL_READ, CONTROL_CONFIG };
-enum control_setting { CONTROL_EXPECT, CONTROL_SCOPE, CONTROL_COUNTS };
+enum control_setting { CONTROL_EXPECT, CONTROL_SCOPE, CONTROL_COUNTS, CONTROL_TAGS };
 
 struct control {
     enum control_verb verb;

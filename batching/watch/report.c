@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "batching/report/advice.h"
 #include "batching/statement/redact.h"
 #include "batching/statement/shape.h"
 
@@ -19,9 +20,14 @@ static void put(struct buf *out, const char *format, ...) {
     buf_put_text(out, text);
 }
 
+void report_put_statement(struct buf *out, const char *what, const struct shape *shape) {
+    buf_put_text(out, what);
+    redact_text(shape->text, shape->text_len, LONGEST_TEXT, out);
+}
+
 static void put_statement(struct buf *out, const char *what, const struct shape *shape) {
     put(out, "  %-19s", what);
-    redact_text(shape->text, shape->text_len, LONGEST_TEXT, out);
+    report_put_statement(out, "", shape);
     buf_put_text(out, "\n");
 }
 
@@ -52,12 +58,6 @@ static void put_loop(struct buf *out, const struct section_shape *of) {
     put_statement(out, "once for each row:", of->shape);
 }
 
-static const char advice[] = "\nInstead load the rows of all keys with the list: SQLAlchemy selectinload(), "
-                             "Django prefetch_related() or\n"
-                             "select_related(), Rails includes(), Eloquent with(), Hibernate JOIN FETCH, "
-                             "TypeORM relations, Prisma include,\n"
-                             "a DataLoader, or in SQL a join or WHERE … = ANY (…).\n";
-
 void report_write(const struct scopes *s, struct buf *out) {
     const struct section_shape *of = NULL;
     bool any = false;
@@ -70,8 +70,11 @@ void report_write(const struct scopes *s, struct buf *out) {
         put_loop(out, of);
         any = true;
     }
-    if (any)
-        buf_put_text(out, advice);
+    if (any) {
+        buf_put_text(out, "\n");
+        buf_put_text(out, advice_in_general());
+        buf_put_text(out, "\n");
+    }
     for (const struct allowance *a = s->allowed; a; a = a->next)
         if (!a->used)
             put(out, "never needed in the list of what is allowed: %.300s\n", a->text);

@@ -6,6 +6,9 @@
 
 #include "batching/watch/scope.h"
 
+// Appends a statement without its values, behind these words.
+void report_put_statement(struct buf *out, const char *what, const struct shape *shape);
+
 // Appends the loops of the run, those with most lookups first, what to do about them, and the allowances that were
 // never needed.
 void report_write(const struct scopes *s, struct buf *out);

@@ -208,8 +208,10 @@ static void put_description(struct buf *b, unsigned n) {
 }
 
 static void reply_something(struct side *s, uint8_t which) {
-    static const char *const vet[] = {"f", "f", "f", "f",  "f",  "f", "f",         "f",       "f",
-                                      "f", "f", "f", NULL, "23", "t", "0:16384:1", "1\nitems"};
+    static const char *const vet[] = {
+        "f",       "f", "f", "f", "f",  "f",  "f", "f",
+        "f",       "f", "f", "f", NULL, "23", "t", "0:16384:1:0\npublic.items.id",
+        "1\nitems"};
     static const char *const proof[] =
         {"role", "user", "0", "10", "11", "0002f00000000000", "0003000000000000", "role", "user"},
                              *const plain[] = {"t"};

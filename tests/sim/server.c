@@ -390,13 +390,13 @@ static void run_proof(struct server *s, const char *text) {
 static void run_vet(struct server *s, const char *text) {
     const char *items[] = {"f", "f", "f", "f",  "f",  "f", "f",  "f",       "f",
                            "f", "f", "f", NULL, "23", "t", NULL, "1\nitems"};
-    const char *links = "0:16384:1,0:16386:1,0:16385:1";
+    const char *links = "0:16384:1:0,0:16386:1:2,0:16385:1:2";
     if (strstr(text, "author_id")) {
         items[14] = "f";
         items[16] = "1\nbooks";
-        links = "0:16385:3,0:16386:2";
+        links = "0:16385:3:0,0:16386:2:2";
     } else if (strstr(text, "slug")) {
-        links = "0:16384:3,0:16386:3";
+        links = "0:16384:3:0,0:16386:3:2";
     }
     if (s->linked)
         items[15] = links;

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 # From the ground up. What is directly in batching/ is the roof.
-FOLDERS = ["protocol", "base", "statement", "trust", "fold", "ahead", "watch", "session", "flow", "talk", "show", ""]
+FOLDERS = ["protocol", "base", "statement", "trust", "fold", "ahead", "report", "watch", "session", "flow", "talk", "show", ""]
 # The parts and fields of struct session that one file each writes, with its header. What is not here has several writers.
 SESSION = "batching/session/"
 PARTS = {
@@ -22,7 +22,8 @@ PARTS = {
     "giving": "batching/talk/given", "hold": SESSION + "hold", "hold.await": "batching/flow/await",
     "cancel": SESSION + "cancel_request", "frame": SESSION + "frame", "apart": SESSION + "apart",
     "own": SESSION + "own_prepared", "late": SESSION + "late", "owed": SESSION + "owed", "sent": SESSION + "sent",
-    "learning": SESSION + "learn", "begun": SESSION + "begun", "answered_portal": SESSION + "portal", "watch": SESSION + "watched",
+    "learning": SESSION + "learn", "begun": SESSION + "begun", "answered_portal": SESSION + "portal",
+    "watch": SESSION + "watched", "report": SESSION + "reporting",
     "transaction": SESSION + "txn", "writes": SESSION + "txn", "changes": SESSION + "changes", "turn": SESSION + "turns",
 }
 FIELDS = {

@@ -200,7 +200,7 @@ static void list_repeated(struct client *c) {
 // Vetting's answer: nothing speaks against it, its key is its table's own and the list's.
 static void answer_vetting(struct client *c) {
     const char *row[] = {"f",   "f", "f", "f", "f",  "f",  "f", "f",
-                         "f",   "f", "f", "f", NULL, "23", "t", "0:16384:1,0:16385:1",
+                         "f",   "f", "f", "f", NULL, "23", "t", "0:16384:1:0,0:16385:1:2",
                          "1\nt"};
     static const char *const stamp[] = {"10", "16384:7", NULL, NULL, "0", "0::", "t", NULL};
     struct buf *b = &c->from_server;

@@ -439,7 +439,8 @@ Test(config, long_lines) {
     free(text);
 }
 
-#define WRITE_SECTION "write [pgfold], [batching], [lookahead], [http], [console] or [table schema.name]"
+#define WRITE_SECTION                                                                                        \
+    "write [pgfold], [batching], [lookahead], [report], [http], [console] or [table schema.name]"
 #define WRITE_TABLE                                                                                          \
     "write [table schema.name], for example [table public.books] or [table public.\"Odd Name\"]"
 #define LONG_NAME "a23456789_123456789_123456789_123456789_123456789_123456789_123" // 63 bytes

@@ -68,7 +68,7 @@ static void setup(struct fixture *f, const char *text, uint32_t type, bool linke
     }
     if (linked) {
         r.links = malloc(sizeof *r.links);
-        *r.links = (struct vet_link){0, 1, 1000};
+        *r.links = (struct vet_link){0, LINK_OWN, 1, 1000};
         r.n_links = 1;
     }
     put_vetting(f->group, &r, (unsigned)s->parsed->n_keys, types, 1);
@@ -450,7 +450,7 @@ Test(predict, answers_that_repeat_what_was_asked_for) {
     struct fixture f;
     setup(&f, one, OID_INT8, true);
     f.group->links = realloc(f.group->links, 2 * sizeof *f.group->links);
-    f.group->links[1] = (struct vet_link){0, 1, 2000};
+    f.group->links[1] = (struct vet_link){0, LINK_OTHER, 1, 2000};
     f.group->n_links = 2;
     f.family = f.group->shape->family;
     uint64_t shapes[] = {shape_digest(f.group->shape), 77}; // 77: the same statement, sent in another way

@@ -272,11 +272,17 @@ static struct vet_result with_links(const char *links) {
 }
 
 Test(vet, links_are_read_in_their_order) {
-    struct vet_result r = with_links("0:16400:1,7:4294967295:32767,0:16410:2");
+    struct vet_result r =
+        with_links("0:16400:1:0,7:4294967295:32767:2,0:16410:2:1\npublic.a.id\n\npublic.b.\"x\"");
     cr_assert(r.ok && r.n_links == 3);
     cr_assert(r.links[0].key == 0 && r.links[0].table == 16400 && r.links[0].attribute == 1);
     cr_assert(r.links[1].key == 7 && r.links[1].table == UINT32_MAX && r.links[1].attribute == 32767);
     cr_assert(r.links[2].table == 16410 && r.links[2].attribute == 2);
+    cr_assert(r.links[0].rank == LINK_OWN && r.links[1].rank == LINK_OTHER &&
+              r.links[2].rank == LINK_REFERENCED);
+    cr_assert_str_eq(r.names, "public.a.id\n\npublic.b.\"x\"");
+    vet_names_forget(&r);
+    cr_assert(!r.names);
     vet_result_free(&r);
     cr_assert(!r.links && !r.n_links && !r.ok);
 }
@@ -287,9 +293,11 @@ Test(vet, links_that_make_no_sense_are_none) {
                                       ":",
                                       "0",
                                       "0:1",
-                                      "8:1:1",
-                                      "0:4294967296:1",
-                                      "0:1:32768",
+                                      "8:1:1:0",
+                                      "0:4294967296:1:0",
+                                      "0:1:32768:0",
+                                      "0:1:1",
+                                      "0:1:1:3",
                                       "x:1:1",
                                       "0;1;1",
                                       "-1:1:1",
@@ -299,7 +307,7 @@ Test(vet, links_that_make_no_sense_are_none) {
         cr_assert(r.ok && !r.n_links, "%s", bad[i]);
         vet_result_free(&r);
     }
-    struct vet_result r = with_links("0:1:2,0:1:x");
+    struct vet_result r = with_links("0:1:2:0,0:1:x:0");
     cr_assert_eq(r.n_links, 1);
     vet_result_free(&r);
 }
@@ -307,7 +315,7 @@ Test(vet, links_that_make_no_sense_are_none) {
 Test(vet, no_more_links_are_read_than_there_is_room_for) {
     struct buf b = buf_make(10000);
     for (int i = 0; i < VET_MAX_LINKS + 5; i++)
-        buf_put_text(&b, i ? ",1:2:3" : "0:2:3");
+        buf_put_text(&b, i ? ",1:2:3:1" : "0:2:3:0");
     buf_put_u8(&b, 0);
     struct vet_result r = with_links((const char *)b.data);
     cr_assert(r.n_links == VET_MAX_LINKS && r.links[VET_MAX_LINKS - 1].key == 1);
@@ -360,7 +368,7 @@ Test(vet, a_second_row_takes_the_place_of_the_first) {
         struct buf b = buf_make(1000);
         struct frame f;
         good_row(values);
-        values[N_FACTS + 3] = i ? NULL : "0:1:1";
+        values[N_FACTS + 3] = i ? NULL : "0:1:1:0";
         values[N_FACTS + 4] = i ? NULL : "1\nbooks";
         put_text_row(&b, values, N_VALUES);
         cr_assert_eq(frame_read(b.data, b.len, &f), FRAME_OK);

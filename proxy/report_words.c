@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "proxy/report_words.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What a form writes around the same words.
+struct style {
+    const char *begin, *title, *loop, *item, *code, *end_code, *end_item, *end_loop, *end;
+    bool html;
+};
+
+static const struct style styles[REPORT_FORMATS] = {
+    [REPORT_TEXT] = {"", "pgfold report: ", "\n", "  ", "", "", "\n", "", "", false},
+    [REPORT_MARKDOWN] = {"# Loops\n\n", "", "\n## ", "- ", "`", "`", "\n", "", "", false},
+    [REPORT_HTML] = {"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                     "<title>pgfold: loops</title>\n<link rel=\"stylesheet\" href=\"/page.css\">\n<main>\n"
+                     "<h1>Loops</h1>\n<p>",
+                     "", "<section", "<li>", "<code>", "</code>", "</li>\n", "</ul></section>\n",
+                     "</main>\n</html>\n", true},
+};
+
+bool report_format_read(const char *name, enum report_format *f) {
+    static const char *const names[REPORT_FORMATS] = {"text", "json", "html", "markdown"};
+    for (unsigned i = 0; i < REPORT_FORMATS; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *f = (enum report_format)i;
+            return true;
+        }
+    return false;
+}
+
+// ---- pieces
+
+static void put(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct buf *out, const char *format, ...) {
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    buf_put_text(out, text);
+}
+
+// Text of an application's: in HTML without its signs.
+static void put_safe(const struct style *s, struct buf *out, const char *text) {
+    for (; *text; text++) {
+        const char *as = !s->html       ? NULL
+                         : *text == '<' ? "&lt;"
+                         : *text == '>' ? "&gt;"
+                         : *text == '&' ? "&amp;"
+                         : *text == '"' ? "&quot;"
+                                        : NULL;
+        if (as)
+            buf_put_text(out, as);
+        else
+            buf_put_u8(out, (uint8_t)*text);
+    }
+}
+
+static void put_code(const struct style *s, struct buf *out, const char *text) {
+    buf_put_text(out, s->code);
+    put_safe(s, out, text);
+    buf_put_text(out, s->end_code);
+}
+
+static const char *text_at(const json_t *j, const char *name) {
+    const char *text = json_string_value(json_object_get(j, name));
+    return text ? text : "";
+}
+
+static long long number_at(const json_t *j, const char *name) {
+    return json_integer_value(json_object_get(j, name));
+}
+
+static double seconds_at(const json_t *j, const char *name) {
+    return json_number_value(json_object_get(j, name));
+}
+
+static void put_list(const struct style *s, struct buf *out, const json_t *all, const char *between) {
+    size_t i;
+    const json_t *one;
+    json_array_foreach((json_t *)(uintptr_t)all, i, one) {
+        buf_put_text(out, i ? between : "");
+        put_safe(s, out, json_string_value(one) ? json_string_value(one) : "");
+    }
+}
+
+// ---- a loop
+
+static void put_name(const struct style *s, struct buf *out, const json_t *side) {
+    put_safe(s, out, *text_at(side, "table") ? text_at(side, "table") : "a list");
+    if (json_array_size(json_object_get(side, "columns"))) {
+        buf_put_text(out, "(");
+        put_list(s, out, json_object_get(side, "columns"), ", ");
+        buf_put_text(out, ")");
+    }
+}
+
+static void put_heading(const struct style *s, struct buf *out, const json_t *loop) {
+    const json_t *parent = json_object_get(loop, "parent");
+    bool proven = json_is_object(parent);
+    buf_put_text(out, s->loop);
+    if (s->html) {
+        buf_put_text(out, " id=\"");
+        put_safe(s, out, text_at(loop, "id"));
+        buf_put_text(out, "\"><h2>");
+    }
+    if (proven) {
+        put_name(s, out, parent);
+        buf_put_text(out, " → ");
+    }
+    put_name(s, out, json_object_get(loop, "child"));
+    buf_put_text(out, s->html ? "</h2><ul>\n" : s->code[0] ? "\n\n" : "\n");
+}
+
+static void put_kind(const struct style *s, struct buf *out, const json_t *loop) {
+    bool proven = strcmp(text_at(loop, "kind"), "proven") == 0;
+    buf_put_text(out, s->item);
+    put(out, "%s, ",
+        proven ? "proven loop: the keys come from the list" : "candidate: no list with these keys was seen");
+    put_safe(s, out, text_at(loop, "direction"));
+    buf_put_text(out, "; database ");
+    put_safe(s, out, text_at(loop, "database"));
+    if (*text_at(loop, "application_name")) {
+        buf_put_text(out, ", application ");
+        put_safe(s, out, text_at(loop, "application_name"));
+    }
+    buf_put_text(out, s->end_item);
+}
+
+static void put_set(const struct style *s, struct buf *out, json_t *set) {
+    const char *name;
+    json_t *value;
+    bool first = true;
+    json_object_foreach(set, name, value) {
+        const char *text = json_string_value(value);
+        buf_put_text(out, first ? "" : " ");
+        put_safe(s, out, name);
+        buf_put_text(out, text && *text ? "=" : "");
+        put_safe(s, out, text ? text : "");
+        first = false;
+    }
+}
+
+static void put_tags(const struct style *s, struct buf *out, const json_t *loop) {
+    const json_t *tags = json_object_get(loop, "tags"), *sites = json_object_get(loop, "call_sites");
+    size_t i;
+    json_t *set;
+    json_array_foreach((json_t *)(uintptr_t)tags, i, set) {
+        buf_put_text(out, i ? "; " : s->item);
+        buf_put_text(out, i ? "" : "asked by ");
+        put_set(s, out, set);
+    }
+    buf_put_text(out, json_array_size(tags) ? s->end_item : "");
+    if (!json_array_size(sites))
+        return;
+    buf_put_text(out, s->item);
+    buf_put_text(out, "at ");
+    put_list(s, out, sites, ", ");
+    buf_put_text(out, s->end_item);
+}
+
+static void put_cost(const struct style *s, struct buf *out, const json_t *loop, bool observed) {
+    buf_put_text(out, s->item);
+    long long pages = number_at(loop, "pages");
+    put(out, "%lld page%s; asked %lld, sent %lld%s", pages, pages == 1 ? "" : "s", number_at(loop, "asked"),
+        number_at(loop, "sent"), observed ? " if folded (estimate)" : "");
+    put(out, "; waited %.3f s", seconds_at(loop, "waited_seconds"));
+    if (!observed)
+        put(out, "; one by one about %.3f s (estimate)", seconds_at(loop, "alone_seconds"));
+    buf_put_text(out, s->end_item);
+}
+
+static void put_statement(const struct style *s, struct buf *out, const char *what, const json_t *side) {
+    if (!*text_at(side, "statement"))
+        return;
+    buf_put_text(out, s->item);
+    buf_put_text(out, what);
+    put_code(s, out, text_at(side, "statement"));
+    buf_put_text(out, s->end_item);
+}
+
+static void put_advice(const struct style *s, struct buf *out, const json_t *loop) {
+    size_t i;
+    json_t *one;
+    buf_put_text(out, s->item);
+    buf_put_text(out, "instead:");
+    buf_put_text(out, s->html ? "<ul>" : "\n");
+    json_array_foreach(json_object_get(loop, "instead"), i, one) {
+        buf_put_text(out, s->html ? "<li>" : s->code[0] ? "  - " : "    ");
+        if (s->html || s->code[0])
+            put(out, "%s: ", text_at(one, "for"));
+        else
+            put(out, "%-11s ", text_at(one, "for"));
+        put_code(s, out, text_at(one, "write"));
+        buf_put_text(out, s->end_item);
+    }
+    buf_put_text(out, s->html ? "</ul></li>\n" : "");
+}
+
+static void put_loop(const struct style *s, struct buf *out, const json_t *loop, bool observed) {
+    put_heading(s, out, loop);
+    put_kind(s, out, loop);
+    put_tags(s, out, loop);
+    put_cost(s, out, loop, observed);
+    put_statement(s, out, "list: ", json_object_get(loop, "parent"));
+    put_statement(s, out, "once for each row: ", json_object_get(loop, "child"));
+    put_advice(s, out, loop);
+    buf_put_text(out, s->end_loop);
+}
+
+// ---- all
+
+static void put_totals(const struct style *s, struct buf *out, const json_t *report, bool only_new) {
+    const json_t *totals = json_object_get(report, "totals");
+    long long loops = (long long)json_array_size(json_object_get(report, "loops"));
+    buf_put_text(out, s->title);
+    put(out, "%lld %sloop%s", loops, only_new ? "new " : "", loops == 1 ? "" : "s");
+    if (!only_new)
+        put(out, "; %lld lookups asked, %lld statements sent", number_at(totals, "asked"),
+            number_at(totals, "sent"));
+    if (number_at(totals, "not_listed"))
+        put(out, "; %lld more for which there was no room (report.max_loops)",
+            number_at(totals, "not_listed"));
+    buf_put_text(out, "; mode ");
+    put_safe(s, out, text_at(report, "mode"));
+    buf_put_text(out, ", since ");
+    put_safe(s, out, text_at(report, "since"));
+    buf_put_text(out, s->html ? ".</p>\n<p>" : "\n");
+    if (s->html || s->code[0]) {
+        buf_put_text(out, s->html ? "" : "\n");
+        put_safe(s, out, text_at(report, "estimate"));
+        buf_put_text(out, s->html ? "</p>\n" : "\n");
+    }
+}
+
+void report_write_words(const json_t *report, enum report_format f, bool only_new, struct buf *out) {
+    const struct style *s = &styles[f];
+    bool observed = strcmp(text_at(report, "mode"), "observe") == 0;
+    size_t i;
+    json_t *loop;
+    if (f == REPORT_JSON) {
+        char *text = json_dumps(report, JSON_INDENT(1));
+        buf_put_text(out, text ? text : "");
+        buf_put_text(out, "\n");
+        out->failed |= !text;
+        free(text);
+        return;
+    }
+    buf_put_text(out, s->begin);
+    put_totals(s, out, report, only_new);
+    json_array_foreach(json_object_get(report, "loops"), i, loop) put_loop(s, out, loop, observed);
+    buf_put_text(out, s->end);
+}
