@@ -128,6 +128,11 @@ static bool login_is_late(const struct link *l, uint64_t now) {
     return limit && l->state < LINK_READY && now > l->started + limit;
 }
 
+static void note_second(struct proxy *p, uint64_t now) {
+    history_tick(&p->history, engine_counters(p->engine), engine_figures(p->engine)->since,
+                 settings_observe(p->settings) && !p->paused, now);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct application *a = timer->data;
     struct proxy *p = &a->proxy;
@@ -137,7 +142,7 @@ static void on_tick(uv_timer_t *timer) {
     pace_tick(p->pace);
     reach_tick(p->reach, now);
     shows_tick(&p->period, p->engine, now);
-    history_tick(&p->history, engine_counters(p->engine), engine_figures(p->engine)->since, now);
+    note_second(p, now);
     http_tick(a->http);
     trim_tick(&a->trim, p->engine);
     log_tell_held(&p->log, false);
@@ -447,7 +452,7 @@ static bool proxy_init(struct application *a) {
     p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (!p->engine || a->alarm_fd < 0)
         return false;
-    history_tick(&p->history, engine_counters(p->engine), engine_figures(p->engine)->since, proxy_now());
+    note_second(p, proxy_now());
     uv_timer_init(&a->loop, &a->tick);
     a->tick.data = a;
     uv_timer_start(&a->tick, on_tick, 1000, 1000);

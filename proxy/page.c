@@ -87,7 +87,10 @@ static void put_rate(const struct page *g, const char *class, const char *label,
 static void put_rates(const struct page *g) {
     struct history_second s = history_sum(&g->proxy->history, RATE_SECONDS);
     put_rate(g, "asked", "asked by clients", s.asked, s.took);
-    put_rate(g, "sent", "sent to PostgreSQL", s.sent, s.took);
+    put_rate(g, g->observes ? "plain" : "sent", "sent to PostgreSQL", s.sent, s.took);
+    s = history_observed(&g->proxy->history, RATE_SECONDS);
+    if (g->observes)
+        put_rate(g, "sent", "would be sent <span class=\"estimate\">estimate</span>", s.would, s.took);
 }
 
 static void put_minute(const struct page *g, unsigned first, unsigned n) {
@@ -138,15 +141,40 @@ static void put_spared(const struct page *g) {
     page_put(g, " sent, pgfold’s own among them</dd></div>");
 }
 
-static void put_tiles(const struct page *g) {
-    struct engine_memory_use m = engine_memory_use(g->proxy->engine);
-    put_spared(g);
+static void put_saved(const struct page *g) {
     begin_tile(g, "Server time saved");
     human_time(g->out, figures_saved(g->figures));
     page_put(
-        g,
-        " <span class=\"estimate\">estimate</span></dd><dd class=\"how\">for each lookup not sent, the time "
-        "of the fastest statement and a key’s share of its batch; less what batches took</dd></div>");
+        g, " <span class=\"estimate\">estimate</span></dd>"
+           "<dd class=\"how\">for each lookup not sent, the time of the fastest statement and a key’s share "
+           "of its batch; less what batches took</dd></div>");
+}
+
+// Of the seconds that are remembered, since the mode may have been another one before.
+static void put_would_be_spared(const struct page *g) {
+    struct history_second s = history_observed(&g->proxy->history, HISTORY_SECONDS);
+    begin_tile(g, "Statements that would be spared");
+    if (s.would < s.asked)
+        human_share(g->out, s.asked - s.would, s.asked);
+    else
+        page_put(g, s.asked ? "0 %" : "–");
+    page_put(g, " <span class=\"estimate\">estimate</span></dd><dd class=\"how\">");
+    human_count(g->out, s.asked);
+    page_put(g, " asked in the last ");
+    human_time(g->out, s.took / 1000000 * 1000000ull);
+    page_put(g, "; ");
+    human_count(g->out, s.would);
+    page_put(g, " would have been sent</dd></div>");
+}
+
+static void put_tiles(const struct page *g) {
+    struct engine_memory_use m = engine_memory_use(g->proxy->engine);
+    if (g->observes) {
+        put_would_be_spared(g);
+    } else {
+        put_spared(g);
+        put_saved(g);
+    }
     begin_tile(g, "Rows held, loaded ahead");
     human_bytes(g->out, m.held);
     page_put(g, "</dd><dd class=\"how\">of ");
@@ -159,6 +187,8 @@ static void put_tiles(const struct page *g) {
     page_put(g, "</dd></div>");
 }
 
+// ---- loops
+
 static void put_loops(const struct page *g) {
     page_put(g, "<p class=\"about\">The <a href=\"/report\">report</a> has them.</p>");
 }
@@ -168,21 +198,14 @@ static void put_loops(const struct page *g) {
 static const struct {
     const char *name;
     void (*put)(const struct page *g);
-} places[] = {{"facts", put_facts},
-              {"now", put_now},
-              {"notice", put_notice},
-              {"rates", put_rates},
-              {"minutes", put_minutes},
-              {"tiles", put_tiles},
-              {"since", put_since},
-              {"bar", page_bar},
-              {"answered", page_answered},
-              {"loops", put_loops},
-              {"forwarded", page_forwarded},
-              {"alone", page_alone},
-              {"connections", page_connections},
-              {"inside", page_inside},
-              {"databases", page_databases},
+} places[] = {{"facts", put_facts},        {"now", put_now},
+              {"notice", put_notice},      {"rates", put_rates},
+              {"minutes", put_minutes},    {"tiles", put_tiles},
+              {"since", put_since},        {"bar", page_bar},
+              {"answered", page_answered}, {"would", page_would},
+              {"loops", put_loops},        {"forwarded", page_forwarded},
+              {"alone", page_alone},       {"connections", page_connections},
+              {"inside", page_inside},     {"databases", page_databases},
               {"settings", page_settings}};
 
 static void put_place(const struct page *g, const char *name, size_t len) {
@@ -209,7 +232,8 @@ void page_write(struct proxy *p, int which, struct buf *out) {
                            .figures = engine_figures(p->engine),
                            .totals = history_totals(c),
                            .outside = census_take(p),
-                           .time = page_time_now()};
+                           .time = page_time_now(),
+                           .observes = settings_observe(p->settings) && !p->paused};
     (void)which;
     for (const struct page_file *f = page_files; f->path; f++)
         if (strcmp(f->path, PAGE_TEMPLATE) == 0)

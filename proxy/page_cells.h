@@ -21,6 +21,7 @@ struct page {
     struct history_totals totals;
     struct show_outside outside;
     struct page_time time;
+    bool observes; // what mode fold would do is estimated
 };
 
 // The ways to answer that are shown, in their order.

@@ -47,6 +47,15 @@ static json_t *statements(const struct engine_counters *c) {
     return o;
 }
 
+// In mode observe.
+static json_t *would_be(const struct engine_counters *c) {
+    json_t *o = json_object();
+    put_number(o, "folded_estimate", c->would_fold);
+    put_number(o, "ahead_estimate", c->would_ahead);
+    put_number(o, "sent_estimate", c->would_send);
+    return o;
+}
+
 static json_t *by_reason(const uint64_t n[REASON_COUNT]) {
     json_t *o = json_object();
     for (int r = 0; r < REASON_COUNT; r++)
@@ -129,6 +138,7 @@ static json_t *second(const struct history_second *s, struct page_time t) {
     json_array_append_new(row, json_integer(s->sent));
     for (size_t i = 0; i < PAGE_OUTCOMES; i++)
         json_array_append_new(row, json_integer(s->by[page_outcomes[i].outcome]));
+    json_array_append_new(row, s->would == HISTORY_UNKNOWN ? json_null() : json_integer(s->would));
     return row;
 }
 
@@ -146,6 +156,7 @@ static json_t *second_columns(void) {
         json_array_append_new(all, json_string(first[i]));
     for (size_t i = 0; i < PAGE_OUTCOMES; i++)
         json_array_append_new(all, json_string(page_outcomes[i].name));
+    json_array_append_new(all, json_string("would_be_sent_estimate"));
     return all;
 }
 
@@ -187,6 +198,7 @@ void page_write_stats(struct proxy *p, int which, struct buf *out) {
     (void)which;
     put_state(o, p, &outside, t);
     put(o, "statements", statements(c));
+    put(o, "would_be", would_be(c));
     put_seconds(o, "saved_seconds_estimate", figures_saved(f));
     put(o, "saved_how", json_string(PAGE_SAVED_HOW));
     put(o, "forwarded_by_reason", by_reason(c->forwarded));

@@ -95,6 +95,32 @@ void page_answered(const struct page *g) {
     }
 }
 
+// Mode observe: the same, as an estimate.
+void page_would(const struct page *g) {
+    const struct engine_counters *c = g->counters;
+    const struct {
+        const char *name, *about;
+        uint64_t n;
+    } rows[] = {
+        {"would be folded", "lookups, from batches of concurrent ones", c->would_fold},
+        {"would be answered ahead", "lookups, from rows loaded ahead for loops", c->would_ahead},
+        {"would be sent", "statements that would reach the server, batches among them", c->would_send}};
+    if (!g->observes)
+        return;
+    page_put(
+        g, "<table><thead><tr><th scope=\"col\">In mode fold</th><th scope=\"col\" class=\"n\">Estimate</th>"
+           "</tr></thead><tbody>");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        page_begin_row(g, rows[i].name, rows[i].about);
+        page_cell(g, "", !rows[i].n);
+        page_put(g, "≈ ");
+        human_count(g->out, rows[i].n);
+        page_end_cell(g);
+        page_end_row(g);
+    }
+    page_put(g, "</tbody></table>");
+}
+
 // ---- reasons
 
 // The most frequent one that is not below `below`, or comes behind `behind` with as many; REASON_COUNT: none.
@@ -170,9 +196,11 @@ void page_inside(const struct page *g) {
     put_figure(g, "batches", "of concurrent lookups and of rows loaded ahead, that succeeded",
                c->in_ok + c->lateral_ok);
     put_figure(g, "batches that failed", "their lookups ran as sent", c->in_failed + c->lateral_failed);
-    put_figure(g, "keys loaded ahead and asked for", NULL, c->ahead_first);
-    put_figure(g, "keys loaded ahead in vain",
-               "never asked for, or dropped for a write, a pause or their age",
+    put_figure(
+        g, g->observes ? "keys that would be loaded ahead and asked for" : "keys loaded ahead and asked for",
+        g->observes ? "an estimate" : NULL, c->ahead_first);
+    put_figure(g, g->observes ? "keys that would be loaded ahead in vain" : "keys loaded ahead in vain",
+               g->observes ? "an estimate" : "never asked for, or dropped for a write, a pause or their age",
                c->ahead_unused + c->ahead_stale);
     put_figure(g, "connections accepted", NULL, g->outside.accepted);
     put_figure(g, "connections refused", NULL, g->outside.refused);

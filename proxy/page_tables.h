@@ -8,6 +8,7 @@
 
 void page_bar(const struct page *g);
 void page_answered(const struct page *g);
+void page_would(const struct page *g);
 void page_forwarded(const struct page *g);
 void page_alone(const struct page *g);
 void page_connections(const struct page *g);

@@ -37,6 +37,10 @@ void settings_unref(struct settings *s); // takes NULL
 // True: a reload changes it.
 bool settings_shown(const struct settings *s, size_t i, char *out, size_t size);
 
+static inline bool settings_observe(const struct settings *s) {
+    return s->config->mode == MODE_OBSERVE;
+}
+
 // What the engine needs of them. Points into the settings.
 struct engine_limits settings_engine_limits(const struct settings *s);
 // Reports what is valid, but probably not what was meant.

@@ -23,6 +23,10 @@ void runs_tagged(struct runs *r, uint64_t tags) {
 }
 
 void runs_read(struct runs *r, uint64_t statement) {
+    uint64_t before = r->n_read ? r->read[(r->n_read - 1) % RUNS_LISTS] : 0;
+    if (before == statement && r->read_at == r->answers)
+        return; // the same result, described once more
+    r->read_at = r->answers;
     for (unsigned i = 0; i < r->n_read && i < RUNS_LISTS; i++) {
         if (r->read[i] != statement)
             continue;

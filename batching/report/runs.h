@@ -41,7 +41,9 @@ struct runs {
     struct run of[RUNS];
     uint64_t clock;
     uint32_t page, visit;
-    unsigned n_read; // lists that were read on the page, and the statements of the last ones
+    uint64_t answers; // to statements
+    uint64_t read_at; // the same when a list was read
+    unsigned n_read;  // lists that were read on the page, and the statements of the last ones
     uint64_t read[RUNS_LISTS];
     uint64_t tags; // of the page
     uint64_t last; // microseconds: of the last answer

@@ -258,6 +258,7 @@ void reporting_answered(struct session *s, const struct answered *a) {
         return;
     runs_asked(r, a->asked);
     r->last = a->answered;
+    r->answers++;
     if (tags)
         runs_tagged(r, tags->page);
     if (!lookup)

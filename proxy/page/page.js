@@ -6,12 +6,14 @@
 "use strict";
 (function () {
   const SPAN = 300; // seconds in the chart
-  const LIVE = ["facts", "notice", "legend", "tiles", "since", "bar", "answered", "loops", "forwarded", "alone", "connections",
+  const LIVE = ["facts", "notice", "legend", "tiles", "since", "bar", "answered", "would", "loops", "forwarded", "alone", "connections",
     "inside", "databases", "settings"];
   const SVG = "http://www.w3.org/2000/svg";
   const byId = (id) => document.getElementById(id);
   let seconds = []; // {end, took, asked, sent}, the oldest first; end: seconds since 1970
   let stats = null, reached = 0, timer = 0, turn = 0, failing = false, asking = false, behind = 0;
+
+  // What mode observe would send stands for what is sent: the latter is what is asked.
 
   // ---- what pgfold says
 
@@ -24,7 +26,7 @@
   function remember(said) {
     const at = Object.fromEntries(said.second_columns.map((name, i) => [name, i]));
     const fresh = said.seconds.map((row) => ({ end: row[at.ended_ms] / 1000, took: row[at.took_ms] / 1000, asked: row[at.asked],
-      sent: row[at.sent] }));
+      sent: row[at.sent], would: row[at.would_be_sent_estimate] }));
     const now = said.now_ms / 1000, first = fresh.length ? fresh[0].end : now;
     // The same second is told a millisecond earlier or later.
     seconds = seconds.filter((s) => s.end > now - SPAN - 5 && s.end < first - 0.3).concat(fresh);
@@ -110,7 +112,7 @@
   function samples() {
     const now = (Date.now() + behind) / 1000;
     return { now, list: seconds.filter((s) => s.end > now - SPAN && s.took > 0)
-      .map((s) => ({ end: s.end, from: s.end - s.took, asked: s.asked / s.took, sent: s.sent / s.took })) };
+      .map((s) => ({ end: s.end, from: s.end - s.took, asked: s.asked / s.took, sent: (s.would === null ? s.sent : s.would) / s.took, estimate: s.would !== null })) };
   }
 
   // Where seconds are missing the line is broken.
@@ -178,7 +180,7 @@
     element("line", { class: "cross", x1: x, x2: x, y1: scale.y(scale.top), y2: scale.y(0) }, svg);
     element("circle", { class: "spot", cx: x, cy: scale.y(p.asked), r: 4 }, svg);
     element("circle", { class: "spot of-sent", cx: x, cy: scale.y(p.sent), r: 4 }, svg);
-    const text = `${new Date(p.end * 1000).toLocaleTimeString()}\nasked ${rate(p.asked)}/s\nsent ${rate(p.sent)}/s`;
+    const text = `${new Date(p.end * 1000).toLocaleTimeString()}\nasked ${rate(p.asked)}/s\n${p.estimate ? "would be sent ≈" : "sent"} ${rate(p.sent)}/s`;
     if (told.textContent !== text) told.textContent = text;
     told.style.left = Math.max(0, x + 14 + told.offsetWidth > chart.clientWidth ? x - 14 - told.offsetWidth : x + 14) + "px";
   }

@@ -354,8 +354,9 @@ def test_in_mode_observe_the_same_loops_are_listed(web):
                 c.ask(make("SELECT n FROM rlone WHERE id = %s", str(i)))
         found[mode] = loops(p)
     fold, observe = found["fold"], found["observe"]
-    assert set(fold) == {MANY, ONE, (None, "public.rlone")} or set(fold) == {MANY, ONE, (None, "rlone")}
-    assert ONE in observe
-    for part in ("id", "kind", "parent", "child", "direction", "pages", "asked", "instead"):
-        assert fold[ONE][part] == observe[ONE][part], part
-    assert 0 < observe[ONE]["sent"] < fold[ONE]["asked"] / 2
+    assert {MANY, ONE} <= set(fold) and {MANY, ONE} <= set(observe)
+    for key in (MANY, ONE):
+        for part in ("id", "kind", "parent", "child", "direction", "pages", "asked", "instead"):
+            assert fold[key][part] == observe[key][part], (key, part)
+        print(key, fold[key]["sent"], observe[key]["sent"])
+        assert 0 < observe[key]["sent"] < fold[key]["asked"] / 2, key

@@ -153,12 +153,12 @@ Test(histogram, estimates_quantiles_between_its_bounds) {
 Test(history, has_what_each_second_counted) {
     static struct history h;
     struct engine_counters c = {.answered = 50, .sent = 40};
-    history_tick(&h, &c, 7, 10 * SECOND);
+    history_tick(&h, &c, 7, false, 10 * SECOND);
     cr_expect_eq(h.n, 0, "what came before it began is in no second");
     c.answered += 10, c.from_ahead += 9, c.forwarded[REASON_CTE] += 1, c.sent += 2;
-    history_tick(&h, &c, 7, 11 * SECOND);
+    history_tick(&h, &c, 7, false, 11 * SECOND);
     c.answered += 3, c.alone += 3, c.sent += 3;
-    history_tick(&h, &c, 7, 13 * SECOND);
+    history_tick(&h, &c, 7, false, 13 * SECOND);
     cr_assert_eq(h.n, 2);
     const struct history_second *s = history_at(&h, 0);
     cr_expect(s->ended == 11 * SECOND && s->took == SECOND && s->asked == 10 && s->sent == 2);
@@ -173,12 +173,12 @@ Test(history, has_what_each_second_counted) {
 Test(history, counts_nothing_twice_when_the_counters_begin_anew) {
     static struct history h;
     struct engine_counters c = {.answered = 50};
-    history_tick(&h, &c, 0, 10 * SECOND);
+    history_tick(&h, &c, 0, false, 10 * SECOND);
     c.answered = 60; // since the reset, more than before it
-    history_tick(&h, &c, 10 * SECOND + 1, 11 * SECOND);
+    history_tick(&h, &c, 10 * SECOND + 1, false, 11 * SECOND);
     cr_expect_eq(history_at(&h, 0)->asked, 60);
     c.answered = 5;
-    history_tick(&h, &c, 11 * SECOND + 1, 12 * SECOND);
+    history_tick(&h, &c, 11 * SECOND + 1, false, 12 * SECOND);
     cr_expect_eq(history_at(&h, 1)->asked, 5);
 }
 
@@ -186,9 +186,24 @@ Test(history, keeps_the_last_seconds) {
     static struct history h;
     struct engine_counters c = {0};
     for (unsigned i = 0; i <= HISTORY_SECONDS + 20; i++, c.answered++)
-        history_tick(&h, &c, 0, (i + 1) * (uint64_t)SECOND);
+        history_tick(&h, &c, 0, false, (i + 1) * (uint64_t)SECOND);
     cr_expect_eq(h.n, HISTORY_SECONDS);
     cr_expect_eq(history_at(&h, 0)->ended, 22 * SECOND);
     cr_expect_eq(history_at(&h, HISTORY_SECONDS - 1)->ended, (HISTORY_SECONDS + 21) * (uint64_t)SECOND);
     cr_expect_eq(history_sum(&h, HISTORY_SECONDS).asked, HISTORY_SECONDS);
+}
+
+Test(history, tells_what_would_be_sent_while_it_observes) {
+    static struct history h;
+    struct engine_counters c = {0};
+    history_tick(&h, &c, 0, true, 10 * SECOND);
+    c.answered += 10, c.sent += 10, c.would_send += 2;
+    history_tick(&h, &c, 0, true, 11 * SECOND);
+    c.answered += 30, c.sent += 3;
+    history_tick(&h, &c, 0, false, 12 * SECOND);
+    cr_expect_eq(history_at(&h, 0)->would, 2);
+    cr_expect_eq(history_at(&h, 1)->would, HISTORY_UNKNOWN);
+    struct history_second sum = history_observed(&h, HISTORY_SECONDS);
+    cr_expect(sum.asked == 10 && sum.would == 2 && sum.took == SECOND);
+    cr_expect_eq(history_sum(&h, HISTORY_SECONDS).asked, 40);
 }

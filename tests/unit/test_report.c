@@ -253,6 +253,9 @@ Test(report, only_different_questions_count) {
         run_count(run, 10 + i, &one);
     cr_assert_eq(run->n_keys, 5);
     runs_read(&r, 1);
+    runs_read(&r, 1); // the same reply
+    cr_assert_eq(runs_of(&r, 77)->n_keys, 5);
+    r.answers++;
     runs_read(&r, 1); // the list again: another page
     cr_assert_eq(runs_of(&r, 77)->n_keys, 0);
 }
