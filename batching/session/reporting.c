@@ -76,7 +76,7 @@ uint64_t reporting_take_question(struct session *s) {
 
 // ---- tags
 
-#define LONGEST_SETTING 1000
+#define LONGEST_SETTING 4096 // a longer one is not told again
 
 void reporting_set_tags(struct session *s, struct slice value) {
     struct reporting *r = &s->report;
@@ -84,7 +84,7 @@ void reporting_set_tags(struct session *s, struct slice value) {
     r->setting =
         value.len && value.len <= LONGEST_SETTING ? strndup((const char *)value.data, value.len) : NULL;
     weigh(s);
-    r->set = r->setting ? tags_set(&s->engine->report.tags, value) : TAGS_NONE;
+    r->set = tags_set(&s->engine->report.tags, value);
 }
 
 struct slice reporting_tags(const struct session *s) {
