@@ -11,6 +11,7 @@
 #include "proxy/census.h"
 #include "proxy/page_data.h"
 #include "proxy/page_files.h"
+#include "proxy/page_loops.h"
 #include "proxy/page_tables.h"
 #include "proxy/page_time.h"
 #include "proxy/proxy.h"
@@ -189,10 +190,6 @@ static void put_tiles(const struct page *g) {
 
 // ---- loops
 
-static void put_loops(const struct page *g) {
-    page_put(g, "<p class=\"about\">The <a href=\"/report\">report</a> has them.</p>");
-}
-
 // ---- all
 
 static const struct {
@@ -203,7 +200,7 @@ static const struct {
               {"minutes", put_minutes},    {"tiles", put_tiles},
               {"since", put_since},        {"bar", page_bar},
               {"answered", page_answered}, {"would", page_would},
-              {"loops", put_loops},        {"forwarded", page_forwarded},
+              {"loops", page_loops},       {"forwarded", page_forwarded},
               {"alone", page_alone},       {"connections", page_connections},
               {"inside", page_inside},     {"databases", page_databases},
               {"settings", page_settings}};

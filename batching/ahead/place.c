@@ -107,9 +107,14 @@ bool place_is_named(const struct group *g, const struct key *asked, const struct
     return false;
 }
 
+// Are there no more values than answers, so that each answer has but one?
+static bool is_one_each(struct trail_result *r, unsigned column) {
+    return trail_distinct(r, column) <= (r->n_answers ? r->n_answers : 1);
+}
+
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
     return is_own_column(g, part, &r->columns.columns[column]) &&
-           (place_is_own(g, r) || trail_distinct(r, column) == 1);
+           (place_is_own(g, r) || is_one_each(r, column));
 }
 
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {
@@ -142,7 +147,7 @@ static bool repeats(const struct guess *w, const struct group *g, uint32_t row) 
         struct key own = trail_value(r, row, i);
         return c[i].kind != c[column].kind || key_equal(&own, &named);
     }
-    return trail_distinct(r, column) <= (r->n_answers ? r->n_answers : 1);
+    return is_one_each(r, column);
 }
 
 bool place_counts_rows(const struct group *g, const struct trail_result *r) {
@@ -168,18 +173,28 @@ bool place_find_turn(struct guess *w, const struct group *g, const struct trail_
     return found && (counts ? target->whole : !w->result->forgets);
 }
 
-#define MAX_PASSED 8 // rows of other kinds that a loop passes over at once
+#define MAX_PASSED 64 // rows that a loop passes over at once
 
-// Does the loop go on in the row, beside the last one but for rows of other kinds?
+// Does a loop pass over the row? It is of another kind than those that are asked for, has no key, or one that was asked for: an
+// identity map remembers it.
+static bool is_passed(const struct guess *w, const struct trail_target *t, int kind, uint32_t row) {
+    unsigned column = (unsigned)w->columns[w->lead];
+    uint32_t first;
+    if (kind_differs(w, kind, row) || trail_value(w->result, row, column).kind == KEY_NULL)
+        return true;
+    return trail_find_equal(w->trail, w->result, column, row, &first) && trail_was_asked(t, first);
+}
+
+// Does the loop go on in the row, beside the last one but for rows that it passes over?
 static bool is_beside(const struct guess *w, const struct trail_target *t) {
     if (trail_goes_on(t, w->row))
         return true;
-    if (!t->any || w->row < t->last_row || w->row - t->last_row > MAX_PASSED + 1)
+    if (!t->any || w->row <= t->last_row || w->row - t->last_row > MAX_PASSED + 1)
         return false;
-    int column = kind_known(w);
-    bool beside = column >= 0 && w->row > t->last_row;
+    int kind = kind_known(w);
+    bool beside = true;
     for (uint32_t row = t->last_row + 1; beside && row < w->row; row++)
-        beside = kind_differs(w, column, row);
+        beside = is_passed(w, t, kind, row);
     return beside;
 }
 

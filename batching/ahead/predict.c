@@ -68,6 +68,16 @@ static bool is_outdated(struct places *s, struct guess *w) {
     return newer && !w->named;
 }
 
+// What was loaded for an earlier list is left behind when the client has read a list that has the key, too, unless the loop goes on there.
+static bool is_left(const struct places *s, const struct guess *w) {
+    bool newer = false;
+    for (const struct guess *o = s->all; w->result->columns.loaded && o < s->all + s->n; o++)
+        newer |= !o->result->columns.loaded && o->trail == w->trail &&
+                 o->result->serial > w->result->serial && o->fits == w->fits && (o->known || !w->known) &&
+                 !o->over;
+    return newer && !w->named && !place_goes_on(w);
+}
+
 // The lookup counts once for each `who` that it may be one of.
 static void count_turns(const struct places *s) {
     for (unsigned i = 0; i < s->n; i++) {
@@ -97,7 +107,7 @@ static void forget_chance(struct places *s) {
 static void choose(struct places *s, struct guess *best) {
     forget_chance(s);
     for (struct guess *w = s->all; w < s->all + s->n; w++)
-        if (!is_outdated(s, w) && (w->known || w->seconded) && place_is_better(w, best))
+        if (!is_outdated(s, w) && !is_left(s, w) && (w->known || w->seconded) && place_is_better(w, best))
             *best = *w;
     count_turns(s);
     for (const struct guess *w = s->all; w < s->all + s->n; w++)

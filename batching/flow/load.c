@@ -207,10 +207,12 @@ static bool is_likely(const struct guess *guess) {
     return !a->unserved;
 }
 
-// Will the batch save as many statements as it takes? A list's last rows may be too few.
+// Will the batch save as many statements as it takes? A list's last rows may be too few. Where the statement's own answers are
+// the list, as on the way down a tree, there are more to come in what is loaded.
 static bool is_worth_it(const struct session *s, const struct guess *guess, const struct batch *b) {
     unsigned again = b->ahead.again ? b->ahead.again - 1 : 0;
-    bool some = b->n_keys || again, has_more = guess->run || b->n_keys == b->max_keys;
+    bool some = b->n_keys || again, down = guess->own && guess->association->useful && b->n_keys > 1;
+    bool has_more = guess->run || b->n_keys == b->max_keys || down;
     return some && (has_more || b->ahead.n_left + again + guess->association->useful >= ahead_statements(s));
 }
 
@@ -315,7 +317,7 @@ static void load(struct session *s, struct ahead *a, struct batch *b, struct ass
     struct engine *e = s->engine;
     struct group *g = b->group;
     if (!association->window)
-        association->window = b->max_keys;
+        association->window = b->max_keys - b->ahead.asked;
     b->pattern = unit;
     b->pattern_len = len;
     b->ahead.home = a;
@@ -478,10 +480,19 @@ static bool run_in_front(struct session *s, struct ahead *a, struct lookup *l, s
 // time would not be worth its cost: the client waits for the batch's other answers anyway.
 static bool take_along(struct lookup *l, struct batch *b) {
     uint32_t key;
-    if (!add_asked(b, l->keys, &key) || !batch_join(b, l, key))
+    if (b->n_keys >= l->session->engine->limits.ahead_keys || !add_asked(b, l->keys, &key) ||
+        !batch_join(b, l, key))
         return false;
     lookup_detach_waiting(l);
     return true;
+}
+
+// Is it worth a batch before a batch has been of use? Where the catalogue says that the list has such keys, unless such lists
+// were loaded in vain; and while one lookup is answered soon, or the others would keep its client waiting.
+static bool goes_along(const struct guess *guess, const struct group *g) {
+    const struct association *a = guess->association;
+    uint32_t lone = g->shape->guard.lone;
+    return a->useful || (guess->linked && !a->unserved && !a->failures && lone && lone <= PACE_LATENCY);
 }
 
 void ahead_follow(struct session *s, struct lookup *l, bool apart) {
@@ -510,7 +521,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!b)
         return;
     bool checked = check_draw(s->engine, l);
-    bool along = guess.association->useful && !checked && take_along(l, b);
+    bool along = goes_along(&guess, g) && !checked && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
         return;

@@ -58,6 +58,7 @@ struct group {
     uint64_t id;             // never used twice
     uint64_t owner;          // id of the only session whose lookups it has; 0: any of its identity
     enum vet_level level;    // READY, REFUSED: with whom its rows may be shared
+    bool steady;             // READY, for its owner alone: its rows mean the same in the next transaction
     const char *refusal;     // static: REFUSED: why
     const char *own_refusal; // static: why not even for its own session, if only that is in question
     uint8_t *cache_key;      // owned

@@ -280,6 +280,7 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     g->generation = generation;
     buf_reset(&g->row_description);
     g->level = v->catalogue.answered ? level_of(g, &v->catalogue) : LEVEL_NONE;
+    g->steady = v->catalogue.steady && !g->shape->parsed->asks_session;
     g->own_refusal = v->catalogue.may_be_own ? v->catalogue.own_refusal : NULL;
     const char *refusal = judge_group(g, v);
     if (refusal)

@@ -46,7 +46,8 @@ bool ahead_is_current(const struct ahead *a, const struct batch *b) {
 // In a transaction now() is the time at which it began. What was read so may be as old as that, and is true
 // until the transaction ends.
 static bool is_of_its_transaction(const struct session *s, const struct batch *b) {
-    return !b->group->owner || !b->ahead.began || (s->txn != 'I' && s->transaction.began == b->ahead.began);
+    return !b->group->owner || b->group->steady || !b->ahead.began ||
+           (s->txn != 'I' && s->transaction.began == b->ahead.began);
 }
 
 // Remembers up to which write the batch is not stale, so that these writes are not looked at again.

@@ -117,11 +117,12 @@ static const char *const refusals[] = {
     "a cast may run a user's own function",
     "a type may run a user's own function",
 };
+#define VIEWS      1
 #define N_REFUSALS (sizeof refusals / sizeof *refusals)
 #define N_FACTS    (N_REFUSALS + 6)
 
 // Those that keep a lookup from being shared and mean nothing to its own session.
-static const bool only_shared[N_REFUSALS] = {[1] = true, [2] = true, [3] = true, [8] = true};
+static const bool only_shared[N_REFUSALS] = {[VIEWS] = true, [2] = true, [3] = true, [8] = true};
 
 // The columns behind the facts, if the question was a wide one.
 static const char *const own_refusals[] = {
@@ -157,6 +158,9 @@ static void read_own(struct slice row, struct vet_result *r) {
         if (!column_is(row, N_FACTS + i, "f"))
             r->own_refusal = own_refusals[i];
     r->own = r->may_be_own && r->wide && !r->own_refusal && take_below(row, &r->below);
+    r->steady = r->own && column_is(row, N_FACTS + N_OWN + N_BELOW, "t");
+    for (unsigned i = 0; i < N_REFUSALS; i++)
+        r->steady &= i == VIEWS || column_is(row, i, "f");
 }
 
 void vet_row(struct slice row, struct vet_result *r) {

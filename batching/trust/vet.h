@@ -50,6 +50,7 @@ struct vet_result {
     // that all that is below only reads. `wide`: that was asked for.
     bool may_be_own, own, wide;
     const char *own_refusal;  // static, of a wide question: why not `own`, or NULL
+    bool steady;              // own: nothing of it depends on time, settings or the transaction
     struct stamp_below below; // own: what the verdict rests on besides the statement's own names
     bool alone;               // none of its tables has children
     bool key_unique;          // the key column alone is unique: the form = ANY is possible

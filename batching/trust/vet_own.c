@@ -127,6 +127,23 @@ static const char stamps[] =
     "f.xmin), ',') FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.=) ANY ((SELECT o.procs "
     "FROM o)::pg_catalog.oid[]))";
 
+// Does nothing below depend on when it is asked, on a setting or on the transaction? Views of tables alone, by the server's immutable
+// functions: no text is read as a time, and no temporary table is emptied at its end.
+static const char steady[] =
+    "(SELECT o.procs FROM o) OPERATOR(pg_catalog.=) '{}' AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c "
+    "WHERE "
+    "c.oid OPERATOR(pg_catalog.=) ANY ((SELECT o.rels FROM o)::pg_catalog.oid[]) AND (c.relpersistence "
+    "OPERATOR(pg_catalog.=) 't' OR c.relrowsecurity)) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite e "
+    "WHERE "
+    "e.ev_class OPERATOR(pg_catalog.=) ANY ((SELECT o.rels FROM o)::pg_catalog.oid[]) AND e.ev_type "
+    "OPERATOR(pg_catalog.=) '1' AND (e.ev_action::pg_catalog.text OPERATOR(pg_catalog.~) "
+    "'SQLVALUEFUNCTION|COERCEVIAIO|XMLEXPR|JSON|TABLEFUNC' OR EXISTS (SELECT 1 FROM "
+    "pg_catalog.regexp_matches(e.ev_action::pg_catalog.text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) "
+    "([0-9]+)', 'g') "
+    "AS m(x) JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) m.x[1]::pg_catalog.oid WHERE "
+    "f.provolatile "
+    "OPERATOR(pg_catalog.<>) 'i')))";
+
 static const char unknown[] =
     "EXISTS (SELECT 1 FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.=) ANY ((SELECT "
     "o.procs FROM o)::pg_catalog.oid[]) AND (f.prolang OPERATOR(pg_catalog.<>) ALL "
@@ -165,6 +182,8 @@ void vet_own_put_facts(struct buf *out) {
     buf_put_text(out, stamps);
     buf_put_text(out, ", ");
     buf_put_text(out, stamp_domains_expression());
+    buf_put_text(out, ", ");
+    buf_put_text(out, steady);
 }
 
 void vet_own_put_unknown(struct buf *out) {

@@ -115,6 +115,30 @@ def test_any_bytes_are_text(web, hostile):
     assert [d["name"] for d in json.loads(ask(p.http, "/stats.json")[2])["databases"]] == [hostile]
 
 
+def loop(p, **params):
+    with p.connect(**params) as c:
+        for page in range(3):
+            c.sql("SELECT id FROM item ORDER BY id LIMIT 20 OFFSET %d" % (page * 20))
+            for i in range(20):
+                c.sql("SELECT body FROM child WHERE item_id = %d" % (page * 20 + i + 1))
+
+
+@pytest.mark.parametrize("mode", ["fold", "observe"])
+def test_loops_lead_to_the_report(web, mode):
+    p = web(mode=mode)
+    assert "No loop was seen yet." in ask(p.http)[2]
+    loop(p, application_name="<b>shop</b>")
+    html = ask(p.http)[2]
+    linked = re.findall(r'<a href="/report#([0-9a-f]{16})"', html)
+    listed = json.loads(ask(p.http, "/report.json")[2])["loops"]
+    assert linked == [x["id"] for x in listed] and (linked or mode == "observe")
+    if not linked:
+        return
+    text = text_of(html)
+    assert "SELECT body FROM child WHERE item_id = $1" in text and "&lt;b&gt;shop&lt;/b&gt;" in text and "<b>" not in html
+    assert "%d" % listed[0]["asked"] in text and "≈" in text and ("would be sent" in text.lower()) == (mode == "observe")
+
+
 # ---- in a browser
 
 @pytest.fixture(scope="module")

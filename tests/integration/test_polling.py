@@ -105,6 +105,23 @@ def test_among_other_keys(scene, framing):
 
 
 @pytest.mark.parametrize("framing", TWO)
+def test_loaded_answers_to_another_statement(scene, framing):
+    """Its answers for many keys were loaded at once. That of each key has only that key, which is no list of it."""
+    loop, poller = scene(framing)
+    other = "SELECT id, author_id, title, 'other' AS n FROM book WHERE author_id = $1"
+    for _ in range(3):
+        for reader in (loop.reader, poller.reader):
+            reader.ask(AUTHORS)
+            for values in loop.keys[:42]:
+                reader.ask(other, *values)
+        poller.poll()
+        poller.poll()
+        poller.reader.ask(other, KEY)
+        loop_on(loop)
+        poller.sees()
+
+
+@pytest.mark.parametrize("framing", TWO)
 def test_answers_are_no_lists(scene, framing):
     """Each of its answers has the key in several rows; so has another list, which the loop does not follow."""
     loop, poller = scene(framing)

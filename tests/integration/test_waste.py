@@ -250,11 +250,11 @@ def keys(seen):
 
 @pytest.mark.pgfold
 def test_the_first_row_of_each_list(db, made):
-    """What one lookup says of a list is tried with a few keys, once."""
+    """What one lookup says of a list is tried with a few keys beside its own, once."""
     sql = "SELECT id, body, 1 AS first FROM waste.post WHERE topic_id = $1"
     want, direct = pages(db, db, 25, sql, lambda rows: rows[:1])
     got, seen = pages(db, made(), 25, sql, lambda rows: rows[:1])
-    assert got == want and sum(keys(seen)) <= 8, keys(seen)
+    assert got == want and sum(keys(seen)) <= 9, keys(seen)
     assert len(seen) <= 1.2 * len(direct) + 4, [s.text[:80] for s in seen]
 
 

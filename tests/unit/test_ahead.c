@@ -10,6 +10,7 @@
 
 #include "batching/flow/turn.h"
 #include "batching/session/thrift.h"
+#include "batching/statement/shape.h"
 #include "protocol/write.h"
 #include "tests/unit/fixture.h"
 
@@ -224,7 +225,15 @@ static void answer_vetting(struct client *c) {
     reply(c, "");
 }
 
-// The list is known, the lookups are READY, and key 1 was asked for, twice: one lookup is no loop.
+// The shape of the lookups; borrowed.
+static struct shape *shape_of_lookups(struct client *c) {
+    struct shape_text values;
+    enum reason why;
+    return shape_simple(&c->fixture->engine->shapes, text_slice("SELECT id FROM t WHERE id = 1"), &values,
+                        &why);
+}
+
+// The list is known, the lookups are READY, and key 1 was asked for, twice: one lookup is no loop. It is not known what one takes.
 static void begin_proven(struct client *c) {
     const char *yes[] = {"t"};
     list(c, false, 'Z');
@@ -239,6 +248,7 @@ static void begin_proven(struct client *c) {
     answer(c, 1, 'Z');
     answer_vetting(c);
     expect_text(told(c), "TDCZ");
+    shape_of_lookups(c)->guard.lone = 0;
 }
 
 static void begin(struct client *c) {
@@ -315,9 +325,8 @@ Test(ahead, what_was_asked_for_before_counts) {
     answer(a, 2, 'Z');
     answer_vetting(a);
     lookup(a, 3);
-    expect_text(asked(a), "QCCPDBEPBES");
-    answer(a, 3, 'Z');
-    answer_batch(a, 4, 9, NEW, false);
+    expect_text(asked(a), "CCPDBEPBES");
+    answer_batch(a, 3, 9, NEW, false);
     cr_assert_eq(counters(&f)->ahead_keys, 6);
     uint32_t window = 0;
     for (const struct shape *s = f.engine->shapes.newest; s; s = s->older)
@@ -1504,6 +1513,7 @@ Test(ahead, a_loop_in_company) {
     expect_text(asked(a), "Q");
     answer(a, 2, 'Z');
     answer(b, 77, 'Z');
+    shape_of_lookups(a)->guard.lone = 0;
     lookup(b, 78);
     lookup(a, 3);
     expect_text(asked(a), "QCCPDBEPBES");

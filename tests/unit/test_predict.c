@@ -475,6 +475,47 @@ Test(predict, answers_that_repeat_what_was_asked_for) {
     teardown(&f);
 }
 
+static void record_values(struct fixture *f, const char *const *values, unsigned n) {
+    begin(f, 1000, OID_INT8);
+    for (unsigned i = 0; i < n; i++)
+        row(f, values[i], "0");
+    trail_end(&f->trail);
+}
+
+// Who remembers what it has asks for each value of the list once, so its loop passes over the others. Another list that has the same
+// values beside each other by chance is none.
+Test(predict, a_loop_that_asks_for_each_value_once) {
+    static const char *const repeated[] = {"9", "9", "9", "8", "8", NULL, "8", "7", "9", "7", "4", "4"};
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    for (int time = 0; time < 2; time++) {
+        f.shape = 77;
+        record(&f, 1000, 6, 4);
+        f.shape = 0;
+        record_values(&f, repeated, 12);
+        (void)behind(&f, 9, 10);
+        (void)behind(&f, 8, 10);
+        expect_text(behind(&f, 7, 10), "9 4"); // 9 stands behind it once more
+    }
+    teardown(&f);
+}
+
+// What was loaded for an earlier list, and how far the loop has gone through it, does not count beside a list that was read since.
+Test(predict, a_list_that_was_read_since) {
+    static const char *const newer[] = {"7", "2", "1"};
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    f.shape = 77;
+    record(&f, 1000, 1, 9);
+    f.trail.results->columns.loaded = true;
+    for (int i = 1; i <= 5; i++)
+        (void)behind(&f, i, 10);
+    f.shape = 0;
+    record_values(&f, newer, 3);
+    expect_text(behind(&f, 7, 10), "2 1");
+    teardown(&f);
+}
+
 // An old list whose two rows were asked for does not go on in the first of them.
 Test(predict, the_next_short_list) {
     struct fixture f;

@@ -69,7 +69,7 @@ Test(vet, each_fact_refuses_in_its_own_words) {
 
 // ---- level own
 
-#define N_WIDE (N_FACTS + 14)
+#define N_WIDE (N_FACTS + 15)
 
 // The answer to a wide question: behind the facts three that speak against level own, and what is below.
 static struct vet_result judged_wide(const char **values, int fact, const char *says) {
@@ -84,6 +84,7 @@ static struct vet_result judged_wide(const char **values, int fact, const char *
     values[N_FACTS + 11] = NULL;
     values[N_FACTS + 12] = "16403:9";
     values[N_FACTS + 13] = "2:16404";
+    values[N_FACTS + 14] = "t";
     if (fact >= 0)
         values[fact] = says;
     put_text_row(&b, values, N_WIDE);
@@ -108,6 +109,22 @@ Test(vet, only_some_facts_leave_the_level_of_its_own_session) {
         vet_result_free(&r);
         r = judged_wide(values, i, NULL);
         cr_assert_eq(r.own, i < 0, "fact %d is not known", i);
+        vet_result_free(&r);
+    }
+}
+
+// Only views may keep it from being shared, and the catalogue must say so.
+Test(vet, what_means_the_same_in_the_next_transaction) {
+    static const char *const bad[] = {"f", NULL, ""};
+    const char *values[N_WIDE];
+    for (int i = -1; i < N_FACTS; i++) {
+        struct vet_result r = judged_wide(values, i, "t");
+        cr_assert_eq(r.steady, i < 0 || i == 1, "fact %d", i);
+        vet_result_free(&r);
+    }
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        struct vet_result r = judged_wide(values, N_FACTS + 14, bad[k]);
+        cr_assert(r.own && !r.steady);
         vet_result_free(&r);
     }
 }

@@ -200,7 +200,7 @@ public class MatrixHibernate {
     }
 
     static void latest(Session s) {
-        for (Author a : authors(s, N)) say(one(s, Book.class, "where x.author.id = ? order by x.published desc, x.id desc", a.id).title);
+        for (Author a : authors(s, N)) say(one(s, Book.class, "where x.author.id = ? order by x.published desc, x.id desc", a.getId()).title);
     }
 
     static void polymorphic(Session s) {
@@ -209,7 +209,7 @@ public class MatrixHibernate {
             else say(c.body, ((Author) s.get(Author.class, c.commentableId)).getName());
         }
         for (Author a : authors(s, N / 2)) {
-            for (Comment c : list(s, Comment.class, "where x.commentableType = ? and x.commentableId = ? order by x.id", 100, "Author", a.id)) say(c.body);
+            for (Comment c : list(s, Comment.class, "where x.commentableType = ? and x.commentableId = ? order by x.id", 100, "Author", a.getId())) say(c.body);
         }
     }
 
@@ -236,7 +236,7 @@ public class MatrixHibernate {
         for (Author a : authors(s, N)) {
             titles(a);
             Audit audit = new Audit();
-            audit.authorId = a.id;
+            audit.authorId = a.getId();
             audit.what = "seen";
             s.save(audit);
         }
@@ -256,7 +256,7 @@ public class MatrixHibernate {
         for (int last = 0, n = 0; n < N; n += STEP) {
             for (Author a : list(s, Author.class, "where x.id > ? order by x.id", STEP, last)) {
                 titles(a);
-                last = a.id;
+                last = a.getId();
             }
         }
     }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "proxy/page_loops.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/session/engine.h"
+#include "batching/show/human.h"
+#include "proxy/proxy.h"
+
+// The list, and what is asked for its rows.
+static void put_name(const struct page *g, const struct loop *l) {
+    const char *parent = loop_text(l, LOOP_PARENT_TABLE), *child = loop_text(l, LOOP_CHILD_TABLE);
+    char link[80];
+    snprintf(link, sizeof link, "<a href=\"/report#%016" PRIx64 "\"><bdi>", l->id);
+    page_put(g, link);
+    if (*parent) {
+        human_text(g->out, parent);
+        page_put(g, " → ");
+    }
+    human_text(g->out, *child ? child : "lookups of one statement");
+    page_put(g, "</bdi></a>");
+}
+
+static void put_about(const struct page *g, const struct loop *l) {
+    const char *application = loop_text(l, LOOP_APPLICATION);
+    page_put(g, l->proven ? "<span class=\"small\">proven: the keys come from a list · "
+                          : "<span class=\"small\">candidate: no list was seen · ");
+    human_text(g->out, loop_text(l, LOOP_DATABASE));
+    if (*application) {
+        page_put(g, " · <bdi>");
+        human_text(g->out, application);
+        page_put(g, "</bdi>");
+    }
+    page_put(g, "</span><code class=\"statement\">");
+    human_text(g->out, loop_text(l, LOOP_CHILD_STATEMENT));
+    page_put(g, "</code>");
+}
+
+static void put_time_cell(const struct page *g, const char *label, uint64_t us, bool estimate) {
+    page_cell(g, label, !us);
+    if (estimate)
+        page_put(g, "≈ ");
+    human_time(g->out, us);
+    page_end_cell(g);
+}
+
+static void put_loop(const struct page *g, const struct loop *l, bool observes) {
+    page_put(g, "<tr><th scope=\"row\">");
+    put_name(g, l);
+    put_about(g, l);
+    page_put(g, "</th>");
+    page_count_cell(g, "pages", l->pages);
+    page_count_cell(g, "asked", l->of.asked);
+    page_cell(g, observes ? "would be sent" : "sent", !l->of.sent);
+    page_put(g, observes ? "≈ " : "");
+    human_count(g->out, l->of.sent);
+    page_end_cell(g);
+    put_time_cell(g, "waited", l->of.waited, false);
+    put_time_cell(g, "one by one", l->of.alone, !observes);
+    page_end_row(g);
+}
+
+static void put_head(const struct page *g, bool observes) {
+    page_put(g, observes
+                    ? "<p class=\"about\">What mode fold would have sent (≈) is an estimate."
+                    : "<p class=\"about\">What the lookups would have taken one by one (≈) is an estimate.");
+    page_put(
+        g, " The <a href=\"/report\">report</a> says what to write instead.</p><table class=\"stack loops\">"
+           "<thead><tr><th scope=\"col\">Loop</th><th scope=\"col\" class=\"n\">Pages</th>"
+           "<th scope=\"col\" class=\"n\">Asked</th><th scope=\"col\" class=\"n\">");
+    page_put(g, observes ? "Would be sent" : "Sent");
+    page_put(
+        g, "</th><th scope=\"col\" class=\"n\">Waited</th><th scope=\"col\" class=\"n\">One by one</th></tr>"
+           "</thead><tbody>");
+}
+
+static void put_rest(const struct page *g, unsigned n) {
+    if (!n)
+        return;
+    page_put(g, "<p class=\"about\">");
+    human_count(g->out, n);
+    page_put(g, n == 1 ? " more is in the <a href=\"/report\">report</a>.</p>"
+                       : " more are in the <a href=\"/report\">report</a>.</p>");
+}
+
+void page_loops(const struct page *g) {
+    const struct loops *all = &g->proxy->engine->report.loops;
+    bool observes = g->proxy->engine->limits.observe;
+    uint32_t *order = malloc((all->n + 1) * sizeof *order);
+    const struct loop *l = order ? loops_by_cost(all, 0, order) : NULL;
+    unsigned n = 0;
+    for (unsigned i = 0; l; l = loops_by_cost(all, ++i, order)) {
+        if (!l->of.asked)
+            continue;
+        if (!n)
+            put_head(g, observes);
+        if (n++ < PAGE_LOOPS)
+            put_loop(g, l, observes);
+    }
+    free(order);
+    page_put(g, n ? "</tbody></table>" : "<p class=\"about\">No loop was seen yet.</p>");
+    put_rest(g, n > PAGE_LOOPS ? n - PAGE_LOOPS : 0);
+}
