@@ -513,8 +513,7 @@ static const struct group *find_assumed(const struct engine *e) {
     return g;
 }
 
-// Inside a transaction nothing is asked. The question comes when it is over. From then on nothing is taken for
-// granted: it would be asked a second time.
+// Inside a transaction nothing is asked. The question comes when it is over: then nothing is taken for granted.
 Test(ahead, in_mode_observe_a_transaction_is_not_touched) {
     const char *yes[] = {"t"};
     struct fixture f;
