@@ -41,10 +41,16 @@ static bool is_hidden(uint32_t c) {
     return false;
 }
 
-// Writes one character. Returns how many bytes of the text it took.
-static size_t write_unit(char unit[static UNIT], const char *text, size_t len, bool json) {
+// Most characters are written as they are: long texts would take their time otherwise.
+static bool is_plain(unsigned char c) {
+    return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+// Writes the character at *at, and goes to the next. Returns the number of bytes.
+static size_t write_unit(char unit[static UNIT], const char *whole, size_t whole_len, size_t *at, bool json) {
+    const char *text = whole + *at;
     uint32_t code = 0;
-    size_t n = read_character((const unsigned char *)text, len, &code);
+    size_t n = read_character((const unsigned char *)text, whole_len - *at, &code);
     const char *slash = json ? "\\\\" : "\\";
     if (n == 0 || (n == 1 && is_hidden(code)))
         snprintf(unit, UNIT, "%sx%02x", slash, (unsigned char)*text);
@@ -52,15 +58,19 @@ static size_t write_unit(char unit[static UNIT], const char *text, size_t len, b
         snprintf(unit, UNIT, "%su%04x", slash, code);
     else
         snprintf(unit, UNIT, "%s%.*s", json && (code == '"' || code == '\\') ? "\\" : "", (int)n, text);
-    return n ? n : 1;
+    *at += n ? n : 1;
+    return strlen(unit);
 }
 
 size_t log_text(char *out, size_t room, const char *text, size_t len, bool json) {
     size_t n = 0, fits = 0, end = strlen(ELLIPSIS);
     for (size_t at = 0; at < len;) {
-        char unit[UNIT];
-        at += write_unit(unit, text + at, len - at, json);
-        size_t more = strlen(unit);
+        char unit[UNIT] = {text[at]};
+        size_t more = 1;
+        if (is_plain((unsigned char)text[at]))
+            at++;
+        else
+            more = write_unit(unit, text, len, &at, json);
         if (n + more > room) {
             memcpy(out + fits, ELLIPSIS, room < end ? 0 : end);
             return room < end ? 0 : fits + end;

@@ -13,8 +13,18 @@
 
 // ---- values
 
+// Most texts are: they take no room of their own.
+static bool is_ascii(const char *text, size_t len) {
+    size_t n = 0;
+    while (n < len && text[n] >= ' ' && text[n] < 0x7f)
+        n++;
+    return n == len;
+}
+
 // Names come in the client's encoding, and tags as anybody has written them.
 static json_t *string_of(const char *text, size_t len) {
+    if (is_ascii(text, len))
+        return json_stringn(text, len);
     size_t room = len * 6 + 16;
     char *fit = malloc(room);
     json_t *string = fit ? json_stringn(fit, log_text(fit, room, text, len, false)) : NULL;

@@ -148,8 +148,8 @@ void dry_answered(struct session *s, struct dry *d) {
         queue(e, d);
     if (d->queued)
         d->would = dry_queue_answered(&g->dry, d->batch, took) ? OUTCOME_FOLDED : OUTCOME_ALONE;
-    if (d->would == OUTCOME_FOLDED && g->dry_told != d->batch) {
-        g->dry_told = d->batch; // the first of its batch is told of the statement
+    if (d->would == OUTCOME_FOLDED && g->dry_told != d->batch + 1) {
+        g->dry_told = d->batch + 1; // the first of its batch is told of the statement
         reporting_sent(s, d->shape);
     }
     if (!d->would)

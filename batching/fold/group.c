@@ -453,7 +453,7 @@ void group_set_state(struct group *g, enum group_state state) {
 void group_forget(struct group *g) {
     if (g->state != GROUP_VETTING)
         group_set_state(g, GROUP_NEW);
-    g->parses = g->described = false;
+    g->parses = g->described = g->assumed = false;
     buf_reset(&g->row_description);
 }
 

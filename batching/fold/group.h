@@ -119,7 +119,7 @@ struct group {
     unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
     // Mode observe: what would wait and go together, and the lookups of this turn (session/dry.h).
     struct dry_queue dry;
-    uint64_t dry_told; // the last batch of it that the report was told of
+    uint64_t dry_told; // the last batch of it that the report was told of, and one; 0: of none
     struct dry *first_dry, *last_dry;
     bool urgent; // dispatch without regard to window and max_in_flight
     bool listed; // it is in the engine's list of groups with something to dispatch

@@ -33,6 +33,7 @@ static const struct {
              {"function", TAG_CODE},
              {"code.function", TAG_CODE},
              {"db_driver", TAG_CODE},
+             {"application_name", TAG_CODE},
              {"name", TAG_CODE}};
 #define N_ROLES (sizeof roles / sizeof *roles)
 

@@ -14,7 +14,7 @@
 #define TAG_TEXT_NAME  40  // bytes of a name; what is longer is none
 #define TAG_TEXT_VALUE 200 // bytes of a value; what is longer is cut
 
-// What a tag is about. PASSING: it differs with each request, and is left out.
+// What a tag is about. CODE: it tells no page from another. PASSING: it differs with each request, and is left out.
 enum tag_role { TAG_PAGE, TAG_FILE, TAG_LINE, TAG_CODE, TAG_PASSING };
 
 struct tag_text {

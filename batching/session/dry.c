@@ -149,7 +149,8 @@ static struct group *find(const struct engine *e, uint64_t id) {
     struct group *g = e->groups.newest;
     for (unsigned n = 0; g && g->id != id && n < LOOKS_AT; n++)
         g = g->older;
-    return g && g->id == id && (g->state == GROUP_NEW || g->assumed) ? g : NULL;
+    bool asks = g && (g->state == GROUP_NEW || (g->state == GROUP_READY && g->assumed));
+    return asks && g->id == id ? g : NULL;
 }
 
 struct group *dry_wanted(struct session *s) {

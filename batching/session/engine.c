@@ -69,8 +69,10 @@ static void engine_change_dry(struct engine *e) {
     engine_definitions_changed(e); // what was taken for granted is not
     ahead_forget_all(e);
     e->n_wanted = 0;
-    for (struct group *g = e->groups.table; g; g = g->hh.next)
+    for (struct group *g = e->groups.table; g; g = g->hh.next) {
         g->dry = (struct dry_queue){0};
+        g->dry_told = 0;
+    }
 }
 
 void engine_set_limits(struct engine *e, const struct engine_limits *limits) {

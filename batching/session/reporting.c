@@ -16,6 +16,16 @@
 #include "batching/trust/writes.h"
 #include "protocol/startup.h"
 
+static size_t bytes_of(const char *text) {
+    return text ? strlen(text) + 1 + MEMORY_BLOCK : 0;
+}
+
+static void weigh(struct session *s) {
+    struct reporting *r = &s->report;
+    account_set(&s->memory, &r->weighs,
+                bytes_of(r->setting) + bytes_of(r->initial) + (r->runs ? sizeof *r->runs + MEMORY_BLOCK : 0));
+}
+
 // What the options of the start-up packet say of pgfold.tags; empty: nothing.
 static struct slice tags_of_options(struct slice options) {
     static const char name[] = "pgfold.tags=";
@@ -35,16 +45,12 @@ void reporting_begin(struct session *s, struct slice startup_params) {
         reporting_set_tags(s, tags_of_options(value));
     if (startup_param(&start, "pgfold.tags", &value))
         reporting_set_tags(s, value);
+    s->report.initial = s->report.setting ? strdup(s->report.setting) : NULL;
+    weigh(s);
     if (!startup_param(&start, "application_name", &name))
         return;
     size_t len = name.len < sizeof s->report.application ? name.len : sizeof s->report.application - 1;
     memcpy(s->report.application, name.data, len);
-}
-
-static void weigh(struct session *s) {
-    struct reporting *r = &s->report;
-    size_t setting = r->setting ? strlen(r->setting) + 1 + MEMORY_BLOCK : 0;
-    account_set(&s->memory, &r->weighs, setting + (r->runs ? sizeof *r->runs + MEMORY_BLOCK : 0));
 }
 
 static struct runs *runs(struct session *s) {
@@ -60,7 +66,8 @@ void reporting_finish(struct session *s) {
     free(s->report.runs);
     s->report.runs = NULL;
     free(s->report.setting);
-    s->report.setting = NULL;
+    free(s->report.initial);
+    s->report.setting = s->report.initial = NULL;
     weigh(s);
 }
 
@@ -76,7 +83,7 @@ uint64_t reporting_take_question(struct session *s) {
 
 // ---- tags
 
-#define LONGEST_SETTING 1000
+#define LONGEST_SETTING 4096 // a longer one is not told again
 
 void reporting_set_tags(struct session *s, struct slice value) {
     struct reporting *r = &s->report;
@@ -84,7 +91,12 @@ void reporting_set_tags(struct session *s, struct slice value) {
     r->setting =
         value.len && value.len <= LONGEST_SETTING ? strndup((const char *)value.data, value.len) : NULL;
     weigh(s);
-    r->set = r->setting ? tags_set(&s->engine->report.tags, value) : TAGS_NONE;
+    r->set = tags_set(&s->engine->report.tags, value);
+}
+
+void reporting_reset_tags(struct session *s) {
+    const char *initial = s->report.initial;
+    reporting_set_tags(s, (struct slice){(const uint8_t *)initial, initial ? strlen(initial) : 0});
 }
 
 struct slice reporting_tags(const struct session *s) {

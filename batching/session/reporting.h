@@ -32,6 +32,7 @@ uint16_t reporting_take_tags(struct session *s);
 
 // pgfold.tags is set. Empty: to nothing. And what it is, borrowed.
 void reporting_set_tags(struct session *s, struct slice value);
+void reporting_reset_tags(struct session *s); // to what it was when the session began
 struct slice reporting_tags(const struct session *s);
 
 // A statement was answered. Called by session_answered() alone.

@@ -291,6 +291,7 @@ struct reporting {
     uint64_t digest; // of the last comments that were read,
     uint16_t read;   // and their tags
     char *setting;   // owned: pgfold.tags, as it was set; NULL: it is not
+    char *initial;   // owned: the same when the session began
     char application[64];
 };
 

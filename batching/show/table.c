@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/show/command.h"
+#include "batching/show/text.h"
 #include "protocol/write.h"
 
 static const struct {
@@ -62,10 +63,38 @@ void table_end_row(struct table *t) {
     t->rows++;
 }
 
+// Bytes of the character at the front; 0: it is none, or a zero.
+static size_t character(const uint8_t *text, size_t len) {
+    uint8_t last[5] = {0};
+    if (len < 4)
+        memcpy(last, text, len);
+    return *text ? text_character(len < 4 ? last : text) : 0;
+}
+
+// Names and tags come in any encoding, and the console's clients are promised UTF-8: what is none is written as in the log.
+static void put_characters(struct buf *b, const uint8_t *text, size_t len) {
+    size_t from = 0, at = 0;
+    while (at < len) {
+        size_t n = character(text + at, len - at);
+        if (n) {
+            at += n;
+            continue;
+        }
+        char as[8];
+        snprintf(as, sizeof as, "\\x%02x", text[at]);
+        buf_put(b, text + from, at - from);
+        buf_put_text(b, as);
+        from = ++at;
+    }
+    buf_put(b, text + from, at - from);
+}
+
 void table_bytes(struct table *t, const void *text, size_t len) {
     t->matches |= t->like && like_matches(t->like, text, len);
-    buf_put_u32(t->out, (uint32_t)len);
-    buf_put(t->out, text, len);
+    size_t at = t->out->len;
+    buf_put_u32(t->out, 0);
+    put_characters(t->out, text, len);
+    buf_set_u32(t->out, at, (uint32_t)(t->out->len - at - 4));
     t->at++;
 }
 

@@ -42,8 +42,8 @@ void table_describe(const struct table *t);
 // Without formats, as the Describe of a statement has it.
 
 void table_row(struct table *t);
-void table_text(struct table *t, const char *text); // NULL: a null value
-void table_bytes(struct table *t, const void *text, size_t len);
+void table_text(struct table *t, const char *text);              // NULL: a null value
+void table_bytes(struct table *t, const void *text, size_t len); // what is no UTF-8 is written as \xff
 void table_int(struct table *t, uint64_t n); // for INT4, INT8 and NUMERIC; what is too large is the largest
 void table_seconds(struct table *t, uint64_t us); // for FLOAT8
 void table_bool(struct table *t, bool yes);

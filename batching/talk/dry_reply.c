@@ -14,7 +14,7 @@
 
 void dry_sent(struct session *s) {
     struct owed *o = s->owed.n ? owed_last(s) : NULL;
-    if (!o)
+    if (!o || !s->engine->limits.dry) // the mode may have changed since the unit began
         return;
     dry_attach(s, o);
     if (o->dry && !o->dry->came && !s->in_unit)

@@ -199,9 +199,9 @@ void session_destroy(struct session *s, uint64_t now) {
     late_session_gone(s);
     await_end(s);
     watched_finish(s);
-    reporting_finish(s);
     thrift_ended(s);
     session_lose_server(s);
+    reporting_finish(s);
     session_end_learning(s);
     reads_end_observed(s);
     session_drop_expected(s);

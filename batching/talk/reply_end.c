@@ -91,8 +91,10 @@ static void apply_setting(struct session *s, const struct shape *shape) {
         session_identity_reset_all(t, &s->identity);
     else if (p->kind == STATEMENT_DISCARD_ALL)
         session_identity_discard_all(t, &s->identity);
-    if (p->kind != STATEMENT_SET)
-        prove_early(s);
+    if (p->kind == STATEMENT_SET)
+        return;
+    reporting_reset_tags(s); // a pool gives the connection to somebody else
+    prove_early(s);
 }
 
 // Definitions count as changed three times: when the statement is sent, when it has ended, and when its

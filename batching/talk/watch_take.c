@@ -220,10 +220,12 @@ static enum take apply(struct session *s, const struct control *c) {
     char message[200];
     if (c->verb == CONTROL_SHOW || c->verb == CONTROL_READ)
         return TAKE_FORWARD;
-    if (c->setting == CONTROL_TAGS) {
+    if (c->setting == CONTROL_TAGS && c->value.data)
         reporting_set_tags(s, c->value);
+    else if (c->setting == CONTROL_TAGS)
+        reporting_reset_tags(s);
+    if (c->setting == CONTROL_TAGS)
         return TAKE_FORWARD;
-    }
     if (c->setting == CONTROL_SCOPE) {
         watched_enter(s, c->value);
         return TAKE_FORWARD;

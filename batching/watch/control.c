@@ -5,8 +5,6 @@
 
 #include "batching/statement/lexer.h"
 
-#define LONGEST 4096 // bytes of such a text
-
 static const char *const settings[] = {[CONTROL_EXPECT] = "pgfold.expect",
                                        [CONTROL_SCOPE] = "pgfold.scope",
                                        [CONTROL_COUNTS] = "pgfold.counts",
@@ -49,19 +47,32 @@ static bool take_name(struct lexer *lx, struct control *c) {
     return false;
 }
 
-// A plain string, without quotes or backslashes in it.
-static bool take_string(struct lexer *lx, struct slice *out) {
+// Each quote in a string is written twice.
+static struct slice undouble(struct control *c, struct slice s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        c->undoubled[n++] = s.data[i];
+        i += s.data[i] == '\'';
+    }
+    return (struct slice){c->undoubled, n};
+}
+
+// A plain string, without backslashes in it.
+static bool take_string(struct lexer *lx, struct control *c) {
     struct token t = lexer_next(lx);
     if (t.type != TOKEN_STRING)
         return false;
-    *out = (struct slice){(const uint8_t *)lx->text + t.at + 1, t.len - 2};
-    return !memchr(out->data, '\'', out->len);
+    c->value = (struct slice){(const uint8_t *)lx->text + t.at + 1, t.len - 2};
+    if (memchr(c->value.data, '\'', c->value.len))
+        c->value = undouble(c, c->value);
+    return true;
 }
 
 static bool take_quoted_name(struct lexer *lx, struct control *c) {
-    struct slice name;
-    if (!take_string(lx, &name))
+    if (!take_string(lx, c))
         return false;
+    struct slice name = c->value;
+    c->value = (struct slice){0};
     for (size_t i = 0; i < N_SETTINGS; i++) {
         c->setting = (enum control_setting)i;
         if (is_setting((const char *)name.data, name.len, i))
@@ -79,7 +90,7 @@ static bool read_set(struct lexer *lx, struct control *c) {
         return false;
     if (take_word(lx, "default"))
         return true;
-    return take_string(lx, &c->value);
+    return take_string(lx, c);
 }
 
 static bool take_boolean(struct lexer *lx) {
@@ -96,7 +107,7 @@ static bool read_call(struct lexer *lx, struct control *c) {
     if (!take(lx, TOKEN_OPEN) || !take_quoted_name(lx, c))
         return false;
     if (c->verb == CONTROL_CONFIG &&
-        (c->setting == CONTROL_COUNTS || !take(lx, TOKEN_COMMA) || !take_string(lx, &c->value)))
+        (c->setting == CONTROL_COUNTS || !take(lx, TOKEN_COMMA) || !take_string(lx, c)))
         return false;
     if (take(lx, TOKEN_COMMA) ? !take_boolean(lx) : c->verb == CONTROL_CONFIG)
         return false;
@@ -122,8 +133,10 @@ static bool names_ours(struct slice text) {
 
 bool control_read(struct slice text, struct control *c) {
     struct lexer lx = {.text = (const char *)text.data, .len = text.len};
-    *c = (struct control){.verb = CONTROL_NONE};
-    if (text.len > LONGEST || !names_ours(text))
+    c->verb = CONTROL_NONE;
+    c->setting = CONTROL_EXPECT;
+    c->value = (struct slice){0};
+    if (text.len > CONTROL_LONGEST || !names_ours(text))
         return false;
     bool ok = false;
     if (take_word(&lx, "set")) {

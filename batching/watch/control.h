@@ -17,10 +17,13 @@
 enum control_verb { CONTROL_NONE, CONTROL_SET, CONTROL_RESET, CONTROL_SHOW, CONTROL_READ, CONTROL_CONFIG };
 enum control_setting { CONTROL_EXPECT, CONTROL_SCOPE, CONTROL_COUNTS, CONTROL_TAGS };
 
+#define CONTROL_LONGEST 4096 // bytes of such a text
+
 struct control {
     enum control_verb verb;
     enum control_setting setting;
-    struct slice value; // SET, CONFIG: borrowed from the text, without its quotes
+    struct slice value; // SET, CONFIG: without its quotes; borrowed from the text, or from `undoubled`
+    uint8_t undoubled[CONTROL_LONGEST];
 };
 
 // Reads the text. Returns false when it is another statement, or is written in another way: it is the server's then,

@@ -506,7 +506,14 @@ Test(ahead, what_mode_observe_holds_is_never_given) {
     end(&f);
 }
 
-// Inside a transaction nothing is asked. The question comes when it is over.
+static const struct group *find_assumed(const struct engine *e) {
+    const struct group *g = e->groups.newest;
+    while (g && !g->assumed)
+        g = g->older;
+    return g;
+}
+
+// Inside a transaction nothing is asked. The question comes when it is over: then nothing is taken for granted.
 Test(ahead, in_mode_observe_a_transaction_is_not_touched) {
     const char *yes[] = {"t"};
     struct fixture f;
@@ -523,6 +530,8 @@ Test(ahead, in_mode_observe_a_transaction_is_not_touched) {
         answer(a, key, 'z');
     }
     expect_text(asked(a), "QQQQ");
+    const struct group *assumed = find_assumed(f.engine);
+    cr_assert(assumed);
     say_query(a, "COMMIT");
     expect_text(asked(a), "Q");
     reply(a, "CZ");
@@ -530,6 +539,7 @@ Test(ahead, in_mode_observe_a_transaction_is_not_touched) {
     put_text_row(&a->from_server, yes, 1);
     reply(a, "CZ");
     expect_text(asked(a), "CPBECCPBECCPBECCPDCS");
+    cr_expect_not(assumed->assumed);
     answer_vetting(a);
     (void)told(a);
     end(&f);

@@ -161,6 +161,26 @@ Test(table, writes_texts) {
     buf_free(&b);
 }
 
+// A tag, a name: the console's client reads UTF-8, and has no zeros in its texts.
+Test(table, writes_nothing_but_utf_8) {
+    static const struct {
+        const char *text, *as;
+    } texts[] = {{"\xc3\xa9 \xf0\x9f\x90\x98", "\xc3\xa9 \xf0\x9f\x90\x98"},
+                 {"caf\xe9", "caf\\xe9"},
+                 {"\xff\xfe=1", "\\xff\\xfe=1"},
+                 {"\xe2\x82", "\\xe2\\x82"},
+                 {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+                 {"", ""}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct buf b = buf_make(10000);
+        struct table t;
+        table_begin(&t, columns, &b);
+        put_row(&t, texts[i].text, 1);
+        expect_value(&b, 0, texts[i].as, strlen(texts[i].as));
+        buf_free(&b);
+    }
+}
+
 Test(table, writes_binary) {
     struct buf b = buf_make(10000);
     struct table t;

@@ -225,6 +225,16 @@ Test(report, a_call_site_is_made_of_tags) {
     }
 }
 
+// Who has no other tags has its application's name: behind a statement with a comment that is no other page.
+Test(report, places_and_applications_tell_no_pages_apart) {
+    struct tags t = empty_tags();
+    cr_expect_eq(tags_at(&t, tags_of(&t, "application_name", slice_of("shop")))->page, 0);
+    cr_expect_eq(tags_at(&t, tags_set(&t, slice_of("file=a.py,line=7")))->page, 0);
+    uint64_t page = tags_at(&t, tags_set(&t, slice_of("route=/x,line=7")))->page;
+    cr_expect(page && page == tags_at(&t, tags_set(&t, slice_of("route=/x,line=8")))->page);
+    tags_finish(&t);
+}
+
 // ---- runs and loops
 
 static const struct loop_counts one = {.asked = 1, .sent = 1, .waited = 10, .alone = 10};

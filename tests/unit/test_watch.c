@@ -79,6 +79,9 @@ Test(watch, controls) {
     expect_control("SELECT current_setting('pgfold.counts', true)", CONTROL_READ, CONTROL_COUNTS, "");
     expect_control("select pg_catalog.current_setting('PGFOLD.counts')", CONTROL_READ, CONTROL_COUNTS, "");
     expect_control("SELECT set_config('pgfold.expect', 'a b', false)", CONTROL_CONFIG, CONTROL_EXPECT, "a b");
+    expect_control("SET pgfold.tags = 'a=''x'',b='''''", CONTROL_SET, CONTROL_TAGS, "a='x',b=''");
+    expect_control("SELECT set_config('pgfold.tags', 'a=''x''', true)", CONTROL_CONFIG, CONTROL_TAGS,
+                   "a='x'");
 }
 
 Test(watch, other_statements) {
@@ -87,7 +90,6 @@ Test(watch, other_statements) {
         "SET",
         "SET pgfold.expect",
         "SET pgfold.expect = loops",
-        "SET pgfold.expect = 'it''s'",
         "SET pgfold.expect = 'a', 'b'",
         "SET pgfold.counts = 'a'",
         "SET pgfold.expects = 'a'",
