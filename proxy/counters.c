@@ -73,13 +73,12 @@ static void log_lookahead(const struct proxy *p) {
 static void log_memory(const struct proxy *p) {
     const struct engine_counters *c = engine_counters(p->engine);
     struct engine_memory_use m = engine_memory_use(p->engine);
-    log_event(
-        &p->log, LOG_LEVEL_INFO, 0,
-        "memory: %zu bytes of at most %zu, peak %zu; statements %zu, groups %zu, identities %zu, sessions "
-        "%zu; held back %llu times, forwarded for it %llu, miscounted %llu",
-        m.used, m.limit, m.peak, m.shapes, m.groups, m.identities,
-        m.used - (m.shapes + m.groups + m.identities), (unsigned long long)c->held_back,
-        (unsigned long long)c->forwarded[REASON_MEMORY], (unsigned long long)c->miscounted);
+    log_event(&p->log, LOG_LEVEL_INFO, 0,
+              "memory: %zu bytes of at most %zu, peak %zu; statements %zu, groups %zu, identities %zu, "
+              "report %zu, sessions %zu; held back %llu times, forwarded for it %llu, miscounted %llu",
+              m.used, m.limit, m.peak, m.shapes, m.groups, m.identities, m.report,
+              m.used - (m.shapes + m.groups + m.identities + m.report), (unsigned long long)c->held_back,
+              (unsigned long long)c->forwarded[REASON_MEMORY], (unsigned long long)c->miscounted);
 }
 
 static void log_own(const struct proxy *p) {

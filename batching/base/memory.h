@@ -7,6 +7,7 @@
 //    +-- a session (max_session_memory)
 //    |    +-- queue     lookups and answers that wait: shrinks by itself as the server answers
 //    |    +-- names     prepared statements: shrinks when the client closes them
+//    +-- report: what is told of loops and tags, up to the limits of [report]
 //    +-- shapes, groups, identities: caches, which can be made smaller
 //
 // A session can keep something alive that was counted elsewhere, for example the text of a statement that it

@@ -2,7 +2,8 @@
 #include "batching/report/report.h"
 
 void report_begin(struct report_tables *r, struct account *memory) {
-    r->loops.memory = r->names.memory = r->tags.memory = memory;
+    r->memory = (struct account){.parent = memory};
+    r->loops.memory = r->names.memory = r->tags.memory = &r->memory;
 }
 
 // What is listed beyond the limit stays until the report is reset.

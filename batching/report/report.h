@@ -12,6 +12,7 @@
     5 // lookups of one statement with different keys, which no list has, that are a candidate
 
 struct report_tables {
+    struct account memory;
     struct loops loops;
     struct naming names;
     struct tags tags;

@@ -112,6 +112,7 @@ struct engine_memory_use engine_memory_use(const struct engine *e) {
                                       .shapes = e->shapes.memory.used,
                                       .groups = e->groups.memory.used,
                                       .identities = e->identities.memory.used,
+                                      .report = e->report.memory.used,
                                       .held = e->aheads.bytes};
 }
 

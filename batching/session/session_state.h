@@ -72,9 +72,9 @@ const struct figures *engine_figures(const struct engine *e);
 const struct shape *engine_newest_shape(const struct engine *e);
 
 struct engine_memory_use {
-    size_t used, limit, peak;          // bytes of everything: now, at most, ever
-    size_t shapes, groups, identities; // bytes of these now
-    size_t held;                       // bytes of what was read and loaded ahead
+    size_t used, limit, peak;                  // bytes of everything: now, at most, ever
+    size_t shapes, groups, identities, report; // bytes of these now
+    size_t held;                               // bytes of what was read and loaded ahead
 };
 struct engine_memory_use engine_memory_use(const struct engine *e);
 

@@ -25,9 +25,9 @@ def memory(p):
     p.signal(signal.SIGUSR1)
     servers.wait_for(lambda: p.log().count("memory: ") > before, "the counters")
     line = [x for x in p.log().splitlines() if "memory: " in x][-1]
-    found = re.search(r"memory: (\d+) bytes of at most (\d+), peak (\d+); statements (\d+), groups (\d+), identities (\d+), "
+    found = re.search(r"memory: (\d+) bytes of at most (\d+), peak (\d+); statements (\d+), groups (\d+), identities (\d+), report (\d+), "
                       r"sessions (\d+); held back (\d+) times, forwarded for it (\d+), miscounted (\d+)", line)
-    names = "used most peak statements groups identities sessions held forwarded miscounted".split()
+    names = "used most peak statements groups identities report sessions held forwarded miscounted".split()
     return dict(zip(names, map(int, found.groups())))
 
 
