@@ -225,6 +225,24 @@ def test_tags_come_from_the_setting_and_the_applications_name(web):
         assert t in found, (t, found)
 
 
+@pytest.mark.parametrize("reset", ["RESET ALL", "DISCARD ALL", "RESET pgfold.tags", "SET pgfold.tags TO DEFAULT"])
+def test_a_pool_that_resets_its_connection_resets_its_tags(web, reset):
+    with web().connect(options="-c pgfold.tags=k=first") as c:
+        c.ask(query("SET pgfold.tags = 'k=''mine'''"))
+        assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b"k='mine'"]]
+        c.ask(query(reset))
+        assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b"k=first"]]
+
+
+def test_lookups_with_and_without_a_comment_are_one_page(web):
+    p = web()
+    sql = "SELECT 'turns', title FROM rbook WHERE author_id = %s ORDER BY id"
+    with p.connect(application_name="turns") as c:
+        for i, row in enumerate(proto.rows(c.ask(simple("SELECT id, name FROM rauthor ORDER BY id LIMIT 20")))):
+            c.ask(simple(sql + (" /* route=/turns */" if i % 2 else ""), row[0].decode()))
+    assert [x["asked"] for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT ?, title")] == [20]
+
+
 def test_tags_are_bounded(web):
     """20 sets for each statement; all others are (other)."""
     p = web()
