@@ -215,12 +215,14 @@ def test_tags_come_from_the_setting_and_the_applications_name(web):
         page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
         c.ask(query("RESET pgfold.tags"))
         assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b""]]
+        c.ask(query("SET application_name = 'day shift'"))  # as pgjdbc does
+        page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
     with p.connect(**{"pgfold.tags": "controller=from the start"}) as c:
         page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
     with p.connect(options="-c pgfold.tags=controller=options") as c:
         page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
     found = tags_of(p, ONE)
-    for t in ({"application_name": "night shift"}, {"controller": "by setting", "route": "/x"}, {"controller": "from the start"},
+    for t in ({"application_name": "night shift"}, {"application_name": "day shift"}, {"controller": "by setting", "route": "/x"}, {"controller": "from the start"},
               {"controller": "options"}):
         assert t in found, (t, found)
 
