@@ -63,7 +63,7 @@ struct test {
     char *port; // in `listen`
     char **env; // of the command; owned with its texts
     uv_process_t process;
-    bool runs;
+    bool runs, began; // began: the command was to be started
     int code;
     void (*ended)(void *arg);
     void *arg;
@@ -193,14 +193,42 @@ static bool choose_port(struct test *t) {
     return true;
 }
 
+// As libpq does, a URL without a host means that of PGHOST and PGPORT.
+static bool add_host(struct test *t, const char *host, const char *port) {
+    static const char bare[] = "postgresql:///";
+    size_t len = strlen(t->conninfo);
+    if (strncmp(t->conninfo, bare, sizeof bare - 1) != 0 || strstr(t->conninfo, "host=") || !host || !*host)
+        return true;
+    bool has_port = strstr(t->conninfo, "port=") || !port || !*port;
+    int n =
+        snprintf(t->conninfo + len, sizeof t->conninfo - len, "%chost=%s%s%s",
+                 strchr(t->conninfo, '?') ? '&' : '?', host, has_port ? "" : "&port=", has_port ? "" : port);
+    return n > 0 && (size_t)n < sizeof t->conninfo - len;
+}
+
 static bool find_server(struct test *t) {
     const char *url = t->server ? t->server : variable(t, "DATABASE_URL");
+    for (unsigned i = 0; i < t->n_rewrites && (!url || !*url); i++)
+        url = variable(t, t->rewrites[i]);
     const char *host = variable(t, "PGHOST"), *port = variable(t, "PGPORT");
     if (url && *url)
-        return test_url_server(url, t->conninfo, sizeof t->conninfo) ||
+        return (test_url_server(url, t->conninfo, sizeof t->conninfo) && add_host(t, host, port)) ||
                complain("DATABASE_URL or --server is no PostgreSQL URL or connection string%s", "");
     snprintf(t->conninfo, sizeof t->conninfo, "host=%s port=%s", host && *host ? host : "/var/run/postgresql",
              port && *port ? port : "5432");
+    return true;
+}
+
+// A variable that is not rewritten would lead past pgfold without a word.
+static bool can_rewrite(const struct test *t) {
+    char url[4096];
+    for (unsigned i = 0; i < t->n_rewrites; i++) {
+        const char *value = variable(t, t->rewrites[i]);
+        if (!value)
+            return complain("the variable %s, of --rewrite, is not set", t->rewrites[i]);
+        if (!test_url_rewrite(value, t->port, url, sizeof url))
+            return complain("the variable %s is no PostgreSQL URL or connection string", t->rewrites[i]);
+    }
     return true;
 }
 
@@ -216,7 +244,8 @@ struct test *test_create(int argc, char **argv, char **envp, int *code) {
     if (!t)
         return NULL;
     t->envp = envp;
-    if (!read_options(t, argv) || !choose_port(t) || !find_server(t)) {
+    t->code = EXIT_INERT;
+    if (!read_options(t, argv) || !choose_port(t) || !find_server(t) || !can_rewrite(t)) {
         test_destroy(t);
         return NULL;
     }
@@ -271,8 +300,9 @@ static bool is_rewritten(const struct test *t, const char *entry) {
 
 // These lead past pgfold, or ask of it what it does not have.
 static bool is_dropped(const char *entry) {
-    static const char *const names[] = {"PGHOST=",        "PGPORT=",    "PGHOSTADDR=",       "PGSSLMODE=",
-                                        "PGSSLROOTCERT=", "PGSERVICE=", "PGSSLNEGOTIATION=", "PGREQUIRESSL="};
+    static const char *const names[] = {
+        "PGHOST=",    "PGPORT=",           "PGHOSTADDR=",   "PGSSLMODE=",       "PGSSLROOTCERT=",
+        "PGSERVICE=", "PGSSLNEGOTIATION=", "PGREQUIRESSL=", "PGCHANNELBINDING="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strncmp(entry, names[i], strlen(names[i])) == 0)
             return true;
@@ -365,9 +395,9 @@ bool test_begin(struct test *t, uv_loop_t *loop, struct engine *e, void (*ended)
     t->ended = ended;
     t->arg = arg;
     t->process.data = t;
-    t->code = EXIT_INERT;
     if (!read_allowances(t, e))
         return false;
+    t->began = true;
     uv_process_options_t o = {.exit_cb = on_command_ended,
                               .file = t->command[0],
                               .args = t->command,
@@ -434,7 +464,7 @@ static void print_report(const struct test *t, struct engine *e) {
 
 int test_end(struct test *t, struct engine *e) {
     struct test_result r = engine_test_result(e);
-    if (t->code == EXIT_NO_START || (t->code == EXIT_INERT && !r.n_statements && t->runs))
+    if (t->code == EXIT_NO_START || !t->began)
         return t->code;
     print_report(t, e);
     if (!r.n_statements) {

@@ -10,9 +10,18 @@ struct url {
     int n_scheme, n_user, n_host, n_rest;
 };
 
+// postgres, postgresql+psycopg, jdbc:postgresql …, and what frameworks call it: Django, Symfony, Laravel, Phoenix.
+static bool is_scheme(const char *text, size_t len) {
+    static const char *const names[] = {"postgres", "postgis", "pgsql", "ecto"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (memmem(text, len, names[i], strlen(names[i])))
+            return true;
+    return false;
+}
+
 static bool split(const char *text, struct url *u) {
     const char *sign = strstr(text, "://");
-    if (!sign || !memmem(text, (size_t)(sign - text), "postgres", 8))
+    if (!sign || !is_scheme(text, (size_t)(sign - text)))
         return false;
     const char *authority = sign + 3;
     size_t len = strcspn(authority, "/?");
@@ -31,8 +40,9 @@ static bool split(const char *text, struct url *u) {
 
 // Is it a parameter that says where the server is, or how to reach it?
 static bool leads_elsewhere(const char *parameter) {
-    static const char *const names[] = {"host=",        "hostaddr=",       "port=",    "ssl=",    "sslmode=",
-                                        "sslrootcert=", "sslnegotiation=", "sslcert=", "sslkey=", "service="};
+    static const char *const names[] = {
+        "host=",           "hostaddr=", "port=",   "ssl=",     "sslmode=",        "sslrootcert=",
+        "sslnegotiation=", "sslcert=",  "sslkey=", "service=", "channel_binding="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strncmp(parameter, names[i], strlen(names[i])) == 0)
             return true;
@@ -43,7 +53,7 @@ static bool leads_elsewhere(const char *parameter) {
 static bool leads_to_server(const char *parameter) {
     return strncmp(parameter, "connect_timeout=", 16) == 0 ||
            (leads_elsewhere(parameter) && strncmp(parameter, "ssl=", 4) != 0 &&
-            strncmp(parameter, "service=", 8) != 0);
+            strncmp(parameter, "service=", 8) != 0 && strncmp(parameter, "channel_binding=", 16) != 0);
 }
 
 static bool append(char *out, size_t size, size_t *len, const char *text, size_t n) {
@@ -79,8 +89,9 @@ static bool is_conninfo(const char *text) {
 bool test_url_rewrite(const char *url, const char *port, char *out, size_t size) {
     struct url u;
     if (!split(url, &u)) {
-        int n =
-            snprintf(out, size, "%s host=127.0.0.1 hostaddr=127.0.0.1 port=%s sslmode=disable", url, port);
+        int n = snprintf(
+            out, size, "%s host=127.0.0.1 hostaddr=127.0.0.1 port=%s sslmode=disable channel_binding=prefer",
+            url, port);
         return is_conninfo(url) && n > 0 && (size_t)n < size;
     }
     int n = snprintf(out, size, "%.*s://%.*s127.0.0.1:%s%.*s", u.n_scheme, u.scheme, u.n_user, u.user, port,

@@ -75,13 +75,33 @@ void watched_begin(struct session *s, struct slice startup_params) {
         enter(s, value);
 }
 
+static void part_lists(struct session *s) {
+    s->watch.parted = s->ahead ? s->ahead->trail.serial : 0;
+}
+
+void watched_part(struct session *s) {
+    if (!s->engine->scopes.runs)
+        return;
+    part_lists(s);
+    section_part(&s->engine->scopes.run, s->id);
+}
+
+void watched_part_all(struct engine *e) {
+    for (struct session *s = e->sessions; s; s = s->next)
+        part_lists(s);
+    section_part(&e->scopes.run, 0);
+}
+
 void watched_finish(struct session *s) {
+    watched_part(s);
     scope_unref(&s->engine->scopes, s->watch.scope);
     s->watch.scope = NULL;
 }
 
 void watched_note(struct session *s, enum statement_kind kind, const struct parsed *p) {
     s->watch.looked = false;
+    if (kind == STATEMENT_ROLLBACK)
+        watched_part(s);
     s->engine->scopes.n_seen += scopes_are_watched(&s->engine->scopes);
     for (unsigned i = 0; i < 2; i++) {
         struct section *at = session_section(s, i);

@@ -25,6 +25,12 @@ void watched_enter(struct session *s, struct slice name);
 void watched_begin(struct session *s, struct slice startup_params);
 void watched_finish(struct session *s);
 
+// A test or a request may end here, and another begin: of what runs from the start, what the session asks from now on
+// makes no loop with what it has asked and read. It is so where a transaction is rolled back, and where the session ends.
+void watched_part(struct session *s);
+// The same for all sessions: a test says where it begins and ends.
+void watched_part_all(struct engine *e);
+
 // A statement is sent or accepted. `p`: NULL: its text is not known.
 void watched_note(struct session *s, enum statement_kind kind, const struct parsed *p);
 

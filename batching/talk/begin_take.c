@@ -10,6 +10,7 @@
 #include "batching/session/record.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
+#include "batching/session/watched.h"
 #include "batching/statement/boundary.h"
 #include "batching/statement/parse.h"
 #include "batching/talk/answer.h"
@@ -55,6 +56,8 @@ static void note(struct session *s, const struct boundary *is) {
     session_drop_unnamed(s); // any Query does that, with its portal
     session_note_unnamed(s, false, NULL);
     extended_set_portal(s, NULL);
+    if (is->kind == STATEMENT_ROLLBACK)
+        watched_part(s);
     if (begins(is))
         begun_here(s);
     else

@@ -209,6 +209,7 @@ static enum take end_section(struct session *s) {
     enum take t = m == METRIC_COUNT || of->section.expect.warns ? TAKE_FORWARD
                                                                 : refuse_for(s, &of->section, m, NULL, false);
     scope_end(&s->engine->scopes, of);
+    watched_part_all(s->engine);
     return t;
 }
 
@@ -238,8 +239,10 @@ static enum take apply(struct session *s, const struct control *c) {
     }
     if (!expectation_is_set(&e))
         return end_section(s);
-    if (session_scope(s) && scope_begin(&s->engine->scopes, session_scope(s), &e))
+    if (session_scope(s) && scope_begin(&s->engine->scopes, session_scope(s), &e)) {
+        watched_part_all(s->engine);
         return TAKE_FORWARD;
+    }
     return refuse(s, "53400", "too many sections of tests are open", NULL,
                   "End them with SET pgfold.expect = '', or give the tests fewer scopes.");
 }
@@ -361,6 +364,7 @@ struct sources {
     struct {
         uint64_t number; // of the list, in all sessions
         uint64_t text;   // what its statement is known by
+        bool parted;     // it was read in another test
     } list[MOST_LISTS];
 };
 
@@ -371,6 +375,7 @@ static void add_lists(struct sources *found, struct session *o, const struct gro
     for (unsigned i = 0; i < n && found->n < MOST_LISTS; i++, found->n++) {
         found->list[found->n].number = o->id << 32 ^ lists[i]->serial;
         found->list[found->n].text = lists[i]->columns.text;
+        found->list[found->n].parted = lists[i]->serial <= o->watch.parted;
     }
 }
 
@@ -411,26 +416,32 @@ static uint32_t hash_of_key(const struct candidate *c) {
     return (uint32_t)hash;
 }
 
+// Is the shape asked with one key too many, in the test at hand?
+static bool repeats(const struct section *x, const struct section_shape *of) {
+    return x->expect.of[METRIC_REPEATS].set && of->fresh && of->n_keys > x->expect.of[METRIC_REPEATS].most;
+}
+
 // Counts the lookup in one section. Returns false when it breaks what is expected there.
 static bool note_in(struct session *s, const struct candidate *c, const struct sources *found,
                     struct section *x, struct section_shape **of) {
     uint64_t before[METRIC_COUNT];
     uint32_t key = hash_of_key(c);
     memcpy(before, x->n, sizeof before);
-    struct section_shape *y = section_lookup(x, shape_meaning(c->shape), key, is_excused(s, c->shape));
+    struct section_shape *y = section_lookup(x, shape_meaning(c->shape), key, s->id, is_excused(s, c->shape));
     if (!y)
         return true;
     *of = y;
     for (unsigned i = 0; i < found->n; i++)
-        if (section_from_list(y, found->list[i].number, key))
+        if (!(x == &s->engine->scopes.run && found->list[i].parted) &&
+            section_from_list(y, found->list[i].number, key))
             section_looped(x, y, scopes_list(&s->engine->scopes, found->list[i].text));
     if (y->excused && (y->looped || y->n_keys >= EXPECT_REPEATS))
         scopes_allow(&s->engine->scopes, c->shape, true);
     enum metric m = section_exceeds(x, false);
     if (m == METRIC_LOOKUPS)
         return false;
-    bool loops = m == METRIC_LOOPS || m == METRIC_REPEATS;
-    return !loops || y->excused || y->warned || (x->n[m] == before[m] && !y->looped);
+    bool loops = m == METRIC_LOOPS || m == METRIC_REPEATS, more = loops && x->n[m] > before[m];
+    return !loops || y->excused || y->warned || !(more || y->loop_by || repeats(x, y));
 }
 
 // Counts the lookup in each section. Returns false when it breaks what is expected: *at and *of say where.

@@ -32,7 +32,7 @@ static void put_statement(struct buf *out, const char *what, const struct shape 
 }
 
 static bool is_reported(const struct section_shape *of) {
-    return of->shape && !of->excused && (of->looped || of->n_keys >= EXPECT_REPEATS);
+    return of->shape && !of->excused && (of->looped || of->most_keys >= EXPECT_REPEATS);
 }
 
 // The one with most lookups among those with fewer than `below`, or as many and a later place.
@@ -52,7 +52,7 @@ static void put_loop(struct buf *out, const struct section_shape *of) {
         put(out, "\nloop: %llu lookups, with the keys of a list\n", (unsigned long long)of->n);
     else
         put(out, "\nperhaps a loop: %llu lookups, with %u different keys%s\n", (unsigned long long)of->n,
-            of->n_keys, of->n_keys == SECTION_KEYS ? " or more" : "");
+            of->most_keys, of->most_keys == SECTION_KEYS ? " or more" : "");
     if (of->list)
         put_statement(out, "the list:", of->list);
     put_statement(out, "once for each row:", of->shape);

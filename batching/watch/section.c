@@ -42,16 +42,23 @@ static struct section_shape *find(struct section *s, const struct shape *shape) 
 }
 
 static void note_key(struct section *s, struct section_shape *of, uint32_t key) {
+    of->fresh = false;
     for (uint32_t i = 0; i < of->n_keys; i++)
         if (of->keys[i] == key)
             return;
-    if (of->n_keys < SECTION_KEYS)
+    of->fresh = true;
+    if (of->n_keys < SECTION_KEYS) {
+        of->by[of->n_keys] = of->asker;
         of->keys[of->n_keys++] = key;
+    }
+    if (of->n_keys > of->most_keys)
+        of->most_keys = of->n_keys;
     if (!of->excused && of->n_keys > s->n[METRIC_REPEATS])
         s->n[METRIC_REPEATS] = of->n_keys;
 }
 
-struct section_shape *section_lookup(struct section *s, struct shape *shape, uint32_t key, bool excused) {
+struct section_shape *section_lookup(struct section *s, struct shape *shape, uint32_t key, uint64_t by,
+                                     bool excused) {
     s->n[METRIC_LOOKUPS]++;
     if (!s->shapes)
         s->shapes = calloc(SECTION_SHAPES, sizeof *s->shapes);
@@ -61,6 +68,7 @@ struct section_shape *section_lookup(struct section *s, struct shape *shape, uin
     if (!of->shape)
         of->shape = shape_ref(shape);
     of->excused = excused;
+    of->asker = by;
     of->n++;
     note_key(s, of, key);
     return of;
@@ -71,16 +79,40 @@ bool section_from_list(struct section_shape *of, uint64_t list, uint32_t key) {
         if (of->from[i].list == list)
             return of->from[i].key != key;
     of->from[of->n_from % SECTION_LISTS].list = list;
+    of->from[of->n_from % SECTION_LISTS].by = of->asker;
     of->from[of->n_from++ % SECTION_LISTS].key = key;
     return false;
 }
 
 void section_looped(struct section *s, struct section_shape *of, struct shape *list) {
+    of->loop_by = of->asker;
     if (of->looped)
         return;
     of->looped = true;
     of->list = list ? shape_ref(list) : NULL;
     s->n[METRIC_LOOPS] += !of->excused;
+}
+
+static void part_shape(struct section_shape *of, uint64_t by) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < of->n_keys; i++) {
+        if (!by || of->by[i] == by)
+            continue;
+        of->by[n] = of->by[i];
+        of->keys[n++] = of->keys[i];
+    }
+    of->n_keys = n;
+    for (unsigned i = 0; i < SECTION_LISTS; i++)
+        if (!by || of->from[i].by == by)
+            of->from[i].list = 0;
+    if (!by || of->loop_by == by)
+        of->loop_by = 0;
+}
+
+void section_part(struct section *s, uint64_t by) {
+    for (unsigned i = 0; s->shapes && i < SECTION_SHAPES; i++)
+        if (s->shapes[i].n_keys || s->shapes[i].loop_by)
+            part_shape(&s->shapes[i], by);
 }
 
 enum metric section_exceeds(struct section *s, bool more) {

@@ -27,16 +27,22 @@ struct section_shape {
     struct shape *shape;         // a reference; the texts of reports. NULL: the place is free
     struct shape *list;          // looped: of the list; a reference. NULL: not known
     uint64_t n;                  // lookups
+    uint32_t most_keys;          // the most different keys that there were at once
     uint32_t n_keys;             // different keys, at most SECTION_KEYS
     uint32_t keys[SECTION_KEYS]; // their hashes
+    uint64_t by[SECTION_KEYS];   // who asked with them first
     struct {
         uint64_t list;     // that had the key; 0: none
+        uint64_t by;       // who asked with it
         uint32_t key;      // its hash
     } from[SECTION_LISTS]; // the last ones
     unsigned n_from;
-    bool looped;  // proved
-    bool excused; // it counts for nothing
-    bool warned;  // the client was told
+    uint64_t asker;   // who asks now
+    uint64_t loop_by; // who proved it last; 0: nobody, in the test at hand
+    bool fresh;       // nobody had asked with the key of the last one
+    bool looped;      // proved
+    bool excused;     // it counts for nothing
+    bool warned;      // the client was told
 };
 
 struct section {
@@ -56,8 +62,9 @@ bool section_counts(enum statement_kind kind, const struct parsed *p);
 void section_note(struct section *s, enum statement_kind kind, const struct parsed *p);
 
 // What the shape's lookups are; made when it is missing. `key`: hash of the key of the one at hand, which is counted.
-// `excused`: it counts for no loop. Borrowed until the section is cleared. NULL: out of memory, or there are too many.
-struct section_shape *section_lookup(struct section *s, struct shape *shape, uint32_t key, bool excused);
+// `by`: the number of the session that asks, from 1. `excused`: it counts for no loop. Borrowed until the section is cleared. NULL: out of memory, or there are too many.
+struct section_shape *section_lookup(struct section *s, struct shape *shape, uint32_t key, uint64_t by,
+                                     bool excused);
 
 // The key at hand stands in this list, whose number nothing else has. Returns true when another key of it was asked for
 // before.
@@ -65,6 +72,10 @@ bool section_from_list(struct section_shape *of, uint64_t list, uint32_t key);
 
 // The shape's lookups are a loop through the rows of a list. `list`: its shape; NULL: not known.
 void section_looped(struct section *s, struct section_shape *of, struct shape *list);
+
+// What this session asks from now on is another test's, or another request's: it makes no loop with what it asked before.
+// 0: all sessions. What was counted stays.
+void section_part(struct section *s, uint64_t by);
 
 // The metric that is larger than was expected, which is noted in `broken`. METRIC_COUNT: none. `more`: one statement
 // more is to come.

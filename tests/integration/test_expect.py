@@ -385,6 +385,35 @@ def test_an_eager_suite_passes(run):
     assert code == 0 and "0 loops" in err
 
 
+PAGES = CONNECT.replace("True", "False") + """
+def page(sql, *keys):
+    ask(sql)
+    for k in keys:
+        ask("SELECT id, name FROM writer WHERE id = %d" % k)
+    END
+page("SELECT id, name FROM writer ORDER BY id")
+for k in range(701, 709):
+    page("SELECT 1", k)
+"""
+
+
+@pytest.mark.parametrize("end_of_test", ["c.rollback()", "c.close(); c = psycopg2.connect(os.environ['DATABASE_URL']); cur = c.cursor()",
+                                         "cur.execute(\"SET pgfold.expect = 'loops=0'\")"])
+@pytest.mark.parametrize("options", [(), ("--fold",)])
+def test_one_lookup_in_each_of_many_tests_is_no_loop(run, end_of_test, options):
+    program = PAGES.replace("END", "global c, cur; " + end_of_test)
+    code, _, err = run(program, *options)
+    assert code == 0 and "0 loops" in err, err
+    code, _, err = run(program + "page(LIST, 701, 702)\n".replace("LIST", repr(LIST)), *options)
+    assert code == 1 and "1 loops" in err, err
+
+
+def test_a_loop_in_one_test_is_none_in_the_next(run):
+    lazy = "\ntry: page(%r, 701, 702)\nexcept psycopg2.Error: c.rollback()\npage('SELECT 1', 703)\nprint('passed')" % LIST
+    code, out, err = run(PAGES.replace("END", "c.rollback()") + lazy)
+    assert code == 1 and "passed" in out and "1 loops" in err, err
+
+
 def test_the_commands_own_exit_code(run):
     assert run(EAGER + "sys.exit(7)")[0] == 7
     assert run([PYTHON, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])[0] == 128 + 9
@@ -414,6 +443,23 @@ def test_allowed_by_a_file(run, tmp_path):
     allowed.write_text("FROM work\n")
     code, _, err = run(LAZY, "--allow", str(allowed))
     assert code == 2 and "reason" in err
+
+
+def test_where_the_server_is(pg, run):
+    """The forms in which frameworks write it. What asks for TLS does not reach the command, and what cannot be led is told."""
+    path = EAGER.replace('"DATABASE_URL"', '"OTHER"')
+    url = "postgresql://app:app@127.0.0.1:%d/app" % pg.port
+    assert run(EAGER, env={"DATABASE_URL": url + "?sslmode=prefer&channel_binding=require"})[0] == 0
+    assert run(EAGER, env={"DATABASE_URL": "postgresql:///app?user=app", "PGHOST": "127.0.0.1", "PGPORT": str(pg.port)})[0] == 0
+    assert run(path, "--rewrite", "OTHER", env={"OTHER": url}, drop=["DATABASE_URL"])[0] == 0
+    by_parts = EAGER.replace('os.environ["DATABASE_URL"]', '"dbname=app user=app"')
+    assert run(by_parts, env={"DATABASE_URL": "ecto://app:app@127.0.0.1:%d/app" % pg.port})[0] == 0
+    code, _, err = run(EAGER, "--rewrite", "OTHER")
+    assert code == 2 and err == "pgfold test: the variable OTHER, of --rewrite, is not set\n"
+    code, _, err = run(EAGER, "--rewrite", "OTHER", env={"OTHER": "mysql://x/y"})
+    assert code == 2 and "OTHER is no PostgreSQL URL" in err
+    code, _, err = run(EAGER, "--allow", "/no/such/file")
+    assert code == 2 and err.count("\n") == 1 and "could not read" in err
 
 
 def test_where_the_command_is_led(pg, run):

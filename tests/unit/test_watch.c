@@ -165,7 +165,7 @@ Test(watch, loops_and_repeats) {
     begin(&w);
     struct shape *s = shape(&w, "SELECT a FROM t WHERE id = 1"), *list = shape(&w, "SELECT id FROM l");
     struct section at = {.expect = expectation("loops=0")};
-    struct section_shape *of = section_lookup(&at, s, 11, false);
+    struct section_shape *of = section_lookup(&at, s, 11, 1, false);
     cr_expect_not(section_from_list(of, 7, 11));
     cr_expect_not(section_from_list(of, 7, 11));
     cr_expect_not(section_from_list(of, 8, 12));
@@ -180,16 +180,41 @@ Test(watch, loops_and_repeats) {
 
     at.expect = expectation("loops=0");
     for (uint32_t key = 1; key < EXPECT_REPEATS; key++)
-        cr_expect(section_lookup(&at, s, key, false) && section_lookup(&at, s, key, false));
+        cr_expect(section_lookup(&at, s, key, 1, false) && section_lookup(&at, s, key, 1, false));
     cr_expect_eq(section_exceeds(&at, false), METRIC_COUNT);
-    (void)section_lookup(&at, s, EXPECT_REPEATS, false);
+    (void)section_lookup(&at, s, EXPECT_REPEATS, 1, false);
     cr_expect_eq(section_exceeds(&at, false), METRIC_REPEATS);
     section_clear(&at);
 
     at.expect = expectation("loops=0");
     for (uint32_t key = 1; key < 100; key++)
-        section_looped(&at, section_lookup(&at, s, key, true), list);
+        section_looped(&at, section_lookup(&at, s, key, 1, true), list);
     cr_expect_eq(section_exceeds(&at, false), METRIC_COUNT);
+    section_clear(&at);
+    end(&w);
+}
+
+// What one test asks makes no loop with what another has asked.
+Test(watch, tests_of_a_run_are_apart) {
+    struct world w;
+    begin(&w);
+    struct shape *s = shape(&w, "SELECT a FROM t WHERE id = 1"), *list = shape(&w, "SELECT id FROM l");
+    struct section at = {.expect = expectation("loops=0")};
+    struct section_shape *of = section_lookup(&at, s, 11, 1, false);
+    cr_expect_not(section_from_list(of, 7, 11));
+    section_part(&at, 2); // another session's
+    (void)section_lookup(&at, s, 12, 1, false);
+    cr_expect(section_from_list(of, 7, 12));
+    section_looped(&at, of, list);
+    section_part(&at, 1);
+    cr_expect_eq(of->loop_by, 0);
+    (void)section_lookup(&at, s, 13, 1, false);
+    cr_expect_not(section_from_list(of, 7, 13));
+    for (uint32_t key = 1; key < 20; key++, section_part(&at, key % 3 ? 1 : 0))
+        cr_expect_leq(section_lookup(&at, s, key, 1, false)->n_keys, 2);
+    cr_expect(of->looped);
+    cr_expect_eq(at.n[METRIC_LOOPS], 1);
+    cr_expect_eq(at.n[METRIC_REPEATS], 2);
     section_clear(&at);
     end(&w);
 }
@@ -202,7 +227,7 @@ Test(watch, many_shapes) {
     for (int i = 0; i < SECTION_SHAPES + 10; i++) {
         char text[100];
         snprintf(text, sizeof text, "SELECT a FROM t%d WHERE id = 1", i);
-        cr_expect_eq(section_lookup(&at, shape(&w, text), 1, false) != NULL, i < SECTION_SHAPES);
+        cr_expect_eq(section_lookup(&at, shape(&w, text), 1, 1, false) != NULL, i < SECTION_SHAPES);
     }
     cr_expect_eq(at.n[METRIC_LOOKUPS], SECTION_SHAPES + 10);
     section_clear(&at);
@@ -284,10 +309,10 @@ Test(watch, report) {
     scopes_note_list(&w.scopes, list);
     cr_expect_eq(scopes_list(&w.scopes, list->digest), list);
     cr_expect_null(scopes_list(&w.scopes, list->digest + SCOPES_LISTS));
-    section_looped(&w.scopes.run, section_lookup(&w.scopes.run, child, 1, false), list);
+    section_looped(&w.scopes.run, section_lookup(&w.scopes.run, child, 1, 1, false), list);
     cr_expect(scopes_allow(&w.scopes, excused, true));
     cr_expect_not(scopes_allow(&w.scopes, child, true));
-    section_looped(&w.scopes.run, section_lookup(&w.scopes.run, excused, 1, true), list);
+    section_looped(&w.scopes.run, section_lookup(&w.scopes.run, excused, 1, 1, true), list);
     report_write(&w.scopes, &out);
     buf_put_u8(&out, 0);
     const char *text = (char *)out.data;
