@@ -38,6 +38,14 @@ static struct slice tags_of_options(struct slice options) {
     return (struct slice){at, (size_t)((blank ? blank : end) - at)};
 }
 
+void reporting_set_application(struct session *s, struct slice name) {
+    struct reporting *r = &s->report;
+    size_t len = name.len < sizeof r->application ? name.len : sizeof r->application - 1;
+    memcpy(r->application, name.data, len);
+    r->application[len] = 0;
+    r->named = TAGS_NONE;
+}
+
 void reporting_begin(struct session *s, struct slice startup_params) {
     struct startup start = {.params = startup_params};
     struct slice name, value;
@@ -47,10 +55,8 @@ void reporting_begin(struct session *s, struct slice startup_params) {
         reporting_set_tags(s, value);
     s->report.initial = s->report.setting ? strdup(s->report.setting) : NULL;
     weigh(s);
-    if (!startup_param(&start, "application_name", &name))
-        return;
-    size_t len = name.len < sizeof s->report.application ? name.len : sizeof s->report.application - 1;
-    memcpy(s->report.application, name.data, len);
+    if (startup_param(&start, "application_name", &name))
+        reporting_set_application(s, name);
 }
 
 static struct runs *runs(struct session *s) {

@@ -35,6 +35,9 @@ void reporting_set_tags(struct session *s, struct slice value);
 void reporting_reset_tags(struct session *s); // to what it was when the session began
 struct slice reporting_tags(const struct session *s);
 
+// The application's name is this one from now on.
+void reporting_set_application(struct session *s, struct slice name);
+
 // A statement was answered. Called by session_answered() alone.
 void reporting_answered(struct session *s, const struct answered *a);
 

@@ -300,6 +300,7 @@ struct watching {
     struct scope *scope; // a reference; NULL: it has not been looked for
     bool looked;         // the unit at hand was looked at
     uint64_t parted;     // the last list that it read before the test at hand; 0: none
+    uint64_t before;     // the last one before its scope's section; 0: none
     uint64_t user;       // digest of its name
 };
 

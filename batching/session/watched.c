@@ -75,20 +75,23 @@ void watched_begin(struct session *s, struct slice startup_params) {
         enter(s, value);
 }
 
-static void part_lists(struct session *s) {
-    s->watch.parted = s->ahead ? s->ahead->trail.serial : 0;
+static uint64_t last_list(const struct session *s) {
+    return s->ahead ? s->ahead->trail.serial : 0;
 }
 
 void watched_part(struct session *s) {
     if (!s->engine->scopes.runs)
         return;
-    part_lists(s);
+    s->watch.parted = last_list(s);
     section_part(&s->engine->scopes.run, s->id);
 }
 
-void watched_part_all(struct engine *e) {
-    for (struct session *s = e->sessions; s; s = s->next)
-        part_lists(s);
+void watched_part_all(struct engine *e, const struct scope *of) {
+    for (struct session *s = e->sessions; s; s = s->next) {
+        s->watch.parted = last_list(s);
+        if (session_scope(s) == of)
+            s->watch.before = s->watch.parted;
+    }
     section_part(&e->scopes.run, 0);
 }
 

@@ -28,8 +28,9 @@ void watched_finish(struct session *s);
 // A test or a request may end here, and another begin: of what runs from the start, what the session asks from now on
 // makes no loop with what it has asked and read. It is so where a transaction is rolled back, and where the session ends.
 void watched_part(struct session *s);
-// The same for all sessions: a test says where it begins and ends.
-void watched_part_all(struct engine *e);
+// The same for all sessions: a test says where it begins and ends in this scope. What its sessions have read before makes no
+// loop in its section.
+void watched_part_all(struct engine *e, const struct scope *of);
 
 // A statement is sent or accepted. `p`: NULL: its text is not known.
 void watched_note(struct session *s, enum statement_kind kind, const struct parsed *p);

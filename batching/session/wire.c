@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "batching/session/engine.h"
+#include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
@@ -40,5 +41,7 @@ void session_parameter(struct session *s, struct slice name, struct slice value)
         s->encoding_hides_quotes = encoding_hides_quotes(value);
     else if (slice_is(name, "standard_conforming_strings", 27))
         s->backslash_escapes = !slice_is(value, "on", 2);
+    else if (slice_is(name, "application_name", 16))
+        reporting_set_application(s, value);
     s->no_scan = s->encoding_hides_quotes || s->backslash_escapes;
 }

@@ -203,13 +203,13 @@ static void put_value(struct session *s, const struct control *c, struct buf *ou
 
 static enum take end_section(struct session *s) {
     struct scope *of = session_scope(s);
-    if (!of || !of->begun)
+    if (!of || (!of->begun && !of->left))
         return TAKE_FORWARD;
     enum metric m = section_fails(&of->section);
     enum take t = m == METRIC_COUNT || of->section.expect.warns ? TAKE_FORWARD
                                                                 : refuse_for(s, &of->section, m, NULL, false);
     scope_end(&s->engine->scopes, of);
-    watched_part_all(s->engine);
+    watched_part_all(s->engine, session_scope(s));
     return t;
 }
 
@@ -240,7 +240,7 @@ static enum take apply(struct session *s, const struct control *c) {
     if (!expectation_is_set(&e))
         return end_section(s);
     if (session_scope(s) && scope_begin(&s->engine->scopes, session_scope(s), &e)) {
-        watched_part_all(s->engine);
+        watched_part_all(s->engine, session_scope(s));
         return TAKE_FORWARD;
     }
     return refuse(s, "53400", "too many sections of tests are open", NULL,
@@ -364,7 +364,8 @@ struct sources {
     struct {
         uint64_t number; // of the list, in all sessions
         uint64_t text;   // what its statement is known by
-        bool parted;     // it was read in another test
+        bool parted;     // it was read in another test of the run
+        bool before;     // or before the section
     } list[MOST_LISTS];
 };
 
@@ -376,6 +377,7 @@ static void add_lists(struct sources *found, struct session *o, const struct gro
         found->list[found->n].number = o->id << 32 ^ lists[i]->serial;
         found->list[found->n].text = lists[i]->columns.text;
         found->list[found->n].parted = lists[i]->serial <= o->watch.parted;
+        found->list[found->n].before = lists[i]->serial <= o->watch.before;
     }
 }
 
@@ -432,7 +434,7 @@ static bool note_in(struct session *s, const struct candidate *c, const struct s
         return true;
     *of = y;
     for (unsigned i = 0; i < found->n; i++)
-        if (!(x == &s->engine->scopes.run && found->list[i].parted) &&
+        if (!(x == &s->engine->scopes.run ? found->list[i].parted : found->list[i].before) &&
             section_from_list(y, found->list[i].number, key))
             section_looped(x, y, scopes_list(&s->engine->scopes, found->list[i].text));
     if (y->excused && (y->looped || y->n_keys >= EXPECT_REPEATS))

@@ -59,12 +59,28 @@ bool scopes_allow(struct scopes *s, const struct shape *shape, bool used) {
     return found;
 }
 
+static void drop(struct scopes *s, struct scope *of) {
+    struct scope **at = &s->list;
+    while (*at != of)
+        at = &(*at)->next;
+    *at = of->next;
+    account_set(s->memory, &of->weighs, 0);
+    free(of);
+}
+
 void scopes_finish(struct scopes *s) {
     for (struct allowance *a = s->allowed, *next; a; a = next) {
         next = a->next;
         free(a);
     }
     s->allowed = NULL;
+    for (struct scope *of = s->list, *next; of; of = next) {
+        next = of->next;
+        if (of->refs)
+            continue;
+        scope_end(s, of);
+        drop(s, of);
+    }
     for (unsigned i = 0; i < SCOPES_LISTS; i++) {
         shape_unref(s->lists[i]);
         s->lists[i] = NULL;
@@ -93,16 +109,26 @@ struct scope *scope_for(struct scopes *s, struct slice name) {
     return of;
 }
 
+// The last session has gone. Returns whether the scope stays, for the sake of what was not as expected.
+static bool leave(struct scopes *s, struct scope *of) {
+    if (of->left)
+        return true;
+    if (!of->begun || !section_is_broken(&of->section) || s->n_left >= SCOPES_BEGUN)
+        return false;
+    struct section kept = of->section;
+    kept.shapes = NULL;
+    scope_end(s, of);
+    of->section = kept;
+    of->left = true;
+    s->n_left++;
+    return true;
+}
+
 void scope_unref(struct scopes *s, struct scope *of) {
-    if (!of || --of->refs)
+    if (!of || --of->refs || leave(s, of))
         return;
     scope_end(s, of);
-    struct scope **at = &s->list;
-    while (*at != of)
-        at = &(*at)->next;
-    *at = of->next;
-    account_set(s->memory, &of->weighs, 0);
-    free(of);
+    drop(s, of);
 }
 
 bool scope_begin(struct scopes *s, struct scope *of, const struct expectation *e) {
@@ -118,7 +144,8 @@ bool scope_begin(struct scopes *s, struct scope *of, const struct expectation *e
 
 void scope_end(struct scopes *s, struct scope *of) {
     s->n_begun -= of->begun;
-    of->begun = false;
+    s->n_left -= of->left;
+    of->begun = of->left = false;
     section_clear(&of->section);
     account_set(s->memory, &of->weighs, sizeof *of + of->len);
 }

@@ -7,7 +7,8 @@
 //     run       what all sessions have asked, if it was expected from the start (limits.expect)
 //     list      scopes, each with the section that was begun by SET pgfold.expect
 //
-// A scope lives as long as a session is in it.
+// A scope lives as long as a session is in it. If a section in it was broken and is not ended yet, that is remembered: pools
+// close a connection that had an error.
 #ifndef PGFOLD_BATCHING_WATCH_SCOPE_H
 #define PGFOLD_BATCHING_WATCH_SCOPE_H
 
@@ -18,6 +19,7 @@ struct scope {
     struct scope *next;
     unsigned refs;
     bool begun; // a section is open
+    bool left;  // one was, and broken, when the last session went: who ends it is told
     struct section section;
     size_t weighs;
     size_t len;
@@ -37,6 +39,7 @@ struct allowance {
 struct scopes {
     struct scope *list;
     unsigned n_begun;                  // scopes with an open section
+    unsigned n_left;                   // scopes whose section was left broken
     bool runs;                         // something was expected from the start
     struct section run;                // and what has come since
     struct shape *lists[SCOPES_LISTS]; // references, by digest; the newest of those that share a place

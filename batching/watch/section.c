@@ -135,6 +135,13 @@ enum metric section_fails(const struct section *s) {
     return METRIC_COUNT;
 }
 
+bool section_is_broken(const struct section *s) {
+    for (unsigned m = 0; m < METRIC_COUNT; m++)
+        if (s->broken[m])
+            return true;
+    return false;
+}
+
 void section_write_counts(const struct section *s, struct buf *out) {
     for (unsigned m = 0; m < METRIC_COUNT; m++) {
         char text[64];

@@ -84,6 +84,9 @@ enum metric section_exceeds(struct section *s, bool more);
 // The same at the section's end, where nothing may be less than was expected either.
 enum metric section_fails(const struct section *s);
 
+// Was a statement refused, or a warning given, since something was larger than was expected?
+bool section_is_broken(const struct section *s);
+
 // The counts as a JSON object.
 void section_write_counts(const struct section *s, struct buf *out);
 

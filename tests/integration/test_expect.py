@@ -324,6 +324,44 @@ def test_section_ends_with_its_last_connection(end):
         time.sleep(0.05)
 
 
+def test_a_broken_section_is_not_forgotten_with_its_connection(end):
+    """Pools close a connection that had an error, and code may swallow it."""
+    with end.connect() as c:
+        c.sql("SET pgfold.scope = 'left'")
+        c.sql("SET pgfold.expect = 'statements<=0'")
+        assert proto.errors(c.ask(query("SELECT 1")))
+    time.sleep(0.2)
+    with end.connect(options="-c pgfold.scope=left") as c:
+        assert not proto.errors(c.ask(query("SELECT 1")))
+        assert proto.errors(c.ask(query("SET pgfold.expect = ''")))[0]["C"] == "PF002"
+        assert not proto.errors(c.ask(query("SET pgfold.expect = ''")))
+    with end.connect(options="-c pgfold.scope=left") as c:
+        assert not proto.errors(c.ask(query("SET pgfold.expect = ''")))
+
+
+def test_a_list_from_before_the_section_makes_no_loop(client):
+    keys = client.ids()
+    client.expect("loops=0")
+    client.passes(CHILD, keys[0])
+    client.passes(CHILD, keys[1])
+    client.ids()
+    client.passes(CHILD, keys[0])
+    client.fails("PF001", CHILD, keys[1])
+    client.expect("")
+
+
+def test_a_pipeline_that_comes_in_pieces_is_seen(end):
+    with end.connect() as c:
+        c.sql("SET pgfold.expect = 'loops=0'")
+        c.ask(query(LIST))
+        sql = CHILD.replace("%s", "$1")
+        c.send(unit(sql, ["701"])[:-len(SYNC)])
+        time.sleep(0.001)
+        got = c.ask(unit(sql, ["702"]))
+        assert [e["C"] for e in proto.errors(got)] == ["PF001"]
+        c.sql("ROLLBACK")
+
+
 # ---- pgfold test
 
 CONNECT = """

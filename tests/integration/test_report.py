@@ -215,14 +215,34 @@ def test_tags_come_from_the_setting_and_the_applications_name(web):
         page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
         c.ask(query("RESET pgfold.tags"))
         assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b""]]
+        c.ask(query("SET application_name = 'day shift'"))  # as pgjdbc does
+        page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
     with p.connect(**{"pgfold.tags": "controller=from the start"}) as c:
         page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
     with p.connect(options="-c pgfold.tags=controller=options") as c:
         page(c, extended, "SELECT id, author_id FROM rbook ORDER BY id", TO_ONE, 1)
     found = tags_of(p, ONE)
-    for t in ({"application_name": "night shift"}, {"controller": "by setting", "route": "/x"}, {"controller": "from the start"},
+    for t in ({"application_name": "night shift"}, {"application_name": "day shift"}, {"controller": "by setting", "route": "/x"}, {"controller": "from the start"},
               {"controller": "options"}):
         assert t in found, (t, found)
+
+
+@pytest.mark.parametrize("reset", ["RESET ALL", "DISCARD ALL", "RESET pgfold.tags", "SET pgfold.tags TO DEFAULT"])
+def test_a_pool_that_resets_its_connection_resets_its_tags(web, reset):
+    with web().connect(options="-c pgfold.tags=k=first") as c:
+        c.ask(query("SET pgfold.tags = 'k=''mine'''"))
+        assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b"k='mine'"]]
+        c.ask(query(reset))
+        assert proto.rows(c.ask(query("SHOW pgfold.tags"))) == [[b"k=first"]]
+
+
+def test_lookups_with_and_without_a_comment_are_one_page(web):
+    p = web()
+    sql = "SELECT 'turns', title FROM rbook WHERE author_id = %s ORDER BY id"
+    with p.connect(application_name="turns") as c:
+        for i, row in enumerate(proto.rows(c.ask(simple("SELECT id, name FROM rauthor ORDER BY id LIMIT 20")))):
+            c.ask(simple(sql + (" /* route=/turns */" if i % 2 else ""), row[0].decode()))
+    assert [x["asked"] for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT ?, title")] == [20]
 
 
 def test_tags_are_bounded(web):
