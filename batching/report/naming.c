@@ -72,11 +72,11 @@ void naming_of_links(struct naming *n, uint64_t database, const struct vet_resul
 
 void naming_of_result(struct naming *n, uint64_t database, const struct trail_columns *c, const uint8_t *body,
                       size_t len) {
-    uint64_t *seen = &n->seen[c->source % NAMING_SEEN];
+    uint64_t result = c->source ^ database, *seen = &n->seen[result % NAMING_SEEN];
     size_t at = 2;
-    if (*seen == c->source)
+    if (*seen == result)
         return;
-    *seen = c->source;
+    *seen = result;
     for (unsigned i = 0, kept = 0; i < c->n_row && kept < c->n; i++) {
         const uint8_t *end = at < len ? memchr(body + at, 0, len - at) : NULL;
         if (!end)

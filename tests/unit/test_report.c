@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/ahead/columns.h"
 #include "batching/report/advice.h"
 #include "batching/report/report.h"
 #include "batching/report/runs.h"
@@ -331,6 +332,29 @@ Test(report, what_a_candidate_had_goes_to_the_loop_that_is_proved) {
 }
 
 // ---- names of columns
+
+Test(report, names_of_a_result_are_those_of_its_database) {
+    struct naming *n = calloc(1, sizeof *n);
+    struct buf body = buf_make(100);
+    struct trail_columns c;
+    buf_put_u16(&body, 1);
+    buf_put_str(&body, "total");
+    buf_put_u32(&body, 0);
+    buf_put_u16(&body, 0);
+    buf_put_u32(&body, 23);
+    buf_put_u16(&body, 4);
+    buf_put_u32(&body, UINT32_MAX);
+    buf_put_u16(&body, 0);
+    cr_assert(trail_columns_read(&c, body.data, body.len));
+    for (uint64_t database = 7; database < 9; database++) { // of two that have the same description
+        cr_expect_null(naming_label(n, database, &c, 0));
+        naming_of_result(n, database, &c, body.data, body.len);
+        cr_expect_str_eq(naming_label(n, database, &c, 0), "total");
+    }
+    buf_free(&body);
+    naming_finish(n);
+    free(n);
+}
 
 Test(report, the_catalogues_names_are_kept) {
     struct account memory = {0};
