@@ -490,7 +490,7 @@ static bool next_lookup(struct walk *w, struct candidate *c) {
     const uint8_t *bytes = w->f->bytes + w->f->at;
     while (w->at < w->unit->size) {
         size_t from = w->at;
-        if (w->r != UNIT_PIPELINE) {
+        if (w->r != UNIT_PIPELINE && w->r != UNIT_OTHER) {
             w->part = *w->unit;
             w->at = w->unit->size;
         } else if (!unit_part(bytes, w->unit->size, &w->at, &w->part)) {
@@ -535,6 +535,8 @@ static enum take take_lookups(struct feed *f, const struct unit *u, enum unit_re
     watched_look(s);
     if (note_lookups(begin, &at, &of))
         return TAKE_FORWARD;
+    if (r == UNIT_OTHER)
+        return TAKE_FORWARD; // where it ends is not known
     enum metric m = section_exceeds(at, false);
     if (at->expect.warns && m != METRIC_LOOKUPS) {
         s->engine->scopes.n_warned++;
@@ -545,6 +547,13 @@ static enum take take_lookups(struct feed *f, const struct unit *u, enum unit_re
     enum take t = refuse_for(s, at, m, of, false);
     watched_note(s, STATEMENT_READ, NULL);
     return t;
+}
+
+// A pipeline that is framed in another way, such as with a named statement in it, goes to the server as it is. What can be
+// read of it is counted; what it breaks is told at the section's end, and by the exit code.
+static enum take look_at_other(struct feed *f) {
+    struct unit u = {.size = f->len - f->at};
+    return take_lookups(f, &u, UNIT_OTHER);
 }
 
 // ---- any statement
@@ -597,6 +606,8 @@ enum take watch_take(struct feed *f, const struct unit *u, enum unit_result r) {
     if (may_be_control(text) && control_read(text, &c))
         return r == UNIT_PREPARE ? prepare_control(s, u, &c) : take_control(s, u, r, &c);
     bool runs = r == UNIT_SIMPLE || r == UNIT_EXTENDED || r == UNIT_PIPELINE;
+    if (r == UNIT_OTHER && session_is_watched(s))
+        return look_at_other(f);
     if (!runs || !session_is_watched(s))
         return TAKE_FORWARD;
     enum take t = take_lookups(f, u, r);

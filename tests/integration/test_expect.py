@@ -362,6 +362,20 @@ def test_a_pipeline_that_comes_in_pieces_is_seen(end):
         c.sql("ROLLBACK")
 
 
+def test_a_pipeline_with_a_named_statement_is_seen(end):
+    """As psycopg 3 sends it: the sixth time, the statement gets a name. It is told at the section's end."""
+    with end.connect() as c:
+        c.sql("SET pgfold.expect = 'loops=0'")
+        keys = [str(k) for k in range(701, 713)]
+        c.ask(query(LIST))
+        sql = CHILD.replace("%s", "$1")
+        units = [unit(sql, [k])[:-len(SYNC)] for k in keys[:5]] + [unit(sql, [keys[5]], name="n")[:-len(SYNC)]]
+        units += [unit("", [k], name="n", want_parse=False)[:-len(SYNC)] for k in keys[6:]]
+        got = c.ask(*units, SYNC)
+        assert len(tag(got)) == 12
+        assert proto.errors(c.ask(query("SET pgfold.expect = ''")))[0]["C"] == "PF001"
+
+
 # ---- pgfold test
 
 CONNECT = """
