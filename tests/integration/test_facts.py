@@ -50,14 +50,16 @@ def facts():
         with open(pg.folder + "/log") as f:
             query = re.findall(r"LOG:  execute pgfold_vet[^ ]*: (WITH RECURSIVE .*)", f.read())[-1]
         with pg.admin("postgres") as c:
-            row = c.sql(query)[0]  # … links, writers, whether it stands alone; then eight of what is below it
+            row = c.sql(query)[0]  # … links, writers, whether it stands alone; then nine of what is below it
             columns = {(o, n): name for o, n, name in c.sql(
                 "SELECT attrelid, attnum, attrelid::regclass || '.' || attname FROM pg_attribute WHERE attnum > 0")}
-        row = row[:-8] if "o_steps" in query else row
-        links = [link.split(":") for link in (row[-3] or "").split(",") if link]
+        row = row[:-9] if "o_steps" in query else row
+        numbers, *called = (row[-3] or "").split("\n")
+        links = [link.split(":") for link in numbers.split(",") if link]
+        assert [columns[o, a] for _, o, a, _ in links] == [name.removeprefix("public.") for name in called if name]
         n, *names = (row[-2] or "").split("\n")
         assert not row[-2] or int(n) == len(names)
-        return [(int(k), columns[o, a]) for k, o, a in links], set(names) if row[-2] else None
+        return [(int(k), columns[o, a]) for k, o, a, _ in links], set(names) if row[-2] else None
     yield ask
     pg.remove()
 
