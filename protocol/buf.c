@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "protocol/buf.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +89,15 @@ void buf_put_str(struct buf *b, const char *s) {
 
 void buf_put_text(struct buf *b, const char *s) {
     buf_put(b, s, strlen(s));
+}
+
+void buf_put_format(struct buf *b, const char *format, ...) {
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    buf_put_text(b, text);
 }
 
 void buf_set_u32(struct buf *b, size_t at, uint32_t v) {

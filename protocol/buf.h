@@ -33,8 +33,10 @@ void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v); // network byte order, as all that follow
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
-void buf_put_str(struct buf *b, const char *s);         // with its terminating zero
-void buf_put_text(struct buf *b, const char *s);        // without it
+void buf_put_str(struct buf *b, const char *s);  // with its terminating zero
+void buf_put_text(struct buf *b, const char *s); // without it
+// As snprintf writes it, cut at 399 bytes; for short text and numbers.
+void buf_put_format(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_set_u32(struct buf *b, size_t at, uint32_t v); // overwrites 4 bytes that were put before
 void buf_consume(struct buf *b, size_t len);            // drops len bytes at the front (len <= b->len)
 

@@ -62,6 +62,16 @@ bool startup_param(const struct startup *s, const char *name, struct slice *valu
     return found;
 }
 
+struct slice startup_option(struct slice options, const char *name) {
+    const uint8_t *at = memmem(options.data, options.len, name, strlen(name));
+    const uint8_t *end = options.data + options.len;
+    if (!at)
+        return (struct slice){0};
+    at += strlen(name);
+    const uint8_t *blank = memchr(at, ' ', (size_t)(end - at));
+    return (struct slice){at, (size_t)((blank ? blank : end) - at)};
+}
+
 // Is the text a beginning of the word, and at least so long? Upper and lower case count as the same.
 static bool is_beginning(struct slice v, const char *word, size_t least) {
     return v.len >= least && v.len <= strlen(word) && strncasecmp((const char *)v.data, word, v.len) == 0;

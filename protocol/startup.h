@@ -27,6 +27,10 @@ struct startup startup_read(const struct frame *f);
 // PostgreSQL.
 bool startup_param(const struct startup *s, const char *name, struct slice *value);
 
+// What the value of the start-up parameter "options" says of a setting, up to the next blank; name: with its "=". Empty:
+// nothing. Borrowed from `options`.
+struct slice startup_option(struct slice options, const char *name);
+
 // Will the server take this for a replication connection, whose statements are not only SQL?
 bool startup_is_replication(const struct startup *s);
 

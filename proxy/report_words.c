@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "proxy/report_words.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "batching/show/human.h"
 
 // What a form writes around the same words.
 struct style {
@@ -35,25 +35,10 @@ bool report_format_read(const char *name, enum report_format *f) {
 
 // ---- pieces
 
-static void put(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct buf *out, const char *format, ...) {
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    buf_put_text(out, text);
-}
-
 // Text of an application's: in HTML without its signs.
 static void put_safe(const struct style *s, struct buf *out, const char *text) {
     for (; *text; text++) {
-        const char *as = !s->html       ? NULL
-                         : *text == '<' ? "&lt;"
-                         : *text == '>' ? "&gt;"
-                         : *text == '&' ? "&amp;"
-                         : *text == '"' ? "&quot;"
-                                        : NULL;
+        const char *as = s->html ? human_entity((unsigned char)*text) : NULL;
         if (as)
             buf_put_text(out, as);
         else
@@ -120,8 +105,9 @@ static void put_heading(const struct style *s, struct buf *out, const json_t *lo
 static void put_kind(const struct style *s, struct buf *out, const json_t *loop) {
     bool proven = strcmp(text_at(loop, "kind"), "proven") == 0;
     buf_put_text(out, s->item);
-    put(out, "%s, ",
-        proven ? "proven loop: the keys come from the list" : "candidate: no list with these keys was seen");
+    buf_put_format(out, "%s, ",
+                   proven ? "proven loop: the keys come from the list"
+                          : "candidate: no list with these keys was seen");
     put_safe(s, out, text_at(loop, "direction"));
     buf_put_text(out, "; database ");
     put_safe(s, out, text_at(loop, "database"));
@@ -167,11 +153,12 @@ static void put_tags(const struct style *s, struct buf *out, const json_t *loop)
 static void put_cost(const struct style *s, struct buf *out, const json_t *loop, bool observed) {
     buf_put_text(out, s->item);
     long long pages = number_at(loop, "pages");
-    put(out, "%lld page%s; asked %lld, sent %lld%s", pages, pages == 1 ? "" : "s", number_at(loop, "asked"),
-        number_at(loop, "sent"), observed ? " if folded (estimate)" : "");
-    put(out, "; waited %.3f s", seconds_at(loop, "waited_seconds"));
+    buf_put_format(out, "%lld page%s; asked %lld, sent %lld%s", pages, pages == 1 ? "" : "s",
+                   number_at(loop, "asked"), number_at(loop, "sent"),
+                   observed ? " if folded (estimate)" : "");
+    buf_put_format(out, "; waited %.3f s", seconds_at(loop, "waited_seconds"));
     if (!observed)
-        put(out, "; one by one about %.3f s (estimate)", seconds_at(loop, "alone_seconds"));
+        buf_put_format(out, "; one by one about %.3f s (estimate)", seconds_at(loop, "alone_seconds"));
     buf_put_text(out, s->end_item);
 }
 
@@ -193,9 +180,9 @@ static void put_advice(const struct style *s, struct buf *out, const json_t *loo
     json_array_foreach(json_object_get(loop, "instead"), i, one) {
         buf_put_text(out, s->html ? "<li>" : s->code[0] ? "  - " : "    ");
         if (s->html || s->code[0])
-            put(out, "%s: ", text_at(one, "for"));
+            buf_put_format(out, "%s: ", text_at(one, "for"));
         else
-            put(out, "%-11s ", text_at(one, "for"));
+            buf_put_format(out, "%-11s ", text_at(one, "for"));
         put_code(s, out, text_at(one, "write"));
         buf_put_text(out, s->end_item);
     }
@@ -219,13 +206,13 @@ static void put_totals(const struct style *s, struct buf *out, const json_t *rep
     const json_t *totals = json_object_get(report, "totals");
     long long loops = (long long)json_array_size(json_object_get(report, "loops"));
     buf_put_text(out, s->title);
-    put(out, "%lld %sloop%s", loops, only_new ? "new " : "", loops == 1 ? "" : "s");
+    buf_put_format(out, "%lld %sloop%s", loops, only_new ? "new " : "", loops == 1 ? "" : "s");
     if (!only_new)
-        put(out, "; %lld lookups asked, %lld statements sent", number_at(totals, "asked"),
-            number_at(totals, "sent"));
+        buf_put_format(out, "; %lld lookups asked, %lld statements sent", number_at(totals, "asked"),
+                       number_at(totals, "sent"));
     if (number_at(totals, "not_listed"))
-        put(out, "; %lld more for which there was no room (report.max_loops)",
-            number_at(totals, "not_listed"));
+        buf_put_format(out, "; %lld more for which there was no room (report.max_loops)",
+                       number_at(totals, "not_listed"));
     buf_put_text(out, "; mode ");
     put_safe(s, out, text_at(report, "mode"));
     buf_put_text(out, ", since ");

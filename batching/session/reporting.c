@@ -26,18 +26,6 @@ static void weigh(struct session *s) {
                 bytes_of(r->setting) + bytes_of(r->initial) + (r->runs ? sizeof *r->runs + MEMORY_BLOCK : 0));
 }
 
-// What the options of the start-up packet say of pgfold.tags; empty: nothing.
-static struct slice tags_of_options(struct slice options) {
-    static const char name[] = "pgfold.tags=";
-    const uint8_t *at = memmem(options.data, options.len, name, sizeof name - 1);
-    const uint8_t *end = options.data + options.len;
-    if (!at)
-        return (struct slice){0};
-    at += sizeof name - 1;
-    const uint8_t *blank = memchr(at, ' ', (size_t)(end - at));
-    return (struct slice){at, (size_t)((blank ? blank : end) - at)};
-}
-
 void reporting_set_application(struct session *s, struct slice name) {
     struct reporting *r = &s->report;
     size_t len = name.len < sizeof r->application ? name.len : sizeof r->application - 1;
@@ -50,7 +38,7 @@ void reporting_begin(struct session *s, struct slice startup_params) {
     struct startup start = {.params = startup_params};
     struct slice name, value;
     if (startup_param(&start, "options", &value))
-        reporting_set_tags(s, tags_of_options(value));
+        reporting_set_tags(s, startup_option(value, "pgfold.tags="));
     if (startup_param(&start, "pgfold.tags", &value))
         reporting_set_tags(s, value);
     s->report.initial = s->report.setting ? strdup(s->report.setting) : NULL;

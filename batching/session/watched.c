@@ -52,25 +52,13 @@ bool session_is_watched(struct session *s) {
     return session_section(s, 0) || session_section(s, 1);
 }
 
-// What the options of the start-up packet say of pgfold.scope; empty: nothing.
-static struct slice scope_of_options(struct slice options) {
-    static const char name[] = "pgfold.scope=";
-    const uint8_t *at = memmem(options.data, options.len, name, sizeof name - 1);
-    const uint8_t *end = options.data + options.len;
-    if (!at)
-        return (struct slice){0};
-    at += sizeof name - 1;
-    const uint8_t *blank = memchr(at, ' ', (size_t)(end - at));
-    return (struct slice){at, (size_t)((blank ? blank : end) - at)};
-}
-
 void watched_begin(struct session *s, struct slice startup_params) {
     struct startup start = {.params = startup_params};
     struct slice value;
     if (startup_param(&start, "user", &value))
         s->watch.user = XXH3_64bits(value.data, value.len);
-    if (startup_param(&start, "options", &value) && scope_of_options(value).len)
-        enter(s, scope_of_options(value));
+    if (startup_param(&start, "options", &value) && (value = startup_option(value, "pgfold.scope=")).len)
+        enter(s, value);
     if (startup_param(&start, "pgfold.scope", &value) && value.len)
         enter(s, value);
 }

@@ -19,7 +19,7 @@ static bool is_mark(const unsigned char *s, size_t n) {
     return n == 3 && s[0] == 0xef && s[1] == 0xbb && s[2] == 0xbf;
 }
 
-static const char *entity(unsigned char c) {
+const char *human_entity(unsigned char c) {
     switch (c) {
     case '&':
         return "&amp;";
@@ -39,7 +39,7 @@ static const char *entity(unsigned char c) {
 void human_text(struct buf *b, const char *text) {
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
         size_t n = text_character(s);
-        const char *written = entity(*s);
+        const char *written = human_entity(*s);
         if (written)
             buf_put_text(b, written);
         else if (n && !text_is_control(s) && !is_mark(s, n))

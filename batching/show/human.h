@@ -9,6 +9,9 @@
 
 #include "protocol/buf.h"
 
+// What stands for the character in HTML; static. NULL: the character itself.
+const char *human_entity(unsigned char c);
+
 // Any bytes as text of an element or of a quoted attribute: what means something to HTML is escaped; what is no
 // character, controls nothing visible or turns the direction of writing becomes U+FFFD.
 void human_text(struct buf *b, const char *text);

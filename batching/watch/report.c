@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/watch/report.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "batching/report/advice.h"
 #include "batching/statement/redact.h"
 #include "batching/statement/shape.h"
 
 #define LONGEST_TEXT 1000 // bytes of a statement
-
-static void put(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct buf *out, const char *format, ...) {
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    buf_put_text(out, text);
-}
 
 void report_put_statement(struct buf *out, const char *what, const struct shape *shape) {
     buf_put_text(out, what);
@@ -26,7 +13,7 @@ void report_put_statement(struct buf *out, const char *what, const struct shape 
 }
 
 static void put_statement(struct buf *out, const char *what, const struct shape *shape) {
-    put(out, "  %-19s", what);
+    buf_put_format(out, "  %-19s", what);
     report_put_statement(out, "", shape);
     buf_put_text(out, "\n");
 }
@@ -49,10 +36,11 @@ static const struct section_shape *next_of(const struct section *s, const struct
 
 static void put_loop(struct buf *out, const struct section_shape *of) {
     if (of->looped)
-        put(out, "\nloop: %llu lookups, with the keys of a list\n", (unsigned long long)of->n);
+        buf_put_format(out, "\nloop: %llu lookups, with the keys of a list\n", (unsigned long long)of->n);
     else
-        put(out, "\nperhaps a loop: %llu lookups, with %u different keys%s\n", (unsigned long long)of->n,
-            of->most_keys, of->most_keys == SECTION_KEYS ? " or more" : "");
+        buf_put_format(out, "\nperhaps a loop: %llu lookups, with %u different keys%s\n",
+                       (unsigned long long)of->n, of->most_keys,
+                       of->most_keys == SECTION_KEYS ? " or more" : "");
     if (of->list)
         put_statement(out, "the list:", of->list);
     put_statement(out, "once for each row:", of->shape);
@@ -63,8 +51,8 @@ void report_write(const struct scopes *s, struct buf *out) {
     bool any = false;
     for (unsigned m = 0; m < METRIC_COUNT; m++)
         if (m != METRIC_REPEATS)
-            put(out, "%s%llu %s", m ? ", " : "pgfold test: ", (unsigned long long)s->run.n[m],
-                metric_name((enum metric)m));
+            buf_put_format(out, "%s%llu %s", m ? ", " : "pgfold test: ", (unsigned long long)s->run.n[m],
+                           metric_name((enum metric)m));
     buf_put_text(out, "\n");
     while ((of = next_of(&s->run, of))) {
         put_loop(out, of);
@@ -77,5 +65,5 @@ void report_write(const struct scopes *s, struct buf *out) {
     }
     for (const struct allowance *a = s->allowed; a; a = a->next)
         if (!a->used)
-            put(out, "never needed in the list of what is allowed: %.300s\n", a->text);
+            buf_put_format(out, "never needed in the list of what is allowed: %.300s\n", a->text);
 }

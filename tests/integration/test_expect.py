@@ -12,7 +12,8 @@ import pytest
 import conftest
 import proto
 import servers
-from proto import SYNC, bind, describe, execute, parse, query, unit
+from messages import FRAMINGS, extended
+from proto import SYNC, query, unit
 
 pytestmark = pytest.mark.pgfold
 
@@ -41,29 +42,6 @@ def tables(pg):
 @pytest.fixture(params=["observe", "fold"])
 def end(request, long_lived):
     return long_lived(mode=request.param)
-
-
-def simple(sql, *values):
-    return query(sql % values if values else sql)
-
-
-def extended(sql, *values):
-    return unit(sql.replace("%s", "$1"), list(values))
-
-
-def named(c):
-    """Prepared once, then run by name."""
-    names = {}
-
-    def make(sql, *values):
-        if sql not in names:
-            names[sql] = "s%d" % len(names)
-            c.ask(parse(sql.replace("%s", "$1"), names[sql]), describe("S", names[sql]), SYNC)
-        return unit("", list(values), name=names[sql], want_parse=False)
-    return make
-
-
-FRAMINGS = {"simple": lambda c: simple, "extended": lambda c: extended, "named": named}
 
 
 @pytest.fixture(params=FRAMINGS)

@@ -12,7 +12,8 @@ import pytest
 import conftest
 import proto
 import servers
-from proto import SYNC, describe, parse, query, unit
+from messages import FRAMINGS, extended, named, simple
+from proto import query
 
 pytestmark = pytest.mark.pgfold
 
@@ -75,28 +76,6 @@ def report(p):
         if found["now_seconds"] >= since:
             return found
         time.sleep(0.02)
-
-
-def simple(sql, *values):
-    return query(sql % values if values else sql)
-
-
-def extended(sql, *values):
-    return unit(sql.replace("%s", "$1"), list(values))
-
-
-def named(c):
-    names = {}
-
-    def make(sql, *values):
-        if sql not in names:
-            names[sql] = "s%d" % len(names)
-            c.ask(parse(sql.replace("%s", "$1"), names[sql]), describe("S", names[sql]), SYNC)
-        return unit("", list(values), name=names[sql], want_parse=False)
-    return make
-
-
-FRAMINGS = {"simple": lambda c: simple, "extended": lambda c: extended, "named": named}
 
 
 def page(c, make, parents, child, column, note=""):
