@@ -268,6 +268,29 @@ def test_every_output_says_the_same(web, tmp_path):
     assert done.returncode == 1 and "1 new loop;" in done.stdout and "rauthor" in done.stdout
 
 
+def test_many_ask_for_the_report_at_once(web):
+    """It is made in pieces: whoever asks meanwhile waits for it, and may go away."""
+    p = web()
+    with p.connect() as c:
+        page(c, simple, "SELECT id FROM rauthor", TO_MANY, 0)
+    time.sleep(1)  # one that was made before is too old then
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for i in range(12):
+            h = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", p.http, timeout=30)))
+            h.request("HEAD" if i % 4 == 3 else "GET", "/report" if i % 2 else "/report.json")
+            asked.append(h)
+            if i % 3 == 2:
+                asked.pop().close()
+        got = [h.getresponse() for h in asked]
+        texts = [r.read().decode() for r in got]
+    assert {r.status for r in got} == {200}
+    found = [json.loads(t) for t in texts if t.startswith("{")]
+    assert found and all(f["totals"]["loops"] == len(f["loops"]) and f["loops"] for f in found)
+    pages = [t for t in texts if t.startswith("<")]
+    assert pages and all(t.count("<section") == len(found[0]["loops"]) and t.endswith("</html>\n") for t in pages)
+
+
 @pytest.mark.parametrize("options,says", [(["--baseline", "/no/such"], "/no/such"), (["--format", "xml"], "text, json, html or markdown"),
                                           (["--http", "ftp://x"], "no URL of HTTP"), (["--http", "127.0.0.1:1"], "http.listen"),
                                           (["--what"], "--what"), (["loops"], "loops")])
