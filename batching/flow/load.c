@@ -29,6 +29,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
+#include "batching/session/pump.h"
 #include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
@@ -436,6 +437,13 @@ static bool is_plausible(struct session *s, const struct group *g, const struct 
     return lookups && is_in_trail(s, g, raw, false); // of a loop over several connections
 }
 
+// Nothing may be asked behind a lookup whose statement must be given first. So the next Parse of it goes to the server.
+static bool may_ask_behind(struct session *s, const struct lookup *l) {
+    bool lacks = session_gives_first(s, l);
+    l->shape->untold |= lacks;
+    return !lacks && may_vet(s, l->shape);
+}
+
 // Adds the key of the lookup at hand, for its other rows. False: out of memory.
 static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     uint32_t n = b->n_keys;
@@ -504,7 +512,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_ask_behind(s, l)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;
