@@ -22,12 +22,14 @@ struct guess {
     bool linked; // the catalogue says so
     bool named;  // its list has the row that the client was given just now, which names the key
     bool own;    // it is in an answer of the group's own
+    bool unread; // the client was not given it yet, nor any row with its value
     bool cut;    // not all places of the key were looked at, so the lists do not tell how often it was asked
     unsigned fits;     // number of parts whose values the row has; 0: not known how they are written
     unsigned goes_on;  // number of lookups that went through the rows before it, one after the other
     bool over;         // its row was asked for before
     unsigned habit;    // the largest such number in any result of the statement
     uint32_t distinct; // number of the lead's values in the result
+    uint32_t far;      // rows from the one that was asked for last, or from the list's beginning
     uint64_t who;      // whose lookups: the digest of the group, and of the values that no column supplies
     struct trail_result *result;
     unsigned lead; // the part by which it was found

@@ -266,15 +266,24 @@ static bool extend(struct session *s, struct ahead *a, struct group *g, const st
 
 // ---- the batch is made, and sent
 
+// So many keys, or a few more where the list ends behind them: for these no batch of their own would be worth it.
+static unsigned to_its_end(const struct session *s, const struct guess *guess, unsigned keys, unsigned most) {
+    const struct trail_result *list = guess->result;
+    unsigned few = ahead_statements(s) < keys / 4 ? ahead_statements(s) : keys / 4;
+    unsigned left = !list ? 0 : guess->backwards ? guess->row : list->n_rows - 1 - guess->row;
+    return left > keys && left <= keys + few && left <= most ? left : keys;
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
     const struct engine *e = s->engine;
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, guess->association);
-    unsigned max = most < paid ? most : paid;
-    max = guess->run && guess->run->window < max ? guess->run->window : max;
+    most = most < paid ? most : paid;
+    unsigned max = guess->run && guess->run->window < most ? guess->run->window : most;
     max = is_likely(guess) ? association_window(guess->association, e->now, age_limit(s), max) : 0;
+    max = to_its_end(s, guess, max, most);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
         is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
