@@ -95,13 +95,13 @@ static bool is_own_column(const struct group *g, unsigned part, const struct tra
 }
 
 bool place_is_named(const struct group *g, const struct key *asked, const struct trail_columns *c,
-                    const struct key *row) {
+                    const struct key *row, bool own) {
     struct value_texts texts;
     struct value values[KEY_MAX_PARTS];
     if (g->n_parts != 1 || !values_of_key(g, asked, &texts, values))
         return false;
     for (unsigned i = 0; i < c->n; i++)
-        if (place_is_linked(g, 0, &c->columns[i]) && !is_own_column(g, 0, &c->columns[i]) &&
+        if (place_is_linked(g, 0, &c->columns[i]) && (own || !is_own_column(g, 0, &c->columns[i])) &&
             trail_cell_has(&c->columns[i], &row[i], &values[0].forms))
             return true;
     return false;
@@ -113,8 +113,8 @@ static bool is_one_each(struct trail_result *r, unsigned column) {
 }
 
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
-    return is_own_column(g, part, &r->columns.columns[column]) &&
-           (place_is_own(g, r) || is_one_each(r, column));
+    bool only_repeats = place_is_own(g, r) ? !g->shape->leads : is_one_each(r, column);
+    return only_repeats && is_own_column(g, part, &r->columns.columns[column]);
 }
 
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {

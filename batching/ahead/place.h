@@ -73,9 +73,9 @@ bool place_is_supplied(const struct group *g, unsigned part, const struct trail_
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column);
 
 // Tells whether a row with these values, one for each of the columns, names what is asked for: the catalogue says that
-// the column supplies it, and it is not the group's own key column.
+// the column supplies it, and it is not the group's own key column, or with `own` it may be.
 bool place_is_named(const struct group *g, const struct key *asked, const struct trail_columns *c,
-                    const struct key *row);
+                    const struct key *row, bool own);
 
 // ---- what a row has
 
