@@ -1233,6 +1233,24 @@ Test(ahead, a_lookup_of_a_proven_loop_is_a_member_of_the_next_batch) {
     end(&f);
 }
 
+// A few rows that would be left of a list go along: they are too few for a batch of their own.
+Test(ahead, the_last_rows_of_a_list_go_along) {
+    static const unsigned paces[] = {20000, 16000, 5000}, loaded[] = {4, 6, 6}; // 4, 5 and more are worth loading
+    for (int i = 0; i < 3; i++) {
+        struct fixture f;
+        struct client *a = &f.clients[0];
+        setup(&f);
+        pause_a_proven_loop(&f);
+        shape_of_lookups(a)->associations[0].gap = paces[i];
+        cr_assert_not(is_held(a, 3));
+        expect_text(asked(a), "BEBES");
+        cr_expect_eq(counters(&f)->ahead_keys, 7 + loaded[i], "a pace of %u", paces[i]);
+        answer_batch(a, 3, 3 + (int)loaded[i], KNOWN, false);
+        expect_text(told(a), "TDCZ");
+        end(&f);
+    }
+}
+
 // Behind such a batch that fails, lookups go out as they came again.
 Test(ahead, a_member_of_a_batch_that_fails_runs_alone) {
     struct fixture f;
