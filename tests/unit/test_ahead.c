@@ -1235,7 +1235,8 @@ Test(ahead, a_lookup_of_a_proven_loop_is_a_member_of_the_next_batch) {
 
 // A few rows that would be left of a list go along: they are too few for a batch of their own.
 Test(ahead, the_last_rows_of_a_list_go_along) {
-    static const unsigned paces[] = {20000, 16000, 5000}, loaded[] = {4, 6, 6}; // 4, 5 and more are worth loading
+    static const unsigned paces[] = {20000, 16000, 5000},
+                          loaded[] = {4, 6, 6}; // 4, 5 and more are worth loading
     for (int i = 0; i < 3; i++) {
         struct fixture f;
         struct client *a = &f.clients[0];

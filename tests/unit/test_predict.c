@@ -536,7 +536,7 @@ Test(predict, rows_that_the_client_was_not_given) {
 
 // Both columns have the keys, and in neither do they stand beside each other.
 Test(predict, the_column_in_which_fewer_rows_are_passed_over) {
-    static const char *const rows[][2] = {{"1", "4"}, {"2", "80"}, {"3", "7"}, {"4", "81"}, {"5", "10"},
+    static const char *const rows[][2] = {{"1", "4"},  {"2", "80"}, {"3", "7"},  {"4", "81"}, {"5", "10"},
                                           {"6", "82"}, {"7", "13"}, {"8", "83"}, {"9", "16"}, {"10", "84"}};
     struct fixture f;
     setup(&f, one, OID_INT4, false);
