@@ -29,6 +29,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
+#include "batching/session/pump.h"
 #include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
@@ -265,15 +266,24 @@ static bool extend(struct session *s, struct ahead *a, struct group *g, const st
 
 // ---- the batch is made, and sent
 
+// So many keys, or a few more where the list ends behind them: for these no batch of their own would be worth it.
+static unsigned to_its_end(const struct session *s, const struct guess *guess, unsigned keys, unsigned most) {
+    const struct trail_result *list = guess->result;
+    unsigned few = ahead_statements(s) < keys / 4 ? ahead_statements(s) : keys / 4;
+    unsigned left = !list ? 0 : guess->backwards ? guess->row : list->n_rows - 1 - guess->row;
+    return left > keys && left <= keys + few && left <= most ? left : keys;
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
     const struct engine *e = s->engine;
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, guess->association);
-    unsigned max = most < paid ? most : paid;
-    max = guess->run && guess->run->window < max ? guess->run->window : max;
+    most = most < paid ? most : paid;
+    unsigned max = guess->run && guess->run->window < most ? guess->run->window : most;
     max = is_likely(guess) ? association_window(guess->association, e->now, age_limit(s), max) : 0;
+    max = to_its_end(s, guess, max, most);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
         is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
@@ -436,6 +446,13 @@ static bool is_plausible(struct session *s, const struct group *g, const struct 
     return lookups && is_in_trail(s, g, raw, false); // of a loop over several connections
 }
 
+// Nothing may be asked behind a lookup whose statement must be given first. So the next Parse of it goes to the server.
+static bool may_ask_behind(struct session *s, const struct lookup *l) {
+    bool lacks = session_gives_first(s, l);
+    l->shape->untold |= lacks;
+    return !lacks && may_vet(s, l->shape);
+}
+
 // Adds the key of the lookup at hand, for its other rows. False: out of memory.
 static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     uint32_t n = b->n_keys;
@@ -504,7 +521,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_ask_behind(s, l)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return;
