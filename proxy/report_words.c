@@ -15,12 +15,13 @@ struct style {
 static const struct style styles[REPORT_FORMATS] = {
     [REPORT_TEXT] = {"", "pgfold report: ", "\n", "  ", "", "", "\n", "", "", false},
     [REPORT_MARKDOWN] = {"# Loops\n\n", "", "\n## ", "- ", "`", "`", "\n", "", "", false},
-    [REPORT_HTML] = {"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                     "<title>pgfold: loops</title>\n<link rel=\"stylesheet\" href=\"/page.css\">\n<main>\n"
-                     "<h1>Loops</h1>\n<p>",
-                     "", "<section", "<li>", "<code>", "</code>", "</li>\n", "</ul></section>\n",
-                     "</main>\n</html>\n", true},
+    [REPORT_HTML] =
+        {"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+         "<title>pgfold: loops</title>\n<link rel=\"stylesheet\" href=\"/page.css\">\n"
+         "<header><h1>Loops</h1><p class=\"facts\"><a href=\"/\">pgfold</a></p></header>\n<main>\n<p>",
+         "", "<section", "<li>", "<code>", "</code>", "</li>\n", "</ul></section>\n", "</main>\n</html>\n",
+         true},
 };
 
 bool report_format_read(const char *name, enum report_format *f) {
@@ -202,6 +203,17 @@ static void put_loop(const struct style *s, struct buf *out, const json_t *loop,
 
 // ---- all
 
+// What it says of a member of the JSON, in the words of what is written here.
+static void put_estimate(const struct style *s, struct buf *out, const char *text) {
+    static const char member[] = "alone_seconds is an estimate";
+    const char *sent = strstr(text, "sent is an estimate");
+    bool alone = strncmp(text, member, strlen(member)) == 0;
+    buf_put_text(out, alone  ? "\u201cone by one\u201d is an estimate"
+                      : sent ? "\u201csent\u201d is an estimate"
+                             : "");
+    put_safe(s, out, alone ? text + strlen(member) : sent ? sent + strlen("sent is an estimate") : text);
+}
+
 static void put_totals(const struct style *s, struct buf *out, const json_t *report, size_t loops,
                        bool only_new) {
     const json_t *totals = json_object_get(report, "totals");
@@ -220,7 +232,7 @@ static void put_totals(const struct style *s, struct buf *out, const json_t *rep
     buf_put_text(out, s->html ? ".</p>\n<p>" : "\n");
     if (s->html || s->code[0]) {
         buf_put_text(out, s->html ? "" : "\n");
-        put_safe(s, out, text_at(report, "estimate"));
+        put_estimate(s, out, text_at(report, "estimate"));
         buf_put_text(out, s->html ? "</p>\n" : "\n");
     }
 }

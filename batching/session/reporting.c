@@ -116,7 +116,7 @@ void reporting_text(struct session *s, struct shape *shape, struct slice text) {
     r->text = r->statement = TAGS_NONE;
     if (!tags_comments(text, comments))
         return;
-    uint64_t digest = tags_digest(comments);
+    uint64_t digest = tags_digest(&s->engine->report.tags, comments);
     if (digest != r->digest)
         r->read = read_tags(s, shape_meaning(shape), text, digest);
     r->digest = r->read == TAGS_OTHER ? 0 : digest;
