@@ -125,6 +125,9 @@ struct batch_ahead {
     bool ended;           // its answers are held
     bool asked;           // it also has the key of the lookup for which it was loaded
     bool told;            // that lookup has its answer
+    uint32_t known;       // index + 1 of a key that was answered just before; 0: none. Of that answer:
+    uint32_t known_rows;  // the number of rows,
+    uint64_t known_digest; // and their digest (ahead/second.h)
     bool late;            // the loop asked for more of it when it had become stale
     // Mode observe: shape digest of the lookups whose answers its list is, more of which are to come; 0: none are.
     uint64_t list_of;
