@@ -123,7 +123,8 @@ struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer
 }
 
 struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer) {
-    struct batch *b = create(g, 0, max + 2, max_answer); // one more for a key that is checked, one for one that is known
+    struct batch *b =
+        create(g, 0, max + 2, max_answer); // one more for a key that is checked, one for one that is known
     if (!b)
         return NULL;
     b->max_keys = max;
