@@ -15,6 +15,7 @@
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/flow/find.h"
+#include "batching/flow/known.h"
 #include "batching/flow/lend.h"
 #include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
@@ -537,7 +538,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct batch *b = gather(s, a, g, &guess, l->keys);
     if (!b)
         return;
-    bool checked = check_draw(s->engine, l);
+    bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
     bool along = goes_along(&guess, g) && !checked && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
