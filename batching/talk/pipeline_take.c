@@ -57,6 +57,17 @@ static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
     return p->parts[0].has_parse && c->shape == c->statement->shape;
 }
 
+// Looks for the list that the part's key comes from.
+static void tell_report(const struct candidate *c) {
+    struct slice raw[KEY_MAX_PARTS];
+    struct key keys[KEY_MAX_PARTS];
+    if (!c->group || c->group->state != GROUP_READY)
+        return;
+    candidate_raw(c, raw);
+    if (group_read_key(c->group, raw, keys))
+        reporting_piped(c->s, c->group, keys, question_hash(c));
+}
+
 // False: *why says why this part is no lookup.
 static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
     struct group *elsewhere = NULL;
@@ -73,8 +84,10 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
         *why = REASON_NOT_VETTED;
     if (*why == REASON_NONE && !candidate_accept(c->s, c))
         *why = REASON_MEMORY;
-    if (*why == REASON_NONE)
+    if (*why == REASON_NONE) {
+        tell_report(c);
         pipeline_add(p, c->s->order.last);
+    }
     return *why == REASON_NONE;
 }
 
@@ -123,6 +136,7 @@ static bool judge_kinds(struct feed *f, const struct unit *u, struct kind *kinds
         if (candidate_judge(&c) != REASON_OBSERVE || c.apart || limited || c.values ||
             (part.has_parse && *n && kinds->group->shape != c.group->shape))
             return false;
+        tell_report(&c);
         f->s->wants_proof |= candidate_wants_proof(&c);
         dry_prove(f->s);
         if (c.group->state == GROUP_NEW)
