@@ -296,6 +296,7 @@ def test_every_output_says_the_same(web, tmp_path):
         page(c, simple, "SELECT id, name FROM rauthor ORDER BY id", TO_MANY + " /* controller=every */", 0)
     loop = loops(p)[MANY]
     time.sleep(1)
+    assert "page.css" in ask(p, "/report") and "page.css" not in run(p, "--format=html").stdout  # a file has its style in itself
     for text in (run(p).stdout, run(p, "--format", "markdown").stdout, run(p, "--format=html").stdout, ask(p, "/report")):
         for part in ("public.rauthor(id) → public.rbook(author_id)", "controller=every", "selectinload(Rauthor.rbooks)", "author_id = $1",
                      "(estimate)"):
