@@ -103,16 +103,18 @@ static void forget_chance(struct places *s) {
             w->goes_on = 0;
 }
 
-// Whichever place is followed, the key is noted at all places that have most of its parts.
+// Whichever place is followed, the key is noted at all places that have most of its parts. Where a column that the catalogue tells
+// of goes on, steps in others are chance: ids of two tables are often the same numbers, and the next list would not be believed.
 static void choose(struct places *s, struct guess *best) {
     forget_chance(s);
     for (struct guess *w = s->all; w < s->all + s->n; w++)
         if (!is_outdated(s, w) && !is_left(s, w) && (w->known || w->seconded) && place_is_better(w, best))
             *best = *w;
     count_turns(s);
+    bool sure = best->linked && place_goes_on(best);
     for (const struct guess *w = s->all; w < s->all + s->n; w++)
         if (w->fits == s->fits || w->known)
-            place_note(w);
+            place_note(w, sure && !w->linked);
 }
 
 // Finds the places where the key stands. Returns false when it can stand nowhere.
@@ -267,7 +269,7 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
             w.over = target && trail_was_asked(target, w.row);
             w.goes_on = w.over ? 0 : place_steps(&w, target);
             w.association = a;
-            place_note(&w);
+            place_note(&w, a->linked && !w.linked);
             if (w.known && w.fits >= association_n_columns(a) && is_likelier(&w, guess))
                 *guess = w;
         }

@@ -221,6 +221,19 @@ Test(predict, a_link_outweighs_chance) {
     teardown(&f);
 }
 
+// Ids of two tables are the same numbers: each step through the linked list is one through the other, too.
+Test(predict, steps_that_are_chance_do_not_outweigh_the_next_linked_list) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 2000, 1, 40); // nothing links its table
+    record(&f, 1000, 1, 10);
+    for (int i = 1; i <= 10; i++)
+        (void)behind(&f, i, 20);
+    record(&f, 1000, 11, 4);
+    expect_text(behind(&f, 11, 20), "12 13 14");
+    teardown(&f);
+}
+
 Test(predict, a_loop_that_goes_backwards) {
     struct fixture f;
     setup(&f, one, OID_INT4, false);
