@@ -45,6 +45,7 @@
 #include "batching/statement/budget.h"
 #include "batching/statement/family.h"
 
+struct behind;
 struct engine;
 struct owed;
 struct session;
@@ -61,6 +62,8 @@ struct ahead {
     struct trail trail;
     struct steps steps;
     struct seconds seconds;
+    struct behind
+        *first; // a lookup about whose statement the catalogue was asked; its loop is not followed yet; owned
     struct batch *held;    // batches that have ended, the newest first
     struct batch *loading; // batches under way
     uint64_t epoch;        // counts the events that have dropped the answers

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "batching/ahead/ahead.h"
-#include "batching/ahead/pace.h"
 #include "batching/ahead/values.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -158,7 +157,7 @@ static void note_list(const struct guess *w) {
         w->association->list = place_list(w);
 }
 
-bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
+bool predict_follow(struct group *g, struct guess *guess) {
     uint64_t origins[KEY_MAX_PARTS];
     struct association *a = guess->association;
     if (!a) {
@@ -172,7 +171,6 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
     a->sure = true;
     a->lead = (uint8_t)guess->lead;
     guess->association = a;
-    association_asked(a, now);
     note_list(guess);
     trail_touch(guess->trail, guess->result);
     return true;
