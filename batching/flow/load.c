@@ -28,6 +28,7 @@
 #include "batching/session/bounds.h"
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
+#include "batching/session/first.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
 #include "batching/session/reporting.h"
@@ -443,46 +444,46 @@ static bool goes_along(const struct guess *guess, const struct group *g) {
 
 // ---- a loop that is not known yet
 
-#define ABOVE_AGE                                                                                            \
-    1000000 // microseconds from the catalogue's answer about a loop to the first lookup below it
-
-// A client that goes down has asked for one row of the list above, and goes on there when it is done below. Where the catalogue
-// has been asked about that lookup, and has answered, its loop is followed now, behind the lookup at hand.
-static void load_above(struct session *s, const struct group *below) {
-    struct ahead *a = s->ahead;
-    struct behind *l = a && a->first && a->first->group != below ? ahead_take_first(a) : NULL;
-    struct group *g = l ? l->group : NULL;
-    struct slice raw[KEY_MAX_PARTS];
-    struct key keys[KEY_MAX_PARTS];
-    struct guess guess = {0};
-    bool may = g && g->state == GROUP_READY && g->generation == s->engine->generation &&
-               s->engine->now < g->vetted_at + ABOVE_AGE && ahead_may_load(s) &&
-               may_guess(s->engine, g, false);
-    if (may && second_take(&a->seconds, g, raw) && group_read_key(g, l->raw, keys) &&
-        predict_locate(&a->trail, g, keys, &guess) && predict_follow(g, &guess)) {
-        note_asked(s, guess.association);
-        note_followed(s->engine, &guess);
-        struct batch *b = gather(s, a, g, &guess, keys);
-        if (b)
-            load(s, a, b, guess.association, l->bytes, l->len);
-    }
-    behind_free(l);
-}
-
 // Nothing is known of the lookup's statement. The catalogue is asked behind it, if it may be one of a loop.
 static void begin_loop(struct session *s, struct lookup *l) {
     struct group *g = l->group;
     l->loops = loop_is_in_trail(s, g, l->raw, true);
     if (!loop_may_ask(s, g, l->raw, l->loops))
         return;
-    struct behind *first =
-        l->loops && s->ahead ? behind_create(s, g, l->raw, l->question, l->bytes, l->len) : NULL;
     engine_run_lookup(l);
-    if (l->state == LOOKUP_SENT && !s->gives)
-        load_above(s, g);
     session_start_vet(s, g);
-    if (first)
-        ahead_note_first(s->ahead, first);
+    if (l->loops && g->state == GROUP_VETTING)
+        first_note(s, l);
+}
+
+// Follows the loop that a lookup has begun. It was sent when its statement was not known yet.
+static void follow_from(struct session *s, struct group *g, const struct first *l) {
+    struct ahead *a = s->ahead;
+    struct slice raw[KEY_MAX_PARTS];
+    struct key keys[KEY_MAX_PARTS];
+    struct guess guess = {0};
+    if (!second_take(&a->seconds, g, raw) || !group_read_key(g, l->raw, keys) ||
+        !predict_locate(&a->trail, g, keys, &guess) || !predict_follow(g, &guess))
+        return;
+    note_asked(s, guess.association);
+    note_followed(s->engine, &guess);
+    struct batch *b = gather(s, a, g, &guess, keys);
+    if (b)
+        load(s, a, b, guess.association, l->bytes, l->len);
+}
+
+// Has the client gone down from the answer, and waits for another one?
+static bool is_below(const struct session *s, const struct group *g) {
+    return s->order.first && s->order.first->state == LOOKUP_SENT && s->order.first->group != g;
+}
+
+void ahead_vetted(struct session *s, struct group *g) {
+    struct first *l = s->ahead ? first_take(s->ahead, g) : NULL;
+    if (l && g->state == GROUP_READY && g->generation == s->engine->generation && is_below(s, g) &&
+        ahead_is_on(s) && ahead_may_load(s) && s->identity.state == IDENTITY_PROVEN &&
+        may_guess(s->engine, g, false))
+        follow_from(s, g, l);
+    first_free(l);
 }
 
 void ahead_follow(struct session *s, struct lookup *l, bool apart) {
@@ -519,7 +520,6 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (along && a == s->ahead)
         climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
     load(s, a, b, guess.association, l->bytes, l->len);
-    load_above(s, g);
 }
 
 bool ahead_follow_dry(struct session *s, struct dry *d) {

@@ -10,8 +10,8 @@
 #include "batching/fold/batch.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
-#include "batching/session/behind.h"
 #include "batching/session/engine.h"
+#include "batching/session/first.h"
 #include "batching/session/session.h"
 
 // Microseconds without use until what is kept for a session is given back. A client that has read a long list
@@ -79,17 +79,6 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
         second_note(&a->seconds, &a->trail, g, raw);
 }
 
-void ahead_note_first(struct ahead *a, struct behind *first) {
-    behind_free(a->first);
-    a->first = first;
-}
-
-struct behind *ahead_take_first(struct ahead *a) {
-    struct behind *first = a->first;
-    a->first = NULL;
-    return first;
-}
-
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
@@ -126,7 +115,7 @@ static void drop_all(struct ahead *a, bool stale) {
 static void forget(struct ahead *a) {
     drop_all(a, false);
     trail_clear(&a->trail);
-    ahead_note_first(a, NULL);
+    first_forget(a);
     list_remove(&a->engine->aheads, a);
     a->session->lists = a->trail.serial;
     a->session->ahead = NULL;

@@ -47,11 +47,6 @@ void ahead_session_gone(struct session *s);
 // Gives a reference back. Takes NULL.
 void ahead_unref(struct ahead *a);
 
-// Keeps a lookup about whose statement the catalogue is asked, until its loop is followed; takes it over. NULL: none.
-void ahead_note_first(struct ahead *a, struct behind *first);
-// Takes it out. NULL: there is none. The caller owns it.
-struct behind *ahead_take_first(struct ahead *a);
-
 // Mode observe: the batch is held without rows, as if it had been sent now. Takes it over.
 void ahead_hold_dry(struct ahead *a, struct batch *b);
 
