@@ -53,7 +53,6 @@ struct statement;
 
 #define AHEAD_SOURCES 1024
 #define FIRSTS        4
-#define FIRSTS        4
 
 // What a session has read and loaded. It outlives the session while a batch is under way for it.
 struct ahead {
