@@ -169,7 +169,7 @@ static bool is_likely(const struct engine *e, const struct guess *guess) {
     struct association *a = guess->association;
     bool sure = guess->run || guess->seconded || guess->named || a->useful;
     if (!guess->run)
-        association_begin(a, sure, distance_to(&e->distance));
+        association_begin(a, sure, guess->linked ? distance_to(&e->distance) : 0);
     return sure || !a->unserved;
 }
 
@@ -448,7 +448,7 @@ static bool goes_along(const struct guess *guess, const struct group *g) {
 static void begin_loop(struct session *s, struct lookup *l) {
     struct group *g = l->group;
     l->loops = loop_is_in_trail(s, g, l->raw, true);
-    if (!loop_may_ask(s, g, l->raw, l->loops))
+    if (!loop_may_ask(s, g, l->raw))
         return;
     engine_run_lookup(l);
     session_start_vet(s, g);
@@ -534,7 +534,7 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return false;
-    if (g->state == GROUP_NEW && loop_may_ask(s, g, l->raw, false)) {
+    if (g->state == GROUP_NEW && loop_may_ask(s, g, l->raw)) {
         session_ask_vet(s, g);
         if (s->txn != 'I')
             group_assume(g, l->raw, s->engine->now, s->engine->generation);
@@ -578,7 +578,7 @@ void ahead_follow_behind(struct session *s, const struct behind *l) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && loop_may_ask(s, g, l->raw, false)) {
+    if (g->state == GROUP_NEW && loop_may_ask(s, g, l->raw)) {
         session_start_vet(s, g);
         return;
     }

@@ -79,11 +79,18 @@ static bool is_plausible(struct session *s, const struct group *g, const struct 
     return lookups && loop_is_in_trail(s, g, raw, false); // of a loop over several connections
 }
 
-// A far server is asked at the first lookup that may come from a list: each lookup that goes there while nothing is known costs
-// the client more than the question costs the server.
 #define FAR 1000 // microseconds
 
-bool loop_may_ask(struct session *s, const struct group *g, const struct slice *raw, bool in_trail) {
-    bool at_once = in_trail && distance_to(&s->engine->distance) >= FAR;
-    return (s->apart.costs || at_once || is_plausible(s, g, raw)) && may_vet(s, g->shape);
+// A far server is asked at the first lookup that may come from the list that was read last: each lookup that goes there while
+// nothing is known costs the client more than the question costs the server.
+static bool is_worth_it_at_once(const struct session *s, const struct group *g, const struct slice *raw) {
+    if (!s->ahead || distance_to(&s->engine->distance) < FAR)
+        return false;
+    struct value_lists last = {.and = s->ahead->trail.serial};
+    return values_are_in(&s->ahead->trail, g, raw, &last);
+}
+
+bool loop_may_ask(struct session *s, const struct group *g, const struct slice *raw) {
+    bool worth = s->apart.costs || is_plausible(s, g, raw) || is_worth_it_at_once(s, g, raw);
+    return worth && may_vet(s, g->shape);
 }

@@ -13,8 +13,7 @@
 // May the lookup's values, one for each part of the group's key, come from a trail? With `own` the session's own counts, too.
 bool loop_is_in_trail(struct session *s, const struct group *g, const struct slice *raw, bool own);
 
-// Is the question about the NEW group to be sent now? Then it is paid for. `in_trail`: what loop_is_in_trail() has said of the
-// session's own, if it was asked.
-bool loop_may_ask(struct session *s, const struct group *g, const struct slice *raw, bool in_trail);
+// Is the question about the NEW group to be sent now? Then it is paid for.
+bool loop_may_ask(struct session *s, const struct group *g, const struct slice *raw);
 
 #endif

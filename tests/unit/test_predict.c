@@ -151,6 +151,7 @@ static const char *behind_keys(struct fixture *f, const struct key *keys, unsign
     text[0] = 0;
     if (!predict_locate(&f->trail, f->group, keys, &guess) || !predict_follow(f->group, &guess))
         return "-";
+    association_asked(guess.association, f->now, 1, 0);
     struct batch *b = batch_create_ahead(f->group, max, 10000);
     predict_gather(&guess, f->group, keys, b, nothing_held, NULL, NULL);
     for (uint32_t i = 0; i < b->n_keys; i++) {
