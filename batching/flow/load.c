@@ -15,6 +15,7 @@
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/flow/find.h"
+#include "batching/flow/known.h"
 #include "batching/flow/lend.h"
 #include "batching/flow/loop_vet.h"
 #include "batching/flow/named.h"
@@ -31,6 +32,7 @@
 #include "batching/session/first.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
+#include "batching/session/pump.h"
 #include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
@@ -231,17 +233,26 @@ static bool extend(struct session *s, struct ahead *a, struct group *g, const st
 
 // ---- the batch is made, and sent
 
+// So many keys, or a few more where the list ends behind them: for these no batch of their own would be worth it.
+static unsigned to_its_end(const struct session *s, const struct guess *guess, unsigned keys, unsigned most) {
+    const struct trail_result *list = guess->result;
+    unsigned few = ahead_statements(s) < keys / 4 ? ahead_statements(s) : keys / 4;
+    unsigned left = !list ? 0 : guess->backwards ? guess->row : list->n_rows - 1 - guess->row;
+    return left > keys && left <= keys + few && left <= most ? left : keys;
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
     const struct engine *e = s->engine;
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, guess->association);
-    unsigned max = most < paid ? most : paid;
-    max = guess->run && guess->run->window < max ? guess->run->window : max;
+    most = most < paid ? most : paid;
+    unsigned max = guess->run && guess->run->window < most ? guess->run->window : most;
     if (!is_likely(e, guess))
         return NULL;
     max = association_window(guess->association, e->now, age_limit(s), max);
+    max = to_its_end(s, guess, max, most);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
         is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
@@ -383,6 +394,13 @@ static struct ahead *find_loop(struct session *s, struct group *g, const struct 
     return s->ahead;
 }
 
+// Nothing may be asked behind a lookup whose statement must be given first. So the next Parse of it goes to the server.
+static bool may_ask_behind(struct session *s, const struct lookup *l) {
+    bool lacks = session_gives_first(s, l);
+    l->shape->untold |= lacks;
+    return !lacks && loop_may_pay(s, l->shape);
+}
+
 // Adds the key of the lookup at hand, for its other rows. False: out of memory.
 static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     uint32_t n = b->n_keys;
@@ -448,7 +466,7 @@ static bool goes_along(const struct guess *guess, const struct group *g) {
 static void begin_loop(struct session *s, struct lookup *l) {
     struct group *g = l->group;
     l->loops = loop_is_in_trail(s, g, l->raw, true);
-    if (!loop_may_ask(s, g, l->raw))
+    if (!loop_is_worth_asking(s, g, l->raw) || !may_ask_behind(s, l))
         return;
     engine_run_lookup(l);
     session_start_vet(s, g);
@@ -511,7 +529,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     struct batch *b = gather(s, a, g, &guess, l->keys);
     if (!b)
         return;
-    bool checked = check_draw(s->engine, l);
+    bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
     bool along = goes_along(&guess, g) && !checked && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
@@ -534,7 +552,7 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return false;
-    if (g->state == GROUP_NEW && loop_may_ask(s, g, l->raw)) {
+    if (g->state == GROUP_NEW && loop_is_worth_asking(s, g, l->raw) && loop_may_pay(s, g->shape)) {
         session_ask_vet(s, g);
         if (s->txn != 'I')
             group_assume(g, l->raw, s->engine->now, s->engine->generation);
@@ -578,7 +596,7 @@ void ahead_follow_behind(struct session *s, const struct behind *l) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && loop_may_ask(s, g, l->raw)) {
+    if (g->state == GROUP_NEW && loop_is_worth_asking(s, g, l->raw) && loop_may_pay(s, g->shape)) {
         session_start_vet(s, g);
         return;
     }

@@ -39,7 +39,7 @@ static bool may_pay_vet(struct engine *e, struct shape *s) {
 
 // The answer about a proven session's group can be used by others; for any other session it takes many
 // lookups to be worth asking.
-static bool may_vet(struct session *s, struct shape *shape) {
+bool loop_may_pay(struct session *s, struct shape *shape) {
     bool proven = s->identity.state == IDENTITY_PROVEN;
     if (!proven && !apart_is_worth_asking(s))
         return false;
@@ -90,7 +90,6 @@ static bool is_worth_it_at_once(const struct session *s, const struct group *g, 
     return values_are_in(&s->ahead->trail, g, raw, &last);
 }
 
-bool loop_may_ask(struct session *s, const struct group *g, const struct slice *raw) {
-    bool worth = s->apart.costs || is_plausible(s, g, raw) || is_worth_it_at_once(s, g, raw);
-    return worth && may_vet(s, g->shape);
+bool loop_is_worth_asking(struct session *s, const struct group *g, const struct slice *raw) {
+    return s->apart.costs || is_plausible(s, g, raw) || is_worth_it_at_once(s, g, raw);
 }

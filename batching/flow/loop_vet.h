@@ -13,7 +13,10 @@
 // May the lookup's values, one for each part of the group's key, come from a trail? With `own` the session's own counts, too.
 bool loop_is_in_trail(struct session *s, const struct group *g, const struct slice *raw, bool own);
 
-// Is the question about the NEW group to be sent now? Then it is paid for.
-bool loop_may_ask(struct session *s, const struct group *g, const struct slice *raw);
+// Is a question about the NEW group worth its cost, for a lookup with these values?
+bool loop_is_worth_asking(struct session *s, const struct group *g, const struct slice *raw);
+
+// Can it be paid for? Then it is, and has to be sent. The shape is the group's.
+bool loop_may_pay(struct session *s, struct shape *shape);
 
 #endif

@@ -37,9 +37,8 @@ void reporting_set_application(struct session *s, struct slice name) {
 void reporting_begin(struct session *s, struct slice startup_params) {
     struct startup start = {.params = startup_params};
     struct slice name, value;
-    if (startup_param(&start, "options", &value))
-        reporting_set_tags(s, startup_option(value, "pgfold.tags="));
-    if (startup_param(&start, "pgfold.tags", &value))
+    char room[2048];
+    if (startup_setting(&start, "pgfold.tags", room, sizeof room, &value))
         reporting_set_tags(s, value);
     s->report.initial = s->report.setting ? strdup(s->report.setting) : NULL;
     weigh(s);
@@ -117,7 +116,7 @@ void reporting_text(struct session *s, struct shape *shape, struct slice text) {
     r->text = r->statement = TAGS_NONE;
     if (!tags_comments(text, comments))
         return;
-    uint64_t digest = tags_digest(comments);
+    uint64_t digest = tags_digest(&s->engine->report.tags, comments);
     if (digest != r->digest)
         r->read = read_tags(s, shape_meaning(shape), text, digest);
     r->digest = r->read == TAGS_OTHER ? 0 : digest;
@@ -192,12 +191,9 @@ static void enter(struct session *s, struct run *run, struct loop_about *a, cons
 #define STEPS                                                                                                \
     5 // rows one after the other that are no chance, where the catalogue knows nothing of the column
 
-// The key was found there: a loop, if another one was before.
-static void found_in(struct session *s, const struct group *g, uint64_t question, const struct guess *w,
-                     struct run *run) {
-    uint64_t origins[KEY_MAX_PARTS], list = ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
-    if (!run_found(run, list, w->columns[w->lead], question))
-        return;
+// The run is one of the loop over this list.
+static void prove(struct session *s, const struct group *g, const struct guess *w, struct run *run) {
+    uint64_t origins[KEY_MAX_PARTS];
     struct loop_about a = about(s, g->shape);
     a.group = g;
     a.list = &w->result->columns;
@@ -207,6 +203,18 @@ static void found_in(struct session *s, const struct group *g, uint64_t question
     run->proven = true;
     run->trail = w->trail->serial;
     run->top = !a.list->loaded && !a.list->keyed;
+}
+
+static bool find_again(struct run *run, const struct guess *w, uint64_t question) {
+    uint64_t list = ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
+    return run_found(run, list, w->columns[w->lead], question);
+}
+
+// The key was found there: a loop, if another one was before.
+static void found_in(struct session *s, const struct group *g, uint64_t question, const struct guess *w,
+                     struct run *run) {
+    if (find_again(run, w, question))
+        prove(s, g, w, run);
 }
 
 void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
@@ -280,6 +288,30 @@ void reporting_answered(struct session *s, const struct answered *a) {
     struct loop *loop = loops_at(&s->engine->report.loops, &run->loop);
     if (loop)
         loop_tagged(loop, a->tags, s->engine->report.loop_tags);
+}
+
+bool reporting_refused(struct session *s, const struct shape *shape, const struct group *g,
+                       const struct key *keys, struct trail *t) {
+    static const struct loop_counts asked = {.asked = 1};
+    struct report_tables *all = &s->engine->report;
+    struct runs *r = runs(s);
+    struct guess w;
+    if (!r || (t && !source_find(t, g, keys, &w)))
+        return false;
+    struct run *run = runs_of(r, shape->alike.hash);
+    if (t)
+        (void)find_again(run, &w, 0); // the test has seen another key of the list
+    if (t)
+        prove(s, g, &w, run);
+    else if (!run->loop.key)
+        enter_candidate(s, run, shape);
+    run->tags = reporting_take_tags(s);
+    run_count(run, 0, &asked);
+    run_give(run, &all->loops, s->engine->now);
+    struct loop *loop = loops_at(&all->loops, &run->loop);
+    if (loop)
+        loop_tagged(loop, run->tags, all->loop_tags);
+    return true;
 }
 
 void reporting_sent(struct session *s, const struct shape *shape) {

@@ -225,15 +225,28 @@ def test_lookups_with_and_without_a_comment_are_one_page(web):
 
 
 def test_tags_are_bounded(web):
-    """20 sets for each statement; all others are (other)."""
+    """20 sets for each statement; all others are (other). A name that is another one each time loses its values sooner."""
     p = web()
     sql = "SELECT title, id FROM rbook WHERE author_id = %s ORDER BY id"
     with p.connect() as c:
         for n in (*range(30), *range(30)):
             for row in proto.rows(c.ask(simple("SELECT id FROM rauthor ORDER BY id LIMIT 4"))):
-                c.ask(simple(sql + " /* request=%d */" % n, row[0].decode()))
-    loop = next(x for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT title, id"))
-    assert len(loop["tags"]) == 21 and {"(other)": ""} in loop["tags"]
+                c.ask(simple(sql + " /* route=%d */" % n, row[0].decode()))
+                c.ask(simple(sql.replace("title, id", "title, title") + " /* visitor=%d */" % n, row[0].decode()))
+    found = {x["child"]["statement"][:20]: x["tags"] for x in report(p)["loops"]}
+    assert len(found["SELECT title, id FRO"]) == 21 and {"(other)": ""} in found["SELECT title, id FRO"]
+    assert len(found["SELECT title, title "]) in (16, 17) and {"visitor": "(other)"} in found["SELECT title, title "]
+
+
+def test_tags_that_differ_in_each_statement_hide_no_loop(web):
+    p = web()
+    sql = "SELECT id, id, title FROM rbook WHERE author_id = %s ORDER BY id"
+    with p.connect() as c:
+        for n, row in enumerate(proto.rows(c.ask(simple("SELECT id, id FROM rauthor ORDER BY id")))):
+            c.ask(simple(sql + " /* route=/authors,at=%d */" % n, row[0].decode()))
+    loop = next(x for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT id, id, title"))
+    assert loop["kind"] == "proven" and loop["asked"] >= AUTHORS - 4, loop
+    assert {"route": "/authors", "at": "(other)"} in loop["tags"]
 
 
 # ---- the other outputs
@@ -266,6 +279,29 @@ def test_every_output_says_the_same(web, tmp_path):
     kept.write_text(json.dumps(old))
     done = run(p, "--baseline", str(kept))
     assert done.returncode == 1 and "1 new loop;" in done.stdout and "rauthor" in done.stdout
+
+
+def test_many_ask_for_the_report_at_once(web):
+    """It is made in pieces: whoever asks meanwhile waits for it, and may go away."""
+    p = web()
+    with p.connect() as c:
+        page(c, simple, "SELECT id FROM rauthor", TO_MANY, 0)
+    time.sleep(1)  # one that was made before is too old then
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for i in range(12):
+            h = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", p.http, timeout=30)))
+            h.request("HEAD" if i % 4 == 3 else "GET", "/report" if i % 2 else "/report.json")
+            asked.append(h)
+            if i % 3 == 2:
+                asked.pop().close()
+        got = [h.getresponse() for h in asked]
+        texts = [r.read().decode() for r in got]
+    assert {r.status for r in got} == {200}
+    found = [json.loads(t) for t in texts if t.startswith("{")]
+    assert found and all(f["totals"]["loops"] == len(f["loops"]) and f["loops"] for f in found)
+    pages = [t for t in texts if t.startswith("<")]
+    assert pages and all(t.count("<section") == len(found[0]["loops"]) and t.endswith("</html>\n") for t in pages)
 
 
 @pytest.mark.parametrize("options,says", [(["--baseline", "/no/such"], "/no/such"), (["--format", "xml"], "text, json, html or markdown"),
