@@ -8,8 +8,9 @@ Everything is started here on free ports and stopped at the end: a throw-away Po
 what passes, and a pgfold, just started for each round. Every page is a new list of other rows, and is compared with the one that the same program makes
 directly. A tree of 20x3x2 is a list of 20 rows with three each, and two of each of those; 20x3xo: each of the three names one row of another table.
 
-Three figures for each page: its time as a multiple of the round-trip time, in which the program's own time is; "waits", the round trips that its
-statements have waited for, each of whose times is rounded down below 0.8; and the statements that reached the server, pgfold's own questions included.
+Four figures for each page: its time as a multiple of the round-trip time, in which the program's own time is; "waits", the round trips that its
+statements have waited for, each of whose times is rounded down below 0.8; "flights", in how many flights pgfold has sent what it sent, which a busy
+machine changes least; and the statements that reached the server, pgfold's own questions included.
 Default settings. --load keeps so many processes busy beside it. --show prints what passed the relay during that page, with its time.
 """
 import argparse
@@ -197,6 +198,15 @@ def waits_of(took, rtt_ms):
     return sum(int(t / rtt_ms + WAITED) for t in took)
 
 
+def flights_of(statements, rtt_ms):
+    """What was sent within half a round trip went together."""
+    n, since = 0, float("-inf")
+    for at in sorted(s.at for s in statements):
+        if at > since + rtt_ms / 2000:
+            n, since = n + 1, at
+    return n
+
+
 def run(world, port, driver, tree, rtt_ms, args, far):
     """[{"trips", "waits", "statements", "page"}] page by page"""
     out = []
@@ -207,8 +217,8 @@ def run(world, port, driver, tree, rtt_ms, args, far):
             got = pages.ask(page)
             time.sleep(SETTLE_SECONDS + rtt_ms / 500)
             statements, answers = far.trace.take()
-            out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), statements=len(statements), page=got["page"]))
-            if number in args.show or (0 in args.show and number > 1 and out[-1]["waits"] > len(world.trees[tree])):
+            out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), flights=flights_of(statements, rtt_ms), statements=len(statements), page=got["page"]))
+            if number in args.show or (0 in args.show and number > 1 and out[-1]["flights"] > len(world.trees[tree])):
                 show(got, statements, answers, rtt_ms)
     return out
 
@@ -295,10 +305,10 @@ def arguments():
 
 def report(args, cells):
     rows = [[tree, driver, "%g" % rtt, os.path.relpath(binary, loops.ROOT), "%.1f" % statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%.1f"),
-             figures(c["rounds"], "waits", "%g"), figures(c["rounds"], "statements", "%g"), "" if c["same"] else "**pages differ**"] for (tree, driver, rtt, binary), c in cells]
+             figures(c["rounds"], "waits", "%g"), figures(c["rounds"], "flights", "%g"), figures(c["rounds"], "statements", "%g"), "" if c["same"] else "**pages differ**"] for (tree, driver, rtt, binary), c in cells]
     return ["# Nested pages, round trips page by page, %s UTC" % time.strftime("%Y-%m-%d %H:%M", time.gmtime()), "", "pgfold %s; %d busy processes beside; %d rounds" % (
         servers.run("git", "-C", loops.ROOT, "describe", "--always", "--dirty").strip(), args.load, args.rounds), "",
-        *loops.table(["tree", "driver", "ms", "pgfold", "direct", "time / round trip", "waits", "statements at the server", ""], rows)]
+        *loops.table(["tree", "driver", "ms", "pgfold", "direct", "time / round trip", "waits", "flights", "statements at the server", ""], rows)]
 
 
 def main():
@@ -310,8 +320,8 @@ def main():
             tree, driver, rtt, binary = at
             cells.append((at, measure(world, binary, driver, tree, rtt, args)))
             c = cells[-1][1]
-            print("%s %s %g ms: direct %.1f\n    trips %s\n    waits %s\n    sent  %s%s" % (tree, driver, rtt, statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%5.1f"),
-                  figures(c["rounds"], "waits", "%5g"), figures(c["rounds"], "statements", "%5g"), "" if c["same"] else "  PAGES DIFFER"), flush=True)
+            print("%s %s %g ms: direct %.1f\n    trips %s\n    waits %s\n    flights%s\n    sent  %s%s" % (tree, driver, rtt, statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%5.1f"),
+                  figures(c["rounds"], "waits", "%5g"), figures(c["rounds"], "flights", "%5g"), figures(c["rounds"], "statements", "%5g"), "" if c["same"] else "  PAGES DIFFER"), flush=True)
     lines = report(args, cells)
     if args.output:
         with open(args.output, "w") as f:
