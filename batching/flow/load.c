@@ -9,6 +9,7 @@
 #include "batching/ahead/pace.h"
 #include "batching/ahead/place.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/steps.h"
 #include "batching/ahead/values.h"
 #include "batching/flow/alone.h"
@@ -275,6 +276,13 @@ static unsigned to_its_end(const struct session *s, const struct guess *guess, u
     return left > keys && left <= keys + few && left <= most ? left : keys;
 }
 
+// Do such loops get far enough? On the way down a tree there are more to come in what is loaded.
+static bool gets_far(const struct session *s, const struct guess *guess) {
+    unsigned steps = guess->run ? guess->run->held : guess->goes_on;
+    bool down = guess->own && guess->association->useful;
+    return down || reach_is_enough(guess->association, steps, ahead_statements(s));
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
@@ -287,7 +295,8 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     max = to_its_end(s, guess, max, most);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
-        is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
+        is_barren(a, g, guess) || !gets_far(s, guess) ||
+        !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};

@@ -5,6 +5,7 @@
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/pace.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/trail.h"
 #include "batching/base/memory.h"
 #include "batching/fold/batch.h"
@@ -82,6 +83,8 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
+    if (association && !b->ahead.late && !b->failed)
+        reach_learn(association, b->ahead.n_served);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
     else if (association)
