@@ -21,6 +21,7 @@
 #include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/ahead_cost.h"
@@ -123,6 +124,8 @@ static uint16_t *turns_of_list(const struct ahead *a, const struct trail_result 
 // for all of them. A callback of predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
     const struct holding *h = arg;
+    if (erring_has(h->group, keys))
+        return true; // as good as held
     const struct batch *from = batch_of_list(h->ahead, list);
     uint64_t since = from ? from->ahead.number - 1 : place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
@@ -144,7 +147,7 @@ static bool has_step(void *arg, const struct key *keys) {
     for (struct batch *b = h->ahead->held; b; b = b->ahead.next)
         if (b->group == h->group && batch_find_key(b, keys, &key))
             return true;
-    return false;
+    return erring_has(h->group, keys);
 }
 
 static bool is_loading(const struct ahead *a, const struct group *g) {
@@ -548,7 +551,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!b)
         return;
     bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
-    bool along = goes_along(&guess, g) && !checked && take_along(l, b);
+    bool along = goes_along(&guess, g) && !checked && !erring_has(g, l->keys) && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
         return;
