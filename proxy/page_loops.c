@@ -31,7 +31,7 @@ static void put_name(const struct page *g, const struct loop *l) {
 static void put_about(const struct page *g, const struct loop *l) {
     const char *application = loop_text(l, LOOP_APPLICATION);
     page_put(g, l->proven ? "<span class=\"small\">proven: the keys come from a list · "
-                          : "<span class=\"small\">candidate: no list was seen · ");
+                          : "<span class=\"small\">candidate: its list is not known · ");
     human_text(g->out, loop_text(l, LOOP_DATABASE));
     if (*application) {
         page_put(g, " · <bdi>");

@@ -108,7 +108,7 @@ static void put_kind(const struct style *s, struct buf *out, const json_t *loop)
     buf_put_text(out, s->item);
     buf_put_format(out, "%s, ",
                    proven ? "proven loop: the keys come from the list"
-                          : "candidate: no list with these keys was seen");
+                          : "candidate: the list that its keys come from is not known");
     put_safe(s, out, text_at(loop, "direction"));
     buf_put_text(out, "; database ");
     put_safe(s, out, text_at(loop, "database"));

@@ -32,6 +32,8 @@ struct run {
     struct loop_counts given;   // to this loop on this page
     struct loop_counts pending; // not given yet
     uint64_t trail;             // serial of the newest list when it was proved
+    uint64_t weighed;           // the list whose names were compared last (evidence.h),
+    bool agrees;                // and whether they agree
     // The list in which its last key stood, and the first key of it.
     uint64_t list, first;
     int column;

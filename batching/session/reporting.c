@@ -7,6 +7,7 @@
 #include "batching/ahead/source.h"
 #include "batching/base/hash.h"
 #include "batching/fold/batch.h"
+#include "batching/report/evidence.h"
 #include "batching/report/report.h"
 #include "batching/report/runs.h"
 #include "batching/session/engine.h"
@@ -172,6 +173,10 @@ static const struct shape *shape_with(const struct engine *e, uint64_t digest) {
     return s;
 }
 
+static const struct shape *list_shape(const struct engine *e, const struct trail_columns *c) {
+    return shape_with(e, c->text ? c->text : c->loaded ? c->shape : 0);
+}
+
 static void enter(struct session *s, struct run *run, struct loop_about *a, const uint64_t *origins) {
     struct loops *l = &s->engine->report.loops;
     struct loop_place p;
@@ -179,17 +184,12 @@ static void enter(struct session *s, struct run *run, struct loop_about *a, cons
     if (run->unlisted)
         return;
     if (a->list && !loops_find(l, a->key, &p))
-        a->list_shape = shape_with(s->engine, a->list->text     ? a->list->text
-                                              : a->list->loaded ? a->list->shape
-                                                                : 0);
+        a->list_shape = list_shape(s->engine, a->list);
     if (loops_find(l, a->key, &p) || loops_add(l, a, run->unlisted, &p))
         run_belongs(run, l, &p);
     else
         run->unlisted = true;
 }
-
-#define STEPS                                                                                                \
-    5 // rows one after the other that are no chance, where the catalogue knows nothing of the column
 
 // The run is one of the loop over this list.
 static void prove(struct session *s, const struct group *g, const struct guess *w, struct run *run) {
@@ -205,9 +205,12 @@ static void prove(struct session *s, const struct group *g, const struct guess *
     run->top = !a.list->loaded && !a.list->keyed;
 }
 
+static uint64_t list_number(const struct guess *w) {
+    return ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
+}
+
 static bool find_again(struct run *run, const struct guess *w, uint64_t question) {
-    uint64_t list = ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
-    return run_found(run, list, w->columns[w->lead], question);
+    return run_found(run, list_number(w), w->columns[w->lead], question);
 }
 
 // The key was found there: a loop, if another one was before.
@@ -215,6 +218,19 @@ static void found_in(struct session *s, const struct group *g, uint64_t question
                      struct run *run) {
     if (find_again(run, w, question))
         prove(s, g, w, run);
+}
+
+// The names are looked at once for each list.
+static bool is_evident(const struct session *s, const struct group *g, const struct guess *w,
+                       struct run *run) {
+    uint64_t list = list_number(w);
+    if (!evidence_is_due(w, g))
+        return false;
+    if (run->weighed != list)
+        run->agrees = evidence_in_names(w, g, list_shape(s->engine, &w->result->columns),
+                                        &s->engine->report.names, database_of(s));
+    run->weighed = list;
+    return run->agrees || evidence_in_values(w);
 }
 
 void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
@@ -228,10 +244,19 @@ void reporting_found(struct session *s, const struct group *g, const struct key 
     if (run->proven && run->trail == followed->trail->serial &&
         loops_at(&s->engine->report.loops, &run->loop))
         return;
-    if (source_find(followed->trail, g, keys, &w))
+    if (source_find(followed->trail, g, keys, &w)) {
         found_in(s, g, question, &w, run);
-    else if (followed->goes_on >= STEPS)
-        found_in(s, g, question, followed, run);
+    } else if (is_evident(s, g, followed, run)) {
+        (void)find_again(run, followed, question);
+        prove(s, g, followed, run);
+    }
+}
+
+void reporting_piped(struct session *s, const struct group *g, const struct key *keys, uint64_t question) {
+    struct runs *r = s->ahead ? runs(s) : NULL;
+    struct guess w;
+    if (r && source_find(&s->ahead->trail, g, keys, &w))
+        found_in(s, g, question, &w, runs_of(r, g->shape->alike.hash));
 }
 
 static void enter_candidate(struct session *s, struct run *run, const struct shape *shape) {
@@ -336,7 +361,7 @@ void reporting_batch(const struct batch *b) {
 void reporting_read(struct session *s, struct trail_columns *c, const struct shape *text, uint64_t question) {
     struct runs *r = runs(s);
     c->keyed = text->reason == REASON_NONE && text->parsed->n_keys;
-    if (r)
+    if (r && (question || !c->keyed)) // else it is not known whether it is the same again
         runs_read(r, text->alike.hash + (c->keyed ? question : 0));
 }
 

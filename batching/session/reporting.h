@@ -47,6 +47,10 @@ void reporting_answered(struct session *s, const struct answered *a);
 void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
                      const struct guess *followed);
 
+// The same for a lookup that came with others in one unit: it is looked for in the session's own trail, and nothing is
+// followed there.
+void reporting_piped(struct session *s, const struct group *g, const struct key *keys, uint64_t question);
+
 // A lookup is not sent, since it makes a loop that a test does not expect. `t`: a trail with a list that has its key, which
 // the READY group reads; NULL: it is no more than a candidate. Returns false when there is no such list in it.
 bool reporting_refused(struct session *s, const struct shape *shape, const struct group *g,

@@ -139,6 +139,40 @@ def test_what_comes_without_a_list_is_a_candidate(web):
     assert "id = ANY ($1)" in advice(found[0])["SQL"] and advice(found[0])["Rails"] == "Rlone.where(id: keys)"
 
 
+@pytest.fixture(scope="module")
+def unlinked(pg):
+    """Tables without foreign keys: numbers 1 to 60 in each, those of rshop far apart."""
+    with pg.admin() as a:
+        for s in ("DROP TABLE IF EXISTS rorders, rpeople, rclicks, rshop",
+                  "CREATE TABLE rpeople AS SELECT i AS id, 'p' || i AS name FROM generate_series(1, 60) i",
+                  "CREATE TABLE rorders AS SELECT i AS id, 1 + i % 60 AS rperson_id, i AS at FROM generate_series(1, 120) i",
+                  "CREATE TABLE rclicks AS SELECT i AS id, i AS code, 'c' || i AS what FROM generate_series(1, 60) i",
+                  "CREATE TABLE rshop AS SELECT i * i * 7 AS code, i AS n FROM generate_series(1, 60) i",
+                  *("ALTER TABLE %s ADD PRIMARY KEY (id)" % t for t in ("rorders", "rpeople", "rclicks")), "ALTER TABLE rshop ADD PRIMARY KEY (code)",
+                  "GRANT ALL ON rorders, rpeople, rclicks, rshop TO PUBLIC", "ANALYZE"):
+            a.sql(s)
+    yield
+    with pg.admin() as a:
+        a.sql("DROP TABLE rorders, rpeople, rclicks, rshop")
+
+
+@pytest.mark.parametrize("parents, child, kind", [
+    ("SELECT id, name FROM rpeople ORDER BY id", "SELECT id, at FROM rorders WHERE rperson_id = %s", "candidate"),  # rperson is no rpeople
+    ("SELECT id AS rperson_id FROM rpeople ORDER BY id", "SELECT id, at, at FROM rorders WHERE rperson_id = %s", "proven"),
+    ("SELECT id FROM rclicks ORDER BY id", "SELECT name FROM rpeople WHERE id = %s", "candidate"),  # the same numbers by chance
+    ("SELECT id FROM rclicks ORDER BY id DESC", "SELECT name, id FROM rpeople WHERE id = %s", "candidate"),
+    ("SELECT code FROM rshop ORDER BY code", "SELECT what FROM rclicks WHERE code = %s", "proven")])
+def test_a_list_with_the_same_numbers_proves_nothing(web, unlinked, parents, child, kind):
+    """Without a foreign key, names or the list's values must speak for it."""
+    p = web()
+    with p.connect() as c:
+        keys = [r[0].decode() for r in proto.rows(c.ask(simple(parents)))]
+        for k in keys:
+            c.ask(simple(child, k))
+    found = [x for x in report(p)["loops"] if x["child"]["statement"].startswith(child.split("%")[0])]
+    assert [x["kind"] for x in found] == [kind] and found[0]["asked"] >= 59 and (found[0]["parent"] is None) == (kind == "candidate"), found
+
+
 def test_one_key_of_a_list_is_no_loop(web):
     p = web()
     before = report(p)["totals"]
@@ -395,3 +429,17 @@ def test_in_mode_observe_the_same_loops_are_listed(web):
             assert fold[key][part] == observe[key][part], (key, part)
         print(key, fold[key]["sent"], observe[key]["sent"])
         assert 0 < observe[key]["sent"] < fold[key]["asked"] / 2, key
+
+
+def test_lookups_with_one_sync_are_proved(web):
+    """They follow nothing; the catalogue tells where their keys come from."""
+    for mode in ("fold", "observe"):
+        p, sql = web(mode), "SELECT title, %s FROM rbook WHERE author_id = $1" % ("id" if mode == "fold" else "title")
+        with p.connect() as c:
+            for _ in range(4):
+                keys = [r[0].decode() for r in proto.rows(c.ask(simple("SELECT id FROM rauthor ORDER BY id")))]
+                for i in range(0, len(keys), 6):
+                    c.ask(b"".join(proto.unit(sql, [k])[:-len(proto.SYNC)] for k in keys[i:i + 6]), proto.SYNC)
+        loop = next(x for x in report(p)["loops"] if x["child"]["statement"] == sql)
+        assert loop["kind"] == "proven" and loop["parent"]["table"] == "public.rauthor" and loop["asked"] >= 3 * AUTHORS, loop
+        assert loop["sent"] <= loop["asked"] / 4, loop
