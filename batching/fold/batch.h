@@ -91,9 +91,10 @@ struct lookup {
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, slices of `bytes`; by the group's parts
     struct key keys[KEY_MAX_PARTS];  // valid if has_key
     bool has_key;
-    uint64_t question;      // hash of what it asks (ahead/asked.h); 0: not known
-    bool followed;          // lookahead has looked at it (ahead.h)
-    bool settled;           // its session had lookups of its group a moment ago (ahead/recent.h)
+    uint64_t question; // hash of what it asks (ahead/asked.h); 0: not known
+    bool followed;     // lookahead has looked at it (ahead.h)
+    bool loops;        // it is one of a loop, which will not wait for such lookups when they are loaded ahead
+    bool settled;      // its session had lookups of its group a moment ago (ahead/recent.h)
     struct ahead *loop;     // the loop that it belongs to; a reference; NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these

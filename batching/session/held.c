@@ -13,6 +13,7 @@
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/engine.h"
+#include "batching/session/first.h"
 #include "batching/session/session.h"
 
 // Microseconds without use until what is kept for a session is given back. A client that has read a long list
@@ -129,6 +130,7 @@ static void drop_all(struct ahead *a, bool stale) {
 static void forget(struct ahead *a) {
     drop_all(a, false);
     trail_clear(&a->trail);
+    first_forget(a);
     list_remove(&a->engine->aheads, a);
     a->session->lists = a->trail.serial;
     a->session->ahead = NULL;

@@ -224,6 +224,8 @@ static void end_vet(struct session *s, struct owed *o) {
         group_forget(g);
     if (g->n_waiting)
         engine_list_group(e, g);
+    if (o->kind == OWED_VET)
+        ahead_vetted(s, g);
     await_verdict_given(e, g);
 }
 
