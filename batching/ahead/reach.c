@@ -5,10 +5,12 @@
 #define FAR  8  // lookups of a loop that is none of those that are broken off at once
 #define MOST 500
 #define SLOW 4 // the part that the last batch counts for
+#define HOPE 6 // lookups that batches are thought to answer before any has
 
 void reach_learn(struct association *a, unsigned n_served) {
     uint32_t n = (n_served < MOST ? n_served : MOST) * PART;
-    a->reach = 1 + (a->reach ? ((SLOW - 1) * (a->reach - 1) + n) / SLOW : n);
+    uint32_t before = a->reach ? a->reach - 1 : HOPE * PART;
+    a->reach = 1 + ((SLOW - 1) * before + n) / SLOW;
 }
 
 // The lookup at hand is answered by it, too.
