@@ -36,6 +36,7 @@ struct association {
     uint64_t waited;     // and how long it had waited by then (pace.h)
     unsigned failures;   // successive batches of which hardly any key was asked for
     unsigned unserved;   // batches that were sent since one of them answered a lookup
+    uint32_t reach;      // how far its loops get, see reach.h; 0: not known
     uint64_t list;       // digest of the statement whose rows lookups went through, one by one; 0: none
     uint64_t kind;       // digest of the column that tells which of a list's rows are asked for; 0: none
     uint8_t mistaken;    // such columns that did not (kind.h)

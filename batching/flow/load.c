@@ -9,6 +9,7 @@
 #include "batching/ahead/pace.h"
 #include "batching/ahead/place.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/steps.h"
 #include "batching/ahead/values.h"
 #include "batching/flow/alone.h"
@@ -21,6 +22,7 @@
 #include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/ahead_cost.h"
@@ -89,6 +91,8 @@ static uint16_t *turns_of_list(const struct ahead *a, const struct trail_result 
 // for all of them. A callback of predict_gather().
 static bool is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
     const struct holding *h = arg;
+    if (erring_has(h->group, keys))
+        return true; // as good as held
     const struct batch *from = batch_of_list(h->ahead, list);
     uint64_t since = from ? from->ahead.number - 1 : place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
@@ -110,7 +114,7 @@ static bool has_step(void *arg, const struct key *keys) {
     for (struct batch *b = h->ahead->held; b; b = b->ahead.next)
         if (b->group == h->group && batch_find_key(b, keys, &key))
             return true;
-    return false;
+    return erring_has(h->group, keys);
 }
 
 static bool is_loading(const struct ahead *a, const struct group *g) {
@@ -241,6 +245,13 @@ static unsigned to_its_end(const struct session *s, const struct guess *guess, u
     return left > keys && left <= keys + few && left <= most ? left : keys;
 }
 
+// Do such loops get far enough? On the way down a tree there are more to come in what is loaded.
+static bool gets_far(const struct session *s, const struct guess *guess) {
+    unsigned steps = guess->run ? guess->run->held : guess->goes_on;
+    bool down = guess->own && guess->association->useful;
+    return down || reach_is_enough(guess->association, steps, ahead_statements(s));
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
@@ -255,7 +266,8 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     max = to_its_end(s, guess, max, most);
     size_t bytes = room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
-        is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
+        is_barren(a, g, guess) || !gets_far(s, guess) ||
+        !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct holding holding = {a, g};
@@ -530,7 +542,7 @@ void ahead_follow(struct session *s, struct lookup *l, bool apart) {
     if (!b)
         return;
     bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
-    bool along = goes_along(&guess, g) && !checked && take_along(l, b);
+    bool along = goes_along(&guess, g) && !checked && !erring_has(g, l->keys) && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
         return;

@@ -244,6 +244,9 @@ static inline void batch_hold_for(struct batch *b, uint32_t key, unsigned turns)
     b->ahead.left[key] = (uint16_t)(b->ahead.left[key] + more);
     b->ahead.n_left += more;
 }
+// Of a batch that has failed: which key has most likely raised the error. With `behind` the first one of which no row had come, else the
+// one in front of it, of which some may have been missing. NULL: there is none, or that cannot be told.
+const struct key *batch_suspect(const struct batch *b, bool behind);
 size_t batch_bytes(const struct batch *b); // bytes of memory, about
 void batch_destroy(struct batch *b);       // its members must have been taken out
 

@@ -5,9 +5,11 @@
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/pace.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/trail.h"
 #include "batching/base/memory.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/engine.h"
@@ -79,10 +81,22 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
         second_note(&a->seconds, &a->trail, g, raw);
 }
 
+// Those that are none are loaded again when they have run by themselves.
+static void note_suspects(const struct batch *b) {
+    for (int behind = 0; behind < 2; behind++) {
+        const struct key *keys = batch_suspect(b, behind);
+        if (keys)
+            erring_note(b->group, keys, true);
+    }
+}
+
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
+    if (association && !b->ahead.late && !b->failed)
+        reach_learn(association, b->ahead.n_served);
+    note_suspects(b);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
     else if (association)
