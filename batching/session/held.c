@@ -70,6 +70,14 @@ struct ahead *ahead_of(struct session *s) {
     return a;
 }
 
+uint64_t ahead_loads_before(const struct ahead *a) {
+    uint64_t loads = a->engine->aheads.loads;
+    for (const struct batch *b = a->loading; b; b = b->ahead.next)
+        if (b->derived && !b->derived->filled && !b->derived->parent && b->ahead.number <= loads)
+            loads = b->ahead.number - 1;
+    return loads;
+}
+
 void ahead_step(struct session *s, const struct group *g, const struct slice *raw, bool again) {
     struct ahead *a = s->engine->limits.lookahead == LOOKAHEAD_OFF ? NULL : ahead_of(s);
     if (a)
@@ -82,9 +90,11 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
+    if (b->ahead.behind)
+        followers_ended(&e->followers, b->ahead.behind, b->group->id, b->n_keys, b->ahead.n_served);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
-    else if (association)
+    else if (association && b->n_keys)
         association_ended(association, e->now, b->n_keys - b->ahead.asked, b->ahead.n_served, b->ahead.late);
     b->group->held--;
     batch_destroy(b);

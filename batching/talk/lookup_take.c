@@ -433,6 +433,8 @@ static void send_on(struct session *s, bool apart) {
     struct lookup *l = s->order.last;
     if (l && l->state == LOOKUP_WAITING && l == s->order.first && (apart || l->group->state == GROUP_NEW))
         ahead_follow(s, l, apart);
+    if (s->order.last == l && l && l->state == LOOKUP_WAITING && l == s->order.first)
+        children_follow(s, l);
     if (apart && s->order.last && s->order.last->state == LOOKUP_WAITING)
         engine_run_lookup(s->order.last);
 }

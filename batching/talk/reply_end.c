@@ -6,6 +6,7 @@
 #include "batching/flow/await.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
+#include "batching/flow/children.h"
 #include "batching/flow/lend.h"
 #include "batching/flow/load.h"
 #include "batching/fold/batch.h"
@@ -237,7 +238,10 @@ static void end_batch(struct session *s, struct batch *b) {
         trust_broken(s);
     session_check_members(s, b);
     b->lender = NULL;
+    uint64_t number = b->ahead.home ? b->ahead.number : 0;
     engine_batch_ended(s->engine, b);
+    if (number)
+        children_loaded(s, number);
 }
 
 static void end_proof(struct session *s, const struct owed *o) {
@@ -343,6 +347,7 @@ void reply_end(struct session *s, char status) {
         break;
     }
     if (!owed_is_own(&o)) {
+        children_list_read(s);
         given_forget_error(s);
         session_note_written(s, &o);
     }

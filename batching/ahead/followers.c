@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/ahead/followers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/ahead/place.h"
+#include "batching/fold/group.h"
+#include "batching/statement/shape.h"
+
+#define LONGEST_UNIT 16384 // bytes of a lookup that is kept
+#define ENOUGH       2     // loops after which one is likely
+#define MANY         32    // readings after which the counts are halved
+#define MOST_WAITS   10    // doublings of the wait
+
+uint64_t followers_source(const struct trail_columns *c) {
+    return c->shape ? c->shape : c->text;
+}
+
+// ---- the table
+
+static void list_remove(struct followers *t, struct followed *l) {
+    *(l->newer ? &l->newer->older : &t->newest) = l->older;
+    *(l->older ? &l->older->newer : &t->oldest) = l->newer;
+}
+
+static void list_push(struct followers *t, struct followed *l) {
+    l->newer = NULL;
+    l->older = t->newest;
+    *(t->newest ? &t->newest->newer : &t->oldest) = l;
+    t->newest = l;
+}
+
+static void weigh(struct followers *t, struct followed *l) {
+    size_t bytes = sizeof *l + MEMORY_BLOCK;
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        bytes += l->all[i].group ? l->all[i].group_key_len + l->all[i].unit_len + 2 * MEMORY_BLOCK : 0;
+    account_set(t->memory, &l->weighs, bytes);
+}
+
+static void forget_follower(struct follower *f) {
+    free(f->group_key);
+    free(f->unit);
+    *f = (struct follower){0};
+}
+
+static void forget(struct followers *t, struct followed *l) {
+    HASH_DEL(t->table, l);
+    list_remove(t, l);
+    t->n--;
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        forget_follower(&l->all[i]);
+    account_set(t->memory, &l->weighs, 0);
+    free(l);
+}
+
+void followers_finish(struct followers *t) {
+    while (t->newest)
+        forget(t, t->newest);
+}
+
+struct followed *followers_of(struct followers *t, uint64_t source) {
+    struct followed *l = NULL;
+    if (!t->n || !source)
+        return NULL;
+    HASH_FIND(hh, t->table, &source, sizeof source, l);
+    if (l && l != t->newest) {
+        list_remove(t, l);
+        list_push(t, l);
+    }
+    return l;
+}
+
+static struct followed *add(struct followers *t, uint64_t source) {
+    if (account_is_short(t->memory, sizeof(struct followed)))
+        return NULL;
+    if (t->n == FOLLOWED_MAX)
+        forget(t, t->oldest);
+    struct followed *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->source = source;
+    l->readings = 1; // the one at hand
+    HASH_ADD(hh, t->table, source, sizeof l->source, l);
+    if (!l->hh.tbl) {
+        free(l);
+        return NULL;
+    }
+    list_push(t, l);
+    t->n++;
+    weigh(t, l);
+    return l;
+}
+
+// ---- what is noted
+
+// Old readings count less and less.
+static void halve(struct followed *l) {
+    l->readings /= 2;
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        l->all[i].came = l->all[i].came / 2 < l->readings ? (l->all[i].came + 1) / 2 : l->readings;
+}
+
+void followers_read(struct followers *t, uint64_t source) {
+    struct followed *l = followers_of(t, source);
+    if (!l)
+        return;
+    l->readings++;
+    if (l->readings >= MANY)
+        halve(l);
+}
+
+void followers_took(struct followers *t, uint64_t source, uint64_t took) {
+    struct followed *l = followers_of(t, source);
+    if (l)
+        l->took = l->took ? (3 * l->took + took) / 4 : took;
+}
+
+static struct follower *find(struct followed *l, uint64_t group) {
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        if (l->all[i].group == group)
+            return &l->all[i];
+    return NULL;
+}
+
+// A free place, or that of the follower that has come least often.
+static struct follower *place_for(struct followed *l) {
+    struct follower *least = &l->all[0];
+    for (unsigned i = 0; i < FOLLOWERS; i++) {
+        if (!l->all[i].group)
+            return &l->all[i];
+        if (l->all[i].came < least->came)
+            least = &l->all[i];
+    }
+    forget_follower(least);
+    return least;
+}
+
+static bool replace(uint8_t **bytes, size_t *n, const uint8_t *with, size_t len) {
+    uint8_t *copy = *n == len && *bytes ? *bytes : realloc(*bytes, len ? len : 1);
+    if (!copy)
+        return false;
+    memcpy(copy, with, len);
+    *bytes = copy;
+    *n = len;
+    return true;
+}
+
+static bool is_of_columns(const struct group *g, const struct guess *w) {
+    for (unsigned i = 0; i < g->n_parts; i++)
+        if (w->columns[i] < 0)
+            return false;
+    return true;
+}
+
+static void describe(struct follower *f, const struct group *g, const struct guess *w) {
+    const struct trail_column *c = &w->result->columns.columns[w->columns[0]];
+    f->association = (unsigned)(w->association - g->shape->associations);
+    f->column = c->at;
+    f->type = c->type;
+    f->keys = w->result->n_rows;
+    memcpy(f->spellings, w->spellings, sizeof f->spellings);
+}
+
+// The bit of a follower in the result's mark of those that have come.
+static uint8_t bit_of(const struct followed *l, const struct follower *f) {
+    return (uint8_t)(1u << (f - l->all));
+}
+
+void followers_came(struct followers *t, const struct group *g, const struct guess *guess, const uint8_t *unit,
+                    size_t len) {
+    struct trail_result *r = guess->result;
+    uint64_t source = followers_source(&r->columns);
+    if (!source || len > LONGEST_UNIT || !is_of_columns(g, guess) || r->columns.columns[0].kind == TRAIL_NOTHING)
+        return;
+    struct followed *l = followers_of(t, source);
+    l = l ? l : add(t, source);
+    struct follower *f = l ? find(l, g->id) : NULL;
+    if (!l || (f && r->came & bit_of(l, f)))
+        return;
+    f = f ? f : place_for(l);
+    if (!replace(&f->unit, &f->unit_len, unit, len) ||
+        !replace(&f->group_key, &f->group_key_len, g->cache_key, g->cache_key_len)) {
+        forget_follower(f);
+        return;
+    }
+    f->group = g->id;
+    describe(f, g, guess);
+    r->came |= bit_of(l, f);
+    f->came += f->came < l->readings;
+    f->wait -= f->wait > 0;
+    weigh(t, l);
+}
+
+bool follower_is_likely(const struct followed *list, const struct follower *f) {
+    return f->group && !f->wait && f->came >= ENOUGH && 8 * f->came >= 7 * list->readings;
+}
+
+void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served) {
+    struct followed *l = followers_of(t, source);
+    struct follower *f = l ? find(l, group) : NULL;
+    if (!f)
+        return;
+    if (n_keys && 4 * n_served >= n_keys) {
+        f->failures = 0;
+        return;
+    }
+    f->failures += f->failures < MOST_WAITS;
+    f->wait = 2u << f->failures;
+}
