@@ -4,7 +4,10 @@
 // after it came, in order and at full bandwidth. `tc netem` needs rights that containers lack; this needs
 // none.
 //
-//   relay --listen HOST:PORT --to HOST:PORT --delay-us N        (prints "listening on HOST:PORT" when ready)
+//   relay --listen HOST:PORT --to HOST:PORT --delay-us N [--trace FILE]   (prints "listening on HOST:PORT" when ready)
+//
+// With --trace each chunk is written to the file as it comes: nanoseconds of CLOCK_MONOTONIC, the number of its connection and
+// of its bytes, 0 for the way to the server or 1 back (struct note); then its bytes.
 //
 // Each direction of a connection is a queue of chunks with the time at which each is due. libuv's timers
 // count in milliseconds, so one timerfd, watched by the loop, wakes for the chunk that is due first. A
@@ -45,6 +48,7 @@ struct direction {
 struct pair {
     struct relay *relay;
     struct pair *next, **link; // in relay->pairs
+    uint32_t number;
     uv_tcp_t client, server;
     uv_connect_t connect;
     struct direction up, down; // client to server, server to client
@@ -52,8 +56,15 @@ struct pair {
     bool closing;
 };
 
+struct note {
+    uint64_t at;
+    uint32_t pair, len, down;
+} __attribute__((packed));
+
 struct relay {
     uv_loop_t loop;
+    FILE *trace; // NULL: none is kept
+    uint32_t n_pairs;
     uv_tcp_t listener;
     uv_signal_t sigterm, sigint;
     uv_poll_t timer;
@@ -132,6 +143,16 @@ static void enqueue(struct direction *d, struct chunk *c, size_t len) {
     arm_timer(r, d->head->due);
 }
 
+static void note(const struct direction *d, const char *data, size_t len) {
+    FILE *f = d->pair->relay->trace;
+    struct note n = {uv_hrtime(), d->pair->number, (uint32_t)len, d == &d->pair->down};
+    if (!f)
+        return;
+    fwrite(&n, sizeof n, 1, f);
+    fwrite(data, 1, len, f);
+    fflush(f);
+}
+
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
     struct direction *d = direction_of(s);
     struct chunk *c = buf->base ? (struct chunk *)(void *)(buf->base - offsetof(struct chunk, data)) : NULL;
@@ -141,6 +162,8 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
         free(c);
         return;
     }
+    if (n > 0)
+        note(d, buf->base, (size_t)n);
     if (n == UV_EOF && !c)
         c = malloc(sizeof *c);
     else if (c && n > 0)
@@ -253,6 +276,7 @@ static void on_connected(uv_connect_t *c, int status) {
 
 static void pair_init(struct relay *r, struct pair *p) {
     p->relay = r;
+    p->number = ++r->n_pairs;
     p->open_handles = 2;
     p->up = (struct direction){.pair = p, .from = &p->client, .to = &p->server};
     p->down = (struct direction){.pair = p, .from = &p->server, .to = &p->client};
@@ -303,12 +327,25 @@ static struct sockaddr_in address(const char *text) {
     return out;
 }
 
-static const char *argument(int argc, char **argv, const char *name) {
+static const char *may_argument(int argc, char **argv, const char *name) {
     for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], name) == 0)
             return argv[i + 1];
-    fprintf(stderr, "usage: relay --listen HOST:PORT --to HOST:PORT --delay-us ROUND_TRIP\n");
+    return NULL;
+}
+
+static const char *argument(int argc, char **argv, const char *name) {
+    const char *found = may_argument(argc, argv, name);
+    if (found)
+        return found;
+    fprintf(stderr, "usage: relay --listen HOST:PORT --to HOST:PORT --delay-us ROUND_TRIP [--trace FILE]\n");
     exit(2);
+}
+
+static void trace_to(struct relay *r, const char *name) {
+    r->trace = name ? fopen(name, "wb") : NULL;
+    if (name && !r->trace)
+        die(name, -errno);
 }
 
 static void relay_start(struct relay *r, const char *listen_on) {
@@ -338,6 +375,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     r.to = address(argument(argc, argv, "--to"));
     r.delay = strtoull(argument(argc, argv, "--delay-us"), NULL, 10) * 1000 / 2;
+    trace_to(&r, may_argument(argc, argv, "--trace"));
     relay_start(&r, argument(argc, argv, "--listen"));
     printf("listening on %s\n", argument(argc, argv, "--listen"));
     fflush(stdout);

@@ -1,0 +1,300 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: PostgreSQL
+"""Counts the round trips of nested pages: a list, the rows of each of its rows, the rows of each of these, each asked for when it is touched, depth first.
+
+    tests/bench/nested.py [--binary PGFOLD]… [--tree 20x3x2]… [--driver psycopg2]… [--rtt MS]… [--pages 10] [--rounds 1] [--load N] [--set KEY=VALUE]… [--show PAGE] [--output FILE]
+
+Everything is started here on free ports and stopped at the end: a throw-away PostgreSQL, a relay that puts the round-trip time in front of it and notes
+what passes, and a pgfold, just started for each round. Every page is a new list of other rows, and is compared with the one that the same program makes
+directly. A tree of 20x3x2 is a list of 20 rows with three each, and two of each of those; 20x3xo: each of the three names one row of another table.
+
+Three figures for each page: its time as a multiple of the round-trip time, in which the program's own time is; "waits", the round trips that its
+statements have waited for, each of whose times is rounded down below 0.8; and the statements that reached the server, pgfold's own questions included.
+Default settings. --load keeps so many processes busy beside it. --show prints what passed the relay during that page, with its time.
+"""
+import argparse
+import collections
+import contextlib
+import itertools
+import json
+import os
+import re
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../integration"))
+import loops  # noqa: E402
+import orm_pages  # noqa: E402
+import servers  # noqa: E402
+
+DATABASE = "nested"
+SETTLE_SECONDS = 0.15  # between pages; a page is not the other's loop
+WAITED = 0.2  # a statement that has taken 0.8 round trips has waited for one
+PYTHON = ["/usr/bin/python3", "-B", "page_nested.py"]
+DRIVERS = {**{d: [*PYTHON, d] for d in ("psycopg2", "transactions", "psycopg", "sqlalchemy", "autocommit", "django")},
+           "pg": ["node", "page_nested.js", "unnamed"], "pg-named": ["node", "page_nested.js", "named"],
+           "pdo": ["php", "page_nested.php", "prepared"], "pdo-emulated": ["php", "page_nested.php", "emulated"]}
+Statement = collections.namedtuple("Statement", "at text length")  # at: seconds of CLOCK_MONOTONIC
+
+
+# ---- the tree
+
+def levels_of(tree, prefix):
+    """[{"table", "sql", "one", "from"}]: `from` is the column of the row above that has its key."""
+    out = []
+    for depth, width in enumerate(tree.split("x")):
+        one = width == "o"
+        down = ", down" if tree.split("x")[depth + 1:depth + 2] == ["o"] else ""
+        where = "page = %s ORDER BY id" if not depth else "id = %s" if one else "up = %s ORDER BY id"
+        table = prefix + str(depth)
+        out.append({"table": table, "sql": "SELECT id, name%s FROM %s WHERE %s" % (down, table, where), "one": one, "from": 2 if one else 0})
+    return out
+
+
+def fill(c, tree, prefix, pages):
+    """The rows of as many pages. Tables that are named by others have a third as many rows as these."""
+    n, above, widths = pages, pages, tree.split("x")
+    for depth, width in enumerate(widths):
+        one, table = width == "o", prefix + str(depth)
+        n = max(1, n // 3) if one else n * int(width)
+        below = ", down int" if widths[depth + 1:depth + 2] == ["o"] else ""
+        c.sql("CREATE TABLE %s (id int PRIMARY KEY, name text NOT NULL, %s int%s)" % (table, "page" if not depth else "up", below))
+        value = "1" if one else "1 + (i - 1) / %s" % width
+        names = ", 1 + i * 7 %% %d" % max(1, n // 3) if below else ""
+        c.sql("INSERT INTO %s SELECT i, '%s number ' || i, %s%s FROM generate_series(1, %d) i" % (table, table, value, names, n))
+        c.sql("CREATE INDEX ON %s (%s)" % (table, "page" if not depth else "up"))
+        if depth and one:
+            c.sql("ALTER TABLE %s ADD FOREIGN KEY (down) REFERENCES %s" % (above, table))
+        elif depth:
+            c.sql("ALTER TABLE %s ADD FOREIGN KEY (up) REFERENCES %s" % (table, above))
+        above = table
+    c.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO app")
+    c.sql("ANALYZE")
+
+
+# ---- what passes the relay
+
+class Trace:
+    """Reads the relay's notes. What is sent to the server is cut into messages, however it arrives."""
+
+    def __init__(self, file):
+        self.file, self.buffer, self.up, self.texts = file, b"", {}, {}
+        self.statements, self.flights, self.answers = [], 0, []
+        self.answered = True
+
+    def read(self):
+        self.buffer += self.file.read()
+        at = 0
+        while len(self.buffer) - at >= 20:
+            when, pair, length, down = struct.unpack_from("<QIII", self.buffer, at)
+            if len(self.buffer) - at - 20 < length:
+                break
+            data = self.buffer[at + 20:at + 20 + length]
+            at += 20 + length
+            if down:
+                self.answers.append((when / 1e9, length))
+            else:
+                self.sent(when / 1e9, pair, data)
+        self.buffer = self.buffer[at:]
+
+    def sent(self, at, pair, data):
+        data, n = self.up.get(pair, b"") + data, 0
+        started = pair in self.up
+        while len(data) - n >= 5:
+            head = 1 if started else 0
+            size = head + struct.unpack_from("!I", data, n + head)[0]
+            if len(data) - n < size:
+                break
+            if started:
+                self.message(at, pair, data[n:n + 1], data[n + 5:n + size])
+            started = started or struct.unpack_from("!I", data, n + 4)[0] not in (80877102, 80877103, 80877104)
+            n += size
+        if started:
+            self.up[pair] = data[n:]
+
+    def message(self, at, pair, kind, body):
+        """Notes Query and Execute with their texts."""
+        if kind == b"Q":
+            self.statements.append(Statement(at, body[:-1].decode(errors="replace"), len(body)))
+        elif kind == b"P":
+            name, text = body.split(b"\0")[:2]
+            self.texts[pair, name] = text.decode(errors="replace")
+        elif kind == b"B":
+            name = body.split(b"\0")[1]
+            self.texts[pair, None] = self.texts.get((pair, name), "?"), len(body)
+        elif kind == b"E":
+            text, length = self.texts.get((pair, None), ("?", 0))
+            self.statements.append(Statement(at, text, length))
+
+    def take(self):
+        """(statements, answers) since the last time"""
+        self.read()
+        got = self.statements, self.answers
+        self.statements, self.answers = [], []
+        return got
+
+
+class Far(servers.Endpoint):
+    """The server, seen over a round-trip time by a relay that notes what passes."""
+
+    def __init__(self, pg, folder, rtt_ms):
+        program = os.path.join(folder, "relay")
+        if not os.path.exists(program):
+            servers.run("gcc", "-O2", "-D_GNU_SOURCE", "-o", program, os.path.join(HERE, "relay.c"), "-luv")
+        self.port, name = servers.free_port(), os.path.join(folder, "trace")
+        self.process = subprocess.Popen([program, "--listen", "127.0.0.1:%d" % self.port, "--to", "127.0.0.1:%d" % pg.port, "--delay-us",
+                                         str(int(rtt_ms * 1000)), "--trace", name], stdout=subprocess.PIPE, preexec_fn=servers.die_with_parent)
+        assert self.process.stdout.readline()
+        self.file = open(name, "rb")
+        self.trace = Trace(self.file)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+        self.file.close()
+
+
+# ---- pages
+
+class Pages(orm_pages.Program):
+    def __init__(self, driver, port, levels, folder):
+        env = dict(os.environ, ORM_PORT=str(port))
+        super().__init__([*DRIVERS[driver], json.dumps(levels)], env, os.path.join(folder, "errors"), os.path.join(HERE, "../integration/orms"))
+
+    def ask(self, page):
+        self.process.stdin.write(b"%d\n" % page)
+        self.process.stdin.flush()
+        return self.read()
+
+
+def waits_of(took, rtt_ms):
+    return sum(int(t / rtt_ms + WAITED) for t in took)
+
+
+def run(world, port, driver, tree, rtt_ms, args, far):
+    """[{"trips", "waits", "statements", "page"}] page by page"""
+    out = []
+    with Pages(driver, port, world.trees[tree], world.folder) as pages:
+        for number in range(1, args.pages + 1):
+            time.sleep(SETTLE_SECONDS)
+            far.trace.take()
+            got = pages.ask(number)
+            time.sleep(SETTLE_SECONDS + rtt_ms / 500)
+            statements, answers = far.trace.take()
+            out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), statements=len(statements), page=got["page"]))
+            if number in args.show:
+                show(got, statements, answers, rtt_ms)
+    return out
+
+
+def show(got, statements, answers, rtt_ms):
+    events = [(s.at, "-> %5d %s" % (s.length, re.sub(r"\s+", " ", s.text)[:150])) for s in statements]
+    events += [(at, "<- %5d" % n) for at, n in answers]
+    at = got["began"]
+    print("        page: %.1f ms; waited: %s" % (got["ms"], " ".join("%d:%.1f" % (i, t) for i, t in enumerate(got["took"]) if t > (1 - WAITED) * rtt_ms)))
+    for t, what in sorted(events):
+        print("        %7.1f %s" % ((t - at) * 1e3, what))
+
+
+class World:
+    def __init__(self, stack, args):
+        self.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgfold-nested-"))
+        self.pg = servers.Postgres(ssl=False)
+        stack.callback(self.pg.remove)
+        with self.pg.admin("postgres") as c:
+            c.sql("CREATE ROLE app LOGIN")
+            c.sql("CREATE DATABASE %s" % DATABASE)
+        self.trees = {}
+        with self.pg.admin(DATABASE) as c:
+            for i, tree in enumerate(args.tree):
+                prefix = "abcdefgh"[i % 8] + "_"
+                fill(c, tree, prefix, args.pages)
+                self.trees[tree] = levels_of(tree, prefix)
+
+
+def measure(world, binary, driver, tree, rtt_ms, args):
+    """{"direct", "rounds": [[page]], "same"}; binary None: only directly"""
+    far = Far(world.pg, world.folder, rtt_ms)
+    try:
+        direct = run(world, far.port, driver, tree, rtt_ms, argparse.Namespace(pages=args.pages, show=()), far)
+        rounds = []
+        for _ in range(args.rounds):
+            pgfold = servers.Pgfold(binary, "host=127.0.0.1 port=%d sslmode=disable" % far.port, {"batching.never_slower": "on", "batching.patience": "20ms", **args.settings})
+            try:
+                rounds.append(run(world, pgfold.port, driver, tree, rtt_ms, args, far))
+                if args.log:
+                    print(pgfold.log())
+            finally:
+                pgfold.stop()
+        return dict(direct=direct, rounds=rounds, same=all([p["page"] for p in r] == [p["page"] for p in direct] for r in rounds))
+    finally:
+        far.stop()
+
+
+def figures(rounds, what, form):
+    return " ".join(form % statistics.median(r[i][what] for r in rounds) for i in range(len(rounds[0])))
+
+
+@contextlib.contextmanager
+def load(n):
+    busy = [subprocess.Popen([sys.executable, "-c", "while 1: pass"], preexec_fn=servers.die_with_parent) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for p in busy:
+            p.kill()
+            p.wait()
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--binary", action="append", help="pgfold to measure, instead of a release build made in build-bench/; may be said several times")
+    p.add_argument("--tree", action="append", help="rows of a list, of each of these, …; o: one that is named (20x3x2)")
+    p.add_argument("--driver", action="append", choices=DRIVERS, help="(psycopg2)")
+    p.add_argument("--rtt", action="append", type=float, help="round-trip time to the server in ms (10)")
+    p.add_argument("--pages", type=int, default=10)
+    p.add_argument("--rounds", type=int, default=1, help="each with a pgfold just started; medians are reported")
+    p.add_argument("--load", type=int, default=0, help="busy processes beside it")
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for pgfold")
+    p.add_argument("--show", action="append", type=int, default=[], metavar="PAGE", help="print what passed the relay during this page")
+    p.add_argument("--log", action="store_true", help="print pgfold's log")
+    p.add_argument("--output", help="a file for the report, too")
+    args = p.parse_args()
+    args.tree, args.driver, args.rtt = args.tree or ["20x3x2"], args.driver or ["psycopg2"], args.rtt or [10]
+    args.settings = dict(s.split("=", 1) for s in args.set)
+    args.binary = [os.path.abspath(b) for b in args.binary or [loops.build()]]
+    return args
+
+
+def report(args, cells):
+    rows = [[tree, driver, "%g" % rtt, os.path.relpath(binary, loops.ROOT), "%.1f" % statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%.1f"),
+             figures(c["rounds"], "waits", "%g"), figures(c["rounds"], "statements", "%g"), "" if c["same"] else "**pages differ**"] for (tree, driver, rtt, binary), c in cells]
+    return ["# Nested pages, round trips page by page, %s UTC" % time.strftime("%Y-%m-%d %H:%M", time.gmtime()), "", "pgfold %s; %d busy processes beside; %d rounds" % (
+        servers.run("git", "-C", loops.ROOT, "describe", "--always", "--dirty").strip(), args.load, args.rounds), "",
+        *loops.table(["tree", "driver", "ms", "pgfold", "direct", "time / round trip", "waits", "statements at the server", ""], rows)]
+
+
+def main():
+    args, cells = arguments(), []
+    with contextlib.ExitStack() as stack:
+        world = World(stack, args)
+        stack.enter_context(load(args.load))
+        for at in itertools.product(args.tree, args.driver, args.rtt, args.binary):
+            tree, driver, rtt, binary = at
+            cells.append((at, measure(world, binary, driver, tree, rtt, args)))
+            c = cells[-1][1]
+            print("%s %s %g ms: direct %.1f\n    trips %s\n    waits %s\n    sent  %s%s" % (tree, driver, rtt, statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%5.1f"),
+                  figures(c["rounds"], "waits", "%5g"), figures(c["rounds"], "statements", "%5g"), "" if c["same"] else "  PAGES DIFFER"), flush=True)
+    lines = report(args, cells)
+    if args.output:
+        with open(args.output, "w") as f:
+            f.write("\n".join(lines) + "\n")
+
+
+main()
