@@ -10,7 +10,7 @@
 
 #define LONGEST_UNIT 16384 // bytes of a lookup that is kept
 #define ENOUGH       2     // loops after which one is likely
-#define MANY         32    // readings after which the counts are halved
+#define MANY         16    // times that were of use, which make up for one that was not
 #define MOST_WAITS   10    // doublings of the wait
 
 uint64_t followers_source(const struct trail_columns *c) {
@@ -80,7 +80,6 @@ static struct followed *add(struct followers *t, uint64_t source) {
     if (!l)
         return NULL;
     l->source = source;
-    l->readings = 1; // the one at hand
     HASH_ADD(hh, t->table, source, sizeof l->source, l);
     if (!l->hh.tbl) {
         free(l);
@@ -94,20 +93,27 @@ static struct followed *add(struct followers *t, uint64_t source) {
 
 // ---- what is noted
 
-// Old readings count less and less.
-static void halve(struct followed *l) {
-    l->readings /= 2;
-    for (unsigned i = 0; i < FOLLOWERS; i++)
-        l->all[i].came = l->all[i].came / 2 < l->readings ? (l->all[i].came + 1) / 2 : l->readings;
+// The bit of a follower in a result's mark of those that have come.
+static uint8_t bit_of(const struct followed *l, const struct follower *f) {
+    return (uint8_t)(1u << (f - l->all));
 }
 
-void followers_read(struct followers *t, uint64_t source) {
+// The result of the same list that came before this one.
+static const struct trail_result *before(const struct trail *t, const struct trail_result *r, uint64_t source) {
+    const struct trail_result *last = NULL;
+    for (const struct trail_result *o = t->results; o; o = o->next)
+        if (o->serial < r->serial && followers_source(&o->columns) == source && (!last || o->serial > last->serial))
+            last = o;
+    return last;
+}
+
+void followers_read(struct followers *t, const struct trail *trail, const struct trail_result *r) {
+    uint64_t source = followers_source(&r->columns);
     struct followed *l = followers_of(t, source);
-    if (!l)
-        return;
-    l->readings++;
-    if (l->readings >= MANY)
-        halve(l);
+    const struct trail_result *last = l ? before(trail, r, source) : NULL;
+    for (unsigned i = 0; last && i < FOLLOWERS; i++)
+        if (!(last->came & bit_of(l, &l->all[i])))
+            l->all[i].streak = 0;
 }
 
 void followers_took(struct followers *t, uint64_t source, uint64_t took) {
@@ -123,13 +129,13 @@ static struct follower *find(struct followed *l, uint64_t group) {
     return NULL;
 }
 
-// A free place, or that of the follower that has come least often.
+// A free place, or that of the follower that has come fewest times in a row.
 static struct follower *place_for(struct followed *l) {
     struct follower *least = &l->all[0];
     for (unsigned i = 0; i < FOLLOWERS; i++) {
         if (!l->all[i].group)
             return &l->all[i];
-        if (l->all[i].came < least->came)
+        if (l->all[i].streak < least->streak)
             least = &l->all[i];
     }
     forget_follower(least);
@@ -162,11 +168,6 @@ static void describe(struct follower *f, const struct group *g, const struct gue
     memcpy(f->spellings, w->spellings, sizeof f->spellings);
 }
 
-// The bit of a follower in the result's mark of those that have come.
-static uint8_t bit_of(const struct followed *l, const struct follower *f) {
-    return (uint8_t)(1u << (f - l->all));
-}
-
 void followers_came(struct followers *t, const struct group *g, const struct guess *guess, const uint8_t *unit,
                     size_t len) {
     struct trail_result *r = guess->result;
@@ -187,13 +188,13 @@ void followers_came(struct followers *t, const struct group *g, const struct gue
     f->group = g->id;
     describe(f, g, guess);
     r->came |= bit_of(l, f);
-    f->came += f->came < l->readings;
+    f->streak += f->streak < MANY;
     f->wait -= f->wait > 0;
     weigh(t, l);
 }
 
-bool follower_is_likely(const struct followed *list, const struct follower *f) {
-    return f->group && !f->wait && f->came >= ENOUGH && 8 * f->came >= 7 * list->readings;
+bool follower_is_likely(const struct follower *f) {
+    return f->group && !f->wait && f->streak >= ENOUGH;
 }
 
 void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served) {
@@ -202,9 +203,11 @@ void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsig
     if (!f)
         return;
     if (n_keys && 4 * n_served >= n_keys) {
-        f->failures = 0;
+        f->served = f->failures ? f->served + 1 : 0;
+        f->failures -= f->failures && f->served % MANY == 0;
         return;
     }
     f->failures += f->failures < MOST_WAITS;
+    f->served = 0;
     f->wait = 2u << f->failures;
 }

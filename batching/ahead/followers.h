@@ -4,12 +4,12 @@
 // ask for can be sent behind the list, before the first of them has come (flow/children.h).
 //
 //   list "SELECT … FROM author …"      read 12 times
-//     +-- books of author.id           the loop came 12 times
-//     +-- country of author.country    the loop came 3 times: not likely
+//     +-- books of author.id           the loop came each time
+//     +-- country of author.country    the loop came 3 times, but not the last time: not likely
 //
 // A list is known by the digest of its statement; answers to lookups are lists of their own, known by that of the
-// lookups' shape. Counted are the readings of which a trail has kept the rows. What was sent and not asked for is not
-// sent again until the loop has come several times more, each time twice as many.
+// lookups' shape. When a session reads a list again, it is seen of which lookups the one before has brought none. What was
+// sent and not asked for is not sent again until the loop has come several times more, each time twice as many.
 //
 // Bounded: FOLLOWED_MAX lists, the one used longest ago makes room; FOLLOWERS of each.
 #ifndef PGFOLD_BATCHING_AHEAD_FOLLOWERS_H
@@ -38,16 +38,16 @@ struct follower {
     uint32_t type;        // OID of that column
     struct spelling spellings[KEY_MAX_PARTS];
     uint32_t keys;     // rows of the list when it was followed last
-    unsigned came;     // readings in which the loop came, of as many as `readings` of the list counts
+    unsigned streak;   // readings one after the other in which the loop came
     unsigned wait;     // so many more loops until it is sent again
-    unsigned failures; // times that hardly anything of it was asked for, in a row
+    unsigned failures; // times that hardly anything of it was asked for; many that it was take one of them back
+    unsigned served;   // so many times since then
 };
 
 struct followed {
     UT_hash_handle hh;
     uint64_t source; // digest of the list
     struct followed *newer, *older;
-    unsigned readings;
     uint64_t took; // microseconds from sending the list to its end, moving average; 0: not known
     size_t weighs;
     struct follower all[FOLLOWERS];
@@ -65,8 +65,8 @@ uint64_t followers_source(const struct trail_columns *c);
 // The list, if lookups follow it. Borrowed until the next call. NULL: none do.
 struct followed *followers_of(struct followers *t, uint64_t source);
 
-// The list was read.
-void followers_read(struct followers *t, uint64_t source);
+// The trail has got a result. Of the one before it, of the same list, it is now known what has followed it.
+void followers_read(struct followers *t, const struct trail *trail, const struct trail_result *r);
 // It took so long, from sending it to its end: microseconds.
 void followers_took(struct followers *t, uint64_t source, uint64_t took);
 
@@ -75,8 +75,8 @@ void followers_took(struct followers *t, uint64_t source, uint64_t took);
 void followers_came(struct followers *t, const struct group *g, const struct guess *guess, const uint8_t *unit,
                     size_t len);
 
-// Has the loop come nearly each time that the list was read, and more than once?
-bool follower_is_likely(const struct followed *list, const struct follower *f);
+// Has the loop come the last times that the list was read?
+bool follower_is_likely(const struct follower *f);
 
 // What was sent behind the list for this group is given up: so many of the keys were asked for.
 void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served);

@@ -41,6 +41,17 @@ bool children_are_sent(struct session *s) {
     return is_on(s);
 }
 
+static bool leads_on(const struct followed *list) {
+    for (unsigned i = 0; list && i < FOLLOWERS; i++)
+        if (follower_is_likely(&list->all[i]))
+            return true;
+    return false;
+}
+
+bool children_may_follow(struct session *s, const struct shape *shape) {
+    return is_on(s) && leads_on(followers_of(&s->engine->followers, shape_digest(shape)));
+}
+
 // The follower's group, if batches of it may be sent for this session now. NULL: they may not.
 static struct group *group_of(struct session *s, const struct ahead *a, const struct follower *f) {
     struct engine *e = s->engine;
@@ -139,7 +150,7 @@ static void load_followers(struct session *s, struct trail_result *r) {
     struct followed *list = followers_of(&e->followers, source);
     for (unsigned i = 0; list && i < FOLLOWERS && ahead_may_load(s) && !session_n_others(s); i++) {
         const struct follower *f = &list->all[i];
-        struct group *g = follower_is_likely(list, f) ? group_of(s, a, f) : NULL;
+        struct group *g = follower_is_likely(f) ? group_of(s, a, f) : NULL;
         unsigned max = g ? most_keys(s, a, g, f) : 0;
         struct batch *b = max ? make(a, g, max, source) : NULL;
         if (!b)
@@ -317,7 +328,7 @@ static void send_level(struct way *w, uint64_t source, uint64_t parent) {
     struct engine *e = w->s->engine;
     for (unsigned i = 0; i < FOLLOWERS && w->sent < MOST; i++) {
         const struct followed *list = followers_of(&e->followers, source);
-        const struct follower *f = list && follower_is_likely(list, &list->all[i]) ? &list->all[i] : NULL;
+        const struct follower *f = list && follower_is_likely(&list->all[i]) ? &list->all[i] : NULL;
         struct group *g = f && w->s->ahead ? group_of(w->s, w->s->ahead, f) : NULL;
         unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0, wanted = f ? f->keys + f->keys / 4 + MORE : 0;
         unsigned shift = w->shift;
@@ -349,18 +360,14 @@ static struct slice text_of(const struct list_unit *list) {
 
 static void send_children(struct session *s, const struct list_unit *list) {
     uint64_t source = shape_digest(list->shape);
-    struct followed *known = is_on(s) ? followers_of(&s->engine->followers, source) : NULL;
-    bool likely = false;
-    for (unsigned i = 0; known && i < FOLLOWERS; i++)
-        likely |= follower_is_likely(known, &known->all[i]);
-    if (!likely || !s->ahead || s->no_scan || !(list->plain || may_repeat(s, list->shape)))
+    if (!s->ahead || s->no_scan || !(list->plain || may_repeat(s, list->shape)))
         return;
     struct way w = {.s = s, .list = list, .text = text_of(list), .shift = list->bind ? list->bind->n_params : 0};
     send_level(&w, source, 0);
 }
 
 void children_forwarded(struct session *s, const struct list_unit *list) {
-    if (ahead_may_load_behind(s))
+    if (children_may_follow(s, list->shape) && ahead_may_load_behind(s))
         send_children(s, list);
 }
 
@@ -372,7 +379,7 @@ static bool read_unit(const struct lookup *l, struct unit *u) {
 void children_follow(struct session *s, struct lookup *l) {
     struct unit u;
     struct shape *shape = l->shape;
-    if (!is_on(s) || !followers_of(&s->engine->followers, shape_digest(shape)) || l->pipeline || l->next ||
+    if (l->pipeline || l->next ||
         engine_has_company(l->group) || !read_unit(l, &u))
         return;
     bool plain = l->group->state == GROUP_READY;

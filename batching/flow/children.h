@@ -35,8 +35,11 @@ bool children_are_sent(struct session *s);
 // The unit was forwarded, and nothing behind it: sends what it leads to.
 void children_forwarded(struct session *s, const struct list_unit *list);
 
-// A lookup was accepted that goes through no list: it may be one itself. Sends it, and the same, if anything is known to
-// follow it. May free the lookup.
+// Is anything known to follow this statement, which is one of the session's?
+bool children_may_follow(struct session *s, const struct shape *shape);
+
+// A lookup was accepted that goes through no list, and something is known to follow it: sends it, and that behind it. May
+// free the lookup.
 void children_follow(struct session *s, struct lookup *l);
 
 // A reply to the client has ended. If it was a list, the keys of what was sent behind it are known now; what was not, is

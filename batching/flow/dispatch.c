@@ -123,8 +123,8 @@ static void follow_loops(struct group *g) {
             continue;
         l->followed = true;
         struct session *s = l->session;
-        ahead_follow(s, l, false);
-        if (s->order.first == l && l->state == LOOKUP_WAITING)
+        bool list = children_may_follow(s, l->shape);
+        if (!ahead_follow(s, l, false, list) && list)
             children_follow(s, l);
     }
 }

@@ -500,41 +500,48 @@ static bool goes_along(const struct guess *guess, const struct group *g) {
     return a->useful || (guess->linked && !a->unserved && !a->failures && lone && lone <= PACE_LATENCY);
 }
 
-void ahead_follow(struct session *s, struct lookup *l, bool apart) {
+// Is it no chance that the list has the key?
+static bool is_sure(const struct guess *guess) {
+    return guess->result && (guess->linked || place_goes_on(guess));
+}
+
+bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     struct group *g = l->group;
     struct guess guess;
     if (!s->engine->aheads.newest || !ahead_is_on(s) || s->order.first != l || l->next || l->pipeline ||
         !ahead_may_load(s) || (s->identity.state != IDENTITY_PROVEN && !apart))
-        return;
+        return false;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
-        return;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
+        return false;
+    if (g->state == GROUP_NEW && !list && (s->apart.costs || is_plausible(s, g, l->raw)) &&
+        may_vet(s, g->shape)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
-        return;
+        return true;
     }
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
-        return;
+        return false;
     l->has_key = true;
     struct ahead *a = find_loop(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
-    if (!a)
-        return;
+    if (!a || (list && !is_sure(&guess)))
+        return false;
     note_follower(s, a, g, &guess, l->bytes, l->len);
     ahead_earn(a, g->shape, BUDGET_SHARE);
     drop_used(a);
     struct batch *b = gather(s, a, g, &guess, l->keys);
     if (!b)
-        return;
+        return true;
     bool checked = check_draw(s->engine, l);
     bool along = goes_along(&guess, g) && !checked && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
-        return;
+        return true;
     }
     if (along && a == s->ahead)
         climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
     ahead_load(s, a, b, guess.association, l->bytes, l->len);
+    return true;
 }
 
 bool ahead_follow_dry(struct session *s, struct dry *d) {

@@ -67,6 +67,15 @@ static void note_given(struct trail *t, const struct batch *b, uint64_t source) 
             trail_note_given(t, b->ahead.list, b->key_rows[key].listed, b->key_rows[key].n_rows);
 }
 
+// The reply, or what was read of it, has ended. Returns the serial of its result; 0: there is none.
+static uint64_t end(struct ahead *a) {
+    struct trail_result *r = a->trail.recorder.result;
+    trail_end(&a->trail);
+    if (r)
+        followers_read(&a->engine->followers, &a->trail, r);
+    return r ? r->serial : 0;
+}
+
 // Batches that find their keys in this one's rows run behind it.
 static uint64_t loads_before(const struct ahead *a, const struct batch *b) {
     for (const struct batch *o = a->loading; o; o = o->ahead.next)
@@ -98,12 +107,10 @@ void ahead_record(struct ahead *a, struct batch *b) {
         record_key(&a->trail, b, loaded, &row);
     for (uint32_t key = 0; key < loaded; key++)
         record_key(&a->trail, b, key, &row);
-    trail_end(&a->trail);
+    (void)end(a);
     b->ahead.list = a->trail.serial != before ? a->trail.serial : 0;
     if (b->ahead.list)
         note_given(&a->trail, b, c.source);
-    if (b->ahead.list)
-        followers_read(&a->engine->followers, followers_source(&c));
     b->ahead.recorded = c.unread && a->trail.serial != before ? a->trail.serial : 0;
 }
 
@@ -221,17 +228,6 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
         trail_begin(&a->trail, c);
 }
 
-// The reply, or what was read of it, has ended.
-static void end(struct ahead *a) {
-    struct trail_result *r = a->trail.recorder.result;
-    uint64_t source = r ? followers_source(&r->columns) : 0, serial = r ? r->serial : 0;
-    trail_end(&a->trail);
-    if (!source)
-        return;
-    followers_read(&a->engine->followers, source);
-    a->read = serial;
-}
-
 // Begins a result of a statement that was described before: this reply does not describe its columns.
 static void begin_bound(struct session *s, const struct owed *o) {
     const struct lookup *l = o->kind == OWED_FORWARD ? NULL : o->of.lookup;
@@ -277,7 +273,8 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {
-        end(s->ahead);
+        uint64_t read = end(s->ahead);
+        s->ahead->read = read ? read : s->ahead->read;
         if (f->type == B_READY_FOR_QUERY) {
             ahead_use(s->ahead);
             ahead_charge(s->ahead);

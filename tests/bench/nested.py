@@ -18,6 +18,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import re
 import statistics
 import struct
@@ -181,10 +182,11 @@ def run(world, port, driver, tree, rtt_ms, args, far):
     """[{"trips", "waits", "statements", "page"}] page by page"""
     out = []
     with Pages(driver, port, world.trees[tree], world.folder) as pages:
+        order = random.Random(8).sample(range(1, args.pages + 1), args.pages)  # numbers in steps would be loaded ahead themselves
         for number in range(1, args.pages + 1):
             time.sleep(SETTLE_SECONDS)
             far.trace.take()
-            got = pages.ask(number)
+            got = pages.ask(order[number - 1])
             time.sleep(SETTLE_SECONDS + rtt_ms / 500)
             statements, answers = far.trace.take()
             out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), statements=len(statements), page=got["page"]))
