@@ -62,14 +62,69 @@ bool startup_param(const struct startup *s, const char *name, struct slice *valu
     return found;
 }
 
-struct slice startup_option(struct slice options, const char *name) {
-    const uint8_t *at = memmem(options.data, options.len, name, strlen(name));
-    const uint8_t *end = options.data + options.len;
-    if (!at)
-        return (struct slice){0};
-    at += strlen(name);
-    const uint8_t *blank = memchr(at, ' ', (size_t)(end - at));
-    return (struct slice){at, (size_t)((blank ? blank : end) - at)};
+static bool is_blank(uint8_t c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+// One word, as pg_split_opts() of PostgreSQL makes it; empty: it does not fit. False: there is none.
+static bool next_word(struct slice o, size_t *at, char *word, size_t size) {
+    size_t n = 0;
+    while (*at < o.len && is_blank(o.data[*at]))
+        ++*at;
+    if (*at == o.len)
+        return false;
+    for (; *at < o.len && !is_blank(o.data[*at]); ++*at) {
+        *at += o.data[*at] == '\\';
+        if (*at < o.len && n + 1 < size)
+            word[n] = (char)o.data[*at];
+        n += *at < o.len;
+    }
+    *at = *at < o.len ? *at : o.len;
+    word[n + 1 < size ? n : 0] = 0;
+    return true;
+}
+
+// Makes two strings of name=value. In a name a dash stands for an underscore.
+static bool split_setting(struct startup_option *o) {
+    char *equals = strchr(o->name, '=');
+    if (!equals)
+        return false;
+    *equals = 0;
+    o->value = equals + 1;
+    for (char *c = o->name; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    return true;
+}
+
+bool startup_next_option(struct slice options, size_t *at, char *room, size_t size,
+                         struct startup_option *o) {
+    while (next_word(options, at, room, size)) {
+        bool apart = strcmp(room, "-c") == 0;
+        if (strncmp(room, "-c", 2) != 0 && strncmp(room, "--", 2) != 0)
+            continue;
+        if (apart && !next_word(options, at, room, size))
+            return false;
+        o->name = apart ? room : room + 2;
+        if (split_setting(o))
+            return true;
+    }
+    return false;
+}
+
+bool startup_setting(const struct startup *s, const char *name, char *room, size_t size,
+                     struct slice *value) {
+    struct slice options;
+    struct startup_option o;
+    char all[2048];
+    size_t at = 0;
+    bool found = false;
+    if (startup_param(s, "options", &options))
+        while (startup_next_option(options, &at, all, sizeof all, &o))
+            if (strcasecmp(o.name, name) == 0 && strlen(o.value) < size) {
+                found = true;
+                *value = (struct slice){(const uint8_t *)strcpy(room, o.value), strlen(o.value)};
+            }
+    return startup_param(s, name, value) || found;
 }
 
 // Is the text a beginning of the word, and at least so long? Upper and lower case count as the same.

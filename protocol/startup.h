@@ -27,9 +27,19 @@ struct startup startup_read(const struct frame *f);
 // PostgreSQL.
 bool startup_param(const struct startup *s, const char *name, struct slice *value);
 
-// What the value of the start-up parameter "options" says of a setting, up to the next blank; name: with its "=". Empty:
-// nothing. Borrowed from `options`.
-struct slice startup_option(struct slice options, const char *name);
+struct startup_option {
+    char *name;
+    const char *value;
+};
+
+// Takes the next setting from the value of the start-up parameter "options", as the server reads it: "-c name=value",
+// "-cname=value" and "--name=value", with blanks and backslashes behind a backslash. It is copied to `room`, of `size` bytes;
+// what does not fit is passed over. *at: 0 at first. False: there are no more.
+bool startup_next_option(struct slice options, size_t *at, char *room, size_t size, struct startup_option *o);
+
+// What the start-up parameters say of a setting, by its own name or in "options"; the last one counts. False: nothing.
+// `value` is borrowed from the parameters, or from `room`, which has `size` bytes.
+bool startup_setting(const struct startup *s, const char *name, char *room, size_t size, struct slice *value);
 
 // Will the server take this for a replication connection, whose statements are not only SQL?
 bool startup_is_replication(const struct startup *s);

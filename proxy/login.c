@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "proxy/login.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include <openssl/ssl.h>
 
+#include "batching/watch/control.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
 #include "proxy/cancel.h"
@@ -179,6 +182,23 @@ static bool keep_packet(struct link *l, const struct frame *f, const uint8_t *by
     return true;
 }
 
+// A setting of pgfold's own that would do nothing. False: there is none.
+static bool refuse_setting(struct link *l) {
+    char name[64], text[128];
+    if (!control_bad_start(l->login->startup.params, name, sizeof name))
+        return false;
+    bool known = strcasecmp(name, "pgfold.expect") == 0 || strcasecmp(name, "pgfold.counts") == 0;
+    snprintf(text, sizeof text,
+             known ? "parameter \"%s\" cannot be set at the beginning of a connection"
+                   : "unrecognized configuration parameter \"%s\"",
+             name);
+    link_refuse(l, known ? "55P02" : "42704", text,
+                known ? "Say SET pgfold.expect = 'loops=0' where a test begins. A connection can begin with "
+                        "pgfold.scope and pgfold.tags."
+                      : "A connection can begin with pgfold.scope and pgfold.tags.");
+    return true;
+}
+
 static void begin_session(struct link *l, const struct frame *f, const uint8_t *bytes) {
     const struct config *c = l->settings->config;
     struct proxy *p = l->proxy;
@@ -191,6 +211,8 @@ static void begin_session(struct link *l, const struct frame *f, const uint8_t *
         return link_refuse(l, "53200", "out of memory", NULL);
     if (console_is_asked_for(&l->login->startup))
         return begin_console(l);
+    if (refuse_setting(l))
+        return;
     if (p->n_sessions >= (unsigned)p->settings->config->max_clients)
         return login_refuse_for_clients(l);
     if (gate_is_short(p->gate, l->client.stream.fd, GATE_LOGIN))

@@ -9,12 +9,16 @@
 #include "batching/session/session.h"
 #include "batching/trust/identity.h"
 
-bool behind_begin(const struct owed *o) {
+bool behind_any_begin(const struct owed *o) {
     const struct forward_effects *e = &o->forward;
     bool more = e->ends || e->more_than_read || e->drops || e->selects || e->returns || e->setting;
+    return o->kind == OWED_FORWARD && e->begins && !more && !o->error;
+}
+
+bool behind_begin(const struct owed *o) {
+    const struct forward_effects *e = &o->forward;
     uint8_t level = e->level ? e->isolation : e->standard;
-    return o->kind == OWED_FORWARD && e->begins && !more && !o->error && e->known && e->may_idle &&
-           level == ISOLATION_READ_COMMITTED;
+    return behind_any_begin(o) && e->known && e->may_idle && level == ISOLATION_READ_COMMITTED;
 }
 
 struct behind *behind_create(struct session *s, struct group *g, const struct slice *raw, uint64_t question,

@@ -24,7 +24,8 @@ struct behind {
     uint8_t bytes[]; // the unit as the client sent it; `raw` points into it
 };
 
-// Does the FORWARD entry begin a READ COMMITTED transaction, and do nothing else?
+// Does the FORWARD entry begin a transaction, and do nothing else? And: one in READ COMMITTED?
+bool behind_any_begin(const struct owed *o);
 bool behind_begin(const struct owed *o);
 
 // Copies the unit. `raw`: the values of its key, which point into it. NULL: out of memory.

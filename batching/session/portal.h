@@ -14,11 +14,15 @@ struct session;
 // Writer: portal.c.
 struct answered_portal {
     const struct lookup *asked; // the last one that the client has bound, until it is answered; NULL: none
+    bool ends;                  // it was a Query, or the portal was closed in its unit
     bool given;                 // the portal is known here alone
+    bool closed;                // the client has none, and the server may have an older one
 };
 
-// The client has bound the portal to the lookup.
-void portal_asked(struct session *s, const struct lookup *l);
+// The client has bound the portal to the lookup. `ends`: it has none when that is answered.
+void portal_asked(struct session *s, const struct lookup *l, bool ends);
+// What pgfold answers without the server leaves the client without one: a Query, or a statement that is no lookup.
+void portal_closed(struct session *s);
 // The lookup was answered from a batch.
 void portal_given(struct session *s, const struct lookup *l);
 // The lookup goes to the server. NULL: the last one that has bound the portal is among those that go.

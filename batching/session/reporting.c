@@ -37,9 +37,8 @@ void reporting_set_application(struct session *s, struct slice name) {
 void reporting_begin(struct session *s, struct slice startup_params) {
     struct startup start = {.params = startup_params};
     struct slice name, value;
-    if (startup_param(&start, "options", &value))
-        reporting_set_tags(s, startup_option(value, "pgfold.tags="));
-    if (startup_param(&start, "pgfold.tags", &value))
+    char room[2048];
+    if (startup_setting(&start, "pgfold.tags", room, sizeof room, &value))
         reporting_set_tags(s, value);
     s->report.initial = s->report.setting ? strdup(s->report.setting) : NULL;
     weigh(s);

@@ -55,11 +55,10 @@ bool session_is_watched(struct session *s) {
 void watched_begin(struct session *s, struct slice startup_params) {
     struct startup start = {.params = startup_params};
     struct slice value;
+    char room[1024];
     if (startup_param(&start, "user", &value))
         s->watch.user = XXH3_64bits(value.data, value.len);
-    if (startup_param(&start, "options", &value) && (value = startup_option(value, "pgfold.scope=")).len)
-        enter(s, value);
-    if (startup_param(&start, "pgfold.scope", &value) && value.len)
+    if (startup_setting(&start, "pgfold.scope", room, sizeof room, &value) && value.len)
         enter(s, value);
 }
 

@@ -31,10 +31,13 @@
 #include "batching/talk/inside.h"
 #include "batching/talk/question.h"
 #include "batching/talk/reads.h"
+#include "batching/talk/watch_settings.h"
 #include "batching/trust/identity.h"
+#include "batching/watch/control.h"
 #include "protocol/buf.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
+#include "protocol/write.h"
 
 void extended_set_portal(struct session *s, struct statement *st) {
     portal_gone(s);
@@ -150,6 +153,15 @@ static enum inside replaces_unknown(struct feed *f) {
     return INSIDE_WAIT;
 }
 
+// Refuses a message by which the server would get what is said of pgfold's own settings.
+static bool refuses_settings(struct feed *f, struct slice text) {
+    if (owed_last(f->s)->error || !control_is_named(text))
+        return false;
+    feed_to_server(f, true);
+    f->drop = watch_settings_refuse(f->s, text);
+    return f->drop;
+}
+
 // The same for a text that has its values as constants.
 static void put_literal(struct session *s, struct shape *of, const struct msg_parse *m) {
     struct shape *shape = shape_with_constants(&s->engine->shapes, of, m->text);
@@ -179,6 +191,8 @@ static void forward_parse(struct feed *f, const struct msg_parse *m) {
             names_are_unknown(s);                     // if the old one is refused, this one is not
         return session_expect(s, EXPECT_PARSE, NULL); // else the server refuses this one and keeps the old
     }
+    if (refuses_settings(f, m->text))
+        return;
     enum unread unread = !shape && unread_is_why(why) ? unread_of(m->text) : UNREAD_NOTHING;
     if (shape && shape->protocol == SHAPE_SIMPLE)
         return put_literal(s, shape, m);
@@ -209,6 +223,9 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     if (!msg_bind_read(fr->body, fr->body_len, &m))
         return extended_note_unreadable(s);
     struct statement *st = session_statement(s, m.statement);
+    if (st && st->ours &&
+        refuses_settings(f, (struct slice){(const uint8_t *)st->shape->text, st->shape->text_len}))
+        return;
     if (!may_use(f, st))
         return;
     if (!s->report.text)
@@ -223,11 +240,28 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
         session_note_portal(s, m.portal, st, &o->forward.formats);
 }
 
+// The client's unnamed portal is closed, or known here alone, and what the server has by that name is older. Refuses what
+// uses it. False: it is not so.
+static bool refuses_closed(struct feed *f, struct slice portal) {
+    struct session *s = f->s;
+    bool ours = s->answered_portal.closed || s->answered_portal.given;
+    if (portal.len || !ours || owed_last(s)->error)
+        return false;
+    struct buf error = buf_make(1024);
+    write_error(&error, "ERROR", "34000", "portal \"\" does not exist", NULL, NULL);
+    feed_to_server(f, true);
+    f->drop = session_refuse_as(s, &error);
+    buf_free(&error);
+    return true;
+}
+
 static void forward_describe(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_target m;
     if (!msg_target_read(fr->body, fr->body_len, &m))
         return extended_note_unreadable(s);
+    if (m.kind == 'P' && refuses_closed(f, m.name))
+        return;
     struct statement *st = m.kind == 'S' ? session_statement(s, m.name)
                            : m.name.len  ? session_portal(s, m.name)
                                          : s->portal;
@@ -318,6 +352,8 @@ static void forward_execute(struct feed *f, const struct frame *fr) {
         sent_note(s, NULL, STATEMENT_OTHER);
         return extended_note_unreadable(s);
     }
+    if (refuses_closed(f, m.portal))
+        return sent_note(s, NULL, STATEMENT_OTHER);
     struct statement *st = m.portal.len ? session_portal(s, m.portal) : s->portal;
     struct shape *shape =
         st && st->shape ? shape_ref(shape_meaning(st->shape)) : NULL; // it may drop its statement

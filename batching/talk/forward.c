@@ -33,6 +33,7 @@
 #include "batching/talk/opaque.h"
 #include "batching/talk/question.h"
 #include "batching/talk/reads.h"
+#include "batching/talk/watch_settings.h"
 #include "protocol/buf.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
@@ -92,15 +93,16 @@ static void split_unit(struct feed *f) {
     owed_last(s)->split = s->splits = true;
 }
 
-// A message of an open unit was forwarded. Is the rest of the unit a lookup, and BEGIN all that was before it?
+// A message of an open unit was forwarded. Is the rest of the unit what pgfold answers, and BEGIN all that was before it?
 static void look_behind_begin(struct feed *f) {
     struct session *s = f->s;
     struct unit u;
     size_t max = s->engine->limits.max_text + UNIT_SLACK;
-    if (s->failed || s->n_forward != 1 || !behind_begin(owed_last(s)) ||
+    if (s->failed || s->n_forward != 1 || !behind_any_begin(owed_last(s)) ||
         unit_read(f->bytes + f->at, f->len - f->at, max, &u) != UNIT_EXTENDED)
         return;
-    if (lookup_is_held_behind_begin(f, &u))
+    if (watch_settings_is_one(s, &u, UNIT_EXTENDED) ||
+        (behind_begin(owed_last(s)) && lookup_is_held_behind_begin(f, &u)))
         split_unit(f);
 }
 

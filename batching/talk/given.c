@@ -103,6 +103,15 @@ bool session_refuse(struct session *s) {
     return send_nothing(s, false);
 }
 
+bool session_refuse_as(struct session *s, const struct buf *error) {
+    buf_free(&s->giving.refusal);
+    s->giving.refusal = buf_make(error->len);
+    buf_put(&s->giving.refusal, error->data, error->len);
+    if (s->giving.refusal.failed)
+        session_fail(s, "53200", "out of memory");
+    return !s->failed && session_refuse(s);
+}
+
 bool session_refuse_unit(struct session *s, const struct buf *error) {
     struct owed *o = owed_push(s, OWED_FORWARD);
     buf_free(&s->giving.refusal);

@@ -27,6 +27,9 @@
 // False: the session failed.
 bool session_refuse(struct session *s);
 
+// The same for a message that is refused for another reason: the client gets `error`, a whole ErrorResponse, which is copied.
+bool session_refuse_as(struct session *s, const struct buf *error);
+
 // The unit at hand is refused: in its place goes what the server refuses, so that a transaction fails there, too. The
 // client gets `error`, a whole ErrorResponse, which is copied. Nothing else is under way. False: the session failed.
 bool session_refuse_unit(struct session *s, const struct buf *error);

@@ -358,7 +358,7 @@ static struct lookup *take_lookup(struct session *s, const struct candidate *c) 
     }
     s->engine->counters.lookups += l != NULL;
     if (l)
-        portal_asked(s, l->simple || l->n_closes ? NULL : l);
+        portal_asked(s, l, l->simple || l->n_closes);
     if (l)
         watched_note(s, STATEMENT_READ, l->shape->parsed);
     if (s->txn == 'T')

@@ -10,6 +10,7 @@
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/learn.h"
+#include "batching/session/portal.h"
 #include "batching/session/record.h"
 #include "batching/session/reporting.h"
 #include "batching/session/room.h"
@@ -192,6 +193,7 @@ enum take deallocate_take(struct feed *f, const struct unit *u) {
     if (!answer_and_drop(s, class_name(c), &c->kind))
         return TAKE_FORWARD;
     session_drop_unnamed(s); // any Query message does that
+    portal_closed(s);
     return TAKE_TAKEN;
 }
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// Tests: pgfold answers statements about its own settings (watch/control.h), looks for loops where a test expects
-// none, and refuses the statement that breaks what was expected, so that the driver's stack shows who sent it.
-//
-// Whether a lookup's key stands in a list that was read before is found in the trails of its scope's sessions, as
-// lookahead does it (ahead/predict.h). For that the catalogue is asked about the lookup's shape, once, and the
-// lookup waits for the answer.
+// Tests: pgfold answers statements about its own settings (watch_settings.h), looks for loops where a test expects none
+// (watch_lookups.h), and refuses the statement that breaks what was expected, so that the driver's stack shows who sent it.
 #ifndef PGFOLD_BATCHING_TALK_WATCH_TAKE_H
 #define PGFOLD_BATCHING_TALK_WATCH_TAKE_H
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/watch/control.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "batching/statement/lexer.h"
+#include "batching/watch/constant.h"
+#include "protocol/startup.h"
 
 static const char *const settings[] = {[CONTROL_EXPECT] = "pgfold.expect",
                                        [CONTROL_SCOPE] = "pgfold.scope",
@@ -11,108 +15,140 @@ static const char *const settings[] = {[CONTROL_EXPECT] = "pgfold.expect",
                                        [CONTROL_TAGS] = "pgfold.tags"};
 #define N_SETTINGS (sizeof settings / sizeof *settings)
 
-// An unquoted word; token_is() knows letters only.
-static bool take_word(struct lexer *lx, const char *word) {
-    size_t at = lx->at;
-    struct token t = lexer_next(lx);
-    if (t.type == TOKEN_IDENT && t.len == strlen(word) && strncasecmp(lx->text + t.at, word, t.len) == 0)
-        return true;
-    lx->at = at;
-    return false;
+bool control_setting_of(struct slice name, enum control_setting *setting) {
+    const char *text = (const char *)name.data;
+    *setting = CONTROL_UNKNOWN;
+    for (size_t i = 0; i < N_SETTINGS; i++)
+        if (strlen(settings[i]) == name.len && strncasecmp(text, settings[i], name.len) == 0)
+            *setting = (enum control_setting)i;
+    return name.len >= strlen(CONTROL_PREFIX) &&
+           strncasecmp(text, CONTROL_PREFIX, strlen(CONTROL_PREFIX)) == 0;
 }
 
-static bool take(struct lexer *lx, enum token_type type) {
-    size_t at = lx->at;
-    if (lexer_next(lx).type == type)
-        return true;
-    lx->at = at;
-    return false;
+static bool is_known(struct slice name, struct control *c) {
+    return control_setting_of(name, &c->setting) && c->setting != CONTROL_UNKNOWN;
 }
 
-static bool is_setting(const char *text, size_t len, size_t i) {
-    return strlen(settings[i]) == len && strncasecmp(text, settings[i], len) == 0;
-}
+// ---- SET, RESET, SHOW
 
-// pgfold.expect, as three tokens without blanks.
+// pgfold.expect, of which each part may be quoted, as may the whole.
 static bool take_name(struct lexer *lx, struct control *c) {
-    struct token first = lexer_next(lx);
-    if (!take(lx, TOKEN_DOT))
-        return false;
-    struct token last = lexer_next(lx);
-    for (size_t i = 0; i < N_SETTINGS && last.type == TOKEN_IDENT; i++) {
-        c->setting = (enum control_setting)i;
-        if (is_setting(lx->text + first.at, last.at + last.len - first.at, i))
-            return true;
-    }
-    return false;
-}
-
-// Each quote in a string is written twice.
-static struct slice undouble(struct control *c, struct slice s) {
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        c->undoubled[n++] = s.data[i];
-        i += s.data[i] == '\'';
-    }
-    return (struct slice){c->undoubled, n};
-}
-
-// A plain string, without backslashes in it.
-static bool take_string(struct lexer *lx, struct control *c) {
-    struct token t = lexer_next(lx);
-    if (t.type != TOKEN_STRING)
-        return false;
-    c->value = (struct slice){(const uint8_t *)lx->text + t.at + 1, t.len - 2};
-    if (memchr(c->value.data, '\'', c->value.len))
-        c->value = undouble(c, c->value);
-    return true;
-}
-
-static bool take_quoted_name(struct lexer *lx, struct control *c) {
-    if (!take_string(lx, c))
-        return false;
-    struct slice name = c->value;
-    c->value = (struct slice){0};
-    for (size_t i = 0; i < N_SETTINGS; i++) {
-        c->setting = (enum control_setting)i;
-        if (is_setting((const char *)name.data, name.len, i))
-            return true;
-    }
-    return false;
+    uint8_t name[64];
+    size_t len = 0;
+    do {
+        struct slice part;
+        if (len && len < sizeof name)
+            name[len++] = '.';
+        if (!constant_identifier(lx, &part) || len + part.len > sizeof name)
+            return false;
+        memcpy(name + len, part.data, part.len);
+        len += part.len;
+    } while (constant_take(lx, TOKEN_DOT));
+    return is_known((struct slice){name, len}, c);
 }
 
 static bool read_set(struct lexer *lx, struct control *c) {
-    if (!take_word(lx, "session"))
-        (void)take_word(lx, "local");
+    if (!constant_word(lx, "session"))
+        (void)constant_word(lx, "local");
     if (!take_name(lx, c) || c->setting == CONTROL_COUNTS)
         return false;
-    if (!take_word(lx, "to") && !take(lx, TOKEN_OPERATOR))
+    if (!constant_word(lx, "to") && !constant_take(lx, TOKEN_OPERATOR))
         return false;
-    if (take_word(lx, "default"))
+    if (constant_word(lx, "default"))
         return true;
-    return take_string(lx, c);
+    return constant_string(lx, c->plain, &c->value) || constant_number(lx, &c->value) ||
+           constant_identifier(lx, &c->value);
 }
 
-static bool take_boolean(struct lexer *lx) {
-    return take_word(lx, "true") || take_word(lx, "false");
+// ---- SELECT
+
+// One argument of a call: a string or a parameter.
+static bool take_argument(struct lexer *lx, struct control *c, unsigned *param) {
+    c->value = (struct slice){0};
+    bool ok =
+        constant_param(lx, param) || constant_word(lx, "null") || constant_string(lx, c->plain, &c->value);
+    return ok && constant_cast(lx);
+}
+
+static bool take_flag(struct lexer *lx, struct control *c) {
+    uint8_t none[CONTROL_LONGEST];
+    struct slice flag;
+    bool ok = constant_param(lx, &c->flag_param) || constant_word(lx, "true") || constant_word(lx, "false") ||
+              constant_string(lx, none, &flag);
+    return ok && constant_cast(lx);
+}
+
+// AS name, or the name alone.
+static bool take_label(struct lexer *lx, struct control *c) {
+    struct slice name;
+    size_t at = lx->at;
+    bool as = constant_word(lx, "as");
+    if (!constant_identifier(lx, &name)) {
+        lx->at = at;
+        return !as;
+    }
+    size_t len = name.len < sizeof c->column ? name.len : sizeof c->column - 1;
+    for (size_t i = 0; i < len; i++) {
+        bool folds = name.data[-1] != '"' && name.data[i] >= 'A' && name.data[i] <= 'Z';
+        c->column[i] = (char)(folds ? name.data[i] | 0x20 : name.data[i]);
+    }
+    return name.len > 0;
 }
 
 // Behind SELECT: the call, and perhaps a name for its column.
 static bool read_call(struct lexer *lx, struct control *c) {
-    if (take_word(lx, "pg_catalog") && !take(lx, TOKEN_DOT))
+    if (constant_word(lx, "pg_catalog") && !constant_take(lx, TOKEN_DOT))
         return false;
-    c->verb = take_word(lx, "current_setting") ? CONTROL_READ : CONTROL_CONFIG;
-    if (c->verb == CONTROL_CONFIG && !take_word(lx, "set_config"))
+    c->verb = constant_word(lx, "current_setting") ? CONTROL_READ : CONTROL_CONFIG;
+    if (c->verb == CONTROL_CONFIG && !constant_word(lx, "set_config"))
         return false;
-    if (!take(lx, TOKEN_OPEN) || !take_quoted_name(lx, c))
+    if (!constant_take(lx, TOKEN_OPEN) || !take_argument(lx, c, &c->name_param))
         return false;
+    if (!c->name_param && !is_known(c->value, c))
+        return false;
+    c->value = (struct slice){0};
     if (c->verb == CONTROL_CONFIG &&
-        (c->setting == CONTROL_COUNTS || !take(lx, TOKEN_COMMA) || !take_string(lx, c)))
+        (!constant_take(lx, TOKEN_COMMA) || !take_argument(lx, c, &c->value_param)))
         return false;
-    if (take(lx, TOKEN_COMMA) ? !take_boolean(lx) : c->verb == CONTROL_CONFIG)
+    if (constant_take(lx, TOKEN_COMMA) ? !take_flag(lx, c) : c->verb == CONTROL_CONFIG)
         return false;
-    return take(lx, TOKEN_CLOSE);
+    return constant_take(lx, TOKEN_CLOSE) && take_label(lx, c) &&
+           (c->name_param || c->verb == CONTROL_READ || c->setting != CONTROL_COUNTS);
 }
+
+unsigned control_params(const struct control *c) {
+    unsigned n = c->name_param > c->value_param ? c->name_param : c->value_param;
+    return n > c->flag_param ? n : c->flag_param;
+}
+
+// PostgreSQL wants each parameter to stand somewhere. Here none stands twice.
+static bool params_are_whole(const struct control *c) {
+    const unsigned all[CONTROL_ARGUMENTS] = {c->name_param, c->value_param, c->flag_param};
+    unsigned seen = 0, n = 0;
+    for (unsigned i = 0; i < CONTROL_ARGUMENTS; i++) {
+        n += all[i] > 0;
+        seen |= all[i] && all[i] <= CONTROL_ARGUMENTS ? 1u << all[i] : 0;
+    }
+    return seen == (2u << n) - 2;
+}
+
+bool control_bind(struct control *c, const struct msg_bind *m) {
+    struct slice value;
+    size_t at = 0;
+    if (m->n_params != control_params(c))
+        return false;
+    for (unsigned i = 1; msg_bind_next_param(m, &at, &value); i++) {
+        if (i == c->name_param && (!value.data || !control_setting_of(value, &c->setting)))
+            return false;
+        if (i == c->name_param)
+            c->name = value;
+        if (i == c->value_param)
+            c->value = value;
+    }
+    return true;
+}
+
+// ---- any of them
 
 static bool is_over(struct lexer *lx) {
     struct token t;
@@ -122,48 +158,112 @@ static bool is_over(struct lexer *lx) {
     return t.type == TOKEN_END;
 }
 
-// Most texts say nothing of these settings.
-static bool names_ours(struct slice text) {
+// Is `pgfold` around this g, and what may follow it in a name?
+static bool is_named_at(const char *text, size_t len, size_t g) {
+    if (g < 1 || len - g < 6 || strncasecmp(text + g - 1, "pgfold", 6) != 0)
+        return false;
+    char next = text[g + 5];
+    return next == '.' || next == '"' || next == ' ' || next == '/' || next == '-' ||
+           (next >= '\t' && next <= '\r');
+}
+
+// Eight bytes are looked at at a time, since this is done for each text. A g is rarer than a p.
+bool control_is_named(struct slice text) {
+    static const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
     const char *at = (const char *)text.data;
-    for (size_t i = 0; i + 7 < text.len; i++)
-        if ((at[i] | 0x20) == 'p' && strncasecmp(at + i, "pgfold.", 7) == 0)
-            return true;
+    for (size_t i = 0; i < text.len; i += 8) {
+        uint64_t w = 0;
+        size_t n = text.len - i < 8 ? text.len - i : 8;
+        memcpy(&w, at + i, n);
+        w = (w | ones * 0x20) ^ ones * 'g';
+        if (!((w - ones) & ~w & highs))
+            continue;
+        for (size_t j = i; j < i + n; j++)
+            if ((at[j] | 0x20) == 'g' && is_named_at(at, text.len, j))
+                return true;
+    }
     return false;
+}
+
+static bool begins_with(struct lexer *lx, const char *word) {
+    return constant_word(lx, word) && constant_take(lx, TOKEN_OPEN);
+}
+
+bool control_may_be_bound(struct slice text) {
+    struct lexer lx = {.text = (const char *)text.data, .len = text.len};
+    if (text.len > CONTROL_LONGEST || text.len < 7 || !memchr("sS \t\n/-", text.data[0], 7) ||
+        !constant_word(&lx, "select"))
+        return false;
+    if (constant_word(&lx, "pg_catalog"))
+        (void)constant_take(&lx, TOKEN_DOT);
+    unsigned param;
+    return (begins_with(&lx, "set_config") || begins_with(&lx, "current_setting")) &&
+           constant_param(&lx, &param);
 }
 
 bool control_read(struct slice text, struct control *c) {
     struct lexer lx = {.text = (const char *)text.data, .len = text.len};
-    c->verb = CONTROL_NONE;
-    c->setting = CONTROL_EXPECT;
-    c->value = (struct slice){0};
-    if (text.len > CONTROL_LONGEST || !names_ours(text))
+    memset(c, 0, offsetof(struct control, plain));
+    if (text.len > CONTROL_LONGEST)
         return false;
     bool ok = false;
-    if (take_word(&lx, "set")) {
+    if (constant_word(&lx, "set")) {
         c->verb = CONTROL_SET;
         ok = read_set(&lx, c);
-    } else if (take_word(&lx, "reset")) {
+    } else if (constant_word(&lx, "reset")) {
         c->verb = CONTROL_RESET;
         ok = take_name(&lx, c) && c->setting != CONTROL_COUNTS;
-    } else if (take_word(&lx, "show")) {
+    } else if (constant_word(&lx, "show")) {
         c->verb = CONTROL_SHOW;
         ok = take_name(&lx, c);
-    } else if (take_word(&lx, "select")) {
+    } else if (constant_word(&lx, "select")) {
         ok = read_call(&lx, c);
     }
-    ok = ok && is_over(&lx);
+    ok = ok && is_over(&lx) && params_are_whole(c);
     c->verb = ok ? c->verb : CONTROL_NONE;
     return ok;
 }
+
+// ---- the beginning of a connection
+
+static bool may_not_start(const char *name) {
+    enum control_setting setting;
+    return control_setting_of((struct slice){(const uint8_t *)name, strlen(name)}, &setting) &&
+           setting != CONTROL_SCOPE && setting != CONTROL_TAGS;
+}
+
+bool control_bad_start(struct slice startup_params, char *name, size_t size) {
+    struct startup start = {.params = startup_params};
+    const char *p = (const char *)startup_params.data, *end = p + startup_params.len;
+    char room[2048];
+    struct startup_option o;
+    struct slice options = {0};
+    size_t at = 0;
+    for (; p < end; p += strlen(p) + 1, p += strlen(p) + 1)
+        if (may_not_start(p)) {
+            snprintf(name, size, "%s", p);
+            return true;
+        }
+    if (!startup_param(&start, "options", &options))
+        return false;
+    while (startup_next_option(options, &at, room, sizeof room, &o))
+        if (may_not_start(o.name)) {
+            snprintf(name, size, "%s", o.name);
+            return true;
+        }
+    return false;
+}
+
+// ---- answers
 
 const char *control_column(const struct control *c) {
     switch (c->verb) {
     case CONTROL_SHOW:
         return settings[c->setting];
     case CONTROL_READ:
-        return "current_setting";
+        return *c->column ? c->column : "current_setting";
     case CONTROL_CONFIG:
-        return "set_config";
+        return *c->column ? c->column : "set_config";
     default:
         return NULL;
     }

@@ -255,6 +255,91 @@ def test_all_ways_to_say_it(end, framing):
         assert c.passes("SELECT current_setting('pgfold.counts', true)") == [[b""]]
 
 
+PARAMETERS = ["SELECT set_config('pgfold.expect', $1, false)", "SELECT set_config($1, $2, $3)", "SELECT set_config($1::text, $2, false) AS was"]
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize("sql", PARAMETERS)
+def test_parameters(end, sql, prepared):
+    n = sql.count("$")
+    with end.connect() as c:
+        def bound(name, value, flag):
+            values = [value] if n == 1 else [name, value, flag][:n]
+            return c.ask(unit("" if prepared else sql, values, name="s" if prepared else "", want_parse=not prepared))
+        if prepared:
+            told = c.ask(proto.parse(sql, "s"), proto.describe("S", "s"), SYNC)
+            assert proto.types(told) == "1tTZ" and [m.body[:2] for m in told if m.type == "t"] == [n.to_bytes(2, "big")]
+        assert proto.rows(bound("pgfold.expect", "statements<=1", "f")) == [[b"statements<=1"]]
+        assert not proto.errors(c.ask(query("SELECT 1")))
+        assert proto.errors(c.ask(query("SELECT 2")))[0]["C"] == "PF002"
+        assert proto.errors(bound("pgfold.expect", "", "f"))[0]["C"] == "PF002"
+        assert proto.errors(bound("pgfold.expect", "rows=1", "f"))[0]["C"] == "22023"
+        assert not proto.errors(bound("pgfold.expect", None, "f"))
+        if n > 1:
+            assert proto.rows(bound("app.tenant", "7", "f")) == [[b"7"]]  # all others are the server's
+            assert c.value("SELECT current_setting('app.tenant')") == "7"
+            assert proto.errors(bound("pgfold.expct", "", "f"))[0]["C"] == "42704"
+            assert proto.errors(bound("pgfold.counts", "", "f"))[0]["C"] == "55P02"
+
+
+REFUSED = [("SET pgfold.expct = 'loops=0'", "42704"), ("SHOW \"pgfold\".\"scop\"", "42704"), ("SET pgfold.counts = 'a'", "55P02"),
+           ("SELECT current_setting('pgfold.counts', true)::json", "0A000"), ("SET pgfold.expect = 'a', 'b'", "0A000"),
+           ("SELECT id, set_config('pgfold.tags', name, false) FROM writer", "0A000"), ("ALTER ROLE app SET pgfold.scope = 'a'", "0A000"),
+           ("WITH x AS (SELECT id FROM writer) SELECT id FROM x WHERE current_setting('pgfold.expect', true) IS NULL", "0A000")]
+
+
+@pytest.mark.parametrize("sql, code", REFUSED)
+@pytest.mark.parametrize("make", [query, lambda sql: unit(sql, []), lambda sql: proto.parse(sql, "s") + proto.describe("S", "s") + SYNC])
+def test_nothing_is_without_effect_in_silence(end, make, sql, code):
+    with end.connect() as c:
+        for begin in ("SELECT 1", "BEGIN"):
+            c.sql(begin)
+            error, = proto.errors(c.ask(make(sql)))
+            assert error["C"] == code and "pgfold." in error["M"] and "pgfold." in error["H"]
+        assert c.status == "E"
+        assert proto.errors(c.ask(query("SELECT 1")))[0]["C"] == "25P02"  # the server thinks so, too
+        c.sql("ROLLBACK")
+        c.sql("SELECT 1")
+
+
+def test_several_in_one_query(end):
+    with end.connect() as c:
+        for sql in ("SET pgfold.expect = 'statements=0'; SELECT 1", "SELECT 1; SET pgfold.scope = 'x'"):
+            assert [e["C"] for e in proto.errors(c.ask(query(sql)))] == ["0A000"]
+        assert c.value("SELECT 'SET pgfold.expect = 1; ' || count(*) FROM writer WHERE name = 'pgfold.expect'") == "SET pgfold.expect = 1; 0"
+        assert proto.errors(c.ask(query("SET pgfold.expect = ")))[0]["C"] == "42601"  # that is PostgreSQL's
+
+
+@pytest.mark.parametrize("with_flush", [False, True])
+def test_in_a_pipeline(end, with_flush):
+    """Behind BEGIN, as JDBC sends it, it works. Elsewhere it is refused, with all that is behind it."""
+    with end.connect() as c:
+        sets, one, begin = (unit(sql, [])[:-len(SYNC)] for sql in ("SET pgfold.expect = 'statements<=1'", "SELECT 1", "BEGIN"))
+        got = c.ask(one, sets, *([proto.FLUSH] if with_flush else []), one, SYNC)
+        assert [e["C"] for e in proto.errors(got)] == ["0A000"] and proto.types(got).count("C") == 1
+        got = c.ask(begin, sets, SYNC)
+        assert not proto.errors(got) and tag(got) == [b"BEGIN", b"SET"]
+        c.sql("SELECT 1")
+        assert proto.errors(c.ask(query("SELECT 2")))[0]["C"] == "PF002"
+        c.sql("ROLLBACK")
+        assert not proto.errors(c.ask(proto.parse("SET pgfold.scope = 'x'", "s"), SYNC))
+        bound = unit("", [], name="s", want_parse=False)[:-len(SYNC)]
+        assert [e["C"] for e in proto.errors(c.ask(bound, one, SYNC))] == ["0A000"]
+
+
+@pytest.mark.parametrize("options, code", [("-c pgfold.scop=x", "42704"), ("--pgfold.expect=loops=0", "55P02"), ("-c work_mem=4MB -cpgfold.counts=1", "55P02")])
+def test_a_connection_that_begins_with_what_would_do_nothing(end, options, code):
+    with pytest.raises(Exception) as refused:
+        end.connect(options=options).close()
+    assert code in str(refused.value) and "pgfold." in str(refused.value)
+
+
+@pytest.mark.parametrize("options", ["-c pgfold.scope=my\\ worker", "--pgfold.scope=my\\ worker", "-cpgfold.scope=my\\ worker -c work_mem=4MB"])
+def test_a_scope_in_the_options(end, options):
+    with end.connect(options=options) as c:
+        assert c.value("SHOW pgfold.scope") == "my worker"
+
+
 def test_the_server_never_sees_it(pg, end, client):
     client.expect("statements<=9")
     with pg.admin() as a:

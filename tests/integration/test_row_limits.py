@@ -96,3 +96,33 @@ def test_the_portal_ends_with_its_transaction(db, proxy):
             keep(reader, c.ask(proto.execute() + proto.SYNC))
             reader.say("ROLLBACK")
     through_both(db, proxy, "pg", action)
+
+
+@pytest.mark.parametrize("ends", ["closed", "Query", "SET", "DEALLOCATE", "answered"])
+def test_a_portal_that_the_client_has_closed(db, proxy, ends):
+    """It is gone, although the server, which did not hear of it, still has the one before."""
+    one, many = fresh(ONE), fresh(MANY)
+
+    def action(reader):
+        c = reader.conn
+        prepare(reader, one, "one")
+        prepare(reader, many, "many")
+        for turn in range(3):
+            prepare(reader, fresh(ONE) if conftest.DIRECT else one + " ", "again%d" % turn)
+            reader.say("BEGIN")
+            rows = keep(reader, c.ask(proto.query(LIST)))
+            keep(reader, c.ask(lookup("many", rows[0][0], 1)))
+            for row in rows[:20]:
+                if ends == "Query":
+                    keep(reader, c.ask(proto.query(one.replace("$1", row[0].decode()))))
+                else:
+                    keep(reader, c.ask(lookup("one", row[0], 1, close=ends == "closed")))
+            if ends in ("SET", "DEALLOCATE"):
+                reader.say("SET pgfold.tags = 'a=b'" if ends == "SET" else "DEALLOCATE again%d" % turn)
+            unit = (b"" if ends == "answered" or turn % 2 else proto.describe("P")) + proto.execute() + proto.SYNC
+            got = c.ask(*([unit] if turn < 2 else [unit[:-5], proto.FLUSH, proto.SYNC]))
+            error = [(e["S"], e["C"], e["M"]) for e in proto.errors(got)]
+            reader.got.append((error or [m.body for m in got], [m.type for m in got]))
+            reader.say("SELECT 1")
+            reader.say("ROLLBACK")
+    through_both(db, proxy, "pg", action)

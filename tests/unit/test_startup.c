@@ -74,6 +74,41 @@ Test(startup, parameters_are_found_by_their_name) {
     cr_assert_not(startup_param(&s, "use", &v));
 }
 
+// The settings that the value of "options" has, in one text.
+static void expect_options(const char *options, const char *wanted) {
+    struct slice o = {(const uint8_t *)options, strlen(options)};
+    char room[20], all[200] = "";
+    struct startup_option is;
+    size_t at = 0;
+    while (startup_next_option(o, &at, room, sizeof room, &is)) {
+        strcat(strcat(all, is.name), "=");
+        strcat(strcat(all, is.value), "|");
+    }
+    cr_expect_str_eq(all, wanted, "%s", options);
+}
+
+Test(startup, options) {
+    expect_options("", "");
+    expect_options("-c a.b=c", "a.b=c|");
+    expect_options("  -ca=b   --c-d.e=f=g -c h=i\\ j\\\\k", "a=b|c_d.e=f=g|h=i j\\k|");
+    expect_options("-c", "");
+    expect_options("-c a -d x=y a=b -c e=f", "e=f|");
+    expect_options("-c aaaaaaaaaaaaaaaaaaaaaaaaaaa=b -c e=f -- -c g=h\\", "e=f|g=h|");
+}
+
+Test(startup, settings) {
+    struct slice body = BYTES(
+                     "\0\3\0\0user\0alice\0a.scope\0z\0options\0-c a.tags=x -c A.Tags=y -c a.scope=w\0\0"),
+                 v;
+    struct frame f = {.body = body.data, .body_len = body.len};
+    struct startup s = startup_read(&f);
+    char room[8];
+    cr_assert(startup_setting(&s, "a.tags", room, sizeof room, &v) && slice_is(v, "y", 1));
+    cr_assert(startup_setting(&s, "a.scope", room, sizeof room, &v) && slice_is(v, "z", 1));
+    cr_assert_not(startup_setting(&s, "a.none", room, sizeof room, &v));
+    cr_assert_not(startup_setting(&s, "a.tags", room, 1, &v));
+}
+
 Test(startup, the_last_of_equal_parameters_counts) {
     struct slice body = BYTES("\0\3\0\0user\0a\0user\0b\0database\0x\0user\0\0\0"), v;
     struct frame f = {.body = body.data, .body_len = body.len};

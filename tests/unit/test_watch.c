@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "batching/statement/parse.h"
+#include "batching/statement/parse_setting.h"
 #include "batching/statement/shape.h"
 #include "batching/watch/control.h"
 #include "batching/watch/expect.h"
@@ -84,31 +85,157 @@ Test(watch, controls) {
                    "a='x'");
 }
 
-Test(watch, other_statements) {
-    static const char *const texts[] = {
-        "",
-        "SET",
-        "SET pgfold.expect",
-        "SET pgfold.expect = loops",
-        "SET pgfold.expect = 'a', 'b'",
-        "SET pgfold.counts = 'a'",
-        "SET pgfold.expects = 'a'",
-        "SET other.expect = 'pgfold.expect'",
-        "SET pgfold.expect = 'a'; SELECT 1",
-        "SELECT 'pgfold.expect'",
-        "SELECT current_setting('pgfold.counts', true), 1",
-        "SELECT current_setting('pgfold.counts', $1)",
-        "SELECT set_config('pgfold.counts', 'a', false)",
-        "SELECT set_config('pgfold.expect', 'a')",
-        "SELECT a FROM t WHERE b = 'pgfold.expect'",
-        "INSERT INTO t VALUES ('pgfold.expect')",
-        "SET pgfold.expect = 'a",
+Test(watch, controls_in_other_words) {
+    static const struct {
+        const char *text;
+        enum control_setting setting;
+        const char *value;
+    } cases[] = {
+        {"SET \"pgfold\".\"expect\" = 'a'", CONTROL_EXPECT, "a"},
+        {"SET pgfold.\"expect\" = 'a'", CONTROL_EXPECT, "a"},
+        {"SET \"pgfold.scope\" TO 'a'", CONTROL_SCOPE, "a"},
+        {"RESET \"pgfold\".\"tags\"", CONTROL_TAGS, ""},
+        {"SHOW \"pgfold\".counts", CONTROL_COUNTS, ""},
+        {"SET pgfold . expect = 'a'", CONTROL_EXPECT, "a"},
+        {"SET pgfold.expect = E'a\\'b\\\\c\\n'", CONTROL_EXPECT, "a'b\\c\n"},
+        {"SET pgfold.expect = e'a''b'", CONTROL_EXPECT, "a'b"},
+        {"SET pgfold.expect = N'a'", CONTROL_EXPECT, "a"},
+        {"SELECT set_config($$pgfold.expect$$, $x$a'b$x$, $$f$$)", CONTROL_EXPECT, "a'b"},
+        {"SET pgfold.scope = 'C:\\worker'", CONTROL_SCOPE, "C:\\worker"},
+        {"SET pgfold.scope = worker3", CONTROL_SCOPE, "worker3"},
+        {"SET pgfold.scope TO \"Worker\"", CONTROL_SCOPE, "Worker"},
+        {"SET pgfold.scope = 3", CONTROL_SCOPE, "3"},
+        {"SET pgfold.scope = -3.5", CONTROL_SCOPE, "-3.5"},
+        {"SET pgfold.expect = loops", CONTROL_EXPECT, "loops"},
+        {"SELECT set_config('pgfold.expect'::text, 'a'::pg_catalog.text, false::bool)", CONTROL_EXPECT, "a"},
+        {"SELECT set_config('pgfold.expect', NULL, 'f')", CONTROL_EXPECT, ""},
+        {"SELECT current_setting('pgfold.counts', true) AS counts", CONTROL_COUNTS, ""},
+        {"SELECT current_setting('pgfold.counts', true) \"Counts\";", CONTROL_COUNTS, ""},
+        {"SELECT current_setting('pgfold.counts', $1)", CONTROL_COUNTS, ""},
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct control c;
-        cr_expect_not(control_read(slice(texts[i]), &c), "%s", texts[i]);
-        cr_expect_eq(c.verb, CONTROL_NONE);
+        cr_expect(control_is_named(slice(cases[i].text)), "%s", cases[i].text);
+        cr_expect(control_read(slice(cases[i].text), &c), "%s", cases[i].text);
+        cr_expect_eq(c.setting, cases[i].setting, "%s", cases[i].text);
+        cr_expect(slice_is(c.value, cases[i].value, strlen(cases[i].value)), "%s", cases[i].text);
     }
+}
+
+Test(watch, labels_of_columns) {
+    struct control c;
+    cr_assert(control_read(slice("SELECT current_setting('pgfold.counts', true) AS Counts"), &c));
+    cr_expect_str_eq(control_column(&c), "counts");
+    cr_assert(control_read(slice("SELECT current_setting('pgfold.counts', true) \"Counts\""), &c));
+    cr_expect_str_eq(control_column(&c), "Counts");
+    cr_assert(control_read(slice("SELECT set_config('pgfold.expect', '', true)"), &c));
+    cr_expect_str_eq(control_column(&c), "set_config");
+}
+
+// Whether the parameters of this text, given in this order, set one of pgfold's settings.
+static bool binds(const char *text, unsigned n, const char *const *values, struct control *c) {
+    static uint8_t bytes[200]; // what is bound is borrowed
+    size_t at = 0;
+    cr_assert(control_read(slice(text), c), "%s", text);
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t len = values[i] ? (uint32_t)strlen(values[i]) : UINT32_MAX;
+        for (int shift = 24; shift >= 0; shift -= 8)
+            bytes[at++] = (uint8_t)(len >> shift);
+        if (values[i])
+            memcpy(bytes + at, values[i], len);
+        at += values[i] ? len : 0;
+    }
+    struct msg_bind m = {.n_params = (uint16_t)n, .params = bytes, .params_len = at};
+    return control_bind(c, &m);
+}
+
+Test(watch, parameters) {
+    struct control c;
+    const char *all[] = {"pgfold.tags", "a=b", "f"}, *other[] = {"app.tenant", "a", "f"}, *null[] = {NULL};
+    const char *typo[] = {"pgfold.expct", "a", "f"};
+    cr_expect(control_may_be_bound(slice("SELECT set_config($1, $2, $3)")));
+    cr_expect(control_may_be_bound(slice(" select pg_catalog.current_setting($1)")));
+    cr_expect_not(control_may_be_bound(slice("SELECT set_config('a', $1, true)")));
+    cr_expect_not(control_may_be_bound(slice("SELECT seven FROM t WHERE id = $1")));
+    cr_expect(binds("SELECT set_config($1, $2, $3)", 3, all, &c));
+    cr_expect_eq(c.setting, CONTROL_TAGS);
+    cr_expect(slice_is(c.value, "a=b", 3));
+    cr_expect_not(binds("SELECT set_config($1, $2, $3)", 3, other, &c));
+    cr_expect(binds("SELECT set_config($1, $2, $3)", 3, typo, &c));
+    cr_expect_eq(c.setting, CONTROL_UNKNOWN);
+    cr_expect_not(binds("SELECT set_config($1, $2, $3)", 2, all, &c));
+    cr_expect(binds("SELECT set_config('pgfold.expect', $1, false)", 1, all + 1, &c));
+    cr_expect(slice_is(c.value, "a=b", 3));
+    cr_expect(binds("SELECT set_config('pgfold.expect', $1::text, false)", 1, null, &c));
+    cr_expect_null(c.value.data);
+    cr_expect_not(control_read(slice("SELECT set_config('pgfold.expect', $2, false)"), &c));
+    cr_expect_not(control_read(slice("SELECT set_config($1, $1, false)"), &c));
+    cr_expect_not(control_read(slice("SELECT set_config($0, 'a', false)"), &c));
+}
+
+// Other statements, and what of pgfold's settings stands in them all the same; NULL: nothing.
+static const struct {
+    const char *text, *uses;
+    bool reads;
+} other_statements[] = {
+    {"", NULL, false},
+    {"SET", NULL, false},
+    {"SET pgfold.expect", NULL, false},
+    {"SET pgfold.expect = 'a', 'b'", "pgfold.expect", false},
+    {"SET pgfold.counts = 'a'", "pgfold.counts", false},
+    {"SET pgfold.expects = 'a'", "pgfold.expects", false},
+    {"SET \"pgfold\".\"expects\" = 'a'", "pgfold.expects", false},
+    {"SET LOCAL PGFOLD.EXPCT TO 'a'", "pgfold.expct", false},
+    {"RESET pgfold.expects", "pgfold.expects", false},
+    {"SHOW pgfold.count", "pgfold.count", true},
+    {"SET pgfold.expect FROM CURRENT", "pgfold.expect", false},
+    {"SET other.expect = 'pgfold.expect'", NULL, false},
+    {"SET pgfold.expect = 'a'; SELECT 1", "pgfold.expect", false},
+    {"SELECT 1; SET pgfold.expect = 'a'", "pgfold.expect", false},
+    {"SET pgfold.expect = 'a'\n'b'", "pgfold.expect", false},
+    {"SET pgfold.expect = U&'\\0061'", "pgfold.expect", false},
+    {"SET pgfold.expect = E'\\x61'", "pgfold.expect", false},
+    {"SELECT 'pgfold.expect'", NULL, false},
+    {"SELECT current_setting('pgfold.counts', true), 1", "pgfold.counts", true},
+    {"SELECT current_setting('pgfold.counts', true)::json", "pgfold.counts", true},
+    {"SELECT x.c FROM (SELECT current_setting('pgfold.counts', true) AS c) x", "pgfold.counts", true},
+    {"WITH x AS (SELECT set_config('pgfold.tags'::text, 'a', true)) SELECT 1", "pgfold.tags", false},
+    {"SELECT set_config(setting_name => 'pgfold.tags', new_value => 'a', is_local => true)", "pgfold.tags",
+     false},
+    {"SELECT set_config(new_value => 'pgfold.tags', setting_name => 'a', is_local => true)", NULL, false},
+    {"SELECT set_config('app.a', 'pgfold.tags', true)", NULL, false},
+    {"SELECT set_config('pgfold.counts', 'a', false)", "pgfold.counts", false},
+    {"SELECT set_config('pgfold.expect', 'a')", "pgfold.expect", false},
+    {"SELECT set_config('pgfold.expect', 'a' || 'b', false)", "pgfold.expect", false},
+    {"SELECT set_config('pgfold.expect', 'a', false), set_config('app.a', 'b', false)", "pgfold.expect",
+     false},
+    {"SELECT set_config('pgfold.' || 'expect', 'a', false)", NULL, false},
+    {"SELECT a FROM t WHERE b = 'pgfold.expect'", NULL, false},
+    {"SELECT a FROM pgfold.expect", NULL, false},
+    {"INSERT INTO t VALUES ('pgfold.expect')", NULL, false},
+    {"INSERT INTO t VALUES (current_setting('pgfold.counts', true))", "pgfold.counts", true},
+    {"DO 'BEGIN SET pgfold.expect = ''a''; END'", NULL, false},
+    {"ALTER ROLE app SET pgfold.scope = 'a'", "pgfold.scope", false},
+    {"CREATE FUNCTION f() RETURNS int LANGUAGE sql SET pgfold.tags = 'a' AS 'SELECT 1'", "pgfold.tags",
+     false},
+    {"EXPLAIN SELECT current_setting('pgfold.expect')", "pgfold.expect", true},
+    {"SET pgfold.expect = 'a", NULL, false},
+};
+
+Test(watch, other_statements) {
+    for (size_t i = 0; i < sizeof other_statements / sizeof *other_statements; i++) {
+        struct control c;
+        struct setting_use use = {0};
+        const char *text = other_statements[i].text, *uses = other_statements[i].uses;
+        cr_expect_not(control_read(slice(text), &c), "%s", text);
+        cr_expect_eq(c.verb, CONTROL_NONE);
+        bool found = control_is_named(slice(text)) && setting_find(text, strlen(text), CONTROL_PREFIX, &use);
+        cr_expect_eq(found, uses != NULL, "%s", text);
+        if (found && uses)
+            cr_expect(strcmp(use.name, uses) == 0 && use.reads == other_statements[i].reads, "%s", text);
+    }
+    cr_expect_not(control_is_named(slice("SELECT /* pgfold:allow */ a FROM pgfolds WHERE g = 'pgfol.'")));
+    cr_expect(control_is_named(slice("SELECT aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaPGFOLD.x")));
 }
 
 // ---- sections
