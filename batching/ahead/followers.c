@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/ahead/place.h"
+#include "batching/ahead/search.h"
 #include "batching/fold/group.h"
 #include "batching/statement/shape.h"
 
@@ -14,7 +15,7 @@
 #define MOST_WAITS   10    // doublings of the wait
 
 uint64_t followers_source(const struct trail_columns *c) {
-    return c->shape ? c->shape : c->text;
+    return c->shape ? c->shape : c->list;
 }
 
 // ---- the table
@@ -35,7 +36,7 @@ static void weigh(struct followers *t, struct followed *l) {
     size_t bytes = sizeof *l + MEMORY_BLOCK;
     for (unsigned i = 0; i < FOLLOWERS; i++)
         bytes += l->all[i].group ? l->all[i].group_key_len + l->all[i].unit_len + 2 * MEMORY_BLOCK : 0;
-    account_set(t->memory, &l->weighs, bytes);
+    account_set(&t->memory, &l->weighs, bytes);
 }
 
 static void forget_follower(struct follower *f) {
@@ -50,7 +51,7 @@ static void forget(struct followers *t, struct followed *l) {
     t->n--;
     for (unsigned i = 0; i < FOLLOWERS; i++)
         forget_follower(&l->all[i]);
-    account_set(t->memory, &l->weighs, 0);
+    account_set(&t->memory, &l->weighs, 0);
     free(l);
 }
 
@@ -72,7 +73,7 @@ struct followed *followers_of(struct followers *t, uint64_t source) {
 }
 
 static struct followed *add(struct followers *t, uint64_t source) {
-    if (account_is_short(t->memory, sizeof(struct followed)))
+    if (account_is_short(&t->memory, sizeof(struct followed)))
         return NULL;
     if (t->n == FOLLOWED_MAX)
         forget(t, t->oldest);
@@ -99,10 +100,12 @@ static uint8_t bit_of(const struct followed *l, const struct follower *f) {
 }
 
 // The result of the same list that came before this one.
-static const struct trail_result *before(const struct trail *t, const struct trail_result *r, uint64_t source) {
+static const struct trail_result *before(const struct trail *t, const struct trail_result *r,
+                                         uint64_t source) {
     const struct trail_result *last = NULL;
     for (const struct trail_result *o = t->results; o; o = o->next)
-        if (o->serial < r->serial && followers_source(&o->columns) == source && (!last || o->serial > last->serial))
+        if (o->serial < r->serial && followers_source(&o->columns) == source &&
+            (!last || o->serial > last->serial))
             last = o;
     return last;
 }
@@ -159,20 +162,26 @@ static bool is_of_columns(const struct group *g, const struct guess *w) {
     return true;
 }
 
+// Two columns may have the same values by chance. One of which the catalogue tells stays.
 static void describe(struct follower *f, const struct group *g, const struct guess *w) {
+    if (f->linked && !w->linked)
+        return;
     const struct trail_column *c = &w->result->columns.columns[w->columns[0]];
     f->association = (unsigned)(w->association - g->shape->associations);
     f->column = c->at;
     f->type = c->type;
-    f->keys = w->result->n_rows;
+    f->linked = w->linked;
+    f->keys = trail_distinct(w->result, (unsigned)w->columns[w->lead]);
+    f->keys = f->keys ? f->keys : w->result->n_rows;
     memcpy(f->spellings, w->spellings, sizeof f->spellings);
 }
 
-void followers_came(struct followers *t, const struct group *g, const struct guess *guess, const uint8_t *unit,
-                    size_t len) {
+void followers_came(struct followers *t, const struct group *g, const struct guess *guess,
+                    const uint8_t *unit, size_t len) {
     struct trail_result *r = guess->result;
     uint64_t source = followers_source(&r->columns);
-    if (!source || len > LONGEST_UNIT || !is_of_columns(g, guess) || r->columns.columns[0].kind == TRAIL_NOTHING)
+    if (!source || len > LONGEST_UNIT || !is_of_columns(g, guess) ||
+        r->columns.columns[0].kind == TRAIL_NOTHING)
         return;
     struct followed *l = followers_of(t, source);
     l = l ? l : add(t, source);
@@ -197,7 +206,8 @@ bool follower_is_likely(const struct follower *f) {
     return f->group && !f->wait && f->streak >= ENOUGH;
 }
 
-void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served) {
+void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys,
+                     unsigned n_served) {
     struct followed *l = followers_of(t, source);
     struct follower *f = l ? find(l, group) : NULL;
     if (!f)

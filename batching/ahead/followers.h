@@ -28,20 +28,22 @@ struct guess;
 
 // Lookups of one group that follow a list by one column.
 struct follower {
-    uint64_t group;      // id of their group; 0: there are none
-    uint8_t *group_key;  // owned: the group's cache key
+    uint64_t group;     // id of their group; 0: there are none
+    uint8_t *group_key; // owned: the group's cache key
     size_t group_key_len;
     uint8_t *unit; // owned: one of the lookups, as its client sent it
     size_t unit_len;
     unsigned association; // index into their shape's
-    uint16_t column;      // index in the list's row: what supplies the key; of several parts, that of the first
-    uint32_t type;        // OID of that column
+    uint16_t column; // index in the list's row: what supplies the key; of several parts, that of the first
+    uint32_t type;   // OID of that column
+    bool linked;     // the catalogue says that it supplies the key
     struct spelling spellings[KEY_MAX_PARTS];
-    uint32_t keys;     // rows of the list when it was followed last
-    unsigned streak;   // readings one after the other in which the loop came
-    unsigned wait;     // so many more loops until it is sent again
-    unsigned failures; // times that hardly anything of it was asked for; many that it was take one of them back
-    unsigned served;   // so many times since then
+    uint32_t keys;   // rows of the list when it was followed last
+    unsigned streak; // readings one after the other in which the loop came
+    unsigned wait;   // so many more loops until it is sent again
+    unsigned
+        failures;    // times that hardly anything of it was asked for; many that it was take one of them back
+    unsigned served; // so many times since then
 };
 
 struct followed {
@@ -53,10 +55,10 @@ struct followed {
     struct follower all[FOLLOWERS];
 };
 
-struct followers { // all zero, but for `memory`: none
+struct followers { // all zero, but for the parent of `memory`: none
     struct followed *table, *newest, *oldest;
     unsigned n;
-    struct account *memory;
+    struct account memory;
 };
 
 // The digest by which a result is known as a list; 0: it is not known.
@@ -72,14 +74,15 @@ void followers_took(struct followers *t, uint64_t source, uint64_t took);
 
 // The second row of the guess's list was asked for: its lookups, of which `unit` is one, follow it. Nothing is noted
 // where a part of their key comes from no column of the list.
-void followers_came(struct followers *t, const struct group *g, const struct guess *guess, const uint8_t *unit,
-                    size_t len);
+void followers_came(struct followers *t, const struct group *g, const struct guess *guess,
+                    const uint8_t *unit, size_t len);
 
 // Has the loop come the last times that the list was read?
 bool follower_is_likely(const struct follower *f);
 
 // What was sent behind the list for this group is given up: so many of the keys were asked for.
-void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served);
+void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys,
+                     unsigned n_served);
 
 void followers_finish(struct followers *t);
 

@@ -16,6 +16,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/learn.h"
 #include "batching/session/session.h"
+#include "batching/session/statements.h"
 #include "batching/session/txn.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/rewrite.h"
@@ -48,8 +49,8 @@ static bool leads_on(const struct followed *list) {
     return false;
 }
 
-bool children_may_follow(struct session *s, const struct shape *shape) {
-    return is_on(s) && leads_on(followers_of(&s->engine->followers, shape_digest(shape)));
+bool children_may_follow(struct session *s, struct shape *shape) {
+    return is_on(s) && leads_on(followers_of(&s->engine->followers, shape_digest(shape_meaning(shape))));
 }
 
 // The follower's group, if batches of it may be sent for this session now. NULL: they may not.
@@ -57,10 +58,11 @@ static struct group *group_of(struct session *s, const struct ahead *a, const st
     struct engine *e = s->engine;
     struct group *g = group_of_key(&e->groups, f->group, f->group_key, f->group_key_len);
     if (!g || g->state != GROUP_READY || g->generation != e->generation || g->shape->wrong ||
-        g->identity != session_identity_current(&e->identities, &s->identity) || (g->owner && g->owner != s->id) ||
-        (g->owner && s->txn == 'I' && !g->steady))
+        g->identity != session_identity_current(&e->identities, &s->identity) ||
+        (g->owner && g->owner != s->id) || (g->owner && s->txn == 'I' && !g->steady))
         return NULL;
-    bool fits = f->association < ASSOCIATIONS && g->shape->associations && !g->shape->associations[f->association].kind;
+    bool fits = f->association < ASSOCIATIONS && g->shape->associations &&
+                !g->shape->associations[f->association].kind;
     bool old = e->now - g->vetted_at > e->limits.vet_max_age;
     if (!fits || old || guard_is_late(&g->shape->guard, e->now) || ahead_is_loading(a, g) ||
         engine_guard_state(e, g->shape) != GUARD_FOLDING ||
@@ -70,7 +72,8 @@ static struct group *group_of(struct session *s, const struct ahead *a, const st
 }
 
 // How many keys may be loaded for it; 0: none.
-static unsigned most_keys(struct session *s, const struct ahead *a, const struct group *g, const struct follower *f) {
+static unsigned most_keys(struct session *s, const struct ahead *a, const struct group *g,
+                          const struct follower *f) {
     const struct engine *e = s->engine;
     const struct association *association = &g->shape->associations[f->association];
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
@@ -95,7 +98,8 @@ static bool all_are_new(void *arg, const struct trail_result *list, const struct
 }
 
 // Adds the keys that the follower's column has in this list. `all`: those that are held as well.
-static void gather(struct ahead *a, struct batch *b, const struct follower *f, struct trail_result *r, bool all) {
+static void gather(struct ahead *a, struct batch *b, const struct follower *f, struct trail_result *r,
+                   bool all) {
     struct group *g = b->group;
     struct association *association = &g->shape->associations[f->association];
     struct guess w = {.trail = &a->trail, .result = r, .association = association};
@@ -225,6 +229,13 @@ static const char *type_name(uint32_t type) {
     }
 }
 
+// Which values of the column's type there are in the key's.
+static const char *range_of(uint32_t column, uint32_t key) {
+    if (column == key || key == OID_INT8 || column == OID_INT2 || !key_type_is_integer(key))
+        return "";
+    return key == OID_INT2 ? " BETWEEN -32768 AND 32767" : " BETWEEN -2147483648 AND 2147483647";
+}
+
 // May a value of the column's type be taken for one of the key's, without being changed?
 static bool same_kind(uint32_t column, uint32_t key) {
     bool texts = (column == 25 || column == 1043) && (key == 25 || key == 1043);
@@ -242,7 +253,8 @@ static bool read_bind(const struct follower *f, struct msg_bind *m) {
 // Adds the follower's step. False: its keys cannot be found by the server.
 static bool add_step(struct way *w, const struct follower *f, struct group *g) {
     struct msg_bind m;
-    const char *type = g->n_parts == 1 && same_kind(f->type, g->parts[0].type) ? type_name(g->parts[0].type) : NULL;
+    const char *type =
+        g->n_parts == 1 && same_kind(f->type, g->parts[0].type) ? type_name(g->parts[0].type) : NULL;
     if (!type || (!g->values && !read_bind(f, &m)))
         return false;
     w->steps[w->n] = (struct rewrite_step){.shape = g->shape,
@@ -250,7 +262,8 @@ static bool add_step(struct way *w, const struct follower *f, struct group *g) {
                                            .values = g->values,
                                            .shift = w->shift,
                                            .column = f->column,
-                                           .type = type};
+                                           .type = type,
+                                           .range = range_of(f->type, g->parts[0].type)};
     w->followers[w->n] = f;
     w->groups[w->n++] = g;
     w->shift += g->values ? 0 : m.n_params;
@@ -275,7 +288,8 @@ static void add_params(const struct way *w, struct derived *d) {
 
 // Is any of its texts likely to have other constants the next time?
 static bool has_constants(const struct way *w) {
-    bool has = w->list->simple;
+    bool has = !w->list->bind || !w->list->shape->n_types ||
+               w->list->shape->of; // the latter has all its values in its text
     for (unsigned i = 0; i < w->n; i++)
         has |= w->groups[i]->values != NULL;
     return has;
@@ -330,7 +344,8 @@ static void send_level(struct way *w, uint64_t source, uint64_t parent) {
         const struct followed *list = followers_of(&e->followers, source);
         const struct follower *f = list && follower_is_likely(&list->all[i]) ? &list->all[i] : NULL;
         struct group *g = f && w->s->ahead ? group_of(w->s, w->s->ahead, f) : NULL;
-        unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0, wanted = f ? f->keys + f->keys / 4 + MORE : 0;
+        unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0,
+                 wanted = f ? f->keys + f->keys / 4 + MORE : 0;
         unsigned shift = w->shift;
         if (!g || max < f->keys || (!parent && !is_cheap(e, list)) || !add_step(w, f, g))
             continue;
@@ -345,7 +360,8 @@ static void send_level(struct way *w, uint64_t source, uint64_t parent) {
 // Is the list a plain read, which may run twice? A list of which that is not known is asked about, for the next time.
 static bool may_repeat(struct session *s, struct shape *shape) {
     const struct parsed *p = shape_meaning(shape)->parsed;
-    struct group *g = p->kind == STATEMENT_READ && p->reason != REASON_LOCKING ? session_read_group(s, shape) : NULL;
+    struct group *g =
+        p->kind == STATEMENT_READ && p->reason != REASON_LOCKING ? session_read_group(s, shape) : NULL;
     if (!g)
         return false;
     if (g->state == GROUP_NEW)
@@ -353,16 +369,14 @@ static bool may_repeat(struct session *s, struct shape *shape) {
     return g->state == GROUP_READY && g->generation == s->engine->generation;
 }
 
-static struct slice text_of(const struct list_unit *list) {
-    struct slice whole = {(const uint8_t *)list->shape->text, list->shape->text_len};
-    return rewrite_without_end(list->simple ? list->text : whole);
-}
-
 static void send_children(struct session *s, const struct list_unit *list) {
-    uint64_t source = shape_digest(list->shape);
+    uint64_t source = shape_digest(shape_meaning(list->shape));
     if (!s->ahead || s->no_scan || !(list->plain || may_repeat(s, list->shape)))
         return;
-    struct way w = {.s = s, .list = list, .text = text_of(list), .shift = list->bind ? list->bind->n_params : 0};
+    struct way w = {.s = s,
+                    .list = list,
+                    .text = rewrite_without_end(list->text),
+                    .shift = list->bind ? list->bind->n_params : 0};
     send_level(&w, source, 0);
 }
 
@@ -371,25 +385,28 @@ void children_forwarded(struct session *s, const struct list_unit *list) {
         send_children(s, list);
 }
 
-static bool read_unit(const struct lookup *l, struct unit *u) {
+// Reads how its client sent it. False: not known.
+static bool read_list(const struct lookup *l, struct unit *u, struct list_unit *list) {
     enum unit_result r = unit_read(l->bytes, l->len, SIZE_MAX, u);
-    return r == (l->simple ? UNIT_SIMPLE : UNIT_EXTENDED) && !u->max_rows;
+    const struct shape *prepared = l->statement ? l->statement->shape : NULL;
+    if (r != (l->simple ? UNIT_SIMPLE : UNIT_EXTENDED) || u->max_rows)
+        return false;
+    list->text = l->simple      ? u->query
+                 : u->has_parse ? u->parse.text
+                 : prepared     ? (struct slice){(const uint8_t *)prepared->text, prepared->text_len}
+                                : (struct slice){0};
+    list->bind = l->simple ? NULL : &u->bind;
+    list->shape = l->shape;
+    list->plain = l->group->state == GROUP_READY;
+    return list->text.data && (u->has_parse || !prepared || prepared->protocol != SHAPE_SIMPLE);
 }
 
 void children_follow(struct session *s, struct lookup *l) {
     struct unit u;
-    struct shape *shape = l->shape;
-    if (l->pipeline || l->next ||
-        engine_has_company(l->group) || !read_unit(l, &u))
+    struct list_unit list;
+    if (l->pipeline || l->next || engine_has_company(l->group) || !read_list(l, &u, &list))
         return;
-    bool plain = l->group->state == GROUP_READY;
     engine_run_lookup(l); // it stays until its answer has come
-    if (s->gives || s->order.first != l || l->state != LOOKUP_SENT || !ahead_may_load(s))
-        return;
-    struct list_unit list = {.shape = shape,
-                             .text = u.query,
-                             .bind = l->simple ? NULL : &u.bind,
-                             .simple = l->simple,
-                             .plain = plain};
-    send_children(s, &list);
+    if (!s->gives && s->order.first == l && l->state == LOOKUP_SENT && ahead_may_load(s))
+        send_children(s, &list);
 }

@@ -23,10 +23,9 @@
 // A statement whose rows may be such a list, as its client sent it. All borrowed.
 struct list_unit {
     struct shape *shape;
-    struct slice text;           // simple protocol
+    struct slice text;           // as it is, constants included
     const struct msg_bind *bind; // extended protocol; NULL: simple
-    bool simple;
-    bool plain; // it is known to be a plain read
+    bool plain;                  // it is known to be a plain read
 };
 
 // Is it worth a look whether a statement of this session's is such a list?
@@ -36,7 +35,7 @@ bool children_are_sent(struct session *s);
 void children_forwarded(struct session *s, const struct list_unit *list);
 
 // Is anything known to follow this statement, which is one of the session's?
-bool children_may_follow(struct session *s, const struct shape *shape);
+bool children_may_follow(struct session *s, struct shape *shape);
 
 // A lookup was accepted that goes through no list, and something is known to follow it: sends it, and that behind it. May
 // free the lookup.

@@ -306,7 +306,7 @@ static void hold_dry(struct ahead *a, struct batch *b, struct association *assoc
 }
 
 void ahead_load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
-                 const uint8_t *unit, size_t len) {
+                const uint8_t *unit, size_t len) {
     struct engine *e = s->engine;
     struct group *g = b->group;
     if (!association->window)
@@ -429,16 +429,21 @@ static bool is_plausible(struct session *s, const struct group *g, const struct 
     return lookups && is_in_trail(s, g, raw, false); // of a loop over several connections
 }
 
-// At the second row of its list a loop is one, and is noted as one that follows the list.
-static void note_follower(struct session *s, const struct ahead *a, const struct group *g, const struct guess *guess,
-                          const uint8_t *unit, size_t len) {
+// At the second row of its list a loop is one, and is noted as one that follows the list: the last that its statement has
+// given, although one before may have rows left.
+static void note_follower(struct session *s, const struct ahead *a, const struct group *g,
+                          const struct guess *guess, const uint8_t *unit, size_t len) {
     struct trail_result *r = a == s->ahead ? guess->result : NULL;
+    if (!r || guess->columns[guess->lead] < 0)
+        return;
+    for (struct trail_result *o = a->trail.results; o; o = o->next)
+        r = trail_is_same_kind(o, r) && o->serial > r->serial ? o : r;
     const struct trail_target *target =
-        r && guess->columns[guess->lead] >= 0
-            ? trail_target(r, guess->who, (unsigned)guess->columns[guess->lead], false)
-            : NULL;
+        trail_target(r, guess->who, (unsigned)guess->columns[guess->lead], false);
+    struct guess newest = *guess;
+    newest.result = r;
     if (target && target->n_asked == 2)
-        followers_came(&s->engine->followers, g, guess, unit, len);
+        followers_came(&s->engine->followers, g, &newest, unit, len);
 }
 
 // Adds the key of the lookup at hand, for its other rows. False: out of memory.

@@ -136,7 +136,8 @@ struct batch_ahead {
     uint32_t key_cost; // of each key, see budget.h
     uint64_t recorded; // serial of its result in home's trail while nothing of that was given; 0: none
     uint64_t list;     // the same, from then on
-    uint64_t behind;   // digest of the list that it followed before the first lookup came (followers.h); 0: of none
+    uint64_t
+        behind; // digest of the list that it followed before the first lookup came (followers.h); 0: of none
     size_t bytes;
 };
 

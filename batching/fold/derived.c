@@ -106,8 +106,8 @@ enum derived_row derived_read_row(const struct msg_row *row, uint32_t type, uint
     bool none;
     if (row->n_columns < DERIVED_LEAD || !row->first.data || !split(row->rest, &none, rest))
         return DERIVED_WRONG;
-    bool read = key_type_is_plain(type) ? key_read(type, format, row->first, k)
-                                        : key_read_raw(row->first, false, k);
+    bool read =
+        key_type_is_plain(type) ? key_read(type, format, row->first, k) : key_read_raw(row->first, false, k);
     if (!read)
         *k = (struct key){.kind = KEY_NULL}; // too long to be a key
     return none ? DERIVED_NO_ROW : DERIVED_ROW;

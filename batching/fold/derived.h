@@ -20,12 +20,12 @@
 #define DERIVED_LEAD 2 // columns in front of the lookups' own
 
 struct derived {
-    struct buf text;        // the statement
-    XXH128_hash_t name;     // its name, see group_statement_name
-    bool once;              // the text is not likely to come again: it is prepared each time under the same name
-    struct buf types;       // of its parameters, OIDs in network order,
-    struct buf formats;     // their formats,
-    struct buf values;      // and their values, as in Bind
+    struct buf text;    // the statement
+    XXH128_hash_t name; // its name, see group_statement_name
+    bool once;          // the text is not likely to come again: it is prepared each time under the same name
+    struct buf types;   // of its parameters, OIDs in network order,
+    struct buf formats; // their formats,
+    struct buf values;  // and their values, as in Bind
     unsigned n_params;
     uint64_t source; // digest of the list (ahead/followers.h)
     uint64_t parent; // number of the batch whose rows the list is; 0: it is the client's

@@ -92,6 +92,9 @@ void ahead_count(struct engine *e, const struct batch *b, enum ahead_fate fate, 
     c->ahead_first += fate == AHEAD_ANSWERED ? n : 0;
     c->ahead_unused += fate == AHEAD_UNUSED ? n : 0;
     c->ahead_stale += fate == AHEAD_STALE ? n : 0;
+    c->ahead_with_list += fate == AHEAD_LOADED && b->derived;
     if (association)
         count_for_association(&association->figures, fate, n);
+    if (association && fate == AHEAD_LOADED)
+        association->figures.with_list += b->derived != NULL;
 }

@@ -39,7 +39,7 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
     group_table_init(&e->groups, limits->max_groups);
     size_scratch(e);
     room_adopt_limits(e);
-    e->scopes.memory = e->followers.memory = &e->memory;
+    e->scopes.memory = e->followers.memory.parent = &e->memory;
     report_begin(&e->report, &e->memory);
     report_limit(&e->report, e->limits.report_loops, e->limits.report_tags, e->limits.report_loop_tags);
     scopes_expect(&e->scopes, &e->limits.expect);

@@ -219,6 +219,7 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     if (text) {
         watched_note_list(s, text);
         c->text = shape_digest(text);
+        c->list = shape_digest(shape_meaning(text));
     }
     if (text)
         reporting_read(s, c, text, o->kind == OWED_LOOKUP ? o->of.lookup->question : sent_question(s, o));

@@ -214,6 +214,8 @@ static void put_keys_tail(const struct rewrite_step *step, unsigned max, struct 
     for (int i = 0; i <= step->column; i++, before = ", pgfold_c")
         put_number(out, before, i + 1, "");
     put_number(out, ") WHERE pgfold_p.pgfold_c", step->column + 1, " IS NOT NULL");
+    if (*step->range)
+        put_number(out, " AND pgfold_p.pgfold_c", step->column + 1, step->range);
     put_number(out, " LIMIT ", (int)max, "");
     put_number(out, ") AS pgfold_k(pgfold_v", step->key + 1, ")");
 }

@@ -47,12 +47,13 @@ bool rewrite_guarded(const struct shape *s, uint32_t keys, const struct slice *v
 
 // One step from a list's rows to those of the lookups that it leads to.
 struct rewrite_step {
-    const struct shape *shape; // the lookups'
-    int key;                   // their only key, an index into its parsed->keys
+    const struct shape *shape;  // the lookups'
+    int key;                    // their only key, an index into its parsed->keys
     const struct slice *values; // simple shape: the constants as written; NULL for an extended one
     unsigned shift;             // is added to the numbers of its other parameters
-    uint16_t column;            // index in the rows of the step before, or in the list's: what supplies the key
-    const char *type;           // of the key, as SQL
+    uint16_t column;   // index in the rows of the step before, or in the list's: what supplies the key
+    const char *type;  // of the key, as SQL
+    const char *range; // what the column must be to fit into that, as SQL behind its name; "": anything does
 };
 
 // The text without a semicolon at its end and what stands behind it; borrowed.

@@ -137,7 +137,7 @@ static struct shape *list_shape(struct feed *f, const struct unit *u, enum unit_
         shape = shape_of_parse(&s->engine->shapes, &u->parse, &why);
     } else {
         const struct statement *st = session_statement(s, u->bind.statement);
-        shape = st ? st->shape : NULL;
+        shape = st && st->shape && st->shape->protocol != SHAPE_SIMPLE ? st->shape : NULL;
     }
     return shape && shape->parsed && shape->parsed->kind == STATEMENT_READ ? shape_ref(shape) : NULL;
 }
@@ -154,8 +154,12 @@ static void note_list(struct feed *f, const struct unit *u, enum unit_result r) 
 static void send_children(struct feed *f) {
     const struct unit *u = &f->unit;
     if (f->list && f->at == f->unit_at + u->size && !f->s->in_unit && !f->s->failed) {
-        struct list_unit list = {
-            .shape = f->list, .text = u->query, .bind = u->query.data ? NULL : &u->bind, .simple = u->query.data};
+        struct slice whole = {(const uint8_t *)f->list->text, f->list->text_len};
+        struct list_unit list = {.shape = f->list,
+                                 .text = u->query.data  ? u->query
+                                         : u->has_parse ? u->parse.text
+                                                        : whole,
+                                 .bind = u->query.data ? NULL : &u->bind};
         feed_to_server(f, true);
         children_forwarded(f->s, &list);
     }

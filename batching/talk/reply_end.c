@@ -305,6 +305,13 @@ static void take_status(struct session *s, const struct owed *o, char status) {
         s->txn = status;
 }
 
+// A statement of the client's has been answered.
+static void end_clients(struct session *s, const struct owed *o) {
+    children_list_read(s);
+    given_forget_error(s);
+    session_note_written(s, o);
+}
+
 void reply_end(struct session *s, char status) {
     struct owed o = *owed_head(s);
     char before = s->txn;
@@ -346,11 +353,8 @@ void reply_end(struct session *s, char status) {
         end_setup(s, &o);
         break;
     }
-    if (!owed_is_own(&o)) {
-        children_list_read(s);
-        given_forget_error(s);
-        session_note_written(s, &o);
-    }
+    if (!owed_is_own(&o))
+        end_clients(s, &o);
     follow_behind(s, &o);
     dry_end(s, &o);
     if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)
