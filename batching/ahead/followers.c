@@ -121,8 +121,8 @@ void followers_read(struct followers *t, const struct trail *trail, const struct
 
 void followers_took(struct followers *t, uint64_t source, uint64_t took) {
     struct followed *l = followers_of(t, source);
-    if (l)
-        l->took = l->took ? (3 * l->took + took) / 4 : took;
+    if (l) // what the machine does besides makes it look dear
+        l->took = !l->took || took < l->took ? took : l->took + (took - l->took) / 8;
 }
 
 static struct follower *find(struct followed *l, uint64_t group) {

@@ -50,7 +50,7 @@ struct followed {
     UT_hash_handle hh;
     uint64_t source; // digest of the list
     struct followed *newer, *older;
-    uint64_t took; // microseconds from sending the list to its end, moving average; 0: not known
+    uint64_t took; // microseconds from asking for the list to its end, mostly the least of late; 0: not known
     size_t weighs;
     struct follower all[FOLLOWERS];
 };
@@ -69,7 +69,7 @@ struct followed *followers_of(struct followers *t, uint64_t source);
 
 // The trail has got a result. Of the one before it, of the same list, it is now known what has followed it.
 void followers_read(struct followers *t, const struct trail *trail, const struct trail_result *r);
-// It took so long, from sending it to its end: microseconds.
+// It took so long, from asking for it to its end: microseconds.
 void followers_took(struct followers *t, uint64_t source, uint64_t took);
 
 // The second row of the guess's list was asked for: its lookups, of which `unit` is one, follow it. Nothing is noted

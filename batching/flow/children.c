@@ -201,6 +201,7 @@ struct way {
     struct session *s;
     const struct list_unit *list;
     struct slice text; // of the list
+    uint64_t cost;     // microseconds that the server takes for it, mostly
     struct rewrite_step steps[DEPTH];
     const struct follower *followers[DEPTH];
     struct group *groups[DEPTH];
@@ -331,10 +332,15 @@ static uint64_t send_step(struct way *w, uint64_t source, uint64_t parent, unsig
     return s->ahead && s->ahead->loading && s->ahead->loading->ahead.number == number ? number : 0;
 }
 
-// Does running the list once more cost little beside the way there and back?
-static bool is_cheap(const struct engine *e, const struct followed *list) {
-    uint64_t way = distance_to(&e->distance);
-    return list->took <= way + way / 2;
+// Does running the list once more for each batch cost little beside the way there and back?
+static bool is_cheap(const struct way *w) {
+    return (w->sent + 1) * w->cost <= distance_to(&w->s->engine->distance);
+}
+
+static uint64_t cost_of(struct session *s, uint64_t source) {
+    const struct followed *list = followers_of(&s->engine->followers, source);
+    uint64_t way = distance_to(&s->engine->distance);
+    return list && list->took > way ? list->took - way : 0;
 }
 
 // Sends what follows this list, and then what follows that.
@@ -347,7 +353,7 @@ static void send_level(struct way *w, uint64_t source, uint64_t parent) {
         unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0,
                  wanted = f ? f->keys + f->keys / 4 + MORE : 0;
         unsigned shift = w->shift;
-        if (!g || max < f->keys || (!parent && !is_cheap(e, list)) || !add_step(w, f, g))
+        if (!g || max < f->keys || !is_cheap(w) || !add_step(w, f, g))
             continue;
         uint64_t number = send_step(w, source, parent, wanted < max ? wanted : max);
         if (number && w->n < DEPTH)
@@ -376,6 +382,7 @@ static void send_children(struct session *s, const struct list_unit *list) {
     struct way w = {.s = s,
                     .list = list,
                     .text = rewrite_without_end(list->text),
+                    .cost = cost_of(s, source),
                     .shift = list->bind ? list->bind->n_params : 0};
     send_level(&w, source, 0);
 }

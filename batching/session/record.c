@@ -254,6 +254,19 @@ bool ahead_wants(struct session *s, const struct owed *o, const struct frame *f)
     return on && f->type == B_DATA_ROW && f->size <= (arrays ? LONGEST_ARRAYS : LONGEST) && is_recorded(s, o);
 }
 
+// Of what was read, or of its first rows.
+static void end_list(struct session *s, const struct owed *o) {
+    struct ahead *a = s->ahead;
+    const struct trail_result *r = a->trail.recorder.result;
+    uint64_t source = r ? followers_source(&r->columns) : 0, read = end(a);
+    uint64_t asked = o->kind == OWED_LOOKUP ? o->of.lookup->asked : sent_asked(s, o);
+    if (!read)
+        return;
+    a->read = read;
+    if (asked)
+        followers_took(&s->engine->followers, source, s->engine->now - asked);
+}
+
 void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     struct trail_columns c;
     if (!is_recorded(s, o))
@@ -274,8 +287,7 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {
-        uint64_t read = end(s->ahead);
-        s->ahead->read = read ? read : s->ahead->read;
+        end_list(s, o);
         if (f->type == B_READY_FOR_QUERY) {
             ahead_use(s->ahead);
             ahead_charge(s->ahead);
