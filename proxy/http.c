@@ -14,6 +14,7 @@
 #include "proxy/address.h"
 #include "proxy/gate.h"
 #include "proxy/http_reply.h"
+#include "proxy/report_making.h"
 #include "proxy/reach.h"
 
 #define HTTP_ADDRESSES 8
@@ -46,7 +47,8 @@ static void arm(struct http *h);
 
 static void run(struct http *h) {
     proxy_is_awake(h->proxy);
-    MHD_run(h->daemon);
+    http_replies_work(h->replies);
+    MHD_run(h->daemon); // a request may begin such work
     arm(h);
 }
 
@@ -62,7 +64,10 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
 
 static void arm(struct http *h) {
     MHD_UNSIGNED_LONG_LONG ms;
-    if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+    bool ends = MHD_get_timeout(h->daemon, &ms) == MHD_YES;
+    if (http_replies_works(h->replies) && (!ends || ms > REPORT_PAUSE / 1000 + 1))
+        uv_timer_start(&h->timer, on_timer, REPORT_PAUSE / 1000 + 1, 0);
+    else if (ends)
         uv_timer_start(&h->timer, on_timer, ms, 0);
     else
         uv_timer_stop(&h->timer);
@@ -268,7 +273,7 @@ void http_close(struct http *h) {
     }
     h->proxy->reach->told = NULL;
     if (h->daemon)
-        http_replies_resume(h->replies);
+        http_replies_resume_all(h->replies);
     if (h->daemon)
         MHD_stop_daemon(h->daemon);
     http_replies_free(h->replies);

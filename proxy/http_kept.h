@@ -36,6 +36,11 @@ typedef void kept_write(struct proxy *p, int which, struct buf *out);
 struct MHD_Response *kept_take(struct kept *k, struct kept_time *t, struct proxy *p, kept_write *write,
                                int which, uint32_t most, const char *content_type);
 
+// The same in two steps, for what is not made at once: is what was made last to be given still? And: these bytes were made, at
+// such a cost in microseconds. They are taken from the buffer; what has failed is not kept.
+bool kept_is_good(const struct kept *k, const struct kept_time *t);
+void kept_put(struct kept *k, struct kept_time *t, struct buf *b, uint64_t cost, const char *content_type);
+
 void kept_drop(struct kept *k);
 
 // Content-Type, and what tells a browser to be strict.

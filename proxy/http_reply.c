@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "batching/show/metrics.h"
 #include "protocol/buf.h"
@@ -17,18 +16,23 @@
 #include "proxy/page_data.h"
 #include "proxy/page_files.h"
 #include "proxy/reach.h"
-#include "proxy/report_json.h"
+#include "proxy/report_making.h"
 #include "proxy/report_words.h"
 
 #define METRICS_MOST (4u << 20) // bytes
 #define REPORT_MOST  (16u << 20)
+#define REPORT_AGAIN 1000000 // microseconds until it is tried again
 
 struct http_replies {
     struct proxy *proxy;
     struct kept metrics[METRICS_FORMATS], page, stats, history, report[REPORT_FORMATS];
     struct MHD_Connection *waiting[HTTP_CONNECTIONS]; // suspended until the server has answered
     unsigned n_waiting;
-    struct kept_time time; // of all that are kept
+    struct report_making making;
+    struct MHD_Connection *reports[HTTP_CONNECTIONS]; // suspended until it is made
+    unsigned n_reports;
+    uint64_t report_failed; // microseconds: when one could not be made
+    struct kept_time time;  // of all that are kept
 };
 
 // ---- answers
@@ -70,24 +74,36 @@ static enum MHD_Result send_metrics(struct http_replies *r, struct MHD_Connectio
 
 // ---- the report
 
-static double wall_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+static const char *report_type(enum report_format f) {
+    return f == REPORT_JSON ? "application/json" : "text/html; charset=utf-8";
 }
 
-static void write_report(struct proxy *p, int format, struct buf *out) {
-    json_t *j = report_json(p->engine, census_mode(p), wall_clock());
-    out->failed |= !j;
-    if (j)
-        report_write_words(j, (enum report_format)format, false, out);
-    json_decref(j);
+// What waits is looked at anew when one report is there: one of another form may be wanted next.
+static enum MHD_Result send_report(struct http_replies *r, struct MHD_Connection *c, enum report_format f) {
+    struct kept *k = &r->report[f];
+    if (kept_is_good(k, &r->time))
+        return MHD_queue_response(c, MHD_HTTP_OK, k->response);
+    if (proxy_now() < r->report_failed + REPORT_AGAIN || r->n_reports == HTTP_CONNECTIONS ||
+        (!r->making.runs && !report_making_begin(&r->making, r->proxy, f, REPORT_MOST)))
+        return send_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+    MHD_suspend_connection(c);
+    r->reports[r->n_reports++] = c;
+    return MHD_YES;
 }
 
-static enum MHD_Result send_report(struct http_replies *r, struct MHD_Connection *c,
-                                   enum report_format format) {
-    return send_kept(r, c, &r->report[format], write_report, (int)format, REPORT_MOST,
-                     format == REPORT_JSON ? "application/json" : "text/html; charset=utf-8");
+bool http_replies_works(const struct http_replies *r) {
+    return r->making.runs;
+}
+
+void http_replies_work(struct http_replies *r) {
+    struct report_making *m = &r->making;
+    if (!report_making_go_on(m, r->proxy))
+        return;
+    r->report_failed = m->out.failed ? proxy_now() : 0;
+    kept_put(&r->report[m->format], &r->time, &m->out, m->cost, report_type(m->format));
+    report_making_end(m);
+    while (r->n_reports)
+        MHD_resume_connection(r->reports[--r->n_reports]);
 }
 
 // ---- the page
@@ -225,6 +241,12 @@ struct http_replies *http_replies_create(struct proxy *p) {
     return r;
 }
 
+void http_replies_resume_all(struct http_replies *r) {
+    http_replies_resume(r);
+    while (r->n_reports)
+        MHD_resume_connection(r->reports[--r->n_reports]);
+}
+
 void http_replies_free(struct http_replies *r) {
     if (!r)
         return;
@@ -232,6 +254,7 @@ void http_replies_free(struct http_replies *r) {
         kept_drop(&r->metrics[i]);
     for (int i = 0; i < REPORT_FORMATS; i++)
         kept_drop(&r->report[i]);
+    report_making_end(&r->making);
     kept_drop(&r->page);
     kept_drop(&r->stats);
     kept_drop(&r->history);

@@ -13,6 +13,7 @@
 #ifndef PGFOLD_PROXY_HTTP_REPLY_H
 #define PGFOLD_PROXY_HTTP_REPLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <microhttpd.h>
@@ -25,6 +26,11 @@ struct http_replies;
 struct http_replies *http_replies_create(struct proxy *p); // NULL: out of memory
 // Those that wait for the server are answered when libmicrohttpd runs next.
 void http_replies_resume(struct http_replies *r);
+// The end: all that wait go on.
+void http_replies_resume_all(struct http_replies *r);
+// Goes on with what is made in slices (report_making.h). And: is there more to do, REPORT_PAUSE later?
+void http_replies_work(struct http_replies *r);
+bool http_replies_works(const struct http_replies *r);
 void http_replies_free(struct http_replies *r); // takes NULL
 
 // The callback for libmicrohttpd; arg: struct http_replies.

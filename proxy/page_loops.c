@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/report/tag_text.h"
+#include "batching/report/tags.h"
 #include "batching/session/engine.h"
 #include "batching/show/human.h"
 #include "proxy/proxy.h"
+
+#define PAGE_LOOP_TAGS 3 // sets of one loop
 
 // The list, and what is asked for its rows.
 static void put_name(const struct page *g, const struct loop *l) {
@@ -27,7 +31,7 @@ static void put_name(const struct page *g, const struct loop *l) {
 static void put_about(const struct page *g, const struct loop *l) {
     const char *application = loop_text(l, LOOP_APPLICATION);
     page_put(g, l->proven ? "<span class=\"small\">proven: the keys come from a list · "
-                          : "<span class=\"small\">candidate: no list was seen · ");
+                          : "<span class=\"small\">candidate: its list is not known · ");
     human_text(g->out, loop_text(l, LOOP_DATABASE));
     if (*application) {
         page_put(g, " · <bdi>");
@@ -37,6 +41,57 @@ static void put_about(const struct page *g, const struct loop *l) {
     page_put(g, "</span><code class=\"statement\">");
     human_text(g->out, loop_text(l, LOOP_CHILD_STATEMENT));
     page_put(g, "</code>");
+}
+
+// Names and values but those of the place in the code, and that place behind them.
+static void put_set(const struct page *g, const struct tag_set *set) {
+    char site[2 * TAGS_LONGEST];
+    const char *at = NULL, *name, *value;
+    bool any = false;
+    page_put(g, "<bdi class=\"tags\">");
+    while (tags_next(set, &at, &name, &value)) {
+        enum tag_role role = tag_text_role(name);
+        if (role == TAG_FILE || role == TAG_LINE || strcmp(name, "application_name") == 0)
+            continue;
+        page_put(g, any ? " " : "");
+        human_text(g->out, name);
+        page_put(g, "=");
+        human_text(g->out, value);
+        any = true;
+    }
+    if (tags_call_site(set, site, sizeof site)) {
+        page_put(g, any ? " · " : "");
+        human_text(g->out, site);
+    }
+    page_put(g, "</bdi>");
+}
+
+// The application's name stands with the loop's.
+static bool tells_more(const struct tag_set *set) {
+    const char *at = NULL, *name, *value;
+    while (tags_next(set, &at, &name, &value))
+        if (strcmp(name, "application_name") != 0)
+            return true;
+    return false;
+}
+
+// The newest sets, which a loop that goes on has; the report has all.
+static void put_tags_cell(const struct page *g, const struct loop *l) {
+    const struct tags *t = &g->proxy->engine->report.tags;
+    unsigned n = 0;
+    page_put(g, "<td class=\"who\" data-label=\"asked by\">");
+    for (unsigned i = l->n_tags; i-- && n < PAGE_LOOP_TAGS;) {
+        const struct tag_set *set = tags_at(t, l->tags[i]);
+        bool more = set && tells_more(set);
+        if (more)
+            put_set(g, set);
+        n += more;
+    }
+    if (!n)
+        page_put(g, l->more_tags ? "(other)" : "–");
+    if (n && (l->n_tags > n || l->more_tags))
+        page_put(g, "<span class=\"small\">and others</span>");
+    page_end_cell(g);
 }
 
 static void put_time_cell(const struct page *g, const char *label, uint64_t us, bool estimate) {
@@ -52,6 +107,7 @@ static void put_loop(const struct page *g, const struct loop *l, bool observes) 
     put_name(g, l);
     put_about(g, l);
     page_put(g, "</th>");
+    put_tags_cell(g, l);
     page_count_cell(g, "pages", l->pages);
     page_count_cell(g, "asked", l->of.asked);
     page_cell(g, observes ? "would be sent" : "sent", !l->of.sent);
@@ -69,7 +125,8 @@ static void put_head(const struct page *g, bool observes) {
                     : "<p class=\"about\">What the lookups would have taken one by one (≈) is an estimate.");
     page_put(
         g, " The <a href=\"/report\">report</a> says what to write instead.</p><table class=\"stack loops\">"
-           "<thead><tr><th scope=\"col\">Loop</th><th scope=\"col\" class=\"n\">Pages</th>"
+           "<thead><tr><th scope=\"col\">Loop</th><th scope=\"col\" class=\"who\">Asked by</th>"
+           "<th scope=\"col\" class=\"n\">Pages</th>"
            "<th scope=\"col\" class=\"n\">Asked</th><th scope=\"col\" class=\"n\">");
     page_put(g, observes ? "Would be sent" : "Sent");
     page_put(

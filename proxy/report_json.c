@@ -128,7 +128,8 @@ static json_t *advice_of(const struct loop *l) {
     return all;
 }
 
-static json_t *loop_of(const struct tags *t, const struct loop *l) {
+json_t *report_loop(const struct engine *e, const struct loop *l) {
+    const struct tags *t = &e->report.tags;
     char id[17];
     json_t *j = json_object();
     snprintf(id, sizeof id, "%016" PRIx64, l->id);
@@ -152,14 +153,15 @@ static json_t *loop_of(const struct tags *t, const struct loop *l) {
     return j;
 }
 
-static json_t *loops_of(const struct tags *t, const struct loops *l, unsigned *n) {
+static json_t *loops_of(const struct engine *e, unsigned *n) {
+    const struct loops *l = &e->report.loops;
     json_t *all = json_array();
     uint32_t *order = malloc((l->n + 1) * sizeof *order);
     const struct loop *of = order ? loops_by_cost(l, 0, order) : NULL;
     for (unsigned i = 0; of; of = loops_by_cost(l, ++i, order)) {
         if (!of->of.asked)
             continue;
-        json_array_append_new(all, loop_of(t, of));
+        json_array_append_new(all, report_loop(e, of));
         ++*n;
     }
     free(order);
@@ -176,11 +178,9 @@ static const char estimate_observed[] = "alone_seconds is measured, since nothin
                                         "estimate: what would have been sent in mode "
                                         "fold, where each lookup is judged as it would be there.";
 
-json_t *report_json(const struct engine *e, const char *mode, double now) {
+json_t *report_head(const struct engine *e, const char *mode, double now, unsigned loops) {
     const struct loops *l = &e->report.loops;
     json_t *j = json_object(), *totals = json_object();
-    unsigned n = 0;
-    json_t *loops = loops_of(&e->report.tags, l, &n);
     double age = (double)(e->now > e->figures.since ? e->now - e->figures.since : 0) / 1e6;
     json_object_set_new(j, "pgfold", json_string(PGFOLD_VERSION));
     json_object_set_new(j, "mode", json_string(mode));
@@ -190,9 +190,15 @@ json_t *report_json(const struct engine *e, const char *mode, double now) {
     json_object_set_new(j, "estimate", json_string(e->limits.observe ? estimate_observed : estimate));
     json_object_set_new(totals, "asked", json_integer((json_int_t)l->all.asked));
     json_object_set_new(totals, "sent", json_integer((json_int_t)l->all.sent));
-    json_object_set_new(totals, "loops", json_integer(n));
+    json_object_set_new(totals, "loops", json_integer(loops));
     json_object_set_new(totals, "not_listed", json_integer((json_int_t)l->not_listed));
     json_object_set_new(j, "totals", totals);
+    return j;
+}
+
+json_t *report_json(const struct engine *e, const char *mode, double now) {
+    unsigned n = 0;
+    json_t *loops = loops_of(e, &n), *j = report_head(e, mode, now, n);
     json_object_set_new(j, "loops", loops);
     return j;
 }

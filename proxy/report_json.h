@@ -11,9 +11,14 @@
 #include <jansson.h>
 
 struct engine;
+struct loop;
 
 // The report of all that was answered since the engine's figures were last reset. `mode`: as in the settings; `now`: seconds
 // since 1970. NULL: out of memory. The caller decrefs it.
 json_t *report_json(const struct engine *e, const char *mode, double now);
+
+// In pieces: all but its loops, of which there will be so many; and one of these.
+json_t *report_head(const struct engine *e, const char *mode, double now, unsigned loops);
+json_t *report_loop(const struct engine *e, const struct loop *l);
 
 #endif

@@ -15,12 +15,13 @@ struct style {
 static const struct style styles[REPORT_FORMATS] = {
     [REPORT_TEXT] = {"", "pgfold report: ", "\n", "  ", "", "", "\n", "", "", false},
     [REPORT_MARKDOWN] = {"# Loops\n\n", "", "\n## ", "- ", "`", "`", "\n", "", "", false},
-    [REPORT_HTML] = {"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                     "<title>pgfold: loops</title>\n<link rel=\"stylesheet\" href=\"/page.css\">\n<main>\n"
-                     "<h1>Loops</h1>\n<p>",
-                     "", "<section", "<li>", "<code>", "</code>", "</li>\n", "</ul></section>\n",
-                     "</main>\n</html>\n", true},
+    [REPORT_HTML] =
+        {"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+         "<title>pgfold: loops</title>\n<link rel=\"stylesheet\" href=\"/page.css\">\n"
+         "<header><h1>Loops</h1><p class=\"facts\"><a href=\"/\">pgfold</a></p></header>\n<main>\n<p>",
+         "", "<section", "<li>", "<code>", "</code>", "</li>\n", "</ul></section>\n", "</main>\n</html>\n",
+         true},
 };
 
 bool report_format_read(const char *name, enum report_format *f) {
@@ -107,7 +108,7 @@ static void put_kind(const struct style *s, struct buf *out, const json_t *loop)
     buf_put_text(out, s->item);
     buf_put_format(out, "%s, ",
                    proven ? "proven loop: the keys come from the list"
-                          : "candidate: no list with these keys was seen");
+                          : "candidate: the list that its keys come from is not known");
     put_safe(s, out, text_at(loop, "direction"));
     buf_put_text(out, "; database ");
     put_safe(s, out, text_at(loop, "database"));
@@ -202,11 +203,22 @@ static void put_loop(const struct style *s, struct buf *out, const json_t *loop,
 
 // ---- all
 
-static void put_totals(const struct style *s, struct buf *out, const json_t *report, bool only_new) {
+// What it says of a member of the JSON, in the words of what is written here.
+static void put_estimate(const struct style *s, struct buf *out, const char *text) {
+    static const char member[] = "alone_seconds is an estimate";
+    const char *sent = strstr(text, "sent is an estimate");
+    bool alone = strncmp(text, member, strlen(member)) == 0;
+    buf_put_text(out, alone  ? "\u201cone by one\u201d is an estimate"
+                      : sent ? "\u201csent\u201d is an estimate"
+                             : "");
+    put_safe(s, out, alone ? text + strlen(member) : sent ? sent + strlen("sent is an estimate") : text);
+}
+
+static void put_totals(const struct style *s, struct buf *out, const json_t *report, size_t loops,
+                       bool only_new) {
     const json_t *totals = json_object_get(report, "totals");
-    long long loops = (long long)json_array_size(json_object_get(report, "loops"));
     buf_put_text(out, s->title);
-    buf_put_format(out, "%lld %sloop%s", loops, only_new ? "new " : "", loops == 1 ? "" : "s");
+    buf_put_format(out, "%zu %sloop%s", loops, only_new ? "new " : "", loops == 1 ? "" : "s");
     if (!only_new)
         buf_put_format(out, "; %lld lookups asked, %lld statements sent", number_at(totals, "asked"),
                        number_at(totals, "sent"));
@@ -220,26 +232,56 @@ static void put_totals(const struct style *s, struct buf *out, const json_t *rep
     buf_put_text(out, s->html ? ".</p>\n<p>" : "\n");
     if (s->html || s->code[0]) {
         buf_put_text(out, s->html ? "" : "\n");
-        put_safe(s, out, text_at(report, "estimate"));
+        put_estimate(s, out, text_at(report, "estimate"));
         buf_put_text(out, s->html ? "</p>\n" : "\n");
     }
 }
 
+// The text of an object, or of its beginning, without its last bracket.
+static void put_json(struct buf *out, const json_t *j, bool whole) {
+    char *text = json_dumps(j, JSON_INDENT(1));
+    size_t len = text ? strlen(text) : 0;
+    while (!whole && len && (text[len - 1] == '}' || text[len - 1] == '\n'))
+        len--;
+    buf_put(out, text ? text : "", len);
+    out->failed |= !text;
+    free(text);
+}
+
+void report_begin_words(const json_t *head, enum report_format f, size_t loops, bool only_new,
+                        struct buf *out) {
+    if (f == REPORT_JSON) {
+        put_json(out, head, false);
+        buf_put_text(out, "},\n \"loops\": [");
+        return;
+    }
+    buf_put_text(out, styles[f].begin);
+    put_totals(&styles[f], out, head, loops, only_new);
+}
+
+void report_put_loop(const json_t *loop, enum report_format f, bool observed, size_t before,
+                     struct buf *out) {
+    if (f != REPORT_JSON)
+        return put_loop(&styles[f], out, loop, observed);
+    buf_put_text(out, before ? ",\n" : "\n");
+    put_json(out, loop, true);
+}
+
+void report_end_words(enum report_format f, struct buf *out) {
+    buf_put_text(out, f == REPORT_JSON ? "\n ]\n}\n" : styles[f].end);
+}
+
 void report_write_words(const json_t *report, enum report_format f, bool only_new, struct buf *out) {
-    const struct style *s = &styles[f];
     bool observed = strcmp(text_at(report, "mode"), "observe") == 0;
+    const json_t *loops = json_object_get(report, "loops");
     size_t i;
     json_t *loop;
     if (f == REPORT_JSON) {
-        char *text = json_dumps(report, JSON_INDENT(1));
-        buf_put_text(out, text ? text : "");
+        put_json(out, report, true);
         buf_put_text(out, "\n");
-        out->failed |= !text;
-        free(text);
         return;
     }
-    buf_put_text(out, s->begin);
-    put_totals(s, out, report, only_new);
-    json_array_foreach(json_object_get(report, "loops"), i, loop) put_loop(s, out, loop, observed);
-    buf_put_text(out, s->end);
+    report_begin_words(report, f, json_array_size(loops), only_new, out);
+    json_array_foreach((json_t *)(uintptr_t)loops, i, loop) report_put_loop(loop, f, observed, i, out);
+    report_end_words(f, out);
 }

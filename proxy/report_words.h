@@ -18,4 +18,11 @@ bool report_format_read(const char *name, enum report_format *f);
 // Appends the report. `only_new`: it says that these are the loops that are new.
 void report_write_words(const json_t *report, enum report_format f, bool only_new, struct buf *out);
 
+// The same in pieces: what stands in front of so many loops, made of the report without them; one loop, with so many before
+// it; and what stands behind them.
+void report_begin_words(const json_t *head, enum report_format f, size_t loops, bool only_new,
+                        struct buf *out);
+void report_put_loop(const json_t *loop, enum report_format f, bool observed, size_t before, struct buf *out);
+void report_end_words(enum report_format f, struct buf *out);
+
 #endif

@@ -95,13 +95,13 @@ static bool is_own_column(const struct group *g, unsigned part, const struct tra
 }
 
 bool place_is_named(const struct group *g, const struct key *asked, const struct trail_columns *c,
-                    const struct key *row) {
+                    const struct key *row, bool own) {
     struct value_texts texts;
     struct value values[KEY_MAX_PARTS];
     if (g->n_parts != 1 || !values_of_key(g, asked, &texts, values))
         return false;
     for (unsigned i = 0; i < c->n; i++)
-        if (place_is_linked(g, 0, &c->columns[i]) && !is_own_column(g, 0, &c->columns[i]) &&
+        if (place_is_linked(g, 0, &c->columns[i]) && (own || !is_own_column(g, 0, &c->columns[i])) &&
             trail_cell_has(&c->columns[i], &row[i], &values[0].forms))
             return true;
     return false;
@@ -113,8 +113,8 @@ static bool is_one_each(struct trail_result *r, unsigned column) {
 }
 
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column) {
-    return is_own_column(g, part, &r->columns.columns[column]) &&
-           (place_is_own(g, r) || is_one_each(r, column));
+    bool only_repeats = place_is_own(g, r) ? !g->shape->leads : is_one_each(r, column);
+    return only_repeats && is_own_column(g, part, &r->columns.columns[column]);
 }
 
 bool place_is_same_key(const struct guess *w, unsigned n_parts, uint32_t row, uint32_t other) {
@@ -206,6 +206,20 @@ unsigned place_steps(const struct guess *w, const struct trail_target *target) {
     return !over && !left && is_beside(w, target) ? 1u + target->run : 0;
 }
 
+// Was the client given no row with the lead's value? Then it cannot have the key from there.
+static bool is_unread(const struct guess *w) {
+    unsigned n = 0;
+    uint32_t row;
+    if (!w->result->given || trail_was_given(w->result, w->row) ||
+        !trail_find_equal(w->trail, w->result, (unsigned)w->columns[w->lead], w->row, &row))
+        return false;
+    do {
+        if (trail_was_given(w->result, row))
+            return false;
+    } while (++n < MAX_EQUAL && trail_next_equal(w->result, (unsigned)w->columns[w->lead], &row));
+    return true;
+}
+
 struct guess place_weigh(struct trail *t, const struct group *g, const struct value *values, unsigned lead,
                          const struct trail_place *p) {
     struct guess w = {.trail = t, .result = p->result, .lead = lead, .row = p->row, .turns = true};
@@ -220,8 +234,10 @@ struct guess place_weigh(struct trail *t, const struct group *g, const struct va
     (void)place_find_turn(&w, g, target);
     w.seconded = target && target->any && !place_is_same_key(&w, g->n_parts, target->last_row, w.row);
     w.backwards = w.seconded && target->last_row > w.row;
+    w.far = !w.seconded ? w.row : w.backwards ? target->last_row - w.row : w.row - target->last_row;
     w.goes_on = place_steps(&w, target);
     w.over = target && trail_was_asked(target, w.row);
+    w.unread = is_unread(&w);
     w.habit = target ? target->longest : 0;
     w.linked = place_is_linked(g, lead, &p->result->columns.columns[p->column]);
     w.known = w.linked || (w.association && w.association->sure);
@@ -248,7 +264,7 @@ bool place_is_usual(const struct guess *w) {
 
 // This is a total order. First comes the row that has most of the key, then the list of the row that has just
 // named it, then the list that the loop goes through now, then a row that was not asked for yet, then the list
-// that loops have gone through before, then the newest list.
+// that loops have gone through before, then the newest list, and of its columns the one in which fewer rows were passed over.
 bool place_is_better(const struct guess *a, const struct guess *b) {
     if (!b->result || a->fits != b->fits)
         return !b->result || a->fits > b->fits;
@@ -272,7 +288,9 @@ bool place_is_better(const struct guess *a, const struct guess *b) {
         return a->linked;
     if (a->trail == b->trail && a->result != b->result)
         return a->result->serial > b->result->serial;
-    return a->distinct > b->distinct;
+    if (a->distinct != b->distinct)
+        return a->distinct > b->distinct;
+    return a->result == b->result && a->far < b->far;
 }
 
 void place_note(const struct guess *w) {

@@ -22,12 +22,14 @@ struct guess {
     bool linked; // the catalogue says so
     bool named;  // its list has the row that the client was given just now, which names the key
     bool own;    // it is in an answer of the group's own
+    bool unread; // the client was not given it yet, nor any row with its value
     bool cut;    // not all places of the key were looked at, so the lists do not tell how often it was asked
     unsigned fits;     // number of parts whose values the row has; 0: not known how they are written
     unsigned goes_on;  // number of lookups that went through the rows before it, one after the other
     bool over;         // its row was asked for before
     unsigned habit;    // the largest such number in any result of the statement
     uint32_t distinct; // number of the lead's values in the result
+    uint32_t far;      // rows from the one that was asked for last, or from the list's beginning
     uint64_t who;      // whose lookups: the digest of the group, and of the values that no column supplies
     struct trail_result *result;
     unsigned lead; // the part by which it was found
@@ -71,9 +73,9 @@ bool place_is_supplied(const struct group *g, unsigned part, const struct trail_
 bool place_is_echo(const struct group *g, unsigned part, struct trail_result *r, unsigned column);
 
 // Tells whether a row with these values, one for each of the columns, names what is asked for: the catalogue says that
-// the column supplies it, and it is not the group's own key column.
+// the column supplies it, and it is not the group's own key column, or with `own` it may be.
 bool place_is_named(const struct group *g, const struct key *asked, const struct trail_columns *c,
-                    const struct key *row);
+                    const struct key *row, bool own);
 
 // ---- what a row has
 

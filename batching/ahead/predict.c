@@ -60,7 +60,7 @@ static bool is_same_way(const struct guess *a, const struct guess *b) {
 static bool is_outdated(struct places *s, struct guess *w) {
     bool newer = false;
     for (const struct guess *o = s->all; o < s->all + s->n; o++) {
-        if (!is_same_way(o, w))
+        if (!is_same_way(o, w) || o->unread)
             continue;
         w->habit = o->habit > w->habit ? o->habit : w->habit;
         newer |= o->result->serial > w->result->serial && (place_goes_on(o) || !place_goes_on(w) || w->over);
@@ -107,7 +107,8 @@ static void forget_chance(struct places *s) {
 static void choose(struct places *s, struct guess *best) {
     forget_chance(s);
     for (struct guess *w = s->all; w < s->all + s->n; w++)
-        if (!is_outdated(s, w) && !is_left(s, w) && (w->known || w->seconded) && place_is_better(w, best))
+        if (!w->unread && !is_outdated(s, w) && !is_left(s, w) && (w->known || w->seconded) &&
+            place_is_better(w, best))
             *best = *w;
     count_turns(s);
     for (const struct guess *w = s->all; w < s->all + s->n; w++)

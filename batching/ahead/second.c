@@ -38,18 +38,57 @@ static void keep(struct second *s, const struct group *g, const struct slice *ra
         s->lengths[i] = (uint8_t)raw[i].len;
     }
     s->n_kept = (uint8_t)g->n_parts;
+    s->kept_any = true;
     s->group = (uint32_t)g->id;
 }
 
-bool second_take(struct seconds *s, const struct group *g, struct slice *raw) {
+// The group's, with the values kept. NULL: there is none.
+static struct second *find_kept(struct seconds *s, const struct group *g) {
     unsigned at = place_of(s, g);
-    if (at == SECOND_SHAPES || s->of[at].n_kept != g->n_parts || s->of[at].group != (uint32_t)g->id)
+    bool found = at < SECOND_SHAPES && s->of[at].kept_any && s->of[at].group == (uint32_t)g->id;
+    return found ? &s->of[at] : NULL;
+}
+
+static void read_kept(const struct second *s, unsigned n_parts, struct slice *raw) {
+    const uint8_t *from = s->kept;
+    for (unsigned i = 0; i < n_parts; from += s->lengths[i++])
+        raw[i] = (struct slice){from, s->lengths[i]};
+}
+
+bool second_take(struct seconds *s, const struct group *g, struct slice *raw) {
+    struct second *of = find_kept(s, g);
+    if (!of || of->n_kept != g->n_parts)
         return false;
-    const uint8_t *from = s->of[at].kept;
-    for (unsigned i = 0; i < g->n_parts; from += s->of[at].lengths[i++])
-        raw[i] = (struct slice){from, s->of[at].lengths[i]};
-    s->of[at].n_kept = 0;
+    read_kept(of, g->n_parts, raw);
+    of->n_kept = 0;
     return true;
+}
+
+uint64_t second_digest(uint64_t rows, const uint8_t *row, size_t len) {
+    return XXH3_64bits_withSeed(row, len, rows);
+}
+
+void second_note_row(struct seconds *s, const struct group *g, const uint8_t *row, size_t len) {
+    struct second *of = find_kept(s, g);
+    if (!of)
+        return;
+    of->rows = second_digest(of->rows, row, len);
+    of->n_rows += of->n_rows < UINT32_MAX;
+}
+
+void second_note_end(struct seconds *s, const struct group *g) {
+    struct second *of = find_kept(s, g);
+    if (of)
+        of->whole = true;
+    s->open = false;
+}
+
+const struct second *second_answered(struct seconds *s, const struct group *g, struct slice *raw) {
+    const struct second *of = find_kept(s, g);
+    if (!of || !of->whole || !of->n_rows)
+        return NULL;
+    read_kept(of, g->n_parts, raw);
+    return of;
 }
 
 void second_note(struct seconds *s, const struct trail *t, const struct group *g, const struct slice *raw) {
@@ -64,6 +103,7 @@ void second_note(struct seconds *s, const struct trail *t, const struct group *g
         keep(&new, g, raw);
     memmove(s->of + 1, s->of, n * sizeof *s->of);
     s->of[0] = new;
+    s->open = true;
 }
 
 // A tree is gone down branch by branch: the answer to the lookup before is the list. Its serial, if nothing else was

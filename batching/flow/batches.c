@@ -3,6 +3,7 @@
 
 #include "batching/base/memory.h"
 #include "batching/flow/check.h"
+#include "batching/flow/known.h"
 #include "batching/flow/lend.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -276,6 +277,7 @@ void engine_batch_ended(struct engine *e, struct batch *b) {
         note_failure(e, b);
     else
         note_success(e, b);
+    known_compare(e, b);
     bool trusted = b->failed || !check_batch(e, b);
     for (uint32_t i = 0; i < b->n_members; i++)
         end_member(e, b, i, trusted);

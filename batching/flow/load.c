@@ -16,6 +16,7 @@
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
 #include "batching/flow/find.h"
+#include "batching/flow/known.h"
 #include "batching/flow/lend.h"
 #include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
@@ -30,6 +31,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
+#include "batching/session/pump.h"
 #include "batching/session/reporting.h"
 #include "batching/session/session.h"
 #include "batching/session/txn.h"
@@ -260,15 +262,24 @@ static bool extend(struct session *s, struct ahead *a, struct group *g, const st
 
 // ---- the batch is made, and sent
 
+// So many keys, or a few more where the list ends behind them: for these no batch of their own would be worth it.
+static unsigned to_its_end(const struct session *s, const struct guess *guess, unsigned keys, unsigned most) {
+    const struct trail_result *list = guess->result;
+    unsigned few = ahead_statements(s) < keys / 4 ? ahead_statements(s) : keys / 4;
+    unsigned left = !list ? 0 : guess->backwards ? guess->row : list->n_rows - 1 - guess->row;
+    return left > keys && left <= keys + few && left <= most ? left : keys;
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
     const struct engine *e = s->engine;
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, guess->association);
-    unsigned max = most < paid ? most : paid;
-    max = guess->run && guess->run->window < max ? guess->run->window : max;
+    most = most < paid ? most : paid;
+    unsigned max = guess->run && guess->run->window < most ? guess->run->window : most;
     max = is_likely(guess) ? association_window(guess->association, e->now, ahead_age_limit(s), max) : 0;
+    max = to_its_end(s, guess, max, most);
     size_t bytes = ahead_room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || ahead_is_loading(a, g) ||
         is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
@@ -446,6 +457,13 @@ static void note_follower(struct session *s, const struct ahead *a, const struct
         followers_came(&s->engine->followers, g, &newest, unit, len);
 }
 
+// Nothing may be asked behind a lookup whose statement must be given first. So the next Parse of it goes to the server.
+static bool may_ask_behind(struct session *s, const struct lookup *l) {
+    bool lacks = session_gives_first(s, l);
+    l->shape->untold |= lacks;
+    return !lacks && may_vet(s, l->shape);
+}
+
 // Adds the key of the lookup at hand, for its other rows. False: out of memory.
 static bool add_again(struct batch *b, const struct key *keys, uint32_t *key) {
     uint32_t n = b->n_keys;
@@ -520,7 +538,7 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     if (!may_guess(s->engine, g, l->settled))
         return false;
     if (g->state == GROUP_NEW && !list && (s->apart.costs || is_plausible(s, g, l->raw)) &&
-        may_vet(s, g->shape)) {
+        may_ask_behind(s, l)) {
         engine_run_lookup(l);
         session_start_vet(s, g);
         return true;
@@ -537,7 +555,7 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     struct batch *b = gather(s, a, g, &guess, l->keys);
     if (!b)
         return true;
-    bool checked = check_draw(s->engine, l);
+    bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
     bool along = goes_along(&guess, g) && !checked && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);

@@ -8,6 +8,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/session.h"
+#include "batching/statement/shape.h"
 #include "protocol/frame.h"
 
 static const struct batch *find_held(const struct ahead *a, uint64_t number) {
@@ -23,6 +24,22 @@ static const struct batch_row *row_of(const struct batch *b, uint32_t key) {
     return k->n_rows == 1 ? &b->rows[k->first_row - 1] : NULL;
 }
 
+// Did the statement itself, asked for another key, answer with a row that has this one? Then it joins its table with itself, and
+// its own key's column does not just repeat what was asked for. Only of plain keys other bytes are another key.
+static bool leads_on(const struct batch *b, const struct group *g, const struct key *asked, uint32_t key) {
+    uint32_t same;
+    return b->group == g && asked->kind == KEY_PLAIN && !(batch_find_key(b, asked, &same) && same == key);
+}
+
+// Does the row name the keys? Notes what it shows of the statement.
+static bool is_named(const struct batch *b, uint32_t key, const struct group *g, const struct key *asked,
+                     const struct trail_columns *c, const struct key *row) {
+    bool other = place_is_named(g, asked, c, row, false);
+    bool own = !other && leads_on(b, g, asked, key) && place_is_named(g, asked, c, row, true);
+    g->shape->leads |= own;
+    return other || own;
+}
+
 // The batch that has given this answer, if it is one row that names the keys. Else NULL.
 static const struct batch *naming(const struct session *s, const struct group *g, const struct key *asked,
                                   uint64_t number) {
@@ -34,7 +51,7 @@ static const struct batch *naming(const struct session *s, const struct group *g
         return NULL;
     trail_columns_format(&c, b->group->n_formats, b->group->formats);
     bool named = trail_read_row(&c, b->data.data + row->at + FRAME_HEADER, row->len - FRAME_HEADER, keys) &&
-                 place_is_named(g, asked, &c, keys);
+                 is_named(b, s->climb.key, g, asked, &c, keys);
     return named ? b : NULL;
 }
 

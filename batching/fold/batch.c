@@ -123,13 +123,14 @@ struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer
 }
 
 struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer) {
-    struct batch *b = create(g, 0, max + 1, max_answer); // one more for a key that is checked
+    struct batch *b =
+        create(g, 0, max + 2, max_answer); // one more for a key that is checked, one for one that is known
     if (!b)
         return NULL;
     b->max_keys = max;
     b->own = buf_make(MAX_KEY_BYTES);
-    b->ahead.used = calloc(max + 1, sizeof *b->ahead.used);
-    b->ahead.left = calloc(max + 1, sizeof *b->ahead.left);
+    b->ahead.used = calloc(max + 2, sizeof *b->ahead.used);
+    b->ahead.left = calloc(max + 2, sizeof *b->ahead.left);
     if (b->ahead.used && b->ahead.left)
         return b;
     batch_destroy(b);

@@ -109,24 +109,27 @@ struct ahead;
 
 // What a batch that was loaded ahead has in addition, see ahead.h.
 struct batch_ahead {
-    struct ahead *home;   // whose trail predicted it; a reference; NULL: it was not loaded ahead
-    struct batch *next;   // in home's list of batches that are held, or under way
-    uint64_t epoch;       // home's epoch when the batch was sent
-    uint64_t began;       // when the transaction began in which it ran; 0: in none
-    uint64_t number;      // numbers all batches that were loaded ahead, from 1
-    bool own;             // it runs on the connection of home's session
-    uint64_t seq;         // of the database's writes: none up to this one has made it stale
-    unsigned association; // index into the shape's
-    unsigned n_used;      // number of keys that were asked for
-    unsigned n_left;      // number of answers that it may still give
-    uint16_t *left;       // the same by key: at first the number of the list's rows that have it
-    unsigned again;       // the list's other rows with the key of the lookup for which it was loaded
-    unsigned n_served;    // number of lookups that were answered with what was loaded for them
-    bool *used;           // by key: it was asked for
-    bool ended;           // its answers are held
-    bool asked;           // it also has the key of the lookup for which it was loaded
-    bool told;            // that lookup has its answer
-    bool late;            // the loop asked for more of it when it had become stale
+    struct ahead *home;    // whose trail predicted it; a reference; NULL: it was not loaded ahead
+    struct batch *next;    // in home's list of batches that are held, or under way
+    uint64_t epoch;        // home's epoch when the batch was sent
+    uint64_t began;        // when the transaction began in which it ran; 0: in none
+    uint64_t number;       // numbers all batches that were loaded ahead, from 1
+    bool own;              // it runs on the connection of home's session
+    uint64_t seq;          // of the database's writes: none up to this one has made it stale
+    unsigned association;  // index into the shape's
+    unsigned n_used;       // number of keys that were asked for
+    unsigned n_left;       // number of answers that it may still give
+    uint16_t *left;        // the same by key: at first the number of the list's rows that have it
+    unsigned again;        // the list's other rows with the key of the lookup for which it was loaded
+    unsigned n_served;     // number of lookups that were answered with what was loaded for them
+    bool *used;            // by key: it was asked for
+    bool ended;            // its answers are held
+    bool asked;            // it also has the key of the lookup for which it was loaded
+    bool told;             // that lookup has its answer
+    uint32_t known;        // index + 1 of a key that was answered just before; 0: none. Of that answer:
+    uint32_t known_rows;   // the number of rows,
+    uint64_t known_digest; // and their digest (ahead/second.h)
+    bool late;             // the loop asked for more of it when it had become stale
     // Mode observe: shape digest of the lookups whose answers its list is, more of which are to come; 0: none are.
     uint64_t list_of;
     bool dry; // mode observe: it was not sent and has no rows (flow/dry.h)

@@ -17,9 +17,13 @@ void runs_asked(struct runs *r, uint64_t now) {
 }
 
 void runs_tagged(struct runs *r, uint64_t tags) {
-    if (tags && tags != r->tags && r->tags)
+    if (!tags)
+        return;
+    bool others = r->tags && tags != r->tags;
+    r->changes = !others ? 0 : r->changes < RUNS_RESTLESS ? r->changes + 1 : r->changes;
+    if (others && r->changes < RUNS_RESTLESS)
         end_visit(r);
-    r->tags = tags ? tags : r->tags;
+    r->tags = tags;
 }
 
 void runs_read(struct runs *r, uint64_t statement) {

@@ -3,7 +3,8 @@
 // What a session asks over and over, statement by statement, and what loops that makes. A run is all lookups of one
 // statement on one page. What was asked before its loop is known is kept, and given to the loop then.
 //
-// A page ends with a pause, with other tags, or where one of its lists is read anew. A visit ends with the first two of
+// A page ends with a pause, with other tags, or where one of its lists is read anew. Tags that are others with each statement
+// tell no pages apart. A visit ends with the first two of
 // these: two keys of a list are no loop if a visit ends between them.
 //
 // Bounded: RUNS for each session, the last ones used.
@@ -12,9 +13,10 @@
 
 #include "batching/report/loops.h"
 
-#define RUNS       8
-#define RUNS_LISTS 8
-#define RUNS_PAUSE 500000 // microseconds
+#define RUNS          8
+#define RUNS_LISTS    8
+#define RUNS_PAUSE    500000 // microseconds
+#define RUNS_RESTLESS 4      // statements one behind the other, each with other tags
 
 struct run {
     uint64_t child;             // digest of the statement, however it is sent; 0: none
@@ -30,6 +32,8 @@ struct run {
     struct loop_counts given;   // to this loop on this page
     struct loop_counts pending; // not given yet
     uint64_t trail;             // serial of the newest list when it was proved
+    uint64_t weighed;           // the list whose names were compared last (evidence.h),
+    bool agrees;                // and whether they agree
     // The list in which its last key stood, and the first key of it.
     uint64_t list, first;
     int column;
@@ -45,8 +49,9 @@ struct runs {
     uint64_t read_at; // the same when a list was read
     unsigned n_read;  // lists that were read on the page, and the statements of the last ones
     uint64_t read[RUNS_LISTS];
-    uint64_t tags; // of the page
-    uint64_t last; // microseconds: of the last answer
+    uint64_t tags;    // of the page
+    unsigned changes; // statements that came one behind the other with other tags, up to RUNS_RESTLESS
+    uint64_t last;    // microseconds: of the last answer
 };
 
 // ---- pages

@@ -79,15 +79,17 @@ static size_t name_length(struct slice s, size_t *sign) {
     return n;
 }
 
-bool tag_text_passes(struct slice text) {
+bool tag_text_begins(struct slice text, const char *name) {
+    size_t n = strlen(name);
     while (text.len && (is_blank(*text.data) || *text.data == '/' || *text.data == '*'))
         text = behind(text, 1);
-    for (size_t i = 0; i < N_ROLES && roles[i].role == TAG_PASSING; i++) {
-        size_t n = strlen(roles[i].name);
-        if (text.len > n && strncasecmp((const char *)text.data, roles[i].name, n) == 0 &&
-            !is_name(text.data[n]))
+    return text.len > n && strncasecmp((const char *)text.data, name, n) == 0 && !is_name(text.data[n]);
+}
+
+bool tag_text_passes(struct slice text) {
+    for (size_t i = 0; i < N_ROLES && roles[i].role == TAG_PASSING; i++)
+        if (tag_text_begins(text, roles[i].name))
             return true;
-    }
     return false;
 }
 

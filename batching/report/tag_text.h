@@ -26,7 +26,8 @@ struct tag_text {
 
 enum tag_role tag_text_role(const char *name);
 
-// Tells whether the text begins with a name that is left out.
+// Tells whether the text begins with this name, behind blanks and a comment's signs. And: with one that is left out.
+bool tag_text_begins(struct slice text, const char *name);
 bool tag_text_passes(struct slice text);
 
 // Takes the pairs from comments that stand one behind the other, or from a list of pairs.

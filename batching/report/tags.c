@@ -8,6 +8,7 @@
 
 #include "batching/base/hash.h"
 #include "batching/report/tag_text.h"
+#include "batching/report/tag_wild.h"
 #include "batching/statement/lexer.h"
 
 // ---- comments
@@ -93,13 +94,14 @@ static bool are_comments(struct slice text, const struct slice comments[2]) {
     return end > front || !comments[1].len;
 }
 
-uint64_t tags_digest(const struct slice comments[2]) {
+uint64_t tags_digest(const struct tags *t, const struct slice comments[2]) {
     uint64_t hash = 0;
     for (unsigned i = 0; i < 2; i++)
         for (size_t at = 0; at < comments[i].len;) {
             const uint8_t *from = comments[i].data + at, *end = memchr(from, ',', comments[i].len - at);
             size_t n = end ? (size_t)(end - from) + 1 : comments[i].len - at;
-            if (!tag_text_passes((struct slice){from, n}))
+            struct slice pair = {from, n};
+            if (!tag_text_passes(pair) && !(t->wild && tag_wild_begins(t->wild, pair)))
                 hash = XXH3_64bits_withSeed(from, n, hash);
             at += n;
         }
@@ -116,6 +118,10 @@ static bool make_room(struct tags *t) {
     if (!t->slots) {
         t->slots = calloc(TAGS_SLOTS, sizeof *t->slots);
         weigh(t, t->slots ? TAGS_SLOTS * sizeof *t->slots + MEMORY_BLOCK : 0);
+    }
+    if (!t->wild) {
+        t->wild = calloc(1, sizeof *t->wild);
+        weigh(t, t->wild ? sizeof *t->wild + MEMORY_BLOCK : 0);
     }
     if (!t->slots || t->n < t->room)
         return t->slots;
@@ -161,8 +167,17 @@ static uint16_t find(struct tags *t, const struct tag_text *x, bool may_add, boo
     memcpy(own, text, len);
     weigh(t, len + MEMORY_BLOCK);
     t->of[t->n] = (struct tag_set){.digest = digest, .page = tag_text_page(x), .text = own};
+    if (t->wild)
+        tag_wild_note(t->wild, x);
     *added = true;
     return *slot = (uint16_t)t->n++;
+}
+
+static uint16_t find_tamed(struct tags *t, struct tag_text *x, bool may_add, bool *added) {
+    tag_text_sort(x);
+    if (t->wild)
+        tag_wild_tame(t->wild, x);
+    return find(t, x, may_add, added);
 }
 
 void tags_finish(struct tags *t) {
@@ -170,6 +185,7 @@ void tags_finish(struct tags *t) {
         free(t->of[i].text);
     free(t->of);
     free(t->slots);
+    free(t->wild);
     account_set(t->memory, &t->weighs, 0);
     *t = (struct tags){.max = t->max, .memory = t->memory};
 }
@@ -191,8 +207,7 @@ uint16_t tags_read(struct tags *t, struct slice text, uint64_t digest, bool may_
         return TAGS_NONE;
     for (unsigned i = 0; i < 2; i++)
         tag_text_comments(&x, comments[i]);
-    tag_text_sort(&x);
-    uint16_t number = find(t, &x, may_add, added);
+    uint16_t number = find_tamed(t, &x, may_add, added);
     if (number != TAGS_OTHER)
         keep(t, digest, number);
     return number;
@@ -202,8 +217,7 @@ uint16_t tags_set(struct tags *t, struct slice value) {
     struct tag_text x = {0};
     bool added;
     tag_text_pairs(&x, value);
-    tag_text_sort(&x);
-    return find(t, &x, true, &added);
+    return find_tamed(t, &x, true, &added);
 }
 
 uint16_t tags_of(struct tags *t, const char *name, struct slice value) {

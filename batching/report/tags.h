@@ -10,6 +10,8 @@
 // They are an application's own text. They are kept as sets, each once, and known by a number. What differs with each
 // request is left out: traceparent, request_id and the like.
 //
+// A name whose value is another one again and again keeps none (tag_wild.h).
+//
 // Bounded: at most limits.report_tags sets. Others, and those beyond limits.report_loop_tags that one statement brings,
 // are TAGS_OTHER.
 #ifndef PGFOLD_BATCHING_REPORT_TAGS_H
@@ -28,6 +30,8 @@
 #define TAGS_LONGEST 1000  // bytes of a set
 #define TAGS_PAIRS   16
 
+struct tag_wild;
+
 struct tag_set {
     uint64_t digest,
         page; // page: digest of those that tell pages apart, not lines of code; 0: there are none
@@ -38,7 +42,8 @@ struct tag_set {
 struct tags {
     struct tag_set *of; // by number, from 2 on; those before are not used but for their figures
     unsigned n, room, max;
-    uint16_t *slots; // owned; by digest
+    uint16_t *slots;       // owned; by digest
+    struct tag_wild *wild; // owned
     struct {
         uint64_t digest;
         uint16_t number;
@@ -55,7 +60,7 @@ void tags_forget_figures(struct tags *t); // sets stay, since statements are kno
 bool tags_comments(struct slice text, struct slice out[2]);
 
 // The digest of what comments say, without what differs with each request.
-uint64_t tags_digest(const struct slice comments[2]);
+uint64_t tags_digest(const struct tags *t, const struct slice comments[2]);
 
 // The number of a set that is known. Returns false when it is not.
 bool tags_known(const struct tags *t, uint64_t digest, uint16_t *number);

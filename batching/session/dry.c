@@ -78,6 +78,23 @@ void dry_takes_deallocate(struct session *s) {
     s->dry_txn.here = DRY_DEALLOCATE;
 }
 
+void dry_takes_lookups(struct session *s) {
+    s->dry_txn.here = DRY_LOOKUPS;
+}
+
+unsigned dry_piped(const struct session *s) {
+    unsigned here = (unsigned)s->dry_txn.here;
+    if (here == DRY_LOOKUPS || here == DRY_PIPELINE)
+        return here;
+    return s->in_unit && s->owed.n ? owed_last(s)->piped : DRY_NOTHING;
+}
+
+void dry_takes_pipeline(struct session *s, unsigned lookups, unsigned batches) {
+    s->dry_txn.here = DRY_PIPELINE;
+    s->engine->counters.lookups += lookups;
+    s->engine->counters.would_send += batches;
+}
+
 void dry_knows(struct session *s) {
     s->dry_txn.knows = true;
 }
@@ -89,7 +106,9 @@ void dry_open(struct session *s, struct owed *o) {
     uint64_t now = s->engine->now;
     if (b->due && now > b->until)
         dry_goes(s);
-    o->here = b->here == DRY_END ? b->due : b->here != DRY_NOTHING;
+    bool piped = b->here == DRY_LOOKUPS || b->here == DRY_PIPELINE;
+    o->piped = (uint8_t)(piped ? b->here : DRY_NOTHING);
+    o->here = b->here == DRY_END ? b->due : b->here != DRY_NOTHING && !piped;
     if (b->here == DRY_END)
         b->due = false;
     if (b->here != DRY_BEGIN)

@@ -63,8 +63,13 @@ void dry_regroup(struct dry *d, struct behind *lookup);
 void dry_takes_boundary(struct session *s, bool begins);
 // DEALLOCATE of a statement that it lacks,
 void dry_takes_deallocate(struct session *s);
+// several lookups with one Sync, of which nothing more is known; and: which so many batches would have answered,
+void dry_takes_lookups(struct session *s);
+void dry_takes_pipeline(struct session *s, unsigned lookups, unsigned batches);
 // a Parse.
 void dry_knows(struct session *s);
+// DRY_LOOKUPS or DRY_PIPELINE, if the unit at hand or the open one is that, else DRY_NOTHING.
+unsigned dry_piped(const struct session *s);
 // The unit is opened: this is its entry.
 void dry_open(struct session *s, struct owed *o);
 // The unit at hand is another one.

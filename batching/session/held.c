@@ -95,7 +95,8 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
     else if (association && b->n_keys)
-        association_ended(association, e->now, b->n_keys - b->ahead.asked, b->ahead.n_served, b->ahead.late);
+        association_ended(association, e->now, b->n_keys - b->ahead.asked - (b->ahead.known != 0),
+                          b->ahead.n_served, b->ahead.late);
     b->group->held--;
     batch_destroy(b);
     ahead_unref(a);

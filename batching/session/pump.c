@@ -40,11 +40,18 @@ static void expect_of_lookup(struct session *s, struct lookup *l) {
         session_note_unnamed(s, true, st->shape);
 }
 
+static bool lacks_statement(const struct session *s, const struct lookup *l) {
+    return !l->simple && !l->has_parse && !l->pipeline && session_lacks(s, l->statement);
+}
+
+bool session_gives_first(const struct session *s, const struct lookup *l) {
+    return s->txn != 'I' && lacks_statement(s, l);
+}
+
 // Sends a lookup as the client sent it, and in front of it the statement that it needs. False: the session
 // failed.
 static bool send_original(struct session *s, struct lookup *l, enum owed_kind kind) {
-    bool checked = kind == OWED_CHECK,
-         lacks = !l->simple && !l->has_parse && !l->pipeline && session_lacks(s, l->statement);
+    bool checked = kind == OWED_CHECK, lacks = lacks_statement(s, l);
     if (checked && lacks && !session_restore_unnamed(s, l->shape)) // it was there when the check began
         return false;
     struct owed *o = owed_push(s, kind);

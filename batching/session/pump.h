@@ -13,6 +13,10 @@
 // session.
 void session_pump(struct session *s);
 
+// Inside a transaction nothing of ours may be sent behind a lookup whose statement the server lacks: it fails with that.
+// Tells whether that is so.
+bool session_gives_first(const struct session *s, const struct lookup *l);
+
 // Sends a lookup in LOOKUP_CHECKING as its client sent it; its reply is kept or compared.
 void session_send_checked(struct session *s, struct lookup *l);
 

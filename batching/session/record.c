@@ -267,10 +267,22 @@ static void end_list(struct session *s, const struct owed *o) {
         followers_took(&s->engine->followers, source, s->engine->now - asked);
 }
 
+// A lookup that runs as it was sent before its statement folds.
+static void note_answer(struct session *s, const struct owed *o, const struct frame *f, bool whole) {
+    const struct lookup *l = o->kind == OWED_LOOKUP ? o->of.lookup : NULL;
+    if (!l || !l->counted || !s->ahead || !s->ahead->seconds.open)
+        return;
+    if (f->type == B_DATA_ROW && whole)
+        second_note_row(&s->ahead->seconds, l->group, f->body, f->body_len);
+    else if (f->type == B_COMMAND_COMPLETE)
+        second_note_end(&s->ahead->seconds, l->group);
+}
+
 void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool whole) {
     struct trail_columns c;
     if (!is_recorded(s, o))
         return;
+    note_answer(s, o, f, whole);
     if (f->type == B_DATA_ROW) {
         if (o->forward.resumes)
             begin_bound(s, o);

@@ -7,6 +7,7 @@
 #include "batching/ahead/source.h"
 #include "batching/base/hash.h"
 #include "batching/fold/batch.h"
+#include "batching/report/evidence.h"
 #include "batching/report/report.h"
 #include "batching/report/runs.h"
 #include "batching/session/engine.h"
@@ -116,7 +117,7 @@ void reporting_text(struct session *s, struct shape *shape, struct slice text) {
     r->text = r->statement = TAGS_NONE;
     if (!tags_comments(text, comments))
         return;
-    uint64_t digest = tags_digest(comments);
+    uint64_t digest = tags_digest(&s->engine->report.tags, comments);
     if (digest != r->digest)
         r->read = read_tags(s, shape_meaning(shape), text, digest);
     r->digest = r->read == TAGS_OTHER ? 0 : digest;
@@ -172,6 +173,10 @@ static const struct shape *shape_with(const struct engine *e, uint64_t digest) {
     return s;
 }
 
+static const struct shape *list_shape(const struct engine *e, const struct trail_columns *c) {
+    return shape_with(e, c->text ? c->text : c->loaded ? c->shape : 0);
+}
+
 static void enter(struct session *s, struct run *run, struct loop_about *a, const uint64_t *origins) {
     struct loops *l = &s->engine->report.loops;
     struct loop_place p;
@@ -179,24 +184,16 @@ static void enter(struct session *s, struct run *run, struct loop_about *a, cons
     if (run->unlisted)
         return;
     if (a->list && !loops_find(l, a->key, &p))
-        a->list_shape = shape_with(s->engine, a->list->text     ? a->list->text
-                                              : a->list->loaded ? a->list->shape
-                                                                : 0);
+        a->list_shape = list_shape(s->engine, a->list);
     if (loops_find(l, a->key, &p) || loops_add(l, a, run->unlisted, &p))
         run_belongs(run, l, &p);
     else
         run->unlisted = true;
 }
 
-#define STEPS                                                                                                \
-    5 // rows one after the other that are no chance, where the catalogue knows nothing of the column
-
-// The key was found there: a loop, if another one was before.
-static void found_in(struct session *s, const struct group *g, uint64_t question, const struct guess *w,
-                     struct run *run) {
-    uint64_t origins[KEY_MAX_PARTS], list = ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
-    if (!run_found(run, list, w->columns[w->lead], question))
-        return;
+// The run is one of the loop over this list.
+static void prove(struct session *s, const struct group *g, const struct guess *w, struct run *run) {
+    uint64_t origins[KEY_MAX_PARTS];
     struct loop_about a = about(s, g->shape);
     a.group = g;
     a.list = &w->result->columns;
@@ -206,6 +203,34 @@ static void found_in(struct session *s, const struct group *g, uint64_t question
     run->proven = true;
     run->trail = w->trail->serial;
     run->top = !a.list->loaded && !a.list->keyed;
+}
+
+static uint64_t list_number(const struct guess *w) {
+    return ((uint64_t)(uintptr_t)w->trail << 16) ^ w->result->serial;
+}
+
+static bool find_again(struct run *run, const struct guess *w, uint64_t question) {
+    return run_found(run, list_number(w), w->columns[w->lead], question);
+}
+
+// The key was found there: a loop, if another one was before.
+static void found_in(struct session *s, const struct group *g, uint64_t question, const struct guess *w,
+                     struct run *run) {
+    if (find_again(run, w, question))
+        prove(s, g, w, run);
+}
+
+// The names are looked at once for each list.
+static bool is_evident(const struct session *s, const struct group *g, const struct guess *w,
+                       struct run *run) {
+    uint64_t list = list_number(w);
+    if (!evidence_is_due(w, g))
+        return false;
+    if (run->weighed != list)
+        run->agrees = evidence_in_names(w, g, list_shape(s->engine, &w->result->columns),
+                                        &s->engine->report.names, database_of(s));
+    run->weighed = list;
+    return run->agrees || evidence_in_values(w);
 }
 
 void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
@@ -219,10 +244,19 @@ void reporting_found(struct session *s, const struct group *g, const struct key 
     if (run->proven && run->trail == followed->trail->serial &&
         loops_at(&s->engine->report.loops, &run->loop))
         return;
-    if (source_find(followed->trail, g, keys, &w))
+    if (source_find(followed->trail, g, keys, &w)) {
         found_in(s, g, question, &w, run);
-    else if (followed->goes_on >= STEPS)
-        found_in(s, g, question, followed, run);
+    } else if (is_evident(s, g, followed, run)) {
+        (void)find_again(run, followed, question);
+        prove(s, g, followed, run);
+    }
+}
+
+void reporting_piped(struct session *s, const struct group *g, const struct key *keys, uint64_t question) {
+    struct runs *r = s->ahead ? runs(s) : NULL;
+    struct guess w;
+    if (r && source_find(&s->ahead->trail, g, keys, &w))
+        found_in(s, g, question, &w, runs_of(r, g->shape->alike.hash));
 }
 
 static void enter_candidate(struct session *s, struct run *run, const struct shape *shape) {
@@ -281,6 +315,30 @@ void reporting_answered(struct session *s, const struct answered *a) {
         loop_tagged(loop, a->tags, s->engine->report.loop_tags);
 }
 
+bool reporting_refused(struct session *s, const struct shape *shape, const struct group *g,
+                       const struct key *keys, struct trail *t) {
+    static const struct loop_counts asked = {.asked = 1};
+    struct report_tables *all = &s->engine->report;
+    struct runs *r = runs(s);
+    struct guess w;
+    if (!r || (t && !source_find(t, g, keys, &w)))
+        return false;
+    struct run *run = runs_of(r, shape->alike.hash);
+    if (t)
+        (void)find_again(run, &w, 0); // the test has seen another key of the list
+    if (t)
+        prove(s, g, &w, run);
+    else if (!run->loop.key)
+        enter_candidate(s, run, shape);
+    run->tags = reporting_take_tags(s);
+    run_count(run, 0, &asked);
+    run_give(run, &all->loops, s->engine->now);
+    struct loop *loop = loops_at(&all->loops, &run->loop);
+    if (loop)
+        loop_tagged(loop, run->tags, all->loop_tags);
+    return true;
+}
+
 void reporting_sent(struct session *s, const struct shape *shape) {
     struct runs *r = runs(s);
     if (r)
@@ -303,7 +361,7 @@ void reporting_batch(const struct batch *b) {
 void reporting_read(struct session *s, struct trail_columns *c, const struct shape *text, uint64_t question) {
     struct runs *r = runs(s);
     c->keyed = text->reason == REASON_NONE && text->parsed->n_keys;
-    if (r)
+    if (r && (question || !c->keyed)) // else it is not known whether it is the same again
         runs_read(r, text->alike.hash + (c->keyed ? question : 0));
 }
 

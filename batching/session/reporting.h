@@ -12,6 +12,7 @@
 
 struct guess;
 struct key;
+struct trail;
 struct trail_columns;
 struct vet_result;
 
@@ -45,6 +46,15 @@ void reporting_answered(struct session *s, const struct answered *a);
 // trail for where it comes from.
 void reporting_found(struct session *s, const struct group *g, const struct key *keys, uint64_t question,
                      const struct guess *followed);
+
+// The same for a lookup that came with others in one unit: it is looked for in the session's own trail, and nothing is
+// followed there.
+void reporting_piped(struct session *s, const struct group *g, const struct key *keys, uint64_t question);
+
+// A lookup is not sent, since it makes a loop that a test does not expect. `t`: a trail with a list that has its key, which
+// the READY group reads; NULL: it is no more than a candidate. Returns false when there is no such list in it.
+bool reporting_refused(struct session *s, const struct shape *shape, const struct group *g,
+                       const struct key *keys, struct trail *t);
 
 // A statement was sent for the session's lookups of this shape, that answers several.
 void reporting_sent(struct session *s, const struct shape *shape);

@@ -89,9 +89,10 @@ static void answer_first(struct session *s, struct owed *o, bool failed) {
     struct answered a = {.shape = x ? x->shape : NULL,
                          .kind = x ? (enum statement_kind)x->kind : STATEMENT_OTHER,
                          .outcome = OUTCOME_FORWARDED,
-                         .would = o->dry    ? (enum outcome)o->dry->would
-                                  : o->here ? OUTCOME_HERE
-                                            : OUTCOME_FORWARDED,
+                         .would = o->dry                     ? (enum outcome)o->dry->would
+                                  : o->here                  ? OUTCOME_HERE
+                                  : o->piped == DRY_PIPELINE ? OUTCOME_FOLDED
+                                                             : OUTCOME_FORWARDED,
                          .reason = (enum reason)o->reason,
                          .failed = failed,
                          .question = x ? x->question : 0,

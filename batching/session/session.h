@@ -149,6 +149,7 @@ struct owed {
     struct forward_effects forward;
     struct dry *dry; // FORWARD: mode observe: it is a lookup (dry.h); owned
     bool here;       // FORWARD: mode observe: pgfold would have answered it itself
+    uint8_t piped;   // the same: DRY_LOOKUPS or DRY_PIPELINE, or 0
     union {
         struct lookup *lookup;
         struct batch *batch;
@@ -304,9 +305,11 @@ struct watching {
     uint64_t user;       // digest of its name
 };
 
-// Mode observe: what mode fold would have answered without the server. Writer: dry.c.
+// Mode observe: what mode fold would have answered without the server; or a pipeline of lookups, which would have gone in
+// batches if they may be folded. Writer: dry.c.
 struct dry_boundary {
-    enum { DRY_NOTHING, DRY_BEGIN, DRY_END, DRY_DEALLOCATE } here; // what the unit at hand is, if it is such
+    // What the unit at hand is, if it is such.
+    enum { DRY_NOTHING, DRY_BEGIN, DRY_END, DRY_DEALLOCATE, DRY_LOOKUPS, DRY_PIPELINE } here;
     bool knows;     // the unit at hand is a Parse whose answer is known
     bool due;       // the server would not have got the transaction's BEGIN yet,
     uint64_t until; // engine time at which it gets it by itself

@@ -76,6 +76,8 @@ struct shape {
     struct association *associations; // see ahead.h; owned; NULL: none yet
     struct budget budget;             // of what is loaded ahead for its lookups
     unsigned ahead_vets;              // questions about it that lookahead has asked
+    bool leads;                       // its answers' own key column has had other keys than those asked for
+    bool untold;                      // a question about it must wait until the server has a Parse of it
     bool wide;                        // the catalogue is asked for what is below it, too; trust/vet_own.h
     uint64_t no_plain_read; // microseconds: when the catalogue has said that it is none; 0: it has not
 };

@@ -19,16 +19,16 @@ struct behind *dry_copy(const struct candidate *c, const struct slice *raw, cons
     return l;
 }
 
-// As in mode fold, the session is proved in front of its first lookup that has company.
-static void prove(struct session *s, const struct shape *shape) {
+void dry_prove(struct session *s) {
     bool first = s->identity.state == IDENTITY_UNPROVEN && !s->identity.n_proofs;
-    if (first && shape->n_lookups && !s->n_forward && !s->in_unit)
+    if (first && !s->n_forward && !s->in_unit)
         session_start_proof(s);
 }
 
 void dry_take(struct candidate *c, const struct slice *raw) {
     struct session *s = c->s;
-    prove(s, c->shape);
+    if (c->shape->n_lookups)
+        dry_prove(s);
     dry_hold(s, dry_copy(c, raw, NULL), c->shape);
     if (!s->dry)
         return;

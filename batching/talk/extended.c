@@ -7,6 +7,7 @@
 #include "batching/fold/group.h"
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/lazy.h"
@@ -340,9 +341,10 @@ static void run_portal(struct feed *f, const struct msg_execute *m, struct state
     else
         run_shape(f, shape_meaning(st->shape));
     // With a row limit the unnamed portal may have more rows to give. Inside a transaction the client may
-    // fetch them in a later unit, so nothing of ours may replace that portal.
+    // fetch them in a later unit, so nothing of ours may replace that portal. Not so a lookup of mode observe: nothing of ours
+    // comes there, and mode fold would have given all of its rows.
     if (!m->portal.len)
-        s->portal_open = m->max_rows != 0;
+        s->portal_open = m->max_rows && !dry_at_hand(s);
 }
 
 static void forward_execute(struct feed *f, const struct frame *fr) {

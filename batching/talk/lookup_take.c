@@ -261,7 +261,7 @@ bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct g
 }
 
 // What is no plain read leaves a proven session in doubt at once. So no proof is asked for because of it.
-static bool wants_proof(const struct candidate *c) {
+bool candidate_wants_proof(const struct candidate *c) {
     const struct engine *e = c->s->engine;
     bool in_vain =
         c->shape && c->shape->no_plain_read && e->now - c->shape->no_plain_read < e->limits.vet_max_age;
@@ -389,7 +389,7 @@ bool candidate_accept(struct session *s, const struct candidate *c) {
     if (!vetted && session_read_may_write(s, c->shape->parsed))
         session_note_write(s, NULL);
     queue_lookup(s, l);
-    if (wants_proof(c))
+    if (candidate_wants_proof(c))
         engine_list_proof(s->engine, s);
     return true;
 }
@@ -496,7 +496,7 @@ static enum take take_candidate(struct candidate *c, enum reason *why) {
     if (s->txn == 'T')
         apart_came_inside(s);
     // A transaction of an unproven session: the next one is to find the session proven.
-    if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) && wants_proof(c))
+    if ((*why == REASON_TRANSACTION || *why == REASON_ISOLATION) && candidate_wants_proof(c))
         s->wants_proof = true;
     if (*why == REASON_BEHIND_FORWARD)
         return take_behind_another(c);
@@ -534,7 +534,7 @@ static void observe(struct candidate *c) {
     struct session *s = c->s;
     struct slice raw[KEY_MAX_PARTS];
     if (s->engine->limits.dry) {
-        s->wants_proof |= wants_proof(c);
+        s->wants_proof |= candidate_wants_proof(c);
         candidate_raw(c, raw);
         dry_take(c, raw);
         recent_note(&s->recent, c->shape->family, c->group_id);

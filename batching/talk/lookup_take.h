@@ -52,4 +52,7 @@ bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct g
 // memory, nothing has changed.
 bool candidate_accept(struct session *s, const struct candidate *c);
 
+// The session is to be proved, so that this lookup, or those after it, may be folded.
+bool candidate_wants_proof(const struct candidate *c);
+
 #endif

@@ -6,18 +6,21 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/asking.h"
+#include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/hold.h"
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
 #include "batching/session/pipeline.h"
+#include "batching/session/reporting.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/unit.h"
+#include "batching/talk/dry_take.h"
 #include "batching/talk/feed.h"
 #include "batching/talk/lookup_take.h"
 #include "batching/talk/question.h"
@@ -54,6 +57,17 @@ static bool keeps_unnamed(struct candidate *c, const struct pipeline *p) {
     return p->parts[0].has_parse && c->shape == c->statement->shape;
 }
 
+// Looks for the list that the part's key comes from.
+static void tell_report(const struct candidate *c) {
+    struct slice raw[KEY_MAX_PARTS];
+    struct key keys[KEY_MAX_PARTS];
+    if (!c->group || c->group->state != GROUP_READY)
+        return;
+    candidate_raw(c, raw);
+    if (group_read_key(c->group, raw, keys))
+        reporting_piped(c->s, c->group, keys, question_hash(c));
+}
+
 // False: *why says why this part is no lookup.
 static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
     struct group *elsewhere = NULL;
@@ -70,8 +84,10 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
         *why = REASON_NOT_VETTED;
     if (*why == REASON_NONE && !candidate_accept(c->s, c))
         *why = REASON_MEMORY;
-    if (*why == REASON_NONE)
+    if (*why == REASON_NONE) {
+        tell_report(c);
         pipeline_add(p, c->s->order.last);
+    }
     return *why == REASON_NONE;
 }
 
@@ -87,13 +103,80 @@ static bool take_parts(struct feed *f, const struct unit *u, struct pipeline *p,
     return true;
 }
 
+// ---- mode observe
+
+#define OBSERVED_KINDS 4
+
+// Lookups of one group that stand in the pipeline at hand.
+struct kind {
+    struct group *group;
+    unsigned n;
+};
+
+static bool count_kind(struct kind *kinds, unsigned *n, struct group *g) {
+    struct kind *k = kinds;
+    while (k < kinds + *n && k->group != g)
+        k++;
+    if (k == kinds + OBSERVED_KINDS)
+        return false;
+    *n += k == kinds + *n;
+    k->group = g;
+    k->n++;
+    return true;
+}
+
+// Counts the pipeline's lookups by their groups. Returns false when one of them is no lookup.
+static bool judge_kinds(struct feed *f, const struct unit *u, struct kind *kinds, unsigned *n) {
+    const uint8_t *bytes = f->bytes + f->at;
+    struct unit part;
+    for (size_t at = 0, from = 0; unit_part(bytes, u->size, &at, &part); from = at) {
+        struct candidate c = {
+            .f = f, .s = f->s, .bytes = bytes + from, .unit = &part, .whole = from ? 0 : u->size};
+        bool limited = f->s->txn != 'I' && part.max_rows;
+        if (candidate_judge(&c) != REASON_OBSERVE || c.apart || limited || c.values ||
+            (part.has_parse && *n && kinds->group->shape != c.group->shape))
+            return false;
+        tell_report(&c);
+        f->s->wants_proof |= candidate_wants_proof(&c);
+        dry_prove(f->s);
+        if (c.group->state == GROUP_NEW)
+            dry_want(f->s->engine, c.group);
+        if (c.group->state == GROUP_REFUSED || !count_kind(kinds, n, c.group))
+            return false;
+    }
+    return true;
+}
+
+// Would all of them have gone in batches of several?
+static void observe(struct feed *f, const struct unit *u) {
+    struct session *s = f->s;
+    struct kind kinds[OBSERVED_KINDS] = {0};
+    unsigned n = 0, most = s->engine->limits.max_keys, batches = 0, lookups = 0;
+    if (!judge_kinds(f, u, kinds, &n))
+        return;
+    dry_takes_lookups(s);
+    for (unsigned i = 0; i < n; i++) {
+        if (kinds[i].n < 2 || kinds[i].group->state != GROUP_READY)
+            return;
+        lookups += kinds[i].n;
+        batches += (kinds[i].n + most - 1) / most;
+    }
+    dry_takes_pipeline(s, lookups, batches);
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned sent = 0; sent < kinds[i].n; sent += most)
+            reporting_sent(s, kinds[i].group->shape);
+}
+
 enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct session *s = f->s;
     unsigned n = count_parts(f->bytes + f->at, u->size), max = session_max_lookups(s);
     struct lookup *last = s->order.last;
     struct statement *unnamed = s->names.unnamed;
-    if (session_txn_reason(s) != REASON_NONE || s->n_forward || n < 2 || n > max ||
-        n > SESSION_MAX_PIPELINE || s->engine->limits.observe)
+    if (session_txn_reason(s) != REASON_NONE || s->n_forward || n < 2 || n > max || n > SESSION_MAX_PIPELINE)
+        return TAKE_FORWARD;
+    if (s->engine->limits.dry)
+        observe(f, u);
+    if (s->engine->limits.observe)
         return TAKE_FORWARD;
     if (s->order.n + n > max) {
         hold_until_room(s);

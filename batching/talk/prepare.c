@@ -27,12 +27,18 @@
 #include "batching/talk/reads.h"
 #include "protocol/write.h"
 
+// Behind a write nothing that a statement means is another than before. In a fixed snapshot a Parse would take it.
+static bool means_the_same(const struct session *s) {
+    return session_is_apart(s) && session_reads_committed(s) && s->identity.state == IDENTITY_PROVEN &&
+           !s->definitions_in_txn;
+}
+
 // Can the session answer something itself now? No reply is awaited that would have to come before the answer,
 // and no reply may still change what the answer is.
 static bool may_answer(const struct session *s) {
     bool observes = s->engine->limits.observe && s->txn != 'I';
-    return session_txn_reason(s) == REASON_NONE && !observes && !s->n_forward && !s->no_scan &&
-           !s->backlogged;
+    bool may = session_txn_reason(s) == REASON_NONE || means_the_same(s);
+    return may && !observes && !s->n_forward && !s->no_scan && !s->backlogged;
 }
 
 // ---- Parse
@@ -98,6 +104,13 @@ static bool answer_prepare(struct session *s, const struct group *g, const struc
     return true;
 }
 
+// Does a question about it wait until the server has a Parse of it? One is enough.
+static bool must_be_told(const struct session *s, struct shape *shape) {
+    bool must = shape->untold && s->txn != 'I';
+    shape->untold &= !must;
+    return must;
+}
+
 enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct session *s = f->s;
     struct engine *e = s->engine;
@@ -124,7 +137,7 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     if (!g)
         return TAKE_FORWARD;
     reads_refresh_group(e, g);
-    bool known = is_known(e, g, u) && session_name_is_free(s, u->parse.name);
+    bool known = !must_be_told(s, shape) && is_known(e, g, u) && session_name_is_free(s, u->parse.name);
     if (dry && known)
         dry_knows(s);
     if (!dry && known && answer_prepare(s, g, u))

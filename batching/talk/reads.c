@@ -70,8 +70,9 @@ static bool reads_constants(const struct parsed *p) {
 bool reads_take_for_plain(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
     const struct dry *d = l->dry ? dry_at_hand(s) : NULL;
-    bool folds = d && (!d->lookup || d->lookup->group->state == GROUP_READY);
-    return l->observe && (!l->dry || folds || (d && !reads_can_judge(s)));
+    unsigned piped = l->dry ? dry_piped(s) : DRY_NOTHING;
+    bool folds = piped == DRY_PIPELINE || (d && (!d->lookup || d->lookup->group->state == GROUP_READY));
+    return l->observe && (!l->dry || folds || ((d || piped) && !reads_can_judge(s)));
 }
 
 enum read_effect reads_effect(struct feed *f, struct shape *shape, struct group **vetting) {

@@ -10,6 +10,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/hold.h"
 #include "batching/session/pooler.h"
+#include "batching/session/reporting.h"
 #include "batching/session/watched.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/lookup_take.h"
@@ -196,22 +197,40 @@ static bool next_lookup(struct walk *w, struct candidate *c) {
     return false;
 }
 
-// Notes the unit's lookups. Returns false when one is in a loop that nobody expects.
-static bool note_lookups(struct walk w, struct section **at, struct section_shape **of) {
-    struct candidate c;
-    while (next_lookup(&w, &c)) {
-        find_group(c.s, &c);
-        if (!note_lookup(c.s, &c, at, of))
+// Notes the unit's lookups. Returns false when one, *c, is in a loop that nobody expects.
+static bool note_lookups(struct walk *w, struct candidate *c, struct section **at,
+                         struct section_shape **of) {
+    while (next_lookup(w, c)) {
+        find_group(c->s, c);
+        if (!note_lookup(c->s, c, at, of))
             return false;
     }
     return true;
+}
+
+// The report tells of the loop that was refused, too. The list may be one that another session of the scope has read.
+static void tell_report(struct candidate *c, bool looped) {
+    struct session *s = c->s;
+    struct slice raw[KEY_MAX_PARTS];
+    struct key keys[KEY_MAX_PARTS];
+    if (looped && c->group && c->group->state == GROUP_READY) {
+        candidate_raw(c, raw);
+        bool read = group_read_key(c->group, raw, keys);
+        if (read && s->ahead && reporting_refused(s, c->shape, c->group, keys, &s->ahead->trail))
+            return;
+        for (struct session *o = s->engine->sessions; read && o; o = o->next)
+            if (o != s && o->ahead && session_scope(o) == session_scope(s) &&
+                reporting_refused(s, c->shape, c->group, keys, &o->ahead->trail))
+                return;
+    }
+    (void)reporting_refused(s, c->shape, NULL, NULL, NULL);
 }
 
 enum take watch_lookups_take(struct feed *f, const struct unit *u, enum unit_result r) {
     struct session *s = f->s;
     struct section *at = NULL;
     struct section_shape *of = NULL;
-    struct walk begin = {.f = f, .unit = u, .r = r};
+    struct walk begin = {.f = f, .unit = u, .r = r}, noted = begin;
     struct candidate c;
     bool any = false;
     if (s->watch.looked || s->txn == 'E')
@@ -225,7 +244,7 @@ enum take watch_lookups_take(struct feed *f, const struct unit *u, enum unit_res
         return TAKE_WAIT;
     await_is_over(s);
     watched_look(s);
-    if (note_lookups(begin, &at, &of))
+    if (note_lookups(&noted, &c, &at, &of))
         return TAKE_FORWARD;
     if (r == UNIT_OTHER)
         return TAKE_FORWARD; // where it ends is not known
@@ -236,6 +255,8 @@ enum take watch_lookups_take(struct feed *f, const struct unit *u, enum unit_res
         of->warned = true;
         return TAKE_FORWARD;
     }
+    if (m != METRIC_LOOKUPS)
+        tell_report(&c, of && of->looped);
     enum take t = watch_refuse_for(s, at, m, of, false);
     watched_note(s, STATEMENT_READ, NULL);
     return t;

@@ -73,6 +73,7 @@ SHAPES = {
     "owner": Shape("SELECT id, val FROM owner{n} WHERE id = $1", 1, "owner"),
     "owner limit": Shape("SELECT id, val FROM owner{n} WHERE id = $1 LIMIT 1", 1, "owner"),
     "climb": Shape("SELECT id, val, buddy FROM owner{n} WHERE id = $1", 1, "owner", 2),
+    "climb joined": Shape("SELECT p.id, c.val FROM owner{n} c LEFT JOIN owner{n} p ON p.id = c.buddy WHERE c.id = $1", 1, "owner", 0),
     "items": Shape("SELECT id, val, owner_id FROM item{n} WHERE owner_id = $1 ORDER BY id", 1, "item"),
     "max": Shape("SELECT max(val) FROM item{n} WHERE owner_id = $1", 0, "item"),
     "join": Shape("SELECT o.id, i.val, i.owner_id FROM owner{n} o JOIN item{n} i ON i.owner_id = o.id WHERE o.id = $1 ORDER BY i.id", 1, "item"),
@@ -83,6 +84,7 @@ SHAPES = {
     "policy": Shape("SELECT id, val, tenant FROM secret{n} WHERE id = $1", 1, "secret", None, 2),
     "step": Shape("SELECT id, val FROM step{n} WHERE id = $1", 1, "step"),
 }
+CLIMBS = ("climb", "climb joined")
 LISTS = [
     "SELECT id FROM owner{n} ORDER BY id", "SELECT id, owner_id FROM item{n} ORDER BY id", "SELECT owner_id FROM item{n} ORDER BY owner_id, id",
     "SELECT owner_id, other_id FROM tag{n} ORDER BY id", "SELECT owner_id, owner_id AS again, other_id FROM tag{n} ORDER BY id LIMIT 60",
@@ -385,14 +387,14 @@ class World:
             self.ask(s, s.shape, k)
             if s.shape != "step" and self.rng.random() < 0.15:
                 self.ask(s, self.rng.choice([x for x in SHAPES if x != "step"]), k)
-            if s.shape == "climb" and s.named and self.rng.random() < 0.7:
+            if s.shape in CLIMBS and s.named and self.rng.random() < 0.7:
                 self.climb(s)
 
     def climb(self, s):
         for _ in range(self.rng.randint(1, 8)):
             if not s.named or not s.named[0] or self.wrong:
                 return
-            self.ask(s, "climb", s.named[0])
+            self.ask(s, s.shape, s.named[0])
 
     def poll(self, s, k):
         shape, before = s.shape, s.driver

@@ -7,7 +7,8 @@ import ahead
 import conftest
 from ahead import DATABASE, PATIENT, Reader, Watch
 
-TWO = ["simple", "pgx"]
+JOINED = "pgx, joined"
+TWO = ["simple", "pgx", JOINED]
 LEAVES = "SELECT id, parent_id, name FROM limb WHERE id BETWEEN 22 AND 85 ORDER BY id DESC LIMIT 60"
 TREE = """
 CREATE TABLE limb (id int PRIMARY KEY, parent_id int REFERENCES limb, name text);
@@ -42,12 +43,16 @@ class Climber:
 
     def __init__(self, db, end, framing):
         Climber.serial += 1
-        self.reader, self.db = Reader(end, framing), db
-        self.sql = "SELECT id, parent_id, name, %d AS own FROM limb WHERE id = $1" % Climber.serial
+        self.reader, self.db = Reader(end, framing.split(",")[0]), db
+        self.joined = framing == JOINED
+        self.sql = ("SELECT p.id, p.parent_id, c.name, %d AS own FROM limb c LEFT JOIN limb p ON p.id = c.parent_id WHERE c.id = $1" if self.joined else
+                    "SELECT id, parent_id, name, %d AS own FROM limb WHERE id = $1") % Climber.serial
 
     def ask(self, key):
         """The parent, and the name."""
         (row,) = self.reader.ask(self.sql, ("int4", str(key)))
+        if self.joined:
+            return number(row[0]), row[2].decode()
         assert number(row[0]) == key
         return number(row[1]), row[2].decode()
 

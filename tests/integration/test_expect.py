@@ -550,6 +550,21 @@ def test_limits_and_warnings(run, tmp_path):
     assert run(LAZY, "--fold")[0] == 1
 
 
+@pytest.mark.parametrize("options, proven, asked", [((), True, 2), (("--fold",), True, 2), (("pool",), True, 1), (("--loops", "1"), False, 5)])
+def test_the_report_has_what_was_refused(run, tmp_path, options, proven, asked):
+    """With its list and its page, also where other connections have read the list and asked for the first key."""
+    program = LAZY if proven else LAZY.replace("writer_id = ", "id + 0 = 0 OR id = ")
+    program = program.replace("SELECT id, title", "/*route='/writers'*/ SELECT id, title")
+    if options == ("pool",):
+        options = ()
+        program = program.replace("):\n    ask", "):\n    cur = psycopg2.connect(os.environ['DATABASE_URL']).cursor()\n    ask")
+    code, _, err = run(program, "--report", str(tmp_path / "x.json"), *options)
+    loop, = json.loads((tmp_path / "x.json").read_text())["loops"]
+    assert code == 1 and loop["kind"] == ("proven" if proven else "candidate") and loop["pages"] == 1, (loop, err)
+    assert loop["asked"] == asked and loop["tags"] == [{"route": "/writers"}]
+    assert not proven or loop["parent"]["columns"] == ["id"] and "selectinload(Writer.works)" in str(loop["instead"])
+
+
 def test_allowed_by_a_file(run, tmp_path):
     allowed = tmp_path / "allow"
     allowed.write_text("# what is known\nFROM work WHERE writer_id  # the page shows twelve\nFROM nowhere # old\n")

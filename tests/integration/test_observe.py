@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 
+import proto
 import servers
 from ahead import DATABASE, PATIENT, Reader, Watch, make_database
 from framings import FRAMINGS
@@ -66,8 +67,31 @@ def with_writes(c):
             c.conn.sql("UPDATE book SET price = price WHERE id = 1")
 
 
+def with_a_row_limit(c):
+    """As asyncpg's fetchrow and JDBC's setMaxRows ask, inside a transaction, too."""
+    if not hasattr(c, "limited"):
+        c.limited = c.conn.ask(proto.parse(AUTHOR, "limited"), proto.describe("S", "limited"), proto.SYNC)
+    for transaction in (False, True):
+        if transaction:
+            c.conn.sql("BEGIN")
+        for key in rows(c, "SELECT author_id FROM book ORDER BY id"):
+            c.conn.ask(proto.bind([key], "limited") + proto.describe("P") + proto.execute(1) + proto.SYNC)
+    c.conn.sql("COMMIT")
+
+
+def pipelines(c):
+    """Five lookups with one Sync."""
+    keys = rows(c, "SELECT id FROM author ORDER BY id")
+    for transaction in (False, True):
+        if transaction:
+            c.conn.sql("BEGIN")
+        for i in range(0, len(keys), 5):
+            c.conn.ask(b"".join(proto.unit(CHILDREN, [k])[:-len(proto.SYNC)] for k in keys[i:i + 5]), proto.SYNC)
+    c.conn.sql("COMMIT")
+
+
 LOOPS = [(to_many, "simple"), (to_many, "asyncpg"), (to_many, "pdo"), (in_a_transaction, "simple"), (each_in_a_transaction, "simple"), (to_one, "pgjdbc"),
-         (nested, "simple"), (with_an_audit_row, "pgx"), (with_writes, "simple")]
+         (nested, "simple"), (with_a_row_limit, "simple"), (pipelines, "simple"), (with_an_audit_row, "pgx"), (with_writes, "simple")]
 
 
 class Counted:

@@ -5,7 +5,7 @@ import pytest
 import conftest
 import proto
 import servers
-from ahead import PATIENT, Reader
+from ahead import AUTHORS, PATIENT, Reader
 from test_lookahead import (BOOKS, DATABASE, NEW, OTHERS, RC, REVIEW, RR, TWO, act, change, db,  # noqa: F401
                             direct, looping, made, opened, proxy, titles, undone)
 
@@ -266,3 +266,30 @@ def test_settings_that_a_domain_changes(undone, db, direct, looping, start_pgfol
         leads_elsewhere(looping(end=start_pgfold({**PATIENT})), "INSERT INTO elsewhere.l_domain (a) VALUES (1)")
     finally:
         elsewhere.sql("DROP DOMAIN elsewhere.d CASCADE")
+
+
+# In a transaction, behind a write, and how often the server hears of the 30 statements that the driver prepares and closes.
+PREPARED = {
+    "a write": (RC, ["INSERT INTO scratch VALUES (1, 'x')"], 3),
+    "a snapshot": (RR, ["SELECT 1"], 30),
+    "a definition": (RC, ["CREATE TABLE made (a int)"], 30),
+}
+
+
+@pytest.mark.pgfold
+@pytest.mark.parametrize("what", PREPARED)
+def test_what_a_driver_prepares_each_time(undone, db, direct, looping, what):  # noqa: F811
+    """PDO's way. The server hears of it where what the statement means may be another than before."""
+    begin, actions, most = PREPARED[what]
+    loop = looping(framing="pdo", begin=None)
+    loop.hold()
+    loop.reader.say(begin)
+    act(loop.conn, actions, "0")
+    loop.reader.ask(AUTHORS)
+    loop.watch.mark()
+    got = [loop.reader.ask(loop.relation.sql, *values) for values in loop.keys[:30]]
+    sent = [s.text for s in loop.watch.seen()]
+    assert got == [loop.reader.ask(SKIP + loop.relation.sql, *values) for values in loop.keys[:30]]
+    closed = sum(s.startswith("DEALLOCATE") for s in sent)
+    assert closed <= most and (most < 30 or closed >= 25), sent
+    loop.reader.say("ROLLBACK")

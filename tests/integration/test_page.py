@@ -115,19 +115,19 @@ def test_any_bytes_are_text(web, hostile):
     assert [d["name"] for d in json.loads(ask(p.http, "/stats.json")[2])["databases"]] == [hostile]
 
 
-def loop(p, **params):
+def loop(p, tags="", **params):
     with p.connect(**params) as c:
         for page in range(3):
             c.sql("SELECT id FROM item ORDER BY id LIMIT 20 OFFSET %d" % (page * 20))
             for i in range(20):
-                c.sql("SELECT body FROM child WHERE item_id = %d" % (page * 20 + i + 1))
+                c.sql("SELECT body FROM child WHERE item_id = %d" % (page * 20 + i + 1) + tags)
 
 
 @pytest.mark.parametrize("mode", ["fold", "observe"])
 def test_loops_lead_to_the_report(web, mode):
     p = web(mode=mode)
     assert "No loop was seen yet." in ask(p.http)[2]
-    loop(p, application_name="<b>shop</b>")
+    loop(p, " /* route=/items?a<b file=app/x.py line=7 */", application_name="<b>shop</b>")
     html = ask(p.http)[2]
     linked = re.findall(r'<a href="/report#([0-9a-f]{16})"', html)
     listed = json.loads(ask(p.http, "/report.json")[2])["loops"]
@@ -136,6 +136,7 @@ def test_loops_lead_to_the_report(web, mode):
         return
     text = text_of(html)
     assert "SELECT body FROM child WHERE item_id = $1" in text and "&lt;b&gt;shop&lt;/b&gt;" in text and "<b>" not in html
+    assert "route=/items?a&lt;b · app/x.py:7" in text
     assert "%d" % listed[0]["asked"] in text and "≈" in text and ("would be sent" in text.lower()) == (mode == "observe")
 
 
@@ -232,3 +233,22 @@ def test_a_browser_without_a_script(chromium, web):
     assert not any("json" in r or "page.js" in r for r in page.requests)
     seen = page.text()
     assert "would be sent" in seen and "not_select" in seen and "as of 20" in seen and "nothing is changed" in seen and "reload" in seen
+
+
+def test_the_report_in_a_browser(chromium, web, tmp_path):
+    """A page of its own without a script: nothing runs over the edge, all is readable, and the page's links lead to its loops."""
+    p = web()
+    loop(p, " /*controller='items_of_a_shop_with_a_long_name',action='index',route='/shop/items',file='app/views/items.py',line='42'*/")
+    first = re.search(r'href="(/report#[0-9a-f]{16})"', ask(p.http)[2]).group(1)
+    for width, dark in ((360, False), (360, True), (1200, False), (1200, True)):
+        page = chromium.open("http://127.0.0.1:%d%s" % (p.http, first), width=width, dark=dark)
+        page.wait("document.readyState == 'complete' && !!document.querySelector('section code')")
+        expect_clean(page, p)
+        text = page.text("section")
+        assert "selectinload(Item.children)" in text and "app/views/items.py:42" in text and "action=index" in text
+        assert page.value("document.scripts.length") == 0 and page.value("location.hash.slice(1) == document.querySelector('section').id")
+        for selector in ("h1", "h2", "section li", "section code", "main p"):
+            assert contrast(page, selector) >= 4.5, (selector, dark)
+        picture = tmp_path / ("report-%d-%s.png" % (width, dark))
+        page.screenshot(str(picture))
+        assert picture.stat().st_size > 10000

@@ -139,6 +139,40 @@ def test_what_comes_without_a_list_is_a_candidate(web):
     assert "id = ANY ($1)" in advice(found[0])["SQL"] and advice(found[0])["Rails"] == "Rlone.where(id: keys)"
 
 
+@pytest.fixture(scope="module")
+def unlinked(pg):
+    """Tables without foreign keys: numbers 1 to 60 in each, those of rshop far apart."""
+    with pg.admin() as a:
+        for s in ("DROP TABLE IF EXISTS rorders, rpeople, rclicks, rshop",
+                  "CREATE TABLE rpeople AS SELECT i AS id, 'p' || i AS name FROM generate_series(1, 60) i",
+                  "CREATE TABLE rorders AS SELECT i AS id, 1 + i % 60 AS rperson_id, i AS at FROM generate_series(1, 120) i",
+                  "CREATE TABLE rclicks AS SELECT i AS id, i AS code, 'c' || i AS what FROM generate_series(1, 60) i",
+                  "CREATE TABLE rshop AS SELECT i * i * 7 AS code, i AS n FROM generate_series(1, 60) i",
+                  *("ALTER TABLE %s ADD PRIMARY KEY (id)" % t for t in ("rorders", "rpeople", "rclicks")), "ALTER TABLE rshop ADD PRIMARY KEY (code)",
+                  "GRANT ALL ON rorders, rpeople, rclicks, rshop TO PUBLIC", "ANALYZE"):
+            a.sql(s)
+    yield
+    with pg.admin() as a:
+        a.sql("DROP TABLE rorders, rpeople, rclicks, rshop")
+
+
+@pytest.mark.parametrize("parents, child, kind", [
+    ("SELECT id, name FROM rpeople ORDER BY id", "SELECT id, at FROM rorders WHERE rperson_id = %s", "candidate"),  # rperson is no rpeople
+    ("SELECT id AS rperson_id FROM rpeople ORDER BY id", "SELECT id, at, at FROM rorders WHERE rperson_id = %s", "proven"),
+    ("SELECT id FROM rclicks ORDER BY id", "SELECT name FROM rpeople WHERE id = %s", "candidate"),  # the same numbers by chance
+    ("SELECT id FROM rclicks ORDER BY id DESC", "SELECT name, id FROM rpeople WHERE id = %s", "candidate"),
+    ("SELECT code FROM rshop ORDER BY code", "SELECT what FROM rclicks WHERE code = %s", "proven")])
+def test_a_list_with_the_same_numbers_proves_nothing(web, unlinked, parents, child, kind):
+    """Without a foreign key, names or the list's values must speak for it."""
+    p = web()
+    with p.connect() as c:
+        keys = [r[0].decode() for r in proto.rows(c.ask(simple(parents)))]
+        for k in keys:
+            c.ask(simple(child, k))
+    found = [x for x in report(p)["loops"] if x["child"]["statement"].startswith(child.split("%")[0])]
+    assert [x["kind"] for x in found] == [kind] and found[0]["asked"] >= 59 and (found[0]["parent"] is None) == (kind == "candidate"), found
+
+
 def test_one_key_of_a_list_is_no_loop(web):
     p = web()
     before = report(p)["totals"]
@@ -225,15 +259,28 @@ def test_lookups_with_and_without_a_comment_are_one_page(web):
 
 
 def test_tags_are_bounded(web):
-    """20 sets for each statement; all others are (other)."""
+    """20 sets for each statement; all others are (other). A name that is another one each time loses its values sooner."""
     p = web()
     sql = "SELECT title, id FROM rbook WHERE author_id = %s ORDER BY id"
     with p.connect() as c:
         for n in (*range(30), *range(30)):
             for row in proto.rows(c.ask(simple("SELECT id FROM rauthor ORDER BY id LIMIT 4"))):
-                c.ask(simple(sql + " /* request=%d */" % n, row[0].decode()))
-    loop = next(x for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT title, id"))
-    assert len(loop["tags"]) == 21 and {"(other)": ""} in loop["tags"]
+                c.ask(simple(sql + " /* route=%d */" % n, row[0].decode()))
+                c.ask(simple(sql.replace("title, id", "title, title") + " /* visitor=%d */" % n, row[0].decode()))
+    found = {x["child"]["statement"][:20]: x["tags"] for x in report(p)["loops"]}
+    assert len(found["SELECT title, id FRO"]) == 21 and {"(other)": ""} in found["SELECT title, id FRO"]
+    assert len(found["SELECT title, title "]) in (16, 17) and {"visitor": "(other)"} in found["SELECT title, title "]
+
+
+def test_tags_that_differ_in_each_statement_hide_no_loop(web):
+    p = web()
+    sql = "SELECT id, id, title FROM rbook WHERE author_id = %s ORDER BY id"
+    with p.connect() as c:
+        for n, row in enumerate(proto.rows(c.ask(simple("SELECT id, id FROM rauthor ORDER BY id")))):
+            c.ask(simple(sql + " /* route=/authors,at=%d */" % n, row[0].decode()))
+    loop = next(x for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT id, id, title"))
+    assert loop["kind"] == "proven" and loop["asked"] >= AUTHORS - 4, loop
+    assert {"route": "/authors", "at": "(other)"} in loop["tags"]
 
 
 # ---- the other outputs
@@ -266,6 +313,29 @@ def test_every_output_says_the_same(web, tmp_path):
     kept.write_text(json.dumps(old))
     done = run(p, "--baseline", str(kept))
     assert done.returncode == 1 and "1 new loop;" in done.stdout and "rauthor" in done.stdout
+
+
+def test_many_ask_for_the_report_at_once(web):
+    """It is made in pieces: whoever asks meanwhile waits for it, and may go away."""
+    p = web()
+    with p.connect() as c:
+        page(c, simple, "SELECT id FROM rauthor", TO_MANY, 0)
+    time.sleep(1)  # one that was made before is too old then
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for i in range(12):
+            h = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", p.http, timeout=30)))
+            h.request("HEAD" if i % 4 == 3 else "GET", "/report" if i % 2 else "/report.json")
+            asked.append(h)
+            if i % 3 == 2:
+                asked.pop().close()
+        got = [h.getresponse() for h in asked]
+        texts = [r.read().decode() for r in got]
+    assert {r.status for r in got} == {200}
+    found = [json.loads(t) for t in texts if t.startswith("{")]
+    assert found and all(f["totals"]["loops"] == len(f["loops"]) and f["loops"] for f in found)
+    pages = [t for t in texts if t.startswith("<")]
+    assert pages and all(t.count("<section") == len(found[0]["loops"]) and t.endswith("</html>\n") for t in pages)
 
 
 @pytest.mark.parametrize("options,says", [(["--baseline", "/no/such"], "/no/such"), (["--format", "xml"], "text, json, html or markdown"),
@@ -359,3 +429,17 @@ def test_in_mode_observe_the_same_loops_are_listed(web):
             assert fold[key][part] == observe[key][part], (key, part)
         print(key, fold[key]["sent"], observe[key]["sent"])
         assert 0 < observe[key]["sent"] < fold[key]["asked"] / 2, key
+
+
+def test_lookups_with_one_sync_are_proved(web):
+    """They follow nothing; the catalogue tells where their keys come from."""
+    for mode in ("fold", "observe"):
+        p, sql = web(mode), "SELECT title, %s FROM rbook WHERE author_id = $1" % ("id" if mode == "fold" else "title")
+        with p.connect() as c:
+            for _ in range(4):
+                keys = [r[0].decode() for r in proto.rows(c.ask(simple("SELECT id FROM rauthor ORDER BY id")))]
+                for i in range(0, len(keys), 6):
+                    c.ask(b"".join(proto.unit(sql, [k])[:-len(proto.SYNC)] for k in keys[i:i + 6]), proto.SYNC)
+        loop = next(x for x in report(p)["loops"] if x["child"]["statement"] == sql)
+        assert loop["kind"] == "proven" and loop["parent"]["table"] == "public.rauthor" and loop["asked"] >= 3 * AUTHORS, loop
+        assert loop["sent"] <= loop["asked"] / 4, loop

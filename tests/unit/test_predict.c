@@ -516,6 +516,40 @@ Test(predict, a_list_that_was_read_since) {
     teardown(&f);
 }
 
+// What was loaded ahead and was not given yet is nothing that the client has read. That the keys stand there is chance.
+Test(predict, rows_that_the_client_was_not_given) {
+    for (int given = 0; given < 2; given++) {
+        struct fixture f;
+        setup(&f, one, OID_INT4, false);
+        record(&f, 1000, 1, 9);
+        f.shape = 77;
+        record(&f, 2000, 95, 600);
+        trail_hold_back(&f.trail, f.trail.results->serial, 2000, 600);
+        if (given)
+            trail_note_given(&f.trail, f.trail.results->serial, 0, 600);
+        (void)behind(&f, 100, 3);
+        (void)behind(&f, 300, 3);
+        expect_text(behind(&f, 600, 3), given ? "601 602 603" : "700 800 900");
+        teardown(&f);
+    }
+}
+
+// Both columns have the keys, and in neither do they stand beside each other.
+Test(predict, the_column_in_which_fewer_rows_are_passed_over) {
+    static const char *const rows[][2] = {{"1", "4"},  {"2", "80"}, {"3", "7"},  {"4", "81"}, {"5", "10"},
+                                          {"6", "82"}, {"7", "13"}, {"8", "83"}, {"9", "16"}, {"10", "84"}};
+    struct fixture f;
+    setup(&f, one, OID_INT4, false);
+    begin(&f, 1000, OID_INT8);
+    for (unsigned i = 0; i < 10; i++)
+        row(&f, rows[i][0], rows[i][1]);
+    trail_end(&f.trail);
+    expect_text(behind(&f, 4, 10), "-");
+    expect_text(behind(&f, 7, 2), "81 10");
+    expect_text(behind(&f, 10, 2), "82 13");
+    teardown(&f);
+}
+
 // An old list whose two rows were asked for does not go on in the first of them.
 Test(predict, the_next_short_list) {
     struct fixture f;

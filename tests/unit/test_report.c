@@ -128,7 +128,7 @@ static uint16_t read_text(struct tags *t, const char *text, bool *added) {
     *added = false;
     if (!tags_comments(slice_of(text), comments))
         return TAGS_NONE;
-    return tags_read(t, slice_of(text), tags_digest(comments), true, added);
+    return tags_read(t, slice_of(text), tags_digest(t, comments), true, added);
 }
 
 // The tags of a text, as one text.
@@ -186,7 +186,7 @@ Test(report, what_differs_with_each_request_makes_no_other_set) {
                *two = "SELECT 1 /*controller='x',traceparent='00-2'*/";
     bool added;
     cr_assert(tags_comments(slice_of(one), a) && tags_comments(slice_of(two), b));
-    cr_assert_eq(tags_digest(a), tags_digest(b));
+    cr_assert_eq(tags_digest(&t, a), tags_digest(&t, b));
     uint16_t first = read_text(&t, one, &added);
     cr_assert(added && read_text(&t, two, &added) == first && !added);
     cr_assert(read_text(&t, "/* controller=x */ SELECT 2", &added) == first && !added); // in any form
@@ -208,6 +208,38 @@ Test(report, sets_of_tags_are_bounded) {
     cr_assert_eq(tags_of(&t, "page", slice_of("7")), 9);
     tags_finish(&t);
     cr_assert_eq(memory.used, 0);
+}
+
+// Whatever such a name is called. Sets that differ in more than it do not count, nor do names of places.
+Test(report, a_name_whose_values_are_always_others_keeps_none) {
+    struct tags t = {.max = 1000};
+    char text[200];
+    bool added;
+    uint16_t number = 0, last = 0;
+    for (int i = 0; i < 100; i++) {
+        last = number;
+        snprintf(text, sizeof text, "SELECT 1 /*route='/r%d',seen='%d'*/", i % 2, i);
+        number = read_text(&t, text, &added);
+        cr_assert(number > TAGS_OTHER && (i < 40 || !added), "%d", i);
+    }
+    const struct tag_set *s = tags_at(&t, number);
+    cr_expect_str_eq(s->text, "route");
+    cr_expect_str_eq(s->text + 6, "/r1");
+    cr_expect_str_eq(s->text + 10, "seen");
+    cr_expect_str_eq(s->text + 15, "(other)");
+    cr_expect_neq(number, last);
+    for (int i = 0; i < 200; i++) {
+        snprintf(text, sizeof text, "SELECT 1 /*route='/r%d',kind='%d',file='x.rb:%d'*/", i, i, i % 100);
+        (void)read_text(&t, text, &added);
+        cr_assert(added, "%d", i);
+        snprintf(text, sizeof text, "SELECT 1 /*seen='%d',route='/r0'*/", i); // known, whatever it says
+        struct slice comments[2];
+        cr_assert(tags_comments(slice_of(text), comments));
+        uint64_t digest = tags_digest(&t, comments);
+        (void)read_text(&t, text, &added);
+        cr_assert(!added && tags_known(&t, digest, &number), "%d", i);
+    }
+    tags_finish(&t);
 }
 
 Test(report, a_call_site_is_made_of_tags) {
@@ -372,4 +404,24 @@ Test(report, the_catalogues_names_are_kept) {
     naming_finish(n);
     cr_assert_eq(memory.used, 0);
     free(n);
+}
+
+// Else no page would have two statements.
+Test(report, tags_that_are_others_each_time_end_no_page) {
+    struct runs r = {0};
+    uint32_t visit = 0;
+    for (uint64_t i = 1; i < 20; i++) {
+        visit = r.visit;
+        runs_tagged(&r, i);
+        cr_expect_eq(r.visit != visit, i > 1 && i < 5, "%d", (int)i);
+    }
+    for (uint64_t i = 100; i < 110; i++) {
+        runs_tagged(&r, i / 2 * 2);
+        runs_tagged(&r, 0);
+        visit = r.visit;
+        runs_tagged(&r, i / 2 * 2);
+        cr_expect_eq(r.visit, visit);
+    }
+    runs_tagged(&r, 200);
+    cr_expect_neq(r.visit, visit);
 }
