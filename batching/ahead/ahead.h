@@ -45,12 +45,14 @@
 #include "batching/statement/budget.h"
 #include "batching/statement/family.h"
 
+struct first;
 struct engine;
 struct owed;
 struct session;
 struct statement;
 
 #define AHEAD_SOURCES 1024
+#define FIRSTS        4
 
 // What a session has read and loaded. It outlives the session while a batch is under way for it.
 struct ahead {
@@ -61,16 +63,17 @@ struct ahead {
     struct trail trail;
     struct steps steps;
     struct seconds seconds;
-    struct batch *held;    // batches that have ended, the newest first
-    struct batch *loading; // batches under way
-    uint64_t epoch;        // counts the events that have dropped the answers
-    uint64_t read;         // serial of the list that the reply at hand has brought; 0: none
-    uint64_t barren;       // nothing was left to load for the group with this id
-    uint64_t barren_list;  // in the result with this serial
-    uint64_t barren_since; // while the trail's last result is this one
-    bool barren_both_ways; // also not among the rows before
-    uint64_t last_answer;  // microseconds: of the loop, over any connection
-    uint64_t last_used;    // microseconds
+    struct first *firsts[FIRSTS]; // the catalogue is asked about their statements (session/first.h); owned
+    struct batch *held;           // batches that have ended, the newest first
+    struct batch *loading;        // batches under way
+    uint64_t epoch;               // counts the events that have dropped the answers
+    uint64_t read;                // serial of the list that the reply at hand has brought; 0: none
+    uint64_t barren;              // nothing was left to load for the group with this id
+    uint64_t barren_list;         // in the result with this serial
+    uint64_t barren_since;        // while the trail's last result is this one
+    bool barren_both_ways;        // also not among the rows before
+    uint64_t last_answer;         // microseconds: of the loop, over any connection
+    uint64_t last_used;           // microseconds
     size_t held_bytes, charged;
     struct account *memory; // its session's, to which it is charged
 };

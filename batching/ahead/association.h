@@ -29,12 +29,15 @@ struct association {
     uint8_t lead;        // the part by which its rows are found: the one that has most values
     bool useful;         // most of a batch was asked for, and no batch since was useless
     uint32_t window;     // keys to load at a time; 0: not begun
-    uint32_t gap;        // microseconds between two lookups, moving average
+    uint32_t gap;        // microseconds between two lookups, without their waiting, moving average
     uint32_t latency;    // microseconds that a batch takes, moving average
     uint32_t cost;       // nanoseconds for one key, moving average
     uint64_t last_asked; // microseconds
+    uint64_t asker;      // the session that has asked then,
+    uint64_t waited;     // and how long it had waited by then (pace.h)
     unsigned failures;   // successive batches of which hardly any key was asked for
     unsigned unserved;   // batches that were sent since one of them answered a lookup
+    uint32_t reach;      // how far its loops get, see reach.h; 0: not known
     uint64_t list;       // digest of the statement whose rows lookups went through, one by one; 0: none
     uint64_t kind;       // digest of the column that tells which of a list's rows are asked for; 0: none
     uint8_t mistaken;    // such columns that did not (kind.h)

@@ -12,12 +12,14 @@
 // The number of keys worth loading now; 0: none for a while. `age`: microseconds that answers may be held; 0:
 // without limit. After four batches in a row that served nobody there is one more now and then.
 unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max);
-// One lookup has followed a list, and nothing was loaded for such loops so far: few keys are loaded at first.
-void association_begin(struct association *a);
+// A lookup has followed a list. If nothing was loaded for such loops so far, few keys are loaded at first; more where a loop is
+// `sure`, and where the way to the server takes long: `way` microseconds.
+void association_begin(struct association *a, bool sure, uint64_t way);
 // Tells whether so few keys are left that more should be loaded.
 bool association_is_low(const struct association *a, unsigned left);
-// A lookup of the loop has come.
-void association_asked(struct association *a, uint64_t now);
+// A lookup of the loop has come. `asker`: the session that has sent it; `waited`: microseconds that its client has waited so
+// far for lookups of loops. That is no pace of the loop's: it will be gone when they are loaded ahead.
+void association_asked(struct association *a, uint64_t now, uint64_t asker, uint64_t waited);
 // Tells whether enough of a batch was asked for that larger ones are worth while.
 bool association_is_used(const struct association *a, unsigned n_keys, unsigned n_used);
 // Most of a batch was asked for. `max`: keys of a batch.

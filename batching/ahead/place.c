@@ -293,10 +293,10 @@ bool place_is_better(const struct guess *a, const struct guess *b) {
     return a->result == b->result && a->far < b->far;
 }
 
-void place_note(const struct guess *w) {
+void place_note(const struct guess *w, bool by_chance) {
     unsigned column = (unsigned)w->columns[w->lead];
     struct trail_target *target = trail_target(w->result, w->who, column, true);
     if (target)
         trail_note_asked(w->result, target, w->row, trail_turn(w->trail, w->who, false),
-                         is_beside(w, target));
+                         !by_chance && is_beside(w, target));
 }

@@ -59,8 +59,9 @@ bool place_is_usual(const struct guess *w);
 // Tells whether more speaks for `a` than for `b`. With b->result NULL it does.
 bool place_is_better(const struct guess *a, const struct guess *b);
 
-// Notes that the place was asked for.
-void place_note(const struct guess *w);
+// Notes that the place was asked for. `by_chance`: it does not count as a step from the row before, since the loop goes
+// through another list.
+void place_note(const struct guess *w, bool by_chance);
 
 // ---- what a column has
 

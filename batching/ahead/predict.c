@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "batching/ahead/ahead.h"
-#include "batching/ahead/pace.h"
 #include "batching/ahead/values.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -103,7 +102,8 @@ static void forget_chance(struct places *s) {
             w->goes_on = 0;
 }
 
-// Whichever place is followed, the key is noted at all places that have most of its parts.
+// Whichever place is followed, the key is noted at all places that have most of its parts. Where a column that the catalogue tells
+// of goes on, steps in others are chance: ids of two tables are often the same numbers, and the next list would not be believed.
 static void choose(struct places *s, struct guess *best) {
     forget_chance(s);
     for (struct guess *w = s->all; w < s->all + s->n; w++)
@@ -111,9 +111,10 @@ static void choose(struct places *s, struct guess *best) {
             place_is_better(w, best))
             *best = *w;
     count_turns(s);
+    bool sure = best->linked && place_goes_on(best);
     for (const struct guess *w = s->all; w < s->all + s->n; w++)
         if (w->fits == s->fits || w->known)
-            place_note(w);
+            place_note(w, sure && !w->linked);
 }
 
 // Finds the places where the key stands. Returns false when it can stand nowhere.
@@ -157,7 +158,7 @@ static void note_list(const struct guess *w) {
         w->association->list = place_list(w);
 }
 
-bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
+bool predict_follow(struct group *g, struct guess *guess) {
     uint64_t origins[KEY_MAX_PARTS];
     struct association *a = guess->association;
     if (!a) {
@@ -171,7 +172,6 @@ bool predict_follow(struct group *g, uint64_t now, struct guess *guess) {
     a->sure = true;
     a->lead = (uint8_t)guess->lead;
     guess->association = a;
-    association_asked(a, now);
     note_list(guess);
     trail_touch(guess->trail, guess->result);
     return true;
@@ -268,7 +268,7 @@ bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, 
             w.over = target && trail_was_asked(target, w.row);
             w.goes_on = w.over ? 0 : place_steps(&w, target);
             w.association = a;
-            place_note(&w);
+            place_note(&w, a->linked && !w.linked);
             if (w.known && w.fits >= association_n_columns(a) && is_likelier(&w, guess))
                 *guess = w;
         }

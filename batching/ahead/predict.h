@@ -19,7 +19,7 @@ bool predict_locate(struct trail *t, struct group *g, const struct key *keys, st
 unsigned predict_lists(struct trail *t, const struct group *g, const struct key *keys,
                        const struct trail_result *lists[PREDICT_LISTS]);
 // Follows the best guess of all trails. Returns false when memory is out.
-bool predict_follow(struct group *g, uint64_t now, struct guess *guess) __attribute__((warn_unused_result));
+bool predict_follow(struct group *g, struct guess *guess) __attribute__((warn_unused_result));
 // Like predict_locate, for a lookup whose answer was loaded for this association. Returns false when its
 // result has left the trail.
 bool predict_relocate(struct trail *t, struct group *g, const struct key *keys, unsigned association,

@@ -128,12 +128,10 @@ bool session_cancel(struct session *s, uint64_t now) {
         session_end_check(s, l);
         return false;
     }
-    if (l && l->pipeline && l->state != LOOKUP_SENT) {
+    bool several = l && l->pipeline && l->state != LOOKUP_SENT;
+    if (several)
         pipeline_cancel(s, l);
-        cancel_lookup(s, l);
-        return false;
-    }
-    if (l && waits(l)) {
+    if (several || (l && waits(l))) {
         if (s->txn == 'I')
             cancel_lookup(s, l);
         else

@@ -10,6 +10,7 @@
 #include "batching/ahead/pace.h"
 #include "batching/ahead/place.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/steps.h"
 #include "batching/ahead/values.h"
 #include "batching/flow/alone.h"
@@ -18,9 +19,11 @@
 #include "batching/flow/find.h"
 #include "batching/flow/known.h"
 #include "batching/flow/lend.h"
+#include "batching/flow/loop_vet.h"
 #include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/ahead_cost.h"
@@ -29,6 +32,7 @@
 #include "batching/session/bounds.h"
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
+#include "batching/session/first.h"
 #include "batching/session/held.h"
 #include "batching/session/lookup.h"
 #include "batching/session/pump.h"
@@ -42,42 +46,7 @@
 #include "batching/statement/shape.h"
 #include "batching/trust/identity.h"
 
-// ---- may the catalogue be asked for a loop?
-
-// Lookups of a shape that pay for one question, when the common budget is spent.
-#define LOOKUPS_PER_VET 5
-
-// Lookups of a shape that pay for a question although it is not known that they are part of a loop.
-#define LOOKUPS_UNTOLD 32
-
-static uint64_t lookups_of(const struct shape *s) {
-    return s->guard.n_alone + s->guard.n_folded;
-}
-
-// May the question be paid for? First by the common budget. When that is spent, by what the shape's own
-// lookups have cost: asking about a text that is used once is in vain.
-static bool may_pay_vet(struct engine *e, struct shape *s) {
-    bool paid = budget_keys(&e->aheads.vets, BUDGET_VETS, 0, BUDGET_VET) > 0;
-    if (!paid && lookups_of(s) < LOOKUPS_PER_VET * (UINT64_C(1) + s->ahead_vets))
-        return false;
-    if (paid)
-        budget_spend(&e->aheads.vets, BUDGET_VET);
-    s->ahead_vets++;
-    return true;
-}
-
-// The answer about a proven session's group can be used by others; for any other session it takes many
-// lookups to be worth asking.
-static bool may_vet(struct session *s, struct shape *shape) {
-    bool proven = s->identity.state == IDENTITY_PROVEN;
-    if (!proven && !apart_is_worth_asking(s))
-        return false;
-    if (!may_pay_vet(s->engine, shape))
-        return false;
-    apart_asked(s, !proven);
-    family_guessed(&s->engine->aheads.families, shape->family);
-    return true;
-}
+// ---- may it be guessed?
 
 // Constants beside the key that were not there a moment ago may be gone with the list's next row.
 static bool may_guess(const struct engine *e, const struct group *g, bool settled) {
@@ -118,6 +87,8 @@ static uint16_t *turns_of_list(const struct ahead *a, const struct trail_result 
 // for all of them. A callback of predict_gather().
 bool ahead_is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
     const struct ahead_holding *h = arg;
+    if (erring_has(h->group, keys))
+        return true; // as good as held
     const struct batch *from = batch_of_list(h->ahead, list);
     uint64_t since = from ? from->ahead.number - 1 : place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
@@ -139,7 +110,7 @@ static bool has_step(void *arg, const struct key *keys) {
     for (struct batch *b = h->ahead->held; b; b = b->ahead.next)
         if (b->group == h->group && batch_find_key(b, keys, &key))
             return true;
-    return false;
+    return erring_has(h->group, keys);
 }
 
 bool ahead_is_loading(const struct ahead *a, const struct group *g) {
@@ -195,13 +166,12 @@ static bool is_barren(const struct ahead *a, const struct group *g, const struct
 
 // Does the lookup say that a loop goes through the list? The first one does, unless nobody was served by the last
 // batch. Where nothing was ever loaded for such loops, a few keys are tried.
-static bool is_likely(const struct guess *guess) {
+static bool is_likely(const struct engine *e, const struct guess *guess) {
     struct association *a = guess->association;
-    if (guess->run || guess->seconded || guess->named || a->useful)
-        return true;
-    if (!a->window)
-        association_begin(a);
-    return !a->unserved;
+    bool sure = guess->run || guess->seconded || guess->named || a->useful;
+    if (!guess->run)
+        association_begin(a, sure, guess->linked ? distance_to(&e->distance) : 0);
+    return sure || !a->unserved;
 }
 
 // Will the batch save as many statements as it takes? A list's last rows may be too few. Where the statement's own answers are
@@ -270,6 +240,13 @@ static unsigned to_its_end(const struct session *s, const struct guess *guess, u
     return left > keys && left <= keys + few && left <= most ? left : keys;
 }
 
+// Do such loops get far enough? On the way down a tree there are more to come in what is loaded.
+static bool gets_far(const struct session *s, const struct guess *guess) {
+    unsigned steps = guess->run ? guess->run->held : guess->goes_on;
+    bool down = guess->own && guess->association->useful;
+    return down || reach_is_enough(guess->association, steps, ahead_statements(s));
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
@@ -278,11 +255,14 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned paid = ahead_affordable(s, a, g, guess->association);
     most = most < paid ? most : paid;
     unsigned max = guess->run && guess->run->window < most ? guess->run->window : most;
-    max = is_likely(guess) ? association_window(guess->association, e->now, ahead_age_limit(s), max) : 0;
+    if (!is_likely(e, guess))
+        return NULL;
+    max = association_window(guess->association, e->now, ahead_age_limit(s), max);
     max = to_its_end(s, guess, max, most);
     size_t bytes = ahead_room(a);
     if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || ahead_is_loading(a, g) ||
-        is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
+        is_barren(a, g, guess) || !gets_far(s, guess) ||
+        !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
     struct ahead_holding holding = {a, g};
@@ -352,6 +332,10 @@ void ahead_load(struct session *s, struct ahead *a, struct batch *b, struct asso
 
 // ---- a lookup that may begin a loop
 
+static void note_asked(const struct session *s, struct association *a) {
+    association_asked(a, s->engine->now, s->id, s->waited);
+}
+
 static void note_followed(struct engine *e, const struct guess *guess) {
     e->aheads.unfollowed[guess->result->columns.source % AHEAD_SOURCES] = 0;
 }
@@ -376,8 +360,9 @@ static struct ahead *locate(struct session *s, struct group *g, const struct key
     if (found)
         reporting_found(s, g, keys, question, guess);
     bool burst = company && (found != s->ahead || !guess->seconded);
-    if (!found || burst || !predict_follow(g, s->engine->now, guess))
+    if (!found || burst || !predict_follow(g, guess))
         return NULL;
+    note_asked(s, guess->association);
     note_followed(s->engine, guess);
     if (guess->own && guess->result->columns.loaded)
         association_served(guess->association); // its rows have served as a list
@@ -391,9 +376,11 @@ static void follow_first(struct session *s, struct group *g) {
     struct guess guess = {0};
     struct ahead *a = s->ahead;
     bool found = a && second_take(&a->seconds, g, raw) && group_read_key(g, raw, keys) &&
-                 predict_locate(&a->trail, g, keys, &guess) && predict_follow(g, s->engine->now, &guess);
-    if (found)
-        note_followed(s->engine, &guess);
+                 predict_locate(&a->trail, g, keys, &guess) && predict_follow(g, &guess);
+    if (!found)
+        return;
+    note_asked(s, guess.association);
+    note_followed(s->engine, &guess);
 }
 
 // Finds what the lookup is part of: a loop through a list, or numbers in steps that no list has.
@@ -408,36 +395,8 @@ static struct ahead *find_loop(struct session *s, struct group *g, const struct 
     if (!association)
         return NULL;
     *guess = (struct guess){.run = run, .association = association};
-    association_asked(association, s->engine->now);
+    note_asked(s, association);
     return s->ahead;
-}
-
-// Might the lookup's values come from a trail? With `own` the session's own counts, too.
-static bool is_in_trail(struct session *s, const struct group *g, const struct slice *raw, bool own) {
-    unsigned i = 0;
-    for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i))
-        if ((own || a != s->ahead) && values_are_in(&a->trail, g, raw, NULL))
-            return true;
-    return false;
-}
-
-static bool has_been_loop(const struct shape *s) {
-    for (unsigned i = 0; s->associations && i < ASSOCIATIONS; i++)
-        if (s->associations[i].useful)
-            return true;
-    return false;
-}
-
-// Might the lookup be part of a loop? Asked before anything is known of its values' types. One lookup behind each list
-// is no loop; two behind one are. Where that cannot be told, many lookups are worth a question.
-static bool is_plausible(struct session *s, const struct group *g, const struct slice *raw) {
-    struct ahead *a = s->ahead;
-    uint64_t lookups = lookups_of(g->shape), many = LOOKUPS_UNTOLD * (UINT64_C(1) + g->shape->ahead_vets);
-    if (a && (steps_run(&a->steps, g) || second_follows(&a->seconds, &a->trail, g, raw)))
-        return true;
-    if (lookups >= many || has_been_loop(g->shape))
-        return is_in_trail(s, g, raw, true);
-    return lookups && is_in_trail(s, g, raw, false); // of a loop over several connections
 }
 
 // At the second row of its list a loop is one, and is noted as one that follows the list: the last that its statement has
@@ -461,7 +420,7 @@ static void note_follower(struct session *s, const struct ahead *a, const struct
 static bool may_ask_behind(struct session *s, const struct lookup *l) {
     bool lacks = session_gives_first(s, l);
     l->shape->untold |= lacks;
-    return !lacks && may_vet(s, l->shape);
+    return !lacks && loop_may_pay(s, l->shape);
 }
 
 // Adds the key of the lookup at hand, for its other rows. False: out of memory.
@@ -523,6 +482,52 @@ static bool goes_along(const struct guess *guess, const struct group *g) {
     return a->useful || (guess->linked && !a->unserved && !a->failures && lone && lone <= PACE_LATENCY);
 }
 
+// ---- a loop that is not known yet
+
+// Nothing is known of the lookup's statement. The catalogue is asked behind it, if it may be one of a loop. False: it is not, and
+// the lookup was not sent.
+static bool begin_loop(struct session *s, struct lookup *l) {
+    struct group *g = l->group;
+    l->loops = loop_is_in_trail(s, g, l->raw, true);
+    if (!loop_is_worth_asking(s, g, l->raw) || !may_ask_behind(s, l))
+        return false;
+    engine_run_lookup(l);
+    session_start_vet(s, g);
+    if (l->loops && g->state == GROUP_VETTING)
+        first_note(s, l);
+    return true;
+}
+
+// Follows the loop that a lookup has begun. It was sent when its statement was not known yet.
+static void follow_from(struct session *s, struct group *g, const struct first *l) {
+    struct ahead *a = s->ahead;
+    struct slice raw[KEY_MAX_PARTS];
+    struct key keys[KEY_MAX_PARTS];
+    struct guess guess = {0};
+    if (!second_take(&a->seconds, g, raw) || !group_read_key(g, l->raw, keys) ||
+        !predict_locate(&a->trail, g, keys, &guess) || !predict_follow(g, &guess))
+        return;
+    note_asked(s, guess.association);
+    note_followed(s->engine, &guess);
+    struct batch *b = gather(s, a, g, &guess, keys);
+    if (b)
+        ahead_load(s, a, b, guess.association, l->bytes, l->len);
+}
+
+// Has the client gone down from the answer, and waits for another one?
+static bool is_below(const struct session *s, const struct group *g) {
+    return s->order.first && s->order.first->state == LOOKUP_SENT && s->order.first->group != g;
+}
+
+void ahead_vetted(struct session *s, struct group *g) {
+    struct first *l = s->ahead ? first_take(s->ahead, g) : NULL;
+    if (l && g->state == GROUP_READY && g->generation == s->engine->generation && is_below(s, g) &&
+        ahead_is_on(s) && ahead_may_load(s) && s->identity.state == IDENTITY_PROVEN &&
+        may_guess(s->engine, g, false))
+        follow_from(s, g, l);
+    first_free(l);
+}
+
 // Is it no chance that the list has the key?
 static bool is_sure(const struct guess *guess) {
     return guess->result && (guess->linked || place_goes_on(guess));
@@ -537,18 +542,15 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return false;
-    if (g->state == GROUP_NEW && !list && (s->apart.costs || is_plausible(s, g, l->raw)) &&
-        may_ask_behind(s, l)) {
-        engine_run_lookup(l);
-        session_start_vet(s, g);
-        return true;
-    }
+    if (g->state == GROUP_NEW)
+        return !list && begin_loop(s, l);
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
         return false;
     l->has_key = true;
     struct ahead *a = find_loop(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
     if (!a || (list && !is_sure(&guess)))
         return false;
+    l->loops = true;
     note_follower(s, a, g, &guess, l->bytes, l->len);
     ahead_earn(a, g->shape, BUDGET_SHARE);
     drop_used(a);
@@ -556,7 +558,7 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     if (!b)
         return true;
     bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
-    bool along = goes_along(&guess, g) && !checked && take_along(l, b);
+    bool along = goes_along(&guess, g) && !checked && !erring_has(g, l->keys) && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
         return true;
@@ -579,7 +581,7 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return false;
-    if (g->state == GROUP_NEW && (s->apart.costs || is_plausible(s, g, l->raw)) && may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && loop_is_worth_asking(s, g, l->raw) && loop_may_pay(s, g->shape)) {
         session_ask_vet(s, g);
         if (s->txn != 'I')
             group_assume(g, l->raw, s->engine->now, s->engine->generation);
@@ -623,7 +625,7 @@ void ahead_follow_behind(struct session *s, const struct behind *l) {
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
         return;
-    if (g->state == GROUP_NEW && is_plausible(s, g, l->raw) && may_vet(s, g->shape)) {
+    if (g->state == GROUP_NEW && loop_is_worth_asking(s, g, l->raw) && loop_may_pay(s, g->shape)) {
         session_start_vet(s, g);
         return;
     }
@@ -655,7 +657,7 @@ static void refill_steps(struct session *s, const struct ahead_hit *hit, struct 
     struct group *g = hit->batch->group;
     struct step *run = a == s->ahead ? steps_run(&a->steps, g) : NULL;
     unsigned left = left_of(a, g);
-    association_asked(association, s->engine->now);
+    note_asked(s, association);
     if (!run || left > run->window / 2 || !association_is_low(association, left) || ahead_is_loading(a, g) ||
         !ahead_may_load(s))
         return;
@@ -681,7 +683,7 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
     bool found = predict_relocate(&a->trail, g, hit->keys, hit->batch->ahead.association, &guess);
     if (a == s->ahead)
         asked_mark(&s->asked, question, g->id);
-    association_asked(association, s->engine->now);
+    note_asked(s, association);
     if (found) {
         guess.seconded =
             true; // that which is answered now goes on from the one for which the batch was loaded

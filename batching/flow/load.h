@@ -42,6 +42,10 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list);
 // A lookup was answered that was forwarded behind its transaction's BEGIN. The same, but it has been sent.
 void ahead_follow_behind(struct session *s, const struct behind *b);
 
+// The catalogue has answered about the group. If the session's client has gone on meanwhile from the answer to its first
+// lookup, the loop is followed.
+void ahead_vetted(struct session *s, struct group *g);
+
 // The same for a lookup in mode observe: the batch is held without having been sent, and d->would says what would have become
 // of the lookup. False: there is no batch.
 bool ahead_follow_dry(struct session *s, struct dry *d);

@@ -98,7 +98,7 @@ static struct owed *send_query(struct session *s, enum owed_kind kind, const cha
 
 // The same with settings for this query in front of it, inside a transaction, too.
 static struct owed *send_question(struct session *s, enum owed_kind kind, struct buf *sql) {
-    const char *settings = vet_question_settings();
+    const char *settings = vet_settings();
     struct slice first = {(const uint8_t *)settings, strlen(settings)};
     struct buf *b = &s->engine->request, both = buf_make(sql->limit);
     struct owed *o = NULL;

@@ -171,6 +171,15 @@ bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *inde
     return found;
 }
 
+// In the IN form the keys' rows come in any order.
+const struct key *batch_suspect(const struct batch *b, bool behind) {
+    uint32_t n = b->n_keys;
+    while (n && !b->key_rows[n - 1].n_rows)
+        n--;
+    bool any = b->erred && b->form == FORM_LATERAL && (behind ? n < b->n_keys : n > 0);
+    return any ? &b->keys[(behind ? n : n - 1) * b->n_parts] : NULL;
+}
+
 bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
     if (b->n_members == b->max_members) {
         uint32_t max = b->max_members ? 2 * b->max_members : 4;

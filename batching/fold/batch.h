@@ -92,9 +92,10 @@ struct lookup {
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, slices of `bytes`; by the group's parts
     struct key keys[KEY_MAX_PARTS];  // valid if has_key
     bool has_key;
-    uint64_t question;      // hash of what it asks (ahead/asked.h); 0: not known
-    bool followed;          // lookahead has looked at it (ahead.h)
-    bool settled;           // its session had lookups of its group a moment ago (ahead/recent.h)
+    uint64_t question; // hash of what it asks (ahead/asked.h); 0: not known
+    bool followed;     // lookahead has looked at it (ahead.h)
+    bool loops;        // it is one of a loop, which will not wait for such lookups when they are loaded ahead
+    bool settled;      // its session had lookups of its group a moment ago (ahead/recent.h)
     struct ahead *loop;     // the loop that it belongs to; a reference; NULL: none
     bool check_row_hash;    // the client knows its columns from an earlier Describe:
     XXH128_hash_t row_hash; // the answer must have these
@@ -248,6 +249,9 @@ static inline void batch_hold_for(struct batch *b, uint32_t key, unsigned turns)
     b->ahead.left[key] = (uint16_t)(b->ahead.left[key] + more);
     b->ahead.n_left += more;
 }
+// Of a batch that has failed: which key has most likely raised the error. With `behind` the first one of which no row had come, else the
+// one in front of it, of which some may have been missing. NULL: there is none, or that cannot be told.
+const struct key *batch_suspect(const struct batch *b, bool behind);
 size_t batch_bytes(const struct batch *b); // bytes of memory, about
 void batch_destroy(struct batch *b);       // its members must have been taken out
 

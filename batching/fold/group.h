@@ -28,6 +28,7 @@
 #include <assert.h>
 
 #include "batching/fold/dry_queue.h"
+#include "batching/fold/erring.h"
 #include "batching/statement/key.h"
 #include "batching/statement/rewrite.h"
 #include "batching/trust/finding.h"
@@ -117,6 +118,7 @@ struct group {
     unsigned in_flight;     // batches and lone lookups under way
     unsigned checking;      // those of them whose answer is for check.h
     unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
+    struct erring erring;
     // Mode observe: what would wait and go together, and the lookups of this turn (session/dry.h).
     struct dry_queue dry;
     uint64_t dry_told; // the last batch of it that the report was told of, and one; 0: of none

@@ -50,6 +50,8 @@ void session_answered(struct session *s, const struct answered *a) {
 }
 
 void lookup_answered(struct session *s, const struct lookup *l) {
+    if (l->loops && s->engine->now > l->seen)
+        s->waited += s->engine->now - l->seen;
     if (l->outcome == OUTCOME_NONE)
         return;
     struct answered a = {.shape = l->shape,

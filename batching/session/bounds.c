@@ -63,11 +63,18 @@ static bool is_young(const struct ahead *a, const struct session *s, struct batc
     return true;
 }
 
+// How long has the client done something else since then? It has not since its unit at hand came, which may have been held.
+static uint64_t paused(const struct session *s, uint64_t since) {
+    uint64_t waited = engine_waited(s->engine, since), came = s->front_since;
+    uint64_t until_it_came = came > since ? came - since : 0;
+    return came && until_it_came < waited ? until_it_came : waited;
+}
+
 // Has the loop gone on without a pause since what is held for it was loaded?
 static bool is_running(const struct ahead *a, const struct session *s, const struct batch *b) {
     uint64_t since = a->last_answer > s->last_answer ? a->last_answer : s->last_answer;
     since = since > b->started ? since : b->started; // no pause before it matters
-    return session_snapshot_is_fixed(s) || engine_waited(a->engine, since) <= a->engine->limits.ahead_gap;
+    return session_snapshot_is_fixed(s) || paused(s, since) <= a->engine->limits.ahead_gap;
 }
 
 bool ahead_is_fresh(const struct ahead *a, const struct session *s, struct batch *b) {

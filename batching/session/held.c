@@ -5,12 +5,15 @@
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/pace.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/trail.h"
 #include "batching/base/memory.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/engine.h"
+#include "batching/session/first.h"
 #include "batching/session/session.h"
 
 // Microseconds without use until what is kept for a session is given back. A client that has read a long list
@@ -86,12 +89,25 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
         second_note(&a->seconds, &a->trail, g, raw);
 }
 
+// Those that are none are loaded again when they have run by themselves.
+static void note_suspects(const struct batch *b) {
+    for (int behind = 0; behind < 2; behind++) {
+        const struct key *keys = batch_suspect(b, behind);
+        if (keys)
+            erring_note(b->group, keys, true);
+    }
+}
+
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
     if (b->ahead.behind)
         followers_ended(&e->followers, b->ahead.behind, b->group->id, b->n_keys, b->ahead.n_served);
+    if (association && !b->ahead.late && !b->failed && b->n_keys)
+        reach_learn(association, b->ahead.n_served);
+    if (!b->derived) // its rows come in another order
+        note_suspects(b);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
     else if (association && b->n_keys)
@@ -125,6 +141,7 @@ static void drop_all(struct ahead *a, bool stale) {
 static void forget(struct ahead *a) {
     drop_all(a, false);
     trail_clear(&a->trail);
+    first_forget(a);
     list_remove(&a->engine->aheads, a);
     a->session->lists = a->trail.serial;
     a->session->ahead = NULL;

@@ -5,6 +5,7 @@
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
 #include "batching/session/owed.h"
+#include "batching/session/pooler.h"
 #include "batching/session/session.h"
 #include "batching/statement/guard.h"
 
@@ -51,7 +52,10 @@ void late_note_head(struct session *s) {
 }
 
 bool late_must_wait(const struct session *s) {
-    return s->engine->limits.patience && s->owed.n && owed_is_question(owed_last(s));
+    bool must = false;
+    for (unsigned i = s->owed.n; i && !must && owed_is_question(owed_at(s, i - 1)); i--)
+        must = !owed_is_bounded(owed_at(s, i - 1)) || session_is_careful(s);
+    return s->engine->limits.patience && must;
 }
 
 bool late_is_over(const struct engine *e, const struct batch *b) {

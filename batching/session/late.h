@@ -15,7 +15,8 @@
 //   own connections
 //
 // So nothing of a client's is sent behind what is ours before that is answered: a cancel request could hit
-// it. A deadline counts only if two turns find that it has passed. The second one has read all that came in
+// it. Questions to the catalogue outside transactions end soon by themselves: the client's goes out behind them, and then
+// they are not cancelled (cancel_request.h). A deadline counts only if two turns find that it has passed. The second one has read all that came in
 // between, so nothing is given up because the loop itself was late.
 //
 // After a missed deadline the shape's lookups run as they were sent for a while (guard_is_late). With
@@ -46,7 +47,8 @@ void late_query_sent(struct session *s);
 // The server begins with the first entry of what it owes.
 void late_note_head(struct session *s);
 
-// Is what is ours the last thing that the server was sent? Then nothing of the client's may be sent now.
+// Is what is ours, and may take long, the last thing that the server was sent? Then nothing of the client's may be sent
+// now.
 bool late_must_wait(const struct session *s);
 
 // Does the entry run a client's statement a second time, to compare the answers?

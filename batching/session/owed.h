@@ -17,8 +17,8 @@ enum owed_trait {
     // A statement of the client's: a cancel request of the client's is meant for it. The first run of a CHECK is
     // one, too, although its reply is read here (owed_is_own in session.h).
     OWED_IS_THE_CLIENTS = 1,
-    // A question of ours: nothing of the client's is sent behind it before it is answered, and it is cancelled
-    // when that takes long and the client waits (late.h).
+    // A question of ours: it is cancelled when it takes long and the client waits (late.h). Nothing of the client's is
+    // sent behind it before it is answered, unless it is bounded.
     OWED_IS_QUESTION = 2,
     // Ours, and asked again when it fails: any cancel request may hit it.
     OWED_MAY_BE_HIT = 4,
@@ -26,6 +26,8 @@ enum owed_trait {
     OWED_ENDS_ON_CANCEL = 8,
     // of.lookup is its lookup. NULL: that is gone.
     OWED_HAS_LOOKUP = 16,
+    // A question that ends soon by itself (vet_settings in trust/own_settings.h).
+    OWED_IS_BOUNDED = 32,
 };
 
 #define OWED_QUERY (OWED_IS_QUESTION | OWED_MAY_BE_HIT)
@@ -39,12 +41,14 @@ static inline unsigned owed_traits(const struct owed *o) {
     case OWED_LOOKUP:
         return OWED_IS_THE_CLIENTS | OWED_HAS_LOOKUP;
     case OWED_PROOF:
-    case OWED_FACTS:
         return OWED_QUERY;
+    case OWED_FACTS:
+        return OWED_QUERY | OWED_IS_BOUNDED;
     case OWED_BATCH:
+        return OWED_QUERY | OWED_ENDS_ON_CANCEL;
     case OWED_VET:
     case OWED_READ_VET:
-        return OWED_QUERY | OWED_ENDS_ON_CANCEL;
+        return OWED_QUERY | OWED_ENDS_ON_CANCEL | (o->framed ? 0 : OWED_IS_BOUNDED);
     case OWED_PARSE:
         return o->framed ? OWED_QUERY | OWED_ENDS_ON_CANCEL : 0;
     case OWED_CHECK:
@@ -64,6 +68,9 @@ static inline bool owed_is_the_clients(const struct owed *o) {
 }
 static inline bool owed_is_question(const struct owed *o) {
     return owed_traits(o) & OWED_IS_QUESTION;
+}
+static inline bool owed_is_bounded(const struct owed *o) {
+    return owed_traits(o) & OWED_IS_BOUNDED;
 }
 static inline bool owed_may_be_hit(const struct owed *o) {
     return owed_traits(o) & OWED_MAY_BE_HIT;

@@ -113,8 +113,10 @@ void session_pump(struct session *s) {
         struct lookup *l = s->order.first;
         order_shift(s);
         order_release(s, l->answer.len);
-        if (l->answer.len)
+        if (l->answer.len) {
             e->effects->to_client(s->owner, l->answer.data, l->answer.len, true);
+            ahead_answered(s);
+        }
         lookup_answered(s, l);
         l->session = NULL;
         lookup_free(e, l);

@@ -9,6 +9,7 @@
 #include "batching/session/engine.h"
 #include "batching/session/lookup.h"
 #include "batching/session/order.h"
+#include "batching/session/record.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
 #include "protocol/buf.h"
@@ -41,6 +42,7 @@ bool session_answer(struct session *s, const struct buf *answer, const enum stat
         return false;
     if (!s->order.first) {
         s->engine->effects->to_client(s->owner, answer->data, answer->len, true);
+        ahead_answered(s);
         if (kind)
             tell_answered(s, *kind);
         return true;

@@ -10,6 +10,7 @@
 #include "batching/flow/lend.h"
 #include "batching/flow/load.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/answered.h"
@@ -156,6 +157,8 @@ static void end_lookup(struct session *s, struct owed *o) {
     trust_note_run(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
+    if (l->counted && l->has_key)
+        erring_note(l->group, l->keys, o->error);
     l->failed = o->error;
     if (l->pipeline)
         pipeline_ended(l, o);
@@ -222,6 +225,8 @@ static void end_vet(struct session *s, struct owed *o) {
         group_forget(g);
     if (g->n_waiting)
         engine_list_group(e, g);
+    if (o->kind == OWED_VET)
+        ahead_vetted(s, g);
     await_verdict_given(e, g);
 }
 

@@ -12,13 +12,9 @@
     "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0')"
 #define SETTINGS_END ") AS s(n, v)"
 
-const char *vet_settings(void) {
-    return SETTINGS SETTINGS_END;
-}
-
 #define QUOTED(number)  "'" #number "'"
 #define AS_TEXT(number) QUOTED(number)
 
-const char *vet_question_settings(void) {
+const char *vet_settings(void) {
     return SETTINGS ", ('lock_timeout', " AS_TEXT(VET_LOCK_TIMEOUT) ")" SETTINGS_END;
 }

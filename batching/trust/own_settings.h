@@ -10,13 +10,8 @@
 
 // A statement that runs in front of vetting's query, in the same unit. Its settings last until the end of the
 // unit. They keep the client's own settings from making the query slow (no indexes, no nested loops,
-// everything compiled). Static.
+// everything compiled). The lock_timeout among them bounds how long a client's statement that is sent behind such a
+// question may wait for it: for a lock that somebody holds on the catalogue or on the tables. Static.
 const char *vet_settings(void);
-
-// The same, with a lock_timeout, for a question that runs in front of a client's statement in one write: a
-// lock that somebody holds on the catalogue must not delay that statement. Vetting has no such timeout. It
-// waits for locks on its tables, as the lookups themselves do, and is cancelled when its client needs the
-// connection. Static.
-const char *vet_question_settings(void);
 
 #endif

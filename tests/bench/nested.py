@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: PostgreSQL
 """Counts the round trips of nested pages: a list, the rows of each of its rows, the rows of each of these, each asked for when it is touched, depth first.
 
-    tests/bench/nested.py [--binary PGFOLD]… [--tree 20x3x2]… [--driver psycopg2]… [--rtt MS]… [--pages 10] [--rounds 1] [--load N] [--set KEY=VALUE]… [--show PAGE] [--output FILE]
+    tests/bench/nested.py [--binary PGFOLD]… [--tree 20x3x2]… [--driver psycopg2]… [--rtt MS]… [--pages 10] [--in-order] [--rounds 1] [--load N] [--set KEY=VALUE]… [--show PAGE] [--output FILE]
 
 Everything is started here on free ports and stopped at the end: a throw-away PostgreSQL, a relay that puts the round-trip time in front of it and notes
 what passes, and a pgfold, just started for each round. Every page is a new list of other rows, and is compared with the one that the same program makes
 directly. A tree of 20x3x2 is a list of 20 rows with three each, and two of each of those; 20x3xo: each of the three names one row of another table.
 
-Three figures for each page: its time as a multiple of the round-trip time, in which the program's own time is; "waits", the round trips that its
-statements have waited for, each of whose times is rounded down below 0.8; and the statements that reached the server, pgfold's own questions included.
+Four figures for each page: its time as a multiple of the round-trip time, in which the program's own time is; "waits", the round trips that its
+statements have waited for, each of whose times is rounded down below 0.8; "flights", in how many flights pgfold has sent what it sent, which a busy
+machine changes least; and the statements that reached the server, pgfold's own questions included.
 Default settings. --load keeps so many processes busy beside it. --show prints what passed the relay during that page, with its time.
 """
 import argparse
@@ -80,6 +81,16 @@ def fill(c, tree, prefix, pages):
 
 # ---- what passes the relay
 
+def keys_of(bind):
+    """How many keys a Bind has in its first array of integers, the first and the last."""
+    at = bind.find(struct.pack("!I", 23), len(bind.split(b"\0")[1]))
+    if at < 12 or struct.unpack_from("!II", bind, at - 8) != (1, 0):
+        return ""
+    n = struct.unpack_from("!I", bind, at + 4)[0]
+    first, last = (struct.unpack_from("!i", bind, at + 16 + 8 * i)[0] for i in (0, n - 1))
+    return "%d keys, %d to %d: " % (n, first, last)
+
+
 class Trace:
     """Reads the relay's notes. What is sent to the server is cut into messages, however it arrives."""
 
@@ -127,7 +138,7 @@ class Trace:
             self.texts[pair, name] = text.decode(errors="replace")
         elif kind == b"B":
             name = body.split(b"\0")[1]
-            self.texts[pair, None] = self.texts.get((pair, name), "?"), len(body)
+            self.texts[pair, None] = keys_of(body) + self.texts.get((pair, name), "?"), len(body)
         elif kind == b"E":
             text, length = self.texts.get((pair, None), ("?", 0))
             self.statements.append(Statement(at, text, length))
@@ -174,23 +185,40 @@ class Pages(orm_pages.Program):
         return self.read()
 
 
+def scattered(pages):
+    """The pages' numbers in an order in which no step comes twice in a row."""
+    for seed in itertools.count():
+        order = random.Random(seed).sample(range(1, pages + 1), pages)
+        steps = [b - a for a, b in zip(order, order[1:])]
+        if all(a != b for a, b in zip(steps, steps[1:])) or pages < 4:
+            return order
+
+
 def waits_of(took, rtt_ms):
     return sum(int(t / rtt_ms + WAITED) for t in took)
+
+
+def flights_of(statements, rtt_ms):
+    """What was sent within half a round trip went together."""
+    n, since = 0, float("-inf")
+    for at in sorted(s.at for s in statements):
+        if at > since + rtt_ms / 2000:
+            n, since = n + 1, at
+    return n
 
 
 def run(world, port, driver, tree, rtt_ms, args, far):
     """[{"trips", "waits", "statements", "page"}] page by page"""
     out = []
     with Pages(driver, port, world.trees[tree], world.folder) as pages:
-        order = random.Random(8).sample(range(1, args.pages + 1), args.pages)  # numbers in steps would be loaded ahead themselves
-        for number in range(1, args.pages + 1):
+        for number, page in enumerate(range(1, args.pages + 1) if args.in_order else scattered(args.pages), 1):
             time.sleep(SETTLE_SECONDS)
             far.trace.take()
-            got = pages.ask(order[number - 1])
+            got = pages.ask(page)
             time.sleep(SETTLE_SECONDS + rtt_ms / 500)
             statements, answers = far.trace.take()
-            out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), statements=len(statements), page=got["page"]))
-            if number in args.show:
+            out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), flights=flights_of(statements, rtt_ms), statements=len(statements), page=got["page"]))
+            if number in args.show or (0 in args.show and number > 1 and out[-1]["flights"] > len(world.trees[tree])):
                 show(got, statements, answers, rtt_ms)
     return out
 
@@ -224,7 +252,7 @@ def measure(world, binary, driver, tree, rtt_ms, args):
     """{"direct", "rounds": [[page]], "same"}; binary None: only directly"""
     far = Far(world.pg, world.folder, rtt_ms)
     try:
-        direct = run(world, far.port, driver, tree, rtt_ms, argparse.Namespace(pages=args.pages, show=()), far)
+        direct = run(world, far.port, driver, tree, rtt_ms, argparse.Namespace(pages=args.pages, show=(), in_order=args.in_order), far)
         rounds = []
         for _ in range(args.rounds):
             pgfold = servers.Pgfold(binary, "host=127.0.0.1 port=%d sslmode=disable" % far.port, {"batching.never_slower": "on", "batching.patience": "20ms", **args.settings})
@@ -261,10 +289,11 @@ def arguments():
     p.add_argument("--driver", action="append", choices=DRIVERS, help="(psycopg2)")
     p.add_argument("--rtt", action="append", type=float, help="round-trip time to the server in ms (10)")
     p.add_argument("--pages", type=int, default=10)
+    p.add_argument("--in-order", action="store_true", help="pages by their numbers, which is a loop over numbers in steps")
     p.add_argument("--rounds", type=int, default=1, help="each with a pgfold just started; medians are reported")
     p.add_argument("--load", type=int, default=0, help="busy processes beside it")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for pgfold")
-    p.add_argument("--show", action="append", type=int, default=[], metavar="PAGE", help="print what passed the relay during this page")
+    p.add_argument("--show", action="append", type=int, default=[], metavar="PAGE", help="print what passed the relay during this page; 0: during each from the second on that has waited for more than its levels")
     p.add_argument("--log", action="store_true", help="print pgfold's log")
     p.add_argument("--output", help="a file for the report, too")
     args = p.parse_args()
@@ -276,10 +305,10 @@ def arguments():
 
 def report(args, cells):
     rows = [[tree, driver, "%g" % rtt, os.path.relpath(binary, loops.ROOT), "%.1f" % statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%.1f"),
-             figures(c["rounds"], "waits", "%g"), figures(c["rounds"], "statements", "%g"), "" if c["same"] else "**pages differ**"] for (tree, driver, rtt, binary), c in cells]
+             figures(c["rounds"], "waits", "%g"), figures(c["rounds"], "flights", "%g"), figures(c["rounds"], "statements", "%g"), "" if c["same"] else "**pages differ**"] for (tree, driver, rtt, binary), c in cells]
     return ["# Nested pages, round trips page by page, %s UTC" % time.strftime("%Y-%m-%d %H:%M", time.gmtime()), "", "pgfold %s; %d busy processes beside; %d rounds" % (
         servers.run("git", "-C", loops.ROOT, "describe", "--always", "--dirty").strip(), args.load, args.rounds), "",
-        *loops.table(["tree", "driver", "ms", "pgfold", "direct", "time / round trip", "waits", "statements at the server", ""], rows)]
+        *loops.table(["tree", "driver", "ms", "pgfold", "direct", "time / round trip", "waits", "flights", "statements at the server", ""], rows)]
 
 
 def main():
@@ -291,8 +320,8 @@ def main():
             tree, driver, rtt, binary = at
             cells.append((at, measure(world, binary, driver, tree, rtt, args)))
             c = cells[-1][1]
-            print("%s %s %g ms: direct %.1f\n    trips %s\n    waits %s\n    sent  %s%s" % (tree, driver, rtt, statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%5.1f"),
-                  figures(c["rounds"], "waits", "%5g"), figures(c["rounds"], "statements", "%5g"), "" if c["same"] else "  PAGES DIFFER"), flush=True)
+            print("%s %s %g ms: direct %.1f\n    trips %s\n    waits %s\n    flights%s\n    sent  %s%s" % (tree, driver, rtt, statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%5.1f"),
+                  figures(c["rounds"], "waits", "%5g"), figures(c["rounds"], "flights", "%5g"), figures(c["rounds"], "statements", "%5g"), "" if c["same"] else "  PAGES DIFFER"), flush=True)
     lines = report(args, cells)
     if args.output:
         with open(args.output, "w") as f:

@@ -5,7 +5,8 @@ import pytest
 
 import conftest
 import proto
-from ahead import DATABASE, Watch
+from ahead import DATABASE, Reader, Watch
+from test_cancel import cancel, wait_active
 from test_lookahead import db, direct, made, opened, proxy, through_both  # noqa: F401
 from test_wire_loops import fresh, keep
 
@@ -156,3 +157,24 @@ def test_a_table_that_is_altered_inside(db, proxy, direct, opened):
             assert c.ask(proto.query("ROLLBACK"))[-1].body == b"I"
         finally:
             direct.sql("ALTER TABLE tag DROP COLUMN more")
+
+
+def test_a_cancelled_unit_aborts_its_transaction(db, proxy):
+    """Its lookups wait for a batch of pgfold's; the server must know that the client was told of an error."""
+    sql = fresh(SQL)
+
+    def action(end):
+        reader = Reader(end, "pg")
+        c = reader.conn
+        with c, db.admin(DATABASE) as locker, db.admin(DATABASE) as watcher:
+            warm(reader, sql)
+            reader.say("BEGIN")
+            locker.sql("BEGIN")
+            locker.sql("LOCK TABLE book IN ACCESS EXCLUSIVE MODE")
+            c.send(*parts(range(1, 11)), proto.SYNC)
+            wait_active(watcher, c.pid)
+            cancel(end, c.pid, c.secret)
+            got = c.ready()
+            locker.sql("ROLLBACK")
+            return proto.errors(got)[0]["C"], got[-1].body, proto.errors(c.ask(proto.query("SELECT 1")))[0]["C"]
+    assert action(proxy) == action(db) == ("57014", b"E", "25P02")

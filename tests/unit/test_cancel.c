@@ -163,8 +163,11 @@ Test(cancel, what_is_held_does_not_wait_for_the_catalogue) {
     cr_assert_eq(one->n_cancels, 1, "the question is cancelled");
     lose(one, 3);
     cancel_ended(one);
+    f.now += 1000;
+    turn(&f, f.now);
     reply(one, "eZ");
     cr_assert_str_eq(take_types(&one->to_client), "EZ");
+    cr_assert_eq(one->session->last_answer, f.now, "it was answered, so the client's turn begins now");
     cr_assert_str_eq(take_types(&one->to_server), "", "it was not run");
     cr_assert_eq(f.engine->groups.newest->state, GROUP_NEW, "the catalogue has not refused it");
     end(&f);

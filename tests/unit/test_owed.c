@@ -55,10 +55,10 @@ static const struct row {
     {OWED_BATCH, false, GONE, "oqhe"},
     {OWED_BATCH, true, GONE, "oqhe"},
     {OWED_PROOF, false, GONE, "oqh"},
-    {OWED_FACTS, false, GONE, "oqh"},
-    {OWED_VET, false, GONE, "oqhe"},
+    {OWED_FACTS, false, GONE, "oqhb"},
+    {OWED_VET, false, GONE, "oqheb"},
     {OWED_VET, true, GONE, "oqhe"},
-    {OWED_READ_VET, false, GONE, "oqhe"},
+    {OWED_READ_VET, false, GONE, "oqheb"},
     {OWED_READ_VET, true, GONE, "oqhe"},
     {OWED_SETUP, false, GONE, "o"},
     {OWED_CHECK, false, CHECK_ORIGINAL, "ocl"},
@@ -82,7 +82,7 @@ static void fill(struct owed *o, const struct row *r, struct lookup *l) {
 }
 
 static const char *means_of(const struct owed *o) {
-    static char means[8];
+    static char means[9];
     size_t n = 0;
     const struct {
         char letter;
@@ -90,6 +90,7 @@ static const char *means_of(const struct owed *o) {
     } all[] = {
         {'o', owed_is_own(o)},     {'c', owed_is_the_clients(o)}, {'q', owed_is_question(o)},
         {'h', owed_may_be_hit(o)}, {'e', owed_ends_on_cancel(o)}, {'l', owed_has_lookup(o)},
+        {'b', owed_is_bounded(o)},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].is)
@@ -116,7 +117,7 @@ Test(owed, each_kind_has_a_row) {
     }
 }
 
-// Nothing of the client's is sent behind a question of ours; behind anything else it is.
+// Nothing of the client's is sent behind a question of ours that may take long; behind anything else it is.
 Test(owed, the_client_waits_behind_questions) {
     struct fixture f;
     fixture_init(&f);
@@ -126,10 +127,28 @@ Test(owed, the_client_waits_behind_questions) {
     for (size_t i = 0; i < n_rows; i++) {
         struct lookup l = {0};
         fill(owed_push(s, rows[i].kind), &rows[i], &l);
-        cr_expect_eq(late_must_wait(s), strchr(rows[i].means, 'q') != NULL, "%s (row %zu)",
-                     name_of(rows[i].kind), i);
+        bool waits = strchr(rows[i].means, 'q') && !strchr(rows[i].means, 'b');
+        cr_expect_eq(late_must_wait(s), waits, "%s (row %zu)", name_of(rows[i].kind), i);
         owed_pop(s);
     }
+    fixture_end(&f);
+}
+
+// What is bounded does not hide what stands in front of it and is not; what the client has sent meanwhile does.
+Test(owed, all_questions_that_are_last_count) {
+    struct fixture f;
+    fixture_init(&f);
+    f.limits.patience = 20000;
+    fixture_start(&f, 1);
+    struct session *s = f.clients[0].session;
+    (void)owed_push(s, OWED_BATCH);
+    (void)owed_push(s, OWED_VET);
+    cr_expect(late_must_wait(s));
+    (void)owed_push(s, OWED_FORWARD);
+    (void)owed_push(s, OWED_READ_VET);
+    cr_expect_not(late_must_wait(s));
+    while (s->owed.n)
+        owed_pop(s);
     fixture_end(&f);
 }
 

@@ -9,6 +9,7 @@
 #include "batching/ahead/gather.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/recorder.h"
 #include "batching/ahead/values.h"
 #include "batching/statement/shape.h"
@@ -149,8 +150,9 @@ static const char *behind_keys(struct fixture *f, const struct key *keys, unsign
     struct guess guess = {0};
     f->now += 100;
     text[0] = 0;
-    if (!predict_locate(&f->trail, f->group, keys, &guess) || !predict_follow(f->group, f->now, &guess))
+    if (!predict_locate(&f->trail, f->group, keys, &guess) || !predict_follow(f->group, &guess))
         return "-";
+    association_asked(guess.association, f->now, 1, 0);
     struct batch *b = batch_create_ahead(f->group, max, 10000);
     predict_gather(&guess, f->group, keys, b, nothing_held, NULL, NULL);
     for (uint32_t i = 0; i < b->n_keys; i++) {
@@ -218,6 +220,19 @@ Test(predict, a_link_outweighs_chance) {
     record(&f, 1000, 1, 4);
     record(&f, 2000, 3, 9);
     expect_text(behind(&f, 3, 10), "4");
+    teardown(&f);
+}
+
+// Ids of two tables are the same numbers: each step through the linked list is one through the other, too.
+Test(predict, steps_that_are_chance_do_not_outweigh_the_next_linked_list) {
+    struct fixture f;
+    setup(&f, one, OID_INT4, true);
+    record(&f, 2000, 1, 40); // nothing links its table
+    record(&f, 1000, 1, 10);
+    for (int i = 1; i <= 10; i++)
+        (void)behind(&f, i, 20);
+    record(&f, 1000, 11, 4);
+    expect_text(behind(&f, 11, 20), "12 13 14");
     teardown(&f);
 }
 
@@ -691,7 +706,7 @@ static void expect_way(const struct way *way, size_t number) {
     struct key first = sent_key(way, 0);
     cr_expect(values_are_in(&f.trail, f.group, &way->sent[0], NULL), "way %zu", number);
     cr_assert(predict_locate(&f.trail, f.group, &first, &guess), "way %zu", number);
-    cr_assert(predict_follow(f.group, 1000, &guess));
+    cr_assert(predict_follow(f.group, &guess));
     struct batch *b = batch_create_ahead(f.group, 10, 10000);
     predict_gather(&guess, f.group, &first, b, nothing_held, NULL, NULL);
     unsigned n = 0;
@@ -968,10 +983,19 @@ Test(predict, what_a_value_may_be_before_its_type_is_known) {
 
 Test(predict, the_first_window) {
     struct association first = {0}, seconded = {0};
-    association_begin(&first);
+    association_begin(&first, false, 200);
     cr_assert_eq(association_window(&first, 1, 0, 500), 8);
+    association_begin(&first, true, 10000);
+    cr_assert_eq(association_window(&first, 1, 0, 500), 8, "it has begun");
     cr_assert_eq(association_window(&seconded, 1, 0, 500), 25);
     cr_assert_eq(association_window(&seconded, 1, 0, 7), 7);
+    struct association far = {0}, farther = {0}, farthest = {0};
+    association_begin(&far, false, 1000);
+    association_begin(&farther, true, 5000);
+    association_begin(&farthest, true, 100000);
+    cr_assert_eq(association_window(&far, 1, 0, 500), 18);
+    cr_assert_eq(association_window(&farther, 1, 0, 500), 75);
+    cr_assert_eq(association_window(&farthest, 1, 0, 500), 125);
 }
 
 Test(predict, windows_grow_up_to_the_limit) {
@@ -1018,11 +1042,15 @@ Test(predict, what_a_key_costs) {
 Test(predict, windows_that_age_and_cost_limit) {
     struct association a = {.window = 400};
     for (uint64_t now = 1000; now < 20000; now += 1000)
-        association_asked(&a, now);
+        association_asked(&a, now, 1, 0);
     cr_assert_eq(a.gap, 1000);
     cr_assert_eq(association_window(&a, 20000, 100000, 500), 80);
     cr_assert_eq(association_window(&a, 20000, 0, 500), 400, "a fixed snapshot does not age");
-    association_asked(&a, 1000000); // another loop
+    association_asked(&a, 1000000, 1, 0); // another loop
+    cr_assert_eq(a.gap, 1000);
+    association_asked(&a, 1011000, 1, 10000); // its client has waited for ten of them
+    cr_assert_eq(a.gap, 1000);
+    association_asked(&a, 1012000, 2, 99); // another client
     cr_assert_eq(a.gap, 1000);
     struct association slow = {.window = 400};
     association_loaded(&slow, 100000, 0, 100); // a millisecond for a key
@@ -1061,8 +1089,32 @@ Test(predict, pauses_within_a_loop_do_not_end_it) {
     for (unsigned i = 0; i < 20; i++)
         association_ended(&a, ++now, a.window, 0, true);
     cr_assert_eq(association_window(&a, now, 0, 500), 0, "nothing of it is ever in time");
-    association_asked(&a, 51000);
+    association_asked(&a, 51000, 1, 0);
     cr_assert_lt(a.gap, 200, "one pause says little of the pace");
+}
+
+// Loops that are broken off behind two or three rows are not worth five statements; a trial now and then is.
+Test(predict, loops_that_do_not_get_far) {
+    struct association a = {0};
+    cr_expect(reach_is_enough(&a, 0, 5), "it is not known");
+    reach_learn(&a, 2);
+    cr_expect(reach_is_enough(&a, 0, 5), "one is no rule");
+    reach_learn(&a, 20);
+    cr_expect(reach_is_enough(&a, 0, 5));
+    for (int i = 0; i < 12; i++)
+        reach_learn(&a, 2);
+    cr_expect_not(reach_is_enough(&a, 0, 5));
+    cr_expect(reach_is_enough(&a, 0, 2));
+    cr_expect(reach_is_enough(&a, 9, 5), "this loop is longer");
+    unsigned n = 0;
+    while (!reach_is_enough(&a, 0, 5))
+        n++;
+    cr_expect(n > 40 && n < 400, "%u lookups until a trial", n);
+    for (int i = 0; i < 12; i++)
+        reach_learn(&a, 0);
+    cr_expect_not(reach_is_enough(&a, 0, 2));
+    reach_learn(&a, 500);
+    cr_expect(reach_is_enough(&a, 0, 5));
 }
 
 Test(predict, more_is_loaded_before_the_last_is_asked_for) {
