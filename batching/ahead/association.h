@@ -18,6 +18,7 @@ struct shape;
 // What an association has brought, in keys. Each key that was loaded ends in one of the last three.
 struct association_figures {
     uint64_t batches, loaded, answered, unused, stale;
+    uint64_t with_list; // of the batches, those that were sent in their list's own write
 };
 
 // Columns of other statements' results that supply a shape's keys.

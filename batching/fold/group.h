@@ -165,6 +165,9 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
 struct group *group_for_owner(struct group_table *t, struct identity_table *identities, struct group *g,
                               uint64_t owner);
 
+// The group of this id and cache key. Borrowed from the table. NULL: it is not there any more.
+struct group *group_of_key(struct group_table *t, uint64_t id, const uint8_t *key, size_t len);
+
 // A pseudo-group that remembers whether a SELECT of this shape is a plain read for this identity. READY means
 // that the SELECT cannot change the session that runs it. No lookup ever waits in it. NULL as above.
 struct group *group_for_read(struct group_table *t, struct identity_table *identities, struct shape *s,

@@ -73,6 +73,14 @@ struct ahead *ahead_of(struct session *s) {
     return a;
 }
 
+uint64_t ahead_loads_before(const struct ahead *a) {
+    uint64_t loads = a->engine->aheads.loads;
+    for (const struct batch *b = a->loading; b; b = b->ahead.next)
+        if (b->derived && !b->derived->filled && !b->derived->parent && b->ahead.number <= loads)
+            loads = b->ahead.number - 1;
+    return loads;
+}
+
 void ahead_step(struct session *s, const struct group *g, const struct slice *raw, bool again) {
     struct ahead *a = s->engine->limits.lookahead == LOOKAHEAD_OFF ? NULL : ahead_of(s);
     if (a)
@@ -94,12 +102,15 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
-    if (association && !b->ahead.late && !b->failed)
+    if (b->ahead.behind)
+        followers_ended(&e->followers, b->ahead.behind, b->group->id, b->n_keys, b->ahead.n_served);
+    if (association && !b->ahead.late && !b->failed && b->n_keys)
         reach_learn(association, b->ahead.n_served);
-    note_suspects(b);
+    if (!b->derived) // its rows come in another order
+        note_suspects(b);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
-    else if (association)
+    else if (association && b->n_keys)
         association_ended(association, e->now, b->n_keys - b->ahead.asked - (b->ahead.known != 0),
                           b->ahead.n_served, b->ahead.late);
     b->group->held--;
