@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: PostgreSQL
+#include "batching/session/cleared.h"
 #include "batching/session/txn.h"
 
 #include <string.h>
@@ -175,6 +176,7 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
 
 void session_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
+    cleared_no_more(s);
     s->transaction.more_than_read |= s->txn != 'I';
     s->transaction.unclear |= s->txn != 'I';
     session_forget_cursors(s, true);
