@@ -149,6 +149,8 @@ static const struct setting settings[] = {
     {"lookahead.max_age", NUMBER(KIND_TIME, ahead_age, "100ms", 1, 60 * SECOND),
      "age at which an answer loaded ahead is dropped"},
     {"lookahead.max_keys", NUMBER(KIND_INT, ahead_keys, "500", 1, 10000), "keys in one batch loaded ahead"},
+    {"lookahead.with_list", CHOICE(KIND_SWITCH, ahead_with_list, "on", "off", "on"),
+     "send what a loop over a list will ask for behind the list's own statement, if the server is far"},
     {"lookahead.max_session_memory", NUMBER(KIND_SIZE, ahead_session, "4MB", 16 * KILOBYTE, GIGABYTE),
      "bytes that one session may hold: recent keys and answers loaded ahead"},
     {"lookahead.max_memory", NUMBER(KIND_SIZE, ahead_memory, "256MB", 16 * KILOBYTE, LARGEST_MEMORY),

@@ -23,7 +23,7 @@ struct config_table {
     bool lookahead;            // default: true
 };
 
-#define CONFIG_SETTINGS 50 // keys in the table
+#define CONFIG_SETTINGS 51 // keys in the table
 
 // Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
 struct config_place {
@@ -76,6 +76,7 @@ struct config {
     uint64_t ahead_gap;   // a loop that pauses longer than this has ended
     uint64_t ahead_age;   // a held answer older than this is dropped
     int ahead_keys;       // keys in one batch loaded ahead
+    bool ahead_with_list; // what a list leads to is sent behind it
     size_t ahead_session; // bytes that one session may hold: trail and answers
     size_t ahead_memory;  // bytes that all sessions may hold
     // [report]

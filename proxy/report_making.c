@@ -35,7 +35,7 @@ bool report_making_begin(struct report_making *m, struct proxy *p, enum report_f
                        ? report_head(p->engine, census_mode(p), wall_clock(), m->n)
                        : NULL;
     if (head)
-        report_begin_words(head, f, m->n, false, &m->out);
+        report_begin_words(head, f, m->n, &m->out);
     json_decref(head);
     m->cost = proxy_now() - began;
     if (!head)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batching/show/human.h"
+#include "proxy/page_files.h"
 
 // What a form writes around the same words.
 struct style {
@@ -15,13 +16,11 @@ struct style {
 static const struct style styles[REPORT_FORMATS] = {
     [REPORT_TEXT] = {"", "pgfold report: ", "\n", "  ", "", "", "\n", "", "", false},
     [REPORT_MARKDOWN] = {"# Loops\n\n", "", "\n## ", "- ", "`", "`", "\n", "", "", false},
-    [REPORT_HTML] =
-        {"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-         "<title>pgfold: loops</title>\n<link rel=\"stylesheet\" href=\"/page.css\">\n"
-         "<header><h1>Loops</h1><p class=\"facts\"><a href=\"/\">pgfold</a></p></header>\n<main>\n<p>",
-         "", "<section", "<li>", "<code>", "</code>", "</li>\n", "</ul></section>\n", "</main>\n</html>\n",
-         true},
+    [REPORT_HTML] = {"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                     "<title>pgfold: loops</title>\n",
+                     "", "<section", "<li>", "<code>", "</code>", "</li>\n", "</ul></section>\n",
+                     "</main>\n</html>\n", true},
 };
 
 bool report_format_read(const char *name, enum report_format *f) {
@@ -203,6 +202,21 @@ static void put_loop(const struct style *s, struct buf *out, const json_t *loop,
 
 // ---- all
 
+// A file has its style in itself; what is asked for by HTTP may not.
+static void put_style(struct buf *out, bool file) {
+    const struct page_file *f = page_files;
+    while (f->path && strcmp(f->path, "/page.css") != 0)
+        f++;
+    if (!file) {
+        buf_put_text(out, "<link rel=\"stylesheet\" href=\"/page.css\">\n<header><h1>Loops</h1>"
+                          "<p class=\"facts\"><a href=\"/\">pgfold</a></p></header>\n<main>\n<p>");
+        return;
+    }
+    buf_put_text(out, "<style>\n");
+    buf_put(out, f->data, f->path ? f->len : 0);
+    buf_put_text(out, "</style>\n<header><h1>Loops</h1></header>\n<main>\n<p>");
+}
+
 // What it says of a member of the JSON, in the words of what is written here.
 static void put_estimate(const struct style *s, struct buf *out, const char *text) {
     static const char member[] = "alone_seconds is an estimate";
@@ -248,15 +262,21 @@ static void put_json(struct buf *out, const json_t *j, bool whole) {
     free(text);
 }
 
-void report_begin_words(const json_t *head, enum report_format f, size_t loops, bool only_new,
-                        struct buf *out) {
+static void begin(const json_t *head, enum report_format f, size_t loops, bool only_new, bool file,
+                  struct buf *out) {
     if (f == REPORT_JSON) {
         put_json(out, head, false);
         buf_put_text(out, "},\n \"loops\": [");
         return;
     }
     buf_put_text(out, styles[f].begin);
+    if (styles[f].html)
+        put_style(out, file);
     put_totals(&styles[f], out, head, loops, only_new);
+}
+
+void report_begin_words(const json_t *head, enum report_format f, size_t loops, struct buf *out) {
+    begin(head, f, loops, false, false, out);
 }
 
 void report_put_loop(const json_t *loop, enum report_format f, bool observed, size_t before,
@@ -281,7 +301,7 @@ void report_write_words(const json_t *report, enum report_format f, bool only_ne
         buf_put_text(out, "\n");
         return;
     }
-    report_begin_words(report, f, json_array_size(loops), only_new, out);
+    begin(report, f, json_array_size(loops), only_new, true, out);
     json_array_foreach((json_t *)(uintptr_t)loops, i, loop) report_put_loop(loop, f, observed, i, out);
     report_end_words(f, out);
 }

@@ -15,13 +15,12 @@ enum report_format { REPORT_TEXT, REPORT_JSON, REPORT_HTML, REPORT_MARKDOWN, REP
 // "text", "json", "html", "markdown". Returns false when it is none.
 bool report_format_read(const char *name, enum report_format *f);
 
-// Appends the report. `only_new`: it says that these are the loops that are new.
+// Appends the report, as a file of its own. `only_new`: it says that these are the loops that are new.
 void report_write_words(const json_t *report, enum report_format f, bool only_new, struct buf *out);
 
-// The same in pieces: what stands in front of so many loops, made of the report without them; one loop, with so many before
+// The same in pieces, for HTTP: what stands in front of so many loops, made of the report without them; one loop, with so many before
 // it; and what stands behind them.
-void report_begin_words(const json_t *head, enum report_format f, size_t loops, bool only_new,
-                        struct buf *out);
+void report_begin_words(const json_t *head, enum report_format f, size_t loops, struct buf *out);
 void report_put_loop(const json_t *loop, enum report_format f, bool observed, size_t before, struct buf *out);
 void report_end_words(enum report_format f, struct buf *out);
 

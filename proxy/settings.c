@@ -151,6 +151,7 @@ struct engine_limits settings_engine_limits(const struct settings *s) {
         .ahead_gap = c->ahead_gap,
         .ahead_age = c->ahead_age,
         .ahead_keys = (unsigned)c->ahead_keys,
+        .with_list = c->ahead_with_list,
         .ahead_session = c->ahead_session,
         .ahead_memory = c->ahead_memory,
         .report_loops = (unsigned)c->report_loops,

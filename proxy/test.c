@@ -468,10 +468,11 @@ int test_end(struct test *t, struct engine *e) {
         return t->code;
     print_report(t, e);
     if (!r.n_statements) {
-        fputs("pgfold test: no statement came through pgfold, so nothing was tested. Does the command "
-              "connect to the\n"
-              "database of DATABASE_URL, or of PGHOST and PGPORT? See --rewrite.\n",
-              stderr);
+        fprintf(stderr,
+                "pgfold test: no statement came through pgfold, so nothing was tested. Does the command "
+                "connect to the\n"
+                "database of DATABASE_URL%s, or of PGHOST and PGPORT? See --rewrite.\n",
+                getenv("DATABASE_URL") ? "" : " (it is not set here)");
         return t->code ? t->code : EXIT_INERT;
     }
     return !t->code && r.failed ? EXIT_VIOLATION : t->code;

@@ -67,6 +67,7 @@ struct ahead {
     struct batch *held;           // batches that have ended, the newest first
     struct batch *loading;        // batches under way
     uint64_t epoch;               // counts the events that have dropped the answers
+    uint64_t read;                // serial of the list that the reply at hand has brought; 0: none
     uint64_t barren;              // nothing was left to load for the group with this id
     uint64_t barren_list;         // in the result with this serial
     uint64_t barren_since;        // while the trail's last result is this one

@@ -18,6 +18,7 @@ struct shape;
 // What an association has brought, in keys. Each key that was loaded ends in one of the last three.
 struct association_figures {
     uint64_t batches, loaded, answered, unused, stale;
+    uint64_t with_list; // of the batches, those that were sent in their list's own write
 };
 
 // Columns of other statements' results that supply a shape's keys.
@@ -36,6 +37,7 @@ struct association {
     uint64_t waited;     // and how long it had waited by then (pace.h)
     unsigned failures;   // successive batches of which hardly any key was asked for
     unsigned unserved;   // batches that were sent since one of them answered a lookup
+    uint32_t reach;      // how far its loops get, see reach.h; 0: not known
     uint64_t list;       // digest of the statement whose rows lookups went through, one by one; 0: none
     uint64_t kind;       // digest of the column that tells which of a list's rows are asked for; 0: none
     uint8_t mistaken;    // such columns that did not (kind.h)

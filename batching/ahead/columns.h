@@ -35,6 +35,7 @@ struct trail_columns {
     uint64_t shape;  // shape_digest() of the lookups whose answers they are; 0: of none
     uint16_t family; // the shape's
     uint64_t text;   // the same of the statement itself; 0: not known
+    uint64_t list;   // the same, whatever constants it has
     uint64_t at;     // microseconds: when the client was given it
     uint64_t loads;  // number of batches that had been loaded ahead when it came
     bool loaded;     // it was loaded ahead

@@ -153,3 +153,12 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
     if (guess->backwards || (guess->turns && !guess->seconded && !b->n_keys))
         gather_rows(&x, guess->result, guess->columns, (int64_t)guess->row - 1, -1);
 }
+
+void predict_gather_all(const struct guess *guess, const struct group *g, struct batch *b,
+                        bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys,
+                                     unsigned turns),
+                        void *arg) {
+    static const struct key none[KEY_MAX_PARTS];
+    struct gathering x = {guess, g, none, b, skip, arg, MAX_STEPS, -1, NULL};
+    gather_rows(&x, guess->result, guess->columns, 0, 1);
+}

@@ -18,4 +18,11 @@ void predict_gather(const struct guess *guess, const struct group *g, const stru
                                  unsigned turns),
                     void *arg, const uint16_t *turns);
 
+// Adds the keys of all rows of the guess's list, from the first on. It needs the guess's trail, result, association, lead,
+// columns, spellings and who; all parts of the key come from columns. Otherwise as above.
+void predict_gather_all(const struct guess *guess, const struct group *g, struct batch *b,
+                        bool (*skip)(void *arg, const struct trail_result *list, const struct key *keys,
+                                     unsigned turns),
+                        void *arg);
+
 #endif

@@ -7,6 +7,7 @@
 //    +-- a session (max_session_memory)
 //    |    +-- queue     lookups and answers that wait: shrinks by itself as the server answers
 //    |    +-- names     prepared statements: shrinks when the client closes them
+//    +-- followers: which lookups follow which lists
 //    +-- report: what is told of loops and tags, up to the limits of [report]
 //    +-- shapes, groups, identities: caches, which can be made smaller
 //

@@ -63,7 +63,7 @@ static struct session *choose_lender(const struct batch *b) {
 
 void engine_start_batch(struct engine *e, struct batch *b) {
     b->started = e->now;
-    b->statement = b->group->statement;
+    b->statement = batch_statement(b);
     b->next = e->batches;
     if (b->next)
         b->next->previous = b;
@@ -218,7 +218,7 @@ static void note_failure(struct engine *e, struct batch *b) {
         note_changed(e, b);
         return;
     }
-    if (!b->sent || b->late || (b->erred && b->ahead.home))
+    if (!b->sent || b->late || b->derived || (b->erred && b->ahead.home))
         return; // that says nothing about the statement
     if (b->oversized) {
         guard_note_oversized(&g->shape->guard, e->now, b->n_keys);
@@ -237,7 +237,8 @@ static void note_failure(struct engine *e, struct batch *b) {
 
 static void note_success(struct engine *e, struct batch *b) {
     b->group->errors = 0;
-    seal_batch_right(&b->group->seals, b->n_rows > 0);
+    if (!b->derived)
+        seal_batch_right(&b->group->seals, b->n_rows > 0);
     if (!b->snapshot) // that may see an old catalogue
         learn_from_batch(&e->groups, b->group, b->started);
     if (b->ahead.home)

@@ -4,6 +4,7 @@
 #include "batching/flow/alone.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
+#include "batching/flow/children.h"
 #include "batching/flow/dry.h"
 #include "batching/flow/load.h"
 #include "batching/flow/own_queries.h"
@@ -121,7 +122,10 @@ static void follow_loops(struct group *g) {
         if (l->followed)
             continue;
         l->followed = true;
-        ahead_follow(l->session, l, false);
+        struct session *s = l->session;
+        bool list = children_may_follow(s, l->shape);
+        if (!ahead_follow(s, l, false, list) && list)
+            children_follow(s, l);
     }
 }
 

@@ -144,7 +144,9 @@ bool ahead_find(struct session *s, struct group *g, const struct slice *raw, uin
     for (struct ahead *a = ahead_next(s, g, NULL, &i); a; a = ahead_next(s, g, a, &i)) {
         struct ahead_hit at = {0};
         drop_stale(a, s, g, hit->keys);
-        bool here = find_in(s, a, a->held, g, hit->keys, &at) || find_in(s, a, a->loading, g, hit->keys, &at);
+        // Who asks again may only be given what is newer than the list, so the newest is looked at first.
+        struct batch *first = asked ? a->loading : a->held, *second = asked ? a->held : a->loading;
+        bool here = find_in(s, a, first, g, hit->keys, &at) || find_in(s, a, second, g, hit->keys, &at);
         if (here && !found) {
             hit->ahead = at.ahead;
             hit->batch = at.batch;
@@ -198,6 +200,7 @@ static void note_given(struct session *s, const struct ahead_hit *hit, uint64_t 
     struct association *association = ahead_association(b);
     e->counters.ahead_answers++;
     e->counters.ahead_again += !hit->first;
+    e->counters.ahead_with_list_answers += b->derived != NULL;
     ahead_count(e, b, AHEAD_ANSWERED, hit->first);
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);

@@ -109,7 +109,11 @@ bool session_run_batch(struct session *s, struct batch *b) {
     const struct seal *seal = seal_for(s, b);
     struct seal copy = seal ? *seal : (struct seal){0};
     p.seal = seal ? &copy : NULL;
-    p.statement = own_prepared_use(s, b->group->statement, &p);
+    p.statement = own_prepared_use(s, batch_statement(b), &p);
+    if (p.statement && b->derived && b->derived->once) { // another text had its name
+        p.closes[p.n_closes++] = b->derived->name;
+        p.statement = false;
+    }
     p.stamp = p.seal || own_prepared_use(s, batch_stamp(b), &p);
     buf_reset(&e->request);
     batch_write(b, &p, &e->request);

@@ -5,10 +5,12 @@
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/asked.h"
+#include "batching/ahead/followers.h"
 #include "batching/ahead/gather.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/place.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/steps.h"
 #include "batching/ahead/values.h"
 #include "batching/flow/alone.h"
@@ -21,6 +23,7 @@
 #include "batching/flow/named.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/ahead_cost.h"
@@ -52,11 +55,6 @@ static bool may_guess(const struct engine *e, const struct group *g, bool settle
 
 // ---- the batch of coming keys
 
-struct holding {
-    struct ahead *ahead;
-    const struct group *group;
-};
-
 // The batch whose rows are this list. NULL: it is none, or is not held.
 static const struct batch *batch_of_list(const struct ahead *a, const struct trail_result *list) {
     const struct batch *b = list->columns.loaded ? a->held : NULL;
@@ -87,8 +85,10 @@ static uint16_t *turns_of_list(const struct ahead *a, const struct trail_result 
 
 // Tells whether the key is held for so many rows of this list. What was loaded after the list came may answer
 // for all of them. A callback of predict_gather().
-static bool is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
-    const struct holding *h = arg;
+bool ahead_is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns) {
+    const struct ahead_holding *h = arg;
+    if (erring_has(h->group, keys))
+        return true; // as good as held
     const struct batch *from = batch_of_list(h->ahead, list);
     uint64_t since = from ? from->ahead.number - 1 : place_is_own(h->group, list) ? 0 : list->columns.loads;
     uint32_t key;
@@ -105,15 +105,15 @@ static bool is_held(void *arg, const struct trail_result *list, const struct key
 
 // Tells whether the key of a run is held, used or not. A callback of steps_gather().
 static bool has_step(void *arg, const struct key *keys) {
-    const struct holding *h = arg;
+    const struct ahead_holding *h = arg;
     uint32_t key;
     for (struct batch *b = h->ahead->held; b; b = b->ahead.next)
         if (b->group == h->group && batch_find_key(b, keys, &key))
             return true;
-    return false;
+    return erring_has(h->group, keys);
 }
 
-static bool is_loading(const struct ahead *a, const struct group *g) {
+bool ahead_is_loading(const struct ahead *a, const struct group *g) {
     for (const struct batch *b = a->loading; b; b = b->ahead.next)
         if (b->group == g && b->ahead.epoch == a->epoch)
             return true;
@@ -133,8 +133,7 @@ static void drop_used(struct ahead *a) {
     ahead_charge(a);
 }
 
-// Bytes that may be loaded: what the session's and the common limit have left.
-static size_t room(struct ahead *a) {
+size_t ahead_room(struct ahead *a) {
     struct engine *e = a->engine;
     const struct engine_limits *l = &e->limits;
     ahead_trim(a, l->ahead_memory / 2);
@@ -145,7 +144,7 @@ static size_t room(struct ahead *a) {
     return least < l->max_answer ? least : l->max_answer;
 }
 
-static uint64_t age_limit(const struct session *s) {
+uint64_t ahead_age_limit(const struct session *s) {
     return session_snapshot_is_fixed(s) ? 0 : s->engine->limits.ahead_age;
 }
 
@@ -218,12 +217,12 @@ static bool is_growing(struct session *s, struct ahead *a, const struct group *g
 // Adds the key at hand, and those of the list's rows that have come.
 static bool extend(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                    const struct key *keys) {
-    struct holding holding = {a, g};
+    struct ahead_holding holding = {a, g};
     struct batch *b = open_batch(s, a, g, guess);
     uint32_t n = b ? b->n_keys : 0;
     if (!b || !batch_add_key(b, keys) || b->n_keys == n)
         return false;
-    predict_gather(guess, g, keys, b, is_held, &holding, NULL);
+    predict_gather(guess, g, keys, b, ahead_is_held, &holding, NULL);
     b->ahead.left[n] = (uint16_t)(1 + b->ahead.again);
     b->ahead.n_left += b->ahead.left[n];
     ahead_count(a->engine, b, AHEAD_LOADED, b->n_keys - n);
@@ -241,6 +240,13 @@ static unsigned to_its_end(const struct session *s, const struct guess *guess, u
     return left > keys && left <= keys + few && left <= most ? left : keys;
 }
 
+// Do such loops get far enough? On the way down a tree there are more to come in what is loaded.
+static bool gets_far(const struct session *s, const struct guess *guess) {
+    unsigned steps = guess->run ? guess->run->held : guess->goes_on;
+    bool down = guess->own && guess->association->useful;
+    return down || reach_is_enough(guess->association, steps, ahead_statements(s));
+}
+
 // Makes a batch of the coming keys; it is not sent. NULL: there are none, or this is not the time.
 static struct batch *gather(struct session *s, struct ahead *a, struct group *g, const struct guess *guess,
                             const struct key *keys) {
@@ -251,19 +257,20 @@ static struct batch *gather(struct session *s, struct ahead *a, struct group *g,
     unsigned max = guess->run && guess->run->window < most ? guess->run->window : most;
     if (!is_likely(e, guess))
         return NULL;
-    max = association_window(guess->association, e->now, age_limit(s), max);
+    max = association_window(guess->association, e->now, ahead_age_limit(s), max);
     max = to_its_end(s, guess, max, most);
-    size_t bytes = room(a);
-    if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || is_loading(a, g) ||
-        is_barren(a, g, guess) || !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
+    size_t bytes = ahead_room(a);
+    if (!max || bytes < 4096 || guard_is_late(&g->shape->guard, e->now) || ahead_is_loading(a, g) ||
+        is_barren(a, g, guess) || !gets_far(s, guess) ||
+        !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     struct batch *b = batch_create_ahead(g, max, bytes);
-    struct holding holding = {a, g};
+    struct ahead_holding holding = {a, g};
     uint16_t *turns = b && !guess->run ? turns_of_list(a, guess->result) : NULL;
     if (b && guess->run)
         steps_gather(guess->run, g, keys, b, has_step, &holding);
     else if (b)
-        predict_gather(guess, g, keys, b, is_held, &holding, turns);
+        predict_gather(guess, g, keys, b, ahead_is_held, &holding, turns);
     free(turns);
     if (b && e->limits.dry && is_to_come(a, guess))
         b->ahead.list_of = guess->result->columns.shape;
@@ -289,10 +296,8 @@ static void hold_dry(struct ahead *a, struct batch *b, struct association *assoc
     e->counters.would_send++;
 }
 
-// Sends the batch. `unit`: a lookup of the group as its client sent it; the batch takes all values but the
-// keys from it.
-static void load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
-                 const uint8_t *unit, size_t len) {
+void ahead_load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
+                const uint8_t *unit, size_t len) {
     struct engine *e = s->engine;
     struct group *g = b->group;
     if (!association->window)
@@ -394,6 +399,23 @@ static struct ahead *find_loop(struct session *s, struct group *g, const struct 
     return s->ahead;
 }
 
+// At the second row of its list a loop is one, and is noted as one that follows the list: the last that its statement has
+// given, although one before may have rows left.
+static void note_follower(struct session *s, const struct ahead *a, const struct group *g,
+                          const struct guess *guess, const uint8_t *unit, size_t len) {
+    struct trail_result *r = a == s->ahead ? guess->result : NULL;
+    if (!r || guess->columns[guess->lead] < 0)
+        return;
+    for (struct trail_result *o = a->trail.results; o; o = o->next)
+        r = trail_is_same_kind(o, r) && o->serial > r->serial ? o : r;
+    const struct trail_target *target =
+        trail_target(r, guess->who, (unsigned)guess->columns[guess->lead], false);
+    struct guess newest = *guess;
+    newest.result = r;
+    if (target && target->n_asked == 2)
+        followers_came(&s->engine->followers, g, &newest, unit, len);
+}
+
 // Nothing may be asked behind a lookup whose statement must be given first. So the next Parse of it goes to the server.
 static bool may_ask_behind(struct session *s, const struct lookup *l) {
     bool lacks = session_gives_first(s, l);
@@ -462,16 +484,18 @@ static bool goes_along(const struct guess *guess, const struct group *g) {
 
 // ---- a loop that is not known yet
 
-// Nothing is known of the lookup's statement. The catalogue is asked behind it, if it may be one of a loop.
-static void begin_loop(struct session *s, struct lookup *l) {
+// Nothing is known of the lookup's statement. The catalogue is asked behind it, if it may be one of a loop. False: it is not, and
+// the lookup was not sent.
+static bool begin_loop(struct session *s, struct lookup *l) {
     struct group *g = l->group;
     l->loops = loop_is_in_trail(s, g, l->raw, true);
     if (!loop_is_worth_asking(s, g, l->raw) || !may_ask_behind(s, l))
-        return;
+        return false;
     engine_run_lookup(l);
     session_start_vet(s, g);
     if (l->loops && g->state == GROUP_VETTING)
         first_note(s, l);
+    return true;
 }
 
 // Follows the loop that a lookup has begun. It was sent when its statement was not known yet.
@@ -487,7 +511,7 @@ static void follow_from(struct session *s, struct group *g, const struct first *
     note_followed(s->engine, &guess);
     struct batch *b = gather(s, a, g, &guess, keys);
     if (b)
-        load(s, a, b, guess.association, l->bytes, l->len);
+        ahead_load(s, a, b, guess.association, l->bytes, l->len);
 }
 
 // Has the client gone down from the answer, and waits for another one?
@@ -504,40 +528,45 @@ void ahead_vetted(struct session *s, struct group *g) {
     first_free(l);
 }
 
-void ahead_follow(struct session *s, struct lookup *l, bool apart) {
+// Is it no chance that the list has the key?
+static bool is_sure(const struct guess *guess) {
+    return guess->result && (guess->linked || place_goes_on(guess));
+}
+
+bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     struct group *g = l->group;
     struct guess guess;
     if (!s->engine->aheads.newest || !ahead_is_on(s) || s->order.first != l || l->next || l->pipeline ||
         !ahead_may_load(s) || (s->identity.state != IDENTITY_PROVEN && !apart))
-        return;
+        return false;
     budget_earn(&s->engine->aheads.vets, BUDGET_SHARE);
     if (!may_guess(s->engine, g, l->settled))
-        return;
-    if (g->state == GROUP_NEW) {
-        begin_loop(s, l);
-        return;
-    }
+        return false;
+    if (g->state == GROUP_NEW)
+        return !list && begin_loop(s, l);
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
-        return;
+        return false;
     l->has_key = true;
     struct ahead *a = find_loop(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
-    if (!a)
-        return;
+    if (!a || (list && !is_sure(&guess)))
+        return false;
     l->loops = true;
+    note_follower(s, a, g, &guess, l->bytes, l->len);
     ahead_earn(a, g->shape, BUDGET_SHARE);
     drop_used(a);
     struct batch *b = gather(s, a, g, &guess, l->keys);
     if (!b)
-        return;
+        return true;
     bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
-    bool along = goes_along(&guess, g) && !checked && take_along(l, b);
+    bool along = goes_along(&guess, g) && !checked && !erring_has(g, l->keys) && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         batch_destroy(b);
-        return;
+        return true;
     }
     if (along && a == s->ahead)
         climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
-    load(s, a, b, guess.association, l->bytes, l->len);
+    ahead_load(s, a, b, guess.association, l->bytes, l->len);
+    return true;
 }
 
 bool ahead_follow_dry(struct session *s, struct dry *d) {
@@ -580,7 +609,7 @@ bool ahead_follow_dry(struct session *s, struct dry *d) {
     if (along && a == s->ahead)
         climb_step(&s->climb, l->question, false, s->engine->aheads.loads + 1, b->n_keys - 1);
     d->would = along ? OUTCOME_FOLDED : OUTCOME_ALONE;
-    load(s, a, b, guess.association, l->bytes, l->len);
+    ahead_load(s, a, b, guess.association, l->bytes, l->len);
     d->list = along ? s->engine->aheads.loads : 0;
     return true;
 }
@@ -605,11 +634,12 @@ void ahead_follow_behind(struct session *s, const struct behind *l) {
     struct ahead *a = find_loop(s, g, keys, l->question, engine_has_company(g), &guess);
     if (!a)
         return;
+    note_follower(s, a, g, &guess, l->bytes, l->len);
     ahead_earn(a, g->shape, BUDGET_SHARE);
     drop_used(a);
     struct batch *b = gather(s, a, g, &guess, keys);
     if (b)
-        load(s, a, b, guess.association, l->bytes, l->len);
+        ahead_load(s, a, b, guess.association, l->bytes, l->len);
 }
 
 // ---- a loop that goes on
@@ -628,14 +658,14 @@ static void refill_steps(struct session *s, const struct ahead_hit *hit, struct 
     struct step *run = a == s->ahead ? steps_run(&a->steps, g) : NULL;
     unsigned left = left_of(a, g);
     note_asked(s, association);
-    if (!run || left > run->window / 2 || !association_is_low(association, left) || is_loading(a, g) ||
+    if (!run || left > run->window / 2 || !association_is_low(association, left) || ahead_is_loading(a, g) ||
         !ahead_may_load(s))
         return;
     steps_grow(run);
     struct guess guess = {.run = run, .association = association};
     struct batch *b = gather(s, a, g, &guess, hit->keys);
     if (b)
-        load(s, a, b, association, unit, len);
+        ahead_load(s, a, b, association, unit, len);
 }
 
 static void refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,
@@ -660,12 +690,13 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
         trail_touch(&a->trail, guess.result);
         note_followed(s->engine, &guess);
         reporting_found(s, g, hit->keys, question, &guess);
+        note_follower(s, a, g, &guess, unit, len);
     }
     bool low =
         found && association_is_low(association, left_of(a, g)) && ahead_may_load(s) && !is_growing(s, a, g);
     struct batch *b = low ? gather(s, a, g, &guess, hit->keys) : NULL;
     if (b)
-        load(s, a, b, association, unit, len);
+        ahead_load(s, a, b, association, unit, len);
 }
 
 void ahead_refill(struct session *s, const struct ahead_hit *hit, uint64_t question, const uint8_t *unit,

@@ -171,6 +171,15 @@ bool batch_find_key(const struct batch *b, const struct key *key, uint32_t *inde
     return found;
 }
 
+// In the IN form the keys' rows come in any order.
+const struct key *batch_suspect(const struct batch *b, bool behind) {
+    uint32_t n = b->n_keys;
+    while (n && !b->key_rows[n - 1].n_rows)
+        n--;
+    bool any = b->erred && b->form == FORM_LATERAL && (behind ? n < b->n_keys : n > 0);
+    return any ? &b->keys[(behind ? n : n - 1) * b->n_parts] : NULL;
+}
+
 bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
     if (b->n_members == b->max_members) {
         uint32_t max = b->max_members ? 2 * b->max_members : 4;
@@ -193,9 +202,29 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
     return true;
 }
 
+bool batch_filled(struct batch *b) {
+    free(b->covered);
+    b->covered = calloc(b->n_keys + 1, sizeof *b->covered);
+    return b->covered;
+}
+
+unsigned batch_drop_uncovered(struct batch *b) {
+    unsigned n = 0;
+    for (uint32_t key = 0; key < b->n_keys; key++) {
+        if (batch_covers(b, key))
+            continue;
+        n += !b->ahead.used[key];
+        b->ahead.n_used += !b->ahead.used[key];
+        b->ahead.used[key] = true;
+        b->ahead.n_left -= b->ahead.left[key];
+        b->ahead.left[key] = 0;
+    }
+    return n;
+}
+
 size_t batch_bytes(const struct batch *b) {
     return sizeof *b + b->data.cap + b->own.cap + b->max_rows * sizeof *b->rows +
-           b->n_slots * sizeof *b->slots +
+           b->n_slots * sizeof *b->slots + derived_bytes(b->derived) +
            b->max_keys * (b->n_parts * sizeof *b->keys + sizeof *b->key_rows + sizeof *b->ahead.used +
                           sizeof *b->ahead.left);
 }
@@ -213,19 +242,24 @@ void batch_destroy(struct batch *b) {
     free(b->ahead.left);
     buf_free(&b->own);
     buf_free(&b->data);
+    derived_free(b->derived);
+    free(b->covered);
     free(b);
 }
 
 // ---- what is sent
 
-static void put_result_formats(const struct group *g, struct buf *out) {
-    if (g->n_formats <= 1) { // one format holds for the added column, too
-        buf_put_u16(out, g->n_formats);
-        buf_put(out, g->formats, (size_t)g->n_formats * 2);
-        return;
-    }
-    buf_put_u16(out, (uint16_t)(g->n_formats + 1));
-    buf_put_u16(out, 0);
+// The columns that are added in front.
+static unsigned n_lead(const struct batch *b) {
+    return b->derived ? DERIVED_LEAD : 1;
+}
+
+static void put_result_formats(const struct batch *b, struct buf *out) {
+    const struct group *g = b->group;
+    unsigned lead = g->n_formats <= 1 ? 0 : n_lead(b); // one format holds for the added columns, too
+    buf_put_u16(out, (uint16_t)(g->n_formats + lead));
+    for (unsigned i = 0; i < lead; i++)
+        buf_put_u16(out, 0);
     buf_put(out, g->formats, (size_t)g->n_formats * 2);
 }
 
@@ -318,21 +352,29 @@ static void write_execute_once(const struct batch *b, struct buf *out) {
         write_close(out, 'P', portal);
 }
 
+XXH128_hash_t batch_statement(const struct batch *b) {
+    return b->derived ? b->derived->name : b->group->statement;
+}
+
 static void write_statement(struct batch *b, struct buf *out) {
     char name[GROUP_NAME_SIZE];
     struct slice statement = statement_name(b->statement, name);
-    if (b->parse)
+    if (b->parse && b->derived)
+        derived_write_parse(b->derived, out);
+    else if (b->parse)
         group_write_parse(b->group, out);
     if (b->describe)
         write_describe(out, 'S', statement);
     size_t at = write_begin(out, F_BIND);
     buf_put_str(out, portal_of(b));
     buf_put_str(out, name);
-    if (b->group->values)
+    if (b->derived)
+        derived_write_values(b->derived, out);
+    else if (b->group->values)
         put_key_arrays(b, out);
     else if (!put_parameters(b, out))
         out->failed = true;
-    put_result_formats(b->group, out);
+    put_result_formats(b, out);
     write_end(out, at);
     write_execute_once(b, out);
 }
@@ -369,7 +411,7 @@ void batch_write(struct batch *b, const struct batch_prepared *prepared, struct 
         write_close(out, 'S', statement_name(prepared->closes[i], name));
     b->n_closes = prepared->n_closes;
     b->form = b->group->form;
-    b->statement = b->group->statement;
+    b->statement = batch_statement(b);
     b->stamp = batch_stamp(b);
     b->vettings = b->group->vettings;
     b->parse = b->describe = !prepared->statement;
@@ -397,13 +439,16 @@ static void fail(struct batch *b, const char *why) {
 static void take_row_description(struct batch *b, const struct frame *f) {
     const struct group *g = b->group;
     uint16_t n;
+    unsigned lead = n_lead(b);
     size_t first = msg_row_description_first(f->body, f->body_len, &n);
-    if (!first) {
+    if (!first || n < lead) {
         fail(b, "unexpected row description");
         return;
     }
+    for (unsigned i = 1; i < lead; i++) // the name of the next one, its zero, and 18 bytes
+        first += strlen((const char *)f->body + 2 + first) + 1 + 18;
     struct buf own = buf_make(g->row_description.len + 65536);
-    buf_put_u16(&own, (uint16_t)(n - 1));
+    buf_put_u16(&own, (uint16_t)(n - lead));
     buf_put(&own, f->body + 2 + first, f->body_len - 2 - first);
     if (own.failed || !XXH128_isEqual(row_description_hash(own.data, own.len), g->row_hash))
         fail(b, "the result columns differ from the original's");
@@ -442,22 +487,12 @@ static bool rows_have_room(struct batch *b) {
     return true;
 }
 
-static void take_row(struct batch *b, const struct frame *f) {
-    struct msg_row row;
-    if (!msg_row_read(f->body, f->body_len, &row) || !b->group->row_description.len ||
-        row.n_columns - 1 != get_u16(b->group->row_description.data)) {
-        fail(b, "unexpected row");
-        return;
-    }
-    uint32_t key = row_key(b, row.first);
-    if (key == UINT32_MAX) {
-        fail(b, "a row belongs to no key of the batch");
-        return;
-    }
+// Keeps a row: `rest` is the lookup's own columns.
+static void keep_row(struct batch *b, uint32_t key, uint16_t n_columns, struct slice rest) {
     size_t at = b->data.len, length;
     length = write_begin(&b->data, B_DATA_ROW);
-    buf_put_u16(&b->data, (uint16_t)(row.n_columns - 1));
-    buf_put(&b->data, row.rest.data, row.rest.len);
+    buf_put_u16(&b->data, n_columns);
+    buf_put(&b->data, rest.data, rest.len);
     write_end(&b->data, length);
     if (b->data.failed || !rows_have_room(b)) {
         b->oversized = b->data.failed && !b->failed;
@@ -470,6 +505,44 @@ static void take_row(struct batch *b, const struct frame *f) {
     *(k->last_row ? &b->rows[k->last_row - 1].next : &k->first_row) = index;
     k->last_row = index;
     k->n_rows++;
+}
+
+// A key that the batch does not have was not in the list when its client read it.
+static void take_derived_row(struct batch *b, const struct msg_row *row) {
+    const struct group *g = b->group;
+    uint16_t format = g->n_formats == 1 ? get_u16(g->formats) : 0;
+    struct slice rest;
+    struct key k;
+    uint32_t key;
+    enum derived_row what = derived_read_row(row, g->parts[0].type, format, &k, &rest);
+    if (what == DERIVED_WRONG) {
+        fail(b, "unexpected row");
+        return;
+    }
+    if (!b->covered || !batch_find_key(b, &k, &key))
+        return;
+    b->covered[key] = true;
+    if (what == DERIVED_ROW)
+        keep_row(b, key, (uint16_t)(row->n_columns - DERIVED_LEAD), rest);
+}
+
+static void take_row(struct batch *b, const struct frame *f) {
+    struct msg_row row;
+    if (!msg_row_read(f->body, f->body_len, &row) || !b->group->row_description.len ||
+        row.n_columns - n_lead(b) != get_u16(b->group->row_description.data)) {
+        fail(b, "unexpected row");
+        return;
+    }
+    if (b->derived) {
+        take_derived_row(b, &row);
+        return;
+    }
+    uint32_t key = row_key(b, row.first);
+    if (key == UINT32_MAX) {
+        fail(b, "a row belongs to no key of the batch");
+        return;
+    }
+    keep_row(b, key, (uint16_t)(row.n_columns - 1), row.rest);
 }
 
 // Tells whether this is the next message in answer to SAVEPOINT, or to RELEASE.

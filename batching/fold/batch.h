@@ -19,6 +19,7 @@
 #ifndef PGFOLD_BATCHING_FOLD_BATCH_H
 #define PGFOLD_BATCHING_FOLD_BATCH_H
 
+#include "batching/fold/derived.h"
 #include "batching/fold/group.h"
 #include "protocol/frame.h"
 
@@ -140,6 +141,8 @@ struct batch_ahead {
     uint32_t key_cost; // of each key, see budget.h
     uint64_t recorded; // serial of its result in home's trail while nothing of that was given; 0: none
     uint64_t list;     // the same, from then on
+    uint64_t
+        behind; // digest of the list that it followed before the first lookup came (followers.h); 0: of none
     size_t bytes;
 };
 
@@ -214,6 +217,8 @@ struct batch {
     size_t pattern_len;
     struct buf own; // loaded ahead: its raw keys
     struct batch_ahead ahead;
+    struct derived *derived; // owned: the server finds the keys; NULL: they are sent
+    bool *covered;           // derived, by key, once its keys are there: the server has looked it up; owned
     bool sent;               // to its lender
     bool failed;             // members run alone; the rest of the replies is read and dropped
     bool abandoned;          // failed, and its members have been given back already
@@ -245,9 +250,14 @@ static inline void batch_hold_for(struct batch *b, uint32_t key, unsigned turns)
     b->ahead.left[key] = (uint16_t)(b->ahead.left[key] + more);
     b->ahead.n_left += more;
 }
+// Of a batch that has failed: which key has most likely raised the error. With `behind` the first one of which no row had come, else the
+// one in front of it, of which some may have been missing. NULL: there is none, or that cannot be told.
+const struct key *batch_suspect(const struct batch *b, bool behind);
 size_t batch_bytes(const struct batch *b); // bytes of memory, about
 void batch_destroy(struct batch *b);       // its members must have been taken out
 
+// The digest of the statement that it runs.
+XXH128_hash_t batch_statement(const struct batch *b);
 // The digest of the check that it is sent with. Rows that will be held need a check that also tells of
 // writes.
 XXH128_hash_t batch_stamp(const struct batch *b);
@@ -270,10 +280,20 @@ void batch_write(struct batch *b, const struct batch_prepared *prepared, struct 
 // tells how.
 bool batch_feed(struct batch *b, const struct frame *f) __attribute__((warn_unused_result));
 
+// Derived: all keys that it will have are there. False: out of memory.
+bool batch_filled(struct batch *b) __attribute__((warn_unused_result));
+// The same, and it has ended: what the server has not looked up answers nobody. Returns the number of such keys that
+// nobody has asked for.
+unsigned batch_drop_uncovered(struct batch *b);
+// Has the server looked the key up?
+static inline bool batch_covers(const struct batch *b, uint32_t key) {
+    return !b->derived || (b->covered && b->covered[key]);
+}
+
 // Tells whether the key's answer may be given. Where the key has no row, something that is computed from it
 // may not have been computed, and could be an error: see risk.h.
 static inline bool batch_is_certain(const struct batch *b, uint32_t key) {
-    return b->group->risk == RISK_NONE || b->key_rows[key].n_rows;
+    return batch_covers(b, key) && (b->group->risk == RISK_NONE || b->key_rows[key].n_rows);
 }
 
 // Appends the whole reply that a lookup for the key of this index gets, up to ReadyForQuery with the given

@@ -138,6 +138,13 @@ static struct group *table_find(struct group_table *t) {
     return g;
 }
 
+struct group *group_of_key(struct group_table *t, uint64_t id, const uint8_t *key, size_t len) {
+    buf_reset(&t->scratch);
+    buf_put(&t->scratch, key, len);
+    struct group *g = table_find(t);
+    return g && g->id == id ? g : NULL;
+}
+
 static struct group *table_add(struct group_table *t, struct identity_table *identities, struct shape *s,
                                struct identity *i, uint32_t keys) {
     if (t->scratch.failed || !table_has_room(t, identities))

@@ -28,6 +28,7 @@
 #include <assert.h>
 
 #include "batching/fold/dry_queue.h"
+#include "batching/fold/erring.h"
 #include "batching/statement/key.h"
 #include "batching/statement/rewrite.h"
 #include "batching/trust/finding.h"
@@ -117,6 +118,7 @@ struct group {
     unsigned in_flight;     // batches and lone lookups under way
     unsigned checking;      // those of them whose answer is for check.h
     unsigned held;          // batches that were loaded ahead, under way or held (ahead.h)
+    struct erring erring;
     // Mode observe: what would wait and go together, and the lookups of this turn (session/dry.h).
     struct dry_queue dry;
     uint64_t dry_told; // the last batch of it that the report was told of, and one; 0: of none
@@ -162,6 +164,9 @@ struct group *group_for_extended(struct group_table *t, struct identity_table *i
 // found out about g holds for it. NULL as above.
 struct group *group_for_owner(struct group_table *t, struct identity_table *identities, struct group *g,
                               uint64_t owner);
+
+// The group of this id and cache key. Borrowed from the table. NULL: it is not there any more.
+struct group *group_of_key(struct group_table *t, uint64_t id, const uint8_t *key, size_t len);
 
 // A pseudo-group that remembers whether a SELECT of this shape is a plain read for this identity. READY means
 // that the SELECT cannot change the session that runs it. No lookup ever waits in it. NULL as above.

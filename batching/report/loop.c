@@ -194,6 +194,7 @@ bool loop_make(struct loop *l, const struct loop_about *a) {
     *l = (struct loop){.key = a->key,
                        .proven = a->list != NULL,
                        .counts = counts_rows(a->child->parsed),
+                       .vetted = a->group && !a->group->assumed,
                        .direction = direction_of(a->group)};
     for (unsigned t = 0; t < LOOP_TEXTS; t++) {
         l->text_at[t] = (uint32_t)texts.len;

@@ -48,6 +48,7 @@ struct loop {
     uint64_t id;  // names it: a digest of its texts
     bool proven;  // the keys were seen in a list; else many lookups came without one
     bool counts;  // the child counts rows
+    bool vetted;  // the catalogue was asked about the child before it was made
     enum loop_direction direction;
     uint64_t pages;
     struct loop_counts of;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/fold/group.h"
 #include "batching/report/tags.h"
 
 static void weigh(struct loops *l) {
@@ -70,6 +71,22 @@ bool loops_add(struct loops *l, const struct loop_about *about, bool twice, stru
     }
     weigh(l);
     return at;
+}
+
+void loops_renew(struct loops *l, const struct loop_place *p, const struct loop_about *about) {
+    struct loop *at = loops_at(l, p), made;
+    if (!at || at->vetted || !about->group || about->group->assumed || !loop_make(&made, about))
+        return;
+    made.pages = at->pages;
+    made.of = at->of;
+    made.last = at->last;
+    made.n_tags = at->n_tags;
+    made.more_tags = at->more_tags;
+    made.last_tags = at->last_tags;
+    memcpy(made.tags, at->tags, sizeof made.tags);
+    loop_free(at);
+    *at = made;
+    weigh(l);
 }
 
 void loop_tagged(struct loop *l, uint16_t tags, unsigned most) {

@@ -40,6 +40,9 @@ void loop_tagged(struct loop *l, uint16_t tags, unsigned most);
 // Makes a loop. Returns false when it cannot be listed; `twice`: that has been counted before.
 bool loops_add(struct loops *l, const struct loop_about *about, bool twice, struct loop_place *p);
 
+// The catalogue may have been asked about the loop's lookups since it was made: then it is told what that has said.
+void loops_renew(struct loops *l, const struct loop_place *p, const struct loop_about *about);
+
 // The i-th by cost: what its lookups would have taken one by one, then their number. NULL: there are no more.
 // `order`: room for l->n numbers, filled at i = 0.
 const struct loop *loops_by_cost(const struct loops *l, unsigned i, uint32_t *order);

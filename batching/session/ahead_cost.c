@@ -52,6 +52,17 @@ void ahead_spend(const struct session *s, struct ahead *a, struct batch *b, stru
     association_sent(association, s->engine->now);
 }
 
+void ahead_fill(struct ahead *a, struct batch *b) {
+    struct association *association = ahead_association(b);
+    uint64_t cost = (uint64_t)b->n_keys * b->ahead.key_cost;
+    budget_spend(&b->group->shape->budget, cost);
+    if (a->session)
+        budget_spend(&a->session->ahead_budget, cost);
+    a->engine->counters.ahead_keys += b->n_keys;
+    if (association)
+        association->figures.loaded += b->n_keys;
+}
+
 void ahead_served(struct batch *b, uint32_t key) {
     struct association *association = ahead_association(b);
     bool asked = b->ahead.asked && !b->ahead.told && key == b->n_keys - 1;
@@ -81,6 +92,9 @@ void ahead_count(struct engine *e, const struct batch *b, enum ahead_fate fate, 
     c->ahead_first += fate == AHEAD_ANSWERED ? n : 0;
     c->ahead_unused += fate == AHEAD_UNUSED ? n : 0;
     c->ahead_stale += fate == AHEAD_STALE ? n : 0;
+    c->ahead_with_list += fate == AHEAD_LOADED && b->derived;
     if (association)
         count_for_association(&association->figures, fate, n);
+    if (association && fate == AHEAD_LOADED)
+        association->figures.with_list += b->derived != NULL;
 }

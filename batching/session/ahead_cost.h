@@ -33,6 +33,9 @@ struct association *ahead_association(const struct batch *b);
 // What becomes of keys that were loaded ahead. Each is counted once in ANSWERED, UNUSED or STALE.
 enum ahead_fate { AHEAD_LOADED, AHEAD_ANSWERED, AHEAD_UNUSED, AHEAD_STALE };
 
+// Keys have become known to a batch that is under way: counts them as loaded, and books what they cost.
+void ahead_fill(struct ahead *a, struct batch *b);
+
 // Counts n keys of a batch that was loaded ahead, with the engine and its association.
 void ahead_count(struct engine *e, const struct batch *b, enum ahead_fate fate, unsigned n);
 

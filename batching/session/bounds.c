@@ -87,12 +87,20 @@ bool ahead_may_end(struct batch *b, const struct lookup *l) {
 
 // ---- what may be loaded
 
-bool ahead_may_load(const struct session *s) {
+static bool may_load(const struct session *s, unsigned forwarded) {
     return !s->terminating && !s->server_gone && !s->failed && !s->backlogged && !s->opaque &&
            !session_only_forwards(s) && !s->cancel.under_way && !s->cancel.pending && !s->in_unit &&
-           !session_n_others(s) && !s->frame.repair_due && !s->gives && !s->server_skip &&
+           session_n_others(s) == forwarded && !s->frame.repair_due && !s->gives && !s->server_skip &&
            s->owed.n < s->engine->limits.max_owed / 2 &&
            (session_txn_reason(s) == REASON_NONE || session_is_apart(s));
+}
+
+bool ahead_may_load(const struct session *s) {
+    return may_load(s, 0);
+}
+
+bool ahead_may_load_behind(const struct session *s) {
+    return may_load(s, 1) && !s->order.n;
 }
 
 bool ahead_may_be_apart(const struct session *s) {

@@ -30,6 +30,8 @@ bool ahead_may_end(struct batch *b, const struct lookup *l);
 
 // May a batch of our own go out on the session's connection now, behind at most one lookup of its client's?
 bool ahead_may_load(const struct session *s);
+// The same, behind one forwarded unit and nothing else.
+bool ahead_may_load_behind(const struct session *s);
 
 // Are lookups of the transaction at hand accepted although they can be shared with none (session_is_apart)?
 bool ahead_may_be_apart(const struct session *s);

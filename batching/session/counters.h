@@ -91,6 +91,10 @@
       "Keys loaded ahead and dropped for a write, a pause, their age or the end of a transaction")           \
     X(ahead_again, "ahead_keys_again_total", "", COUNTER, PLAIN, AHEAD, ", again %",                         \
       "Lookups that were given it for a key that had been given before")                                     \
+    X(ahead_with_list, "ahead_batches_with_list_total", "", COUNTER, PLAIN, AHEAD, ", with lists %",         \
+      "Those of the batches that were sent in their list's own write, before the first lookup")              \
+    X(ahead_with_list_answers, "ahead_answers_with_list_total", "", COUNTER, PLAIN, NONE, "",                \
+      "Lookups that were given what these have loaded")                                                      \
     X(held_back, "sessions_held_back_total", "", COUNTER, PLAIN, NONE, "",                                   \
       "Times that a session was not read for the memory that it held")                                       \
     X(miscounted, "sessions_miscounted_total", "", COUNTER, PLAIN, NONE, "",                                 \

@@ -24,6 +24,7 @@
 #define PGFOLD_BATCHING_SESSION_ENGINE_H
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/followers.h"
 #include "batching/base/distance.h"
 #include "batching/base/reason.h"
 #include "batching/fold/batch.h"
@@ -71,6 +72,7 @@ struct engine_limits {
     enum lookahead_mode lookahead;
     uint64_t ahead_gap, ahead_age;      // microseconds: a loop's longest pause, a held answer's greatest age
     unsigned ahead_keys;                // in one batch that is loaded ahead
+    bool with_list;                     // what a list leads to is sent behind it
     size_t ahead_session, ahead_memory; // bytes of trail and held answers: of one session, of all sessions
     size_t max_session, max_memory;     // bytes of everything: of one session, of all; 0: no limit
     unsigned max_owed, max_expected;    // computed from these: SESSION_MAX_…, or less
@@ -131,6 +133,7 @@ struct engine {
     struct batch *batches;      // list, oldest last
     struct await_list awaiting;
     struct ahead_list aheads;
+    struct followers followers;
     struct begun_list begun;   // sessions with a BEGIN that the server has not got
     struct session *to_prove;  // list: sessions to prove at the end of the turn
     unsigned proving;          // identity queries under way

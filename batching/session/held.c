@@ -5,9 +5,11 @@
 
 #include "batching/ahead/ahead.h"
 #include "batching/ahead/pace.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/trail.h"
 #include "batching/base/memory.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/session/ahead_cost.h"
 #include "batching/session/apart.h"
 #include "batching/session/engine.h"
@@ -71,6 +73,14 @@ struct ahead *ahead_of(struct session *s) {
     return a;
 }
 
+uint64_t ahead_loads_before(const struct ahead *a) {
+    uint64_t loads = a->engine->aheads.loads;
+    for (const struct batch *b = a->loading; b; b = b->ahead.next)
+        if (b->derived && !b->derived->filled && !b->derived->parent && b->ahead.number <= loads)
+            loads = b->ahead.number - 1;
+    return loads;
+}
+
 void ahead_step(struct session *s, const struct group *g, const struct slice *raw, bool again) {
     struct ahead *a = s->engine->limits.lookahead == LOOKAHEAD_OFF ? NULL : ahead_of(s);
     if (a)
@@ -79,13 +89,28 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
         second_note(&a->seconds, &a->trail, g, raw);
 }
 
+// Those that are none are loaded again when they have run by themselves.
+static void note_suspects(const struct batch *b) {
+    for (int behind = 0; behind < 2; behind++) {
+        const struct key *keys = batch_suspect(b, behind);
+        if (keys)
+            erring_note(b->group, keys, true);
+    }
+}
+
 void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct engine *e = a->engine;
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
+    if (b->ahead.behind)
+        followers_ended(&e->followers, b->ahead.behind, b->group->id, b->n_keys, b->ahead.n_served);
+    if (association && !b->ahead.late && !b->failed && b->n_keys)
+        reach_learn(association, b->ahead.n_served);
+    if (!b->derived) // its rows come in another order
+        note_suspects(b);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
-    else if (association)
+    else if (association && b->n_keys)
         association_ended(association, e->now, b->n_keys - b->ahead.asked - (b->ahead.known != 0),
                           b->ahead.n_served, b->ahead.late);
     b->group->held--;

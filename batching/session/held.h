@@ -44,6 +44,10 @@ uint64_t ahead_deadline(const struct engine *e);
 // The session ends.
 void ahead_session_gone(struct session *s);
 
+// The batches up to this number were loaded before the list that is being read: what was sent behind the list's statement,
+// to find its keys there, was not.
+uint64_t ahead_loads_before(const struct ahead *a);
+
 // Gives a reference back. Takes NULL.
 void ahead_unref(struct ahead *a);
 

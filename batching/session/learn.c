@@ -84,4 +84,6 @@ void learn_from_batch(struct group_table *t, const struct group *g, uint64_t sen
         note_certain(read, sent,
                      XXH128_isEqual(read->row_hash, g->row_hash) &&
                          XXH128_isEqual(read->parameters_hash, g->types_hash));
+    else if (read && read->parses) // drivers that prepare and do not describe (PDO)
+        read->parsed_at = sent > read->parsed_at ? sent : read->parsed_at;
 }

@@ -61,12 +61,12 @@ bool own_prepared_use(struct session *s, XXH128_hash_t statement, struct batch_p
 
 void own_prepared_take_back(struct session *s, const struct batch *b, const struct batch_prepared *p) {
     if (!p->statement)
-        session_unprepare(s, b->group->statement);
+        session_unprepare(s, batch_statement(b));
     if (!p->stamp)
         session_unprepare(s, batch_stamp(b));
     for (unsigned i = 0; s->own.ring && i < p->n_closes && s->own.n < SESSION_MAX_PREPARED; i++) {
         bool own =
-            XXH128_isEqual(p->closes[i], b->group->statement) || XXH128_isEqual(p->closes[i], batch_stamp(b));
+            XXH128_isEqual(p->closes[i], batch_statement(b)) || XXH128_isEqual(p->closes[i], batch_stamp(b));
         if (!own)
             s->own.ring[s->own.n++] = (struct own_statement){.name = p->closes[i]};
     }

@@ -67,6 +67,23 @@ static void note_given(struct trail *t, const struct batch *b, uint64_t source) 
             trail_note_given(t, b->ahead.list, b->key_rows[key].listed, b->key_rows[key].n_rows);
 }
 
+// The reply, or what was read of it, has ended. Returns the serial of its result; 0: there is none.
+static uint64_t end(struct ahead *a) {
+    struct trail_result *r = a->trail.recorder.result;
+    trail_end(&a->trail);
+    if (r)
+        followers_read(&a->engine->followers, &a->trail, r);
+    return r ? r->serial : 0;
+}
+
+// Batches that find their keys in this one's rows run behind it.
+static uint64_t loads_before(const struct ahead *a, const struct batch *b) {
+    for (const struct batch *o = a->loading; o; o = o->ahead.next)
+        if (o->derived && o->derived->parent == b->ahead.number)
+            return b->ahead.number;
+    return a->engine->aheads.loads;
+}
+
 // The rows count as one result, as if they had come one after the other. Those of the lookup at hand come
 // first, since the loop may go on in them. The client has read it when it was given some of it.
 void ahead_record(struct ahead *a, struct batch *b) {
@@ -79,7 +96,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
     trail_columns_format(&c, g->n_formats, g->formats);
     answers_of(&c, g->shape);
     c.at = a->engine->now;
-    c.loads = a->engine->aheads.loads;
+    c.loads = loads_before(a, b);
     c.loaded = true;
     c.unread = !b->ahead.n_served && !b->ahead.asked;
     uint64_t before = a->trail.serial;
@@ -90,7 +107,7 @@ void ahead_record(struct ahead *a, struct batch *b) {
         record_key(&a->trail, b, loaded, &row);
     for (uint32_t key = 0; key < loaded; key++)
         record_key(&a->trail, b, key, &row);
-    trail_end(&a->trail);
+    (void)end(a);
     b->ahead.list = a->trail.serial != before ? a->trail.serial : 0;
     if (b->ahead.list)
         note_given(&a->trail, b, c.source);
@@ -110,9 +127,11 @@ void ahead_ended(struct engine *e, struct batch *b) {
     unlink_loading(a, b);
     if (association && b->failed)
         association->useful = false;
-    if (association && !b->failed && !b->parse)
+    if (association && !b->failed && !b->parse && !b->derived)
         association_loaded(association, e->now - b->started, b->group->shape->guard.lone, b->n_keys);
-    if (!a->session || !ahead_is_current(a, b)) {
+    if (b->derived)
+        ahead_count(e, b, AHEAD_UNUSED, batch_drop_uncovered(b));
+    if (!a->session || !ahead_is_current(a, b) || !b->n_keys) {
         ahead_give_up(a, b, true);
         return;
     }
@@ -189,7 +208,7 @@ static bool begin_dry(struct session *s, const struct dry *d, struct trail_colum
 static void begin(struct session *s, const struct owed *o, struct trail_columns *c) {
     struct ahead *a = ahead_of(s);
     c->at = s->engine->now;
-    c->loads = s->engine->aheads.loads;
+    c->loads = a ? ahead_loads_before(a) : s->engine->aheads.loads;
     if (o->kind == OWED_FORWARD && o->dry && !begin_dry(s, o->dry, c))
         return;
     if (o->kind == OWED_LOOKUP)
@@ -200,6 +219,7 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
     if (text) {
         watched_note_list(s, text);
         c->text = shape_digest(text);
+        c->list = shape_digest(shape_meaning(text));
     }
     if (text)
         reporting_read(s, c, text, o->kind == OWED_LOOKUP ? o->of.lookup->question : sent_question(s, o));
@@ -234,6 +254,19 @@ bool ahead_wants(struct session *s, const struct owed *o, const struct frame *f)
     return on && f->type == B_DATA_ROW && f->size <= (arrays ? LONGEST_ARRAYS : LONGEST) && is_recorded(s, o);
 }
 
+// Of what was read, or of its first rows.
+static void end_list(struct session *s, const struct owed *o) {
+    struct ahead *a = s->ahead;
+    const struct trail_result *r = a->trail.recorder.result;
+    uint64_t source = r ? followers_source(&r->columns) : 0, read = end(a);
+    uint64_t asked = o->kind == OWED_LOOKUP ? o->of.lookup->asked : sent_asked(s, o);
+    if (!read)
+        return;
+    a->read = read;
+    if (asked)
+        followers_took(&s->engine->followers, source, s->engine->now - asked);
+}
+
 // A lookup that runs as it was sent before its statement folds.
 static void note_answer(struct session *s, const struct owed *o, const struct frame *f, bool whole) {
     const struct lookup *l = o->kind == OWED_LOOKUP ? o->of.lookup : NULL;
@@ -266,7 +299,7 @@ void ahead_reply(struct session *s, struct owed *o, const struct frame *f, bool 
     } else if (f->type == B_BIND_COMPLETE) {
         begin_bound(s, o);
     } else if (s->ahead) {
-        trail_end(&s->ahead->trail);
+        end_list(s, o);
         if (f->type == B_READY_FOR_QUERY) {
             ahead_use(s->ahead);
             ahead_charge(s->ahead);

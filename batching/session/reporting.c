@@ -183,9 +183,12 @@ static void enter(struct session *s, struct run *run, struct loop_about *a, cons
     a->key = key_of(a, origins);
     if (run->unlisted)
         return;
-    if (a->list && !loops_find(l, a->key, &p))
+    const struct loop *known = loops_find(l, a->key, &p) ? loops_at(l, &p) : NULL;
+    if (a->list && (!known || !known->vetted))
         a->list_shape = list_shape(s->engine, a->list);
-    if (loops_find(l, a->key, &p) || loops_add(l, a, run->unlisted, &p))
+    if (known)
+        loops_renew(l, &p, a);
+    if (known || loops_add(l, a, run->unlisted, &p))
         run_belongs(run, l, &p);
     else
         run->unlisted = true;

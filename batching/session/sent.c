@@ -80,6 +80,10 @@ uint64_t sent_question(const struct session *s, const struct owed *o) {
     return o->n_sent ? s->sent.ring[s->sent.head].question : 0;
 }
 
+uint64_t sent_asked(const struct session *s, const struct owed *o) {
+    return o->n_sent ? s->sent.ring[s->sent.head].asked : 0;
+}
+
 static void answer_first(struct session *s, struct owed *o, bool failed) {
     struct sent *x = o->n_sent ? &s->sent.ring[s->sent.head] : NULL;
     struct answered a = {.shape = x ? x->shape : NULL,

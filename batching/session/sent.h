@@ -14,7 +14,8 @@
 void sent_note(struct session *s, struct shape *shape, enum statement_kind kind);
 
 // The text of the first statement of `o` that is not answered; `o` is the first entry. NULL: not known. Borrowed.
-uint64_t sent_question(const struct session *s, const struct owed *o); // and what it asks
+uint64_t sent_question(const struct session *s, const struct owed *o); // and what it asks,
+uint64_t sent_asked(const struct session *s, const struct owed *o);    // and when: engine time; 0: not known
 struct shape *sent_first(const struct session *s, const struct owed *o);
 
 // The last message of an answer has come: reports the first statement of `o`, the first entry. The last

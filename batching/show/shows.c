@@ -125,9 +125,9 @@ static const struct table_column shapes[] = {
     Q("alone"),    Q("forwarded"),       Q("failed"),     F("seconds"), Q("folded_us"),
     Q("alone_us"), Q("one_us_estimate"), S("state"),      END};
 static const struct table_column reasons[] = {S("reason"), Q("statements"), Q("lookups"), S("meaning"), END};
-static const struct table_column ahead[] = {S("shape"),   S("child"),  S("parent"),
-                                            Q("batches"), Q("loaded"), Q("answered"),
-                                            Q("unused"),  Q("stale"),  END};
+static const struct table_column ahead[] = {
+    S("shape"),    S("child"),  S("parent"), Q("batches"),   Q("loaded"),
+    Q("answered"), Q("unused"), Q("stale"),  Q("with_list"), END};
 
 static const struct table_column loop_columns[] = {S("id"),
                                                    S("kind"),
@@ -388,8 +388,8 @@ static void reasons_rows(const struct engine *e, struct table *t) {
 
 static void ahead_row(struct table *t, const struct shape *s, const struct association *a) {
     char list[24];
-    const uint64_t v[] = {a->figures.batches, a->figures.loaded, a->figures.answered, a->figures.unused,
-                          a->figures.stale};
+    const uint64_t v[] = {a->figures.batches, a->figures.loaded, a->figures.answered,
+                          a->figures.unused,  a->figures.stale,  a->figures.with_list};
     table_row(t);
     put_shape(t, s);
     snprintf(list, sizeof list, "list %016llx", (unsigned long long)a->list);

@@ -39,6 +39,7 @@ struct replacing {
     struct buf *out;
     struct slice condition; // PUT_IN: of a seal, or empty
     unsigned first_added;
+    unsigned shift; // added to the numbers of parameters that are no keys
 };
 
 static void put_number(struct buf *out, const char *before, int n, const char *behind) {
@@ -102,8 +103,20 @@ static void put_param(const struct replacing *r, struct token t) {
         put_key(r, key);
     else if (r->values)
         buf_put(r->out, r->values[n - 1].data, r->values[n - 1].len);
+    else if (r->shift)
+        put_number(r->out, "$", n + (int)r->shift, "");
     else
         buf_put(r->out, r->s->text + t.at, t.len);
+}
+
+// Behind the last token, or where the semicolon begins. A comment there could swallow what is written after it.
+static size_t end_of(const char *text, size_t len, size_t from) {
+    struct lexer lx = {.text = text, .len = len, .at = from};
+    size_t stop = from;
+    for (struct token t = lexer_next(&lx);
+         t.type != TOKEN_END && t.type != TOKEN_ERROR && t.type != TOKEN_SEMICOLON; t = lexer_next(&lx))
+        stop = t.at + t.len;
+    return stop;
 }
 
 // Copies the text from `from` to its end, with parameters replaced and without a trailing semicolon.
@@ -120,13 +133,12 @@ static void put_text(const struct replacing *r, size_t from) {
             return;
         put_param(r, t);
     }
-    // A comment behind the last token could swallow what is written after it.
-    struct lexer end = {.text = r->s->text, .len = r->s->text_len, .at = copied};
-    size_t stop = copied;
-    for (struct token t = lexer_next(&end); t.type != TOKEN_END && t.type != TOKEN_ERROR;
-         t = lexer_next(&end))
-        stop = t.at + t.len;
+    size_t stop = end_of(r->s->text, r->s->text_len, copied);
     buf_put(r->out, r->s->text + copied, stop - copied);
+}
+
+static const char *fence(const struct shape *s) {
+    return s->parsed->fenced ? "" : " OFFSET 0";
 }
 
 static void put_unnest(const struct replacing *r) {
@@ -167,13 +179,96 @@ static void put_lateral(const struct replacing *r) {
     put_unnest(r);
     buf_put_text(r->out, " CROSS JOIN LATERAL (");
     put_text(r, 0);
-    buf_put_text(r->out, r->s->parsed->fenced ? ") AS pgfold_q" : " OFFSET 0) AS pgfold_q");
+    buf_put_text(r->out, fence(r->s));
+    buf_put_text(r->out, ") AS pgfold_q");
 }
 
 // Unquoted names are folded to lower case, and names in U&"…" may be written in any way.
 static bool has_our_names(const struct shape *s) {
     return strcasestr(s->text, "pgfold_") || strcasestr(s->text, "u&\"");
 }
+
+// ---- behind a list
+
+static void put_step_text(const struct rewrite_step *step, struct buf *out) {
+    struct replacing r = {.s = step->shape,
+                          .keys = UINT32_C(1) << step->key,
+                          .form = PUT_LATERAL,
+                          .values = step->values,
+                          .out = out,
+                          .shift = step->shift};
+    put_text(&r, 0);
+    buf_put_text(out, fence(step->shape));
+}
+
+// SELECT DISTINCT p.c FROM (
+static void put_keys_head(const struct rewrite_step *step, struct buf *out) {
+    put_number(out, "(SELECT DISTINCT pgfold_p.pgfold_c", step->column + 1, "::");
+    buf_put_text(out, step->type);
+    buf_put_text(out, " FROM (");
+}
+
+// ) AS p(…)) AS k(v)
+static void put_keys_tail(const struct rewrite_step *step, unsigned max, struct buf *out) {
+    const char *before = ") AS pgfold_p(pgfold_c";
+    for (int i = 0; i <= step->column; i++, before = ", pgfold_c")
+        put_number(out, before, i + 1, "");
+    put_number(out, ") WHERE pgfold_p.pgfold_c", step->column + 1, " IS NOT NULL");
+    if (*step->range)
+        put_number(out, " AND pgfold_p.pgfold_c", step->column + 1, step->range);
+    put_number(out, " LIMIT ", (int)max, "");
+    put_number(out, ") AS pgfold_k(pgfold_v", step->key + 1, ")");
+}
+
+// The rows of the last step's lookups, without their keys. The steps stand inside each other: the list innermost.
+static void put_rows(struct slice list, const struct rewrite_step *steps, unsigned n, unsigned max,
+                     struct buf *out) {
+    for (unsigned i = n; i-- > 0;) {
+        buf_put_text(out, "SELECT pgfold_q.* FROM ");
+        put_keys_head(&steps[i], out);
+    }
+    buf_put(out, list.data, list.len);
+    for (unsigned i = 0; i < n; i++) {
+        put_keys_tail(&steps[i], max, out);
+        buf_put_text(out, " CROSS JOIN LATERAL (");
+        put_step_text(&steps[i], out);
+        buf_put_text(out, ") AS pgfold_q");
+    }
+}
+
+struct slice rewrite_without_end(struct slice text) {
+    return (struct slice){text.data, end_of((const char *)text.data, text.len, 0)};
+}
+
+static bool list_has_our_names(struct slice list) {
+    struct buf text = buf_make(list.len + 1);
+    buf_put(&text, list.data, list.len);
+    buf_put_u8(&text, 0);
+    const char *s = (const char *)text.data;
+    bool has = text.failed || strcasestr(s, "pgfold_") || strcasestr(s, "u&\"");
+    buf_free(&text);
+    return has;
+}
+
+bool rewrite_behind(struct slice list, const struct rewrite_step *steps, unsigned n, unsigned max,
+                    struct buf *out) {
+    const struct rewrite_step *last = &steps[n - 1];
+    if (list_has_our_names(list))
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        if (has_our_names(steps[i].shape))
+            return false;
+    put_number(out, "SELECT pgfold_k.pgfold_v", last->key + 1, ", pgfold_q.* FROM ");
+    put_keys_head(last, out);
+    put_rows(list, steps, n - 1, max, out);
+    put_keys_tail(last, max, out);
+    buf_put_text(out, " LEFT JOIN LATERAL (SELECT true AS pgfold_m, pgfold_o.* FROM (");
+    put_step_text(last, out);
+    buf_put_text(out, ") AS pgfold_o) AS pgfold_q ON true");
+    return !out->failed;
+}
+
+// ---- the forms of a batch
 
 bool rewrite_folded(const struct shape *s, uint32_t keys, enum fold_form form, const struct slice *values,
                     struct buf *out) {

@@ -45,6 +45,31 @@ bool rewrite_sealed(const struct shape *s, uint32_t keys, const struct slice *va
 bool rewrite_guarded(const struct shape *s, uint32_t keys, const struct slice *values, struct slice condition,
                      struct buf *out) __attribute__((warn_unused_result));
 
+// One step from a list's rows to those of the lookups that it leads to.
+struct rewrite_step {
+    const struct shape *shape;  // the lookups'
+    int key;                    // their only key, an index into its parsed->keys
+    const struct slice *values; // simple shape: the constants as written; NULL for an extended one
+    unsigned shift;             // is added to the numbers of its other parameters
+    uint16_t column;   // index in the rows of the step before, or in the list's: what supplies the key
+    const char *type;  // of the key, as SQL
+    const char *range; // what the column must be to fit into that, as SQL behind its name; "": anything does
+};
+
+// The text without a semicolon at its end and what stands behind it; borrowed.
+struct slice rewrite_without_end(struct slice text);
+
+// Writes a statement that finds by itself what the last step's lookups are going to ask for, from the list's own
+// text:
+//
+//   SELECT k.v, q.* FROM (SELECT DISTINCT p.c FROM (<list>) AS p(…)) AS k(v)
+//   LEFT JOIN LATERAL (SELECT true, o.* FROM (<original, its key replaced with k.v> OFFSET 0) AS o) AS q ON true
+//
+// A key whose lookup has no row comes once, with NULL instead of true. Of each step at most `max` keys are taken.
+// `list` is as rewrite_without_end() has left it. Returns false as rewrite_folded() does.
+bool rewrite_behind(struct slice list, const struct rewrite_step *steps, unsigned n, unsigned max,
+                    struct buf *out) __attribute__((warn_unused_result));
+
 // Writes the statement as a member sent it, for Describe. For a simple shape the constants are put back
 // except for the keys, which are $1, $2 … in the order of the bits. For an extended shape it is the text. To
 // mean the same, a key that was written as an integer must be declared with the integer's own type (int4,

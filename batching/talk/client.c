@@ -3,6 +3,7 @@
 
 #include "batching/base/reason.h"
 #include "batching/flow/cancel.h"
+#include "batching/flow/children.h"
 #include "batching/flow/dispatch.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
@@ -125,11 +126,57 @@ static bool may_wait_for_rest(struct session *s, const struct unit *u) {
     return g && g->generation == s->engine->generation && (g->parses || g->state == GROUP_READY);
 }
 
+// The text of a unit that may be a list. A reference; NULL: it is none, or not known.
+static struct shape *list_shape(struct feed *f, const struct unit *u, enum unit_result r) {
+    struct session *s = f->s;
+    enum reason why;
+    if (!children_are_sent(s) || (r != UNIT_SIMPLE && r != UNIT_EXTENDED) || u->max_rows)
+        return NULL;
+    struct shape *shape = NULL;
+    if (r == UNIT_SIMPLE) {
+        shape = feed_classify(f, u->query)->shape;
+    } else if (u->has_parse) {
+        shape = shape_of_parse(&s->engine->shapes, &u->parse, &why);
+    } else {
+        const struct statement *st = session_statement(s, u->bind.statement);
+        shape = st && st->shape && st->shape->protocol != SHAPE_SIMPLE ? st->shape : NULL;
+    }
+    return shape && shape->parsed && shape->parsed->kind == STATEMENT_READ ? shape_ref(shape) : NULL;
+}
+
+static void note_list(struct feed *f, const struct unit *u, enum unit_result r) {
+    shape_unref(f->list);
+    f->list = list_shape(f, u, r);
+    f->unit_at = f->at;
+    if (f->list)
+        f->unit = *u;
+}
+
+// The unit has been sent whole: what it leads to goes behind it.
+static void send_children(struct feed *f) {
+    const struct unit *u = &f->unit;
+    if (f->list && f->at == f->unit_at + u->size && !f->s->in_unit && !f->s->failed) {
+        struct slice whole = {(const uint8_t *)f->list->text, f->list->text_len};
+        struct list_unit list = {.shape = f->list,
+                                 .text = u->query.data  ? u->query
+                                         : u->has_parse ? u->parse.text
+                                                        : whole,
+                                 .bind = u->query.data ? NULL : &u->bind};
+        feed_to_server(f, true);
+        children_forwarded(f->s, &list);
+    }
+    if (!f->s->in_unit) {
+        shape_unref(f->list);
+        f->list = NULL;
+    }
+}
+
 // Decides about the unit at the front of the input; the header of its first message is there.
 static enum take take_unit(struct feed *f, size_t *size) {
     struct session *s = f->s;
     uint8_t type = f->bytes[f->at];
     struct unit u = {0};
+    enum unit_result r = UNIT_OTHER;
     enum reason why = REASON_FRAMING;
     enum take take = TAKE_FORWARD;
     if (!s->front_since)
@@ -142,8 +189,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
     if (session_only_forwards(s)) {
         why = REASON_POOLER;
     } else if (!s->force_forward && !s->client_gone && may_begin_unit(s, type)) {
-        enum unit_result r =
-            unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);
+        r = unit_read(f->bytes + f->at, f->len - f->at, s->engine->limits.max_text + UNIT_SLACK, &u);
         why = u.why;
         if (r == UNIT_PARTIAL && !s->n_forward && !s->ending && may_wait_for_rest(s, &u)) {
             if (!s->partial_since)
@@ -166,6 +212,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
         }
         s->force_forward = s->lazy_unit = false;
         f->why = why;
+        note_list(f, &u, r);
     }
     *size = u.size;
     return take;
@@ -229,6 +276,7 @@ static bool take_next(struct feed *f) {
     f->run = f->drop ? f->at : f->run;
     if (fr.type == F_EXECUTE && s->in_unit && !s->client_skip)
         forward_behind_begin(f);
+    send_children(f);
     if (s->cancel.held) {
         feed_to_server(f, false);
         session_cancel_forwarded(s);
@@ -258,6 +306,7 @@ size_t session_from_client(struct session *s, const uint8_t *bytes, size_t len, 
     }
     turns_end(s);
     behind_free(f.behind);
+    shape_unref(f.list);
     if (s->opaque)
         database_note(s->database, WRITES_ALL);
     if (s->failed)

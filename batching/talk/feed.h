@@ -12,6 +12,7 @@
 #define PGFOLD_BATCHING_TALK_FEED_H
 
 #include "batching/session/session.h"
+#include "batching/statement/unit.h"
 #include "batching/talk/classify.h"
 
 #define UNIT_SLACK 4096 // bytes of a unit beside its text
@@ -31,6 +32,9 @@ struct feed {
     bool asks_no_more;      // it goes out now, inside a transaction: no question of ours may precede it
     bool prepares;          // the unit prepares a statement and runs none
     bool drop;              // the message is not for the server
+    struct unit unit;       // the unit that is forwarded, if it may be a list,
+    size_t unit_at;         // and where it stands
+    struct shape *list;     // a reference; its text; NULL: it is none
     struct behind *behind;  // the unit is a lookup that goes out behind BEGIN; owned
     enum reason why;        // the unit is forwarded: for this reason
 };

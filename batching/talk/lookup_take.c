@@ -9,6 +9,7 @@
 #include "batching/flow/alone.h"
 #include "batching/flow/await.h"
 #include "batching/flow/find.h"
+#include "batching/flow/children.h"
 #include "batching/flow/load.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"
@@ -434,8 +435,10 @@ static bool take_held(struct session *s, struct candidate *c) {
 // may belong to a loop for which the catalogue is to be asked.
 static void send_on(struct session *s, bool apart) {
     struct lookup *l = s->order.last;
-    if (l && l->state == LOOKUP_WAITING && l == s->order.first && (apart || l->group->state == GROUP_NEW))
-        ahead_follow(s, l, apart);
+    bool waits = l && l->state == LOOKUP_WAITING && l == s->order.first;
+    bool list = waits && (apart || l->group->state == GROUP_NEW) && children_may_follow(s, l->shape);
+    if (waits && (apart || l->group->state == GROUP_NEW) && !ahead_follow(s, l, apart, list) && list)
+        children_follow(s, l);
     if (apart && s->order.last && s->order.last->state == LOOKUP_WAITING)
         engine_run_lookup(s->order.last);
 }

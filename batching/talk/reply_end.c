@@ -6,9 +6,11 @@
 #include "batching/flow/await.h"
 #include "batching/flow/batches.h"
 #include "batching/flow/check.h"
+#include "batching/flow/children.h"
 #include "batching/flow/lend.h"
 #include "batching/flow/load.h"
 #include "batching/fold/batch.h"
+#include "batching/fold/erring.h"
 #include "batching/fold/group.h"
 #include "batching/fold/verdict.h"
 #include "batching/session/answered.h"
@@ -158,6 +160,8 @@ static void end_lookup(struct session *s, struct owed *o) {
     trust_note_run(s);
     if (!o->error)
         engine_note_alone(s->engine, l);
+    if (l->counted && l->has_key)
+        erring_note(l->group, l->keys, o->error);
     l->failed = o->error;
     if (l->pipeline)
         pipeline_ended(l, o);
@@ -242,7 +246,10 @@ static void end_batch(struct session *s, struct batch *b) {
         trust_broken(s);
     session_check_members(s, b);
     b->lender = NULL;
+    uint64_t number = b->ahead.home ? b->ahead.number : 0;
     engine_batch_ended(s->engine, b);
+    if (number)
+        children_loaded(s, number);
 }
 
 static void end_proof(struct session *s, const struct owed *o) {
@@ -306,6 +313,13 @@ static void take_status(struct session *s, const struct owed *o, char status) {
         s->txn = status;
 }
 
+// A statement of the client's has been answered.
+static void end_clients(struct session *s, const struct owed *o) {
+    children_list_read(s);
+    given_forget_error(s);
+    session_note_written(s, o);
+}
+
 void reply_end(struct session *s, char status) {
     struct owed o = *owed_head(s);
     char before = s->txn;
@@ -347,10 +361,8 @@ void reply_end(struct session *s, char status) {
         end_setup(s, &o);
         break;
     }
-    if (!owed_is_own(&o)) {
-        given_forget_error(s);
-        session_note_written(s, &o);
-    }
+    if (!owed_is_own(&o))
+        end_clients(s, &o);
     follow_behind(s, &o);
     dry_end(s, &o);
     if (session_is_pooled(s) && s->txn == 'I' && s->names.unnamed && s->names.unnamed->confirmed)

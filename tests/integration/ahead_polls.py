@@ -13,6 +13,7 @@ import os
 import random
 import re
 
+import orm_pages
 import proto
 import servers
 from framings import FRAMINGS, binary
@@ -172,7 +173,7 @@ def number(value):
 
 
 class World:
-    def __init__(self, pg, proxy, seed):
+    def __init__(self, pg, proxy, seed, pages=False):
         self.rng, self.pg, self.proxy, self.seed = random.Random(seed), pg, proxy, seed
         self.kind = self.rng.choice(sorted(KEYS))
         self.step_kind = self.rng.choice(sorted(STEP_TYPES))
@@ -190,6 +191,8 @@ class World:
         self.table = {space: {k: Row() for k in self.texts} for space in ("owner", "item", "secret")}
         self.table["step"] = {i: Row(i % 10 != 7) for i in range(1, STEPS + 1)}
         self.sessions = []
+        # The same lists again and again, and after each the same lookups, as the pages of an application have them.
+        self.pages = [(t, self.rng.choice([x for x in SHAPES if x != "step"])) for t in self.rng.sample(LISTS[:10], 2)] if pages else []
 
     def sql_of(self, shape):
         return SHAPES[shape].sql.format(n=self.seed)
@@ -248,7 +251,9 @@ class World:
         rng = self.rng
         a, b = (self.texts[rng.choice(s.keys) if s.keys and s.shape != "step" and rng.random() < 0.5 else rng.randint(1, N)] for _ in "ab")
         t = rng.choice(LISTS[:10] if rng.random() < 0.6 else LISTS).format(n=self.seed, a=a, b=b, i=rng.randint(1, 20))
-        way = rng.random()
+        page = rng.choice(self.pages) if self.pages and rng.random() < 0.9 else None
+        t = page[0].format(n=self.seed, a=a, b=b, i=rng.randint(1, 20)) if page else t
+        way = rng.random() * (0.8 if page else 1)
         self.say("%s list %.2f %s" % (s.name, way, t))
         if way < 0.7:
             got = s.c.ask(query(t))
@@ -263,6 +268,7 @@ class World:
         s.named, s.at = None, 0
         s.keys = [k for r in rows for k in [self.shown[x] for cell in r if cell for x in self.cells(cell) if x in self.shown][:1 if len(rows) > 1 else N]]
         s.shape = rng.choice([x for x in SHAPES if x != "step"]) if rng.random() < 0.6 or s.shape == "step" else s.shape
+        s.shape = page[1] if page else s.shape
         s.keys = s.keys[::-1] if rng.random() < 0.1 else s.keys
 
     def fetched(self, s, sql):
@@ -525,9 +531,9 @@ def make_database(pg):
         c.sql("CREATE TYPE rank AS ENUM (%s)" % ", ".join("'rank%d'" % i for i in range(1, N + 1)))
 
 
-def run(pg, proxy, seed, steps=150, sessions=2):
+def run(pg, proxy, seed, steps=150, sessions=2, pages=False):
     """Returns the world; what is wrong is in it."""
-    w = World(pg, proxy, seed)
+    w = World(pg, proxy, seed, pages)
     w.run(steps, sessions)
     return w
 
@@ -538,17 +544,21 @@ def main():
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--sessions", type=int, default=0, help="0: one to three")
+    parser.add_argument("--delay-us", type=int, default=0, help="the server is so far away from pgfold, there and back; and sessions read the same pages again and again")
     parser.add_argument("--binary", default=os.environ.get("PGFOLD_BIN", os.path.join(os.path.dirname(__file__), "../../build/pgfold")))
     args = parser.parse_args()
     pg = servers.Postgres(ssl=False)
     try:
         make_database(pg)
-        proxy = servers.Direct(pg) if args.binary == "direct" else servers.Pgfold(args.binary, "host=127.0.0.1 port=%d sslmode=disable" % pg.port, SETTINGS)
+        server = orm_pages.Relay(pg, pg.folder, args.delay_us) if args.delay_us else pg
+        proxy = servers.Direct(pg) if args.binary == "direct" else servers.Pgfold(args.binary, "host=127.0.0.1 port=%d sslmode=disable" % server.port, SETTINGS)
         for seed in range(args.seed, args.seed + args.count):
-            w = run(pg, proxy, seed, args.steps, args.sessions or seed % 3 + 1)
+            w = run(pg, proxy, seed, args.steps, args.sessions or seed % 3 + 1, args.delay_us > 0)
             print("seed %d, %s: asked %d, old %d, soft %d %s %s" % (seed, w.kind, w.asked, w.old, len(w.soft), w.soft[:1], "WRONG" if w.wrong else "well"), flush=True)
             if w.wrong:
                 print("\n".join(w.log[-int(os.environ.get("POLLS_LOG", "60")):] + w.wrong[:3]))
+        if args.binary != "direct":
+            print(orm_pages.Counts(proxy).read())
         proxy.stop()
     finally:
         pg.remove()

@@ -557,7 +557,7 @@ def test_the_report_has_what_was_refused(run, tmp_path, options, proven, asked):
     program = program.replace("SELECT id, title", "/*route='/writers'*/ SELECT id, title")
     if options == ("pool",):
         options = ()
-        program = program.replace("):\n    ask", "):\n    cur = psycopg2.connect(os.environ['DATABASE_URL']).cursor()\n    ask")
+        program = "pool = []\n" + program.replace("):\n    ask", "):\n    pool += [c]\n    c = psycopg2.connect(os.environ['DATABASE_URL'])\n    cur = c.cursor()\n    ask")
     code, _, err = run(program, "--report", str(tmp_path / "x.json"), *options)
     loop, = json.loads((tmp_path / "x.json").read_text())["loops"]
     assert code == 1 and loop["kind"] == ("proven" if proven else "candidate") and loop["pages"] == 1, (loop, err)

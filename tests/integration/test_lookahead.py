@@ -921,6 +921,24 @@ def test_a_batch_fails(db, direct, proxy, framing, begin):
     through_both(db, proxy, framing, action)
 
 
+@pytest.mark.pgfold
+def test_a_key_that_raises_an_error_is_left_out(db, proxy, opened):
+    """A loop that ends before it, again and again: the batches that it makes fail are few."""
+    watch, reader, relation = Watch(db), opened(Reader(proxy, "pgx")), RISKY.fresh()
+    keys = relation.keys(db)
+    for _ in range(6):
+        watch.mark()
+        reader.ask(AUTHORS)
+        for values in keys[:20]:
+            reader.ask(relation.sql, *values)
+            assert reader.failure is None
+        sent = len(watch.reads("book", reader.conn))
+    assert sent < 6, sent
+    for values in keys[20:30]:
+        reader.ask(relation.sql, *values)
+        assert (reader.failure is None) == (values != keys[24])
+
+
 HEAP = Relation(AUTHORS, "SELECT count(*) FROM heap WHERE id = $1", ["int4"], "heap")  # a scan for each key
 
 

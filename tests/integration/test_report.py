@@ -296,6 +296,7 @@ def test_every_output_says_the_same(web, tmp_path):
         page(c, simple, "SELECT id, name FROM rauthor ORDER BY id", TO_MANY + " /* controller=every */", 0)
     loop = loops(p)[MANY]
     time.sleep(1)
+    assert "page.css" in ask(p, "/report") and "page.css" not in run(p, "--format=html").stdout  # a file has its style in itself
     for text in (run(p).stdout, run(p, "--format", "markdown").stdout, run(p, "--format=html").stdout, ask(p, "/report")):
         for part in ("public.rauthor(id) → public.rbook(author_id)", "controller=every", "selectinload(Rauthor.rbooks)", "author_id = $1",
                      "(estimate)"):
@@ -429,6 +430,19 @@ def test_in_mode_observe_the_same_loops_are_listed(web):
             assert fold[key][part] == observe[key][part], (key, part)
         print(key, fold[key]["sent"], observe[key]["sent"])
         assert 0 < observe[key]["sent"] < fold[key]["asked"] / 2, key
+
+
+def test_in_mode_observe_inside_transactions_alone(web):
+    """As mappers ask. The catalogue is asked between the pages, and the loop is told what it says."""
+    p, sql = web("observe"), "SELECT title, title, title FROM rbook WHERE author_id = %s ORDER BY id"
+    with p.connect() as c:
+        for _ in range(4):
+            c.sql("BEGIN")
+            page(c, simple, "SELECT name, id FROM rauthor ORDER BY id", sql, 1)
+            c.sql("ROLLBACK")
+    loop, = (x for x in report(p)["loops"] if x["child"]["statement"].startswith("SELECT title, title, title"))
+    assert (loop["kind"], loop["direction"], loop["asked"]) == ("proven", "to-many", 4 * AUTHORS) and loop["pages"] >= 3, loop
+    assert loop["parent"]["table"] == "public.rauthor" and advice(loop)["SQLAlchemy"] == "selectinload(Rauthor.rbooks)"
 
 
 def test_lookups_with_one_sync_are_proved(web):

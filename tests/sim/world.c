@@ -559,7 +559,8 @@ static void check_ahead(struct world *w) {
 static void check_memory(struct world *w) {
     const struct engine *e = w->engine;
     size_t sum = e->shapes.memory.used + e->groups.memory.used + e->identities.memory.used +
-                 e->report.loops.weighs + e->report.names.weighs + e->report.tags.weighs;
+                 e->followers.memory.used + e->report.loops.weighs + e->report.names.weighs +
+                 e->report.tags.weighs;
     for (const struct database *d = e->databases; d; d = d->hh.next)
         sum += d->weighs;
     for (const struct session *s = e->sessions; s; s = s->next) {

@@ -9,6 +9,7 @@
 #include "batching/ahead/gather.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
+#include "batching/ahead/reach.h"
 #include "batching/ahead/recorder.h"
 #include "batching/ahead/values.h"
 #include "batching/statement/shape.h"
@@ -1090,6 +1091,30 @@ Test(predict, pauses_within_a_loop_do_not_end_it) {
     cr_assert_eq(association_window(&a, now, 0, 500), 0, "nothing of it is ever in time");
     association_asked(&a, 51000, 1, 0);
     cr_assert_lt(a.gap, 200, "one pause says little of the pace");
+}
+
+// Loops that are broken off behind two or three rows are not worth five statements; a trial now and then is.
+Test(predict, loops_that_do_not_get_far) {
+    struct association a = {0};
+    cr_expect(reach_is_enough(&a, 0, 5), "it is not known");
+    reach_learn(&a, 2);
+    cr_expect(reach_is_enough(&a, 0, 5), "one is no rule");
+    reach_learn(&a, 20);
+    cr_expect(reach_is_enough(&a, 0, 5));
+    for (int i = 0; i < 12; i++)
+        reach_learn(&a, 2);
+    cr_expect_not(reach_is_enough(&a, 0, 5));
+    cr_expect(reach_is_enough(&a, 0, 2));
+    cr_expect(reach_is_enough(&a, 9, 5), "this loop is longer");
+    unsigned n = 0;
+    while (!reach_is_enough(&a, 0, 5))
+        n++;
+    cr_expect(n > 40 && n < 400, "%u lookups until a trial", n);
+    for (int i = 0; i < 12; i++)
+        reach_learn(&a, 0);
+    cr_expect_not(reach_is_enough(&a, 0, 2));
+    reach_learn(&a, 500);
+    cr_expect(reach_is_enough(&a, 0, 5));
 }
 
 Test(predict, more_is_loaded_before_the_last_is_asked_for) {

@@ -185,3 +185,49 @@ Test(rewrite, a_seal_stands_around_the_key) {
     buf_free(&out);
     shape_cache_finish(&c);
 }
+
+// ---- behind a list
+
+static void expect_behind(const char *list, const struct rewrite_step *steps, unsigned n,
+                          const char *wanted) {
+    struct buf out = buf_make(4000);
+    cr_assert(rewrite_behind(rewrite_without_end(text_slice(list)), steps, n, 9, &out));
+    buf_put_u8(&out, 0);
+    cr_expect_str_eq((char *)out.data, wanted);
+    buf_free(&out);
+}
+
+Test(rewrite, behind_a_list) {
+    struct shape_cache c;
+    enum reason why;
+    shape_cache_init(&c, 50, 1000);
+    struct shape *books =
+        shape_extended(&c, text_slice("SELECT b FROM book WHERE a = $1 AND x = $2"), 0, NULL, &why);
+    struct shape *one =
+        shape_extended(&c, text_slice("SELECT r FROM review WHERE b = $1 LIMIT 1"), 0, NULL, &why);
+    struct rewrite_step steps[] = {
+        {.shape = books, .key = 0, .shift = 3, .column = 1, .type = "pg_catalog.int4", .range = ""},
+        {.shape = one, .key = 0, .shift = 5, .column = 0, .type = "pg_catalog.int4", .range = " > 0"}};
+    expect_behind("SELECT n, id FROM author -- all\n; /* of them */", steps, 1,
+                  "SELECT pgfold_k.pgfold_v1, pgfold_q.* FROM (SELECT DISTINCT "
+                  "pgfold_p.pgfold_c2::pg_catalog.int4 FROM (SELECT n, id FROM author) AS "
+                  "pgfold_p(pgfold_c1, pgfold_c2) WHERE pgfold_p.pgfold_c2 IS NOT NULL LIMIT 9) AS "
+                  "pgfold_k(pgfold_v1) LEFT JOIN LATERAL (SELECT true AS "
+                  "pgfold_m, pgfold_o.* FROM (SELECT b FROM book WHERE a = pgfold_k.pgfold_v1 AND x = $5 "
+                  "OFFSET 0) AS pgfold_o) AS pgfold_q ON true");
+    expect_behind("SELECT n, id FROM author", steps, 2,
+                  "SELECT pgfold_k.pgfold_v1, pgfold_q.* FROM (SELECT DISTINCT "
+                  "pgfold_p.pgfold_c1::pg_catalog.int4 FROM (SELECT pgfold_q.* FROM (SELECT DISTINCT "
+                  "pgfold_p.pgfold_c2::pg_catalog.int4 FROM (SELECT n, id FROM author) AS "
+                  "pgfold_p(pgfold_c1, pgfold_c2) WHERE pgfold_p.pgfold_c2 IS NOT NULL "
+                  "LIMIT 9) AS pgfold_k(pgfold_v1) CROSS JOIN LATERAL (SELECT b FROM book WHERE a = "
+                  "pgfold_k.pgfold_v1 AND x = $5 OFFSET 0) AS pgfold_q) AS "
+                  "pgfold_p(pgfold_c1) WHERE pgfold_p.pgfold_c1 IS NOT NULL AND pgfold_p.pgfold_c1 > 0 LIMIT "
+                  "9) AS pgfold_k(pgfold_v1) LEFT JOIN LATERAL (SELECT "
+                  "true AS pgfold_m, pgfold_o.* FROM (SELECT r FROM review WHERE b = pgfold_k.pgfold_v1 "
+                  "LIMIT 1) AS pgfold_o) AS pgfold_q ON true");
+    struct buf out = buf_make(4000);
+    cr_expect(!rewrite_behind(text_slice("SELECT id AS PGFOLD_v FROM author"), steps, 1, 9, &out));
+    buf_free(&out);
+    shape_cache_finish(&c);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: PostgreSQL
+//
+// What a list leads to is sent behind it, before the first lookup has come: where its rows were gone through each time
+// (ahead/followers.h). There are two ways.
+//
+//   in the list's own write      SELECT … FROM author …                          the client's
+//                                books of (SELECT DISTINCT id FROM (<list>))     ours: the server finds the keys,
+//                                reviews of the books of (…)                     for as many levels as were seen
+//   when the list's rows are     SELECT … FROM author …
+//   there                              its rows pass
+//                                books of unnest({1, 2, 3 …})                    ours: one more way there and back
+//
+// The first one runs the list's statement again for each level, so it is for cheap lists and far servers. Either way the
+// rows are held like everything that is loaded ahead (ahead/ahead.h), and given by the same rules.
+//
+// Nothing here fails: what cannot be sent so is loaded when its first lookup comes.
+#ifndef PGFOLD_BATCHING_FLOW_CHILDREN_H
+#define PGFOLD_BATCHING_FLOW_CHILDREN_H
+
+#include "batching/session/session.h"
+#include "batching/statement/unit.h"
+
+// A statement whose rows may be such a list, as its client sent it. All borrowed.
+struct list_unit {
+    struct shape *shape;
+    struct slice text;           // as it is, constants included
+    const struct msg_bind *bind; // extended protocol; NULL: simple
+    bool plain;                  // it is known to be a plain read
+};
+
+// Is it worth a look whether a statement of this session's is such a list?
+bool children_are_sent(struct session *s);
+
+// The unit was forwarded, and nothing behind it: sends what it leads to.
+void children_forwarded(struct session *s, const struct list_unit *list);
+
+// Is anything known to follow this statement, which is one of the session's?
+bool children_may_follow(struct session *s, struct shape *shape);
+
+// A lookup was accepted that goes through no list, and something is known to follow it: sends it, and that behind it. May
+// free the lookup.
+void children_follow(struct session *s, struct lookup *l);
+
+// A reply to the client has ended. If it was a list, the keys of what was sent behind it are known now; what was not, is
+// sent.
+void children_list_read(struct session *s);
+
+// The same for the rows of a batch that was loaded ahead, and has ended.
+void children_loaded(struct session *s, uint64_t number);
+
+#endif
