@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
-#include "batching/session/cleared.h"
 #include "batching/session/pump.h"
 
 #include "batching/fold/batch.h"
 #include "batching/fold/lookup_state.h"
 #include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
+#include "batching/session/cleared.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/frame.h"

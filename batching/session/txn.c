@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: PostgreSQL
-#include "batching/session/cleared.h"
 #include "batching/session/txn.h"
 
 #include <string.h>
 
 #include "batching/fold/savepoint.h"
 #include "batching/session/apart.h"
+#include "batching/session/cleared.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
