@@ -12,6 +12,8 @@
 // Adds the key of the session's lookup before to the batch of its coming keys, which has no lookup's key yet. Returns false when the
 // answer to that lookup is not known.
 bool known_add(struct session *s, struct group *g, struct batch *b) __attribute__((warn_unused_result));
+// The batch is not sent, or is lost: the next lookup is compared instead.
+void known_drop(const struct batch *b);
 // The batch has ended: compares.
 void known_compare(struct engine *e, const struct batch *b);
 

@@ -560,6 +560,7 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
     bool along = goes_along(&guess, g) && !checked && !erring_has(g, l->keys) && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
+        known_drop(b);
         batch_destroy(b);
         return true;
     }

@@ -255,19 +255,6 @@ def test_save_then_render(undone, db, direct, proxy, opened, write, together):  
     assert sent < 20, "%d of 60 lookups" % sent
 
 
-@pytest.mark.pgfold
-def test_settings_that_a_domain_changes(undone, db, direct, looping, start_pgfold, elsewhere):  # noqa: F811
-    """The last test: as long as there is such a domain, every write counts for all tables."""
-    elsewhere.sql("CREATE DOMAIN elsewhere.d AS int CHECK (%s <> '')" % SET)
-    elsewhere.sql("CREATE TABLE elsewhere.l_domain (a elsewhere.d)")
-    elsewhere.sql("GRANT ALL ON SCHEMA elsewhere TO PUBLIC")
-    elsewhere.sql("GRANT ALL ON ALL TABLES IN SCHEMA elsewhere TO PUBLIC")
-    try:
-        leads_elsewhere(looping(end=start_pgfold({**PATIENT})), "INSERT INTO elsewhere.l_domain (a) VALUES (1)")
-    finally:
-        elsewhere.sql("DROP DOMAIN elsewhere.d CASCADE")
-
-
 # In a transaction, behind a write, and how often the server hears of the 30 statements that the driver prepares and closes.
 PREPARED = {
     "a write": (RC, ["INSERT INTO scratch VALUES (1, 'x')"], 3),
@@ -293,3 +280,52 @@ def test_what_a_driver_prepares_each_time(undone, db, direct, looping, what):  #
     closed = sum(s.startswith("DEALLOCATE") for s in sent)
     assert closed <= most and (most < 30 or closed >= 25), sent
     loop.reader.say("ROLLBACK")
+
+
+# What changes the meaning of what a driver prepares next, in a transaction that has written.
+MEANS = {
+    "a setting": ["SET search_path = elsewhere, public"],
+    "a setting for now": ["SET LOCAL search_path = elsewhere, public"],
+    "by a function": ["SELECT set_config('search_path', 'elsewhere, public', false)"],
+    "and back": ["SAVEPOINT s", "SET search_path = elsewhere, public", "ROLLBACK TO s"],
+    "a temporary table": ["CREATE TEMP TABLE book (id int, author_id int, title varchar, price numeric(8,2))"],
+}
+
+
+@pytest.mark.parametrize("what", MEANS)
+def test_what_a_driver_prepares_behind_a_change(undone, db, direct, proxy, opened, elsewhere, what):  # noqa: F811
+    elsewhere.sql("GRANT ALL ON SCHEMA elsewhere TO PUBLIC")
+    elsewhere.sql("GRANT ALL ON ALL TABLES IN SCHEMA elsewhere TO PUBLIC")
+    relation, got = BOOKS.fresh(), []
+    for end in (db, proxy):
+        reader = opened(Reader(end, "pdo"))
+        got.append([])
+
+        def loop(first, last):
+            got[-1] += [(reader.ask(relation.sql, ("int4", str(n))), reader.failure) for n in range(first, last)]
+        for _ in range(3):
+            reader.ask(AUTHORS)
+            loop(1, 12)
+            reader.say("BEGIN", "INSERT INTO scratch VALUES (1, 'x')")
+            reader.ask(AUTHORS)
+            loop(1, 6)
+            reader.say(*MEANS[what])
+            loop(6, 12)
+            reader.ask(AUTHORS)
+            loop(1, 12)
+            reader.say("ROLLBACK")
+            loop(1, 6)
+    assert got[0] == got[1]
+
+
+@pytest.mark.pgfold
+def test_settings_that_a_domain_changes(undone, db, direct, looping, start_pgfold, elsewhere):  # noqa: F811
+    """The last test: as long as there is such a domain, every write counts for all tables."""
+    elsewhere.sql("CREATE DOMAIN elsewhere.d AS int CHECK (%s <> '')" % SET)
+    elsewhere.sql("CREATE TABLE elsewhere.l_domain (a elsewhere.d)")
+    elsewhere.sql("GRANT ALL ON SCHEMA elsewhere TO PUBLIC")
+    elsewhere.sql("GRANT ALL ON ALL TABLES IN SCHEMA elsewhere TO PUBLIC")
+    try:
+        leads_elsewhere(looping(end=start_pgfold({**PATIENT})), "INSERT INTO elsewhere.l_domain (a) VALUES (1)")
+    finally:
+        elsewhere.sql("DROP DOMAIN elsewhere.d CASCADE")
