@@ -419,8 +419,10 @@ struct session {
     struct apart apart;
     uint64_t ahead_since; // engine time when it last did more than read
     uint64_t last_answer; // engine time when its client was last answered
-    uint64_t waited;      // microseconds that its client has waited for lookups of loops
-    uint64_t last_used;   // engine time of the last batch that it lent to
+    uint64_t
+        cleared; // digest of the statement by which its pool has cleared it, and would clear nothing now; 0: none
+    uint64_t waited;    // microseconds that its client has waited for lookups of loops
+    uint64_t last_used; // engine time of the last batch that it lent to
     // Engine time of the first answer from a batch since something was last sent to the server; 0: none.
     uint64_t answered_since;
 };
