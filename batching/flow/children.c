@@ -18,6 +18,7 @@
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
+#include "batching/trust/stamp.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/rewrite.h"
 #include "batching/statement/shape.h"
@@ -31,6 +32,12 @@
 #define MORE  8 // keys beyond those of the last list, and a quarter of them
 
 // ---- which
+
+// Does the group's statement run whatever its names mean by now? One that runs what a user has defined asks in itself, and
+// only as it is written in the group.
+static bool is_bare(const struct group *g) {
+    return g->stamp && !g->stamp->guard.len;
+}
 
 static bool is_on(struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
@@ -210,6 +217,9 @@ struct way {
     unsigned max;
 };
 
+// A key that is sent has no collation. One from a column has the column's, which would decide what it is equal to.
+#define DEFAULT_COLLATION " COLLATE pg_catalog.\"default\""
+
 // How a key's type is written; NULL: such keys are only sent when they are known.
 static const char *type_name(uint32_t type) {
     switch (type) {
@@ -222,9 +232,9 @@ static const char *type_name(uint32_t type) {
     case OID_UUID:
         return "pg_catalog.uuid";
     case 25:
-        return "pg_catalog.text";
+        return "pg_catalog.text" DEFAULT_COLLATION;
     case 1043:
-        return "pg_catalog.varchar";
+        return "pg_catalog.varchar" DEFAULT_COLLATION;
     default:
         return NULL;
     }
@@ -256,7 +266,7 @@ static bool add_step(struct way *w, const struct follower *f, struct group *g) {
     struct msg_bind m;
     const char *type =
         g->n_parts == 1 && same_kind(f->type, g->parts[0].type) ? type_name(g->parts[0].type) : NULL;
-    if (!type || (!g->values && !read_bind(f, &m)))
+    if (!type || !is_bare(g) || (!g->values && !read_bind(f, &m)))
         return false;
     w->steps[w->n] = (struct rewrite_step){.shape = g->shape,
                                            .key = g->parts[0].key,
@@ -363,7 +373,8 @@ static void send_level(struct way *w, uint64_t source, uint64_t parent) {
     }
 }
 
-// Is the list a plain read, which may run twice? A list of which that is not known is asked about, for the next time.
+// Is the list a plain read, which may run twice? No definition of a user's may be in it, since one that has changed is only
+// noticed behind the batch. A list of which that is not known is asked about, for the next time.
 static bool may_repeat(struct session *s, struct shape *shape) {
     const struct parsed *p = shape_meaning(shape)->parsed;
     struct group *g =
@@ -372,7 +383,8 @@ static bool may_repeat(struct session *s, struct shape *shape) {
         return false;
     if (g->state == GROUP_NEW)
         session_start_vet(s, g);
-    return g->state == GROUP_READY && g->generation == s->engine->generation;
+    return g->state == GROUP_READY && g->bare && g->generation == s->engine->generation &&
+           s->engine->now - g->vetted_at <= s->engine->limits.vet_max_age;
 }
 
 static void send_children(struct session *s, const struct list_unit *list) {
@@ -404,7 +416,7 @@ static bool read_list(const struct lookup *l, struct unit *u, struct list_unit *
                                 : (struct slice){0};
     list->bind = l->simple ? NULL : &u->bind;
     list->shape = l->shape;
-    list->plain = l->group->state == GROUP_READY;
+    list->plain = l->group->state == GROUP_READY && is_bare(l->group);
     return list->text.data && (u->has_parse || !prepared || prepared->protocol != SHAPE_SIMPLE);
 }
 

@@ -543,7 +543,7 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     if (!may_guess(s->engine, g, l->settled))
         return false;
     if (g->state == GROUP_NEW)
-        return !list && begin_loop(s, l);
+        return begin_loop(s, l);
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
         return false;
     l->has_key = true;

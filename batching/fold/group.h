@@ -98,6 +98,7 @@ struct group {
     bool has_question;          // `question` is valid,
     bool question_wide;         // and of a wide question,
     bool asked_wide;            // as is the one that was asked last
+    bool bare;                  // of a plain read: it runs nothing of a user's
     bool parses;                // of a plain read: the server has accepted a Parse of it
     bool described;             // of a plain read: row_description and parameters are its answer to Describe
     uint64_t parsed_at, described_at; // when it last was certain that this is so: microseconds

@@ -406,7 +406,7 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
     take_verdict(g, plain, now, generation);
     struct slice key = answered ? read_key(t, g, g->asked_wide) : (struct slice){0};
     if (key.len)
-        finding_put_read(&t->findings, key, plain, plain ? now : 0, generation); // a refusal is asked again
+        finding_put_read(&t->findings, key, plain, g->bare, plain ? now : 0, generation); // a refusal is asked again
     if (answered && !plain && !g->asked_wide) {
         g->shape->wide = true;
         group_set_state(g, GROUP_NEW);
@@ -423,9 +423,10 @@ void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint
     const struct finding *f = key.len ? finding_get(&t->findings, key) : NULL;
     if (!f || f->generation != generation || f->vetted_at < oldest)
         return;
-    if (read)
+    if (read) {
+        g->bare = f->bare;
         take_verdict(g, f->plain, f->vetted_at, generation);
-    else
+    } else
         (void)take_vetting(g, f->vetting, f->vetted_at, generation);
     group_weigh(g);
 }

@@ -83,6 +83,7 @@ static bool is_interruption(const struct frame *f) {
 static void take_read_row(struct session *s, struct owed *o, struct slice row) {
     struct slice facts;
     o->answer = vet_read_row(row);
+    o->of.group->bare = vet_read_is_bare(row);
     if (!vet_read_facts(row, &facts))
         return;
     facts_check_stamp(&s->database->facts, facts);

@@ -80,11 +80,12 @@ void finding_put(struct finding_table *t, struct slice key, struct shape *shape,
     weigh(t, f);
 }
 
-void finding_put_read(struct finding_table *t, struct slice key, bool plain, uint64_t vetted_at,
+void finding_put_read(struct finding_table *t, struct slice key, bool plain, bool bare, uint64_t vetted_at,
                       uint64_t generation) {
     struct finding *f = make_finding(t, key, vetted_at, generation);
     if (!f)
         return;
     f->plain = plain;
+    f->bare = bare;
     weigh(t, f);
 }

@@ -17,7 +17,7 @@ struct finding {
     uint64_t vetted_at;      // microseconds
     uint64_t generation;     // of the definitions, when the question was asked
     struct vetting *vetting; // owned; NULL: the finding is about a plain read
-    bool plain;              // of a plain read: the answer
+    bool plain, bare;        // of a plain read: the answer; it runs nothing of a user's
     struct shape *shape;     // a reference, since its address is in the key; NULL: of a plain read
     size_t weighs;           // bytes that are counted for it
     size_t key_len;
@@ -42,7 +42,7 @@ const struct finding *finding_get(const struct finding_table *t, struct slice ke
 void finding_put(struct finding_table *t, struct slice key, struct shape *shape, struct vetting *v,
                  uint64_t vetted_at, uint64_t generation);
 // Keeps the answer about a plain read.
-void finding_put_read(struct finding_table *t, struct slice key, bool plain, uint64_t vetted_at,
+void finding_put_read(struct finding_table *t, struct slice key, bool plain, bool bare, uint64_t vetted_at,
                       uint64_t generation);
 
 #endif

@@ -304,6 +304,11 @@ bool vet_read_row(struct slice row) {
     return column_is(row, 0, "t");
 }
 
+bool vet_read_is_bare(struct slice row) {
+    struct slice bare;
+    return vet_read_row(row) && (!msg_row_column(row.data, row.len, 2, &bare) || column_is(row, 2, "t"));
+}
+
 bool vet_read_facts(struct slice row, struct slice *stamp) {
     return msg_row_column(row.data, row.len, 1, stamp) && stamp->data;
 }

@@ -90,6 +90,8 @@ uint32_t vet_array_type(const struct vet_result *r, uint32_t type);
 uint32_t vet_element_type(const struct vet_result *r, uint32_t array);
 // Tells whether the row (DataRow body) that answers vet_read_query() says: a plain read.
 bool vet_read_row(struct slice row);
+// The same, and that it runs nothing of a user's: no view, policy or function.
+bool vet_read_is_bare(struct slice row);
 // The second column of that row: the stamp of the facts, borrowed from it. Returns false when there is none.
 bool vet_read_facts(struct slice row, struct slice *stamp);
 

@@ -577,6 +577,17 @@ static bool put_read_names(struct buf *out, const struct parsed *p, bool wide) {
     return true;
 }
 
+// Of a wide question: does it read nothing of a user's but tables?
+static bool put_bare_read(struct buf *out, const struct parsed *p, bool wide) {
+    if (!wide)
+        return true;
+    buf_put_text(out, ", ");
+    if (!put_read_relations(out, p, plain_tables))
+        return false;
+    buf_put_text(out, " AND NOT ");
+    return put_function_facts(out, p, function_is_read_only, true, strict_function);
+}
+
 bool vet_read_query(const struct shape *s, bool wide, struct buf *out) {
     const struct parsed *p = s->parsed;
     buf_put_text(out, "SELECT ");
@@ -600,5 +611,5 @@ bool vet_read_query(const struct shape *s, bool wide, struct buf *out) {
     }
     buf_put_text(out, ", ");
     buf_put_text(out, facts_stamp_expression());
-    return !out->failed;
+    return put_bare_read(out, p, wide) && !out->failed;
 }

@@ -11,7 +11,7 @@ import ahead_history
 import conftest
 import orm_pages
 import servers
-from ahead import PATIENT, RELATIONS, Reader, Watch
+from ahead import PATIENT, RELATIONS, Reader, Relation, Watch
 from proto import query, wire
 from test_lookahead import AGE, SECONDS, SEED, SLACK, db, direct, opened  # noqa: F401
 
@@ -164,6 +164,18 @@ def test_three_levels_in_one_write(db, direct, proxy, framing, where, value):
     assert any(len(derived(s)) == 2 for s in seen) and not any(re.search(r"FROM (book|review) WHERE \w+ = (\$1|\d+) ", t) and not DERIVED.search(t) for t in last), last
 
 
+def test_a_page_whose_definitions_are_asked_about_again(db, direct, proxy, opened):
+    """A change of a definition makes all statements unknown. The books are asked for one by one then, each a list with reviews of its own."""
+    page, reader, watch = Tree("id < 12"), opened(Reader(proxy)), Watch(db)
+    for n in range(16):
+        if n == 6:
+            reader.conn.sql("CREATE TABLE IF NOT EXISTS with_list_none (id int)")
+        watch.mark()
+        page.read(reader)
+    last = watch.settled()
+    assert not any(re.search(r"FROM (book|review) WHERE \w+ = \d+ ", s.text) for s in last), [s.text for s in last]
+
+
 # ---- it is not always sent
 
 def test_switched_off(db, direct, made):
@@ -181,12 +193,47 @@ def test_a_list_that_does_more_than_read_runs_once(db, direct, proxy, lists):
     assert not any(derived(seen) for _, seen in pages_of(page, proxy, db, "simple"))
 
 
+def test_a_view_that_does_more_than_read_now_runs_once(db, direct, proxy, opened):
+    """Nobody knows that another one has replaced it: not the list's, nor the lookups'."""
+    def count():
+        return int(direct.sql("SELECT last_value FROM with_list_runs")[0][0])
+
+    def define(what):
+        for name, of in (("with_list_authors", "author WHERE id < 10"), ("with_list_books", "book")):
+            direct.sql("CREATE OR REPLACE VIEW %s AS SELECT *, %s AS x FROM %s" % (name, what, of))
+    direct.sql("CREATE SEQUENCE with_list_runs; GRANT ALL ON SEQUENCE with_list_runs TO PUBLIC")
+    define("0::int8")
+    direct.sql("GRANT SELECT ON with_list_authors, with_list_books TO PUBLIC")
+    pages = [Page(RELATIONS["to-many"], lists=fresh("SELECT id, name, x FROM with_list_authors ORDER BY id")),
+             Page(Relation("SELECT id, name FROM author WHERE id < 10 ORDER BY id", "SELECT id, x FROM with_list_books WHERE author_id = $1", ["int4"], "book"))]
+    reader = opened(Reader(proxy))
+    for page in pages * PAGES:
+        page.read(reader)
+    define("nextval('with_list_runs')")
+    reader.ask(pages[0].parents)
+    assert count() == 9
+    reader.ask(pages[1].parents)
+    reader.ask("SELECT 1")
+    assert count() == 9
+
+
 def test_children_that_are_not_touched_settle(db, direct, proxy):
     page, reader, watch = Page(RELATIONS["to-many"]), Reader(proxy), Watch(db)
     for n in range(60):
         page.read(reader, touch=n < 4 or n % 2)
     reader.close()
     assert 1 <= len(derived(watch.settled())) <= 12
+
+
+def test_the_lists_collation_does_not_compare_the_keys(db, direct, proxy):
+    """A key that comes as a value has no collation."""
+    direct.sql("CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    direct.sql("CREATE TABLE with_list_code (code text COLLATE any_case); CREATE TABLE with_list_coded (id int, code text)")
+    direct.sql("INSERT INTO with_list_code SELECT 'code ' || i FROM generate_series(1, 9) i")
+    direct.sql("INSERT INTO with_list_coded SELECT i, 'code ' || i FROM generate_series(1, 9) i UNION ALL SELECT -i, 'CODE ' || i FROM generate_series(1, 9) i")
+    direct.sql("GRANT SELECT ON with_list_code, with_list_coded TO PUBLIC")
+    page = Page(Relation("SELECT code FROM with_list_code ORDER BY 1", "SELECT id, code FROM with_list_coded WHERE code = $1", ["text"], "with_list_coded"))
+    assert any(map(derived, check(page, db, proxy, "psycopg")))
 
 
 # ---- what is given is no older than promised

@@ -192,3 +192,20 @@ Test(children, it_can_be_switched_off_and_needs_a_way) {
         end(&f);
     }
 }
+
+// What a user has defined may have become something else, which is noticed behind the batch. So such a list is read first, too.
+Test(children, a_list_that_runs_what_users_define_is_not_read_twice) {
+    struct fixture f;
+    setup_far(&f);
+    struct client *c = &f.clients[0];
+    learn(c);
+    pass(&f, 2000000);
+    for (struct group *g = f.engine->groups.table; g; g = g->hh.next)
+        g->bare = false;
+    (void)asked(c);
+    say_query(c, "SELECT id FROM list");
+    expect_text(asked(c), "Q");
+    reply_with(c, "LDDDDDDDDDCZ", keys_1_to_9);
+    expect_text(asked(c), "BEBES");
+    end(&f);
+}

@@ -206,6 +206,10 @@ Test(vet, plain_reads_are_told_by_one_t) {
     cr_assert_not(vet_read_row(BYTES("\0\1\0\0\0\1"
                                      "f")));
     cr_assert_not(vet_read_row(BYTES("\0\1\xff\xff\xff\xff")));
+    cr_assert(vet_read_is_bare(BYTES("\0\2\0\0\0\1t\0\0\0\0")));
+    cr_assert(vet_read_is_bare(BYTES("\0\3\0\0\0\1t\0\0\0\0\0\0\0\1t")));
+    cr_assert_not(vet_read_is_bare(BYTES("\0\3\0\0\0\1t\0\0\0\0\0\0\0\1f")));
+    cr_assert_not(vet_read_is_bare(BYTES("\0\3\0\0\0\1f\0\0\0\0\0\0\0\1t")));
     cr_assert_not(vet_read_row(BYTES("\0\1\0\0\0\2tt")));
     cr_assert_not(vet_read_row(BYTES("\0\0")));
     cr_assert_not(vet_read_row(BYTES("")));
