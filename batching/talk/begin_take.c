@@ -74,8 +74,8 @@ enum take begin_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     struct boundary is;
     bool dry = s->engine->limits.dry, due = dry ? s->dry_txn.due : s->begun.due;
-    if ((!due && (s->txn != 'I' || !s->ahead)) || !is_quiet(s) ||
-        !boundary_read(u->query, &is) || begins(&is) == due || (begins(&is) && !may_begin(s)))
+    if ((!due && (s->txn != 'I' || !s->ahead)) || !is_quiet(s) || !boundary_read(u->query, &is) ||
+        begins(&is) == due || (begins(&is) && !may_begin(s)))
         return TAKE_FORWARD;
     if (dry)
         dry_takes_boundary(s, begins(&is));
