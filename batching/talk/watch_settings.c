@@ -324,8 +324,15 @@ static enum take take_control(struct session *s, const struct unit *u, enum unit
 static bool misuses(const struct control *c, struct setting_use *use) {
     use->reads = c->verb == CONTROL_READ || c->verb == CONTROL_SHOW;
     snprintf(use->name, sizeof use->name, "%.*s", (int)(c->name.len < 63 ? c->name.len : 63),
-             (const char *)c->name.data);
+             c->name.len ? (const char *)c->name.data : "");
     return c->setting == CONTROL_UNKNOWN || (c->setting == CONTROL_COUNTS && !use->reads);
+}
+
+// What no constant could be, as a parameter.
+static enum take refuse_value(struct session *s, const struct control *c) {
+    char message[120];
+    snprintf(message, sizeof message, "invalid value for parameter \"%s\"", control_name(c));
+    return refuse(s, "22023", message, "A value has less than 4096 bytes, and no zero in it.");
 }
 
 enum take watch_settings_take(struct feed *f, const struct unit *u, enum unit_result r) {
@@ -337,6 +344,8 @@ enum take watch_settings_take(struct feed *f, const struct unit *u, enum unit_re
     if (!text.data)
         return TAKE_FORWARD;
     bool read = read_unit(text, u, r, &c);
+    if (read && c.bad_value && c.setting != CONTROL_UNKNOWN)
+        return watch_must_wait(s) ? TAKE_WAIT : refuse_value(s, &c);
     if (read && !misuses(&c, &use))
         return r == UNIT_PREPARE ? prepare_control(s, u, &c) : take_control(s, u, r, &c);
     // A Parse whose unit goes on is refused where it is forwarded.

@@ -275,6 +275,8 @@ def test_parameters(end, sql, prepared):
         assert proto.errors(bound("pgfold.expect", "", "f"))[0]["C"] == "PF002"
         assert proto.errors(bound("pgfold.expect", "rows=1", "f"))[0]["C"] == "22023"
         assert not proto.errors(bound("pgfold.expect", None, "f"))
+        for bad in ("loops=0" + " " * 5000, "loops\0=0"):
+            assert proto.errors(bound("pgfold.expect", bad, "f"))[0]["C"] == "22023"
         if n > 1:
             assert proto.rows(bound("app.tenant", "7", "f")) == [[b"7"]]  # all others are the server's
             assert c.value("SELECT current_setting('app.tenant')") == "7"
