@@ -310,9 +310,10 @@ struct watching {
 struct dry_boundary {
     // What the unit at hand is, if it is such.
     enum { DRY_NOTHING, DRY_BEGIN, DRY_END, DRY_DEALLOCATE, DRY_LOOKUPS, DRY_PIPELINE } here;
-    bool knows;     // the unit at hand is a Parse whose answer is known
-    bool due;       // the server would not have got the transaction's BEGIN yet,
-    uint64_t until; // engine time at which it gets it by itself
+    unsigned lookups, batches; // DRY_PIPELINE: how many it has, and would have taken
+    bool knows;                // the unit at hand is a Parse whose answer is known
+    bool due;                  // the server would not have got the transaction's BEGIN yet,
+    uint64_t until;            // engine time at which it gets it by itself
 };
 
 struct session {
