@@ -79,7 +79,7 @@ static bool is_plausible(struct session *s, const struct group *g, const struct 
     return lookups && loop_is_in_trail(s, g, raw, false); // of a loop over several connections
 }
 
-#define FAR 1000 // microseconds
+#define FAR 2000 // microseconds
 
 // A far server is asked at the first lookup that may come from the list that was read last: each lookup that goes there while
 // nothing is known costs the client more than the question costs the server.

@@ -92,8 +92,10 @@ struct lookup {
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, slices of `bytes`; by the group's parts
     struct key keys[KEY_MAX_PARTS];  // valid if has_key
     bool has_key;
+    bool with_list;    // it was found in what was sent in its list's own write
     uint64_t question; // hash of what it asks (ahead/asked.h); 0: not known
     bool followed;     // lookahead has looked at it (ahead.h)
+    bool plain;        // it is certainly a plain read
     bool loops;        // it is one of a loop, which will not wait for such lookups when they are loaded ahead
     bool settled;      // its session had lookups of its group a moment ago (ahead/recent.h)
     struct ahead *loop;     // the loop that it belongs to; a reference; NULL: none

@@ -91,8 +91,8 @@ unsigned dry_piped(const struct session *s) {
 
 void dry_takes_pipeline(struct session *s, unsigned lookups, unsigned batches) {
     s->dry_txn.here = DRY_PIPELINE;
-    s->engine->counters.lookups += lookups;
-    s->engine->counters.would_send += batches;
+    s->dry_txn.lookups = lookups;
+    s->dry_txn.batches = batches;
 }
 
 void dry_knows(struct session *s) {
@@ -108,6 +108,8 @@ void dry_open(struct session *s, struct owed *o) {
         dry_goes(s);
     bool piped = b->here == DRY_LOOKUPS || b->here == DRY_PIPELINE;
     o->piped = (uint8_t)(piped ? b->here : DRY_NOTHING);
+    s->engine->counters.lookups += o->piped == DRY_PIPELINE ? b->lookups : 0;
+    s->engine->counters.would_send += o->piped == DRY_PIPELINE ? b->batches : 0;
     o->here = b->here == DRY_END ? b->due : b->here != DRY_NOTHING && !piped;
     if (b->here == DRY_END)
         b->due = false;

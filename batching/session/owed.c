@@ -5,6 +5,7 @@
 
 #include "batching/session/begun.h"
 #include "batching/session/cancel_request.h"
+#include "batching/session/cleared.h"
 #include "batching/session/engine.h"
 #include "batching/session/late.h"
 #include "batching/session/session.h"
@@ -68,6 +69,8 @@ static struct owed *append(struct session *s, enum owed_kind kind) {
 struct owed *owed_push(struct session *s, enum owed_kind kind) {
     if (s->begun.due && !append(s, OWED_BEGIN))
         return NULL;
+    if (kind == OWED_FORWARD)
+        cleared_no_more(s);
     begun_goes(s);
     return append(s, kind);
 }

@@ -5,6 +5,7 @@
 #include "batching/fold/lookup_state.h"
 #include "batching/session/answered.h"
 #include "batching/session/cancel_request.h"
+#include "batching/session/cleared.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
 #include "batching/session/frame.h"
@@ -63,6 +64,8 @@ static bool send_original(struct session *s, struct lookup *l, enum owed_kind ki
     o->single = true;
     o->of.lookup = l;
     o->reads = l->check != CHECK_AGAIN && ahead_may_record(s, l);
+    if (!l->plain) // it may do more than read
+        cleared_no_more(s);
     if (kind == OWED_LOOKUP)
         lookup_set_state(l, LOOKUP_SENT);
     l->outcome = OUTCOME_ALONE;

@@ -310,9 +310,10 @@ struct watching {
 struct dry_boundary {
     // What the unit at hand is, if it is such.
     enum { DRY_NOTHING, DRY_BEGIN, DRY_END, DRY_DEALLOCATE, DRY_LOOKUPS, DRY_PIPELINE } here;
-    bool knows;     // the unit at hand is a Parse whose answer is known
-    bool due;       // the server would not have got the transaction's BEGIN yet,
-    uint64_t until; // engine time at which it gets it by itself
+    unsigned lookups, batches; // DRY_PIPELINE: how many it has, and would have taken
+    bool knows;                // the unit at hand is a Parse whose answer is known
+    bool due;                  // the server would not have got the transaction's BEGIN yet,
+    uint64_t until;            // engine time at which it gets it by itself
 };
 
 struct session {
@@ -418,8 +419,10 @@ struct session {
     struct apart apart;
     uint64_t ahead_since; // engine time when it last did more than read
     uint64_t last_answer; // engine time when its client was last answered
-    uint64_t waited;      // microseconds that its client has waited for lookups of loops
-    uint64_t last_used;   // engine time of the last batch that it lent to
+    uint64_t
+        cleared; // digest of the statement by which its pool has cleared it, and would clear nothing now; 0: none
+    uint64_t waited;    // microseconds that its client has waited for lookups of loops
+    uint64_t last_used; // engine time of the last batch that it lent to
     // Engine time of the first answer from a batch since something was last sent to the server; 0: none.
     uint64_t answered_since;
 };

@@ -5,6 +5,7 @@
 
 #include "batching/fold/savepoint.h"
 #include "batching/session/apart.h"
+#include "batching/session/cleared.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
@@ -175,6 +176,7 @@ void session_txn_ended(struct session *s, const struct owed *o, char before) {
 
 void session_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
+    cleared_no_more(s);
     s->transaction.more_than_read |= s->txn != 'I';
     s->transaction.unclear |= s->txn != 'I';
     session_forget_cursors(s, true);

@@ -26,6 +26,7 @@
 #include "batching/statement/shape.h"
 #include "batching/statement/unit.h"
 #include "batching/talk/begin_take.h"
+#include "batching/talk/clear_take.h"
 #include "batching/talk/feed.h"
 #include "batching/talk/forward.h"
 #include "batching/talk/front.h"
@@ -82,6 +83,7 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     switch (r) {
     case UNIT_SIMPLE:
         take = begin_take(f, u);
+        take = take == TAKE_FORWARD ? clear_take(f, u) : take;
         take = take == TAKE_FORWARD ? deallocate_take(f, u) : take;
         return take == TAKE_FORWARD ? lookup_take(f, u, true, why) : take;
     case UNIT_EXTENDED:

@@ -242,16 +242,18 @@ static bool vets_another(const struct session *s, const struct group *g) {
 // If it runs alone and is no plain read, the session is no longer what it was proven to be, or what the proof
 // under way finds. A session without a proof folds with itself alone and is proved later. What it runs may
 // change it, so only lookups of one shape are under way at a time: that keeps their order.
-bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere) {
+bool candidate_may_run_alone(struct feed *f, struct candidate *c, struct group **elsewhere) {
     struct group *vetting = NULL;
     enum identity_state state = c->s->identity.state;
     if (state != IDENTITY_PROVEN && state != IDENTITY_PROVING)
         return !c->s->order.last || c->s->order.last->shape == c->shape;
-    if (c->group->state == GROUP_READY)
-        return !vets_another(c->s, NULL); // what may be folded is certainly a plain read
-    group_pin(c->group);                  // pinned: making the read group must not evict this one
+    c->plain = c->group->state == GROUP_READY; // what may be folded is certainly a plain read
+    if (c->plain)
+        return !vets_another(c->s, NULL);
+    group_pin(c->group); // pinned: making the read group must not evict this one
     enum read_effect effect = reads_effect(f, c->shape, &vetting);
     group_unpin(c->group);
+    c->plain = effect == READ_PLAIN;
     bool vetted_here = vetting && vetting->state == GROUP_VETTING && session_vets(c->s, vetting);
     if (effect != READ_PLAIN && !vetted_here) {
         *elsewhere = vetting;
@@ -285,6 +287,7 @@ static struct lookup *lookup_create(const struct candidate *c) {
     l->tags = reporting_take_tags(c->s);
     l->group = c->group;
     l->simple = c->simple;
+    l->plain = c->plain;
     l->has_parse = u->has_parse;
     l->has_describe = u->has_describe;
     l->max_rows = u->max_rows;

@@ -46,7 +46,7 @@ void candidate_raw(const struct candidate *c, struct slice *raw);
 // May the lookup run as sent, on its own connection? A lookup may always end up there, so what runs alone
 // must be a plain read. *elsewhere: set if another session has asked for the verdict on that; it is worth
 // waiting for.
-bool candidate_may_run_alone(struct feed *f, const struct candidate *c, struct group **elsewhere);
+bool candidate_may_run_alone(struct feed *f, struct candidate *c, struct group **elsewhere);
 
 // Copies the unit into a lookup and queues it: last in the session's order, and in its group. False: out of
 // memory, nothing has changed.

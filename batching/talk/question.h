@@ -33,6 +33,7 @@ struct candidate {
     struct asked_entry asked;        // what is known of that
     uint32_t loads;                  // number of the last batch loaded ahead that is older than its answer
     bool noted;                      // it is in the session's `asked`
+    bool plain;                      // it is certainly a plain read
     bool apart; // its transaction shares nothing with others: it runs on its own connection, or is answered
                 // with what was loaded ahead there
 };

@@ -16,6 +16,7 @@
 #include "batching/session/answered.h"
 #include "batching/session/behind.h"
 #include "batching/session/cancel_request.h"
+#include "batching/session/cleared.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
 #include "batching/session/expected.h"
@@ -96,6 +97,8 @@ static void apply_setting(struct session *s, const struct shape *shape) {
     if (p->kind == STATEMENT_SET)
         return;
     reporting_reset_tags(s); // a pool gives the connection to somebody else
+    if (p->kind == STATEMENT_RESET_ALL)
+        cleared_note(s, shape);
     prove_early(s);
 }
 

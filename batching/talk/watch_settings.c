@@ -24,20 +24,34 @@
 #define OID_BOOL 16
 #define OID_TEXT 25
 
+#define LONGEST_USE 16384 // bytes of a text that is looked at
+
 // ---- what is read
 
-// The text that the unit runs. Data NULL: it is not known.
-static struct slice text_of(struct session *s, const struct unit *u, enum unit_result r) {
-    if (r == UNIT_SIMPLE)
-        return u->query;
-    if (r == UNIT_PREPARE || (r == UNIT_EXTENDED && u->has_parse))
-        return u->parse.text;
-    if (r != UNIT_EXTENDED)
-        return (struct slice){0};
+// May it be worth to read this text? All but a few are not, and this is asked for each.
+static bool is_worth_it(struct slice text, const struct unit *u, enum unit_result r) {
+    bool binds = r == UNIT_EXTENDED && u->bind.n_params;
+    return text.len <= LONGEST_USE && (control_is_named(text) || (binds && control_may_be_bound(text)));
+}
+
+// The text of what was prepared before, if it is about these settings, or may be once its parameters are known. What names one
+// as a constant was not let through to the server.
+static struct slice text_of_prepared(struct session *s, const struct unit *u) {
     const struct statement *st = session_statement(s, u->bind.statement);
-    bool may =
-        st && st->shape && (st->shape->parsed->kind != STATEMENT_READ || !st->shape->parsed->n_relations);
-    return may ? (struct slice){(const uint8_t *)st->shape->text, st->shape->text_len} : (struct slice){0};
+    struct slice text = {0};
+    if (st && st->shape && (st->ours || u->bind.n_params))
+        text = (struct slice){(const uint8_t *)st->shape->text, st->shape->text_len};
+    return text.data && (st->ours || control_may_be_bound(text)) ? text : (struct slice){0};
+}
+
+// The text that the unit runs, if it may be about these settings. Data NULL: it is not, or not known.
+static struct slice text_of(struct session *s, const struct unit *u, enum unit_result r) {
+    if (r == UNIT_EXTENDED && !u->has_parse)
+        return text_of_prepared(s, u);
+    if (r != UNIT_SIMPLE && r != UNIT_PREPARE && r != UNIT_EXTENDED)
+        return (struct slice){0};
+    struct slice text = r == UNIT_SIMPLE ? u->query : u->parse.text;
+    return is_worth_it(text, u, r) ? text : (struct slice){0};
 }
 
 // Reads the unit as a statement about pgfold's settings. Where the name is a parameter, a Parse alone is none.
@@ -54,8 +68,8 @@ static bool read_unit(struct slice text, const struct unit *u, enum unit_result 
 // Finds what a text says of these settings that control_read() has not read.
 static bool find_use(struct session *s, struct slice text, struct setting_use *use) {
     struct rations *r = &s->engine->rations;
-    struct buf copy = buf_make(s->engine->limits.max_text + 1);
-    if (!control_is_named(text) || !rations_may_work(r))
+    struct buf copy = buf_make(LONGEST_USE + 1);
+    if (text.len > LONGEST_USE || !control_is_named(text) || !rations_may_work(r))
         return false;
     rations_spend(r, cost_of_parse((const char *)text.data, text.len));
     buf_put(&copy, text.data, text.len);
@@ -111,7 +125,7 @@ bool watch_settings_refuse(struct session *s, struct slice text) {
 bool watch_settings_is_one(struct session *s, const struct unit *u, enum unit_result r) {
     struct control c;
     struct slice text = r == UNIT_EXTENDED ? text_of(s, u, r) : (struct slice){0};
-    return text.data && (control_is_named(text) || control_may_be_bound(text)) && read_unit(text, u, r, &c);
+    return text.data && read_unit(text, u, r, &c);
 }
 
 // ---- answers
@@ -310,8 +324,15 @@ static enum take take_control(struct session *s, const struct unit *u, enum unit
 static bool misuses(const struct control *c, struct setting_use *use) {
     use->reads = c->verb == CONTROL_READ || c->verb == CONTROL_SHOW;
     snprintf(use->name, sizeof use->name, "%.*s", (int)(c->name.len < 63 ? c->name.len : 63),
-             (const char *)c->name.data);
+             c->name.len ? (const char *)c->name.data : "");
     return c->setting == CONTROL_UNKNOWN || (c->setting == CONTROL_COUNTS && !use->reads);
+}
+
+// What no constant could be, as a parameter.
+static enum take refuse_value(struct session *s, const struct control *c) {
+    char message[120];
+    snprintf(message, sizeof message, "invalid value for parameter \"%s\"", control_name(c));
+    return refuse(s, "22023", message, "A value has less than 4096 bytes, and no zero in it.");
 }
 
 enum take watch_settings_take(struct feed *f, const struct unit *u, enum unit_result r) {
@@ -320,9 +341,11 @@ enum take watch_settings_take(struct feed *f, const struct unit *u, enum unit_re
     struct setting_use use;
     struct slice text = text_of(s, u, r);
     bool whole = r == UNIT_SIMPLE || r == UNIT_EXTENDED;
-    if (!text.data || (!control_is_named(text) && (!whole || !control_may_be_bound(text))))
+    if (!text.data)
         return TAKE_FORWARD;
     bool read = read_unit(text, u, r, &c);
+    if (read && c.bad_value && c.setting != CONTROL_UNKNOWN)
+        return watch_must_wait(s) ? TAKE_WAIT : refuse_value(s, &c);
     if (read && !misuses(&c, &use))
         return r == UNIT_PREPARE ? prepare_control(s, u, &c) : take_control(s, u, r, &c);
     // A Parse whose unit goes on is refused where it is forwarded.

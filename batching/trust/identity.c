@@ -492,6 +492,13 @@ static bool is_home(const struct session_identity *s) {
     return (s->origin == ORIGIN_RESET || s->origin == ORIGIN_DISCARD) && !s->touched && !s->n_settings;
 }
 
+bool session_identity_is_clear(const struct session_identity *s) {
+    struct slice path;
+    bool known = s->state == IDENTITY_PROVEN && s->proof && s->proof == s->home &&
+                 s->customs != CUSTOMS_UNKNOWN && proof_setting(s->proof, "search_path", &path);
+    return known && is_home(s) && !memmem(path.data, path.len, "pg_catalog", 10);
+}
+
 void identity_proof_end(struct identity_table *t, struct session_identity *s, bool ok) {
     struct proof *p = proof_reader_end(&s->proof_reader, &t->proofs, ok);
     s->told_isolation = isolation_by(p);

@@ -129,6 +129,9 @@ void session_identity_finish(struct identity_table *t, struct session_identity *
 // until the state changes. NULL: out of memory.
 struct identity *session_identity_current(struct identity_table *t, struct session_identity *s);
 
+// Is all as RESET ALL leaves it, and mean the names of the server's functions these?
+bool session_identity_is_clear(const struct session_identity *s);
+
 // Counts a lookup and tells whether the proof should run now. The more often a session was proven before, the
 // more lookups it must bring before the query is worth its cost. `waits`: the first proof, too, must be worth it.
 bool session_identity_wants_proof(struct session_identity *s, bool waits);

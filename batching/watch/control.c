@@ -145,6 +145,8 @@ bool control_bind(struct control *c, const struct msg_bind *m) {
         if (i == c->value_param)
             c->value = value;
     }
+    c->bad_value =
+        c->value.len >= CONTROL_LONGEST || (c->value.len && memchr(c->value.data, 0, c->value.len));
     return true;
 }
 
@@ -160,28 +162,37 @@ static bool is_over(struct lexer *lx) {
 
 // Is `pgfold` around this g, and what may follow it in a name?
 static bool is_named_at(const char *text, size_t len, size_t g) {
-    if (g < 1 || len - g < 6 || strncasecmp(text + g - 1, "pgfold", 6) != 0)
+    if (g < 1 || len - g < 6 || (text[g + 1] | 0x20) != 'f' || strncasecmp(text + g - 1, "pgfold", 6) != 0)
         return false;
     char next = text[g + 5];
     return next == '.' || next == '"' || next == ' ' || next == '/' || next == '-' ||
            (next >= '\t' && next <= '\r');
 }
 
+// Which bytes of eight may be a g, in upper or lower case: the highest bit of each, in the order of memory. Behind the first
+// there may be too many.
+static uint64_t find_g(const char *at) {
+    static const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint64_t w;
+    memcpy(&w, at, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    w = __builtin_bswap64(w);
+#endif
+    w = (w | ones * 0x20) ^ ones * 'g';
+    return (w - ones) & ~w & highs;
+}
+
 // Eight bytes are looked at at a time, since this is done for each text. A g is rarer than a p.
 bool control_is_named(struct slice text) {
-    static const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
     const char *at = (const char *)text.data;
-    for (size_t i = 0; i < text.len; i += 8) {
-        uint64_t w = 0;
-        size_t n = text.len - i < 8 ? text.len - i : 8;
-        memcpy(&w, at + i, n);
-        w = (w | ones * 0x20) ^ ones * 'g';
-        if (!((w - ones) & ~w & highs))
-            continue;
-        for (size_t j = i; j < i + n; j++)
-            if ((at[j] | 0x20) == 'g' && is_named_at(at, text.len, j))
+    size_t i = 0;
+    for (; i + 8 <= text.len; i += 8)
+        for (uint64_t found = find_g(at + i); found; found &= found - 1)
+            if (is_named_at(at, text.len, i + (size_t)__builtin_ctzll(found) / 8))
                 return true;
-    }
+    for (; i < text.len; i++)
+        if ((at[i] | 0x20) == 'g' && is_named_at(at, text.len, i))
+            return true;
     return false;
 }
 
@@ -191,8 +202,10 @@ static bool begins_with(struct lexer *lx, const char *word) {
 
 bool control_may_be_bound(struct slice text) {
     struct lexer lx = {.text = (const char *)text.data, .len = text.len};
-    if (text.len > CONTROL_LONGEST || text.len < 7 || !memchr("sS \t\n/-", text.data[0], 7) ||
-        !constant_word(&lx, "select"))
+    if (text.len > CONTROL_LONGEST || text.len < 24 || !memchr("sS \t\n/-", text.data[0], 7))
+        return false;
+    bool plain = (text.data[0] | 0x20) == 's' && text.data[6] == ' ';
+    if ((plain && !memchr("cCsSpP /-\n\t", text.data[7], 11)) || !constant_word(&lx, "select"))
         return false;
     if (constant_word(&lx, "pg_catalog"))
         (void)constant_take(&lx, TOKEN_DOT);
@@ -255,6 +268,10 @@ bool control_bad_start(struct slice startup_params, char *name, size_t size) {
 }
 
 // ---- answers
+
+const char *control_name(const struct control *c) {
+    return c->setting == CONTROL_UNKNOWN ? NULL : settings[c->setting];
+}
 
 const char *control_column(const struct control *c) {
     switch (c->verb) {

@@ -3,6 +3,7 @@
 then mixes in sessions that must not share, and compares every reply with what the session gets directly."""
 import pytest
 
+import conftest
 import proto
 import servers
 from proto import query, unit
@@ -313,3 +314,40 @@ def test_transactions_keep_to_themselves(pg, proxy, folding, lookup):
         for c in (writer, snapshot, *plain):
             c.close()
         admin.sql("DROP TABLE account")
+
+
+def test_a_pool_clears_its_connections(both, pg):
+    """asyncpg does so each time one is given back. Where nothing is to be cleared pgfold answers; what was left is cleared as ever."""
+    clear = "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;"
+    lookup = proto.unit("SELECT id, name FROM item WHERE id = $1", [3])
+    leaves = ["SET work_mem = '5MB'", "SELECT pg_advisory_lock(17)", "LISTEN something", "BEGIN; DECLARE kept CURSOR WITH HOLD FOR SELECT 1; COMMIT",
+              "SELECT set_config('app.tenant', 'x', false)", "CREATE TEMP TABLE IF NOT EXISTS kept AS SELECT 1"]
+
+    def action(end):
+        got = []
+        with end.connect() as c, end.connect() as other:
+            for left in [None, *leaves, None]:
+                for what in ([proto.query(left)] if left else []) + [lookup, proto.query(clear), lookup, proto.query(clear), proto.query(clear)]:
+                    got += c.ask(what)
+                got += c.ask(proto.query("SHOW work_mem")) + c.ask(proto.query("SELECT count(*) FROM pg_cursors")) + c.ask(proto.query("SELECT * FROM pg_listening_channels()"))
+                got += other.ask(proto.query("SELECT pg_try_advisory_lock(17), pg_advisory_unlock(17)"))
+                got += c.ask(proto.query("SELECT current_setting('app.tenant', true)")) + c.ask(proto.query(clear))
+        return got
+    both(action)
+
+
+def test_what_a_pool_clears_in_vain_is_not_sent(pg, proxy):
+    clear = proto.query("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL")
+    with pg.admin() as a, proxy.connect() as c:
+        last = "SELECT query_start FROM pg_stat_activity WHERE pid = %d" % c.pid
+
+        def is_answered_here():
+            c.sql("SELECT id, name FROM item WHERE id = 3")
+            before = a.value(last)
+            c.ask(clear)
+            return a.value(last) == before
+        if not conftest.DIRECT:
+            servers.wait_for(is_answered_here, "it to be answered by pgfold")
+        c.sql("SET work_mem = '5MB'")
+        assert not is_answered_here()
+        assert c.value("SHOW work_mem") == "4MB"

@@ -32,6 +32,7 @@ FIELDS = {
     "dry": SESSION + "dry", "n_dry": SESSION + "dry", "dry_txn": SESSION + "dry",
     "observed": "batching/talk/reads", "portal": "batching/talk/extended", "server_skip": "batching/talk/server",
     "server_skip_drop": "batching/talk/server", "definitions_in_txn": "batching/talk/reply_end", "served": SESSION + "answered",
+    "waited": SESSION + "answered", "cleared": SESSION + "cleared",
 }
 WITHOUT_HEADER = {"proxy/main"}
 ORDER = " ".join(FOLDERS[:-1]) + ", and the roof, what is directly in batching/"

@@ -46,7 +46,7 @@ Test(nested, a_far_server_is_asked_at_the_first_lookup) {
     const struct {
         uint64_t way;
         const char *question;
-    } cases[] = {{200, ""}, {900, ""}, {1000, vetting}, {FAR, vetting}};
+    } cases[] = {{200, ""}, {1900, ""}, {2000, vetting}, {FAR, vetting}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
         struct client *c = begin_at(&f, cases[i].way);
