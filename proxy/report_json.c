@@ -147,6 +147,7 @@ json_t *report_loop(const struct engine *e, const struct loop *l) {
     json_object_set_new(j, "pages", json_integer((json_int_t)l->pages));
     json_object_set_new(j, "asked", json_integer((json_int_t)l->of.asked));
     json_object_set_new(j, "sent", json_integer((json_int_t)l->of.sent));
+    json_object_set_new(j, "with_list", json_integer((json_int_t)l->of.with_list));
     json_object_set_new(j, "waited_seconds", seconds_of(l->of.waited));
     json_object_set_new(j, "alone_seconds", seconds_of(l->of.alone));
     json_object_set_new(j, "instead", advice_of(l));

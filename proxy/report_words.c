@@ -156,6 +156,8 @@ static void put_cost(const struct style *s, struct buf *out, const json_t *loop,
     buf_put_format(out, "%lld page%s; asked %lld, sent %lld%s", pages, pages == 1 ? "" : "s",
                    number_at(loop, "asked"), number_at(loop, "sent"),
                    observed ? " if folded (estimate)" : "");
+    if (number_at(loop, "with_list"))
+        buf_put_format(out, "; with the list itself %lld", number_at(loop, "with_list"));
     buf_put_format(out, "; waited %.3f s", seconds_at(loop, "waited_seconds"));
     if (!observed)
         buf_put_format(out, "; one by one about %.3f s (estimate)", seconds_at(loop, "alone_seconds"));

@@ -229,6 +229,7 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     struct batch *b = hit->batch;
     struct engine *e = hit->ahead->engine;
     l->outcome = OUTCOME_AHEAD;
+    l->with_list = b->derived != NULL;
     l->loops = true;
     note_given(l->session, hit, l->question);
     if (!b->ahead.ended) {

@@ -92,6 +92,7 @@ struct lookup {
     struct slice raw[KEY_MAX_PARTS]; // its key as sent, slices of `bytes`; by the group's parts
     struct key keys[KEY_MAX_PARTS];  // valid if has_key
     bool has_key;
+    bool with_list;    // it was found in what was sent in its list's own write
     uint64_t question; // hash of what it asks (ahead/asked.h); 0: not known
     bool followed;     // lookahead has looked at it (ahead.h)
     bool plain;        // it is certainly a plain read

@@ -41,6 +41,7 @@ enum loop_text {
 // Lookups, what reached the server for them, and times in microseconds.
 struct loop_counts {
     uint64_t asked, sent, waited, alone;
+    uint64_t with_list; // lookups: given what was sent in their list's own write
 };
 
 struct loop {

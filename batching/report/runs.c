@@ -79,6 +79,7 @@ static void add(struct loop_counts *to, const struct loop_counts *c) {
     to->sent += c->sent;
     to->waited += c->waited;
     to->alone += c->alone;
+    to->with_list += c->with_list;
 }
 
 static void take(struct loop_counts *from, const struct loop_counts *c) {
@@ -86,6 +87,7 @@ static void take(struct loop_counts *from, const struct loop_counts *c) {
     from->sent -= c->sent < from->sent ? c->sent : from->sent;
     from->waited -= c->waited < from->waited ? c->waited : from->waited;
     from->alone -= c->alone < from->alone ? c->alone : from->alone;
+    from->with_list -= c->with_list < from->with_list ? c->with_list : from->with_list;
 }
 
 void run_count(struct run *r, uint64_t question, const struct loop_counts *c) {

@@ -60,6 +60,7 @@ void lookup_answered(struct session *s, const struct lookup *l) {
                          .would = (enum outcome)l->outcome,
                          .reason = l->outcome == OUTCOME_ALONE ? (enum reason)l->reason : REASON_NONE,
                          .failed = l->failed,
+                         .with_list = l->with_list && l->outcome == OUTCOME_AHEAD,
                          .question = l->question,
                          .tags = l->tags,
                          .asked = l->seen,

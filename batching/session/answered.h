@@ -38,6 +38,7 @@ struct answered {
     enum outcome would;
     enum reason reason; // FORWARDED: why; ALONE: why it was not folded, if the lookup itself was the cause
     bool failed;        // an error went to the client
+    bool with_list;     // AHEAD: of what was sent in its list's own write
     uint64_t question;  // of a read (ahead/asked.h); 0: not known
     uint16_t tags;      // report/tags.h
     uint64_t asked, answered; // engine time: when its unit was first looked at, and now

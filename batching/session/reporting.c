@@ -279,7 +279,11 @@ static struct loop_counts counts_of(const struct answered *a, const struct shape
     bool sent = a->would == OUTCOME_ALONE || a->would == OUTCOME_FORWARDED;
     bool ran = a->outcome == OUTCOME_ALONE || a->outcome == OUTCOME_FORWARDED;
     uint64_t one = shape->figures.one ? shape->figures.one : shape->guard.lone;
-    return (struct loop_counts){.asked = 1, .sent = sent, .waited = took, .alone = ran || !one ? took : one};
+    return (struct loop_counts){.asked = 1,
+                                .sent = sent,
+                                .waited = took,
+                                .alone = ran || !one ? took : one,
+                                .with_list = a->with_list};
 }
 
 static void count_tags(struct tag_set *t, const struct answered *a, bool lookup) {

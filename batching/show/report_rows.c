@@ -123,6 +123,7 @@ static void loop_row(struct table *t, struct buf *b, const struct tags *tags, co
     table_int(t, l->pages);
     table_int(t, l->of.asked);
     table_int(t, l->of.sent);
+    table_int(t, l->of.with_list);
     table_seconds(t, l->of.waited);
     table_seconds(t, l->of.alone);
     table_text(t, l->proven ? loop_text(l, LOOP_PARENT_STATEMENT) : NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/talk/begin_take.h"
 
+#include "batching/flow/children.h"
 #include "batching/flow/find.h"
 #include "batching/flow/own_queries.h"
 #include "batching/session/begun.h"
@@ -24,11 +25,16 @@ static bool is_quiet(const struct session *s) {
            !s->cancel.held && !session_is_cancelling(s);
 }
 
+// Rows are held that may answer what comes, or a list is expected that goes out with its children and takes BEGIN along.
+static bool is_worth_it(struct session *s) {
+    return s->ahead && ((s->ahead->held && ahead_holds_any(s)) || children_are_sent(s));
+}
+
 // What would go out in front of BEGIN, such as statements that the server lacks, must not go out behind it.
 static bool may_begin(struct session *s) {
     return s->txn == 'I' && s->identity.state == IDENTITY_PROVEN && !session_is_careful(s) &&
            !s->names.n_lazy && !session_lacks_facts(s) && session_identity_may_idle(&s->identity) &&
-           session_identity_isolation(&s->identity) == ISOLATION_READ_COMMITTED && ahead_holds_any(s);
+           session_identity_isolation(&s->identity) == ISOLATION_READ_COMMITTED && is_worth_it(s);
 }
 
 static bool begins(const struct boundary *is) {
@@ -68,8 +74,8 @@ enum take begin_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     struct boundary is;
     bool dry = s->engine->limits.dry, due = dry ? s->dry_txn.due : s->begun.due;
-    if ((!due && (s->txn != 'I' || !s->ahead || !s->ahead->held)) || !is_quiet(s) ||
-        !boundary_read(u->query, &is) || begins(&is) == due || (begins(&is) && !may_begin(s)))
+    if ((!due && (s->txn != 'I' || !s->ahead)) || !is_quiet(s) || !boundary_read(u->query, &is) ||
+        begins(&is) == due || (begins(&is) && !may_begin(s)))
         return TAKE_FORWARD;
     if (dry)
         dry_takes_boundary(s, begins(&is));

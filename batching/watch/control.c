@@ -145,6 +145,8 @@ bool control_bind(struct control *c, const struct msg_bind *m) {
         if (i == c->value_param)
             c->value = value;
     }
+    c->bad_value =
+        c->value.len >= CONTROL_LONGEST || (c->value.len && memchr(c->value.data, 0, c->value.len));
     return true;
 }
 
@@ -266,6 +268,10 @@ bool control_bad_start(struct slice startup_params, char *name, size_t size) {
 }
 
 // ---- answers
+
+const char *control_name(const struct control *c) {
+    return c->setting == CONTROL_UNKNOWN ? NULL : settings[c->setting];
+}
 
 const char *control_column(const struct control *c) {
     switch (c->verb) {

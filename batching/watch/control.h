@@ -30,6 +30,7 @@ struct control {
         value; // SET, CONFIG: without its quotes; borrowed from the text, or from `plain`. Data NULL: the default
     // The numbers of the parameters that stand for the name, the value and the flag; 0: it is written in the text.
     unsigned name_param, value_param, flag_param;
+    bool bad_value;  // a parameter gave one that no constant could be: too long, or with a zero in it
     char column[64]; // that the answer has; empty: the name that PostgreSQL gives it
     uint8_t plain[CONTROL_LONGEST];
 };
@@ -54,6 +55,9 @@ bool control_setting_of(struct slice name, enum control_setting *setting);
 // copied, cut off. False: there is none.
 bool control_bad_start(struct slice startup_params, char *name, size_t size)
     __attribute__((warn_unused_result));
+
+// The setting's name, static; NULL: UNKNOWN.
+const char *control_name(const struct control *c);
 
 // The name of the column that the answer has; NULL: it has no row.
 const char *control_column(const struct control *c);

@@ -125,6 +125,7 @@ def test_relation(db, direct, proxy, name, framing):
 def test_in_a_transaction(db, direct, proxy, framing, begin):
     page = Page(RELATIONS["to-many"], begin)
     seen = check(page, db, proxy, framing)
+    assert [s.text for s in seen[-1] if s.text in (begin, "COMMIT", page.parents)] == [begin, page.parents, "COMMIT"]
     assert len(lookups(seen[-1], page)) + len(derived(seen[-1])) == 1 and any(map(derived, seen)), [s.text for s in seen[-1]]
 
 

@@ -168,6 +168,11 @@ Test(watch, parameters) {
     cr_expect(slice_is(c.value, "a=b", 3));
     cr_expect(binds("SELECT set_config('pgfold.expect', $1::text, false)", 1, null, &c));
     cr_expect_null(c.value.data);
+    cr_expect_not(c.bad_value);
+    static const uint8_t zero[] = {0, 0, 0, 3, 'a', 0, 'b'};
+    struct msg_bind m = {.n_params = 1, .params = zero, .params_len = sizeof zero};
+    cr_assert(control_read(slice("SELECT set_config('pgfold.scope', $1, false)"), &c));
+    cr_expect(control_bind(&c, &m) && c.bad_value); // a scope of this name would be another user's
     cr_expect_not(control_read(slice("SELECT set_config('pgfold.expect', $2, false)"), &c));
     cr_expect_not(control_read(slice("SELECT set_config($1, $1, false)"), &c));
     cr_expect_not(control_read(slice("SELECT set_config($0, 'a', false)"), &c));
