@@ -407,7 +407,8 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
     take_verdict(g, plain, now, generation);
     struct slice key = answered ? read_key(t, g, g->asked_wide) : (struct slice){0};
     if (key.len)
-        finding_put_read(&t->findings, key, plain, g->bare, plain ? now : 0, generation); // a refusal is asked again
+        finding_put_read(&t->findings, key, plain, g->bare, plain ? now : 0,
+                         generation); // a refusal is asked again
     if (answered && !plain && !g->asked_wide) {
         g->shape->wide = true;
         group_set_state(g, GROUP_NEW);
