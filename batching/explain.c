@@ -114,7 +114,7 @@ void explain_statement(struct explainer *x, struct slice text, struct explanatio
 
 bool explain_write_vet(struct explanation *e, struct buf *out) {
     e->shape->wide = true;
-    return group_write_vet(e->group, true, out);
+    return group_write_vet(e->group, true, VET_LOCK_TIMEOUT, out);
 }
 
 void explain_vetted(struct explainer *x, struct explanation *e) {

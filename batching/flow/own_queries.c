@@ -22,6 +22,7 @@
 #include "batching/trust/facts.h"
 #include "batching/trust/identity.h"
 #include "batching/trust/own_settings.h"
+#include "batching/trust/vet.h"
 #include "batching/trust/vet_query.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
@@ -176,6 +177,15 @@ static bool reaches_users(const struct session *s, const struct parsed *p) {
     return facts_are_known(f, s->engine->generation) && !facts_say_clean(f, s->engine->generation, p);
 }
 
+// Milliseconds that a question may wait for a lock on the tables that it is about: as long as its client waits for what is ours
+// (flow/patience.h). 0: no end.
+static unsigned lock_timeout(const struct engine *e) {
+    uint64_t ms = e->limits.patience / 1000;
+    if (!e->limits.patience)
+        return 0;
+    return ms < VET_LOCK_TIMEOUT ? VET_LOCK_TIMEOUT : ms < INT32_MAX ? (unsigned)ms : INT32_MAX;
+}
+
 void session_start_vet(struct session *s, struct group *g) {
     if (s->n_forward || session_is_cancelling(s) || !can_query(s)) // a cancel request could hit it
         return;
@@ -185,8 +195,8 @@ void session_start_vet(struct session *s, struct group *g) {
     bool read = group_is_read(g);
     g->shape->wide |= reaches_users(s, g->shape->parsed);
     g->asked_wide = g->shape->wide;
-    bool written =
-        read ? vet_read_query(g->shape, g->shape->wide, &sql) : group_write_vet(g, s->txn != 'I', &sql);
+    bool written = read ? vet_read_query(g->shape, g->shape->wide, &sql)
+                        : group_write_vet(g, s->txn != 'I', lock_timeout(s->engine), &sql);
     if (!written)
         refuse_group(s, g);
     struct owed *o = !written ? NULL

@@ -92,12 +92,13 @@ struct questions {
 
 // One unit: the queries run under settings of their own, the statement is only described. The stamp comes
 // before the catalogue, so what is found out behind it is at least as new.
-static void write_unit(struct group *g, bool named, const struct questions *q, struct buf *out) {
+static void write_unit(struct group *g, bool named, unsigned lock_timeout, const struct questions *q,
+                       struct buf *out) {
     struct slice name = name_slice(named ? SAVEPOINT_VET : "");
     uint32_t types[SHAPE_MAX_VALUES];
     unsigned n = original_types(g, types);
     struct buf settings = buf_make(1024);
-    buf_put_text(&settings, vet_settings());
+    vet_write_settings(&settings, lock_timeout);
     write_ask(out, name, &settings);
     buf_free(&settings);
     write_ask(out, name, &q->stamp);
@@ -129,7 +130,7 @@ static uint32_t fixed_keys(const struct group *g) {
     return fixed;
 }
 
-bool group_write_vet(struct group *g, bool named, struct buf *out) {
+bool group_write_vet(struct group *g, bool named, unsigned lock_timeout, struct buf *out) {
     size_t limit = (size_t)1 << 20;
     struct questions q = {buf_make(limit), buf_make(limit), buf_make(limit)};
     vetting_destroy(g->vetting);
@@ -138,7 +139,7 @@ bool group_write_vet(struct group *g, bool named, struct buf *out) {
               vet_query(g->shape, in_key(g), g->shape->wide, &q.catalogue) &&
               rewrite_original(g->shape, g->keys, g->values, &q.original);
     if (ok)
-        write_unit(g, named, &q, out);
+        write_unit(g, named, lock_timeout, &q, out);
     buf_free(&q.stamp);
     buf_free(&q.catalogue);
     buf_free(&q.original);

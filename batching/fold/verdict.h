@@ -15,8 +15,9 @@ struct group_table;
 
 // Appends the messages that vet the group, up to Sync, and makes g->vetting for the answer. vetting_feed()
 // takes the replies. `named`: the client's unnamed statement must stay as it is; otherwise it is used, and
-// closed in the end. Returns false when a name cannot be quoted safely or memory is out.
-bool group_write_vet(struct group *g, bool named, struct buf *out) __attribute__((warn_unused_result));
+// closed in the end. `lock_timeout`: milliseconds that it may wait for a lock; 0: no end. Returns false when a name cannot be quoted safely or memory is out.
+bool group_write_vet(struct group *g, bool named, unsigned lock_timeout, struct buf *out)
+    __attribute__((warn_unused_result));
 
 // Judges what the vetting has found. The group becomes READY with its folded text, or REFUSED, at its level.
 // Returns NULL when READY, else the reason in words (static). The group is NEW again when a question that is

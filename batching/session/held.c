@@ -89,6 +89,14 @@ void ahead_step(struct session *s, const struct group *g, const struct slice *ra
         second_note(&a->seconds, &a->trail, g, raw);
 }
 
+// A list that nobody went through is no loop that has ended early.
+static void note_reach(const struct batch *b) {
+    struct association *association = ahead_association(b);
+    bool loop = b->n_keys && (!b->ahead.behind || b->ahead.n_served);
+    if (association && loop && !b->ahead.late && !b->failed)
+        reach_learn(association, b->ahead.n_served);
+}
+
 // Those that are none are loaded again when they have run by themselves.
 static void note_suspects(const struct batch *b) {
     for (int behind = 0; behind < 2; behind++) {
@@ -104,8 +112,7 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
     if (b->ahead.behind)
         followers_ended(&e->followers, b->ahead.behind, b->group->id, b->n_keys, b->ahead.n_served);
-    if (association && !b->ahead.late && !b->failed && b->n_keys)
-        reach_learn(association, b->ahead.n_served);
+    note_reach(b);
     if (!b->derived) // its rows come in another order
         note_suspects(b);
     if (association && b->erred)

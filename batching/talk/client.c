@@ -250,6 +250,7 @@ static bool take_next(struct feed *f) {
     }
     if (s->skips_unit)
         return skip_message(f, &fr);
+    forward_behind_parse(f);
     if (!s->in_unit) {
         enum take t = take_unit(f, &size);
         if (t == TAKE_WAIT) {

@@ -218,16 +218,27 @@ static void note_bound(struct owed *o, struct statement *st, const struct msg_bi
     o->forward.formats = row_formats_read(m->n_result_formats, m->result_formats);
 }
 
+// The same for what was prepared: its text names one, or the Bind does.
+static bool refuses_bound(struct feed *f, const struct statement *st, const struct msg_bind *m) {
+    if (!st || !st->shape || owed_last(f->s)->error)
+        return false;
+    struct slice text = {(const uint8_t *)st->shape->text, st->shape->text_len};
+    if (st->ours)
+        return refuses_settings(f, text);
+    if (!m->n_params || !control_may_be_bound(text))
+        return false;
+    feed_to_server(f, true);
+    f->drop = watch_settings_refuse_bound(f->s, st, m);
+    return f->drop;
+}
+
 static void forward_bind(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_bind m;
     if (!msg_bind_read(fr->body, fr->body_len, &m))
         return extended_note_unreadable(s);
     struct statement *st = session_statement(s, m.statement);
-    if (st && st->ours &&
-        refuses_settings(f, (struct slice){(const uint8_t *)st->shape->text, st->shape->text_len}))
-        return;
-    if (!may_use(f, st))
+    if (refuses_bound(f, st, &m) || !may_use(f, st))
         return;
     if (!s->report.text)
         reporting_runs(s, st);

@@ -78,8 +78,8 @@ static struct owed *begin_query(struct feed *f) {
     return owed_last(s);
 }
 
-// What comes behind BEGIN waits for its answer: a lookup that pgfold may answer itself. So the unit ends here
-// for the server.
+// What comes behind BEGIN, or behind a Parse, waits for its answer: pgfold may answer it itself. So the unit ends here for the
+// server.
 static void split_unit(struct feed *f) {
     struct session *s = f->s;
     struct buf *b = &s->engine->request;
@@ -344,6 +344,19 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
 static void note_observed(struct session *s) {
     if (s->observed && s->owed.n && owed_last(s)->kind == OWED_FORWARD && !owed_last(s)->of.group)
         reads_pin_group(owed_last(s), s->observed);
+}
+
+void forward_behind_parse(struct feed *f) {
+    struct session *s = f->s;
+    struct unit u;
+    size_t max = s->engine->limits.max_text + UNIT_SLACK;
+    if (s->failed || !s->in_unit || s->n_forward != 1 || f->bytes[f->at] != F_BIND)
+        return;
+    const struct owed *o = owed_last(s);
+    if (!o->error && !o->forward.binds && !o->n_sent && !o->n_untold &&
+        unit_read(f->bytes + f->at, f->len - f->at, max, &u) == UNIT_EXTENDED &&
+        watch_settings_is_one(s, &u, UNIT_EXTENDED))
+        split_unit(f);
 }
 
 void forward_behind_begin(struct feed *f) {

@@ -18,6 +18,10 @@
 // of owed replies is full, or an answer must come first; or the session failed.
 bool forward_message(struct feed *f, const struct frame *fr);
 
+// The next message of an open unit comes. If that is a Bind, with nothing but a Parse before it, and what it runs is pgfold's to
+// answer (watch_settings.h), the unit ends here for the server.
+void forward_behind_parse(struct feed *f);
+
 // An Execute of an open unit was passed on; f->at is behind it. If it was BEGIN and a lookup is all that follows,
 // the lookup is looked after: if an answer is held for it, the unit ends here for the server, and the lookup is
 // taken when BEGIN is answered.

@@ -105,6 +105,14 @@ static void write_refusal(struct buf *error, const struct setting_use *use) {
                 "pgfold itself answers statements about this setting; the server does not have it.", hint);
 }
 
+// Is it about a setting that is not there, or may not be set?
+static bool misuses(const struct control *c, struct setting_use *use) {
+    use->reads = c->verb == CONTROL_READ || c->verb == CONTROL_SHOW;
+    snprintf(use->name, sizeof use->name, "%.*s", (int)(c->name.len < 63 ? c->name.len : 63),
+             c->name.len ? (const char *)c->name.data : "");
+    return c->setting == CONTROL_UNKNOWN || (c->setting == CONTROL_COUNTS && !use->reads);
+}
+
 static enum take refuse_use(struct session *s, const struct setting_use *use) {
     struct buf error = buf_make(65536);
     write_refusal(&error, use);
@@ -116,6 +124,21 @@ bool watch_settings_refuse(struct session *s, struct slice text) {
     struct buf error = buf_make(65536);
     if (s->no_scan || !find_use(s, text, &use))
         return false;
+    write_refusal(&error, &use);
+    bool refused = session_refuse_as(s, &error);
+    buf_free(&error);
+    return refused;
+}
+
+bool watch_settings_refuse_bound(struct session *s, const struct statement *st, const struct msg_bind *m) {
+    struct control c;
+    struct slice text = {(const uint8_t *)st->shape->text, st->shape->text_len};
+    if (s->no_scan || !m->n_params || !control_may_be_bound(text) || !control_read(text, &c) ||
+        !control_bind(&c, m))
+        return false;
+    struct setting_use use;
+    struct buf error = buf_make(65536);
+    (void)misuses(&c, &use);
     write_refusal(&error, &use);
     bool refused = session_refuse_as(s, &error);
     buf_free(&error);
@@ -318,14 +341,6 @@ static enum take take_control(struct session *s, const struct unit *u, enum unit
         (void)note_statement(s, u, c); // else the client prepares it again
     s->lazy_unit = false;
     return TAKE_TAKEN;
-}
-
-// Is it about a setting that is not there, or may not be set?
-static bool misuses(const struct control *c, struct setting_use *use) {
-    use->reads = c->verb == CONTROL_READ || c->verb == CONTROL_SHOW;
-    snprintf(use->name, sizeof use->name, "%.*s", (int)(c->name.len < 63 ? c->name.len : 63),
-             c->name.len ? (const char *)c->name.data : "");
-    return c->setting == CONTROL_UNKNOWN || (c->setting == CONTROL_COUNTS && !use->reads);
 }
 
 // What no constant could be, as a parameter.

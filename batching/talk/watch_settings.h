@@ -9,6 +9,7 @@
 #include "batching/session/session.h"
 #include "batching/statement/unit.h"
 #include "batching/talk/feed.h"
+#include "protocol/message.h"
 
 // Answers or refuses the unit at f->at. TAKE_FORWARD: it is about something else.
 enum take watch_settings_take(struct feed *f, const struct unit *u, enum unit_result r);
@@ -16,6 +17,9 @@ enum take watch_settings_take(struct feed *f, const struct unit *u, enum unit_re
 // A Parse of this text, or a Bind of what it has prepared, is to be forwarded. If it is about such a setting, true: what the
 // server refuses was sent in its place.
 bool watch_settings_refuse(struct session *s, struct slice text);
+
+// The same for a Bind that gives such a setting's name as a parameter, where pgfold cannot answer it.
+bool watch_settings_refuse_bound(struct session *s, const struct statement *st, const struct msg_bind *m);
 
 // Would pgfold answer this unit?
 bool watch_settings_is_one(struct session *s, const struct unit *u, enum unit_result r);

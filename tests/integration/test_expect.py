@@ -284,6 +284,30 @@ def test_parameters(end, sql, prepared):
             assert proto.errors(bound("pgfold.counts", "", "f"))[0]["C"] == "55P02"
 
 
+def test_parameters_right_behind_the_parse(end):
+    """As asyncpg asks the first time, with a Flush, and psycopg 3 the sixth, in one flight; and where the unit does more, which is refused."""
+    sql = "SELECT set_config($1, $2, $3)"
+    with end.connect() as c:
+        for n, flush in enumerate((True, False)):
+            name = "s%d" % n
+            rest = unit("", ["pgfold.expect", "statements<=7", "f"], name=name, want_parse=False)
+            if flush:
+                c.send(proto.parse(sql, name) + proto.describe("S", name) + proto.FLUSH)
+                time.sleep(0.05)
+                got = c.ask(rest)
+            else:
+                got = c.ask(proto.parse(sql, name), proto.describe("S", name), rest)
+            assert proto.types(got) == "1tT2TDCZ" and c.value("SHOW pgfold.expect") == "statements<=7"
+            c.sql("SET pgfold.expect = ''")
+        one = unit("SELECT 1", [])[:-len(SYNC)]
+        assert [e["C"] for e in proto.errors(c.ask(one, rest))] == ["0A000"]
+        got = c.ask(proto.parse(sql, "t"), unit("", ["app.tenant", "7", "f"], name="t", want_parse=False))
+        assert not proto.errors(got) and c.value("SELECT current_setting('app.tenant')") == "7"
+        got = c.ask(proto.parse("SELECT nothing FROM nowhere WHERE $1 = 1", "u"), rest)  # what fails in front of it takes it along
+        assert [e["C"] for e in proto.errors(got)] == ["42P01"] and proto.types(got).count("Z") == 1
+        assert c.value("SHOW pgfold.expect") == ""
+
+
 REFUSED = [("SET pgfold.expct = 'loops=0'", "42704"), ("SHOW \"pgfold\".\"scop\"", "42704"), ("SET pgfold.counts = 'a'", "55P02"),
            ("SELECT current_setting('pgfold.counts', true)::json", "0A000"), ("SET pgfold.expect = 'a', 'b'", "0A000"),
            ("SELECT id, set_config('pgfold.tags', name, false) FROM writer", "0A000"), ("ALTER ROLE app SET pgfold.scope = 'a'", "0A000"),

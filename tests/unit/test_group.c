@@ -329,7 +329,7 @@ Test(group, vetting_asks_in_one_unit) {
     struct msg_parse m = {0};
     setup(&f, 100);
     struct group *g = simple(&f, 0, "SELECT a FROM t WHERE id = 5 AND b = 'x' LIMIT 3");
-    cr_assert(group_write_vet(g, true, &out));
+    cr_assert(group_write_vet(g, true, 300, &out));
     cr_assert_not_null(g->vetting);
     size_t at = 0, n = 0;
     for (; at < out.len; at += fr.size, n++) {
