@@ -36,6 +36,7 @@ struct trail_columns {
     uint16_t family; // the shape's
     uint64_t text;   // the same of the statement itself; 0: not known
     uint64_t list;   // the same, whatever constants it has
+    uint16_t tags;   // the statement's, as a number (report/tags.h)
     uint64_t at;     // microseconds: when the client was given it
     uint64_t loads;  // number of batches that had been loaded ahead when it came
     bool loaded;     // it was loaded ahead

@@ -18,6 +18,12 @@ uint64_t followers_source(const struct trail_columns *c) {
     return c->shape ? c->shape : c->list;
 }
 
+#define FIRST_TAGS 2 // lower numbers are no tags that tell anything
+
+uint64_t followers_tagged(uint64_t source, uint16_t tags) {
+    return source && tags >= FIRST_TAGS ? source ^ (tags * UINT64_C(0x9E3779B97F4A7C15)) : 0;
+}
+
 // ---- the table
 
 static void list_remove(struct followers *t, struct followed *l) {
@@ -72,6 +78,11 @@ struct followed *followers_of(struct followers *t, uint64_t source) {
     return l;
 }
 
+struct followed *followers_with(struct followers *t, uint64_t source, uint16_t tags) {
+    struct followed *l = followers_of(t, followers_tagged(source, tags));
+    return l ? l : followers_of(t, source);
+}
+
 static struct followed *add(struct followers *t, uint64_t source) {
     if (account_is_short(&t->memory, sizeof(struct followed)))
         return NULL;
@@ -99,24 +110,30 @@ static uint8_t bit_of(const struct followed *l, const struct follower *f) {
     return (uint8_t)(1u << (f - l->all));
 }
 
-// The result of the same list that came before this one.
-static const struct trail_result *before(const struct trail *t, const struct trail_result *r,
-                                         uint64_t source) {
+// The result of the same list that came before this one; `tagged`: with the same tags.
+static const struct trail_result *before(const struct trail *t, const struct trail_result *r, bool tagged) {
+    uint64_t source = followers_source(&r->columns);
     const struct trail_result *last = NULL;
     for (const struct trail_result *o = t->results; o; o = o->next)
         if (o->serial < r->serial && followers_source(&o->columns) == source &&
-            (!last || o->serial > last->serial))
+            (!tagged || o->columns.tags == r->columns.tags) && (!last || o->serial > last->serial))
             last = o;
     return last;
 }
 
-void followers_read(struct followers *t, const struct trail *trail, const struct trail_result *r) {
+static uint64_t source_of(const struct trail_result *r, bool tagged) {
     uint64_t source = followers_source(&r->columns);
-    struct followed *l = followers_of(t, source);
-    const struct trail_result *last = l ? before(trail, r, source) : NULL;
-    for (unsigned i = 0; last && i < FOLLOWERS; i++)
-        if (!(last->came & bit_of(l, &l->all[i])))
-            l->all[i].streak = 0;
+    return tagged ? followers_tagged(source, r->columns.tags) : source;
+}
+
+void followers_read(struct followers *t, const struct trail *trail, const struct trail_result *r) {
+    for (int tagged = 0; tagged < 2; tagged++) {
+        struct followed *l = followers_of(t, source_of(r, tagged));
+        const struct trail_result *last = l ? before(trail, r, tagged) : NULL;
+        for (unsigned i = 0; last && i < FOLLOWERS; i++)
+            if (!(last->came[tagged] & bit_of(l, &l->all[i])))
+                l->all[i].streak = 0;
+    }
 }
 
 void followers_took(struct followers *t, uint64_t source, uint64_t took) {
@@ -176,30 +193,36 @@ static void describe(struct follower *f, const struct group *g, const struct gue
     memcpy(f->spellings, w->spellings, sizeof f->spellings);
 }
 
-void followers_came(struct followers *t, const struct group *g, const struct guess *guess,
-                    const uint8_t *unit, size_t len) {
+static void note_came(struct followers *t, const struct group *g, const struct guess *guess, bool tagged,
+                      struct slice unit) {
     struct trail_result *r = guess->result;
-    uint64_t source = followers_source(&r->columns);
-    if (!source || len > LONGEST_UNIT || !is_of_columns(g, guess) ||
-        r->columns.columns[0].kind == TRAIL_NOTHING)
-        return;
+    uint64_t source = source_of(r, tagged);
     struct followed *l = followers_of(t, source);
-    l = l ? l : add(t, source);
+    l = l || !source ? l : add(t, source);
     struct follower *f = l ? find(l, g->id) : NULL;
-    if (!l || (f && r->came & bit_of(l, f)))
+    if (!l || (f && r->came[tagged] & bit_of(l, f)))
         return;
     f = f ? f : place_for(l);
-    if (!replace(&f->unit, &f->unit_len, unit, len) ||
+    if (!replace(&f->unit, &f->unit_len, unit.data, unit.len) ||
         !replace(&f->group_key, &f->group_key_len, g->cache_key, g->cache_key_len)) {
         forget_follower(f);
         return;
     }
     f->group = g->id;
     describe(f, g, guess);
-    r->came |= bit_of(l, f);
+    r->came[tagged] |= bit_of(l, f);
     f->streak += f->streak < MANY;
     f->wait -= f->wait > 0;
     weigh(t, l);
+}
+
+void followers_came(struct followers *t, const struct group *g, const struct guess *guess,
+                    const uint8_t *unit, size_t len) {
+    if (len > LONGEST_UNIT || !is_of_columns(g, guess) ||
+        guess->result->columns.columns[0].kind == TRAIL_NOTHING)
+        return;
+    for (int tagged = 0; tagged < 2; tagged++)
+        note_came(t, g, guess, tagged, (struct slice){unit, len});
 }
 
 bool follower_is_likely(const struct follower *f) {

@@ -11,6 +11,9 @@
 // lookups' shape. When a session reads a list again, it is seen of which lookups the one before has brought none. What was
 // sent and not asked for is not sent again until the loop has come several times more, each time twice as many.
 //
+// Pages may read the same list, and one of them go through it. Where tags (report/tags.h) tell them apart, a list with tags is
+// one of its own besides.
+//
 // Bounded: FOLLOWED_MAX lists, the one used longest ago makes room; FOLLOWERS of each.
 #ifndef PGFOLD_BATCHING_AHEAD_FOLLOWERS_H
 #define PGFOLD_BATCHING_AHEAD_FOLLOWERS_H
@@ -64,8 +67,13 @@ struct followers { // all zero, but for the parent of `memory`: none
 // The digest by which a result is known as a list; 0: it is not known.
 uint64_t followers_source(const struct trail_columns *c);
 
+// The same of a list with these tags.
+uint64_t followers_tagged(uint64_t source, uint16_t tags);
+
 // The list, if lookups follow it. Borrowed until the next call. NULL: none do.
 struct followed *followers_of(struct followers *t, uint64_t source);
+// The same: with these tags, if it was gone through with them; else without.
+struct followed *followers_with(struct followers *t, uint64_t source, uint16_t tags);
 
 // The trail has got a result. Of the one before it, of the same list, it is now known what has followed it.
 void followers_read(struct followers *t, const struct trail *trail, const struct trail_result *r);

@@ -46,7 +46,8 @@ struct trail_result {
     struct trail_target targets[TRAIL_MAX_TARGETS];
     uint64_t uses; // counts the uses of its targets
     bool forgets;  // a target made room for another
-    uint8_t came;  // a bit for each of its followers that has come (followers.h)
+    uint8_t
+        came[2]; // a bit for each of its followers that has come; [1]: of those with its tags (followers.h)
     bool followed;
     bool full;
     uint64_t *given;    // a bit for each row: the client was given it; owned. NULL: it was given all

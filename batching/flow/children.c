@@ -15,6 +15,7 @@
 #include "batching/session/bounds.h"
 #include "batching/session/engine.h"
 #include "batching/session/learn.h"
+#include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -56,8 +57,9 @@ static bool leads_on(const struct followed *list) {
     return false;
 }
 
-bool children_may_follow(struct session *s, struct shape *shape) {
-    return is_on(s) && leads_on(followers_of(&s->engine->followers, shape_digest(shape_meaning(shape))));
+bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags) {
+    return is_on(s) &&
+           leads_on(followers_with(&s->engine->followers, shape_digest(shape_meaning(shape)), tags));
 }
 
 // The follower's group, if batches of it may be sent for this session now. NULL: they may not.
@@ -157,13 +159,12 @@ static void fill(struct ahead *a, uint64_t parent, struct trail_result *r) {
 static void load_followers(struct session *s, struct trail_result *r) {
     struct ahead *a = s->ahead;
     struct engine *e = s->engine;
-    uint64_t source = followers_source(&r->columns);
-    struct followed *list = followers_of(&e->followers, source);
+    struct followed *list = followers_with(&e->followers, followers_source(&r->columns), r->columns.tags);
     for (unsigned i = 0; list && i < FOLLOWERS && ahead_may_load(s) && !session_n_others(s); i++) {
         const struct follower *f = &list->all[i];
         struct group *g = follower_is_likely(f) ? group_of(s, a, f) : NULL;
         unsigned max = g ? most_keys(s, a, g, f) : 0;
-        struct batch *b = max ? make(a, g, max, source) : NULL;
+        struct batch *b = max ? make(a, g, max, list->source) : NULL;
         if (!b)
             continue;
         gather(a, b, f, r, false);
@@ -209,6 +210,7 @@ struct way {
     const struct list_unit *list;
     struct slice text; // of the list
     uint64_t cost;     // microseconds that the server takes for it, mostly
+    uint16_t tags;     // of the list
     struct rewrite_step steps[DEPTH];
     const struct follower *followers[DEPTH];
     struct group *groups[DEPTH];
@@ -323,11 +325,12 @@ static struct derived *derive(const struct way *w, uint64_t source, uint64_t par
 }
 
 // Sends the batch of the way's last step. Returns its number; 0: it was not sent.
-static uint64_t send_step(struct way *w, uint64_t source, uint64_t parent, unsigned max) {
+static uint64_t send_step(struct way *w, const struct followed *list, uint64_t source, uint64_t parent,
+                          unsigned max) {
     struct session *s = w->s;
     struct group *g = w->groups[w->n - 1];
     const struct follower *f = w->followers[w->n - 1];
-    struct batch *b = make(s->ahead, g, max, source);
+    struct batch *b = make(s->ahead, g, max, list->source);
     if (!b)
         return 0;
     w->max = max;
@@ -357,7 +360,7 @@ static uint64_t cost_of(struct session *s, uint64_t source) {
 static void send_level(struct way *w, uint64_t source, uint64_t parent) {
     struct engine *e = w->s->engine;
     for (unsigned i = 0; i < FOLLOWERS && w->sent < MOST; i++) {
-        const struct followed *list = followers_of(&e->followers, source);
+        const struct followed *list = followers_with(&e->followers, source, parent ? 0 : w->tags);
         const struct follower *f = list && follower_is_likely(&list->all[i]) ? &list->all[i] : NULL;
         struct group *g = f && w->s->ahead ? group_of(w->s, w->s->ahead, f) : NULL;
         unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0,
@@ -365,7 +368,7 @@ static void send_level(struct way *w, uint64_t source, uint64_t parent) {
         unsigned shift = w->shift;
         if (!g || max < f->keys || !is_cheap(w) || !add_step(w, f, g))
             continue;
-        uint64_t number = send_step(w, source, parent, wanted < max ? wanted : max);
+        uint64_t number = send_step(w, list, source, parent, wanted < max ? wanted : max);
         if (number && w->n < DEPTH)
             send_level(w, shape_digest(g->shape), number);
         w->n--;
@@ -395,13 +398,16 @@ static void send_children(struct session *s, const struct list_unit *list) {
                     .list = list,
                     .text = rewrite_without_end(list->text),
                     .cost = cost_of(s, source),
+                    .tags = list->tags,
                     .shift = list->bind ? list->bind->n_params : 0};
     send_level(&w, source, 0);
 }
 
 void children_forwarded(struct session *s, const struct list_unit *list) {
-    if (children_may_follow(s, list->shape) && ahead_may_load_behind(s))
-        send_children(s, list);
+    struct list_unit with_tags = *list;
+    with_tags.tags = sent_last_tags(s);
+    if (children_may_follow(s, list->shape, with_tags.tags) && ahead_may_load_behind(s))
+        send_children(s, &with_tags);
 }
 
 // Reads how its client sent it. False: not known.
@@ -417,6 +423,7 @@ static bool read_list(const struct lookup *l, struct unit *u, struct list_unit *
     list->bind = l->simple ? NULL : &u->bind;
     list->shape = l->shape;
     list->plain = l->group->state == GROUP_READY && is_bare(l->group);
+    list->tags = l->tags;
     return list->text.data && (u->has_parse || !prepared || prepared->protocol != SHAPE_SIMPLE);
 }
 

@@ -26,6 +26,7 @@ struct list_unit {
     struct slice text;           // as it is, constants included
     const struct msg_bind *bind; // extended protocol; NULL: simple
     bool plain;                  // it is known to be a plain read
+    uint16_t tags;               // of a lookup (report/tags.h)
 };
 
 // Is it worth a look whether a statement of this session's is such a list?
@@ -34,8 +35,8 @@ bool children_are_sent(struct session *s);
 // The unit was forwarded, and nothing behind it: sends what it leads to.
 void children_forwarded(struct session *s, const struct list_unit *list);
 
-// Is anything known to follow this statement, which is one of the session's?
-bool children_may_follow(struct session *s, struct shape *shape);
+// Is anything known to follow this statement with these tags, which is one of the session's?
+bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags);
 
 // A lookup was accepted that goes through no list, and something is known to follow it: sends it, and that behind it. May
 // free the lookup.

@@ -123,7 +123,7 @@ static void follow_loops(struct group *g) {
             continue;
         l->followed = true;
         struct session *s = l->session;
-        bool list = children_may_follow(s, l->shape);
+        bool list = children_may_follow(s, l->shape, l->tags);
         if (!ahead_follow(s, l, false, list) && list)
             children_follow(s, l);
     }

@@ -220,6 +220,7 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
         watched_note_list(s, text);
         c->text = shape_digest(text);
         c->list = shape_digest(shape_meaning(text));
+        c->tags = o->kind == OWED_LOOKUP ? o->of.lookup->tags : sent_tags(s, o);
     }
     if (text)
         reporting_read(s, c, text, o->kind == OWED_LOOKUP ? o->of.lookup->question : sent_question(s, o));

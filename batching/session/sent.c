@@ -84,6 +84,15 @@ uint64_t sent_asked(const struct session *s, const struct owed *o) {
     return o->n_sent ? s->sent.ring[s->sent.head].asked : 0;
 }
 
+uint16_t sent_tags(const struct session *s, const struct owed *o) {
+    return o->n_sent ? s->sent.ring[s->sent.head].tags : TAGS_NONE;
+}
+
+uint16_t sent_last_tags(const struct session *s) {
+    const struct sent_queue *q = &s->sent;
+    return q->n ? q->ring[(q->head + q->n - 1) & (q->cap - 1)].tags : TAGS_NONE;
+}
+
 static void answer_first(struct session *s, struct owed *o, bool failed) {
     struct sent *x = o->n_sent ? &s->sent.ring[s->sent.head] : NULL;
     struct answered a = {.shape = x ? x->shape : NULL,

@@ -15,8 +15,12 @@ void sent_note(struct session *s, struct shape *shape, enum statement_kind kind)
 
 // The text of the first statement of `o` that is not answered; `o` is the first entry. NULL: not known. Borrowed.
 uint64_t sent_question(const struct session *s, const struct owed *o); // and what it asks,
+uint16_t sent_tags(const struct session *s, const struct owed *o);     // its tags (report/tags.h),
 uint64_t sent_asked(const struct session *s, const struct owed *o);    // and when: engine time; 0: not known
 struct shape *sent_first(const struct session *s, const struct owed *o);
+
+// The tags of the statement that was sent last; 0: not known.
+uint16_t sent_last_tags(const struct session *s);
 
 // The last message of an answer has come: reports the first statement of `o`, the first entry. The last
 // statement of a unit is reported at the unit's end instead, since it may still fail there.

@@ -194,6 +194,7 @@ static enum take take_unit(struct feed *f, size_t *size) {
         if (r == UNIT_PARTIAL && !s->n_forward && !s->ending && may_wait_for_rest(s, &u)) {
             if (!s->partial_since)
                 s->partial_since = s->engine->now;
+            s->front_since = 0; // it is asked when the rest has come
             return TAKE_WAIT;
         }
         take = watch_take(f, &u, r);

@@ -38,9 +38,9 @@ static void end(struct world *w) {
     cr_expect_eq(w->all.used, 0);
 }
 
-// The list is read; `came`: and gone through.
-static void read_list(struct world *w, bool came) {
-    struct trail_columns c = {.n = 1, .n_row = 1, .list = LIST, .source = 3};
+// The list is read, with these tags; `came`: and gone through.
+static void read_tagged(struct world *w, bool came, uint16_t tags) {
+    struct trail_columns c = {.n = 1, .n_row = 1, .list = LIST, .source = 3, .tags = tags};
     c.columns[0] = (struct trail_column){.kind = TRAIL_INTEGER, .type = 23, .table = 9, .attribute = 1};
     struct trail_result *r = trail_add(&w->trail, &c);
     cr_assert(r);
@@ -54,6 +54,10 @@ static void read_list(struct world *w, bool came) {
     struct guess guess = {.trail = &w->trail, .result = r, .association = w->associations};
     if (came)
         followers_came(&w->t, &w->group, &guess, (const uint8_t *)"unit", 4);
+}
+
+static void read_list(struct world *w, bool came) {
+    read_tagged(w, came, 0);
 }
 
 static bool is_likely(struct world *w) {
@@ -115,5 +119,18 @@ Test(followers, keys_of_which_a_part_is_no_columns_are_not_followed) {
         .trail = &w.trail, .result = w.trail.results, .association = w.associations, .columns = {0, -1}};
     followers_came(&w.t, &w.group, &guess, (const uint8_t *)"unit", 4);
     cr_expect_null(followers_of(&w.t, LIST));
+    end(&w);
+}
+
+// Two pages read the list by turns, and one goes through it.
+Test(followers, tags_tell_pages_apart) {
+    struct world w;
+    begin(&w);
+    for (int i = 0; i < 6; i++)
+        read_tagged(&w, i % 2, i % 2 ? 8 : 9);
+    const struct followed *page = followers_with(&w.t, LIST, 8), *other = followers_with(&w.t, LIST, 9);
+    cr_expect(follower_is_likely(&page->all[0]));
+    cr_expect_eq(other->source, LIST);
+    cr_expect(!follower_is_likely(&other->all[0]));
     end(&w);
 }

@@ -10,6 +10,7 @@
 #include "batching/flow/turn.h"
 #include "batching/fold/group.h"
 #include "batching/session/bounds.h"
+#include "batching/talk/client.h"
 #include "tests/unit/loops.h"
 
 #define FAR 10000 // microseconds
@@ -120,8 +121,19 @@ Test(nested, one_lookup_alone_loads_nothing) {
     end(&f);
 }
 
-// Time in which the client waits is no pause: neither what its lookup has waited before it was looked at again, nor what it has
-// waited for an answer that was kept.
+// A client that sends the beginning of a statement has not asked yet.
+Test(nested, a_statement_comes_when_all_of_it_has_come) {
+    struct fixture f;
+    setup(&f);
+    struct client *c = &f.clients[0];
+    load_and_hold(c);
+    static const uint8_t whole[] = "Q\0\0\0\x22SELECT id FROM t WHERE id = 3\0";
+    (void)session_from_client(c->session, whole, 20, f.now);
+    cr_assert_eq(c->session->front_since, 0);
+    end(&f);
+}
+
+// Time in which the client waits is no pause: what its lookup has waited before it was looked at again.
 Test(nested, a_pause_ends_when_the_clients_unit_comes) {
     struct fixture f;
     setup(&f);
