@@ -11,7 +11,7 @@ import pytest
 import proto
 import servers
 
-SESSIONS = 12
+SESSIONS = 6
 CREATE = ["DROP TABLE IF EXISTS plank, plank_2 CASCADE", "CREATE TABLE plank (id int PRIMARY KEY, a int, b text)",
           "INSERT INTO plank SELECT i, i * 10, 'b' || i FROM generate_series(1, 100) i", "GRANT ALL ON plank TO PUBLIC"]
 CHANGES = {
