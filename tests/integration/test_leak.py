@@ -9,7 +9,7 @@ import pytest
 import conftest
 import leak
 
-SECONDS = int(os.environ.get("PGFOLD_LEAK", "15"))
+SECONDS = int(os.environ.get("PGFOLD_LEAK", "10"))
 SEEDS = [int(os.environ["PGFOLD_SEED"])] if "PGFOLD_SEED" in os.environ else [11, 12]
 
 
