@@ -202,6 +202,8 @@ static void note_came(struct followers *t, const struct group *g, const struct g
     struct follower *f = l ? find(l, g->id) : NULL;
     if (!l || (f && r->came[tagged] & bit_of(l, f)))
         return;
+    if (!f && account_is_short(&t->memory, unit.len + g->cache_key_len))
+        return;
     f = f ? f : place_for(l);
     if (!replace(&f->unit, &f->unit_len, unit.data, unit.len) ||
         !replace(&f->group_key, &f->group_key_len, g->cache_key, g->cache_key_len)) {

@@ -317,7 +317,7 @@ static struct derived *derive(const struct way *w, uint64_t source, uint64_t par
     d->once = has_constants(w);
     add_params(w, d);
     if (rewrite_behind(w->text, w->steps, w->n, w->max, &d->text) && !derived_failed(d)) {
-        derived_named(d);
+        derived_named(d, w->groups[w->n - 1]->statement);
         return d;
     }
     derived_free(d);

@@ -53,14 +53,15 @@ void derived_add_params(struct derived *d, const struct msg_bind *m, const uint3
     }
 }
 
-void derived_named(struct derived *d) {
+void derived_named(struct derived *d, XXH128_hash_t lookups) {
     static const char once[] = "pgfold behind a list";
     if (d->once) {
         d->name = XXH3_128bits(once, sizeof once);
         return;
     }
-    XXH128_hash_t types = XXH3_128bits(d->types.data, d->types.len);
-    d->name = XXH3_128bits_withSeed(d->text.data, d->text.len, types.low64);
+    XXH128_hash_t parts[] = {XXH3_128bits(d->text.data, d->text.len),
+                             XXH3_128bits(d->types.data, d->types.len), lookups};
+    d->name = XXH3_128bits(parts, sizeof parts);
 }
 
 bool derived_failed(const struct derived *d) {

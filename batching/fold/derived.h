@@ -41,8 +41,9 @@ size_t derived_bytes(const struct derived *d);
 // none. `skip`: the key's parameter, from 0, whose value is not needed; -1: there is none.
 void derived_add_params(struct derived *d, const struct msg_bind *m, const uint32_t *types, unsigned n_types,
                         int skip);
-// The statement is complete: gives it its name.
-void derived_named(struct derived *d);
+// The statement is complete: gives it its name. `lookups`: the name of the statement that asks for the same lookups with keys
+// that are sent. It tells settings and definitions apart, under which the same text means something else.
+void derived_named(struct derived *d, XXH128_hash_t lookups);
 // Tells whether anything of it did not fit.
 bool derived_failed(const struct derived *d);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "batching/fold/derived.h"
 #include "batching/statement/shape.h"
 #include "protocol/write.h"
 #include "tests/unit/loops.h"
@@ -208,4 +209,20 @@ Test(children, a_list_that_runs_what_users_define_is_not_read_twice) {
     reply_with(c, "LDDDDDDDDDCZ", keys_1_to_9);
     expect_text(asked(c), "BEBES");
     end(&f);
+}
+
+// The same text means something else under other settings, or when a name in it has become another table's.
+Test(children, a_statement_is_prepared_again_under_other_settings) {
+    XXH128_hash_t names[4];
+    for (int i = 0; i < 4; i++) {
+        struct derived *d = derived_create();
+        cr_assert(d);
+        buf_put_text(&d->text, i == 3 ? "SELECT 2" : "SELECT 1");
+        derived_named(d, (XXH128_hash_t){.low64 = 7, .high64 = i == 2});
+        names[i] = d->name;
+        derived_free(d);
+    }
+    cr_expect(XXH128_isEqual(names[0], names[1]));
+    cr_expect(!XXH128_isEqual(names[0], names[2]), "other settings");
+    cr_expect(!XXH128_isEqual(names[0], names[3]), "another text");
 }

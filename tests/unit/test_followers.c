@@ -110,6 +110,23 @@ Test(followers, what_was_in_vain_waits_longer_each_time) {
     end(&w);
 }
 
+Test(followers, what_memory_has_no_room_for_is_not_noted) {
+    struct world w;
+    begin(&w);
+    static const uint8_t unit[16384];
+    for (int short_of = 0; short_of < 2; short_of++) {
+        account_set_limit(&w.all, short_of ? sizeof unit : 16 * sizeof unit);
+        w.group.id += (uint64_t)short_of;
+        read_list(&w, false);
+        struct guess guess = {.trail = &w.trail, .result = w.trail.results, .association = w.associations};
+        followers_came(&w.t, &w.group, &guess, unit, sizeof unit);
+        const struct followed *l = followers_of(&w.t, LIST);
+        cr_assert(l);
+        cr_expect_eq(l->all[short_of].group, short_of ? 0 : 5);
+    }
+    end(&w);
+}
+
 Test(followers, keys_of_which_a_part_is_no_columns_are_not_followed) {
     struct world w;
     begin(&w);
