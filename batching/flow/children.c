@@ -150,8 +150,8 @@ static void fill(struct ahead *a, uint64_t parent, struct trail_result *r) {
         const struct follower *f = r && followers_source(&r->columns) == d->source ? follower_of(a, b) : NULL;
         if (f)
             gather(a, b, f, r, true);
-        if (b->n_keys && batch_filled(b))
-            ahead_fill(a, b);
+        batch_filled(b);
+        ahead_fill(a, b);
     }
 }
 

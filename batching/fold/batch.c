@@ -202,10 +202,9 @@ bool batch_join(struct batch *b, struct lookup *l, uint32_t key) {
     return true;
 }
 
-bool batch_filled(struct batch *b) {
+void batch_filled(struct batch *b) {
     free(b->covered);
     b->covered = calloc(b->n_keys + 1, sizeof *b->covered);
-    return b->covered;
 }
 
 unsigned batch_drop_uncovered(struct batch *b) {

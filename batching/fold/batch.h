@@ -281,8 +281,8 @@ void batch_write(struct batch *b, const struct batch_prepared *prepared, struct 
 // tells how.
 bool batch_feed(struct batch *b, const struct frame *f) __attribute__((warn_unused_result));
 
-// Derived: all keys that it will have are there. False: out of memory.
-bool batch_filled(struct batch *b) __attribute__((warn_unused_result));
+// Derived: all keys that it will have are there. Out of memory, none of them is covered.
+void batch_filled(struct batch *b);
 // The same, and it has ended: what the server has not looked up answers nobody. Returns the number of such keys that
 // nobody has asked for.
 unsigned batch_drop_uncovered(struct batch *b);
