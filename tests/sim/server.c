@@ -78,7 +78,9 @@ static void reply_one_text_row(struct server *s, const char *column, const char 
 
 // ---- lookups
 
-enum lookup_form { PLAIN, FOLDED_IN, FOLDED_LATERAL };
+enum lookup_form { PLAIN, FOLDED_IN, FOLDED_LATERAL, DERIVED };
+
+static const char list_text[] = "SELECT id, ref, slug FROM lists LIMIT ";
 
 struct select {
     enum lookup_form form;
@@ -88,6 +90,7 @@ struct select {
     bool has_constant;
     int constant;
     bool bad_constant;
+    unsigned list, column; // DERIVED: the list in whose column, from 1, its keys are
 };
 
 static bool starts(const char *s, const char *with) {
@@ -109,7 +112,15 @@ static int key_of_slug(const char *slug) {
 static bool read_select(const char *text, struct select *q) {
     *q = (struct select){.form = PLAIN};
     const char *inner = text;
-    if (starts(text, "SELECT pgfold_k.pgfold_n,")) {
+    if (starts(text, "SELECT pgfold_k.pgfold_v")) {
+        const char *list = strstr(text, list_text), *column = strstr(text, "pgfold_p.pgfold_c");
+        inner = strstr(text, "pgfold_o.* FROM (");
+        if (!list || !column || !inner || strstr(text, "SELECT pgfold_q.*"))
+            return false; // of a list of several levels
+        q->form = DERIVED;
+        q->list = (unsigned)atoi(list + sizeof list_text - 1);
+        q->column = (unsigned)atoi(column + 17);
+    } else if (starts(text, "SELECT pgfold_k.pgfold_n,")) {
         q->form = FOLDED_LATERAL;
         inner = strstr(text, "LATERAL (");
         inner = inner ? inner + 9 : "";
@@ -182,11 +193,32 @@ static bool is_frozen(const struct server *s) {
     return s->txn == 'T' && s->level != 'c';
 }
 
+// The columns in front of a lookup's own.
+static unsigned n_lead(const struct select *q) {
+    return q->form == PLAIN ? 0 : q->form == DERIVED ? 2 : 1;
+}
+
+// The key, and whether it has a row.
+static void put_lead(struct server *s, const struct select *q, const struct portal *p, int key,
+                     bool has_row) {
+    char slug[16];
+    snprintf(slug, sizeof slug, "k%d", key);
+    if (q->slug) {
+        buf_put_u32(&s->out, (uint32_t)strlen(slug));
+        buf_put_text(&s->out, slug);
+    } else {
+        put_int(&s->out, key, 4, format_of(p, 0));
+    }
+    buf_put_u32(&s->out, has_row ? 1 : UINT32_MAX);
+    if (has_row)
+        buf_put_u8(&s->out, format_of(p, 1) ? 1 : 't');
+}
+
 // An oracle's last number is that of what its client knew.
 static void put_row(struct server *s, const struct select *q, const struct portal *p, int key, unsigned n,
                     int64_t tag) {
     char value[128], where[48];
-    unsigned first = q->form != PLAIN;
+    unsigned first = n_lead(q);
     enum sim_table table = table_of(q);
     snprintf(where, sizeof where, "%s:%s", q->books ? "books" : "items", s->now.schema);
     if (s->now.temp)
@@ -201,6 +233,8 @@ static void put_row(struct server *s, const struct select *q, const struct porta
         put_int(&s->out, tag, 8, format_of(p, 0));
     else if (q->form == FOLDED_IN)
         put_int(&s->out, key, 4, format_of(p, 0));
+    else if (q->form == DERIVED)
+        put_lead(s, q, p, key, true);
     put_int(&s->out, q->books ? (int)n : key, 4, format_of(p, first));
     buf_put_u32(&s->out, (uint32_t)strlen(value));
     buf_put_text(&s->out, value);
@@ -209,10 +243,14 @@ static void put_row(struct server *s, const struct select *q, const struct porta
 
 static void describe_select(struct server *s, const struct select *q, const struct portal *p) {
     static const struct portal text = {0};
-    unsigned first = q->form != PLAIN;
+    unsigned first = n_lead(q);
     p = p ? p : &text;
     size_t at = write_begin(&s->out, B_ROW_DESCRIPTION);
     buf_put_u16(&s->out, (uint16_t)(2 + first));
+    if (q->form == DERIVED) {
+        put_column(&s->out, "pgfold_v1", 0, 0, q->slug ? 25 : 23, 4, UINT32_MAX, format_of(p, 0));
+        put_column(&s->out, "pgfold_m", 0, 0, 16, 1, UINT32_MAX, format_of(p, 1));
+    }
     if (q->form == FOLDED_LATERAL)
         put_column(&s->out, "n", 0, 0, 20, 8, UINT32_MAX, format_of(p, 0));
     else if (q->form == FOLDED_IN)
@@ -261,6 +299,39 @@ static void note_run(struct server *s, enum sim_table table) {
                         .heard = s->heard};
 }
 
+// The key of a row of the list; 0: it has none.
+static int key_of_list(const struct select *q, unsigned row) {
+    return q->column == 2 ? sim_list_reference(q->list, row) : sim_list_id(q->list, row);
+}
+
+static bool is_first_of_list(const struct select *q, unsigned row) {
+    for (unsigned i = 0; i < row; i++)
+        if (key_of_list(q, i) == key_of_list(q, row))
+            return false;
+    return true;
+}
+
+// Now and then the list is not what it was when its client has read it: then some keys are not looked up.
+static bool run_derived(struct server *s, const struct select *q, const struct portal *p, unsigned *total) {
+    bool other = server_random(s, 4) == 0;
+    for (unsigned row = 0; row < q->list; row++) {
+        int key = key_of_list(q, row);
+        if (!key || !is_first_of_list(q, row) || (other && row % 3 == 0))
+            continue;
+        if (!put_key_rows(s, q, p, key, 0, total))
+            return false;
+        if (rows_of(q, key))
+            continue;
+        size_t at = write_begin(&s->out, B_DATA_ROW);
+        buf_put_u16(&s->out, 4);
+        put_lead(s, q, p, key, false);
+        buf_put_u32(&s->out, UINT32_MAX);
+        buf_put_u32(&s->out, UINT32_MAX);
+        write_end(&s->out, at);
+    }
+    return true;
+}
+
 // A folded IN form returns its rows in an order of its own.
 static void run_select(struct server *s, const struct select *q, const struct portal *p) {
     unsigned total = 0;
@@ -270,6 +341,10 @@ static void run_select(struct server *s, const struct select *q, const struct po
     s->holds |= s->txn == 'T' && !q->books;
     if (q->form == PLAIN) {
         if (p->has_key && !p->is_null && !put_key_rows(s, q, p, p->key, 0, &total))
+            return;
+    } else if (q->form == DERIVED) {
+        s->n_folded++;
+        if (!run_derived(s, q, p, &total))
             return;
     } else {
         s->n_folded++;
@@ -291,8 +366,6 @@ static void run_select(struct server *s, const struct select *q, const struct po
 }
 
 // ---- lists
-
-static const char list_text[] = "SELECT id, ref, slug FROM lists LIMIT ";
 
 int sim_list_id(unsigned list, unsigned row) { // every other one goes past the key that raises an error
     return (int)row + (list % 2 ? 20 : 1);
@@ -599,7 +672,7 @@ static bool run_transaction(struct server *s, const char *text) {
         run_savepoint(s, text + 10);
     } else if (release || back) {
         leave_savepoint(s, text + (back ? 22 : 18), back);
-    } else if (starts(text, "BEGIN")) {
+    } else if (starts(text, "BEGIN") || starts(text, "begin")) {
         begin(s, text);
     } else if (starts(text, "SET TRANSACTION ")) {
         s->level = level_of(text, s->level);
@@ -965,16 +1038,17 @@ static void run_bind(struct server *s, const struct msg_bind *m) {
     // A server says so of every statement; of the clients' own it would make their answers a matter of time.
     if (lookup && q.form != PLAIN && st->definitions != s->db->definitions)
         return reply_error(s, "0A000", "cached plan must not change result type");
-    if (m->n_params != (lookup && !q.has_constant ? 1 : 0))
+    bool derived = lookup && q.form == DERIVED;
+    if (!derived && m->n_params != (lookup && !q.has_constant ? 1 : 0))
         return reply_error(s, "08P01", "wrong number of parameters");
-    if (msg_bind_next_param(m, &walk, &value)) {
+    if (!derived && msg_bind_next_param(m, &walk, &value)) {
         if (q.form != PLAIN)
             read_key_array(p, value, q.slug);
         else if (lookup && q.slug && value.data)
             p->has_key = true, p->key = key_of_slice(value);
         else
             read_key(p, value, msg_bind_param_format(m, 0));
-    } else if (lookup) {
+    } else if (lookup && !derived) {
         read_key(p, (struct slice){0}, 0);
         p->is_null = false;
         p->key = q.constant;

@@ -499,6 +499,8 @@ static void step_connection(struct world *w, struct connection *c) {
 }
 
 static void step(struct world *w) {
+    if (w->options.with_list) // the server counts as far
+        w->engine->distance = (struct distance){.began = w->now, .least = 5000};
     struct connection *c = &w->connections[dice(w, w->options.connections)];
     if (dice(w, 30) == 0)
         step_turn(w);
@@ -733,6 +735,7 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .ahead_gap = o->ahead_gap,
                                    .ahead_age = o->ahead_age,
                                    .ahead_keys = o->ahead_keys,
+                                   .with_list = o->with_list,
                                    .ahead_session = o->ahead_session,
                                    .ahead_memory = o->ahead_memory,
                                    .max_session = o->max_session,
@@ -771,10 +774,11 @@ static void world_drain(struct world *w) {
 
 static void report(const struct world *w) {
     const struct engine_counters *c = &w->engine->counters;
-    printf(
-        "ahead: batches %lu, keys %lu, answers %lu, unused %lu, stale %lu; held rows seen %lu, frozen %lu\n",
-        (unsigned long)c->ahead_batches, (unsigned long)c->ahead_keys, (unsigned long)c->ahead_answers,
-        (unsigned long)c->ahead_unused, (unsigned long)c->ahead_stale, w->db.n_held, w->db.n_frozen);
+    printf("ahead: batches %lu, with lists %lu, keys %lu, answers %lu, unused %lu, stale %lu; held rows seen "
+           "%lu, frozen %lu\n",
+           (unsigned long)c->ahead_batches, (unsigned long)c->ahead_with_list, (unsigned long)c->ahead_keys,
+           (unsigned long)c->ahead_answers, (unsigned long)c->ahead_unused, (unsigned long)c->ahead_stale,
+           w->db.n_held, w->db.n_frozen);
     printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu\n",
            (unsigned long)c->lookups, (unsigned long)c->alone, (unsigned long)c->folded,
            (unsigned long)c->batches, (unsigned long)c->failed, (unsigned long)c->vets,

@@ -41,6 +41,7 @@ struct world_options {
     unsigned window, timeout, patience, max_keys, max_in_flight, max_waiting, max_answer, max_groups,
         max_shapes, parse_budget, check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
     enum lookahead_mode lookahead;
+    bool with_list;
 };
 
 struct world_options world_options_of(uint64_t seed);
