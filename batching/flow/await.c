@@ -107,6 +107,11 @@ void await_proof_ended(struct session *s) {
         await_end(s);
 }
 
+// No verdict of this group is waited for any more, by the unit at hand.
+static void note_waited(struct await *a) {
+    *(group_is_read(a->group) ? &a->waited_for_read : &a->waited) = true;
+}
+
 static void give_up(struct session *s) {
     await_end(s);
     session_settle(s);
@@ -115,6 +120,12 @@ static void give_up(struct session *s) {
 void await_give_up(struct session *s) {
     if (s->hold.await.kind == AWAIT_VERDICT && !session_vets(s, s->hold.await.group))
         give_up(s);
+}
+
+void await_verdict_is_old(struct engine *e, const struct group *g) {
+    for (struct session *s = e->awaiting.first; s; s = s->hold.await.next)
+        if (s->hold.await.group == g)
+            note_waited(&s->hold.await);
 }
 
 void await_verdict_given(struct engine *e, struct group *g) {
@@ -133,7 +144,7 @@ static void expire(struct session *s) {
         list_append(s);
         return;
     }
-    *(group_is_read(a->group) ? &a->waited_for_read : &a->waited) = true;
+    note_waited(a);
     give_up(s);
 }
 

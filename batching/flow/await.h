@@ -50,6 +50,10 @@ void await_asks_anew(struct session *s);
 // The proof on the session's connection has ended, well or not. The caller looks at the client's input again.
 void await_proof_ended(struct session *s);
 
+// The verdict about the group has come, and definitions have changed meanwhile: what waits for it does not wait for the next
+// one. Where they change all the time, that could go on for ever.
+void await_verdict_is_old(struct engine *e, const struct group *g);
+
 // The verdict on the group has come, or is lost: the sessions that wait for it take their input up again.
 void await_verdict_given(struct engine *e, struct group *g);
 

@@ -119,7 +119,10 @@ static bool count_kind(struct kind *kinds, unsigned *n, struct group *g) {
         k++;
     if (k == kinds + OBSERVED_KINDS)
         return false;
-    *n += k == kinds + *n;
+    if (k == kinds + *n) { // the next one's group may want its place
+        group_pin(g);
+        ++*n;
+    }
     k->group = g;
     k->n++;
     return true;
@@ -148,12 +151,8 @@ static bool judge_kinds(struct feed *f, const struct unit *u, struct kind *kinds
 }
 
 // Would all of them have gone in batches of several?
-static void observe(struct feed *f, const struct unit *u) {
-    struct session *s = f->s;
-    struct kind kinds[OBSERVED_KINDS] = {0};
-    unsigned n = 0, most = s->engine->limits.max_keys, batches = 0, lookups = 0;
-    if (!judge_kinds(f, u, kinds, &n))
-        return;
+static void judge_whole(struct session *s, const struct kind *kinds, unsigned n) {
+    unsigned most = s->engine->limits.max_keys, batches = 0, lookups = 0;
     dry_takes_lookups(s);
     for (unsigned i = 0; i < n; i++) {
         if (kinds[i].n < 2 || kinds[i].group->state != GROUP_READY)
@@ -165,6 +164,15 @@ static void observe(struct feed *f, const struct unit *u) {
     for (unsigned i = 0; i < n; i++)
         for (unsigned sent = 0; sent < kinds[i].n; sent += most)
             reporting_sent(s, kinds[i].group->shape);
+}
+
+static void observe(struct feed *f, const struct unit *u) {
+    struct kind kinds[OBSERVED_KINDS] = {0};
+    unsigned n = 0;
+    if (judge_kinds(f, u, kinds, &n))
+        judge_whole(f->s, kinds, n);
+    for (unsigned i = 0; i < n; i++)
+        group_unpin(kinds[i].group);
 }
 
 enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) {

@@ -224,8 +224,10 @@ static void end_vet(struct session *s, struct owed *o) {
         if (g->state != GROUP_READY)
             refuse_read(s);
     }
-    if (generation != e->generation)
+    if (generation != e->generation) {
         group_forget(g);
+        await_verdict_is_old(e, g);
+    }
     if (g->n_waiting)
         engine_list_group(e, g);
     if (o->kind == OWED_VET)

@@ -110,6 +110,21 @@ Test(await, a_verdict_that_is_lost_is_not_awaited) {
     end(&f);
 }
 
+// Each answer is outdated when it comes. The lookup waits for one about folding, and for one about what it reads; then it goes out.
+Test(await, a_verdict_that_is_old_is_not_awaited_again) {
+    struct fixture f;
+    bool gone = false;
+    both_await_the_verdict(&f);
+    for (unsigned turns = 3; turns < 6; turns++) {
+        engine_definitions_changed(f.engine);
+        reply(&f.clients[1], "EZ");
+        turn(&f, turns);
+        gone |= strchr(sent(&f.clients[1]), 'L') != NULL;
+    }
+    cr_assert(gone);
+    end(&f);
+}
+
 Test(await, patience_ends) {
     struct fixture f;
     both_await_the_verdict(&f);
