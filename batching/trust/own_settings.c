@@ -14,17 +14,33 @@
     "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', '0')"
 #define SETTINGS_END ") AS s(n, v)"
 
-#define QUOTED(number)  "'" #number "'"
+// So many milliseconds, unless the session has less by its own: its client does not wait longer for our question than for
+// what it asks itself.
+#define OWN "pg_catalog.current_setting('lock_timeout')"
+#define AT_MOST                                                                                              \
+    ", ('lock_timeout', CASE WHEN " OWN " OPERATOR(pg_catalog.=) '0' OR " OWN                                \
+    "::pg_catalog.interval OPERATOR(pg_catalog.>) '"
+#define MILLISECONDS " ms'::pg_catalog.interval THEN '"
+#define ELSE_OWN     "' ELSE " OWN " END)"
+
+#define QUOTED(number)  #number
 #define AS_TEXT(number) QUOTED(number)
 
 const char *vet_settings(void) {
-    return SETTINGS ", ('lock_timeout', " AS_TEXT(VET_LOCK_TIMEOUT) ")" SETTINGS_END;
+    return SETTINGS AT_MOST AS_TEXT(VET_LOCK_TIMEOUT) MILLISECONDS AS_TEXT(VET_LOCK_TIMEOUT)
+        ELSE_OWN SETTINGS_END;
 }
 
 void vet_write_settings(struct buf *out, unsigned lock_timeout) {
     char number[16];
     snprintf(number, sizeof number, "%u", lock_timeout);
-    buf_put_text(out, SETTINGS ", ('lock_timeout', '");
-    buf_put_text(out, number);
-    buf_put_text(out, "')" SETTINGS_END);
+    if (lock_timeout) {
+        buf_put_text(out, SETTINGS AT_MOST);
+        buf_put_text(out, number);
+        buf_put_text(out, MILLISECONDS);
+        buf_put_text(out, number);
+        buf_put_text(out, ELSE_OWN SETTINGS_END);
+    } else {
+        buf_put_text(out, SETTINGS SETTINGS_END);
+    }
 }
