@@ -288,7 +288,7 @@ static void note_run(struct server *s, enum sim_table table) {
     }
     s->askings[s->n_askings++ % SIM_ASKINGS] =
         (struct asking){.serial = db->serial,
-                        .floor = s->floor,
+                        .floor = s->floor > s->wrote_at[table] ? s->floor : s->wrote_at[table],
                         .told = db->told[table],
                         .announced = s->announced,
                         .table = table,
@@ -808,7 +808,9 @@ static void run_statement(struct server *s, const char *text, const struct porta
     if (s->trace)
         printf("%s %u, %s, %c: %.60s\n", s->is_oracle ? "oracle" : "server", s->id, s->now.schema, s->txn,
                text);
-    if (!is_plain(text))
+    if (starts(text, "INSERT ")) // what was read from the other table stays
+        s->wrote_at[strstr(text, "books") ? SIM_BOOKS : SIM_ITEMS] = s->db->serial;
+    else if (!is_plain(text))
         s->floor = s->db->serial;
     if (read_select(text, &q)) {
         if (describe)
