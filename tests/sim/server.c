@@ -798,6 +798,17 @@ static bool is_plain(const char *text) {
            strcmp(text, "SELECT 1") == 0 || starts(text, own_fresh);
 }
 
+// Begins or ends a transaction in READ COMMITTED that has only read, or is a savepoint in it: nothing is dropped.
+static bool is_light_boundary(const struct server *s, const char *text) {
+    static const char *const words[] = {"BEGIN", "begin", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"};
+    bool is = false, wrote = false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        is |= starts(text, words[i]);
+    for (unsigned i = 0; i < SIM_TABLES; i++)
+        wrote |= s->now.wrote[i];
+    return is && !wrote && !strstr(text, "ISOLATION") && (s->txn == 'I' || s->level == 'c');
+}
+
 // One statement; `p` is its portal.
 static void run_statement(struct server *s, const char *text, const struct portal *p, bool describe) {
     struct select q;
@@ -810,7 +821,7 @@ static void run_statement(struct server *s, const char *text, const struct porta
                text);
     if (starts(text, "INSERT ")) // what was read from the other table stays
         s->wrote_at[strstr(text, "books") ? SIM_BOOKS : SIM_ITEMS] = s->db->serial;
-    else if (!is_plain(text))
+    else if (!is_plain(text) && !is_light_boundary(s, text))
         s->floor = s->db->serial;
     if (read_select(text, &q)) {
         if (describe)

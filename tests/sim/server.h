@@ -148,7 +148,7 @@ struct server {
     struct asking askings[SIM_ASKINGS]; // an oracle's
     unsigned n_askings;
     unsigned floor;                // an oracle's: see struct asking
-    unsigned wrote_at[2];          // the same, by table: what its own plain writes leave of the others
+    unsigned wrote_at[SIM_TABLES]; // the same, by table: what its own plain writes leave of the others
     unsigned announced;            //
     bool strict;                   //
     uint64_t heard;                //
