@@ -76,12 +76,16 @@ void write_ready(struct buf *b, char status) {
     write_end(b, at);
 }
 
-void write_select_complete(struct buf *b, unsigned long rows) {
-    char tag[32];
-    snprintf(tag, sizeof tag, "SELECT %lu", rows);
+void write_complete(struct buf *b, const char *tag) {
     size_t at = write_begin(b, B_COMMAND_COMPLETE);
     buf_put_str(b, tag);
     write_end(b, at);
+}
+
+void write_select_complete(struct buf *b, unsigned long rows) {
+    char tag[32];
+    snprintf(tag, sizeof tag, "SELECT %lu", rows);
+    write_complete(b, tag);
 }
 
 static void put_field(struct buf *b, char code, const char *value) {

@@ -24,6 +24,7 @@ void write_describe(struct buf *b, char kind, struct slice name);
 void write_close(struct buf *b, char kind, struct slice name);
 void write_execute_all(struct buf *b, struct slice portal);
 void write_ready(struct buf *b, char status);
+void write_complete(struct buf *b, const char *tag);           // CommandComplete
 void write_select_complete(struct buf *b, unsigned long rows); // CommandComplete "SELECT n"
 
 // ErrorResponse with severity ("ERROR", "FATAL"), SQLSTATE, message, and detail and hint unless NULL.

@@ -142,7 +142,7 @@ void followers_took(struct followers *t, uint64_t source, uint64_t took) {
         l->took = !l->took || took < l->took ? took : l->took + (took - l->took) / 8;
 }
 
-static struct follower *find(struct followed *l, uint64_t group) {
+struct follower *follower_find(struct followed *l, uint64_t group) {
     for (unsigned i = 0; i < FOLLOWERS; i++)
         if (l->all[i].group == group)
             return &l->all[i];
@@ -199,7 +199,7 @@ static void note_came(struct followers *t, const struct group *g, const struct g
     uint64_t source = source_of(r, tagged);
     struct followed *l = followers_of(t, source);
     l = l || !source ? l : add(t, source);
-    struct follower *f = l ? find(l, g->id) : NULL;
+    struct follower *f = l ? follower_find(l, g->id) : NULL;
     if (!l || (f && r->came[tagged] & bit_of(l, f)))
         return;
     if (!f && account_is_short(&t->memory, unit.len + g->cache_key_len))
@@ -234,7 +234,7 @@ bool follower_is_likely(const struct follower *f) {
 void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys,
                      unsigned n_served) {
     struct followed *l = followers_of(t, source);
-    struct follower *f = l ? find(l, group) : NULL;
+    struct follower *f = l ? follower_find(l, group) : NULL;
     if (!f)
         return;
     if (n_keys && 4 * n_served >= n_keys) {

@@ -41,7 +41,7 @@ struct follower {
     uint32_t type;   // OID of that column
     bool linked;     // the catalogue says that it supplies the key
     struct spelling spellings[KEY_MAX_PARTS];
-    uint32_t keys;   // rows of the list when it was followed last
+    uint32_t keys;   // that the list had when it was followed last
     unsigned streak; // readings one after the other in which the loop came
     unsigned wait;   // so many more loops until it is sent again
     unsigned
@@ -74,6 +74,9 @@ uint64_t followers_tagged(uint64_t source, uint16_t tags);
 struct followed *followers_of(struct followers *t, uint64_t source);
 // The same: with these tags, if it was gone through with them; else without.
 struct followed *followers_with(struct followers *t, uint64_t source, uint16_t tags);
+
+// The group's lookups among those that follow the list; NULL: they do not.
+struct follower *follower_find(struct followed *list, uint64_t group);
 
 // The trail has got a result. Of the one before it, of the same list, it is now known what has followed it.
 void followers_read(struct followers *t, const struct trail *trail, const struct trail_result *r);

@@ -18,12 +18,12 @@
 #include "batching/session/sent.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
-#include "batching/session/txn.h"
-#include "batching/trust/stamp.h"
 #include "batching/statement/guard.h"
 #include "batching/statement/rewrite.h"
 #include "batching/statement/shape.h"
+#include "batching/statement/unit.h"
 #include "batching/trust/identity.h"
+#include "batching/trust/stamp.h"
 
 // Microseconds to the server from which it pays: nearer by, the first lookup is answered as soon as the batch would be sent.
 #define FAR 300
@@ -40,14 +40,10 @@ static bool is_bare(const struct group *g) {
     return g->stamp && !g->stamp->guard.len;
 }
 
-static bool is_on(struct session *s) {
+bool children_are_sent(struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
     return l->with_list && !l->dry && s->engine->followers.n && distance_to(&s->engine->distance) >= FAR &&
            ahead_is_on(s) && s->identity.state == IDENTITY_PROVEN;
-}
-
-bool children_are_sent(struct session *s) {
-    return is_on(s);
 }
 
 static bool leads_on(const struct followed *list) {
@@ -58,7 +54,7 @@ static bool leads_on(const struct followed *list) {
 }
 
 bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags) {
-    return is_on(s) &&
+    return children_are_sent(s) &&
            leads_on(followers_with(&s->engine->followers, shape_digest(shape_meaning(shape)), tags));
 }
 
@@ -132,14 +128,6 @@ static struct trail_result *result_of(const struct ahead *a, uint64_t serial) {
     return r;
 }
 
-static struct follower *follower_of(struct ahead *a, const struct batch *b) {
-    struct followed *list = followers_of(&a->engine->followers, b->ahead.behind);
-    for (unsigned i = 0; list && i < FOLLOWERS; i++)
-        if (list->all[i].group == b->group->id)
-            return &list->all[i];
-    return NULL;
-}
-
 // The rows are there in which the batches find their keys that wait for this parent. `r`: NULL: there are none.
 static void fill(struct ahead *a, uint64_t parent, struct trail_result *r) {
     for (struct batch *b = a->loading; b; b = b->ahead.next) {
@@ -147,7 +135,9 @@ static void fill(struct ahead *a, uint64_t parent, struct trail_result *r) {
         if (!d || d->filled || d->parent != parent)
             continue;
         d->filled = true;
-        const struct follower *f = r && followers_source(&r->columns) == d->source ? follower_of(a, b) : NULL;
+        bool is_list = r && followers_source(&r->columns) == d->source;
+        struct followed *list = is_list ? followers_of(&a->engine->followers, b->ahead.behind) : NULL;
+        const struct follower *f = list ? follower_find(list, b->group->id) : NULL;
         if (f)
             gather(a, b, f, r, true);
         batch_filled(b);
@@ -160,7 +150,7 @@ static void load_followers(struct session *s, struct trail_result *r) {
     struct ahead *a = s->ahead;
     struct engine *e = s->engine;
     struct followed *list = followers_with(&e->followers, followers_source(&r->columns), r->columns.tags);
-    for (unsigned i = 0; list && i < FOLLOWERS && ahead_may_load(s) && !session_n_others(s); i++) {
+    for (unsigned i = 0; list && i < FOLLOWERS && ahead_may_load(s); i++) {
         const struct follower *f = &list->all[i];
         struct group *g = follower_is_likely(f) ? group_of(s, a, f) : NULL;
         unsigned max = g ? most_keys(s, a, g, f) : 0;
@@ -176,30 +166,28 @@ static void load_followers(struct session *s, struct trail_result *r) {
     }
 }
 
-void children_list_read(struct session *s) {
-    struct ahead *a = s->ahead;
-    if (!a)
-        return;
-    uint64_t serial = a->read;
-    a->read = 0;
-    fill(a, 0, result_of(a, serial));
-    struct trail_result *r = is_on(s) ? result_of(a, serial) : NULL;
-    if (r)
+// A list's rows are there, whose number as a batch is `parent`; 0: it is the client's. `serial`: of its result; 0: none.
+static void list_came(struct session *s, uint64_t parent, uint64_t serial) {
+    struct trail_result *r = result_of(s->ahead, serial);
+    fill(s->ahead, parent, r);
+    if (r && children_are_sent(s))
         load_followers(s, r);
 }
 
-void children_loaded(struct session *s, uint64_t number) {
-    struct ahead *a = s->ahead;
-    if (!a)
+void children_list_read(struct session *s) {
+    if (!s->ahead)
         return;
-    const struct batch *b = a->held;
+    uint64_t serial = s->ahead->read;
+    s->ahead->read = 0;
+    list_came(s, 0, serial);
+}
+
+void children_loaded(struct session *s, uint64_t number) {
+    const struct batch *b = s->ahead ? s->ahead->held : NULL;
     while (b && b->ahead.number != number)
         b = b->ahead.next;
-    uint64_t serial = b ? b->ahead.list : 0;
-    fill(a, number, result_of(a, serial));
-    struct trail_result *r = is_on(s) ? result_of(a, serial) : NULL;
-    if (r && ahead_may_load(s))
-        load_followers(s, r);
+    if (s->ahead)
+        list_came(s, number, b ? b->ahead.list : 0);
 }
 
 // ---- in the list's own write
@@ -255,20 +243,12 @@ static bool same_kind(uint32_t column, uint32_t key) {
     return column == key || texts || (key_type_is_integer(column) && key_type_is_integer(key));
 }
 
-static bool read_bind(const struct follower *f, struct msg_bind *m) {
-    struct frame frame = {0};
-    size_t at = 0;
-    while (frame_read(f->unit + at, f->unit_len - at, &frame) == FRAME_OK && frame.type == F_PARSE)
-        at += frame.size;
-    return frame.type == F_BIND && msg_bind_read(frame.body, frame.body_len, m);
-}
-
 // Adds the follower's step. False: its keys cannot be found by the server.
 static bool add_step(struct way *w, const struct follower *f, struct group *g) {
     struct msg_bind m;
     const char *type =
         g->n_parts == 1 && same_kind(f->type, g->parts[0].type) ? type_name(g->parts[0].type) : NULL;
-    if (!type || !is_bare(g) || (!g->values && !read_bind(f, &m)))
+    if (!type || !is_bare(g) || (!g->values && !unit_bind(f->unit, f->unit_len, &m)))
         return false;
     w->steps[w->n] = (struct rewrite_step){.shape = g->shape,
                                            .key = g->parts[0].key,
@@ -289,8 +269,9 @@ static void add_params(const struct way *w, struct derived *d) {
     for (unsigned i = 0; i < w->n; i++) {
         const struct group *g = w->groups[i];
         uint32_t types[SHAPE_MAX_VALUES];
+        const struct follower *f = w->followers[i];
         struct msg_bind m;
-        if (g->values || !read_bind(w->followers[i], &m))
+        if (g->values || !unit_bind(f->unit, f->unit_len, &m))
             continue;
         int key = g->shape->parsed->keys[g->parts[0].key].param - 1;
         for (unsigned n = 0; n < g->n_params; n++)
@@ -403,6 +384,17 @@ static void send_children(struct session *s, const struct list_unit *list) {
     send_level(&w, source, 0);
 }
 
+struct list_unit children_list(struct shape *shape, const struct unit *u, const struct shape *prepared) {
+    struct list_unit list = {.shape = shape, .bind = u->query.data ? NULL : &u->bind};
+    if (u->query.data)
+        list.text = u->query;
+    else if (u->has_parse)
+        list.text = u->parse.text;
+    else if (prepared)
+        list.text = (struct slice){(const uint8_t *)prepared->text, prepared->text_len};
+    return list;
+}
+
 void children_forwarded(struct session *s, const struct list_unit *list) {
     struct list_unit with_tags = *list;
     with_tags.tags = sent_last_tags(s);
@@ -416,12 +408,7 @@ static bool read_list(const struct lookup *l, struct unit *u, struct list_unit *
     const struct shape *prepared = l->statement ? l->statement->shape : NULL;
     if (r != (l->simple ? UNIT_SIMPLE : UNIT_EXTENDED) || u->max_rows)
         return false;
-    list->text = l->simple      ? u->query
-                 : u->has_parse ? u->parse.text
-                 : prepared     ? (struct slice){(const uint8_t *)prepared->text, prepared->text_len}
-                                : (struct slice){0};
-    list->bind = l->simple ? NULL : &u->bind;
-    list->shape = l->shape;
+    *list = children_list(l->shape, u, prepared);
     list->plain = l->group->state == GROUP_READY && is_bare(l->group);
     list->tags = l->tags;
     return list->text.data && (u->has_parse || !prepared || prepared->protocol != SHAPE_SIMPLE);

@@ -32,6 +32,10 @@ struct list_unit {
 // Is it worth a look whether a statement of this session's is such a list?
 bool children_are_sent(struct session *s);
 
+// What the unit is as a list. `prepared`: the shape of the statement that it binds, if it does not parse one itself; NULL: not
+// known. Borrows from all three.
+struct list_unit children_list(struct shape *shape, const struct unit *u, const struct shape *prepared);
+
 // The unit was forwarded, and nothing behind it: sends what it leads to.
 void children_forwarded(struct session *s, const struct list_unit *list);
 

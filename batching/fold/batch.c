@@ -10,6 +10,7 @@
 #include "batching/fold/group.h"
 #include "batching/fold/lookup_state.h"
 #include "batching/fold/savepoint.h"
+#include "batching/statement/unit.h"
 #include "protocol/write.h"
 
 // ---- keys without duplicates
@@ -305,12 +306,8 @@ static void put_key_arrays(const struct batch *b, struct buf *out) {
 // Writes the parameters of one lookup. All members share its values, except the keys.
 static bool put_parameters(const struct batch *b, struct buf *out) {
     const struct group *g = b->group;
-    struct frame f = {0};
     struct msg_bind m;
-    size_t at = 0;
-    while (frame_read(b->pattern + at, b->pattern_len - at, &f) == FRAME_OK && f.type == F_PARSE)
-        at += f.size;
-    if (f.type != F_BIND || !msg_bind_read(f.body, f.body_len, &m))
+    if (!unit_bind(b->pattern, b->pattern_len, &m))
         return false;
     buf_put_u16(out, (uint16_t)(m.n_params + n_added(b)));
     for (unsigned i = 0; i < m.n_params; i++) {

@@ -463,4 +463,10 @@ static inline bool session_is_cancelling(const struct session *s) {
     return s->cancel.under_way || s->cancel.pending || s->cancel.at;
 }
 
+// Is nothing under way on the connection, in either direction, and may its client's texts be read?
+static inline bool session_is_quiet(const struct session *s) {
+    return !s->owed.n && !s->order.n && !s->in_unit && !s->lazy_unit && !s->no_scan && !s->backlogged &&
+           !s->cancel.held && !session_is_cancelling(s);
+}
+
 #endif

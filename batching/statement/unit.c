@@ -259,3 +259,11 @@ enum unit_result unit_read(const uint8_t *bytes, size_t len, size_t max, struct 
         return UNIT_OTHER;
     }
 }
+
+bool unit_bind(const uint8_t *bytes, size_t len, struct msg_bind *m) {
+    struct frame f = {0};
+    size_t at = 0;
+    while (frame_read(bytes + at, len - at, &f) == FRAME_OK && f.type == F_PARSE)
+        at += f.size;
+    return f.type == F_BIND && msg_bind_read(f.body, f.body_len, m);
+}

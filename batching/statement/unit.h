@@ -51,6 +51,9 @@ struct unit {
 enum unit_result unit_read(const uint8_t *bytes, size_t len, size_t max, struct unit *u)
     __attribute__((warn_unused_result));
 
+// The Bind of a lookup's unit, as it was sent, with a Parse in front of it or without. False: it has none.
+bool unit_bind(const uint8_t *bytes, size_t len, struct msg_bind *m) __attribute__((warn_unused_result));
+
 // Reads the part of a UNIT_PIPELINE that begins at *at, and moves *at behind it. Returns false when none is
 // left. `size` is the part's, `bind_at` counts from its beginning.
 bool unit_part(const uint8_t *bytes, size_t len, size_t *at, struct unit *u);

@@ -19,12 +19,6 @@
 #include "batching/trust/identity.h"
 #include "protocol/write.h"
 
-// Nothing is under way on the connection, in either direction.
-static bool is_quiet(const struct session *s) {
-    return !s->owed.n && !s->order.n && !s->in_unit && !s->lazy_unit && !s->no_scan && !s->backlogged &&
-           !s->cancel.held && !session_is_cancelling(s);
-}
-
 // Rows are held that may answer what comes, or a list is expected that goes out with its children and takes BEGIN along.
 static bool is_worth_it(struct session *s) {
     return s->ahead && ((s->ahead->held && ahead_holds_any(s)) || children_are_sent(s));
@@ -44,9 +38,7 @@ static bool begins(const struct boundary *is) {
 static bool answer(struct session *s, const struct boundary *is) {
     struct buf *b = &s->engine->answer;
     buf_reset(b);
-    size_t at = write_begin(b, B_COMMAND_COMPLETE);
-    buf_put_str(b, is->tag);
-    write_end(b, at);
+    write_complete(b, is->tag);
     write_ready(b, begins(is) ? 'T' : 'I');
     return session_answer(s, b, &is->kind);
 }
@@ -59,9 +51,7 @@ static void note(struct session *s, const struct boundary *is) {
     s->txn = begins(is) ? 'T' : 'I';
     ahead_answered(s);
     session_txn_ended(s, &o, before);
-    session_drop_unnamed(s); // any Query does that, with its portal
-    session_note_unnamed(s, false, NULL);
-    extended_set_portal(s, NULL);
+    extended_drop_unnamed(s);
     if (is->kind == STATEMENT_ROLLBACK)
         watched_part(s);
     if (begins(is))
@@ -74,7 +64,7 @@ enum take begin_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     struct boundary is;
     bool dry = s->engine->limits.dry, due = dry ? s->dry_txn.due : s->begun.due;
-    if ((!due && (s->txn != 'I' || !s->ahead)) || !is_quiet(s) || !boundary_read(u->query, &is) ||
+    if ((!due && (s->txn != 'I' || !s->ahead)) || !session_is_quiet(s) || !boundary_read(u->query, &is) ||
         begins(&is) == due || (begins(&is) && !may_begin(s)))
         return TAKE_FORWARD;
     if (dry)

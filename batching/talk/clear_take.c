@@ -39,12 +39,6 @@ static bool words_of(struct slice part, char *words) {
     return true;
 }
 
-static void put_tag(struct buf *b, const char *tag) {
-    size_t at = write_begin(b, B_COMMAND_COMPLETE);
-    buf_put_str(b, tag);
-    write_end(b, at);
-}
-
 // The result of a function that returns void: a row with an empty value.
 static void put_unlocked(struct buf *b) {
     size_t at = write_begin(b, B_ROW_DESCRIPTION);
@@ -61,7 +55,7 @@ static void put_unlocked(struct buf *b) {
     buf_put_u16(b, 1);
     buf_put_u32(b, 0);
     write_end(b, at);
-    put_tag(b, "SELECT 1");
+    write_complete(b, "SELECT 1");
 }
 
 // Answers one of the text's statements. False: it is none of those that are known.
@@ -80,7 +74,7 @@ static bool put_part(struct buf *b, struct slice part) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(words, known[i].words) != 0)
             continue;
-        put_tag(b, known[i].tag);
+        write_complete(b, known[i].tag);
         return true;
     }
     return false;
@@ -96,18 +90,15 @@ static bool put_answer(struct buf *b, struct slice text) {
     return true;
 }
 
-// Nothing is under way on the connection, in either direction, and the server may be left alone.
-static bool is_quiet(struct session *s) {
-    return s->txn == 'I' && !s->owed.n && !s->order.n && !s->in_unit && !s->lazy_unit && !s->no_scan &&
-           !s->backlogged && !s->cancel.held && !session_is_cancelling(s) && !session_is_careful(s) &&
-           !session_is_watched(s) && !engine_is_forgotten(s->engine, s);
+// The server may be left alone.
+static bool may_answer(struct session *s) {
+    return s->txn == 'I' && session_is_quiet(s) && !session_is_careful(s) && !session_is_watched(s) &&
+           !engine_is_forgotten(s->engine, s);
 }
 
-// A Query drops the unnamed statement and portal. A pool gives the connection to somebody else.
+// A pool gives the connection to somebody else.
 static void note(struct session *s) {
-    session_drop_unnamed(s);
-    session_note_unnamed(s, false, NULL);
-    extended_set_portal(s, NULL);
+    extended_drop_unnamed(s);
     reporting_reset_tags(s);
     if (!s->answered_since)
         s->answered_since = s->engine->now ? s->engine->now : 1;
@@ -118,7 +109,7 @@ enum take clear_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     const struct engine_limits *l = &s->engine->limits;
     struct buf *b = &s->engine->answer;
-    if (!s->cleared || l->observe || l->verify || !is_quiet(s))
+    if (!s->cleared || l->observe || l->verify || !may_answer(s))
         return TAKE_FORWARD;
     const struct shape *shape = feed_classify(f, u->query)->shape;
     if (!shape || shape->parsed->kind != kind || !cleared_by(s, shape) || !put_answer(b, u->query) ||

@@ -156,12 +156,7 @@ static void note_list(struct feed *f, const struct unit *u, enum unit_result r) 
 static void send_children(struct feed *f) {
     const struct unit *u = &f->unit;
     if (f->list && f->at == f->unit_at + u->size && !f->s->in_unit && !f->s->failed) {
-        struct slice whole = {(const uint8_t *)f->list->text, f->list->text_len};
-        struct list_unit list = {.shape = f->list,
-                                 .text = u->query.data  ? u->query
-                                         : u->has_parse ? u->parse.text
-                                                        : whole,
-                                 .bind = u->query.data ? NULL : &u->bind};
+        struct list_unit list = children_list(f->list, u, f->list);
         feed_to_server(f, true);
         children_forwarded(f->s, &list);
     }

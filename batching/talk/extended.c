@@ -48,6 +48,12 @@ void extended_set_portal(struct session *s, struct statement *st) {
     s->portal = st;
 }
 
+void extended_drop_unnamed(struct session *s) {
+    session_drop_unnamed(s);
+    session_note_unnamed(s, false, NULL);
+    extended_set_portal(s, NULL);
+}
+
 // The server will refuse the message and skip everything up to the Sync. That is not certain, so all that the
 // message might do counts as done.
 void extended_note_unreadable(struct session *s) {

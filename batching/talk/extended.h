@@ -37,6 +37,9 @@ bool extended_read_name(const struct feed *f, size_t *at, struct slice *out);
 // an unknown one.
 void extended_set_portal(struct session *s, struct statement *st);
 
+// "A simple Query message also destroys the unnamed statement", and the unnamed portal with it.
+void extended_drop_unnamed(struct session *s);
+
 // Notes a message whose body makes no sense.
 void extended_note_unreadable(struct session *s);
 

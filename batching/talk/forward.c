@@ -121,17 +121,10 @@ static void note_behind(struct feed *f) {
 
 // ---- Query
 
-// "A simple Query message also destroys the unnamed statement", and the unnamed portal with it.
-static void drop_unnamed(struct session *s) {
-    session_drop_unnamed(s);
-    session_note_unnamed(s, false, NULL);
-    extended_set_portal(s, NULL);
-}
-
 static void note_query(struct session *s, struct owed *o, const struct statement_class *c,
                        struct slice text) {
     struct parsed *p = effect_parse_write(s, c, c->behind_begin.data ? c->behind_begin : text);
-    drop_unnamed(s);
+    extended_drop_unnamed(s);
     if (c->behind_begin.data)
         effect_note_statement(s, o, STATEMENT_BEGIN, NULL, NULL, false);
     if (effect_may_deallocate(c)) {
@@ -197,7 +190,7 @@ static bool forward_query(struct feed *f, const struct frame *fr, struct slice t
 // A Query message is too large to be read: it may do anything.
 static void note_large_query(struct session *s) {
     effect_note_unknown(s);
-    drop_unnamed(s);
+    extended_drop_unnamed(s);
     session_forget_given(s);
     names_are_unknown(s);
     owed_last(s)->forward.changes = true;

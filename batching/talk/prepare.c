@@ -199,9 +199,7 @@ enum take deallocate_take(struct feed *f, const struct unit *u) {
         return TAKE_FORWARD;
     struct buf *b = &s->engine->answer;
     buf_reset(b);
-    size_t at = write_begin(b, B_COMMAND_COMPLETE);
-    buf_put_str(b, "DEALLOCATE");
-    write_end(b, at);
+    write_complete(b, "DEALLOCATE");
     write_ready(b, s->txn);
     if (!answer_and_drop(s, class_name(c), &c->kind))
         return TAKE_FORWARD;

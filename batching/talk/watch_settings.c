@@ -189,9 +189,7 @@ static void write_answer(struct buf *b, const struct unit *u, enum unit_result r
         write_empty(b, B_NO_DATA);
     if (column)
         write_row(b, value);
-    size_t at = write_begin(b, B_COMMAND_COMPLETE);
-    buf_put_str(b, control_tag(c));
-    write_end(b, at);
+    write_complete(b, control_tag(c));
     for (unsigned i = 0; extended && i < u->n_closes; i++)
         write_empty(b, B_CLOSE_COMPLETE);
     write_ready(b, status);
