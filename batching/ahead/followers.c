@@ -130,9 +130,8 @@ void followers_read(struct followers *t, const struct trail *trail, const struct
     for (int tagged = 0; tagged < 2; tagged++) {
         struct followed *l = followers_of(t, source_of(r, tagged));
         const struct trail_result *last = l ? before(trail, r, tagged) : NULL;
-        for (unsigned i = 0; last && i < FOLLOWERS; i++)
-            if (!(last->came[tagged] & bit_of(l, &l->all[i])))
-                l->all[i].streak = 0;
+        if (last)
+            followers_missed(t, l->source, last->came[tagged]);
     }
 }
 
@@ -193,29 +192,29 @@ static void describe(struct follower *f, const struct group *g, const struct gue
     memcpy(f->spellings, w->spellings, sizeof f->spellings);
 }
 
-static void note_came(struct followers *t, const struct group *g, const struct guess *guess, bool tagged,
-                      struct slice unit) {
-    struct trail_result *r = guess->result;
-    uint64_t source = source_of(r, tagged);
+// The group's lookups have come behind the list, of which `unit` is one. *came: a bit for each follower that has come since it
+// was read. NULL: they had come before, or out of memory.
+static struct follower *keep(struct followers *t, uint64_t source, const struct group *g, struct slice unit,
+                             uint8_t *came) {
     struct followed *l = followers_of(t, source);
     l = l || !source ? l : add(t, source);
     struct follower *f = l ? follower_find(l, g->id) : NULL;
-    if (!l || (f && r->came[tagged] & bit_of(l, f)))
-        return;
+    if (!l || (f && *came & bit_of(l, f)))
+        return NULL;
     if (!f && account_is_short(&t->memory, unit.len + g->cache_key_len))
-        return;
+        return NULL;
     f = f ? f : place_for(l);
     if (!replace(&f->unit, &f->unit_len, unit.data, unit.len) ||
         !replace(&f->group_key, &f->group_key_len, g->cache_key, g->cache_key_len)) {
         forget_follower(f);
-        return;
+        return NULL;
     }
     f->group = g->id;
-    describe(f, g, guess);
-    r->came[tagged] |= bit_of(l, f);
+    *came |= bit_of(l, f);
     f->streak += f->streak < MANY;
     f->wait -= f->wait > 0;
     weigh(t, l);
+    return f;
 }
 
 void followers_came(struct followers *t, const struct group *g, const struct guess *guess,
@@ -223,8 +222,26 @@ void followers_came(struct followers *t, const struct group *g, const struct gue
     if (len > LONGEST_UNIT || !is_of_columns(g, guess) ||
         guess->result->columns.columns[0].kind == TRAIL_NOTHING)
         return;
-    for (int tagged = 0; tagged < 2; tagged++)
-        note_came(t, g, guess, tagged, (struct slice){unit, len});
+    for (int tagged = 0; tagged < 2; tagged++) {
+        struct trail_result *r = guess->result;
+        struct follower *f = keep(t, source_of(r, tagged), g, (struct slice){unit, len}, &r->came[tagged]);
+        if (f)
+            describe(f, g, guess);
+    }
+}
+
+void followers_asked(struct followers *t, uint64_t source, const struct group *g, struct slice unit,
+                     unsigned keys, uint8_t *came) {
+    struct follower *f = unit.len <= LONGEST_UNIT ? keep(t, source, g, unit, came) : NULL;
+    if (f)
+        f->keys = keys;
+}
+
+void followers_missed(struct followers *t, uint64_t source, uint8_t came) {
+    struct followed *l = followers_of(t, source);
+    for (unsigned i = 0; l && i < FOLLOWERS; i++)
+        if (!(came & bit_of(l, &l->all[i])))
+            l->all[i].streak = 0;
 }
 
 bool follower_is_likely(const struct follower *f) {

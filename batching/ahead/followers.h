@@ -88,6 +88,13 @@ void followers_took(struct followers *t, uint64_t source, uint64_t took);
 void followers_came(struct followers *t, const struct group *g, const struct guess *guess,
                     const uint8_t *unit, size_t len);
 
+// The same where what is followed is no list but so many keys, which are the lookups' own (burst.h). *came: of its followers,
+// those that have come; all zero at first.
+void followers_asked(struct followers *t, uint64_t source, const struct group *g, struct slice unit,
+                     unsigned keys, uint8_t *came);
+// It is over: those that have not come are no longer likely.
+void followers_missed(struct followers *t, uint64_t source, uint8_t came);
+
 // Has the loop come the last times that the list was read?
 bool follower_is_likely(const struct follower *f);
 

@@ -58,36 +58,43 @@ bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags) 
            leads_on(followers_with(&s->engine->followers, shape_digest(shape_meaning(shape)), tags));
 }
 
-// The follower's group, if batches of it may be sent for this session now. NULL: they may not.
-static struct group *group_of(struct session *s, const struct ahead *a, const struct follower *f) {
+struct group *children_group(struct session *s, const struct follower *f) {
     struct engine *e = s->engine;
     struct group *g = group_of_key(&e->groups, f->group, f->group_key, f->group_key_len);
     if (!g || g->state != GROUP_READY || g->generation != e->generation || g->shape->wrong ||
         g->identity != session_identity_current(&e->identities, &s->identity) ||
         (g->owner && g->owner != s->id) || (g->owner && s->txn == 'I' && !g->steady))
         return NULL;
-    bool fits = f->association < ASSOCIATIONS && g->shape->associations &&
-                !g->shape->associations[f->association].kind;
     bool old = e->now - g->vetted_at > e->limits.vet_max_age;
-    if (!fits || old || guard_is_late(&g->shape->guard, e->now) || ahead_is_loading(a, g) ||
-        engine_guard_state(e, g->shape) != GUARD_FOLDING ||
+    if (old || guard_is_late(&g->shape->guard, e->now) || engine_guard_state(e, g->shape) != GUARD_FOLDING ||
         !engine_may_look_ahead(e, g->shape->parsed, g->owner ? &g->writers : NULL))
         return NULL;
     return g;
 }
 
-// How many keys may be loaded for it; 0: none.
-static unsigned most_keys(struct session *s, const struct ahead *a, const struct group *g,
-                          const struct follower *f) {
+// The same, if none is under way, and the list supplies its keys.
+static struct group *group_of(struct session *s, const struct ahead *a, const struct follower *f) {
+    struct group *g = children_group(s, f);
+    bool fits = g && f->association < ASSOCIATIONS && g->shape->associations &&
+                !g->shape->associations[f->association].kind;
+    return fits && !ahead_is_loading(a, g) ? g : NULL;
+}
+
+unsigned children_most(struct session *s, const struct ahead *a, const struct group *g,
+                       const struct association *association) {
     const struct engine *e = s->engine;
-    const struct association *association = &g->shape->associations[f->association];
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, association);
     unsigned max = most < paid ? most : paid;
     return association_window(association, e->now, ahead_age_limit(s), max);
 }
 
-static struct batch *make(struct ahead *a, struct group *g, unsigned max, uint64_t source) {
+static unsigned most_keys(struct session *s, const struct ahead *a, const struct group *g,
+                          const struct follower *f) {
+    return children_most(s, a, g, &g->shape->associations[f->association]);
+}
+
+struct batch *children_batch(struct ahead *a, struct group *g, unsigned max, uint64_t source) {
     size_t bytes = ahead_room(a);
     struct batch *b = bytes >= 4096 ? batch_create_ahead(g, max, bytes) : NULL;
     if (b)
@@ -154,7 +161,7 @@ static void load_followers(struct session *s, struct trail_result *r) {
         const struct follower *f = &list->all[i];
         struct group *g = follower_is_likely(f) ? group_of(s, a, f) : NULL;
         unsigned max = g ? most_keys(s, a, g, f) : 0;
-        struct batch *b = max ? make(a, g, max, list->source) : NULL;
+        struct batch *b = max ? children_batch(a, g, max, list->source) : NULL;
         if (!b)
             continue;
         gather(a, b, f, r, false);
@@ -311,7 +318,7 @@ static uint64_t send_step(struct way *w, const struct followed *list, uint64_t s
     struct session *s = w->s;
     struct group *g = w->groups[w->n - 1];
     const struct follower *f = w->followers[w->n - 1];
-    struct batch *b = make(s->ahead, g, max, list->source);
+    struct batch *b = children_batch(s->ahead, g, max, list->source);
     if (!b)
         return 0;
     w->max = max;

@@ -53,4 +53,16 @@ void children_list_read(struct session *s);
 // The same for the rows of a batch that was loaded ahead, and has ended.
 void children_loaded(struct session *s, uint64_t number);
 
+// ---- of anything that follows (flow/bursts.h)
+
+// The follower's group, if batches of it may be sent for this session now. NULL: they may not.
+struct group *children_group(struct session *s, const struct follower *f);
+
+// How many keys may be loaded for it; 0: none.
+unsigned children_most(struct session *s, const struct ahead *a, const struct group *g,
+                       const struct association *association);
+
+// A batch without keys yet. `source`: what it follows. NULL: there is no room for it.
+struct batch *children_batch(struct ahead *a, struct group *g, unsigned max, uint64_t source);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "batching/flow/alone.h"
 #include "batching/flow/batches.h"
+#include "batching/flow/bursts.h"
 #include "batching/flow/check.h"
 #include "batching/flow/children.h"
 #include "batching/flow/dry.h"
@@ -11,6 +12,7 @@
 #include "batching/flow/patience.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
+#include "batching/session/bursting.h"
 #include "batching/session/engine.h"
 #include "batching/session/lists.h"
 #include "batching/session/session.h"
@@ -107,11 +109,20 @@ static void dispatch_ready(struct engine *e, struct group *g) {
             engine_run_lookup(g->first);
         g->waiting_since = g->sent_at = e->now;
     }
+    bursts_follow(e, g);
 }
 
 bool engine_window_is_open(const struct engine *e, const struct group *g) {
     return e->limits.window && !g->urgent && g->n_waiting < e->limits.max_keys &&
            e->now < g->waiting_since + e->limits.window;
+}
+
+static void note_burst(const struct group *g, struct lookup *l) {
+    if (!bursting_is_on(l->session->engine) || !burst_may_have(g))
+        return;
+    l->has_key = group_read_key(g, l->raw, l->keys);
+    if (l->has_key)
+        bursting_note(l, l->keys, engine_has_company(g));
 }
 
 // Follows loops, once for each lookup, when all that came in this turn is there: lookups of a burst fold
@@ -123,6 +134,7 @@ static void follow_loops(struct group *g) {
             continue;
         l->followed = true;
         struct session *s = l->session;
+        note_burst(g, l);
         bool list = children_may_follow(s, l->shape, l->tags);
         if (!ahead_follow(s, l, false, list) && list)
             children_follow(s, l);

@@ -2,6 +2,7 @@
 #include "batching/flow/find.h"
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/burst.h"
 #include "batching/ahead/pace.h"
 #include "batching/ahead/predict.h"
 #include "batching/ahead/trail.h"
@@ -14,6 +15,7 @@
 #include "batching/session/answered.h"
 #include "batching/session/apart.h"
 #include "batching/session/bounds.h"
+#include "batching/session/bursting.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/late.h"
@@ -125,6 +127,9 @@ static bool find_in(struct session *s, struct ahead *a, struct batch *list, cons
 static bool may_again(struct session *s, const struct group *g, struct ahead_hit *hit, uint64_t question,
                       const struct asked_entry *asked) {
     const struct association *association = ahead_association(hit->batch);
+    if (hit->batch->ahead.burst)
+        return burst_may_again(&s->engine->bursts, hit->batch->ahead.burst, s->id, hit->batch->started,
+                               asked);
     if (!s->ahead || !association || steps_supply(association))
         return false;
     struct trail *t = &s->ahead->trail;
@@ -232,6 +237,8 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     l->with_list = b->derived != NULL;
     l->loops = true;
     note_given(l->session, hit, l->question);
+    if (b->ahead.burst)
+        bursting_served(l, hit->keys, b->ahead.burst);
     if (!b->ahead.ended) {
         if (!batch_join(b, l, hit->key))
             session_run_alone(l->session, l);

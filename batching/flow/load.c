@@ -675,7 +675,7 @@ static void refill(struct session *s, const struct ahead_hit *hit, uint64_t ques
     struct ahead *a = hit->ahead;
     struct group *g = hit->batch->group;
     struct association *association = ahead_association(hit->batch);
-    if (!association)
+    if (!association || hit->batch->ahead.burst)
         return;
     if (steps_supply(association)) {
         refill_steps(s, hit, association, unit, len);

@@ -144,6 +144,7 @@ struct batch_ahead {
     uint64_t list;     // the same, from then on
     uint64_t
         behind; // digest of the list that it followed before the first lookup came (followers.h); 0: of none
+    uint64_t burst; // number of the burst that it was sent with (burst.h); 0: none
     size_t bytes;
 };
 

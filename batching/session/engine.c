@@ -39,7 +39,7 @@ struct engine *engine_create(const struct engine_limits *limits, const struct en
     group_table_init(&e->groups, limits->max_groups);
     size_scratch(e);
     room_adopt_limits(e);
-    e->scopes.memory = e->followers.memory.parent = &e->memory;
+    e->scopes.memory = e->followers.memory.parent = e->bursts.memory.parent = &e->memory;
     report_begin(&e->report, &e->memory);
     report_limit(&e->report, e->limits.report_loops, e->limits.report_tags, e->limits.report_loop_tags);
     scopes_expect(&e->scopes, &e->limits.expect);
@@ -50,6 +50,7 @@ void engine_forget(struct engine *e) {
     report_finish(&e->report);
     scopes_finish(&e->scopes);
     followers_finish(&e->followers);
+    bursts_finish(&e->bursts);
     group_table_finish(&e->groups, &e->identities);
     shape_cache_finish(&e->shapes);
     identity_table_finish(&e->identities);

@@ -24,6 +24,7 @@
 #define PGFOLD_BATCHING_SESSION_ENGINE_H
 
 #include "batching/ahead/ahead.h"
+#include "batching/ahead/burst.h"
 #include "batching/ahead/followers.h"
 #include "batching/base/distance.h"
 #include "batching/base/reason.h"
@@ -134,6 +135,7 @@ struct engine {
     struct await_list awaiting;
     struct ahead_list aheads;
     struct followers followers;
+    struct bursts bursts;
     struct begun_list begun;   // sessions with a BEGIN that the server has not got
     struct session *to_prove;  // list: sessions to prove at the end of the turn
     unsigned proving;          // identity queries under way

@@ -85,11 +85,12 @@ static uint64_t loads_before(const struct ahead *a, const struct batch *b) {
 }
 
 // The rows count as one result, as if they had come one after the other. Those of the lookup at hand come
-// first, since the loop may go on in them. The client has read it when it was given some of it.
+// first, since the loop may go on in them. The client has read it when it was given some of it. What was sent with a burst is for
+// many clients.
 void ahead_record(struct ahead *a, struct batch *b) {
     const struct group *g = b->group;
     struct trail_columns c;
-    if (trail_is_recording(&a->trail) ||
+    if (b->ahead.burst || trail_is_recording(&a->trail) ||
         !trail_columns_read(&c, g->row_description.data, g->row_description.len) ||
         !is_worth_recording(a->engine, a, c.source))
         return;

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: PostgreSQL
+#include "batching/ahead/burst.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batching/base/hash.h"
+#include "batching/fold/group.h"
+#include "batching/statement/shape.h"
+
+#define ORIGIN UINT64_C(0x62757273742e2e2e) // of its keys; a column's digest is another one
+#define FIRST  25                           // keys to load at first
+
+// ---- the ring
+
+static struct burst *slot_of(const struct bursts *t, uint64_t number) {
+    return &t->ring[number % BURSTS];
+}
+
+static bool make_ring(struct bursts *t) {
+    size_t bytes = BURSTS * sizeof *t->ring;
+    if (t->ring)
+        return true;
+    if (account_is_short(&t->memory, bytes))
+        return false;
+    t->ring = calloc(1, bytes);
+    account_set(&t->memory, &t->weighs, t->ring ? bytes + MEMORY_BLOCK : 0);
+    return t->ring;
+}
+
+void bursts_finish(struct bursts *t) {
+    free(t->ring);
+    t->ring = NULL;
+    account_set(&t->memory, &t->weighs, 0);
+}
+
+static bool is_young(const struct burst *b, uint64_t now, uint64_t age) {
+    return b->number && now <= b->began + age;
+}
+
+// Is what follows it worth remembering?
+static bool is_one(const struct burst *b) {
+    return b->together && b->n >= BURST_LEAST;
+}
+
+static bool find_key(const struct burst *b, unsigned n, const struct key *key) {
+    for (unsigned i = 0; i < n; i++)
+        if (memcmp(b->keys[i].of.bytes, key->of.bytes, sizeof key->of.bytes) == 0)
+            return true;
+    return false;
+}
+
+// The last one of the group, however old; `key`: that has it. NULL: none is remembered.
+static struct burst *last_of(const struct bursts *t, uint64_t group, const struct key *key) {
+    struct burst *last = NULL;
+    for (unsigned i = 0; t->ring && i < BURSTS; i++) {
+        struct burst *b = &t->ring[i];
+        if (b->number && b->group == group && (!last || b->number > last->number) &&
+            (!key || find_key(b, b->n, key)))
+            last = b;
+    }
+    return last;
+}
+
+struct burst *burst_of(const struct bursts *t, const struct group *g, uint64_t now, uint64_t age) {
+    struct burst *b = last_of(t, g->id, NULL);
+    return b && is_young(b, now, age) ? b : NULL;
+}
+
+// ---- a burst's own lookups
+
+static void close_burst(struct followers *f, struct burst *b) {
+    if (b->number && !b->closed && is_one(b))
+        followers_missed(f, b->source, b->came);
+    for (unsigned i = 0; b->number && !b->closed && i < FOLLOWERS; i++)
+        if (b->sent[i].group)
+            followers_ended(f, b->source, b->sent[i].group, b->sent[i].keys, b->sent[i].served);
+    b->closed = true;
+}
+
+static struct burst *begin(struct bursts *t, struct followers *f, const struct burst_lookup *l,
+                           uint64_t run) {
+    const struct group *g = l->group;
+    struct burst *b = slot_of(t, ++t->number);
+    close_burst(f, b);
+    *b = (struct burst){.number = t->number, .group = g->id, .identity = g->identity->id, .began = l->now};
+    b->run = run ? run : b->number;
+    b->source = XXH3_64bits_withSeed(g->cache_key, g->cache_key_len, ORIGIN);
+    return b;
+}
+
+// Is the burst over for which the lookup would be one more? A key that comes again while the others still come is no new one.
+static bool is_over(const struct burst *b, const struct burst_lookup *l) {
+    bool later = l->now > b->last + l->way, again = (b->over || later) && find_key(b, b->n, l->key);
+    return !is_young(b, l->now, l->age) || again || (b->over && later) || b->n == BURST_KEYS;
+}
+
+static void join(struct burst *b, const struct burst_lookup *l) {
+    unsigned i = 0;
+    while (i < b->n_askers && b->askers[i].session != l->asker.session)
+        i++;
+    if (i < BURST_KEYS)
+        b->askers[i] = l->asker;
+    b->n_askers += i == b->n_askers && i < BURST_KEYS;
+}
+
+static void add(struct burst *b, const struct burst_lookup *l) {
+    b->last = l->now;
+    b->together |= l->together;
+    join(b, l);
+    if (b->n < BURST_KEYS && !find_key(b, b->n, l->key))
+        b->keys[b->n++] = *l->key;
+}
+
+// ---- what follows it
+
+// One more lookup of the group has come with a key of the burst. Most of its keys were asked for: they follow.
+static void follow(struct followers *f, struct burst *b, const struct burst_lookup *l) {
+    unsigned i = 0;
+    while (i < BURST_KINDS && b->kinds[i].group && b->kinds[i].group != l->group->id)
+        i++;
+    b->over = true;
+    if (i == BURST_KINDS)
+        return;
+    b->kinds[i].group = l->group->id;
+    b->kinds[i].n++;
+    if (4 * b->kinds[i].n >= 3 * b->n)
+        followers_asked(f, b->source, l->group, l->unit, b->n, &b->came);
+}
+
+bool burst_may_have(const struct group *g) {
+    return g->n_parts == 1 && !g->owner && key_type_is_plain(g->parts[0].type);
+}
+
+// Does the lookup follow this burst? `before`: the last burst of its own group that has the same key; NULL: there is none.
+static bool does_follow(const struct burst *b, const struct burst *before, const struct burst_lookup *l) {
+    bool other = b->identity == l->group->identity->id && b->group != l->group->id;
+    bool again = before && (before->number > b->number || before->run == b->run);
+    return other && !again && is_one(b) && is_young(b, l->now, l->age) && find_key(b, b->n, l->key);
+}
+
+void burst_note(struct bursts *t, struct followers *f, const struct burst_lookup *l) {
+    if (l->key->kind != KEY_PLAIN || !make_ring(t))
+        return;
+    struct burst *own = last_of(t, l->group->id, NULL);
+    const struct burst *before = last_of(t, l->group->id, l->key);
+    uint64_t run = 0;
+    for (unsigned i = 0; i < BURSTS; i++) {
+        struct burst *b = &t->ring[i];
+        if (!does_follow(b, before, l))
+            continue;
+        follow(f, b, l);
+        run = b->run > run ? b->run : run;
+    }
+    if (!own || is_over(own, l)) {
+        if (own)
+            close_burst(f, own);
+        own = begin(t, f, l, run);
+    }
+    add(own, l);
+}
+
+static struct burst_sent *sent_of(struct burst *b, uint64_t group) {
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        if (b->sent[i].group == group || !b->sent[i].group)
+            return &b->sent[i];
+    return NULL;
+}
+
+void burst_note_sent(struct burst *b, uint64_t group, unsigned keys) {
+    struct burst_sent *sent = sent_of(b, group);
+    if (!sent)
+        return;
+    sent->group = group;
+    sent->keys += keys;
+}
+
+void burst_note_served(struct bursts *t, uint64_t number, uint64_t group) {
+    struct burst *b = t->ring ? slot_of(t, number) : NULL;
+    struct burst_sent *sent = b && b->number == number ? sent_of(b, group) : NULL;
+    if (sent)
+        sent->served++;
+}
+
+bool burst_was_sent(const struct bursts *t, const struct burst *b, uint64_t group, const struct key *key) {
+    for (unsigned i = 0; i < BURSTS; i++) {
+        const struct burst *o = &t->ring[i];
+        bool sent = false;
+        for (unsigned k = 0; k < FOLLOWERS; k++)
+            sent |= o->sent[k].group == group;
+        if (o != b && sent && o->run == b->run && find_key(o, o->n_sent, key))
+            return true;
+    }
+    return false;
+}
+
+bool burst_may_again(const struct bursts *t, uint64_t number, uint64_t session, uint64_t started,
+                     const struct asked_entry *asked) {
+    const struct burst *b = t->ring ? slot_of(t, number) : NULL;
+    if (!b || b->number != number || asked->lists == UINT32_MAX)
+        return false;
+    for (unsigned i = 0; i < b->n_askers; i++) {
+        const struct burst_asker *who = &b->askers[i];
+        if (who->session == session)
+            return (int32_t)(who->at - asked->loads) > 0 && started > who->idle;
+    }
+    return false;
+}
+
+// ---- what is known of them
+
+struct association *burst_association(const struct group *g) {
+    const uint64_t origins[KEY_MAX_PARTS] = {ORIGIN};
+    struct association *a = association_find(g->shape, origins);
+    if (a)
+        return a;
+    a = association_add(g->shape, origins);
+    if (a)
+        a->window = FIRST;
+    return a;
+}
+
+bool burst_supplies(const struct association *a) {
+    return a->origin[0] == ORIGIN;
+}
