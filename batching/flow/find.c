@@ -206,6 +206,7 @@ static void note_given(struct session *s, const struct ahead_hit *hit, uint64_t 
     e->counters.ahead_answers++;
     e->counters.ahead_again += !hit->first;
     e->counters.ahead_with_list_answers += b->derived != NULL;
+    e->counters.ahead_with_burst_answers += b->ahead.burst != 0;
     ahead_count(e, b, AHEAD_ANSWERED, hit->first);
     if (b->ahead.recorded)
         trail_note_read(&a->trail, b->ahead.recorded, e->now);

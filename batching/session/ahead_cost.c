@@ -93,6 +93,7 @@ void ahead_count(struct engine *e, const struct batch *b, enum ahead_fate fate, 
     c->ahead_unused += fate == AHEAD_UNUSED ? n : 0;
     c->ahead_stale += fate == AHEAD_STALE ? n : 0;
     c->ahead_with_list += fate == AHEAD_LOADED && b->derived;
+    c->ahead_with_burst += fate == AHEAD_LOADED && b->ahead.burst;
     if (association)
         count_for_association(&association->figures, fate, n);
     if (association && fate == AHEAD_LOADED)

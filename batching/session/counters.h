@@ -95,6 +95,10 @@
       "Those of the batches that were sent in their list's own write, before the first lookup")              \
     X(ahead_with_list_answers, "ahead_answers_with_list_total", "", COUNTER, PLAIN, NONE, "",                \
       "Lookups that were given what these have loaded")                                                      \
+    X(ahead_with_burst, "ahead_batches_with_burst_total", "", COUNTER, PLAIN, AHEAD, ", with bursts %",      \
+      "Batches loaded ahead of a page's next questions, with those that it asks at once")                    \
+    X(ahead_with_burst_answers, "ahead_answers_with_burst_total", "", COUNTER, PLAIN, NONE, "",              \
+      "Lookups answered with these")                                                                         \
     X(held_back, "sessions_held_back_total", "", COUNTER, PLAIN, NONE, "",                                   \
       "Times that a session was not read for the memory that it held")                                       \
     X(miscounted, "sessions_miscounted_total", "", COUNTER, PLAIN, NONE, "",                                 \

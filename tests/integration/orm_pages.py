@@ -19,7 +19,7 @@ import servers
 HERE = os.path.dirname(os.path.abspath(__file__))
 ORMS = os.path.join(HERE, "orms")
 RELAY_SOURCE = os.path.join(HERE, "../bench/relay.c")
-AHEAD = re.compile(r"looked ahead: (\d+) keys in (\d+) batches, answered (\d+), never asked for (\d+), stale (\d+)(?:, again (\d+))?(?:, with lists (\d+))?")
+AHEAD = re.compile(r"looked ahead: (\d+) keys in (\d+) batches, answered (\d+), never asked for (\d+), stale (\d+)(?:, again (\d+))?(?:, with lists (\d+))?(?:, with bursts (\d+))?")
 N = 24
 PAGE_SECONDS = 60
 COUNTERS = re.compile(r"clients \d+, .*?lookups (\d+), folded (\d+) in (\d+) batches of (\d+) keys, alone (\d+).*?vettings (\d+), proofs (\d+)")
@@ -236,7 +236,7 @@ class Counts:
         found = list(COUNTERS.finditer(log))[-1]
         now = dict(zip(("lookups", "folded", "batches", "keys", "alone", "vettings", "proofs"), map(int, found.groups())))
         for ahead in AHEAD.findall(log, found.end()):
-            now.update(zip(("ahead_keys", "ahead_batches", "ahead_answers", "ahead_unused", "ahead_stale", "ahead_again", "ahead_with_list"), (int(n or 0) for n in ahead)))
+            now.update(zip(("ahead_keys", "ahead_batches", "ahead_answers", "ahead_unused", "ahead_stale", "ahead_again", "ahead_with_list", "ahead_with_burst"), (int(n or 0) for n in ahead)))
         now.update((name, int(n)) for n, name in re.findall(r"forwarded (\d+): (\w+)", log[found.end():]))
         got = {k: v - self.seen.get(k, 0) for k, v in now.items()}
         self.seen = now

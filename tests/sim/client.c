@@ -477,6 +477,36 @@ static bool send_loop(struct client *c) {
     return true;
 }
 
+// The same kinds again and again, of other keys or of the same.
+static void begin_burst(struct client *c, struct sim_burst *b) {
+    if (!b->framing || dice(c, 40) == 0) {
+        b->framing = ((uint64_t)dice(c, 1u << 30) << 30) + dice(c, 1u << 30);
+        b->simple = dice(c, 3) == 0;
+        b->n_keys = 3 + dice(c, 5);
+        for (unsigned i = 0; i < SIM_KINDS; i++)
+            b->statements[i] = i; // of different tables, and one of them twice
+    }
+    b->on = true;
+    b->kind = b->key = 0;
+    b->first = (int)dice(c, 3) * 5;
+}
+
+// The page's next lookup. False: nothing was sent.
+static bool send_burst(struct client *c) {
+    struct sim_burst *b = &c->oracle.db->burst;
+    if (!c->bursts || c->oracle.txn != 'I' || dice(c, c->restless ? 4 : 40) == 0 || (!b->on && dice(c, 3)))
+        return false;
+    if (!b->on)
+        begin_burst(c, b);
+    struct sim_loop l = {.framing = b->framing, .statement = b->statements[b->kind], .simple = b->simple};
+    send_looping(c, &l, b->first + (int)b->key);
+    if (++b->key < b->n_keys)
+        return true;
+    b->key = 0;
+    b->on = ++b->kind < SIM_KINDS;
+    return true;
+}
+
 static bool in_transaction(const struct client *c) {
     return c->oracle.txn != 'I';
 }
@@ -533,7 +563,7 @@ void client_send(struct client *c, bool calm) {
         c->announced = c->oracle.db->announced;
     if (calm && in_transaction(c))
         send_query(c, ends[dice(c, 2)]);
-    else if (!calm && send_loop(c))
+    else if (!calm && (send_burst(c) || send_loop(c)))
         ;
     else if (!calm && send_transactional(c))
         ;
@@ -658,6 +688,20 @@ static const char *held_fault(const struct client *c, const struct asking *a, co
     return NULL;
 }
 
+// Who asks one question after the other is never told what was true before what it was told last.
+static bool goes_back(struct client *c, const struct asking *a, const struct frame *got, unsigned version) {
+    uint64_t hash = 1;
+    for (size_t i = 0; i + TAIL < got->body_len; i++)
+        hash = (hash ^ got->body[i]) * 0x100000001b3u;
+    bool known = c->seen[hash % CLIENT_SEEN].hash == hash;
+    bool back = known && version < c->seen[hash % CLIENT_SEEN].version;
+    if (c->pipelines || a->frozen)
+        return false;
+    c->seen[hash % CLIENT_SEEN].hash = hash;
+    c->seen[hash % CLIENT_SEEN].version = version;
+    return back;
+}
+
 static const char *row_fault(struct client *c, const struct frame *got, const struct frame *wanted) {
     struct sim_database *db = c->oracle.db;
     struct tail g, w;
@@ -670,6 +714,8 @@ static const char *row_fault(struct client *c, const struct frame *got, const st
         return "another answer";
     if (g.version > db->version[a->table] || g.definitions > db->definitions)
         return "an answer from the future";
+    if (goes_back(c, a, got, g.version))
+        return "older than what was told before";
     if (g.serial > a->serial)
         return g.version < w.version || g.definitions < w.definitions ? "an old answer" : NULL;
     if (c->checked != w.serial + 1) { // its first row

@@ -10,6 +10,8 @@
 
 #include "tests/sim/server.h"
 
+#define CLIENT_SEEN 256
+
 struct client {
     unsigned id;
     uint64_t random;
@@ -25,6 +27,7 @@ struct client {
     bool restless;      // does other things meanwhile
     bool writes;        // often
     bool pooled;        // and shares one such loop with others
+    bool bursts;        // takes part in pages that ask for many things at once
     bool alone;         // nobody else is there
     struct sim_loop own_loop;
     uint64_t heard;                 // when the proxy last told it something
@@ -46,6 +49,10 @@ struct client {
     bool cut;      // the unit at hand ended with a cancel error: only ReadyForQuery is awaited
     bool named[8]; // its prepared statements
     bool fatal;    // a FATAL error came
+    struct {
+        uint64_t hash; // of a row
+        unsigned version;
+    } seen[CLIENT_SEEN]; // what it was told last of each
     unsigned notifications;
     char failure[512]; // what is wrong; empty: nothing
 };

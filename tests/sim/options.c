@@ -60,6 +60,26 @@ static void choose_clients(struct world_options *o, struct draws d) {
     o->outsiders = bit(d.q, 4);
 }
 
+// A pool's clients, which do little else.
+static void choose_bursts(struct world_options *o, struct draws d) {
+    o->bursts = (d.q >> 34) % 4 == 0 && !o->locks && !o->hangs;
+    if (!o->bursts || bit(d.q, 36))
+        return;
+    o->pages = true;
+    o->connections = 3 + (unsigned)(d.r >> 8) % (WORLD_MAX_CONNECTIONS - 2);
+    o->quiet = o->calm = o->bursty = o->with_list = true;
+    o->moody = o->transactional = false;
+    o->lookahead = LOOKAHEAD_BOUNDED;
+    o->ahead_gap = 100000;
+    o->ahead_age = 1000000;
+    o->max_keys = o->ahead_keys = 500;
+    o->max_answer = 1u << 20;
+    o->max_session = 1u << 26;
+    o->max_memory = 1u << 30;
+    o->ahead_session = 1u << 22;
+    o->ahead_memory = 1u << 26;
+}
+
 static void choose_limits(struct world_options *o, struct draws d) {
     static const size_t sessions[] = {0, 1u << 26, 1u << 16, 1u << 14}, // 0: none
         all[] = {0, 1u << 30, 1u << 20, 1u << 18};
@@ -100,5 +120,6 @@ struct world_options world_options_of(uint64_t seed) {
     choose_clients(&o, d); // after the troubles, which decide about some
     choose_limits(&o, d);
     choose_lookahead(&o, d);
+    choose_bursts(&o, d);
     return o;
 }

@@ -37,6 +37,18 @@ struct sim_loop {
     unsigned inner_n, inner; // of a loop inside it: its rows, and the next one
 };
 
+#define SIM_KINDS 3
+
+// A page that asks for several kinds of the same keys, one kind after the other, each over all connections at once.
+struct sim_burst {
+    bool on;
+    uint64_t framing; // as above
+    unsigned statements[SIM_KINDS];
+    unsigned kind, key, n_keys; // the next one
+    int first;                  // key
+    bool simple;
+};
+
 struct sim_database {              // what all sessions share
     unsigned version[SIM_TABLES];  // counts writes
     unsigned told[SIM_TABLES];     // the version that a writer was told of
@@ -48,6 +60,7 @@ struct sim_database {              // what all sessions share
     uint64_t given[SIM_MAX_GIVEN]; // answers that were run before they were asked for,
     uint8_t times[SIM_MAX_GIVEN]; // and how often they were given: once for each row of a list with their key
     struct sim_loop loop;
+    struct sim_burst burst;
     unsigned lookahead; // the proxy's limits: as enum lookahead_mode
     uint64_t ahead_gap, ahead_age;
     bool queued;            // a change of items waits for those who hold it, and all others for the change

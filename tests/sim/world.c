@@ -134,7 +134,7 @@ static const char *const users[] = {"alice", "alice", "bob"};
 
 static void connection_open(struct world *w, struct connection *c) {
     static const char address[] = "127.0.0.1:5432";
-    const char *user = users[w->options.moody ? 0 : dice(w, 3)];
+    const char *user = users[w->options.moody || w->options.bursts ? 0 : dice(w, 3)];
     *c = (struct connection){.world = w, .used = true, .id = w->next_id++, .waits_since = w->now};
     c->from_client = c->from_server = c->to_client = c->to_server = buf_make((size_t)1 << 26);
     c->slow = w->options.slow_readers && dice(w, 3) == 0;
@@ -153,6 +153,7 @@ static void connection_open(struct world *w, struct connection *c) {
     c->client.restless = dice(w, 3) == 0;
     c->client.writes = dice(w, 4) == 0;
     c->client.pooled = w->options.pooled && dice(w, 6);
+    c->client.bursts = w->options.bursts && dice(w, 6);
     server_init(&c->server, &w->db, c->id, user);
     c->server.may_stall = w->options.stalls ? 4 : 0;
     c->server.stall = 60;
@@ -486,6 +487,28 @@ static void step_burst(struct world *w) {
         step_turn(w);
 }
 
+static bool all_are_answered(const struct world *w) {
+    for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++)
+        if (w->connections[i].used && !client_is_answered(&w->connections[i].client))
+            return false;
+    return true;
+}
+
+// A page asks for its next kind when it has been told of the last one.
+static void step_page(struct world *w) {
+    for (unsigned n = 0; n < 40 && !all_are_answered(w) && !w->failure[0]; n++) {
+        for (unsigned i = 0; i < WORLD_MAX_CONNECTIONS; i++) {
+            struct connection *c = &w->connections[i];
+            static void (*const all[])(struct world *, struct connection *) = {
+                step_client_bytes, step_to_server, step_server_bytes, step_to_client};
+            for (unsigned k = 0; k < 4 && c->used; k++)
+                all[k](w, c);
+        }
+        step_turn(w);
+    }
+    step_burst(w);
+}
+
 static void step_connection(struct world *w, struct connection *c) {
     static void (*const often[])(struct world *, struct connection *) = {
         step_client_sends, step_client_bytes, step_to_server, step_server_bytes, step_to_client, step_signal};
@@ -506,6 +529,8 @@ static void step(struct world *w) {
         step_turn(w);
     else if (dice(w, 40) == 0)
         step_burst(w);
+    else if (w->options.pages && dice(w, 40) == 0)
+        step_page(w);
     else if (c->used)
         step_connection(w, c);
     else if (!w->draining)
@@ -561,8 +586,8 @@ static void check_ahead(struct world *w) {
 static void check_memory(struct world *w) {
     const struct engine *e = w->engine;
     size_t sum = e->shapes.memory.used + e->groups.memory.used + e->identities.memory.used +
-                 e->followers.memory.used + e->report.loops.weighs + e->report.names.weighs +
-                 e->report.tags.weighs;
+                 e->followers.memory.used + e->bursts.memory.used + e->report.loops.weighs +
+                 e->report.names.weighs + e->report.tags.weighs;
     for (const struct database *d = e->databases; d; d = d->hh.next)
         sum += d->weighs;
     for (const struct session *s = e->sessions; s; s = s->next) {
@@ -774,11 +799,13 @@ static void world_drain(struct world *w) {
 
 static void report(const struct world *w) {
     const struct engine_counters *c = &w->engine->counters;
-    printf("ahead: batches %lu, with lists %lu, keys %lu, answers %lu, unused %lu, stale %lu; held rows seen "
+    printf("ahead: batches %lu, with lists %lu, with bursts %lu, which answered %lu; keys %lu, answers %lu, "
+           "unused %lu, stale %lu; held rows seen "
            "%lu, frozen %lu\n",
-           (unsigned long)c->ahead_batches, (unsigned long)c->ahead_with_list, (unsigned long)c->ahead_keys,
-           (unsigned long)c->ahead_answers, (unsigned long)c->ahead_unused, (unsigned long)c->ahead_stale,
-           w->db.n_held, w->db.n_frozen);
+           (unsigned long)c->ahead_batches, (unsigned long)c->ahead_with_list,
+           (unsigned long)c->ahead_with_burst, (unsigned long)c->ahead_with_burst_answers,
+           (unsigned long)c->ahead_keys, (unsigned long)c->ahead_answers, (unsigned long)c->ahead_unused,
+           (unsigned long)c->ahead_stale, w->db.n_held, w->db.n_frozen);
     printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu\n",
            (unsigned long)c->lookups, (unsigned long)c->alone, (unsigned long)c->folded,
            (unsigned long)c->batches, (unsigned long)c->failed, (unsigned long)c->vets,

@@ -36,7 +36,7 @@ struct world_options {
     unsigned connections;
     bool disconnects, cancels, slow_readers, failing_malloc, pipelines, stalls, observe, dry, focused, bursty,
         calm, moody, transactional, never_slower, verify, wrong, locks, loops, quiet, pooled, outsiders,
-        linked, all_write, books_off, hangs;
+        linked, all_write, books_off, hangs, bursts, pages;
     size_t max_session, max_memory;
     unsigned window, timeout, patience, max_keys, max_in_flight, max_waiting, max_answer, max_groups,
         max_shapes, parse_budget, check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
