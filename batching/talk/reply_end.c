@@ -45,6 +45,7 @@
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/dry_reply.h"
+#include "batching/talk/end_take.h"
 #include "batching/talk/extended.h"
 #include "batching/talk/given.h"
 #include "batching/talk/opaque.h"
@@ -311,7 +312,7 @@ static void take_status(struct session *s, const struct owed *o, char status) {
         session_frame_ended(s, status);
     else if (o->kind == OWED_REPAIR)
         session_repair_ended(s, status);
-    else
+    else if (o->kind != OWED_END) // the client may have begun another one
         s->txn = status;
 }
 
@@ -361,6 +362,9 @@ void reply_end(struct session *s, char status) {
     case OWED_BEGIN:
     case OWED_REPAIR:
         end_setup(s, &o);
+        break;
+    case OWED_END:
+        end_late(s, &o, status);
         break;
     }
     if (!owed_is_own(&o))
