@@ -33,7 +33,7 @@ async function main() {
     for await (const line of readline.createInterface({ input: process.stdin })) {
         const start = now(), page = [];
         took = [];
-        for (const r of await ask(levels[0], Number(line))) page.push(await walk(r, 1));
+        for (const r of await ask(levels[0], JSON.parse(line))) page.push(await walk(r, 1));
         console.log(JSON.stringify({ ms: now() - start, began: start / 1e3, took, page }));
     }
     await client.end();

@@ -13,7 +13,7 @@ function ask(array $level, $value): array
     global $db, $took;
     $start = hrtime(true);
     $statement = $db->prepare(str_replace('%s', '?', $level['sql']));
-    $statement->bindValue(1, $value, PDO::PARAM_INT);
+    $statement->bindValue(1, $value, is_int($value) ? PDO::PARAM_INT : PDO::PARAM_STR);
     $statement->execute();
     $rows = $statement->fetchAll(PDO::FETCH_NUM);
     unset($statement);
@@ -34,6 +34,6 @@ echo json_encode(['version' => PHP_VERSION]), "\n";
 while (($line = fgets(STDIN)) !== false) {
     $took = [];
     $start = hrtime(true);
-    $page = array_map(fn($r) => walk($r, 1), ask($levels[0], (int) $line));
+    $page = array_map(fn($r) => walk($r, 1), ask($levels[0], json_decode($line)));
     echo json_encode(['ms' => (hrtime(true) - $start) / 1e6, 'began' => $start / 1e9, 'took' => $took, 'page' => $page]), "\n";
 }
