@@ -414,12 +414,24 @@ static bool read_list(const struct lookup *l, struct unit *u, struct list_unit *
     return list->text.data && (u->has_parse || !prepared || prepared->protocol != SHAPE_SIMPLE);
 }
 
+// Has the session been asked for nothing but this lookup, which was sent by itself?
+static bool is_sent(const struct session *s, const struct lookup *l) {
+    return !s->gives && s->order.first == l && l->state == LOOKUP_SENT;
+}
+
 void children_follow(struct session *s, struct lookup *l) {
     struct unit u;
     struct list_unit list;
-    if (l->pipeline || l->next || engine_has_company(l->group) || !read_list(l, &u, &list))
+    if (s->order.first != l || l->pipeline || l->next)
         return;
-    engine_run_lookup(l); // it stays until its answer has come
-    if (!s->gives && s->order.first == l && l->state == LOOKUP_SENT && ahead_may_load(s))
+    bool waits = l->state == LOOKUP_WAITING;
+    if ((!waits && l->state != LOOKUP_SENT) || (waits && engine_has_company(l->group)) ||
+        !read_list(l, &u, &list))
+        return;
+    if (waits)
+        engine_run_lookup(l); // it stays until its answer has come
+    if (is_sent(s, l) && ahead_may_load(s))
         send_children(s, &list);
+    if (is_sent(s, l))
+        ahead_begin_behind(s, l);
 }

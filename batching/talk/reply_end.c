@@ -284,7 +284,9 @@ static void end_check(struct session *s, const struct owed *o) {
 }
 
 // What was sent behind a BEGIN that failed has run outside the transaction in which the client believes it to be.
-static void end_setup(struct session *s, const struct owed *o) {
+static void end_setup(struct session *s, const struct owed *o, char status) {
+    if (o->kind == OWED_END)
+        end_late(s, o, status);
     if (o->error && o->kind == OWED_SETUP)
         session_note_unnamed(s, false, NULL);
     if (o->error && o->kind == OWED_BEGIN && !s->client_gone)
@@ -361,10 +363,8 @@ void reply_end(struct session *s, char status) {
     case OWED_SETUP:
     case OWED_BEGIN:
     case OWED_REPAIR:
-        end_setup(s, &o);
-        break;
     case OWED_END:
-        end_late(s, &o, status);
+        end_setup(s, &o, status);
         break;
     }
     if (!owed_is_own(&o))

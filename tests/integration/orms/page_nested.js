@@ -39,7 +39,7 @@ async function main() {
         const start = now(), page = [];
         took = [];
         if (how === 'transactions') await timed('BEGIN');
-        for (const r of await ask(levels[0], Number(line))) page.push(await walk(r, 1));
+        for (const r of await ask(levels[0], JSON.parse(line))) page.push(await walk(r, 1));
         if (how === 'transactions') await timed('COMMIT');
         console.log(JSON.stringify({ ms: now() - start, began: start / 1e3, took, page }));
     }

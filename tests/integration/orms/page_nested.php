@@ -14,7 +14,7 @@ function ask(array $level, $value): array
     global $db, $took;
     $start = hrtime(true);
     $statement = $db->prepare(str_replace('%s', '?', $level['sql']));
-    $statement->bindValue(1, $value, PDO::PARAM_INT);
+    $statement->bindValue(1, $value, is_int($value) ? PDO::PARAM_INT : PDO::PARAM_STR);
     $statement->execute();
     $rows = $statement->fetchAll(PDO::FETCH_NUM);
     unset($statement);
@@ -37,7 +37,7 @@ while (($line = fgets(STDIN)) !== false) {
     $start = hrtime(true);
     $inside = $argv[1] === 'transactions';
     $inside && $db->beginTransaction();
-    $page = array_map(fn($r) => walk($r, 1), ask($levels[0], (int) $line));
+    $page = array_map(fn($r) => walk($r, 1), ask($levels[0], json_decode($line)));
     $inside && $db->commit();
     echo json_encode(['ms' => (hrtime(true) - $start) / 1e6, 'began' => $start / 1e9, 'took' => $took, 'page' => $page]), "\n";
 }

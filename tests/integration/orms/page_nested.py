@@ -3,7 +3,7 @@
 psycopg (autocommit), transactions (psycopg2, one for each page), sqlalchemy (a session for each page), autocommit (the same without transactions),
 django or atomic (Django, a transaction for each page); and the tree's levels as JSON, see tests/bench/nested.py.
 
-A line of input is the number of a page, its answer {"ms", "began": monotonic seconds, "took": ms of each statement, "page"}.
+A line of input is what the page's list is asked for by, as JSON, its answer {"ms", "began": monotonic seconds, "took": ms of each statement, "page"}.
 """
 import contextlib
 import json
@@ -162,7 +162,7 @@ def main():
     for line in sys.stdin:
         took.clear()
         start = time.monotonic()
-        got = page(int(line))
+        got = page(json.loads(line))
         ms = (time.monotonic() - start) * 1e3
         print(json.dumps({"ms": ms, "began": start, "took": took, "page": got}), flush=True)
 
