@@ -11,11 +11,11 @@ public class PageNested {
     static final List<Integer> from = new ArrayList<>();
     static Connection db;
 
-    static List<Object[]> ask(int depth, int value) throws SQLException {
+    static List<Object[]> ask(int depth, Object value) throws SQLException {
         long start = System.nanoTime();
         List<Object[]> rows = new ArrayList<>();
         try (PreparedStatement s = db.prepareStatement(texts.get(depth))) {
-            s.setInt(1, value);
+            s.setObject(1, value);
             try (ResultSet r = s.executeQuery()) {
                 int columns = r.getMetaData().getColumnCount();
                 while (r.next()) {
@@ -36,7 +36,7 @@ public class PageNested {
             out.append(i > 0 ? ", " : "").append(row[i] instanceof Number ? row[i].toString() : "\"" + row[i] + "\"");
         if (depth < texts.size()) {
             out.append(", ");
-            walkAll(out, ask(depth, ((Number) row[from.get(depth) - 1]).intValue()), depth + 1);
+            walkAll(out, ask(depth, row[from.get(depth) - 1]), depth + 1);
         }
         out.append("]");
     }
@@ -64,7 +64,7 @@ public class PageNested {
             took.clear();
             long start = System.nanoTime();
             StringBuilder page = new StringBuilder();
-            walkAll(page, ask(0, Integer.parseInt(line)), 1);
+            walkAll(page, ask(0, line.startsWith("\"") ? line.substring(1, line.length() - 1) : Integer.valueOf(line)), 1);
             if (!db.getAutoCommit()) {
                 long end = System.nanoTime();
                 db.commit();
