@@ -51,7 +51,8 @@ def is_held(got, held, fresh):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    report.late = str(call.excinfo.value) if call.excinfo and call.when == "call" and type(call.excinfo.value) is Late else None
+    late = call.excinfo and call.when != "teardown" and type(call.excinfo.value) is Late
+    report.late = str(call.excinfo.value) if late else None
 
 
 def reason_of(reports):

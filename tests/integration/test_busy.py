@@ -32,6 +32,14 @@ def broken():
     yield
     assert run("broken") > 1, "behind it"
 
+@pytest.fixture
+def tardy():
+    with unless_busy():
+        assert run("tardy") > 1, "tardy"
+
+def test_fixture_is_late(tardy, mine):
+    assert run("behind it") == 1
+
 def test_passes(mine):
     with unless_busy():
         assert True
@@ -40,7 +48,7 @@ def test_late(mine):
     n = run("late")
     with unless_busy():
         assert n > 1, "early"
-    assert runs["mine"] == 3 and runs["module"] == 1, runs
+    assert runs["mine"] == 4 and runs["module"] == 1, runs
 
 def test_latest(mine):
     n = run("latest")
@@ -104,8 +112,8 @@ def test_what_is_run_again(tmp_path, last):
     outcomes = {name: [{child.tag for child in case} & {"failure", "error", "skipped"} for case in found] for name, found in cases.items()}
     assert sorted(name for name, found in outcomes.items() if {"failure", "error"} & set().union(*found)) == FAIL, done.stdout
     assert all(len(found) == 1 for name, found in cases.items() if name != "test_fixture"), done.stdout
-    assert "5 failed, %d passed, 1 skipped, 1 error" % (4 if last else 5) in done.stdout and done.returncode == 1, done.stdout
-    assert "5 run again" in done.stdout and "test_it.py::test_late: early" in done.stdout, done.stdout
+    assert "5 failed, %d passed, 1 skipped, 1 error" % (5 if last else 6) in done.stdout and done.returncode == 1, done.stdout
+    assert "6 run again" in done.stdout and "test_it.py::test_late: early" in done.stdout, done.stdout
     again = {p.get("value") for case in cases["test_late"] for p in case.iter("property")}
     assert {x.split("\n")[0] for x in again} == {"early"}
 
