@@ -39,9 +39,11 @@ DATABASE = "nested"
 SETTLE_SECONDS = 0.15  # between pages; a page is not the other's loop
 WAITED = 0.2  # a statement that has taken 0.8 round trips has waited for one
 PYTHON = ["/usr/bin/python3", "-B", "page_nested.py"]
-DRIVERS = {**{d: [*PYTHON, d] for d in ("psycopg2", "transactions", "psycopg", "sqlalchemy", "autocommit", "django")},
+DRIVERS = {**{d: [*PYTHON, d] for d in ("psycopg2", "transactions", "psycopg", "sqlalchemy", "autocommit", "django", "atomic")},
            "pg": ["node", "page_nested.js", "unnamed"], "pg-named": ["node", "page_nested.js", "named"],
+           "pg-transactions": ["node", "page_nested.js", "transactions"], "pdo-transactions": ["php", "page_nested.php", "transactions"],
            "pdo": ["php", "page_nested.php", "prepared"], "pdo-emulated": ["php", "page_nested.php", "emulated"]}
+JDBC = {"jdbc": "autocommit", "jdbc-transactions": "transactions"}
 Statement = collections.namedtuple("Statement", "at text length")  # at: seconds of CLOCK_MONOTONIC
 
 
@@ -191,10 +193,16 @@ class Far(servers.Endpoint):
 
 # ---- pages
 
+def program_of(driver, levels, folder):
+    if driver not in JDBC:
+        return [*DRIVERS[driver], json.dumps(levels)]
+    return [*orm_pages.jdbc(folder, "PageNested"), JDBC[driver], *itertools.chain.from_iterable((at["sql"], str(at["from"] + 1)) for at in levels)]
+
+
 class Pages(orm_pages.Program):
     def __init__(self, driver, port, levels, folder):
         env = dict(os.environ, ORM_PORT=str(port))
-        super().__init__([*DRIVERS[driver], json.dumps(levels)], env, os.path.join(folder, "errors"), os.path.join(HERE, "../integration/orms"))
+        super().__init__(program_of(driver, levels, folder), env, os.path.join(folder, "errors"), os.path.join(HERE, "../integration/orms"))
 
     def ask(self, by):
         self.process.stdin.write(json.dumps(by).encode() + b"\n")
@@ -303,7 +311,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--binary", action="append", help="pgfold to measure, instead of a release build made in build-bench/; may be said several times")
     p.add_argument("--tree", action="append", help="rows of a list, of each of these, …; o: one that is named (20x3x2)")
-    p.add_argument("--driver", action="append", choices=DRIVERS, help="(psycopg2)")
+    p.add_argument("--driver", action="append", choices=[*DRIVERS, *JDBC], help="(psycopg2)")
     p.add_argument("--rtt", action="append", type=float, help="round-trip time to the server in ms (10)")
     p.add_argument("--pages", type=int, default=10)
     p.add_argument("--in-order", action="store_true", help="pages by their numbers, which is a loop over numbers in steps")

@@ -10,6 +10,7 @@ import pytest
 import ahead_history
 import conftest
 import orm_pages
+import proto
 import servers
 from ahead import PATIENT, RELATIONS, Reader, Relation, Watch
 from busy import unless_busy
@@ -130,6 +131,33 @@ def test_in_a_transaction(db, direct, proxy, framing, begin):
     assert all([s.text for s in p if s.text in (begin, "COMMIT", page.parents)] == [begin, page.parents, "COMMIT"] for p in seen)
     with unless_busy():
         assert any(len(derived(s)) == 1 and not lookups(s, page) for s in seen), [s.text for s in seen[-1]]
+
+
+class Riding(Page):
+    """As pgjdbc: BEGIN comes in the unit of the list, `prepared` before or not, and COMMIT is a unit, too."""
+
+    def __init__(self, prepared):
+        super().__init__(RELATIONS["to-many"])
+        self.prepared = prepared
+
+    def read(self, reader, touch=True, behind=None):
+        if self.prepared and not reader.got:
+            reader.got.append(wire(reader.conn.ask(proto.close("S", "b"), proto.parse("BEGIN", "b"), proto.close("S", "c"), proto.parse("COMMIT", "c"), proto.SYNC)))
+        name = ("b", "c") if self.prepared else ("", "")
+        parses = [b"" if self.prepared else proto.parse(text) for text in ("BEGIN", "COMMIT")]
+        rows = reader.conn.ask(parses[0], proto.bind(name=name[0]), proto.execute(1), proto.unit(self.parents, []))
+        for row in proto.rows(rows) if touch else ():
+            reader.ask(self.relation.sql, ("int4", row[0].decode()))
+        reader.got += [wire(rows), wire(reader.conn.ask(parses[1], proto.bind(name=name[1]), proto.execute(1), proto.SYNC))]
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_begin_in_the_unit_of_the_list(db, direct, proxy, prepared):
+    page = Riding(prepared)
+    seen = check(page, db, proxy, "pg")
+    order = [[s.text for s in p if s.text in ("BEGIN", "COMMIT", page.parents)] for p in seen]
+    assert order == [["BEGIN", page.parents, "COMMIT"]] * PAGES
+    assert any(len(derived(s)) == 1 and not lookups(s, page) for s in seen), [s.text for s in seen[-1]]
 
 
 def test_a_key_of_two_columns_goes_out_when_the_list_is_there(db, direct, proxy):
