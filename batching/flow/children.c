@@ -84,7 +84,9 @@ static unsigned most_keys(struct session *s, const struct ahead *a, const struct
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, association);
     unsigned max = most < paid ? most : paid;
-    return association_window(association, e->now, ahead_age_limit(s), max);
+    unsigned window = association_window(association, e->now, ahead_age_limit(s), max);
+    unsigned all = follower_is_proven(f) ? association_all(association, e->now, max) : 0;
+    return all > window ? all : window;
 }
 
 static struct batch *make(struct ahead *a, struct group *g, unsigned max, uint64_t source) {
@@ -414,12 +416,24 @@ static bool read_list(const struct lookup *l, struct unit *u, struct list_unit *
     return list->text.data && (u->has_parse || !prepared || prepared->protocol != SHAPE_SIMPLE);
 }
 
+// Has the session been asked for nothing but this lookup, which was sent by itself?
+static bool is_sent(const struct session *s, const struct lookup *l) {
+    return !s->gives && s->order.first == l && l->state == LOOKUP_SENT;
+}
+
 void children_follow(struct session *s, struct lookup *l) {
     struct unit u;
     struct list_unit list;
-    if (l->pipeline || l->next || engine_has_company(l->group) || !read_list(l, &u, &list))
+    if (s->order.first != l || l->pipeline || l->next)
         return;
-    engine_run_lookup(l); // it stays until its answer has come
-    if (!s->gives && s->order.first == l && l->state == LOOKUP_SENT && ahead_may_load(s))
+    bool waits = l->state == LOOKUP_WAITING;
+    if ((!waits && l->state != LOOKUP_SENT) || (waits && engine_has_company(l->group)) ||
+        !read_list(l, &u, &list))
+        return;
+    if (waits)
+        engine_run_lookup(l); // it stays until its answer has come
+    if (is_sent(s, l) && ahead_may_load(s))
         send_children(s, &list);
+    if (is_sent(s, l))
+        ahead_begin_behind(s, l);
 }

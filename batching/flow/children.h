@@ -42,8 +42,8 @@ void children_forwarded(struct session *s, const struct list_unit *list);
 // Is anything known to follow this statement with these tags, which is one of the session's?
 bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags);
 
-// A lookup was accepted that goes through no list, and something is known to follow it: sends it, and that behind it. May
-// free the lookup.
+// A lookup was accepted that something is known to follow, and waits or was sent by itself: sends it, and that behind it. Nothing
+// is done for one that has become a batch's. May free the lookup.
 void children_follow(struct session *s, struct lookup *l);
 
 // A reply to the client has ended. If it was a list, the keys of what was sent behind it are known now; what was not, is

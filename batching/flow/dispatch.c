@@ -124,7 +124,8 @@ static void follow_loops(struct group *g) {
         l->followed = true;
         struct session *s = l->session;
         bool list = children_may_follow(s, l->shape, l->tags);
-        if (!ahead_follow(s, l, false, list) && list)
+        (void)ahead_follow(s, l, false, list);
+        if (list)
             children_follow(s, l);
     }
 }

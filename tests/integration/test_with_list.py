@@ -10,6 +10,7 @@ import pytest
 import ahead_history
 import conftest
 import orm_pages
+import proto
 import servers
 from ahead import PATIENT, RELATIONS, Reader, Relation, Watch
 from busy import unless_busy
@@ -132,6 +133,33 @@ def test_in_a_transaction(db, direct, proxy, framing, begin):
         assert any(len(derived(s)) == 1 and not lookups(s, page) for s in seen), [s.text for s in seen[-1]]
 
 
+class Riding(Page):
+    """As pgjdbc: BEGIN comes in the unit of the list, `prepared` before or not, and COMMIT is a unit, too."""
+
+    def __init__(self, prepared):
+        super().__init__(RELATIONS["to-many"])
+        self.prepared = prepared
+
+    def read(self, reader, touch=True, behind=None):
+        if self.prepared and not reader.got:
+            reader.got.append(wire(reader.conn.ask(proto.close("S", "b"), proto.parse("BEGIN", "b"), proto.close("S", "c"), proto.parse("COMMIT", "c"), proto.SYNC)))
+        name = ("b", "c") if self.prepared else ("", "")
+        parses = [b"" if self.prepared else proto.parse(text) for text in ("BEGIN", "COMMIT")]
+        rows = reader.conn.ask(parses[0], proto.bind(name=name[0]), proto.execute(1), proto.unit(self.parents, []))
+        for row in proto.rows(rows) if touch else ():
+            reader.ask(self.relation.sql, ("int4", row[0].decode()))
+        reader.got += [wire(rows), wire(reader.conn.ask(parses[1], proto.bind(name=name[1]), proto.execute(1), proto.SYNC))]
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_begin_in_the_unit_of_the_list(db, direct, proxy, prepared):
+    page = Riding(prepared)
+    seen = check(page, db, proxy, "pg")
+    order = [[s.text for s in p if s.text in ("BEGIN", "COMMIT", page.parents)] for p in seen]
+    assert order == [["BEGIN", page.parents, "COMMIT"]] * PAGES
+    assert any(len(derived(s)) == 1 and not lookups(s, page) for s in seen), [s.text for s in seen[-1]]
+
+
 def test_a_key_of_two_columns_goes_out_when_the_list_is_there(db, direct, proxy):
     page = Page(RELATIONS["composite"])
     seen = check(page, db, proxy, "simple")
@@ -169,6 +197,27 @@ def test_three_levels_in_one_write(db, direct, proxy, framing, where, value):
     lazy = [[t.text for t in s if re.search(r"FROM (book|review) WHERE \w+ = (\$1|\d+) ", t.text) and not DERIVED.search(t.text)] for s in seen]
     with unless_busy():
         assert any(len(derived(s)) == 2 and not sent for s, sent in zip(seen, lazy)), last
+
+
+def test_pages_whose_numbers_are_ids(db, direct, proxy, opened):
+    """The books of one author after the other: the number of each is that of a book, too, which was read just now."""
+    def pages(reader, watch=None):
+        for n in 2, 7, 4, 1, 6, 3, 8, 5, 9:
+            if watch:
+                watch.mark()
+            ids = [int(r[0]) for r in reader.ask(books, ("int4", str(n)))]
+            for i in ids:
+                reader.ask(reviews, ("int4", str(i)))
+            yield watch and [s.text for s in watch.settled()]
+    books = fresh("SELECT id, title FROM book WHERE author_id = $1 ORDER BY id")
+    reviews = fresh("SELECT id, stars FROM review WHERE book_id = $1 ORDER BY id")
+    want, got = opened(Reader(db)), opened(Reader(proxy))
+    list(pages(want))
+    watch = Watch(db)
+    seen = list(pages(got, watch))
+    assert got.got == want.got
+    behind = [sum(bool(DERIVED.search(t)) for t in s) == 1 and not any(" book_id = " in t and not DERIVED.search(t) for t in s) for s in seen]
+    assert sum(behind[3:]) >= 4, (behind, seen[-1])
 
 
 def test_a_page_whose_definitions_are_asked_about_again(db, direct, proxy, opened):

@@ -499,7 +499,7 @@ static void step_connection(struct world *w, struct connection *c) {
 }
 
 static void step(struct world *w) {
-    if (w->options.with_list) // the server counts as far
+    if (w->options.with_list || w->options.early_commit) // the server counts as far
         w->engine->distance = (struct distance){.began = w->now, .least = 5000};
     struct connection *c = &w->connections[dice(w, w->options.connections)];
     if (dice(w, 30) == 0)
@@ -736,6 +736,7 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .ahead_age = o->ahead_age,
                                    .ahead_keys = o->ahead_keys,
                                    .with_list = o->with_list,
+                                   .early_commit = o->early_commit,
                                    .ahead_session = o->ahead_session,
                                    .ahead_memory = o->ahead_memory,
                                    .max_session = o->max_session,
