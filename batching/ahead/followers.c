@@ -13,6 +13,8 @@
 #define ENOUGH       2     // loops after which one is likely
 #define MANY         16    // times that were of use, which make up for one that was not
 #define MOST_WAITS   10    // doublings of the wait
+#define PROVEN       3     // loops after which all its keys are sent
+#define LATES        2     // times that it may be late
 
 uint64_t followers_source(const struct trail_columns *c) {
     return c->shape ? c->shape : c->list;
@@ -139,7 +141,7 @@ void followers_read(struct followers *t, const struct trail *trail, const struct
 void followers_took(struct followers *t, uint64_t source, uint64_t took) {
     struct followed *l = followers_of(t, source);
     if (l) // what the machine does besides makes it look dear
-        l->took = !l->took || took < l->took ? took : l->took + (took - l->took) / 8;
+        l->took = !l->took || took < l->took ? took : l->took + (took - l->took) / 16;
 }
 
 struct follower *follower_find(struct followed *l, uint64_t group) {
@@ -231,13 +233,22 @@ bool follower_is_likely(const struct follower *f) {
     return f->group && !f->wait && f->streak >= ENOUGH;
 }
 
-void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys,
-                     unsigned n_served) {
+bool follower_is_proven(const struct follower *f) {
+    return follower_is_likely(f) && f->streak >= PROVEN;
+}
+
+void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served,
+                     bool late) {
     struct followed *l = followers_of(t, source);
     struct follower *f = l ? follower_find(l, group) : NULL;
     if (!f)
         return;
+    if (late && f->late < LATES) {
+        f->late++;
+        return;
+    }
     if (n_keys && 4 * n_served >= n_keys) {
+        f->late = 0;
         f->served = f->failures ? f->served + 1 : 0;
         f->failures -= f->failures && f->served % MANY == 0;
         return;

@@ -47,6 +47,7 @@ struct follower {
     unsigned
         failures;    // times that hardly anything of it was asked for; many that it was take one of them back
     unsigned served; // so many times since then
+    unsigned late;   // times that it came too late since one was of use
 };
 
 struct followed {
@@ -91,9 +92,13 @@ void followers_came(struct followers *t, const struct group *g, const struct gue
 // Has the loop come the last times that the list was read?
 bool follower_is_likely(const struct follower *f);
 
-// What was sent behind the list for this group is given up: so many of the keys were asked for.
-void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys,
-                     unsigned n_served);
+// Has it come so often that all its keys are worth sending, whatever such loops loaded at a time so far?
+bool follower_is_proven(const struct follower *f);
+
+// What was sent behind the list for this group is given up: so many of the keys were asked for. `late`: the loop came when it
+// was too old, as on a machine that is too busy. That counts only if it goes on.
+void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served,
+                     bool late);
 
 void followers_finish(struct followers *t);
 

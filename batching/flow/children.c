@@ -84,7 +84,9 @@ static unsigned most_keys(struct session *s, const struct ahead *a, const struct
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, association);
     unsigned max = most < paid ? most : paid;
-    return association_window(association, e->now, ahead_age_limit(s), max);
+    unsigned window = association_window(association, e->now, ahead_age_limit(s), max);
+    unsigned all = follower_is_proven(f) ? association_all(association, e->now, max) : 0;
+    return all > window ? all : window;
 }
 
 static struct batch *make(struct ahead *a, struct group *g, unsigned max, uint64_t source) {

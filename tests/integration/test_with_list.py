@@ -229,7 +229,8 @@ def test_a_page_whose_definitions_are_asked_about_again(db, direct, proxy, opene
         watch.mark()
         page.read(reader)
     last = watch.settled()
-    assert not any(re.search(r"FROM (book|review) WHERE \w+ = \d+ ", s.text) for s in last), [s.text for s in last]
+    with unless_busy():
+        assert not any(re.search(r"FROM (book|review) WHERE \w+ = \d+ ", s.text) for s in last), [s.text for s in last]
 
 
 # ---- it is not always sent
@@ -284,13 +285,16 @@ def test_children_that_are_not_touched_settle(db, direct, proxy):
 
 def test_the_lists_collation_does_not_compare_the_keys(db, direct, proxy):
     """A key that comes as a value has no collation."""
+    direct.sql("DROP TABLE IF EXISTS with_list_code, with_list_coded; DROP COLLATION IF EXISTS any_case")
     direct.sql("CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
     direct.sql("CREATE TABLE with_list_code (code text COLLATE any_case); CREATE TABLE with_list_coded (id int, code text)")
     direct.sql("INSERT INTO with_list_code SELECT 'code ' || i FROM generate_series(1, 9) i")
     direct.sql("INSERT INTO with_list_coded SELECT i, 'code ' || i FROM generate_series(1, 9) i UNION ALL SELECT -i, 'CODE ' || i FROM generate_series(1, 9) i")
     direct.sql("GRANT SELECT ON with_list_code, with_list_coded TO PUBLIC")
     page = Page(Relation("SELECT code FROM with_list_code ORDER BY 1", "SELECT id, code FROM with_list_coded WHERE code = $1", ["text"], "with_list_coded"))
-    assert any(map(derived, check(page, db, proxy, "psycopg")))
+    seen = check(page, db, proxy, "psycopg")
+    with unless_busy():
+        assert any(map(derived, seen))
 
 
 # ---- what is given is no older than promised

@@ -76,6 +76,7 @@ Test(followers, two_in_a_row) {
     cr_expect(is_likely(&w));
     cr_expect_eq(followers_of(&w.t, LIST)->all[0].keys, 3);
     read_list(&w, false);
+    cr_expect(!follower_is_proven(&followers_of(&w.t, LIST)->all[0]));
     cr_expect(is_likely(&w)); // it may still come
     read_list(&w, false);
     cr_expect(!is_likely(&w)); // it has not
@@ -100,13 +101,33 @@ Test(followers, what_was_in_vain_waits_longer_each_time) {
     for (int i = 0; i < 200; i++) {
         if (is_likely(&w)) {
             sent[i < 20 ? 0 : i < 100 ? 1 : 2]++;
-            followers_ended(&w.t, LIST, w.group.id, 10, 1);
+            followers_ended(&w.t, LIST, w.group.id, 10, 1, false);
         }
         read_list(&w, true);
     }
     cr_expect_leq(sent[0], 3);
     cr_expect_leq(sent[1], 3);
     cr_expect_leq(sent[2], 2);
+    end(&w);
+}
+
+// A busy machine makes it late; a page that always pauses does, too.
+Test(followers, what_is_late_is_sent_again_unless_it_always_is) {
+    struct world w;
+    unsigned sent = 0;
+    begin(&w);
+    for (int i = 0; i < 5; i++)
+        read_list(&w, true);
+    for (int i = 0; i < 9; i++) {
+        followers_ended(&w.t, LIST, w.group.id, 10, i % 3 == 2 ? 10 : 0, i % 3 != 2);
+        cr_expect(is_likely(&w), "%d", i);
+    }
+    for (int i = 0; i < 100; i++) {
+        if (is_likely(&w))
+            followers_ended(&w.t, LIST, w.group.id, 10, 0, true), sent++;
+        read_list(&w, true);
+    }
+    cr_expect_leq(sent, 12);
     end(&w);
 }
 
