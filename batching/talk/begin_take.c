@@ -34,10 +34,10 @@ enum take begin_take(struct feed *f, struct unit *u, enum unit_result r) {
     struct session *s = f->s;
     struct boundary_unit b;
     bool dry = s->engine->limits.dry, due = dry ? s->dry_txn.due : s->begun.due;
-    if ((!due && (s->txn != 'I' || !s->ahead)) || !session_is_quiet(s) || !reads(f, u, r, &b))
+    if (!session_is_quiet(s) || (!due && !may_begin(s)) || !reads(f, u, r, &b))
         return TAKE_FORWARD;
     bool begins = boundary_begins(&b);
-    if (begins == due || (begins && !may_begin(s)))
+    if (begins == due)
         return TAKE_FORWARD;
     if (dry)
         dry_takes_boundary(s, begins);
