@@ -45,7 +45,7 @@ enum take begin_take(struct feed *f, struct unit *u, enum unit_result r) {
         return TAKE_FORWARD;
     u->size = b.unit.size;
     if (begins)
-        begun_here(s);
+        begun_here(s, b.is.access);
     else
         begun_is_over(s);
     return TAKE_TAKEN;

@@ -89,8 +89,7 @@ static void note_boundary(struct session *s, const struct boundary_unit *b, char
     session_txn_note(&o, b->is.kind, NULL);
     ahead_answered(s);
     session_txn_ended(s, &o, before);
-    if (b->is.kind == STATEMENT_ROLLBACK)
-        watched_part(s);
+    watched_note(s, b->is.kind, NULL);
 }
 
 static struct statement *make(struct session *s, const struct boundary_unit *b) {

@@ -11,14 +11,15 @@ A test that fails there is run again by itself, twice at most, and its last run 
 is ever run again: not what fails outside of such a block, not another exception within one, and no test whose fixtures complain. So
 answers are compared outside, with a plain assert; within is only what makes a test prove less, not what the promise excludes.
 Where many tests need it the product is to blame, not the machine: after MOST of a run no further one is run again. The next run
-starts with what pgfold and the server have learnt in the last one.
+starts with what pgfold and the server have learnt, and with whatever else the first has left: such a test drops what it makes before it makes it.
 """
 import contextlib
 import os
 import time
 
 import pytest
-from _pytest.runner import runtestprotocol
+from _pytest.reports import TestReport
+from _pytest.runner import CallInfo, runtestprotocol
 
 RUNS = 3
 PAUSE_SECONDS = float(os.environ.get("PGFOLD_BUSY_PAUSE", 1))
@@ -50,14 +51,30 @@ def is_held(got, held, fresh):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    report = (yield).get_result()
-    report.late = str(call.excinfo.value) if call.excinfo and call.when == "call" and type(call.excinfo.value) is Late else None
+    yield
+    if call.when == "setup":
+        item.late = None
+    if call.when != "teardown" and call.excinfo and type(call.excinfo.value) is Late:
+        item.late = str(call.excinfo.value)
 
 
-def reason_of(reports):
-    """Why to run the test again; None where it passed, or failed by anything but a count."""
-    failed = [r for r in reports if r.failed]
-    return failed[0].late if len(failed) == 1 else None
+class Next:
+    """Which test pytest keeps fixtures for, asked when this one has run: for another run of itself, those of its module; else the next one's."""
+
+    def __init__(self, item, nextitem, is_last):
+        self.item, self.nextitem, self.is_last = item, nextitem, is_last
+
+    def again(self):
+        return self.item.late is not None and not self.is_last
+
+    def listchain(self):
+        return self.item.listchain()[:-1] if self.again() else self.nextitem.listchain() if self.nextitem else []
+
+
+def tear_down(item, nextitem):
+    """What was kept for another run that does not come; the report, if that fails."""
+    call = CallInfo.from_call(lambda: item.session._setupstate.teardown_exact(nextitem), "teardown")
+    return [TestReport.from_item_and_call(item, call)] if call.excinfo else []
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,12 +82,15 @@ def pytest_runtest_protocol(item, nextitem):
     """As pytest's own; but the reports of a run that is not the last one are dropped, so that each test has one outcome."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for run in range(1, RUNS + 1):
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        reason = reason_of(reports)
-        if run == RUNS or reason is None or item.nodeid not in again and len(again) == MOST:
+        following = Next(item, nextitem, run == RUNS or len(again) == MOST and item.nodeid not in again)
+        reports = runtestprotocol(item, nextitem=following, log=False)
+        if not following.again():
             break
-        again.setdefault(item.nodeid, reason)
-        item.user_properties.append(("run again", reason))
+        if reports[-1].failed:
+            reports += tear_down(item, nextitem)
+            break
+        again.setdefault(item.nodeid, item.late)
+        item.user_properties.append(("run again", item.late))
         time.sleep(PAUSE_SECONDS * run)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)

@@ -215,8 +215,8 @@ class Folding:
                                    "query ~* E'from\\\\s+(only\\\\s+)?([a-z0-9_\"]+\\\\.)?\"?%s\\\\M'" % table)
         return sum(int(calls) for calls, _, _ in self.seen)
 
-    def burst(self, conns, units, table, lock=True, settle=0.3):
-        """Each connection sends its unit while the table is locked; replies by connection and the server's count."""
+    def burst(self, conns, units, table, lock=True, settle=0.05):
+        """Each connection, one of `connections`, sends its unit while the table is locked; replies by connection and the server's count."""
         self.reset()
         if lock:
             with self.locked(table, settle=settle):

@@ -22,6 +22,8 @@ def run(name):
 @pytest.fixture(scope="module")
 def module():
     yield run("module")
+    with open("torn down", "a") as f:
+        f.write("module ")
 
 @pytest.fixture
 def mine(module):
@@ -32,6 +34,14 @@ def broken():
     yield
     assert run("broken") > 1, "behind it"
 
+@pytest.fixture
+def tardy():
+    with unless_busy():
+        assert run("tardy") > 1, "tardy"
+
+def test_fixture_is_late(tardy, mine):
+    assert run("behind it") == 1
+
 def test_passes(mine):
     with unless_busy():
         assert True
@@ -40,7 +50,7 @@ def test_late(mine):
     n = run("late")
     with unless_busy():
         assert n > 1, "early"
-    assert runs["mine"] == 3 and runs["module"] == 1, runs
+    assert runs["mine"] == 4 and runs["module"] == 1, runs
 
 def test_latest(mine):
     n = run("latest")
@@ -64,7 +74,7 @@ def test_error(mine):
         if run("error") == 1:
             raise ValueError("an error")
 
-def test_fixture(broken):
+def test_torn(broken, module):
     with unless_busy():
         assert run("fixture") > 1, "a count"
 
@@ -78,7 +88,7 @@ def test_last(mine):
 def test_runs(mine):
     assert [runs[n] for n in ("late", "latest", "never", "answer", "counted", "error", "fixture", "last")] == [2, 3, 3, 1, 2, 1, 1, 2]
 """
-FAIL = ["test_answer", "test_answer_behind_a_count", "test_error", "test_fixture", "test_never"]
+FAIL = ["test_answer", "test_answer_behind_a_count", "test_error", "test_never", "test_torn"]
 
 
 def pytest_in(folder, text):
@@ -97,15 +107,18 @@ def at_once(monkeypatch):
     monkeypatch.setenv("PGFOLD_BUSY_PAUSE", "0")
 
 
-@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("last", ["test_runs", "test_last", "test_torn"])
 def test_what_is_run_again(tmp_path, last):
-    text = TESTS if not last else TESTS.replace('runs["module"] == 1', "True").replace("def test_runs", "def no_test")
+    tests = TESTS.split("\n\ndef test_")
+    text = "\n\ndef test_".join(tests[:1 + next(i for i, t in enumerate(tests) if ("test_" + t).startswith(last))])
     done, cases = pytest_in(tmp_path, text)
     outcomes = {name: [{child.tag for child in case} & {"failure", "error", "skipped"} for case in found] for name, found in cases.items()}
     assert sorted(name for name, found in outcomes.items() if {"failure", "error"} & set().union(*found)) == FAIL, done.stdout
-    assert all(len(found) == 1 for name, found in cases.items() if name != "test_fixture"), done.stdout
-    assert "5 failed, %d passed, 1 skipped, 1 error" % (4 if last else 5) in done.stdout and done.returncode == 1, done.stdout
-    assert "5 run again" in done.stdout and "test_it.py::test_late: early" in done.stdout, done.stdout
+    assert all(len(found) == 1 for name, found in cases.items() if name != "test_torn"), done.stdout
+    passed = {"test_runs": "6 passed, 1 skipped", "test_last": "5 passed, 1 skipped", "test_torn": "4 passed"}[last]
+    assert "5 failed, %s, 1 error" % passed in done.stdout and done.returncode == 1, done.stdout
+    assert "%d run again" % (5 if last == "test_torn" else 6) in done.stdout and "test_it.py::test_late: early" in done.stdout, done.stdout
+    assert (tmp_path / "torn down").read_text() == "module "
     again = {p.get("value") for case in cases["test_late"] for p in case.iter("property")}
     assert {x.split("\n")[0] for x in again} == {"early"}
 

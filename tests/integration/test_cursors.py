@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 import proto
-from busy import unless_busy
+from busy import Late, unless_busy
 from proto import bind, close, describe, execute, msg, parse, query, unit
 
 DATABASE = "cursors"
@@ -219,7 +219,7 @@ def through_both_held(db, proxy, admin, script, never=False):
     for _ in range(3):
         if through_both(db, proxy, admin, script)[0] < 20 or never:
             return
-    pytest.fail("nothing was held")
+    raise Late("nothing was held")
 
 
 def warm(c):

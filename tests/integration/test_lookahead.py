@@ -14,7 +14,7 @@ import conftest
 import proto
 import servers
 from ahead import AUTHORS, BOOKS, DATABASE, PARENTS, PATIENT, RELATIONS, Loop, Reader, Relation, Watch
-from busy import unless_busy
+from busy import Late, unless_busy
 from framings import FRAMINGS
 from proto import query
 
@@ -550,7 +550,7 @@ def test_held(looping, framing, begin):
             loop.hold()
             continue
         return
-    pytest.fail("nothing was held after any of them")
+    raise Late("nothing was held after any of them")
 
 
 OWN = ["COPY scratch TO STDOUT", "TRUNCATE scratch",

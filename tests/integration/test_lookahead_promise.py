@@ -383,6 +383,7 @@ def test_hidden_write(direct, start_pgfold, opened, how):
     direct.sql("CREATE OR REPLACE FUNCTION rewriting_trigger() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
                "$$BEGIN UPDATE novel SET title = 'new'; RETURN NULL; END$$")
     made, write = HIDDEN[how]
+    direct.sql("DROP TABLE IF EXISTS w_default, w_low, w_top, w_part, w_kid, w_kin")
     direct.sql(made)
     direct.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
     p = start_pgfold(PATIENT)

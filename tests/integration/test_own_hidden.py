@@ -321,6 +321,8 @@ def test_definitions_change_past_pgfold(past, twins, what):
 def test_a_database_without_any_of_it_has_the_level(databases, twins):
     """Else the tests above would prove nothing."""
     with databases.admin("postgres") as c:
+        for name in ("hidden", "twin"):
+            c.sql('DROP DATABASE IF EXISTS "%s plain" WITH (FORCE)' % name)
         c.sql('CREATE DATABASE "hidden plain" OWNER app')
         with databases.admin("hidden plain") as d:
             for sql in SCHEMA.strip().split(";\n"):

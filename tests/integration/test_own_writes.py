@@ -328,6 +328,7 @@ def test_what_a_driver_prepares_behind_a_change(undone, db, direct, proxy, opene
 def test_settings_that_a_domain_changes(undone, db, direct, looping, start_pgfold, elsewhere):  # noqa: F811
     """The last test: as long as there is such a domain, every write counts for all tables."""
     elsewhere.sql("CREATE DOMAIN elsewhere.d AS int CHECK (%s <> '')" % SET)
+    elsewhere.sql("DROP TABLE IF EXISTS elsewhere.l_domain")
     elsewhere.sql("CREATE TABLE elsewhere.l_domain (a elsewhere.d)")
     elsewhere.sql("GRANT ALL ON SCHEMA elsewhere TO PUBLIC")
     elsewhere.sql("GRANT ALL ON ALL TABLES IN SCHEMA elsewhere TO PUBLIC")

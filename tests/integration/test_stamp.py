@@ -200,7 +200,7 @@ def test_a_table_in_front_of_what_was_prepared(pg, start_pgfold):
         if folded(proxy) > before + SESSIONS:
             break
     else:
-        pytest.fail("nothing folds")
+        raise Late("nothing folds")
     with pg.admin("stamp") as c:
         c.sql("CREATE TABLE front.plank AS SELECT id, 7 AS tenant, 'front' AS v FROM public.plank")
         c.sql("GRANT ALL ON SCHEMA front TO PUBLIC")

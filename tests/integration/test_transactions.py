@@ -206,7 +206,10 @@ def test_a_batch_that_fails_leaves_the_transaction(pg, proxy, folding):
     conns = folding.connections(proxy, N)
     folding.warm(conns, good, "fragile")
     tell(conns, "BEGIN")
-    _, calls = folding.burst(conns, good, "fragile")
+    for _ in range(6):  # some of the first are compared with the originals
+        _, calls = folding.burst(conns, good, "fragile")
+        if folding.folded(calls, N):
+            break
     folding.assert_folded(calls, N)
     tell(conns, "COMMIT", "BEGIN")
     for _ in range(3):

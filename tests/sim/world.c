@@ -780,10 +780,11 @@ static void report(const struct world *w) {
            (unsigned long)c->ahead_batches, (unsigned long)c->ahead_with_list, (unsigned long)c->ahead_keys,
            (unsigned long)c->ahead_answers, (unsigned long)c->ahead_unused, (unsigned long)c->ahead_stale,
            w->db.n_held, w->db.n_frozen);
-    printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu\n",
+    printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu, ended early "
+           "%lu\n",
            (unsigned long)c->lookups, (unsigned long)c->alone, (unsigned long)c->folded,
            (unsigned long)c->batches, (unsigned long)c->failed, (unsigned long)c->vets,
-           (unsigned long)c->proofs);
+           (unsigned long)c->proofs, (unsigned long)c->early_ends);
     for (int i = 0; i < REASON_COUNT; i++)
         if (c->forwarded[i])
             printf("  %s %lu\n", reason_name((enum reason)i), (unsigned long)c->forwarded[i]);
