@@ -215,11 +215,11 @@ bool session_give_all(struct session *s) {
     return true;
 }
 
-// A pooler may run what comes next elsewhere.
+// A pooler may run what comes next elsewhere. Mode observe answers nothing.
 bool session_may_close_given(const struct session *s, const struct statement *st) {
     return st && st->name[0] && st->shape && st->confirmed && st->on_server && !st->changed && !st->ours &&
-           st->refs == 1 && s->txn == 'I' && !s->in_unit && !s->terminating && !s->gives &&
-           !session_is_pooled(s);
+           st->refs == 1 && s->txn == 'I' && !s->engine->limits.observe && !s->in_unit && !s->terminating &&
+           !s->gives && !session_is_pooled(s);
 }
 
 bool session_close_given(struct session *s, struct slice name) {
