@@ -36,16 +36,26 @@ static bool read_prepared(struct session *s, struct boundary_unit *b) {
     return boundary_read((struct slice){(const uint8_t *)st->shape->text, st->shape->text_len}, &b->is);
 }
 
+// The first statement of several, where what is behind it is a unit, too.
+static bool read_first(struct feed *f, struct unit *first) {
+    struct unit rest;
+    const uint8_t *bytes = f->bytes + f->at;
+    size_t len = f->len - f->at, at = 0, max = f->s->engine->limits.max_text + UNIT_SLACK;
+    if (!unit_part(bytes, len, &at, first))
+        return false;
+    enum unit_result r = unit_read(bytes + at, len - at, max, &rest);
+    return r == UNIT_EXTENDED || r == UNIT_PIPELINE;
+}
+
 bool boundary_unit_read(struct feed *f, const struct unit *u, enum unit_result r, struct boundary_unit *out) {
-    size_t at = 0;
-    *out = (struct boundary_unit){.unit = *u, .simple = r == UNIT_SIMPLE, .whole = r != UNIT_PIPELINE};
+    *out = (struct boundary_unit){
+        .unit = *u, .simple = r == UNIT_SIMPLE, .whole = r != UNIT_PIPELINE && r != UNIT_OTHER};
     if (out->simple)
         return boundary_read(u->query, &out->is);
-    if (r == UNIT_PIPELINE && !unit_part(f->bytes + f->at, u->size, &at, &out->unit))
+    if (!out->whole && !read_first(f, &out->unit))
         return false;
     const struct msg_bind *m = &out->unit.bind;
-    if ((r != UNIT_EXTENDED && r != UNIT_PIPELINE) || m->n_params || m->n_param_formats ||
-        m->n_result_formats > 1)
+    if ((out->whole && r != UNIT_EXTENDED) || m->n_params || m->n_param_formats || m->n_result_formats > 1)
         return false;
     return out->unit.has_parse ? read_parse(f->s, out) : read_prepared(f->s, out);
 }

@@ -109,9 +109,12 @@ static enum take take_whole(struct feed *f, struct unit *u, enum unit_result r, 
         return sync_take(f);
     case UNIT_EXECUTE:
         return execute_take(f, u);
-    default:
+    case UNIT_OTHER: // of several statements, one of which prepares a name
+        return begin_take(f, u, r);
+    case UNIT_PARTIAL:
         return TAKE_FORWARD;
     }
+    return TAKE_FORWARD;
 }
 
 // A unit whose rest has not come yet may wait for it. The server would report an error in its beginning at

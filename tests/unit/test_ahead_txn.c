@@ -129,9 +129,9 @@ Test(ahead_txn, a_begin_in_the_unit_of_what_comes) {
             parse(a, "", "BEGIN");
         execute(a, i ? "b" : "", NULL);
         if (i < 2)
-            parse(a, "", "SHOW work_mem");
+            parse(a, i ? "s" : "", "SHOW work_mem");
         if (i < 2)
-            execute(a, "", NULL);
+            execute(a, i ? "s" : "", NULL);
         sync_unit(a);
         say(a);
         expect_text(told(a), i ? i == 1 ? "2C" : "2CZ" : "12C");
