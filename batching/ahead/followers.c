@@ -255,13 +255,13 @@ void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsig
                      bool late) {
     struct followed *l = followers_of(t, source);
     struct follower *f = l ? follower_find(l, group) : NULL;
-    if (!f || !n_keys) // of a list without rows nothing can be asked for
+    if (!f)
         return;
-    if (late && f->late < LATES) {
+    if ((late || !n_keys) && f->late < LATES) { // of a list without rows nothing can be asked for
         f->late++;
         return;
     }
-    if (4 * n_served >= n_keys) {
+    if (n_keys && 4 * n_served >= n_keys) {
         f->late = 0;
         f->served = f->failures ? f->served + 1 : 0;
         f->failures -= f->failures && f->served % MANY == 0;
