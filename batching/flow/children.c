@@ -58,6 +58,11 @@ bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags) 
            leads_on(followers_with(&s->engine->followers, shape_digest(shape_meaning(shape)), tags));
 }
 
+bool children_is_list(struct session *s, struct shape *shape, uint16_t tags) {
+    return children_are_sent(s) &&
+           followers_with(&s->engine->followers, shape_digest(shape_meaning(shape)), tags);
+}
+
 // The follower's group, if batches of it may be sent for this session now. NULL: they may not.
 static struct group *group_of(struct session *s, const struct ahead *a, const struct follower *f) {
     struct engine *e = s->engine;
@@ -339,15 +344,20 @@ static uint64_t cost_of(struct session *s, uint64_t source) {
     return list && list->took > way ? list->took - way : 0;
 }
 
+// How many keys are asked for: what the last lists had, and some more; of a loop that is certain, of a longer list, too.
+static unsigned wanted_keys(const struct follower *f) {
+    return follower_is_proven(f) ? 2 * f->keys + 4 * MORE : f->keys + f->keys / 4 + MORE;
+}
+
 // Sends what follows this list, and then what follows that.
 static void send_level(struct way *w, uint64_t source, uint64_t parent) {
     struct engine *e = w->s->engine;
     for (unsigned i = 0; i < FOLLOWERS && w->sent < MOST; i++) {
         const struct followed *list = followers_with(&e->followers, source, parent ? 0 : w->tags);
         const struct follower *f = list && follower_is_likely(&list->all[i]) ? &list->all[i] : NULL;
-        struct group *g = f && w->s->ahead ? group_of(w->s, w->s->ahead, f) : NULL;
-        unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0,
-                 wanted = f ? f->keys + f->keys / 4 + MORE : 0;
+        bool left = f && !parent && w->s->ahead && follower_was_left(list, f, &w->s->ahead->trail);
+        struct group *g = f && !left && w->s->ahead ? group_of(w->s, w->s->ahead, f) : NULL;
+        unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0, wanted = f ? wanted_keys(f) : 0;
         unsigned shift = w->shift;
         if (!g || max < f->keys || !is_cheap(w) || !add_step(w, f, g))
             continue;
@@ -426,13 +436,15 @@ void children_follow(struct session *s, struct lookup *l) {
     struct list_unit list;
     if (s->order.first != l || l->pipeline || l->next)
         return;
-    bool waits = l->state == LOOKUP_WAITING;
+    bool waits = l->state == LOOKUP_WAITING, sends = children_may_follow(s, l->shape, l->tags);
+    if (!sends && l->group->state != GROUP_NEW)
+        return;
     if ((!waits && l->state != LOOKUP_SENT) || (waits && engine_has_company(l->group)) ||
         !read_list(l, &u, &list))
         return;
     if (waits)
         engine_run_lookup(l); // it stays until its answer has come
-    if (is_sent(s, l) && ahead_may_load(s))
+    if (sends && is_sent(s, l) && ahead_may_load(s))
         send_children(s, &list);
     if (is_sent(s, l))
         ahead_begin_behind(s, l);

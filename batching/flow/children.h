@@ -42,7 +42,10 @@ void children_forwarded(struct session *s, const struct list_unit *list);
 // Is anything known to follow this statement with these tags, which is one of the session's?
 bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags);
 
-// A lookup was accepted that something is known to follow, and waits or was sent by itself: sends it, and that behind it. Nothing
+// Were the rows of this statement with these tags ever gone through?
+bool children_is_list(struct session *s, struct shape *shape, uint16_t tags);
+
+// A lookup was accepted that is such a list, and waits or was sent by itself: sends it, and what follows it behind it. Nothing
 // is done for one that has become a batch's. May free the lookup.
 void children_follow(struct session *s, struct lookup *l);
 

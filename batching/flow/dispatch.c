@@ -123,7 +123,7 @@ static void follow_loops(struct group *g) {
             continue;
         l->followed = true;
         struct session *s = l->session;
-        bool list = children_may_follow(s, l->shape, l->tags);
+        bool list = children_is_list(s, l->shape, l->tags);
         (void)ahead_follow(s, l, false, list);
         if (list)
             children_follow(s, l);

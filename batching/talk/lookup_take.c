@@ -437,7 +437,7 @@ static void send_on(struct session *s, bool apart) {
     struct lookup *l = s->order.last;
     bool waits = l && l->state == LOOKUP_WAITING && l == s->order.first;
     bool follows = waits && (apart || l->group->state == GROUP_NEW);
-    bool list = follows && children_may_follow(s, l->shape, l->tags);
+    bool list = follows && children_is_list(s, l->shape, l->tags);
     if (follows)
         (void)ahead_follow(s, l, apart, list);
     if (list)

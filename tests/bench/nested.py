@@ -12,6 +12,8 @@ or the last id before it (keyset); the last three are for programs that write th
 Four figures for each page: its time as a multiple of the round-trip time, in which the program's own time is; "waits", the round trips that its
 statements have waited for, each of whose times is rounded down below 0.8; "flights", in how many flights pgfold has sent what it sent, which a busy
 machine changes least; and the statements that reached the server, pgfold's own questions included.
+--touched half or never: the rows of half of the pages, or of all behind the sixth, are not gone through (Python programs that write their SQL). Then what the
+server's processes have computed is told, behind the first pages, which are learnt from.
 Default settings. --load keeps so many processes busy beside it. --show prints what passed the relay during that page, with its time.
 """
 import argparse
@@ -232,17 +234,40 @@ def flights_of(statements, rtt_ms):
     return n
 
 
+LEARNT = 6  # pages
+
+
+def touches(how, pages):
+    draw = random.Random(5)
+    return [i < LEARNT or how == "all" or (how == "half" and draw.random() < 0.5) for i in range(pages)]
+
+
+def computed(pg):
+    """Milliseconds that the server's processes have computed."""
+    with open("/proc/%d/task/%d/children" % (pg.process.pid, pg.process.pid)) as f:
+        pids, total = f.read().split(), 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            with open("/proc/%s/task/%s/children" % (pid, pid)) as f:
+                pids += f.read().split()
+            with open("/proc/%s/schedstat" % pid) as f:
+                total += int(f.read().split()[0])
+    return total / 1e6
+
+
 def run(world, port, driver, tree, by, rtt_ms, args, far):
     """[{"trips", "waits", "statements", "page"}] page by page"""
     out = []
     with Pages(driver, port, world.trees[tree, by], world.folder) as pages:
+        touched = touches(args.touched, args.pages)
         for number, page in enumerate(range(1, args.pages + 1) if args.in_order else scattered(args.pages), 1):
             time.sleep(SETTLE_SECONDS)
             far.trace.take()
-            got = pages.ask(BY[by][2](page, args.pages, int(tree.split("x")[0])))
+            cpu, value = computed(world.pg), BY[by][2](page, args.pages, int(tree.split("x")[0]))
+            got = pages.ask(value if args.touched == "all" else [value, touched[number - 1]])
             time.sleep(SETTLE_SECONDS + rtt_ms / 500)
             statements, answers = far.trace.take()
-            out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), flights=flights_of(statements, rtt_ms), statements=len(statements), page=got["page"]))
+            out.append(dict(trips=got["ms"] / rtt_ms, waits=waits_of(got["took"], rtt_ms), flights=flights_of(statements, rtt_ms), statements=len(statements), page=got["page"], cpu=computed(world.pg) - cpu))
             if number in args.show or (0 in args.show and number > 1 and out[-1]["flights"] > len(world.trees[tree, by])):
                 show(got, statements, answers, rtt_ms)
     return out
@@ -277,7 +302,7 @@ def measure(world, binary, driver, tree, by, rtt_ms, args):
     """{"direct", "rounds": [[page]], "same"}; binary None: only directly"""
     far = Far(world.pg, world.folder, rtt_ms)
     try:
-        direct = run(world, far.port, driver, tree, by, rtt_ms, argparse.Namespace(pages=args.pages, show=(), in_order=args.in_order), far)
+        direct = run(world, far.port, driver, tree, by, rtt_ms, argparse.Namespace(pages=args.pages, show=(), in_order=args.in_order, touched=args.touched), far)
         rounds = []
         for _ in range(args.rounds):
             pgfold = servers.Pgfold(binary, "host=127.0.0.1 port=%d sslmode=disable" % far.port, {"batching.never_slower": "on", "batching.patience": "20ms", **args.settings})
@@ -316,6 +341,7 @@ def arguments():
     p.add_argument("--pages", type=int, default=10)
     p.add_argument("--in-order", action="store_true", help="pages by their numbers, which is a loop over numbers in steps")
     p.add_argument("--by", action="append", choices=BY, help="what a page's list is asked for by (number)")
+    p.add_argument("--touched", choices=("all", "half", "never"), default="all")
     p.add_argument("--rounds", type=int, default=1, help="each with a pgfold just started; medians are reported")
     p.add_argument("--load", type=int, default=0, help="busy processes beside it")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for pgfold")
@@ -337,6 +363,13 @@ def report(args, cells):
         *loops.table(["tree", "driver", "by", "ms", "pgfold", "direct", "time / round trip", "waits", "flights", "statements at the server", ""], rows)]
 
 
+def cost(c):
+    """What the server has computed behind the pages that are learnt from, through pgfold and directly."""
+    through = statistics.median(sum(p["cpu"] for p in r[LEARNT:]) for r in c["rounds"])
+    direct = sum(p["cpu"] for p in c["direct"][LEARNT:])
+    return "    server: %.1f ms, directly %.1f" % (through, direct)
+
+
 def main():
     args, cells = arguments(), []
     with contextlib.ExitStack() as stack:
@@ -348,6 +381,8 @@ def main():
             c = cells[-1][1]
             print("%s %s by %s %g ms: direct %.1f\n    trips %s\n    waits %s\n    flights%s\n    sent  %s%s" % (tree, driver, by, rtt, statistics.median(p["trips"] for p in c["direct"]), figures(c["rounds"], "trips", "%5.1f"),
                   figures(c["rounds"], "waits", "%5g"), figures(c["rounds"], "flights", "%5g"), figures(c["rounds"], "statements", "%5g"), "" if c["same"] else "  PAGES DIFFER"), flush=True)
+            if args.touched != "all":
+                print(cost(c), flush=True)
     lines = report(args, cells)
     if args.output:
         with open(args.output, "w") as f:

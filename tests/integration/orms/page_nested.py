@@ -3,7 +3,7 @@
 psycopg (autocommit), transactions (psycopg2, one for each page), sqlalchemy (a session for each page), autocommit (the same without transactions),
 django or atomic (Django, a transaction for each page); and the tree's levels as JSON, see tests/bench/nested.py.
 
-A line of input is what the page's list is asked for by, as JSON, its answer {"ms", "began": monotonic seconds, "took": ms of each statement, "page"}.
+A line of input is what the page's list is asked for by, as JSON, or (programs that write their SQL) [that, whether its rows are gone through], its answer {"ms", "began": monotonic seconds, "took": ms of each statement, "page"}.
 """
 import contextlib
 import json
@@ -35,7 +35,11 @@ def walk(ask, row, depth=1):
 
 
 def asked(ask):
-    return lambda page: [walk(ask, r) for r in ask(LEVELS[0]["sql"], page)]
+    def page(by):
+        by, touched = by if isinstance(by, list) else (by, True)
+        rows = ask(LEVELS[0]["sql"], by)
+        return [walk(ask, r) for r in rows] if touched else [list(r) for r in rows]
+    return page
 
 
 def psycopg2_pages(in_transaction=False):
