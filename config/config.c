@@ -142,6 +142,8 @@ static const struct setting settings[] = {
      "of so many folded lookups one is compared with its original; 0: none"},
     {"batching.never_slower", CHOICE(KIND_SWITCH, never_slower, "on", "off", "on"),
      "run the lookups of a shape as they come while folding them is slower"},
+    {"batching.early_commit", CHOICE(KIND_SWITCH, early_commit, "on", "off", "on"),
+     "do not wait for the end of a transaction that has only read, if the server is far"},
     {"lookahead.mode", CHOICE(KIND_CHOICE, lookahead, "bounded", "off", "snapshot", "bounded"),
      "loading rows ahead of a loop: never, only where that is exact, or within max_gap and max_age"},
     {"lookahead.max_gap", NUMBER(KIND_TIME, ahead_gap, "20ms", 1, SECOND),

@@ -23,7 +23,7 @@ struct config_table {
     bool lookahead;            // default: true
 };
 
-#define CONFIG_SETTINGS 51 // keys in the table
+#define CONFIG_SETTINGS 52 // keys in the table
 
 // Where a value came from: a file and line, or an override's origin with line 0. Without a name: the default.
 struct config_place {
@@ -69,6 +69,7 @@ struct config {
     uint64_t vet_max_age; // a shape's vetting is repeated after this time
     int check_one_in;     // of so many folded lookups one is compared with its original; 0: none
     bool never_slower;    // a shape that loses by being folded is run as sent for a while
+    bool early_commit;    // the end of a transaction that has only read is not waited for
     // microseconds of each second that new texts may take; 0: no limit
     uint64_t parse_budget;
     // [lookahead]

@@ -146,6 +146,7 @@ struct engine_limits settings_engine_limits(const struct settings *s) {
         .parse_budget = c->parse_budget,
         .verify = c->mode == MODE_VERIFY,
         .never_slower = c->never_slower,
+        .early_commit = c->early_commit,
         .check_one_in = (unsigned)c->check_one_in,
         .lookahead = lookahead_of(c),
         .ahead_gap = c->ahead_gap,

@@ -32,6 +32,7 @@ struct association {
     uint32_t gap;        // microseconds between two lookups, without their waiting, moving average
     uint32_t latency;    // microseconds that a batch takes, moving average
     uint32_t cost;       // nanoseconds for one key, moving average
+    unsigned n_costs;    // times that it was measured; the first few count by the least of them
     uint64_t last_asked; // microseconds
     uint64_t asker;      // the session that has asked then,
     uint64_t waited;     // and how long it had waited by then (pace.h)

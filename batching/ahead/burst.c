@@ -69,13 +69,28 @@ struct burst *burst_of(const struct bursts *t, const struct group *g, uint64_t n
 
 // ---- a burst's own lookups
 
+// Were most of its keys asked for by lookups of this group?
+static bool was_followed(const struct burst *b, uint64_t group) {
+    for (unsigned i = 0; i < BURST_KINDS; i++)
+        if (b->kinds[i].group == group)
+            return 4 * b->kinds[i].n >= 3 * b->n;
+    return false;
+}
+
+// What came, and was not given what had been sent, has found it too old.
+static void end_sent(struct followers *f, const struct burst *b, const struct burst_sent *sent) {
+    bool late = was_followed(b, sent->group) && 4 * sent->served < sent->keys;
+    followers_ended(f, b->source, sent->group, sent->keys, sent->served, late);
+}
+
 static void close_burst(struct followers *f, struct burst *b) {
-    if (b->number && !b->closed && is_one(b))
-        followers_missed(f, b->source, b->came);
-    for (unsigned i = 0; b->number && !b->closed && i < FOLLOWERS; i++)
-        if (b->sent[i].group)
-            followers_ended(f, b->source, b->sent[i].group, b->sent[i].keys, b->sent[i].served);
+    bool open = b->number && !b->closed;
     b->closed = true;
+    if (open && is_one(b))
+        followers_missed(f, b->source, b->came);
+    for (unsigned i = 0; open && i < FOLLOWERS; i++)
+        if (b->sent[i].group)
+            end_sent(f, b, &b->sent[i]);
 }
 
 static struct burst *begin(struct bursts *t, struct followers *f, const struct burst_lookup *l,
@@ -124,7 +139,7 @@ static void follow(struct followers *f, struct burst *b, const struct burst_look
         return;
     b->kinds[i].group = l->group->id;
     b->kinds[i].n++;
-    if (4 * b->kinds[i].n >= 3 * b->n)
+    if (was_followed(b, l->group->id))
         followers_asked(f, b->source, l->group, l->unit, b->n, &b->came);
 }
 

@@ -12,7 +12,10 @@
 #define LONGEST_UNIT 16384 // bytes of a lookup that is kept
 #define ENOUGH       2     // loops after which one is likely
 #define MANY         16    // times that were of use, which make up for one that was not
+#define LEAST_ROWS   2     // of a list whose loop can be seen
 #define MOST_WAITS   10    // doublings of the wait
+#define PROVEN       3     // loops after which all its keys are sent
+#define LATES        2     // times that it may be late
 
 uint64_t followers_source(const struct trail_columns *c) {
     return c->shape ? c->shape : c->list;
@@ -115,7 +118,7 @@ static const struct trail_result *before(const struct trail *t, const struct tra
     uint64_t source = followers_source(&r->columns);
     const struct trail_result *last = NULL;
     for (const struct trail_result *o = t->results; o; o = o->next)
-        if (o->serial < r->serial && followers_source(&o->columns) == source &&
+        if (o->n_rows >= LEAST_ROWS && o->serial < r->serial && followers_source(&o->columns) == source &&
             (!tagged || o->columns.tags == r->columns.tags) && (!last || o->serial > last->serial))
             last = o;
     return last;
@@ -138,7 +141,7 @@ void followers_read(struct followers *t, const struct trail *trail, const struct
 void followers_took(struct followers *t, uint64_t source, uint64_t took) {
     struct followed *l = followers_of(t, source);
     if (l) // what the machine does besides makes it look dear
-        l->took = !l->took || took < l->took ? took : l->took + (took - l->took) / 8;
+        l->took = !l->took || took < l->took ? took : l->took + (took - l->took) / 16;
 }
 
 struct follower *follower_find(struct followed *l, uint64_t group) {
@@ -248,13 +251,35 @@ bool follower_is_likely(const struct follower *f) {
     return f->group && !f->wait && f->streak >= ENOUGH;
 }
 
-void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys,
-                     unsigned n_served) {
+bool follower_is_proven(const struct follower *f) {
+    return follower_is_likely(f) && f->streak >= PROVEN;
+}
+
+bool follower_was_left(const struct followed *list, const struct follower *f, const struct trail *trail) {
+    const struct trail_result *last = NULL;
+    bool came = true;
+    for (const struct trail_result *r = trail->results; r; r = r->next)
+        for (int tagged = 0; tagged < 2; tagged++)
+            if (source_of(r, tagged) == list->source && r->n_rows >= LEAST_ROWS &&
+                (!last || r->serial > last->serial)) {
+                last = r;
+                came = r->came[tagged] & bit_of(list, f);
+            }
+    return !came;
+}
+
+void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served,
+                     bool late) {
     struct followed *l = followers_of(t, source);
     struct follower *f = l ? follower_find(l, group) : NULL;
     if (!f)
         return;
+    if ((late || !n_keys) && f->late < LATES) { // of a list without rows nothing can be asked for
+        f->late++;
+        return;
+    }
     if (n_keys && 4 * n_served >= n_keys) {
+        f->late = 0;
         f->served = f->failures ? f->served + 1 : 0;
         f->failures -= f->failures && f->served % MANY == 0;
         return;

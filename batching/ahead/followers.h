@@ -47,6 +47,7 @@ struct follower {
     unsigned
         failures;    // times that hardly anything of it was asked for; many that it was take one of them back
     unsigned served; // so many times since then
+    unsigned late;   // times that it came too late since one was of use
 };
 
 struct followed {
@@ -98,9 +99,16 @@ void followers_missed(struct followers *t, uint64_t source, uint8_t came);
 // Has the loop come the last times that the list was read?
 bool follower_is_likely(const struct follower *f);
 
-// What was sent behind the list for this group is given up: so many of the keys were asked for.
-void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys,
-                     unsigned n_served);
+// Has it come so often that all its keys are worth sending, whatever such loops loaded at a time so far?
+bool follower_is_proven(const struct follower *f);
+
+// Was the list read in this trail, and what follows it has not come since? It may come only when the list is read again.
+bool follower_was_left(const struct followed *list, const struct follower *f, const struct trail *trail);
+
+// What was sent behind the list for this group is given up: so many of the keys were asked for. `late`: the loop came when it
+// was too old, as on a machine that is too busy. That counts only if it goes on, as does a list without rows.
+void followers_ended(struct followers *t, uint64_t source, uint64_t group, unsigned n_keys, unsigned n_served,
+                     bool late);
 
 void followers_finish(struct followers *t);
 

@@ -7,7 +7,9 @@
 #define LEAST        4
 #define NEAR         500 // microseconds
 #define COST_KEYS    16
-#define FAILURES     4 // in a row
+#define FIRST_COSTS  4    // measurements
+#define LEAST_COST   1000 // nanoseconds
+#define FAILURES     4    // in a row
 #define FIRST_PAUSE  100000
 #define LAST_PAUSE   60000000
 
@@ -41,6 +43,17 @@ void association_served(struct association *a) {
     a->unserved = 0;
 }
 
+// So many of them take the server as long as a batch may.
+static uint64_t affordable(const struct association *a, uint64_t n) {
+    uint64_t most = a->cost ? PACE_LATENCY * UINT64_C(1000) / a->cost : n;
+    return n < most ? n : most;
+}
+
+unsigned association_all(const struct association *a, uint64_t now, unsigned max) {
+    bool off = now < a->off_until || is_in_vain(a);
+    return off ? 0 : (unsigned)affordable(a, max);
+}
+
 unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max) {
     uint64_t n = a->window ? a->window : FIRST_LEARNT;
     if (now < a->off_until || is_resting(a, now))
@@ -48,8 +61,7 @@ unsigned association_window(const struct association *a, uint64_t now, uint64_t 
     n = is_in_vain(a) ? LEAST : n;
     if (age && a->gap && n * a->gap > age / 10 * 8)
         n = age / 10 * 8 / a->gap; // more would be too old when they are asked for
-    if (a->cost && n * a->cost > PACE_LATENCY * UINT64_C(1000))
-        n = PACE_LATENCY * UINT64_C(1000) / a->cost;
+    n = affordable(a, n);
     n = n < LEAST ? LEAST : n;
     return n < max ? (unsigned)n : max;
 }
@@ -98,16 +110,26 @@ void association_grow(struct association *a, unsigned max) {
 }
 
 // It falls faster than it rises: what the machine does besides makes a key look dear. What one lookup takes,
-// with which it is compared, is a lower bound, too.
+// with which it is compared, is a lower bound, too. Nothing is known yet beside the first few measurements, one of which may be
+// all noise: of the first half is believed, then the least.
+static uint32_t first_cost(const struct association *a, uint64_t cost) {
+    uint64_t most = a->cost ? a->cost : UINT32_MAX, value = a->n_costs ? cost : cost / 2;
+    value = value < LEAST_COST ? LEAST_COST : value;
+    return (uint32_t)(value < most ? value : most);
+}
+
 void association_loaded(struct association *a, uint64_t took, uint64_t lone, unsigned n_keys) {
     a->latency = average(a->latency, took);
     uint64_t cost = (took > lone ? took - lone : 0) * 1000 / (n_keys ? n_keys : 1);
     if (n_keys < COST_KEYS && (!n_keys || cost >= a->cost))
         return; // a smaller batch takes mostly the way there and back: a key costs less than that
-    if (a->cost && cost < a->cost)
+    if (a->n_costs < FIRST_COSTS)
+        a->cost = first_cost(a, cost);
+    else if (cost < a->cost)
         a->cost = (uint32_t)((a->cost + cost) / 2);
     else
-        a->cost = average(a->cost, a->cost && cost > 2u * a->cost ? 2u * a->cost : cost);
+        a->cost = average(a->cost, cost > 2u * a->cost ? 2u * a->cost : cost);
+    a->n_costs += a->n_costs < FIRST_COSTS;
 }
 
 // What one pause of the loop has made stale counts once. A pause now and then is no reason to stop loading.

@@ -12,6 +12,8 @@
 // The number of keys worth loading now; 0: none for a while. `age`: microseconds that answers may be held; 0:
 // without limit. After four batches in a row that served nobody there is one more now and then.
 unsigned association_window(const struct association *a, uint64_t now, uint64_t age, unsigned max);
+// The same for all keys of a list of which it is certain that they are asked for: what they cost the server is all that counts.
+unsigned association_all(const struct association *a, uint64_t now, unsigned max);
 // A lookup has followed a list. If nothing was loaded for such loops so far, few keys are loaded at first; more where a loop is
 // `sure`, and where the way to the server takes long: `way` microseconds.
 void association_begin(struct association *a, bool sure, uint64_t way);

@@ -32,6 +32,7 @@ static void begin(struct trail *t, bool on) {
     t->recorder.serial = 0;
     t->recorder.result = NULL;
     t->recorder.before = 0;
+    t->recorder.keeps_one = false;
     memset(t->recorder.lists, 0, sizeof t->recorder.lists);
 }
 
@@ -162,6 +163,19 @@ void trail_row(struct trail *t, const uint8_t *body, size_t len) {
         r->on = record(t, r->first, r->first_len, true);
     drop_first(t);
     r->on = r->on && record(t, body, len, true);
+}
+
+void trail_keep_one(struct trail *t) {
+    t->recorder.keeps_one = t->recorder.on;
+}
+
+struct trail_result *trail_take_one(struct trail *t) {
+    struct trail_recorder *r = &t->recorder;
+    if (r->on && r->first && r->keeps_one) {
+        (void)record(t, r->first, r->first_len, true);
+        drop_first(t);
+    }
+    return r->result;
 }
 
 void trail_end(struct trail *t) {

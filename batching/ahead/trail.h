@@ -69,6 +69,7 @@ struct trail_recorder {
     struct trail_result *lists[TRAIL_MAX_ARRAYS];
     uint64_t serial; // of all of them; 0: there is none yet
     uint32_t before; // rows that `result` had when it was opened again; 0: it was not
+    bool keeps_one;  // what it has counts also if that is one row
 };
 
 struct trail {

@@ -50,7 +50,7 @@ static void send_follower(struct session *s, struct burst *of, uint32_t type, co
     struct ahead *a = ahead_of(s);
     struct group *g = a && follower_is_likely(f) ? children_group(s, f) : NULL;
     struct association *association = g && burst_may_have(g) ? burst_association(g) : NULL;
-    unsigned max = association ? children_most(s, a, g, association) : 0;
+    unsigned max = association ? children_most(s, a, g, f, association) : 0;
     struct batch *b = max ? children_batch(a, g, max, 0) : NULL;
     if (!b)
         return;

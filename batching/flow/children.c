@@ -58,6 +58,11 @@ bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags) 
            leads_on(followers_with(&s->engine->followers, shape_digest(shape_meaning(shape)), tags));
 }
 
+bool children_is_list(struct session *s, struct shape *shape, uint16_t tags) {
+    return children_are_sent(s) &&
+           followers_with(&s->engine->followers, shape_digest(shape_meaning(shape)), tags);
+}
+
 struct group *children_group(struct session *s, const struct follower *f) {
     struct engine *e = s->engine;
     struct group *g = group_of_key(&e->groups, f->group, f->group_key, f->group_key_len);
@@ -81,17 +86,19 @@ static struct group *group_of(struct session *s, const struct ahead *a, const st
 }
 
 unsigned children_most(struct session *s, const struct ahead *a, const struct group *g,
-                       const struct association *association) {
+                       const struct follower *f, const struct association *association) {
     const struct engine *e = s->engine;
     unsigned most = guard_max_keys(&g->shape->guard, e->now, e->limits.ahead_keys);
     unsigned paid = ahead_affordable(s, a, g, association);
     unsigned max = most < paid ? most : paid;
-    return association_window(association, e->now, ahead_age_limit(s), max);
+    unsigned window = association_window(association, e->now, ahead_age_limit(s), max);
+    unsigned all = follower_is_proven(f) ? association_all(association, e->now, max) : 0;
+    return all > window ? all : window;
 }
 
 static unsigned most_keys(struct session *s, const struct ahead *a, const struct group *g,
                           const struct follower *f) {
-    return children_most(s, a, g, &g->shape->associations[f->association]);
+    return children_most(s, a, g, f, &g->shape->associations[f->association]);
 }
 
 struct batch *children_batch(struct ahead *a, struct group *g, unsigned max, uint64_t source) {
@@ -344,15 +351,20 @@ static uint64_t cost_of(struct session *s, uint64_t source) {
     return list && list->took > way ? list->took - way : 0;
 }
 
+// How many keys are asked for: what the last lists had, and some more; of a loop that is certain, of a longer list, too.
+static unsigned wanted_keys(const struct follower *f) {
+    return follower_is_proven(f) ? 2 * f->keys + 4 * MORE : f->keys + f->keys / 4 + MORE;
+}
+
 // Sends what follows this list, and then what follows that.
 static void send_level(struct way *w, uint64_t source, uint64_t parent) {
     struct engine *e = w->s->engine;
     for (unsigned i = 0; i < FOLLOWERS && w->sent < MOST; i++) {
         const struct followed *list = followers_with(&e->followers, source, parent ? 0 : w->tags);
         const struct follower *f = list && follower_is_likely(&list->all[i]) ? &list->all[i] : NULL;
-        struct group *g = f && w->s->ahead ? group_of(w->s, w->s->ahead, f) : NULL;
-        unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0,
-                 wanted = f ? f->keys + f->keys / 4 + MORE : 0;
+        bool left = f && !parent && w->s->ahead && follower_was_left(list, f, &w->s->ahead->trail);
+        struct group *g = f && !left && w->s->ahead ? group_of(w->s, w->s->ahead, f) : NULL;
+        unsigned max = g ? most_keys(w->s, w->s->ahead, g, f) : 0, wanted = f ? wanted_keys(f) : 0;
         unsigned shift = w->shift;
         if (!g || max < f->keys || !is_cheap(w) || !add_step(w, f, g))
             continue;
@@ -421,12 +433,26 @@ static bool read_list(const struct lookup *l, struct unit *u, struct list_unit *
     return list->text.data && (u->has_parse || !prepared || prepared->protocol != SHAPE_SIMPLE);
 }
 
+// Has the session been asked for nothing but this lookup, which was sent by itself?
+static bool is_sent(const struct session *s, const struct lookup *l) {
+    return !s->gives && s->order.first == l && l->state == LOOKUP_SENT;
+}
+
 void children_follow(struct session *s, struct lookup *l) {
     struct unit u;
     struct list_unit list;
-    if (l->pipeline || l->next || engine_has_company(l->group) || !read_list(l, &u, &list))
+    if (s->order.first != l || l->pipeline || l->next)
         return;
-    engine_run_lookup(l); // it stays until its answer has come
-    if (!s->gives && s->order.first == l && l->state == LOOKUP_SENT && ahead_may_load(s))
+    bool waits = l->state == LOOKUP_WAITING, sends = children_may_follow(s, l->shape, l->tags);
+    if (!sends && l->group->state != GROUP_NEW)
+        return;
+    if ((!waits && l->state != LOOKUP_SENT) || (waits && engine_has_company(l->group)) ||
+        !read_list(l, &u, &list))
+        return;
+    if (waits)
+        engine_run_lookup(l); // it stays until its answer has come
+    if (sends && is_sent(s, l) && ahead_may_load(s))
         send_children(s, &list);
+    if (is_sent(s, l))
+        ahead_begin_behind(s, l);
 }

@@ -42,8 +42,11 @@ void children_forwarded(struct session *s, const struct list_unit *list);
 // Is anything known to follow this statement with these tags, which is one of the session's?
 bool children_may_follow(struct session *s, struct shape *shape, uint16_t tags);
 
-// A lookup was accepted that goes through no list, and something is known to follow it: sends it, and that behind it. May
-// free the lookup.
+// Were the rows of this statement with these tags ever gone through?
+bool children_is_list(struct session *s, struct shape *shape, uint16_t tags);
+
+// A lookup was accepted that is such a list, and waits or was sent by itself: sends it, and what follows it behind it. Nothing
+// is done for one that has become a batch's. May free the lookup.
 void children_follow(struct session *s, struct lookup *l);
 
 // A reply to the client has ended. If it was a list, the keys of what was sent behind it are known now; what was not, is
@@ -60,7 +63,7 @@ struct group *children_group(struct session *s, const struct follower *f);
 
 // How many keys may be loaded for it; 0: none.
 unsigned children_most(struct session *s, const struct ahead *a, const struct group *g,
-                       const struct association *association);
+                       const struct follower *f, const struct association *association);
 
 // A batch without keys yet. `source`: what it follows. NULL: there is no room for it.
 struct batch *children_batch(struct ahead *a, struct group *g, unsigned max, uint64_t source);

@@ -135,8 +135,9 @@ static void follow_loops(struct group *g) {
         l->followed = true;
         struct session *s = l->session;
         note_burst(g, l);
-        bool list = children_may_follow(s, l->shape, l->tags);
-        if (!ahead_follow(s, l, false, list) && list)
+        bool list = children_is_list(s, l->shape, l->tags);
+        (void)ahead_follow(s, l, false, list);
+        if (list)
             children_follow(s, l);
     }
 }

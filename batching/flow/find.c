@@ -51,16 +51,25 @@ struct ahead *ahead_next(struct session *s, const struct group *g, struct ahead 
 
 // ---- finding
 
+// Is some of it asked for, when it is no longer fresh?
+static bool is_late(struct ahead *a, const struct session *s, struct batch *b, const struct group *g,
+                    const struct key *keys) {
+    uint32_t key;
+    return b->group == g && !ahead_is_fresh(a, s, b) && batch_find_key(b, keys, &key) && b->ahead.left[key];
+}
+
 // Drops what is held and no longer fresh. `g`, `keys`: what is asked for now; a batch that has it is marked
-// as late.
+// as late, and all that was sent with its list.
 static void drop_stale(struct ahead *a, const struct session *s, const struct group *g,
                        const struct key *keys) {
-    uint32_t key;
+    bool behind = false;
+    for (struct batch *b = a->held; b; b = b->ahead.next)
+        behind |= b->derived && is_late(a, s, b, g, keys);
     for (struct batch *b = a->held, *next; b; b = next) {
         next = b->ahead.next;
         if (ahead_is_fresh(a, s, b))
             continue;
-        b->ahead.late = b->group == g && batch_find_key(b, keys, &key) && b->ahead.left[key];
+        b->ahead.late = (behind && b->derived) || is_late(a, s, b, g, keys);
         ahead_drop_batch(a, b, true);
     }
 }

@@ -476,13 +476,21 @@ static bool take_along(struct lookup *l, struct batch *b) {
 
 // Is it worth a batch before a batch has been of use? Where the catalogue says that the list has such keys, unless such lists
 // were loaded in vain; and while one lookup is answered soon, or the others would keep its client waiting.
-static bool goes_along(const struct guess *guess, const struct group *g) {
+static bool goes_along(const struct guess *guess, const struct group *g, bool list) {
     const struct association *a = guess->association;
     uint32_t lone = g->shape->guard.lone;
-    return a->useful || (guess->linked && !a->unserved && !a->failures && lone && lone <= PACE_LATENCY);
+    return a->useful ||
+           (guess->linked && !list && !a->unserved && !a->failures && lone && lone <= PACE_LATENCY);
 }
 
 // ---- a loop that is not known yet
+
+// Asks the catalogue about the statement of a lookup that was sent.
+static void ask_behind(struct session *s, struct lookup *l) {
+    session_start_vet(s, l->group);
+    if (l->loops && l->group->state == GROUP_VETTING)
+        first_note(s, l);
+}
 
 // Nothing is known of the lookup's statement. The catalogue is asked behind it, if it may be one of a loop. False: it is not, and
 // the lookup was not sent.
@@ -492,10 +500,16 @@ static bool begin_loop(struct session *s, struct lookup *l) {
     if (!loop_is_worth_asking(s, g, l->raw) || !may_ask_behind(s, l))
         return false;
     engine_run_lookup(l);
-    session_start_vet(s, g);
-    if (l->loops && g->state == GROUP_VETTING)
-        first_note(s, l);
+    ask_behind(s, l);
     return true;
+}
+
+void ahead_begin_behind(struct session *s, struct lookup *l) {
+    if (l->group->state != GROUP_NEW || !ahead_may_load(s))
+        return;
+    l->loops = loop_is_in_trail(s, l->group, l->raw, true);
+    if (loop_is_worth_asking(s, l->group, l->raw) && loop_may_pay(s, l->shape))
+        ask_behind(s, l);
 }
 
 // Follows the loop that a lookup has begun. It was sent when its statement was not known yet.
@@ -528,9 +542,18 @@ void ahead_vetted(struct session *s, struct group *g) {
     first_free(l);
 }
 
-// Is it no chance that the list has the key?
-static bool is_sure(const struct guess *guess) {
-    return guess->result && (guess->linked || place_goes_on(guess));
+// Has the client paused so long that nothing that was loaded for it would have been given?
+static bool has_paused(const struct session *s) {
+    return s->engine->now - s->last_answer > s->engine->limits.ahead_gap;
+}
+
+// The lookup's rows are a list themselves. Is it no chance that another list has its key? Numbers of pages are often ids, too, and
+// go in steps; but who asks for one page after the other makes pauses.
+static bool is_sure(const struct session *s, const struct guess *guess) {
+    const struct association *a = guess->association;
+    bool in_vain = a && (a->unserved || a->failures);
+    return guess->result &&
+           ((a && a->useful) || (guess->linked && !in_vain) || (place_goes_on(guess) && !has_paused(s)));
 }
 
 bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
@@ -543,12 +566,12 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     if (!may_guess(s->engine, g, l->settled))
         return false;
     if (g->state == GROUP_NEW)
-        return begin_loop(s, l);
+        return !list && begin_loop(s, l);
     if (g->state != GROUP_READY || !group_read_key(g, l->raw, l->keys))
         return false;
     l->has_key = true;
     struct ahead *a = find_loop(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
-    if (!a || (list && !is_sure(&guess)))
+    if (!a || (list && !is_sure(s, &guess)))
         return false;
     l->loops = true;
     note_follower(s, a, g, &guess, l->bytes, l->len);
@@ -558,7 +581,7 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
     if (!b)
         return true;
     bool checked = check_draw(s->engine, l) && !known_add(s, g, b);
-    bool along = goes_along(&guess, g) && !checked && !erring_has(g, l->keys) && take_along(l, b);
+    bool along = goes_along(&guess, g, list) && !checked && !erring_has(g, l->keys) && take_along(l, b);
     if (!along && !run_in_front(s, a, l, b, checked)) {
         known_drop(b);
         batch_destroy(b);

@@ -35,9 +35,14 @@ void ahead_load(struct session *s, struct ahead *a, struct batch *b, struct asso
 
 // A lookup was accepted and waits in its group. If its key is found in a trail, the lookup is sent, and a
 // batch of the coming keys behind it; the lookup may also become a member of that batch. `apart`: its
-// transaction shares nothing with others. `list`: its rows are gone through themselves; then small numbers that are in another
-// list by chance do not count. May free the lookup. False: it goes through no list that is known.
+// transaction shares nothing with others. `list`: its rows are gone through themselves. Then small numbers that are in another
+// list by chance do not count, and the lookup is sent by itself where it is not certain. May free the lookup. False: it goes
+// through no list that is known.
 bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list);
+
+// A lookup was sent whose statement is not known, and what its rows lead to. If it may be one of a loop, the catalogue is asked
+// behind it.
+void ahead_begin_behind(struct session *s, struct lookup *l);
 
 // A lookup was answered that was forwarded behind its transaction's BEGIN. The same, but it has been sent.
 void ahead_follow_behind(struct session *s, const struct behind *b);

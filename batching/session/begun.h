@@ -20,8 +20,9 @@ struct engine;
 struct session;
 
 struct begun {
-    bool due;       // the server has not got the BEGIN
-    uint64_t until; // engine time at which it gets it by itself
+    bool due;           // the server has not got the BEGIN
+    const char *access; // the words behind BEGIN; static
+    uint64_t until;     // engine time at which it gets it by itself
     struct session *next, *previous;
 };
 
@@ -29,7 +30,8 @@ struct begun_list {
     struct session *first, *last; // sessions whose BEGIN is due, the oldest first
 };
 
-void begun_here(struct session *s);
+// `access`: what BEGIN says besides, static.
+void begun_here(struct session *s, const char *access);
 void begun_is_over(struct session *s);
 
 // Sends the BEGIN, if it is due. The caller has pushed an entry for its answer.

@@ -31,7 +31,9 @@
     X(not_folded, "lookups_not_folded_total", "", COUNTER, BY_REASON, NONE, "",                              \
       "Lookups that ran as sent for a reason of their own, by the reason")                                   \
     X(here, "statements_answered_here_total", "", COUNTER, PLAIN, NONE, "",                                  \
-      "Statements that are no lookups and were answered without the server")                                 \
+      "Statements that are no lookups and were answered without the server, or before it had answered")      \
+    X(early_ends, "transactions_ended_early_total", "", COUNTER, PLAIN, NONE, "",                            \
+      "Those of them that have ended a transaction that had only read, and went to the server, too")         \
     X(lookups, "lookups_recognised_total", "", COUNTER, PLAIN, FOLDING, ", lookups %",                       \
       "Lookups that were recognised as such, when they came")                                                \
     X(folded, "", "", COUNTER, PLAIN, FOLDING, ", folded %",                                                 \

@@ -73,6 +73,7 @@ struct engine_limits {
     enum lookahead_mode lookahead;
     uint64_t ahead_gap, ahead_age;      // microseconds: a loop's longest pause, a held answer's greatest age
     unsigned ahead_keys;                // in one batch that is loaded ahead
+    bool early_commit;                  // the end of a transaction that has only read is not waited for
     bool with_list;                     // what a list leads to is sent behind it
     size_t ahead_session, ahead_memory; // bytes of trail and held answers: of one session, of all sessions
     size_t max_session, max_memory;     // bytes of everything: of one session, of all; 0: no limit

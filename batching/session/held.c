@@ -111,13 +111,14 @@ void ahead_give_up(struct ahead *a, struct batch *b, bool stale) {
     struct association *association = ahead_association(b);
     ahead_count(e, b, stale ? AHEAD_STALE : AHEAD_UNUSED, b->n_keys - b->ahead.n_used);
     if (b->ahead.behind)
-        followers_ended(&e->followers, b->ahead.behind, b->group->id, b->n_keys, b->ahead.n_served);
+        followers_ended(&e->followers, b->ahead.behind, b->group->id, b->n_keys, b->ahead.n_served,
+                        b->ahead.late);
     note_reach(b);
     if (!b->derived) // its rows come in another order
         note_suspects(b);
     if (association && b->erred)
         association_erred(association, e->now, b->n_keys);
-    else if (association && b->n_keys)
+    else if (association && b->n_keys && !(b->derived && b->ahead.late)) // its pace is not the loop's
         association_ended(association, e->now, b->n_keys - b->ahead.asked - (b->ahead.known != 0),
                           b->ahead.n_served, b->ahead.late);
     b->group->held--;

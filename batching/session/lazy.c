@@ -10,6 +10,7 @@
 #include "batching/session/frame.h"
 #include "batching/session/late.h"
 #include "batching/session/owed.h"
+#include "batching/session/pooler.h"
 #include "batching/session/session.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
@@ -211,6 +212,26 @@ bool session_give_all(struct session *s) {
         else if (session_lacks(s, st) && !st->ours && !session_send_delayed(s, st, true))
             return false;
     }
+    return true;
+}
+
+// A pooler may run what comes next elsewhere. Mode observe answers nothing.
+bool session_may_close_given(const struct session *s, const struct statement *st) {
+    return st && st->name[0] && st->shape && st->confirmed && st->on_server && !st->changed && !st->ours &&
+           st->refs == 1 && s->txn == 'I' && !s->engine->limits.observe && !s->in_unit && !s->terminating &&
+           !s->gives && !session_is_pooled(s);
+}
+
+bool session_close_given(struct session *s, struct slice name) {
+    struct buf *b = &s->engine->request;
+    buf_reset(b);
+    write_close(b, 'S', name);
+    write_empty(b, F_SYNC);
+    if (b->failed || !owed_push(s, OWED_SETUP)) {
+        session_fail(s, "53200", "out of memory");
+        return false;
+    }
+    s->engine->effects->to_server(s->owner, b->data, b->len, true);
     return true;
 }
 

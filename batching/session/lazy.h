@@ -65,6 +65,13 @@ void session_send_parses(struct session *s, struct owed *o, const struct buf *un
 
 // ---- forgetting
 
+// Is the named statement one that the server has, and may close behind the client's back? Nothing may still need it, and a Close
+// outside a transaction cannot fail.
+bool session_may_close_given(const struct session *s, const struct statement *st);
+
+// Closes it at the server, in a unit of its own. False: the session failed.
+bool session_close_given(struct session *s, struct slice name);
+
 // The server may have lost any of the client's named statements, or may have another one under its name. Only
 // those that it never got are kept.
 void session_forget_given(struct session *s);

@@ -75,6 +75,12 @@ struct owed *owed_push(struct session *s, enum owed_kind kind) {
     return append(s, kind);
 }
 
+struct owed *owed_push_end(struct session *s) {
+    struct owed *o = append(s, OWED_END);
+    s->n_ends += o != NULL;
+    return o;
+}
+
 void owed_send_begin(struct session *s) {
     if (append(s, OWED_BEGIN))
         begun_goes(s);
@@ -85,6 +91,7 @@ void owed_send_begin(struct session *s) {
 void owed_pop(struct session *s) {
     struct owed_queue *q = &s->owed;
     s->n_forward -= q->ring[q->head]->kind == OWED_FORWARD;
+    s->n_ends -= q->ring[q->head]->kind == OWED_END;
     s->n_replies++;
     cancel_answered(s);
     late_note_head(s);

@@ -58,6 +58,7 @@ static inline unsigned owed_traits(const struct owed *o) {
     case OWED_SETUP:
     case OWED_REPAIR:
     case OWED_BEGIN:
+    case OWED_END:
         return 0;
     }
     return 0;
@@ -87,6 +88,9 @@ static inline bool owed_has_lookup(const struct owed *o) {
 // Appends an entry, all zero but for its kind. Borrowed until it is popped. NULL: the queue is full, or out
 // of memory. Where the server has not got the BEGIN of the client's transaction, that is sent first.
 struct owed *owed_push(struct session *s, enum owed_kind kind);
+
+// Appends the entry for the end of a transaction that the server is in, or may be in. NULL as above.
+struct owed *owed_push_end(struct session *s);
 
 // The server gets a BEGIN that is due. Out of memory fails the session.
 void owed_send_begin(struct session *s);

@@ -69,11 +69,19 @@ static void note_given(struct trail *t, const struct batch *b, uint64_t source) 
 
 // The reply, or what was read of it, has ended. Returns the serial of its result; 0: there is none.
 static uint64_t end(struct ahead *a) {
-    struct trail_result *r = a->trail.recorder.result;
+    struct trail_result *r = trail_take_one(&a->trail);
     trail_end(&a->trail);
     if (r)
         followers_read(&a->engine->followers, &a->trail, r);
     return r ? r->serial : 0;
+}
+
+// Were batches sent that find their keys in the rows of this parent? They need to know of a single one, too.
+static bool is_waited_for(const struct ahead *a, uint64_t parent) {
+    for (const struct batch *o = a->loading; o; o = o->ahead.next)
+        if (o->derived && !o->derived->filled && o->derived->parent == parent)
+            return true;
+    return false;
 }
 
 // Batches that find their keys in this one's rows run behind it.
@@ -102,6 +110,8 @@ void ahead_record(struct ahead *a, struct batch *b) {
     c.unread = !b->ahead.n_served && !b->ahead.asked;
     uint64_t before = a->trail.serial;
     trail_begin(&a->trail, &c);
+    if (is_waited_for(a, b->ahead.number))
+        trail_keep_one(&a->trail);
     uint32_t loaded = b->n_keys - b->ahead.asked;
     uint32_t row = 0;
     if (b->ahead.asked)
@@ -229,6 +239,8 @@ static void begin(struct session *s, const struct owed *o, struct trail_columns 
         trail_begin_again(&a->trail, c);
     else if (a)
         trail_begin(&a->trail, c);
+    if (a && is_waited_for(a, 0))
+        trail_keep_one(&a->trail);
 }
 
 // Begins a result of a statement that was described before: this reply does not describe its columns.
@@ -259,7 +271,7 @@ bool ahead_wants(struct session *s, const struct owed *o, const struct frame *f)
 // Of what was read, or of its first rows.
 static void end_list(struct session *s, const struct owed *o) {
     struct ahead *a = s->ahead;
-    const struct trail_result *r = a->trail.recorder.result;
+    const struct trail_result *r = trail_take_one(&a->trail);
     uint64_t source = r ? followers_source(&r->columns) : 0, read = end(a);
     uint64_t asked = o->kind == OWED_LOOKUP ? o->of.lookup->asked : sent_asked(s, o);
     if (!read)

@@ -30,6 +30,7 @@
 //            unnamed statement (session/unnamed.c), takes a transaction's snapshot (session/txn.c), or closes
 //            statements of ours (flow/lend.c)
 //   BEGIN    a BEGIN of the client's that was answered before it was sent (session/begun.h)
+//   END      a COMMIT or ROLLBACK of the client's that was answered when it was sent (talk/end_take.h)
 //   PARSE    a unit of our own that gives the server statements whose Parse was answered without it
 //            (session/lazy.c)
 //
@@ -86,6 +87,7 @@ enum owed_kind {
     OWED_PARSE,
     OWED_REPAIR,
     OWED_BEGIN,
+    OWED_END,
 };
 
 // What a forwarded unit does when it takes effect. FORWARD only. Written while the unit is sent, by
@@ -137,6 +139,7 @@ struct owed {
     bool aborts;      // LOOKUP: its client was told of an error, so its transaction must fail
     bool named;       // PARSE: for the statement behind it, which executes it
     bool answer;      // READ_VET: what its row said; PARSE: the statement at hand has changed
+    bool again;       // END: the first one has failed
     bool unwanted;    // BATCH, VET, READ_VET: nobody waits for it, the server is asked to end it
     uint8_t cancels;  // cancel requests sent for it and repeated until its reply comes; 0: none is repeated
     uint8_t reason;   // FORWARD: why, enum reason
@@ -379,7 +382,8 @@ struct session {
 
     // What the server owes.
     struct owed_queue owed;
-    unsigned n_forward; // FORWARD entries in it
+    unsigned n_forward; // FORWARD entries in it,
+    unsigned n_ends;    // and END entries
     struct sent_queue sent;
     uint64_t n_replies; // entries that have left it
     struct expected_queue expect;
@@ -463,10 +467,11 @@ static inline bool session_is_cancelling(const struct session *s) {
     return s->cancel.under_way || s->cancel.pending || s->cancel.at;
 }
 
-// Is nothing under way on the connection, in either direction, and may its client's texts be read?
+// Is nothing under way on the connection, in either direction, and may its client's texts be read? The answer to the end of a
+// transaction is nobody's.
 static inline bool session_is_quiet(const struct session *s) {
-    return !s->owed.n && !s->order.n && !s->in_unit && !s->lazy_unit && !s->no_scan && !s->backlogged &&
-           !s->cancel.held && !session_is_cancelling(s);
+    return s->owed.n == s->n_ends && !s->order.n && !s->in_unit && !s->lazy_unit && !s->no_scan &&
+           !s->backlogged && !s->cancel.held && !session_is_cancelling(s);
 }
 
 #endif

@@ -216,6 +216,14 @@ bool session_reads_committed(const struct session *s) {
     return s->txn == 'I' || level_of(&s->transaction) == ISOLATION_READ_COMMITTED;
 }
 
+bool session_txn_has_only_read(const struct session *s) {
+    const struct transaction *t = &s->transaction;
+    bool level = level_of(t) == ISOLATION_READ_COMMITTED || level_of(t) == ISOLATION_REPEATABLE_READ;
+    bool plain = !t->more_than_read && !t->unclear && !t->local && !t->renamed && !t->customs;
+    return s->txn == 'T' && s->identity.state == IDENTITY_PROVEN && t->known && level && plain &&
+           !s->definitions_in_txn && !s->writes.all && !s->writes.n;
+}
+
 bool session_txn_goes_on(const struct parsed *p) {
     struct owed o = {0};
     note_level(&o, p);

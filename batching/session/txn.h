@@ -85,6 +85,10 @@ bool session_snapshot_is_fixed(const struct session *s);
 // Does each statement at hand see what was committed before it?
 bool session_reads_committed(const struct session *s);
 
+// Is it certain that the transaction at hand ends as it is told to, and that nobody sees a difference? It has done nothing but
+// read, and no other transaction can be in conflict with it.
+bool session_txn_has_only_read(const struct session *s);
+
 // Does SET TRANSACTION leave that so? `p`: what it sets.
 bool session_txn_goes_on(const struct parsed *p);
 

@@ -11,9 +11,9 @@ struct word {
 };
 
 static const struct word words[] = {
-    {"begin", {STATEMENT_BEGIN, "BEGIN"}},          {"start", {STATEMENT_BEGIN, "START TRANSACTION"}},
-    {"commit", {STATEMENT_COMMIT, "COMMIT"}},       {"end", {STATEMENT_COMMIT, "COMMIT"}},
-    {"rollback", {STATEMENT_ROLLBACK, "ROLLBACK"}}, {"abort", {STATEMENT_ROLLBACK, "ROLLBACK"}},
+    {"begin", {STATEMENT_BEGIN, "BEGIN", ""}},          {"start", {STATEMENT_BEGIN, "START TRANSACTION", ""}},
+    {"commit", {STATEMENT_COMMIT, "COMMIT", ""}},       {"end", {STATEMENT_COMMIT, "COMMIT", ""}},
+    {"rollback", {STATEMENT_ROLLBACK, "ROLLBACK", ""}}, {"abort", {STATEMENT_ROLLBACK, "ROLLBACK", ""}},
 };
 
 static bool find_word(const char *text, struct token t, struct boundary *out) {
@@ -24,6 +24,19 @@ static bool find_word(const char *text, struct token t, struct boundary *out) {
         return true;
     }
     return false;
+}
+
+// READ ONLY or READ WRITE, if BEGIN says so. `t`: the token at hand.
+static bool read_access(struct lexer *lx, struct token *t, struct boundary *out) {
+    if (out->kind != STATEMENT_BEGIN || !token_is(lx->text, *t, "read"))
+        return true;
+    *t = lexer_next(lx);
+    bool only = token_is(lx->text, *t, "only");
+    if (!only && !token_is(lx->text, *t, "write"))
+        return false;
+    out->access = only ? " READ ONLY" : " READ WRITE";
+    *t = lexer_next(lx);
+    return true;
 }
 
 bool boundary_read(struct slice text, struct boundary *out) {
@@ -38,6 +51,8 @@ bool boundary_read(struct slice text, struct boundary *out) {
         return false;
     if (transaction || token_is(lx.text, t, "work"))
         t = lexer_next(&lx);
+    if (!read_access(&lx, &t, out))
+        return false;
     while (t.type == TOKEN_SEMICOLON)
         t = lexer_next(&lx);
     return t.type == TOKEN_END && !lexer_says_skip(lx.text, lx.len);

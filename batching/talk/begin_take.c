@@ -8,16 +8,9 @@
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/pooler.h"
-#include "batching/session/record.h"
 #include "batching/session/statements.h"
-#include "batching/session/txn.h"
-#include "batching/session/watched.h"
-#include "batching/statement/boundary.h"
-#include "batching/statement/parse.h"
-#include "batching/talk/answer.h"
-#include "batching/talk/extended.h"
+#include "batching/talk/boundary_unit.h"
 #include "batching/trust/identity.h"
-#include "protocol/write.h"
 
 // Rows are held that may answer what comes, or a list is expected that goes out with its children and takes BEGIN along.
 static bool is_worth_it(struct session *s) {
@@ -31,46 +24,29 @@ static bool may_begin(struct session *s) {
            session_identity_isolation(&s->identity) == ISOLATION_READ_COMMITTED && is_worth_it(s);
 }
 
-static bool begins(const struct boundary *is) {
-    return is->kind == STATEMENT_BEGIN;
+// Of a unit of several statements only the beginning is answered here. Mode observe looks at whole units.
+static bool reads(struct feed *f, const struct unit *u, enum unit_result r, struct boundary_unit *b) {
+    bool is = (r == UNIT_SIMPLE || !f->s->engine->limits.observe) && boundary_unit_read(f, u, r, b);
+    return is && (b->whole || boundary_begins(b));
 }
 
-static bool answer(struct session *s, const struct boundary *is) {
-    struct buf *b = &s->engine->answer;
-    buf_reset(b);
-    write_complete(b, is->tag);
-    write_ready(b, begins(is) ? 'T' : 'I');
-    return session_answer(s, b, &is->kind);
-}
-
-// The session is as if the server had answered.
-static void note(struct session *s, const struct boundary *is) {
-    struct owed o = {.kind = OWED_FORWARD};
-    char before = s->txn;
-    session_txn_note(&o, is->kind, NULL);
-    s->txn = begins(is) ? 'T' : 'I';
-    ahead_answered(s);
-    session_txn_ended(s, &o, before);
-    extended_drop_unnamed(s);
-    if (is->kind == STATEMENT_ROLLBACK)
-        watched_part(s);
-    if (begins(is))
-        begun_here(s);
-    else
-        begun_is_over(s);
-}
-
-enum take begin_take(struct feed *f, const struct unit *u) {
+enum take begin_take(struct feed *f, struct unit *u, enum unit_result r) {
     struct session *s = f->s;
-    struct boundary is;
+    struct boundary_unit b;
     bool dry = s->engine->limits.dry, due = dry ? s->dry_txn.due : s->begun.due;
-    if ((!due && (s->txn != 'I' || !s->ahead)) || !session_is_quiet(s) || !boundary_read(u->query, &is) ||
-        begins(&is) == due || (begins(&is) && !may_begin(s)))
+    if (!session_is_quiet(s) || (!due && !may_begin(s)) || !reads(f, u, r, &b))
+        return TAKE_FORWARD;
+    bool begins = boundary_begins(&b);
+    if (begins == due)
         return TAKE_FORWARD;
     if (dry)
-        dry_takes_boundary(s, begins(&is));
-    if (s->engine->limits.observe || !answer(s, &is))
+        dry_takes_boundary(s, begins);
+    if (s->engine->limits.observe || !boundary_unit_answer(s, &b))
         return TAKE_FORWARD;
-    note(s, &is);
+    u->size = b.unit.size;
+    if (begins)
+        begun_here(s, b.is.access);
+    else
+        begun_is_over(s);
     return TAKE_TAKEN;
 }

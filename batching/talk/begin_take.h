@@ -10,7 +10,8 @@
 #include "batching/statement/unit.h"
 #include "batching/talk/feed.h"
 
-// Decides about the Query at f->at. TAKE_TAKEN: the client was told that its transaction has begun or ended.
-enum take begin_take(struct feed *f, const struct unit *u);
+// Decides about the unit at f->at. TAKE_TAKEN: the client was told that its transaction has begun or ended. Where BEGIN comes in
+// front of other statements in its unit, u->size is its own then, and the rest is a unit.
+enum take begin_take(struct feed *f, struct unit *u, enum unit_result r);
 
 #endif

@@ -27,6 +27,7 @@
 #include "batching/statement/unit.h"
 #include "batching/talk/begin_take.h"
 #include "batching/talk/clear_take.h"
+#include "batching/talk/end_take.h"
 #include "batching/talk/feed.h"
 #include "batching/talk/forward.h"
 #include "batching/talk/front.h"
@@ -74,7 +75,13 @@ static bool adds_to_queue(enum unit_result r) {
     return r != UNIT_PARTIAL && r != UNIT_OTHER;
 }
 
-static enum take take_whole(struct feed *f, const struct unit *u, enum unit_result r, enum reason *why) {
+// A transaction begins or ends.
+static enum take take_boundary(struct feed *f, struct unit *u, enum unit_result r) {
+    enum take take = begin_take(f, u, r);
+    return take == TAKE_FORWARD ? end_take(f, u, r) : take;
+}
+
+static enum take take_whole(struct feed *f, struct unit *u, enum unit_result r, enum reason *why) {
     enum take take = TAKE_FORWARD;
     if (adds_to_queue(r) && session_queue_is_full(f->s, u->size)) {
         session_hold_back(f->s);
@@ -82,15 +89,17 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
     }
     switch (r) {
     case UNIT_SIMPLE:
-        take = begin_take(f, u);
+        take = take_boundary(f, u, r);
         take = take == TAKE_FORWARD ? clear_take(f, u) : take;
         take = take == TAKE_FORWARD ? deallocate_take(f, u) : take;
         return take == TAKE_FORWARD ? lookup_take(f, u, true, why) : take;
     case UNIT_EXTENDED:
         f->single = true;
-        return lookup_take(f, u, false, why);
+        take = take_boundary(f, u, r);
+        return take == TAKE_FORWARD ? lookup_take(f, u, false, why) : take;
     case UNIT_PIPELINE:
-        return pipeline_take(f, u, why);
+        take = take_boundary(f, u, r);
+        return take == TAKE_FORWARD ? pipeline_take(f, u, why) : take;
     case UNIT_PREPARE:
         f->prepares = true;
         return prepare_take(f, u, why);
@@ -100,9 +109,12 @@ static enum take take_whole(struct feed *f, const struct unit *u, enum unit_resu
         return sync_take(f);
     case UNIT_EXECUTE:
         return execute_take(f, u);
-    default:
+    case UNIT_OTHER: // of several statements, one of which prepares a name
+        return begin_take(f, u, r);
+    case UNIT_PARTIAL:
         return TAKE_FORWARD;
     }
+    return TAKE_FORWARD;
 }
 
 // A unit whose rest has not come yet may wait for it. The server would report an error in its beginning at

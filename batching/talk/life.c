@@ -122,6 +122,7 @@ void owed_release(struct session *s, struct owed *o) {
     case OWED_PARSE:
     case OWED_REPAIR:
     case OWED_BEGIN:
+    case OWED_END:
         break;
     }
 }

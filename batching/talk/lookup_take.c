@@ -436,8 +436,11 @@ static bool take_held(struct session *s, struct candidate *c) {
 static void send_on(struct session *s, bool apart) {
     struct lookup *l = s->order.last;
     bool waits = l && l->state == LOOKUP_WAITING && l == s->order.first;
-    bool list = waits && (apart || l->group->state == GROUP_NEW) && children_may_follow(s, l->shape, l->tags);
-    if (waits && (apart || l->group->state == GROUP_NEW) && !ahead_follow(s, l, apart, list) && list)
+    bool follows = waits && (apart || l->group->state == GROUP_NEW);
+    bool list = follows && children_is_list(s, l->shape, l->tags);
+    if (follows)
+        (void)ahead_follow(s, l, apart, list);
+    if (list)
         children_follow(s, l);
     if (apart && s->order.last && s->order.last->state == LOOKUP_WAITING)
         engine_run_lookup(s->order.last);

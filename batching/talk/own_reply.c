@@ -169,6 +169,7 @@ static bool hand_over(struct session *s, struct owed *o, const struct frame *f) 
     case OWED_SETUP:
     case OWED_REPAIR:
     case OWED_BEGIN:
+    case OWED_END:
         note_error(o, f);
         break;
     case OWED_FORWARD: // the client's: talk/client_reply.c

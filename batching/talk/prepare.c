@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batching/ahead/ahead.h"
+#include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
@@ -111,6 +113,18 @@ static bool must_be_told(const struct session *s, struct shape *shape) {
     return must;
 }
 
+// Rows of this statement are on their way, sent behind a list. With them comes word that its Parse is as good as it was, sooner than
+// the Parse's own answer, which would stand behind them.
+static bool is_soon_known(struct session *s, const struct group *g, const struct unit *u) {
+    bool fits = g->state == GROUP_READY && g->parses && (!u->has_describe || g->described);
+    if (!fits || s->cancel.held || s->txn != 'I' || !s->ahead || !session_name_is_free(s, u->parse.name))
+        return false;
+    for (const struct batch *b = s->ahead->loading; b; b = b->ahead.next)
+        if (b->lender == s && b->derived && b->group->shape == g->shape && !b->failed)
+            return true;
+    return false;
+}
+
 enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
     struct session *s = f->s;
     struct engine *e = s->engine;
@@ -142,6 +156,10 @@ enum take prepare_take(struct feed *f, const struct unit *u, enum reason *why) {
         dry_knows(s);
     if (!dry && known && answer_prepare(s, g, u))
         return TAKE_TAKEN;
+    if (!dry && !known && is_soon_known(s, g, u)) {
+        hold_for_lookups(s);
+        return TAKE_WAIT;
+    }
     f->learns = true;
     f->describes = u->has_describe;
     return TAKE_FORWARD;
@@ -155,12 +173,21 @@ static bool is_lazy(struct session *s, struct slice name) {
     return st && session_lacks(s, st) && !st->tried && st->confirmed && st->refs == 1;
 }
 
+// The server has it, and nothing needs it any more: it closes it behind the answer.
+static bool is_given(struct session *s, struct slice name) {
+    return name.len && session_may_close_given(s, session_statement(s, name));
+}
+
 static bool answer_and_drop(struct session *s, struct slice name, const enum statement_kind *kind) {
+    bool given = is_given(s, name);
     if (!session_answer(s, &s->engine->answer, kind))
         return false;
     if (s->txn == 'T' && kind)
         session_note_snapshot(s);
-    names_less_lazy(s);
+    if (!given)
+        names_less_lazy(s);
+    else if (!session_close_given(s, name))
+        return true;
     session_drop_statement(s, name);
     s->lazy_unit = false;
     return true;
@@ -169,7 +196,7 @@ static bool answer_and_drop(struct session *s, struct slice name, const enum sta
 enum take close_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     struct buf *b = &s->engine->answer;
-    if (!may_answer(s) || !is_lazy(s, u->closing.name))
+    if (!may_answer(s) || !(is_lazy(s, u->closing.name) || is_given(s, u->closing.name)))
         return TAKE_FORWARD;
     buf_reset(b);
     write_empty(b, B_CLOSE_COMPLETE);
@@ -192,10 +219,10 @@ enum take deallocate_take(struct feed *f, const struct unit *u) {
     struct session *s = f->s;
     if (would_lack(f, u))
         dry_takes_deallocate(s);
-    if (!s->names.n_lazy || !may_answer(s))
+    if ((!s->names.n_lazy && !s->names.n) || !may_answer(s))
         return TAKE_FORWARD;
     const struct statement_class *c = feed_classify(f, u->query);
-    if (c->kind != STATEMENT_DEALLOCATE || !is_lazy(s, class_name(c)))
+    if (c->kind != STATEMENT_DEALLOCATE || !(is_lazy(s, class_name(c)) || is_given(s, class_name(c))))
         return TAKE_FORWARD;
     struct buf *b = &s->engine->answer;
     buf_reset(b);

@@ -45,6 +45,7 @@
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
 #include "batching/talk/dry_reply.h"
+#include "batching/talk/end_take.h"
 #include "batching/talk/extended.h"
 #include "batching/talk/given.h"
 #include "batching/talk/opaque.h"
@@ -283,7 +284,9 @@ static void end_check(struct session *s, const struct owed *o) {
 }
 
 // What was sent behind a BEGIN that failed has run outside the transaction in which the client believes it to be.
-static void end_setup(struct session *s, const struct owed *o) {
+static void end_setup(struct session *s, const struct owed *o, char status) {
+    if (o->kind == OWED_END)
+        end_late(s, o, status);
     if (o->error && o->kind == OWED_SETUP)
         session_note_unnamed(s, false, NULL);
     if (o->error && o->kind == OWED_BEGIN && !s->client_gone)
@@ -311,7 +314,7 @@ static void take_status(struct session *s, const struct owed *o, char status) {
         session_frame_ended(s, status);
     else if (o->kind == OWED_REPAIR)
         session_repair_ended(s, status);
-    else
+    else if (o->kind != OWED_END) // the client may have begun another one
         s->txn = status;
 }
 
@@ -360,7 +363,8 @@ void reply_end(struct session *s, char status) {
     case OWED_SETUP:
     case OWED_BEGIN:
     case OWED_REPAIR:
-        end_setup(s, &o);
+    case OWED_END:
+        end_setup(s, &o, status);
         break;
     }
     if (!owed_is_own(&o))

@@ -24,6 +24,7 @@ import time
 import uuid
 
 import leak
+import orm_pages
 import proto
 import servers
 from framings import FRAMINGS, fill
@@ -290,7 +291,7 @@ class Case:
             for _ in range(rng.randint(4, 7)):
                 self.rounds.append([(i, s, framing if rng.random() < 0.9 else rng.choice(names), s.values(rng)) for i in range(sessions) for _ in range(rng.choice([1, 1, 1, 2]))])
             if rng.random() < 0.5:
-                self.rounds.append([(i, None, None, rng.choice(["BEGIN", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ", "COMMIT", "ROLLBACK", "SELECT 1/0", "SAVEPOINT a",
+                self.rounds.append([(i, None, rng.choice(["simple", "unit", "rides"]), rng.choice(["BEGIN", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ", "COMMIT", "ROLLBACK", "SELECT 1/0", "SAVEPOINT a",
                                                                   "ROLLBACK TO a", "SET enable_seqscan = off", "SET TimeZone = 'Asia/Tokyo'", "RESET ALL"]))
                                     for i in range(sessions) if rng.random() < 0.3])
 
@@ -318,7 +319,12 @@ class Session:
         return stated.prepare(values)
 
     def unit(self, s, framing, values):
-        return query(values) if s is None else self.prepared[(s, framing)].unit(values)
+        if s is not None:
+            return self.prepared[(s, framing)].unit(values)
+        if framing == "simple":
+            return query(values)
+        rides = proto.parse("SHOW work_mem") + proto.bind() + proto.execute() if framing == "rides" else b""
+        return proto.parse(values) + proto.bind() + proto.execute() + rides + proto.SYNC  # as pgjdbc sends BEGIN
 
 
 def is_literal(values):
@@ -601,12 +607,14 @@ def main():
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--sessions", type=int, default=16)
+    parser.add_argument("--delay-us", type=int, default=0, help="the server is so far away from pgfold, there and back")
     parser.add_argument("--binary", default=os.environ.get("PGFOLD_BIN", os.path.join(os.path.dirname(__file__), "../../build/pgfold")))
     args = parser.parse_args()
     pg = servers.Postgres(ssl=False)
     try:
         make_database(pg)
-        proxy = servers.Direct(pg) if args.binary == "direct" else servers.Pgfold(args.binary, "host=127.0.0.1 port=%d sslmode=disable" % pg.port, SETTINGS_OF_PGFOLD)
+        server = orm_pages.Relay(pg, pg.folder, args.delay_us) if args.delay_us else pg
+        proxy = servers.Direct(pg) if args.binary == "direct" else servers.Pgfold(args.binary, "host=127.0.0.1 port=%d sslmode=disable" % server.port, SETTINGS_OF_PGFOLD)
         end, seed = time.monotonic() + args.seconds, args.seed
         try:
             while time.monotonic() < end:
@@ -621,6 +629,8 @@ def main():
         finally:
             print("%d lookups were folded" % leak.folded(proxy))
             proxy.stop()
+            if server is not pg:
+                server.stop()
     finally:
         pg.remove()
 

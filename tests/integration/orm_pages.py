@@ -102,11 +102,11 @@ def node(name, *modules):
     return {"command": lambda folder: ["node", name], "installed": lambda: node_has(*modules)}
 
 
-def jdbc(folder):
-    if not os.path.exists(os.path.join(folder, "PageJdbc.class")):
-        servers.run("javac", "-d", folder, os.path.join(ORMS, "PageJdbc.java"))
+def jdbc(folder, program="PageJdbc"):
+    if not os.path.exists(os.path.join(folder, program + ".class")):
+        servers.run("javac", "-d", folder, os.path.join(ORMS, program + ".java"))
     # Small and quick to start: a page is a few hundred statements.
-    return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", folder + ":" + JDBC_JAR, "PageJdbc"]
+    return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", folder + ":" + JDBC_JAR, program]
 
 
 def go(folder):

@@ -264,8 +264,8 @@ def test_definitions_change_under_a_shape(pg, proxy, folding, lookup):
             with pg.connect() as d:
                 assert replies == folding.expect(d, units)
         finally:
-            admin.sql("DROP VIEW IF EXISTS moving")
-            admin.sql("DROP TABLE IF EXISTS moving, moved")
+            admin.sql("DROP TABLE IF EXISTS moved CASCADE")
+            admin.sql("DROP TABLE IF EXISTS moving")
 
 
 def test_permission_is_taken_away(pg, proxy, folding, lookup):

@@ -15,6 +15,7 @@ import pytest
 import conftest
 import orm_pages
 import servers
+from busy import unless_busy
 
 SHARE = 0.5  # of a page's lookups, at least, are folded; less only where the machine was busy
 # What folds less, and why.
@@ -85,7 +86,8 @@ def test_page(pg, far, folder, start_pgfold, library, way):
     count = counts.read()
     assert all(page == expected[0] for page in got), difference(expected[0], got)
     if (library, way) not in FOLDS_LESS:
-        assert count.get("folded", 0) >= SHARE * 2 * lookups, count
+        with unless_busy():
+            assert count.get("folded", 0) >= SHARE * 2 * lookups, count
     report(library=library, way=way, lookups=lookups, statements=at_server, direct_ms=round(direct_ms, 1), pgfold_ms=round(ms, 1), **{
         "counts": count, "refused": sorted({line.split("a shape is not folded: ")[1] for line in p.log().splitlines() if "a shape is not folded: " in line}),
         "failed": sorted({line.split("a batch failed")[1] for line in p.log().splitlines() if "a batch failed" in line})})
@@ -110,7 +112,8 @@ def test_lazy_loop(pg, far, folder, start_pgfold, library):
         at_server = statements(admin) / 2
     assert all(page == expected[0] for page in got), difference(expected[0], got)
     report(library=library, way="loop", lookups=lookups, statements=at_server, direct_ms=round(direct_ms, 1), pgfold_ms=round(ms, 1))
-    assert at_server <= LAZY * lookups
+    with unless_busy():
+        assert at_server <= LAZY * lookups
 
 
 TOGETHER = [("asyncpg", "fetch"), ("psycopg", "prepare"), ("django", "atomic"), ("sqlalchemy_async", "transactions"), ("sequelize", "pool"),

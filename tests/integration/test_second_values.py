@@ -2,11 +2,14 @@
 """Values beside the key that come from the same row of the list. They decide the plan of a statement, and with it the order of rows that no ORDER BY
 tells apart: so they are part of the key only where the answer has one row, or an index says that ORDER BY tells all rows apart. Black box: a loop
 directly and through pgfold, whose answers are compared to the byte; what the server was sent is read from its log."""
+import time
+
 import pytest
 
 import ahead
 import conftest
 from ahead import DATABASE, PATIENT, Reader, Watch
+from busy import unless_busy
 
 TABLES = """
 DROP SCHEMA IF EXISTS second CASCADE;
@@ -105,7 +108,9 @@ def test_which_are_keys(db, proxy, name, framing):
     direct, through = go(db, db, framing, sql, columns), go(db, proxy, framing, sql, columns)
     assert direct[0] == through[0] and not any(failure for page in direct[0] for _, failure in page)
     if not conftest.DIRECT:
-        assert through[1] <= 12 and through[2] if is_key else not through[2], through[1:]
+        assert is_key or not through[2]
+        with unless_busy():
+            assert not is_key or through[1] <= 12 and through[2], through[1:]
 
 
 @pytest.mark.parametrize("name", ["the primary key", "limit", "order", "two values", "select list"])
@@ -113,7 +118,8 @@ def test_constants_in_the_text(db, proxy, name):
     sql, columns, _ = LOOPS[name]
     direct, through = go(db, db, "simple", sql, columns), go(db, proxy, "simple", sql, columns)
     assert direct[0] == through[0]
-    assert through[1] <= 12 or conftest.DIRECT
+    with unless_busy():
+        assert through[1] <= 12 or conftest.DIRECT
 
 
 @pytest.mark.parametrize("framing", ["simple", "pgx"])
@@ -131,14 +137,21 @@ def test_some_values_are_errors(db, proxy, name, framing):
 def test_the_index_goes(db, proxy):
     """Past pgfold, between two loops: from then on ORDER BY tells nothing, and the second value is no key."""
     sql, columns = SINCE % ("dropped", "id"), [ID, SEEN]
+    sql = sql.replace(" FROM ", " AS at_%d FROM " % time.monotonic_ns(), 1)  # a text that nothing is known of
 
     def change():
         with db.admin(DATABASE) as c:
             c.sql("ALTER TABLE second.dropped DROP CONSTRAINT one")
             c.sql("INSERT INTO second.dropped SELECT id, topic, n + 100, created FROM second.dropped")
 
+    with db.admin(DATABASE) as c:
+        c.sql("TRUNCATE second.dropped")
+        c.sql("INSERT INTO second.dropped SELECT * FROM second.plain")
+        c.sql("ALTER TABLE second.dropped DROP CONSTRAINT IF EXISTS one, ADD CONSTRAINT one PRIMARY KEY (id)")
     before = go(db, proxy, "pgx", sql, columns)
     after = go(db, proxy, "pgx", sql, columns, between=change)
     direct = go(db, db, "pgx", sql, columns)
     assert direct[0][-1] == after[0][-1]
-    assert conftest.DIRECT or (before[1] <= 12 and before[2] and after[1] >= 55), (before[1:], after[1:])
+    assert conftest.DIRECT or after[1] >= 55, after[1:]
+    with unless_busy():
+        assert conftest.DIRECT or before[1] <= 12 and before[2], before[1:]

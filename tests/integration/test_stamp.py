@@ -3,10 +3,12 @@
 answers it then. Every batch proves itself, so there is no time in which an old verdict is believed."""
 import re
 import signal
+import time
 
 import pytest
 
 import servers
+from busy import Late
 from proto import SYNC, bind, describe, execute, parse, query, rows, unit
 
 SESSIONS, EACH = 4, 8
@@ -124,7 +126,8 @@ def until_folding(proxy, conns, text, way):
         burst(conns, text, way, attempt + 7)
         if folded(proxy) > before + SESSIONS:
             return True
-    return False
+        time.sleep(0.02)
+    raise Late("nothing folds, so there is nothing to test\n" + proxy.log()[-2000:])
 
 
 def is_sealed(pg):
@@ -139,7 +142,7 @@ def until_sealed(pg, conns, text, way):
         burst(conns, text, way, attempt * 3)
         if is_sealed(pg):
             return True
-    return False
+    raise Late("no batch without a check")
 
 
 def without_order(got):
@@ -159,9 +162,9 @@ def test_what_changes_past_pgfold(pg, start_pgfold, case, way):
     direct = [pg.connect("app", "stamp", timeout=60) for _ in range(SESSIONS)]
     for i, c in enumerate(conns + direct):  # the tenant comes in a way that no proxy can follow
         c.ask(query("DO $$BEGIN PERFORM set_config('app.tenant', '%d', false); END$$" % (i % 2)))
-    assert until_folding(proxy, conns, text, way), "nothing folds, so there is nothing to test\n" + proxy.log()[-2000:]
+    assert until_folding(proxy, conns, text, way)
     if text == BY_ID and case not in PATHS:
-        assert until_sealed(pg, conns, text, way), "no batch without a check\n" + proxy.log()[-2000:]
+        assert until_sealed(pg, conns, text, way)
     with pg.admin("stamp") as c:
         for change in changes:
             got = c.ask(query(change))
@@ -197,7 +200,7 @@ def test_a_table_in_front_of_what_was_prepared(pg, start_pgfold):
         if folded(proxy) > before + SESSIONS:
             break
     else:
-        pytest.fail("nothing folds")
+        raise Late("nothing folds")
     with pg.admin("stamp") as c:
         c.sql("CREATE TABLE front.plank AS SELECT id, 7 AS tenant, 'front' AS v FROM public.plank")
         c.sql("GRANT ALL ON SCHEMA front TO PUBLIC")

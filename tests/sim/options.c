@@ -108,6 +108,7 @@ static void choose_lookahead(struct world_options *o, struct draws d) {
     o->ahead_age = ages[(d.q >> 18) % 3];
     o->ahead_keys = bit(d.q, 20) ? 500 : 4;
     o->with_list = (d.q >> 25) % 4 != 0;
+    o->early_commit = (d.q >> 28) % 4 != 0;
     o->ahead_session = (d.q >> 21) & 3 ? 1u << 22 : 1u << 14;
     o->ahead_memory = (d.q >> 23) & 3 ? 1u << 26 : 1u << 15;
 }

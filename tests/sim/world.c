@@ -522,7 +522,7 @@ static void step_connection(struct world *w, struct connection *c) {
 }
 
 static void step(struct world *w) {
-    if (w->options.with_list) // the server counts as far
+    if (w->options.with_list || w->options.early_commit) // the server counts as far
         w->engine->distance = (struct distance){.began = w->now, .least = 5000};
     struct connection *c = &w->connections[dice(w, w->options.connections)];
     if (dice(w, 30) == 0)
@@ -761,6 +761,7 @@ static void world_start(struct world *w, uint64_t seed) {
                                    .ahead_age = o->ahead_age,
                                    .ahead_keys = o->ahead_keys,
                                    .with_list = o->with_list,
+                                   .early_commit = o->early_commit,
                                    .ahead_session = o->ahead_session,
                                    .ahead_memory = o->ahead_memory,
                                    .max_session = o->max_session,
@@ -806,10 +807,11 @@ static void report(const struct world *w) {
            (unsigned long)c->ahead_with_burst, (unsigned long)c->ahead_with_burst_answers,
            (unsigned long)c->ahead_keys, (unsigned long)c->ahead_answers, (unsigned long)c->ahead_unused,
            (unsigned long)c->ahead_stale, w->db.n_held, w->db.n_frozen);
-    printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu\n",
+    printf("lookups %lu, alone %lu, folded %lu, batches %lu, failed %lu, vets %lu, proofs %lu, ended early "
+           "%lu\n",
            (unsigned long)c->lookups, (unsigned long)c->alone, (unsigned long)c->folded,
            (unsigned long)c->batches, (unsigned long)c->failed, (unsigned long)c->vets,
-           (unsigned long)c->proofs);
+           (unsigned long)c->proofs, (unsigned long)c->early_ends);
     for (int i = 0; i < REASON_COUNT; i++)
         if (c->forwarded[i])
             printf("  %s %lu\n", reason_name((enum reason)i), (unsigned long)c->forwarded[i]);

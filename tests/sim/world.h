@@ -42,6 +42,7 @@ struct world_options {
         max_shapes, parse_budget, check_one_in, ahead_keys, ahead_session, ahead_memory, ahead_gap, ahead_age;
     enum lookahead_mode lookahead;
     bool with_list;
+    bool early_commit;
 };
 
 struct world_options world_options_of(uint64_t seed);

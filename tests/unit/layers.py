@@ -28,7 +28,7 @@ PARTS = {
 }
 FIELDS = {
     "cursors": SESSION + "cursors", "ahead": SESSION + "held", "meaning": SESSION + "changes",
-    "n_forward": SESSION + "owed", "n_replies": SESSION + "owed", "failed": SESSION + "wire", "no_scan": SESSION + "wire",
+    "n_forward": SESSION + "owed", "n_ends": SESSION + "owed", "n_replies": SESSION + "owed", "failed": SESSION + "wire", "no_scan": SESSION + "wire",
     "dry": SESSION + "dry", "n_dry": SESSION + "dry", "dry_txn": SESSION + "dry",
     "observed": "batching/talk/reads", "portal": "batching/talk/extended", "server_skip": "batching/talk/server",
     "server_skip_drop": "batching/talk/server", "definitions_in_txn": "batching/talk/reply_end", "served": SESSION + "answered",

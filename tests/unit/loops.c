@@ -211,9 +211,8 @@ struct shape *shape_of_lookups(struct client *c) {
                         &why);
 }
 
-void begin_proven(struct client *c) {
+static void begin_lookups(struct client *c) {
     const char *yes[] = {"t"};
-    list(c, false, 'Z');
     lookup(c, 1);
     expect_text(asked(c), "QQ");
     put_text_row(&c->from_server, yes, 1);
@@ -228,18 +227,33 @@ void begin_proven(struct client *c) {
     shape_of_lookups(c)->guard.lone = 0;
 }
 
+void begin_proven(struct client *c) {
+    list(c, false, 'Z');
+    begin_lookups(c);
+}
+
 void begin(struct client *c) {
     prove_read_committed(c);
     begin_proven(c);
 }
 
-void load(struct client *c) {
-    begin(c);
+static void load_rest(struct client *c) {
     lookup(c, 2);
     expect_text(asked(c), "QCCPDBEPBES");
     answer(c, 2, 'Z');
     expect_text(told(c), "TDCZ");
     cr_assert_eq(counters(c->fixture)->ahead_keys, 7);
+}
+
+void load(struct client *c) {
+    begin(c);
+    load_rest(c);
+}
+
+void load_behind(struct client *c) {
+    begin_lookups(c);
+    load_rest(c);
+    answer_batch(c, 3, 9, NEW, false);
 }
 
 void load_and_hold(struct client *c) {

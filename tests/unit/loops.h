@@ -56,6 +56,8 @@ void begin(struct client *c);
 // Key 2 is asked for, and the rest loaded behind it, which is under way.
 void load(struct client *c);
 void load_and_hold(struct client *c);
+// The same behind a list of the test's own.
+void load_behind(struct client *c);
 bool is_held(struct client *c, int key);
 
 #endif

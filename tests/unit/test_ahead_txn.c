@@ -111,6 +111,43 @@ Test(ahead_txn, a_transaction_whose_lookups_are_held) {
     end(&f);
 }
 
+// So it is with a BEGIN in the unit of what comes behind it, as JDBC sends it.
+Test(ahead_txn, a_begin_in_the_unit_of_what_comes) {
+    struct fixture f;
+    struct client *a = &f.clients[0];
+    setup(&f);
+    load_and_hold(a);
+    for (int i = 0; i < 3; i++) {
+        if (i == 1) {
+            parse(a, "b", "BEGIN");
+            sync_unit(a);
+            say(a);
+            reply(a, "1Z");
+            (void)asked(a), (void)told(a);
+        }
+        if (!i)
+            parse(a, "", "BEGIN");
+        execute(a, i ? "b" : "", NULL);
+        if (i < 2)
+            parse(a, i ? "s" : "", "SHOW work_mem");
+        if (i < 2)
+            execute(a, i ? "s" : "", NULL);
+        sync_unit(a);
+        say(a);
+        expect_text(told(a), i ? i == 1 ? "2C" : "2CZ" : "12C");
+        expect_text(asked(a), i < 2 ? "QPBES" : "");
+        reply(a, i < 2 ? "Cz12Cz" : "");
+        expect_text(told(a), i < 2 ? "12CZ" : "");
+        cr_assert_eq(a->session->txn, 'T');
+        say_query(a, "COMMIT");
+        expect_text(asked(a), i < 2 ? "Q" : "");
+        reply(a, i < 2 ? "CZ" : "");
+        expect_text(told(a), "CZ");
+        cr_assert_eq(a->session->txn, 'I');
+    }
+    end(&f);
+}
+
 // Its BEGIN goes out in front of whatever else the client says, and nobody is told of its answer.
 Test(ahead_txn, a_transaction_that_the_server_gets_late) {
     static const char *const texts[] = {"INSERT INTO u VALUES (1)", "SELECT id FROM t WHERE id = 1",
@@ -120,7 +157,7 @@ Test(ahead_txn, a_transaction_that_the_server_gets_late) {
         struct client *a = &f.clients[0], *b = &f.clients[1];
         setup(&f);
         load_and_hold(a);
-        say_query(a, "BEGIN");
+        say_query(a, i % 2 ? "BEGIN read only" : "BEGIN");
         say_query(b, "BEGIN");
         expect_text(asked(b), "QQ"); // nothing is held for it, so it goes to the server behind a proof
         (void)told(a);
@@ -128,6 +165,7 @@ Test(ahead_txn, a_transaction_that_the_server_gets_late) {
         (void)told(a);
         say_query(a, texts[i]);
         turn(&f, f.now);
+        cr_assert_str_eq((const char *)a->to_server.data + 5, i % 2 ? "BEGIN READ ONLY" : "BEGIN");
         expect_text(asked(a), "QQ");
         reply(a, "Cz");
         expect_text(told(a), "");
@@ -199,8 +237,7 @@ Test(ahead_txn, a_transaction_that_does_not_begin) {
 
 // Where its isolation is another one, or the connection may be ended for being idle in it, BEGIN goes out.
 Test(ahead_txn, transactions_of_which_the_server_hears_at_once) {
-    static const char *const begins[] = {"BEGIN READ ONLY",
-                                         "BEGIN; BEGIN",
+    static const char *const begins[] = {"BEGIN; BEGIN",
                                          "START",
                                          "BEGIN WORK TRANSACTION",
                                          "START TRANSACTION ISOLATION LEVEL READ COMMITTED",

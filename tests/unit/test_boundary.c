@@ -29,7 +29,14 @@ static const struct row {
     {"START", NULL, STATEMENT_OTHER},
     {"START WORK", NULL, STATEMENT_OTHER},
     {"BEGIN WORK TRANSACTION", NULL, STATEMENT_OTHER},
-    {"BEGIN READ ONLY", NULL, STATEMENT_OTHER},
+    {"BEGIN READ ONLY", "BEGIN", STATEMENT_BEGIN},
+    {"start transaction Read /* a */ Write;", "START TRANSACTION", STATEMENT_BEGIN},
+    {"BEGIN READ", NULL, STATEMENT_OTHER},
+    {"BEGIN READ COMMITTED", NULL, STATEMENT_OTHER},
+    {"BEGIN READ ONLY, READ WRITE", NULL, STATEMENT_OTHER},
+    {"BEGIN ISOLATION LEVEL READ COMMITTED", NULL, STATEMENT_OTHER},
+    {"COMMIT READ ONLY", NULL, STATEMENT_OTHER},
+    {"START READ ONLY", NULL, STATEMENT_OTHER},
     {"BEGIN; SELECT 1", NULL, STATEMENT_OTHER},
     {"BEGIN 'a", NULL, STATEMENT_OTHER},
     {"BEGIN /* a", NULL, STATEMENT_OTHER},
@@ -52,5 +59,20 @@ Test(boundary, plain_ones_alone) {
             continue;
         cr_expect_str_eq(is.tag, rows[i].tag, "%s", rows[i].text);
         cr_expect_eq(is.kind, rows[i].kind, "%s", rows[i].text);
+    }
+}
+
+Test(boundary, what_its_transaction_may_do) {
+    static const struct {
+        const char *text, *access;
+    } cases[] = {{"BEGIN", ""},
+                 {"BEGIN READ ONLY", " READ ONLY"},
+                 {"start transaction Read /* a */ Write;", " READ WRITE"},
+                 {"COMMIT", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct boundary is;
+        struct slice text = {(const uint8_t *)cases[i].text, strlen(cases[i].text)};
+        cr_assert(boundary_read(text, &is));
+        cr_expect_str_eq(is.access, cases[i].access, "%s", cases[i].text);
     }
 }

@@ -160,6 +160,56 @@ Test(children, a_check_that_fails_is_believed) {
     end(&f);
 }
 
+// A list that is a lookup itself, by the number of a page.
+static void ask_page(struct client *c, int number) {
+    char text[64];
+    snprintf(text, sizeof text, "SELECT id FROM list WHERE page = %d", number);
+    (void)asked(c);
+    say_query(c, text);
+    turn(c->fixture, c->fixture->now);
+}
+
+// Two of these, whose numbers no list has, and which are gone through.
+static void learn_pages(struct client *c) {
+    const char *yes[] = {"t"};
+    prove_read_committed(c);
+    for (int i = 0; i < 2; i++) {
+        ask_page(c, 1000 + i);
+        if (!i) {
+            put_text_row(&c->from_server, yes, 1); // it is a plain read
+            reply(c, "CZ");
+        }
+        answer_list(c);
+        (void)asked(c);
+        if (!i) {
+            load_behind(c);
+            loop(c, 3);
+        } else {
+            lookup(c, 1);
+            answer_batch(c, 1, 9, KNOWN, false);
+            loop(c, 2);
+        }
+        be_far(c->fixture);
+        pass(c->fixture, 2000000);
+    }
+}
+
+// Its number may be that of a row that was read just now. What follows the list goes behind it all the same, and in front of the
+// question about it.
+Test(children, a_list_whose_number_is_an_id_is_a_list) {
+    struct fixture f;
+    setup_far(&f);
+    struct client *c = &f.clients[0];
+    learn_pages(c);
+    ask_page(c, 3);
+    expect_text(asked(c), "QCPDBEBESCPBECCPBECCPBECCPDCS");
+    answer_list(c);
+    answer_derived(c, "123456789", "", true);
+    answer_vetting(c);
+    loop(c, 1);
+    end(&f);
+}
+
 // A list that is dear is read first; then its children go out before they are asked for.
 Test(children, a_dear_list_is_not_read_twice) {
     struct fixture f;

@@ -123,6 +123,7 @@ Test(config, defaults) {
     cr_assert_eq(c->timeout, 30000000);
     cr_assert_eq(c->vet_max_age, 60000000);
     cr_assert(c->never_slower);
+    cr_assert(c->early_commit);
     cr_assert_eq(c->check_one_in, 1000);
     cr_assert_eq(c->lookahead, LOOKAHEAD_MODE_BOUNDED);
     cr_assert_eq(c->ahead_gap, 20000);

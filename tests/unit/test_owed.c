@@ -37,6 +37,8 @@ static const char *name_of(enum owed_kind kind) {
         return "REPAIR";
     case OWED_BEGIN:
         return "BEGIN";
+    case OWED_END:
+        return "END";
     }
     return NULL;
 }
@@ -69,6 +71,7 @@ static const struct row {
     {OWED_PARSE, true, GONE, "oqhe"},
     {OWED_REPAIR, false, GONE, "o"},
     {OWED_BEGIN, false, GONE, "o"},
+    {OWED_END, false, GONE, "o"},
 };
 
 static const size_t n_rows = sizeof rows / sizeof *rows;

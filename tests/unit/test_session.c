@@ -442,6 +442,36 @@ Test(session, what_the_server_never_heard_of_is_closed_without_it) {
     fixture_end(&f);
 }
 
+// What the server has it closes behind the answer.
+Test(session, what_the_server_has_is_closed_without_a_wait) {
+    struct fixture f;
+    struct client *c = setup(&f, false);
+    learn(c, one);
+    for (int close = 0; close < 2; close++) {
+        prepare(c, "x", one);
+        run_named(c, "x");
+        reply(c, "31tT2DCZ");
+        buf_reset(&c->to_client);
+        buf_reset(&c->to_server);
+        if (close) {
+            write_close(&c->from_client, 'S', text_slice("x"));
+            sync_unit(c);
+            say(c);
+        } else {
+            say_query(c, "DEALLOCATE x");
+        }
+        cr_assert_str_eq(types_of(&c->to_client), close ? "3Z" : "CZ");
+        cr_assert_str_eq(types_of(&c->to_server), "CS");
+        buf_reset(&c->to_client);
+        reply(c, "3Z");
+        cr_assert_str_eq(types_of(&c->to_client), "", "the client is told once");
+    }
+    buf_reset(&c->to_server);
+    say_query(c, "DEALLOCATE x");
+    cr_assert_str_eq(types_of(&c->to_server), "Q", "the server knows what to say");
+    fixture_end(&f);
+}
+
 Test(session, an_opaque_session_gets_no_reply_that_it_did_not_ask_for) {
     struct fixture f;
     struct client *c = setup(&f, false);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// node-postgres, one client; page_nested.py says what a page is. Argument: `unnamed` or `named` (prepared).
+// node-postgres, one client; page_nested.py says what a page is. Argument: `unnamed`, `named` (prepared) or
+// `transactions` (unnamed, a transaction for each page).
 'use strict';
 const readline = require('node:readline');
 const pg = require('pg');
@@ -11,13 +12,17 @@ let took = [];
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 
-async function ask(level, value) {
+async function timed(query) {
     const start = now();
-    const query = { text: level.sql.replace('%s', '$1'), values: [value], rowMode: 'array' };
-    if (how === 'named') query.name = level.table;
     const { rows } = await client.query(query);
     took.push(now() - start);
     return rows;
+}
+
+async function ask(level, value) {
+    const query = { text: level.sql.replace('%s', '$1'), values: [value], rowMode: 'array' };
+    if (how === 'named') query.name = level.table;
+    return timed(query);
 }
 
 async function walk(row, depth) {
@@ -33,7 +38,9 @@ async function main() {
     for await (const line of readline.createInterface({ input: process.stdin })) {
         const start = now(), page = [];
         took = [];
-        for (const r of await ask(levels[0], Number(line))) page.push(await walk(r, 1));
+        if (how === 'transactions') await timed('BEGIN');
+        for (const r of await ask(levels[0], JSON.parse(line))) page.push(await walk(r, 1));
+        if (how === 'transactions') await timed('COMMIT');
         console.log(JSON.stringify({ ms: now() - start, began: start / 1e3, took, page }));
     }
     await client.end();

@@ -1,7 +1,8 @@
 <?php
 // SPDX-License-Identifier: PostgreSQL
 //
-// PHP's PDO, one connection; page_nested.py says what a page is. Argument: `prepared` (a statement for each lookup) or `emulated`.
+// PHP's PDO, one connection; page_nested.py says what a page is. Argument: `prepared` (a statement for each lookup),
+// `emulated`, or `transactions` (prepared, a transaction for each page).
 $levels = json_decode($argv[2], true);
 $took = [];
 $db = new PDO('pgsql:host=127.0.0.1;dbname=nested;user=app;port=' . getenv('ORM_PORT'));
@@ -13,7 +14,7 @@ function ask(array $level, $value): array
     global $db, $took;
     $start = hrtime(true);
     $statement = $db->prepare(str_replace('%s', '?', $level['sql']));
-    $statement->bindValue(1, $value, PDO::PARAM_INT);
+    $statement->bindValue(1, $value, is_int($value) ? PDO::PARAM_INT : PDO::PARAM_STR);
     $statement->execute();
     $rows = $statement->fetchAll(PDO::FETCH_NUM);
     unset($statement);
@@ -34,6 +35,9 @@ echo json_encode(['version' => PHP_VERSION]), "\n";
 while (($line = fgets(STDIN)) !== false) {
     $took = [];
     $start = hrtime(true);
-    $page = array_map(fn($r) => walk($r, 1), ask($levels[0], (int) $line));
+    $inside = $argv[1] === 'transactions';
+    $inside && $db->beginTransaction();
+    $page = array_map(fn($r) => walk($r, 1), ask($levels[0], json_decode($line)));
+    $inside && $db->commit();
     echo json_encode(['ms' => (hrtime(true) - $start) / 1e6, 'began' => $start / 1e9, 'took' => $took, 'page' => $page]), "\n";
 }

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: PostgreSQL
 """A list, the rows of each of its rows, the rows of each of these …, each asked for when it is touched, depth first. Arguments: psycopg2 (autocommit),
-psycopg (autocommit), transactions (psycopg2, one for each page), sqlalchemy (a session for each page), autocommit (the same without transactions) or
-django; and the tree's levels as JSON, see tests/bench/nested.py.
+psycopg (autocommit), transactions (psycopg2, one for each page), sqlalchemy (a session for each page), autocommit (the same without transactions),
+django or atomic (Django, a transaction for each page); and the tree's levels as JSON, see tests/bench/nested.py.
 
-A line of input is the number of a page, its answer {"ms", "began": monotonic seconds, "took": ms of each statement, "page"}.
+A line of input is what the page's list is asked for by, as JSON, or (programs that write their SQL) [that, whether its rows are gone through], its answer {"ms", "began": monotonic seconds, "took": ms of each statement, "page"}.
 """
+import contextlib
 import json
 import os
 import sys
@@ -34,7 +35,11 @@ def walk(ask, row, depth=1):
 
 
 def asked(ask):
-    return lambda page: [walk(ask, r) for r in ask(LEVELS[0]["sql"], page)]
+    def page(by):
+        by, touched = by if isinstance(by, list) else (by, True)
+        rows = ask(LEVELS[0]["sql"], by)
+        return [walk(ask, r) for r in rows] if touched else [list(r) for r in rows]
+    return page
 
 
 def psycopg2_pages(in_transaction=False):
@@ -129,9 +134,9 @@ def django_models():
     return made, django.__version__
 
 
-def django_pages():
+def django_pages(atomic=False):
     models, version = django_models()
-    from django.db import connection
+    from django.db import connection, transaction
 
     def timed(execute, sql, params, many, context):
         with Timed():
@@ -143,11 +148,16 @@ def django_pages():
             return [row.id, row.name]
         rows = [row.down] if LEVELS[depth + 1]["one"] else row.rows.order_by("id")
         return [row.id, row.name, [below(r, depth + 1) for r in rows]]
-    return lambda number: [below(r, 0) for r in models[0].objects.filter(page=number).order_by("id")], version
+
+    def page(number):
+        with transaction.atomic() if atomic else contextlib.nullcontext():
+            return [below(r, 0) for r in models[0].objects.filter(page=number).order_by("id")]
+    return page, version
 
 
 PAGES = {"psycopg2": psycopg2_pages, "transactions": lambda: psycopg2_pages(True), "psycopg": psycopg_pages, "sqlalchemy": lambda: alchemy_pages({}),
-         "autocommit": lambda: alchemy_pages({"isolation_level": "AUTOCOMMIT"}), "django": django_pages}
+         "autocommit": lambda: alchemy_pages({"isolation_level": "AUTOCOMMIT"}), "django": django_pages,
+         "atomic": lambda: django_pages(True)}
 
 
 def main():
@@ -156,7 +166,7 @@ def main():
     for line in sys.stdin:
         took.clear()
         start = time.monotonic()
-        got = page(int(line))
+        got = page(json.loads(line))
         ms = (time.monotonic() - start) * 1e3
         print(json.dumps({"ms": ms, "began": start, "took": took, "page": got}), flush=True)
 

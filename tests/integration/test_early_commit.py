@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Transactions that have only read end at once where the server is far: a relay delays what passes between pgfold and PostgreSQL. Whatever they are, they
+are to the client as directly."""
+import time
+
+import pytest
+
+import conftest
+import proto
+import servers
+from proto import query
+import orm_pages
+from test_lookahead import DATABASE, db, direct, opened  # noqa: F401
+from test_metrics import ask, samples
+
+DELAY_US = 4000  # there and back
+pytestmark = pytest.mark.pgfold
+READ = "SELECT id, title FROM book WHERE id < 20 ORDER BY id"
+
+
+@pytest.fixture(scope="module")
+def farther(db, tmp_path_factory):  # noqa: F811
+    relay = orm_pages.Relay(db, str(tmp_path_factory.mktemp("farther")), DELAY_US)
+    yield relay
+    relay.stop()
+
+
+@pytest.fixture(scope="module")
+def proxy(farther):
+    port = servers.free_port()
+    p = servers.Pgfold(conftest.BINARY, "host=127.0.0.1 port=%d sslmode=disable" % farther.port, servers.PATIENT | {"http.listen": "127.0.0.1:%d" % port})
+    p.http = port
+    yield p
+    p.stop()
+
+
+@pytest.fixture(scope="module")
+def counts(proxy):
+    return Counts(proxy)
+
+
+class Counts:
+    """What pgfold has ended early, since the last time."""
+
+    def __init__(self, p):
+        self.p, self.n = p, 0
+        self.since()
+
+    def since(self):
+        before, self.n = self.n, int(samples(ask(self.p)[2])["pgfold_transactions_ended_early_total", ""])
+        return self.n - before
+
+
+def ended(conn, text, framing):
+    """The wire of the answer."""
+    if framing != "named":
+        return proto.wire(conn.ask(query(text) if framing == "simple" else proto.unit(text, [], want_describe=framing == "described")))
+    conn.ask(proto.parse(text, "end"), proto.SYNC)
+    got = conn.ask(proto.unit("", [], name="end", want_parse=False, want_describe=False))
+    return proto.wire(got + conn.ask(proto.close("S", "end"), proto.SYNC))
+
+
+def ready(end):
+    """A connection that is proven, and whose reads are known."""
+    conn = end.connect(database=DATABASE)
+    for text in ["BEGIN", READ, "COMMIT", "SELECT title FROM book WHERE id = 3"] * 2:
+        conn.ask(query(text))
+    return conn
+
+
+def through(end, opened, script, framing="simple"):
+    """The wire of a script whose last statement ends its transaction, and of what comes behind it, twice."""
+    conn, out = opened(ready(end)), []
+    for _ in range(2):
+        out += [proto.wire(conn.ask(query(text))) for text in script[:-1]]
+        out += [ended(conn, script[-1], framing), proto.wire(conn.ask(query("SELECT title FROM book WHERE id = 4")))]
+    return out
+
+
+BEGINS = ["BEGIN", "BEGIN READ ONLY", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
+EARLY = [([b, READ, e], f) for b, e, f in zip(BEGINS * 2, ["COMMIT", "ROLLBACK", "END", "abort work;", "COMMIT", "ROLLBACK"], ["simple", "unit", "described", "simple", "named", "named"])] + [
+    (["BEGIN", "SAVEPOINT a", READ, "RELEASE a", "COMMIT"], "simple"), (["BEGIN", READ, "SAVEPOINT a", "SELECT 1/0", "ROLLBACK TO a", "COMMIT"], "simple"),
+    (["BEGIN", READ, "DECLARE c CURSOR FOR " + READ, "FETCH 2 FROM c", "COMMIT"], "simple")]
+
+
+@pytest.mark.parametrize("script, framing", EARLY)
+def test_what_has_only_read(db, proxy, counts, opened, script, framing):  # noqa: F811
+    counts.since()
+    assert through(proxy, opened, script, framing) == through(db, opened, script, framing)
+    assert counts.since() >= 3  # those of ready(), too
+
+
+LATE = {"serializable": ["BEGIN ISOLATION LEVEL SERIALIZABLE", READ], "write": ["BEGIN", READ, "UPDATE book SET title = title WHERE id = 1"],
+        "local": ["BEGIN", READ, "SET LOCAL work_mem = '1MB'"], "set": ["BEGIN", READ, "SET work_mem = '1MB'"], "lock": ["BEGIN", READ + " FOR UPDATE"], "table": ["BEGIN", "LOCK TABLE book"],
+        "advisory": ["BEGIN", "SELECT pg_advisory_xact_lock(7)"], "notify": ["BEGIN", READ, "NOTIFY early"], "function": ["BEGIN", "SELECT pg_notify('early', 'b')"], "listen": ["BEGIN", "LISTEN early"],
+        "with hold": ["BEGIN", READ, "DECLARE c%d CURSOR WITH HOLD FOR SELECT 1 / (id - 3) FROM book ORDER BY id LIMIT 5"], "failed": ["BEGIN", "SELECT 1/0"],
+        "temporary": ["BEGIN", READ, "CREATE TEMP TABLE early (a int) ON COMMIT DROP"], "several": ["BEGIN", "SELECT 1; SELECT 2"],
+        "hidden": ["BEGIN", READ, "SELECT set_config('work_mem', '2MB', true)"], "savepoint": ["BEGIN", "SAVEPOINT a", "UPDATE book SET title = title WHERE id = 1", "ROLLBACK TO a"]}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_has_done_more(db, proxy, counts, opened, name):  # noqa: F811
+    counts.since()
+    script = [s % len(name) if "%d" in s else s for s in LATE[name]] + ["COMMIT"]
+    want, got = through(db, opened, script), through(proxy, opened, script)
+    assert [proto_mask(w) for w in got] == [proto_mask(w) for w in want]
+    assert counts.since() <= 2  # those of ready()
+
+
+def proto_mask(wire):
+    """Without the process that has notified."""
+    at = wire.find(b"A\0\0\0")
+    return wire if at < 0 else wire[:at + 5] + wire[at + 9:]
+
+
+def test_a_connection_that_ends_right_behind_it(db, direct, proxy, opened):  # noqa: F811
+    """The server sees the end of both, and nothing hangs."""
+    pids = []
+    for _ in range(3):
+        conn = ready(proxy)
+        conn.ask(query("BEGIN"))
+        pids.append(proto.rows(conn.ask(query("SELECT pg_backend_pid()")))[0][0].decode())
+        conn.ask(query("BEGIN"))
+        conn.ask(query(READ))
+        conn.send(query("COMMIT") + proto.TERMINATE)
+        assert proto.types(conn.to_end()) == "CZ"
+        conn.close()
+    for _ in range(100):
+        left = direct.value("SELECT count(*) FROM pg_stat_activity WHERE pid IN (%s)" % ",".join(pids))
+        if left == "0":
+            return
+        time.sleep(0.05)
+    raise AssertionError(left)
+
+
+def test_an_administrator_ends_it(db, direct, proxy, opened):  # noqa: F811
+    """The server's FATAL reaches the client, which was told of the end, and its connection ends."""
+    conn = ready(proxy)
+    conn.ask(query("BEGIN"))
+    pid = proto.rows(conn.ask(query("SELECT pg_backend_pid()")))[0][0].decode()
+    conn.ask(query("COMMIT"))
+    conn.ask(query("BEGIN"))
+    conn.ask(query(READ))
+    direct.sql("SELECT pg_terminate_backend(%s)" % pid)
+    with pytest.raises(proto.Closed):
+        got = conn.ask(query("COMMIT"))  # may have been told of the end
+        got += conn.ask(query("SELECT 1"))
+    conn.close()
