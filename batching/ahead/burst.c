@@ -104,10 +104,13 @@ static struct burst *begin(struct bursts *t, struct followers *f, const struct b
     return b;
 }
 
+#define LONGEST 4 // ways there and back from one wave of a pool's lookups to the next
+
 // Is the burst over for which the lookup would be one more? A key that comes again while the others still come is no new one.
 static bool is_over(const struct burst *b, const struct burst_lookup *l) {
     bool later = l->now > b->last + l->way, again = (b->over || later) && find_key(b, b->n, l->key);
-    return !is_young(b, l->now, l->age) || again || (b->over && later) || b->n == BURST_KEYS;
+    bool long_ago = l->now > b->last + LONGEST * l->way;
+    return !is_young(b, l->now, l->age) || again || long_ago || (b->over && later) || b->n == BURST_KEYS;
 }
 
 static void join(struct burst *b, const struct burst_lookup *l) {

@@ -60,6 +60,10 @@ void session_note_unread_change(struct session *s, struct owed *o) {
     s->changes.effect = s->changes.meaning;
 }
 
+void session_note_uncertain(struct session *s) {
+    s->changes.effect = s->n_replies + s->owed.n;
+}
+
 bool session_meaning_is_pending(const struct session *s) {
     return s->n_replies < s->changes.meaning || s->transaction.renamed;
 }

@@ -39,6 +39,9 @@ void session_note_change(struct session *s, struct owed *o, enum statement_kind 
 // answer.
 void session_note_unread_change(struct session *s, struct owed *o);
 
+// The unit that was sent last may fail or not, and what comes behind it needs to know. Later units wait for its answer.
+void session_note_uncertain(struct session *s);
+
 // May a change of what names mean be on its way, or hold until the transaction ends?
 bool session_meaning_is_pending(const struct session *s);
 

@@ -289,8 +289,10 @@ static void forward_describe(struct feed *f, const struct frame *fr) {
 }
 
 // The statement lives on as `closing` until the server has confirmed: if the unit fails before, it was not
-// closed.
+// closed. Whether the server must get it then is known when the unit has been answered.
 static void close_unnamed(struct session *s) {
+    if (s->names.unnamed && session_lacks(s, s->names.unnamed))
+        session_note_uncertain(s);
     session_note_unnamed(s, false, NULL);
     struct statement *st = names_close_unnamed(s);
     session_expect(s, EXPECT_CLOSE, st);

@@ -690,7 +690,7 @@ static const char *held_fault(const struct client *c, const struct asking *a, co
 
 // Who asks one question after the other is never told what was true before what it was told last.
 static bool goes_back(struct client *c, const struct asking *a, const struct frame *got, unsigned version) {
-    uint64_t hash = 1;
+    uint64_t hash = 1 + a->kind;
     for (size_t i = 0; i + TAIL < got->body_len; i++)
         hash = (hash ^ got->body[i]) * 0x100000001b3u;
     bool known = c->seen[hash % CLIENT_SEEN].hash == hash;

@@ -280,7 +280,8 @@ static void take_snapshot(struct server *s) {
     s->has_snapshot = s->txn == 'T';
 }
 
-static void note_run(struct server *s, enum sim_table table) {
+static void note_run(struct server *s, const struct select *q) {
+    enum sim_table table = table_of(q);
     struct sim_database *db = s->db;
     if (!s->is_oracle) {
         db->ran[++db->serial % SIM_MAX_RUNS] = db->now;
@@ -292,6 +293,7 @@ static void note_run(struct server *s, enum sim_table table) {
                         .told = db->told[table],
                         .announced = s->announced,
                         .table = table,
+                        .kind = (q->limited ? 1u : 0) + (q->slug ? 2u : 0),
                         .frozen = is_frozen(s),
                         .serializable = is_frozen(s) && s->level == 's',
                         .strict = s->strict,
@@ -337,7 +339,7 @@ static void run_select(struct server *s, const struct select *q, const struct po
     unsigned total = 0;
     char tag[32];
     take_snapshot(s);
-    note_run(s, table_of(q));
+    note_run(s, q);
     s->holds |= s->txn == 'T' && !q->books;
     if (q->form == PLAIN) {
         if (p->has_key && !p->is_null && !put_key_rows(s, q, p, p->key, 0, &total))
@@ -807,7 +809,8 @@ static bool is_light_boundary(const struct server *s, const char *text) {
     for (unsigned i = 0; i < SIM_TABLES; i++)
         wrote |= s->now.wrote[i];
     bool fixed = strstr(text, "REPEATABLE") || strstr(text, "SERIALIZABLE");
-    return is && !wrote && !fixed && (s->txn == 'I' || s->level == 'c');
+    bool inside = starts(text, "SAVEPOINT") || starts(text, "RELEASE"); // whatever its snapshot
+    return is && !wrote && !fixed && (s->txn == 'I' || s->level == 'c' || inside);
 }
 
 // One statement; `p` is its portal.

@@ -69,7 +69,7 @@ struct sim_database {              // what all sessions share
     unsigned long n_frozen; // of them: in a transaction that sees one snapshot
 };
 
-#define SERVER_MAX_STATEMENTS 96
+#define SERVER_MAX_STATEMENTS 160 // more than the proxy and a client prepare
 
 struct prepared {
     bool used;
@@ -114,7 +114,8 @@ struct asking {
     unsigned floor;  // the same, when it last did more than read
     unsigned told, announced;
     enum sim_table table;
-    bool frozen; // sees one snapshot
+    unsigned kind; // what it asks besides its key
+    bool frozen;   // sees one snapshot
     bool serializable;
     bool strict;           // nobody else's answers can have kept its loop going
     uint64_t asked, heard; // when it asked, and when the proxy last told it something

@@ -597,7 +597,9 @@ static void check_memory(struct world *w) {
             broken(w, "a session's accounts do not fit: %zu, %zu, %zu", s->memory.used, s->queue_memory.used,
                    s->names_memory.used);
         if (s->memory.limit && s->memory.used > s->memory.limit + ONE_UNIT)
-            broken(w, "a session holds %zu bytes and may %zu", s->memory.used, s->memory.limit);
+            broken(w, "a session holds %zu bytes and may %zu: queue %zu, names %zu, ahead %zu",
+                   s->memory.used, s->memory.limit, s->queue_memory.used, s->names_memory.used,
+                   s->ahead ? s->ahead->charged : 0);
     }
     if (sum != e->memory.used)
         broken(w, "%zu bytes are in accounts and %zu in that of all", sum, e->memory.used);
