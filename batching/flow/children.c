@@ -328,7 +328,7 @@ static uint64_t send_step(struct way *w, const struct followed *list, uint64_t s
     struct batch *b = children_batch(s->ahead, g, max, list->source);
     if (!b)
         return 0;
-    w->max = max;
+    w->max = b->max_keys;
     b->derived = derive(w, source, parent);
     if (!b->derived) {
         batch_destroy(b);

@@ -123,13 +123,22 @@ struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer
     return b;
 }
 
-struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer) {
-    struct batch *b =
-        create(g, 0, max + 2, max_answer); // one more for a key that is checked, one for one that is known
+// Bytes that a key takes, beside its own. There are up to four slots for each.
+static size_t bytes_per_key(const struct group *g) {
+    return g->n_parts * sizeof(struct key) + sizeof(struct batch_key) + 4 * sizeof(uint32_t) + sizeof(bool) +
+           sizeof(uint16_t);
+}
+
+struct batch *batch_create_ahead(struct group *g, unsigned max, size_t room) {
+    size_t each = bytes_per_key(g), share = room / 4;
+    size_t own = share < MAX_KEY_BYTES ? share : MAX_KEY_BYTES;
+    max = max < share / each ? max : (unsigned)(share / each);
+    // One more for a key that is checked, one for one that is known.
+    struct batch *b = create(g, 0, max + 2, room - own - max * each);
     if (!b)
         return NULL;
     b->max_keys = max;
-    b->own = buf_make(MAX_KEY_BYTES);
+    b->own = buf_make(own);
     b->ahead.used = calloc(max + 2, sizeof *b->ahead.used);
     b->ahead.left = calloc(max + 2, sizeof *b->ahead.left);
     if (b->ahead.used && b->ahead.left)
@@ -142,7 +151,7 @@ struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answe
 static bool own_bytes(struct batch *b, struct key *k) {
     if (k->kind != KEY_RAW && k->kind != KEY_DOUBLED)
         return true;
-    if (!b->own.data && !buf_reserve(&b->own, MAX_KEY_BYTES))
+    if (!b->own.data && !buf_reserve(&b->own, b->own.limit))
         return false;
     const uint8_t *at = b->own.data + b->own.len;
     buf_put(&b->own, k->of.raw, k->len);
@@ -155,7 +164,7 @@ bool batch_add_key(struct batch *b, const struct key *key) {
     uint32_t index;
     if (batch_find_key(b, key, &index))
         return true;
-    if (b->n_keys == b->max_keys || b->own.len + raw_bytes(b, key) > MAX_KEY_BYTES)
+    if (b->n_keys == b->max_keys || b->own.len + raw_bytes(b, key) > b->own.limit)
         return false;
     memcpy(own, key, b->n_parts * sizeof *own);
     for (uint32_t i = 0; i < b->n_parts; i++)

@@ -236,8 +236,9 @@ struct batch {
 // Makes a batch of the group's first waiting lookups, with at most max_keys different keys, and takes them
 // out of the queue. max_answer: bytes. NULL: out of memory; the queue is unchanged.
 struct batch *batch_create(struct group *g, unsigned max_keys, size_t max_answer);
-// Makes one without members. Keys are added until there are `max`. NULL: out of memory.
-struct batch *batch_create_ahead(struct group *g, unsigned max, size_t max_answer);
+// Makes one without members. Keys are added until there are `max`, or until they fill their share of the batch's `room`, in
+// bytes; the answer has the rest. NULL: out of memory.
+struct batch *batch_create_ahead(struct group *g, unsigned max, size_t room);
 // Copies the key into the batch; equal keys are kept once. Returns false when there is no room for more.
 bool batch_add_key(struct batch *b, const struct key *key) __attribute__((warn_unused_result));
 // Finds the index of a key. Returns false when the batch has no such key.

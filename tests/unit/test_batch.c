@@ -675,6 +675,40 @@ static void vet_anew(struct fixture *f) {
     vet(&f->groups, f->group, FORM_IN, 1); // the same statement, under the same definitions
 }
 
+// Adds keys of so many bytes until no more is taken. Returns how many.
+static unsigned fill(struct batch *b, size_t len) {
+    char text[200];
+    unsigned n = 0;
+    for (; n < 1000; n++) {
+        snprintf(text, sizeof text, "%0*u", (int)len, n);
+        struct key k = {.kind = KEY_RAW, .len = (uint32_t)len, .of.raw = (const uint8_t *)text};
+        if (!batch_add_key(b, &k))
+            break;
+    }
+    return n;
+}
+
+// What it holds is known before it is sent: its keys take their share of the room, and the answer gets the rest.
+Test(batch, keys_loaded_ahead_and_their_answer_fit_into_the_room) {
+    static const size_t rooms[] = {4096, 16384, 65536};
+    struct fixture f;
+    setup(&f, FORM_IN, BYTES(""));
+    for (unsigned i = 0; i < 3; i++) {
+        for (size_t len = 10; len < 100; len += 80) {
+            struct batch *b = batch_create_ahead(f.group, 500, rooms[i]);
+            unsigned n = fill(b, len);
+            cr_assert(n >= 10 && n < 500, "room %zu, keys of %zu bytes: %u", rooms[i], len, n);
+            cr_assert_leq(batch_bytes(b) + b->data.limit, rooms[i] + sizeof *b + 512);
+            cr_assert_geq(b->data.limit, rooms[i] / 2);
+            batch_destroy(b);
+        }
+    }
+    struct batch *b = batch_create_ahead(f.group, 500, (size_t)1 << 20);
+    cr_assert_eq(fill(b, 50), 500, "where there is room all keys are taken");
+    batch_destroy(b);
+    teardown(&f);
+}
+
 Test(batch, a_group_vetted_anew_voids_it) {
     static void (*const changes[])(struct fixture *) = {forget, refuse, vet_anew};
     static const char replies[] = "31tT2CZ";
