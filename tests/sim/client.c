@@ -520,6 +520,21 @@ static unsigned long count_units(const struct buf *b, size_t from) {
     return n;
 }
 
+// Notes which of the units, from this one on, close the unnamed statement.
+static void note_closes(struct client *c, size_t from, unsigned long unit) {
+    const struct buf *b = &c->sending;
+    struct msg_target t;
+    struct frame f;
+    c->unnamed[unit % 64].closes = false;
+    for (size_t at = from; frame_read(b->data + at, b->len - at, &f) == FRAME_OK; at += f.size) {
+        c->unnamed[unit % 64].had = c->oracle.prepared[0].used;
+        if (f.type == F_CLOSE && msg_target_read(f.body, f.body_len, &t) && t.kind == 'S' && !t.name.len)
+            c->unnamed[unit % 64].closes = true;
+        if (f.type == F_SYNC || f.type == F_QUERY)
+            c->unnamed[++unit % 64].closes = false;
+    }
+}
+
 static void run_oracle(struct client *c, size_t from) {
     c->oracle.heard = c->heard;
     c->oracle.announced = c->oracle.db->announced;
@@ -574,6 +589,7 @@ void client_send(struct client *c, bool calm) {
     else
         send_other(c);
     c->sent = sent + count_units(&c->sending, from);
+    note_closes(c, from, sent);
     run_oracle(c, from);
     if (inside || in_transaction(c))
         c->transaction_until = c->sent;
@@ -781,6 +797,17 @@ static bool take_cancel(struct client *c, const struct frame *got) {
     return skip_unit(c, got);
 }
 
+// A statement that was parsed before the definitions changed: which of them it meets is a matter of time. What
+// is behind it in its unit was skipped, also a Close of the unnamed statement. Then the statement is still there, and the
+// oracle may have answered more of what a pipelining client has sent.
+static bool take_refusal(struct client *c, const struct frame *got) {
+    unsigned at = c->answered % 64;
+    c->lost |= c->unnamed[at].closes && c->pipelines;
+    if (c->unnamed[at].closes)
+        c->oracle.prepared[0].used = c->unnamed[at].had;
+    return take_cancel(c, got);
+}
+
 // Rows of a transaction that is not READ COMMITTED have one version.
 static bool snapshot_fits(struct client *c, const struct frame *got, const struct frame *wanted) {
     struct tail g, w;
@@ -817,6 +844,8 @@ static bool take_message(struct client *c, const struct frame *got) {
         note_floor(c, got);
         return true;
     }
+    if (c->lost)
+        return true;
     if (error_is(got, 'V', "FATAL"))
         return c->fatal = true;
     if (!next_wanted(c, &wanted))
@@ -824,9 +853,8 @@ static bool take_message(struct client *c, const struct frame *got) {
     if (error_is(got, 'C', "57014") && !error_is(&wanted, 'C', "57014"))
         return c->answered < c->cancel_until ? take_cancel(c, got)
                                              : wrong(c, "was not asked to cancel", got, &wanted);
-    // A statement that was parsed before the definitions changed: which of them it meets is a matter of time.
     if (error_is(got, 'C', "0A000") && c->oracle.db->definitions && !error_is(&wanted, 'C', "0A000"))
-        return take_cancel(c, got);
+        return take_refusal(c, got);
     const char *fault = got->type == B_DATA_ROW && wanted.type == B_DATA_ROW ? row_fault(c, got, &wanted)
                         : message_fits(c, got, &wanted)                      ? NULL
                                                                              : "another answer";

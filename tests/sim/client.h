@@ -49,6 +49,11 @@ struct client {
     bool cut;      // the unit at hand ended with a cancel error: only ReadyForQuery is awaited
     bool named[8]; // its prepared statements
     bool fatal;    // a FATAL error came
+    bool lost;     // it cannot tell what its answers should be any more, and leaves
+    struct {
+        bool closes; // the unnamed statement
+        bool had;    // there was one in front of the unit
+    } unnamed[64];   // of each unit that is not answered
     struct {
         uint64_t hash; // of a row
         unsigned version;

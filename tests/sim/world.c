@@ -397,6 +397,8 @@ static void settle(struct world *w, struct connection *c) {
         if (!w->options.failing_malloc && !(c->lost_statement && w->db.definitions))
             broken(w, "the session of connection %u failed", c->id);
         connection_close(c);
+    } else if (c->client.lost && !c->lending) {
+        client_leaves(c);
     } else if (c->server.closed && !c->server.out.len && !c->from_server.len) {
         server_leaves(c);
     }
