@@ -257,6 +257,43 @@ void ahead_give(const struct ahead_hit *hit, struct lookup *l) {
     engine_answer(e, b, l, hit->key);
 }
 
+// The batch that was sent with a burst, and has the key. NULL: none is held.
+static struct batch *burst_batch(struct session *s, const struct group *g, const struct key *keys,
+                                 const struct asked_entry *asked, uint32_t *key) {
+    struct batch *b = s->ahead ? s->ahead->held : NULL;
+    for (; b; b = b->ahead.next)
+        if (b->group == g && b->ahead.burst && batch_find_key(b, keys, key) && b->ahead.left[*key] &&
+            ahead_is_fresh(s->ahead, s, b) &&
+            (!asked || burst_may_again(&s->engine->bursts, b->ahead.burst, s->id, b->started, asked)))
+            return b;
+    return NULL;
+}
+
+bool ahead_holds_burst(struct session *s, const struct group *g, const struct slice *raw,
+                       const struct asked_entry *asked) {
+    struct key keys[KEY_MAX_PARTS];
+    uint32_t key;
+    bool may = s->ahead && s->ahead->held && g->held && g->state == GROUP_READY && ahead_is_on(s) &&
+               !s->engine->limits.dry && !engine_is_forgotten(s->engine, s);
+    return may && group_read_key(g, raw, keys) && burst_batch(s, g, keys, asked, &key);
+}
+
+bool ahead_give_burst(struct lookup *l) {
+    struct ahead *a = l->session->ahead;
+    struct ahead_hit hit = {.ahead = a, .own = true};
+    if (l->state != LOOKUP_WAITING || !group_read_key(l->group, l->raw, hit.keys))
+        return false;
+    hit.batch = burst_batch(l->session, l->group, hit.keys, NULL, &hit.key);
+    if (!hit.batch)
+        return false;
+    hit.first = use_key(hit.batch, hit.key);
+    lookup_detach_waiting(l);
+    ahead_give(&hit, l);
+    if (!hit.batch->ahead.n_left)
+        ahead_drop_batch(a, hit.batch, false);
+    return true;
+}
+
 void ahead_give_back_stalled(struct engine *e) {
     for (struct batch *b = e->batches, *next; b; b = next) {
         next = b->next;

@@ -37,6 +37,14 @@ bool ahead_holds_any(struct session *s);
 // free it.
 void ahead_give(const struct ahead_hit *hit, struct lookup *l);
 
+// Of several lookups in one unit: is something held for the session itself that was sent with a burst of its own, and that it may be
+// given? Uses nothing up. `asked`: as above.
+bool ahead_holds_burst(struct session *s, const struct group *g, const struct slice *raw,
+                       const struct asked_entry *asked);
+
+// Answers the lookup, which waits in its group's queue, with that. False: it is not there any more. May free all lookups of its unit.
+bool ahead_give_burst(struct lookup *l) __attribute__((warn_unused_result));
+
 // Mode observe: notes that the session would have been given it.
 void ahead_give_dry(struct session *s, const struct ahead_hit *hit, uint64_t question);
 

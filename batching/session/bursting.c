@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/session/bursting.h"
 
+#include "batching/session/pipeline.h"
 #include "batching/session/txn.h"
 
 #define FAR 300 // microseconds to the server and back
@@ -12,16 +13,18 @@ bool bursting_is_on(const struct engine *e) {
 }
 
 // When had its client been answered all that it had asked before?
-static uint64_t idle_since(const struct session *s) {
-    return s->order.n == 1 && !session_n_others(s) ? s->last_answer : UINT64_MAX;
+static uint64_t idle_since(const struct lookup *l) {
+    const struct session *s = l->session;
+    return s->order.n == (l->pipeline ? l->pipeline->n : 1) && !session_n_others(s) ? s->last_answer
+                                                                                    : UINT64_MAX;
 }
 
 void bursting_note(const struct lookup *l, const struct key *key, bool together) {
     struct session *s = l->session;
     struct engine *e = s->engine;
-    if (s->txn != 'I' || l->pipeline)
+    if (s->txn != 'I')
         return;
-    struct burst_asker asker = {s->id, idle_since(s), (uint32_t)++e->aheads.loads};
+    struct burst_asker asker = {s->id, idle_since(l), (uint32_t)++e->aheads.loads};
     burst_note(&e->bursts, &e->followers,
                &(struct burst_lookup){.group = l->group,
                                       .key = key,

@@ -19,6 +19,7 @@ struct pipeline_part {
 
 struct pipeline {
     unsigned refs, n, n_answered;
+    unsigned n_held;        // of which something was held when it came (flow/find.h)
     struct account *memory; // that it is counted in
     size_t weighs;
     bool whole;           // runs as the client sent it

@@ -3,6 +3,7 @@
 
 #include "batching/base/memory.h"
 #include "batching/base/reason.h"
+#include "batching/flow/find.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/asking.h"
@@ -68,6 +69,29 @@ static void tell_report(const struct candidate *c) {
         reporting_piped(c->s, c->group, keys, question_hash(c));
 }
 
+// Was it sent with a burst? The unit must be all that is under way, so that the answers come in its order.
+static bool is_held(struct candidate *c) {
+    struct session *s = c->s;
+    struct slice raw[KEY_MAX_PARTS];
+    if (!c->group->held || s->txn != 'I' || session_n_others(s))
+        return false;
+    candidate_raw(c, raw);
+    bool again = asked_find(&s->asked, question_hash(c), &c->asked);
+    return ahead_holds_burst(s, c->group, raw, again ? &c->asked : NULL);
+}
+
+// Answers all lookups of the unit with what is held. False: with some it cannot.
+static bool give_all(struct pipeline *p) {
+    struct lookup *l = p->n_held == p->n ? p->first : NULL;
+    bool all = l;
+    for (unsigned i = 0; i < p->n && all; i++) {
+        struct lookup *next = l->next;
+        all = ahead_give_burst(l) && !p->whole;
+        l = next;
+    }
+    return all;
+}
+
 // False: *why says why this part is no lookup.
 static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, enum reason *why) {
     struct group *elsewhere = NULL;
@@ -76,6 +100,7 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
         *why = REASON_TRANSACTION;
     if (*why == REASON_NONE && c->s->txn != 'I' && c->unit->max_rows)
         *why = REASON_ROW_LIMIT;
+    p->n_held += *why == REASON_NONE && is_held(c);
     if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
         session_note_question(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
@@ -206,7 +231,8 @@ enum take pipeline_take(struct feed *f, const struct unit *u, enum reason *why) 
         unnamed->refs++;
     bool taken = take_parts(f, u, p, why);
     if (taken) {
-        ahead_drop(s); // none of them is a loop's, and their answers will be newer
+        if (last || !give_all(p))
+            ahead_drop(s); // none of them is a loop's, and their answers will be newer
         statement_unref(unnamed);
     } else {
         undo(s, last, unnamed);

@@ -83,10 +83,49 @@ static void put_sized(struct buf *b, struct slice s) {
     buf_put(b, s.data, s.len);
 }
 
+// ---- start-up parameters
+
+#define MAX_PARAMS 64 // more are taken as they come
+
+// A name and its value, both with their zeros.
+struct param {
+    const uint8_t *at;
+    size_t len;
+};
+
+// Cuts off the first pair. False: there is none.
+static bool next_param(struct slice *params, struct param *out) {
+    const uint8_t *name_end = params->len ? memchr(params->data, 0, params->len) : NULL;
+    size_t name = name_end ? (size_t)(name_end - params->data) + 1 : params->len;
+    const uint8_t *end = name < params->len ? memchr(params->data + name, 0, params->len - name) : NULL;
+    if (!end)
+        return false;
+    *out = (struct param){params->data, (size_t)(end - params->data) + 1};
+    params->data += out->len;
+    params->len -= out->len;
+    return true;
+}
+
+// Some drivers send them in another order each time. Of those with one name, in whatever case, the order matters.
+static void put_params(struct buf *b, struct slice params) {
+    struct param all[MAX_PARAMS], p;
+    unsigned n = 0;
+    buf_put_u32(b, (uint32_t)params.len);
+    while (n < MAX_PARAMS && next_param(&params, &p)) {
+        unsigned at = n++;
+        for (; at && strcasecmp((const char *)all[at - 1].at, (const char *)p.at) > 0; at--)
+            all[at] = all[at - 1];
+        all[at] = p;
+    }
+    for (unsigned i = 0; i < n; i++)
+        buf_put(b, all[i].at, all[i].len);
+    buf_put(b, params.data, params.len);
+}
+
 void session_identity_init(struct session_identity *s, struct slice address, struct slice startup_params) {
     *s = (struct session_identity){.login = buf_make(IDENTITY_MAX_BYTES)};
     put_sized(&s->login, address);
-    put_sized(&s->login, startup_params);
+    put_params(&s->login, startup_params);
     if (s->login.failed)
         s->state = IDENTITY_FOREVER;
 }

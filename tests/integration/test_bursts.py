@@ -13,7 +13,7 @@ import orm_pages
 import servers
 from ahead import DATABASE, PATIENT, Watch, fill
 from busy import unless_busy
-from proto import query, rows, wire
+from proto import SYNC, bind, describe, execute, parse, query, rows, wire
 
 DELAY_US = 5000  # there and back: long beside what a busy machine adds
 SIZE = 8  # connections, and lookups of each kind
@@ -75,6 +75,12 @@ class Pool:
         replies = [wire(c.ready()) for c, _ in asked]
         self.got.append(replies)
         return replies
+
+
+    def in_one_unit(self, sql, keys, conn=0):
+        """All lookups over one connection, with one Sync behind the last."""
+        data = b"".join(parse(sql) + bind([str(k).encode()]) + describe() + execute() for k in keys)
+        self.got.append(wire(self.conns[conn].ask(data + SYNC)))
 
 
 def fresh(*kinds):
@@ -139,6 +145,21 @@ def assert_given(proxy, action, most):
 def test_what_follows_goes_out_with_it(db, proxy, keys):
     page = kind_by_kind(fresh(AUTHOR, BOOKS, BIOS), keys, lambda i, n: i * n)
     assert_given(proxy, lambda: compared(db, proxy, page, times=2 * PAGES), (2 * PAGES - 3) * 2 * SIZE)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_in_one_unit(db, proxy, write):
+    """A pipeline for each kind, over one connection."""
+    kinds, ids = fresh(AUTHOR, BOOKS, BIOS), range(1, 1 + SIZE)
+    with db.admin(DATABASE) as past:
+        def page(pool, n):
+            past.sql("UPDATE profile SET bio = 'bio %d' WHERE author_id <= %d" % (n, SIZE))
+            pool.in_one_unit(kinds[0], ids)
+            if write and (not n or n > PAGES):
+                pool.got.append(wire(pool.conns[1].ask(query("UPDATE book SET title = 'unit %d' WHERE author_id <= %d" % (n, SIZE)))))
+            pool.in_one_unit(kinds[1], ids)
+            pool.in_one_unit(kinds[2], reversed(ids))
+        assert_given(proxy, lambda: compared(db, proxy, page, times=2 * PAGES, size=2), (PAGES if write else 2 * PAGES - 4) * SIZE)
 
 
 def test_a_key_asked_for_again_is_newer(db, proxy):

@@ -182,6 +182,27 @@ Test(identity, login_decides) {
     teardown(&f);
 }
 
+static void log_in(struct fixture *f, int i, struct slice params) {
+    session_identity_finish(&f->table, &f->s[i]);
+    session_identity_init(&f->s[i], text_slice("server"), params);
+    prove(f, i);
+}
+
+// pgx sends them in another order each time.
+Test(identity, the_order_of_parameters_decides_nothing) {
+    struct fixture f = setup();
+    log_in(&f, 0, BYTES("user\0alice\0database\0shop\0"));
+    log_in(&f, 1, BYTES("database\0shop\0user\0alice\0"));
+    cr_assert_eq(current(&f, 0), current(&f, 1));
+    log_in(&f, 0, BYTES("user\0alice\0TimeZone\0CET\0timezone\0UTC\0"));
+    log_in(&f, 1, BYTES("user\0alice\0timezone\0UTC\0TimeZone\0CET\0"));
+    cr_assert_neq(current(&f, 0), current(&f, 1), "the last one of a name counts");
+    log_in(&f, 0, BYTES("user\0alice\0a"));
+    log_in(&f, 1, BYTES("a\0user\0alice"));
+    cr_assert_neq(current(&f, 0), current(&f, 1), "what are no pairs is taken as it is");
+    teardown(&f);
+}
+
 Test(identity, the_proof_decides) {
     struct fixture f = setup();
     struct answer small = plain, large = plain;
