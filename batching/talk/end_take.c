@@ -56,8 +56,16 @@ enum take end_take(struct feed *f, const struct unit *u, enum unit_result r) {
 void end_late(struct session *s, const struct owed *o, char status) {
     if (o->error)
         session_note_unnamed(s, false, NULL);
-    if (status == 'I' || s->client_gone)
+    bool over = status == 'I', undone = over && o->error && !o->again;
+    if (undone)
+        engine_definitions_changed(s->engine); // what was taken for a plain read has become something else
+    if ((over && !undone) || s->client_gone)
         return;
+    if (undone) {
+        session_fail(s, "08006",
+                     "the server has failed to commit a transaction whose end the client was told of");
+        return;
+    }
     if (o->error && !o->again && !s->owed.n && !s->in_unit)
         send_again(s);
     else

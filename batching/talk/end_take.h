@@ -17,8 +17,11 @@
 // Certain is: COMMIT. There is nothing to be written, checked or told, no cursor to be kept, and no other transaction to be in
 // conflict with. What may come instead is an error that has nothing to do with the transaction: the server is shut down, an
 // administrator or a time-out ends the connection (the client gets the server's FATAL, which ends its connection, too), or
-// cancels the COMMIT. In the last case the transaction is over or is ended again; if something has been sent behind it by then,
+// cancels the COMMIT. In the last case it is ended again; if something has been sent behind it by then,
 // the session fails (end_late).
+//
+// What was read may have become something that writes, past this proxy and unnoticed: a view with a function of a user's, say.
+// If COMMIT then fails because of a deferred check, the session fails, too, and all definitions count as changed.
 #ifndef PGFOLD_BATCHING_TALK_END_TAKE_H
 #define PGFOLD_BATCHING_TALK_END_TAKE_H
 

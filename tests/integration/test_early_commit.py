@@ -146,3 +146,33 @@ def test_an_administrator_ends_it(db, direct, proxy, opened):  # noqa: F811
         got = conn.ask(query("COMMIT"))  # may have been told of the end
         got += conn.ask(query("SELECT 1"))
     conn.close()
+
+
+def test_a_read_that_has_become_a_write(db, direct, proxy, counts, opened):  # noqa: F811
+    """Somebody has put a function behind a view, past pgfold, and a deferred check fails at COMMIT. The client has been told of a success; its connection ends."""
+    with db.admin(DATABASE) as past:
+        for text in ["CREATE TABLE once (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)", "INSERT INTO once VALUES (1)", "CREATE VIEW seen AS SELECT id, title FROM book", "GRANT ALL ON once, seen TO PUBLIC",
+                     "CREATE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO once VALUES (1); RETURN $1; END'"]:
+            past.sql(text)
+        try:
+            conns = [opened(ready(proxy)) for _ in range(2)]
+            for text in ["BEGIN", "SELECT id FROM seen WHERE id = 3", "COMMIT"] * 3:
+                for c in conns:
+                    c.sql(text)
+            counts.since()
+            past.sql("CREATE OR REPLACE VIEW seen AS SELECT twice(id) AS id, title FROM book")
+            for text in ["BEGIN", "SELECT id FROM seen WHERE id = 4"]:
+                conns[0].sql(text)
+            answers = ended(conns[0], "COMMIT", "simple")
+            if counts.since():
+                with pytest.raises(proto.Closed):
+                    answers += proto.wire(conns[0].ask(query("INSERT INTO once VALUES (2)")))
+                    answers += proto.wire(conns[0].ask(query("SELECT 1")))
+            else:
+                assert b"23505" in answers
+            for text in ["BEGIN", "SELECT id FROM seen WHERE id = 5"]:
+                conns[1].sql(text)
+            assert b"23505" in ended(conns[1], "COMMIT", "simple")
+        finally:
+            for text in ["DROP VIEW seen", "DROP FUNCTION twice", "DROP TABLE once"]:
+                past.sql(text)

@@ -172,14 +172,10 @@ Test(end_take, one_behind_the_other) {
     end(&f);
 }
 
-// It is cancelled, or fails otherwise: it is over, or is ended again.
+// It is cancelled: it is ended again.
 Test(end_take, a_server_that_refuses) {
     struct fixture f;
     struct client *a = far(&f);
-    read_in(a, committed);
-    cr_expect(is_early(a, "COMMIT"));
-    reply(a, "eZ");
-    expect_text(asked(a), "");
     read_in(a, committed);
     cr_expect(is_early(a, "COMMIT"));
     reply(a, "ex");
@@ -191,6 +187,24 @@ Test(end_take, a_server_that_refuses) {
     expect_text(told(a), "CZ");
     cr_expect_not(a->session->failed);
     end(&f);
+}
+
+// What was believed to read has written, and the server has undone it: the client does not go on as if nothing had happened.
+Test(end_take, a_commit_that_fails) {
+    for (int i = 0; i < 4; i++) {
+        struct fixture f;
+        struct client *a = far(&f);
+        read_in(a, committed);
+        uint64_t generation = f.engine->generation;
+        cr_expect(is_early(a, "COMMIT"));
+        if (i & 1)
+            say_query(a, "INSERT INTO u VALUES (1)");
+        reply(a, i & 2 ? "eZ" : "EZ");
+        cr_expect(a->session->failed);
+        expect_text(told(a), "E");
+        cr_expect_gt(f.engine->generation, generation);
+        end(&f);
+    }
 }
 
 // What was sent behind it has failed for a reason that its client cannot know; so has what does not end at all.
