@@ -1552,6 +1552,36 @@ Test(session, a_close_on_its_way_is_not_sent_once_more) {
     fixture_end(&f);
 }
 
+// The server has not been given the unnamed statement, and the unit that closes it may fail before it comes to that. Only its
+// answer tells whether the next unit needs the statement.
+Test(session, what_comes_behind_a_close_that_may_fail_waits) {
+    static const struct {
+        const char *answer, *next; // the close's unit, and what the server gets then
+    } cases[] = {{"EZ", "PDBES"}, {"2C3Z", "BES"}};
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        struct client *c = setup(&f, false);
+        learn(c, one);
+        prepare(c, "", one);
+        cr_assert_str_eq(types_of(&c->to_server), "", "it was prepared without the server");
+        execute(c, "other", NULL);
+        write_close(&c->from_client, 'S', text_slice(""));
+        sync_unit(c);
+        say(c);
+        buf_reset(&c->to_server);
+        execute(c, "", "1");
+        sync_unit(c);
+        cr_assert_eq(offer(c), 0);
+        cr_assert_str_eq(types_of(&c->to_server), "");
+        reply(c, cases[i].answer);
+        say(c);
+        turn(&f, f.now);
+        cr_assert_eq(strncmp(types_of(&c->to_server), cases[i].next, strlen(cases[i].next)), 0, "%s",
+                     types_of(&c->to_server));
+        fixture_end(&f);
+    }
+}
+
 // Who holds an entry of what the server owes may push others meanwhile.
 Test(session, what_is_owed_stays_where_it_is) {
     struct fixture f;
