@@ -43,11 +43,25 @@ static bool is_one(const struct burst *b) {
     return b->together && b->n >= BURST_LEAST;
 }
 
+static unsigned bit_of(const struct key *key) {
+    return (unsigned)(key_hash(key, 0) % (BURST_KEYS * 8));
+}
+
+// Is the key among the first n?
 static bool find_key(const struct burst *b, unsigned n, const struct key *key) {
+    unsigned bit = bit_of(key);
+    if (!(b->has[bit / 64] >> bit % 64 & 1))
+        return false;
     for (unsigned i = 0; i < n; i++)
         if (memcmp(b->keys[i].of.bytes, key->of.bytes, sizeof key->of.bytes) == 0)
             return true;
     return false;
+}
+
+static void put_key(struct burst *b, const struct key *key) {
+    unsigned bit = bit_of(key);
+    b->has[bit / 64] |= UINT64_C(1) << bit % 64;
+    b->keys[b->n++] = *key;
 }
 
 // The last one of the group, however old; `key`: that has it. NULL: none is remembered.
@@ -127,7 +141,7 @@ static void add(struct burst *b, const struct burst_lookup *l) {
     b->together |= l->together;
     join(b, l);
     if (b->n < BURST_KEYS && !find_key(b, b->n, l->key))
-        b->keys[b->n++] = *l->key;
+        put_key(b, l->key);
 }
 
 // ---- what follows it
@@ -150,22 +164,23 @@ bool burst_may_have(const struct group *g) {
     return g->n_parts == 1 && !g->owner && key_type_is_plain(g->parts[0].type);
 }
 
-// Does the lookup follow this burst? `before`: the last burst of its own group that has the same key; NULL: there is none.
-static bool does_follow(const struct burst *b, const struct burst *before, const struct burst_lookup *l) {
-    bool other = b->identity == l->group->identity->id && b->group != l->group->id;
-    bool again = before && (before->number > b->number || before->run == b->run);
-    return other && !again && is_one(b) && is_young(b, l->now, l->age) && find_key(b, b->n, l->key);
+// Does the lookup follow this burst? Not if its own group has asked for the same since, or in the same run.
+static bool does_follow(const struct bursts *t, const struct burst *b, const struct burst_lookup *l) {
+    if (b->group == l->group->id || b->identity != l->group->identity->id || !is_one(b) ||
+        !is_young(b, l->now, l->age) || !find_key(b, b->n, l->key))
+        return false;
+    const struct burst *before = last_of(t, l->group->id, l->key);
+    return !before || (before->number < b->number && before->run != b->run);
 }
 
 void burst_note(struct bursts *t, struct followers *f, const struct burst_lookup *l) {
     if (l->key->kind != KEY_PLAIN || !make_ring(t))
         return;
     struct burst *own = last_of(t, l->group->id, NULL);
-    const struct burst *before = last_of(t, l->group->id, l->key);
     uint64_t run = 0;
     for (unsigned i = 0; i < BURSTS; i++) {
         struct burst *b = &t->ring[i];
-        if (!does_follow(b, before, l))
+        if (!does_follow(t, b, l))
             continue;
         follow(f, b, l);
         run = b->run > run ? b->run : run;

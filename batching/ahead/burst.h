@@ -54,6 +54,8 @@ struct burst {
     uint8_t came;             // followers that have come
     unsigned n, n_sent;       // keys, and those for which what follows was sent
     unsigned n_askers;
+    uint64_t has[BURST_KEYS /
+                 8]; // a bit for each key, by its hash: most keys are known not to be there without a look
     struct key keys[BURST_KEYS];
     struct burst_asker askers[BURST_KEYS];
     struct {

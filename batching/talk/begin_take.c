@@ -17,11 +17,24 @@ static bool is_worth_it(struct session *s) {
     return s->ahead && ((s->ahead->held && ahead_holds_any(s)) || children_are_sent(s));
 }
 
+// May the text be BEGIN or START? Most are neither, and what the session's proof says takes time to look up.
+static bool may_be_begin(const struct unit *u, enum unit_result r) {
+    struct slice text = r == UNIT_SIMPLE ? u->query : u->has_parse ? u->parse.text : (struct slice){0};
+    size_t at = 0;
+    while (at < text.len && text.data[at] <= ' ')
+        at++;
+    if (text.len < at + 2)
+        return true;
+    int first = text.data[at] | 0x20, second = text.data[at + 1] | 0x20;
+    return first == 'b' || (first == 's' && second == 't') || first == '/' || first == '-';
+}
+
 // What would go out in front of BEGIN, such as statements that the server lacks, must not go out behind it.
 static bool may_begin(struct session *s) {
-    return s->txn == 'I' && s->identity.state == IDENTITY_PROVEN && !session_is_careful(s) &&
-           !s->names.n_lazy && !session_lacks_facts(s) && session_identity_may_idle(&s->identity) &&
-           session_identity_isolation(&s->identity) == ISOLATION_READ_COMMITTED && is_worth_it(s);
+    return s->txn == 'I' && s->identity.state == IDENTITY_PROVEN && is_worth_it(s) &&
+           !session_is_careful(s) && !s->names.n_lazy && !session_lacks_facts(s) &&
+           session_identity_may_idle(&s->identity) &&
+           session_identity_isolation(&s->identity) == ISOLATION_READ_COMMITTED;
 }
 
 // Of a unit of several statements only the beginning is answered here. Mode observe looks at whole units.
@@ -34,7 +47,7 @@ enum take begin_take(struct feed *f, struct unit *u, enum unit_result r) {
     struct session *s = f->s;
     struct boundary_unit b;
     bool dry = s->engine->limits.dry, due = dry ? s->dry_txn.due : s->begun.due;
-    if (!session_is_quiet(s) || (!due && !may_begin(s)) || !reads(f, u, r, &b))
+    if (!session_is_quiet(s) || (!due && (!may_be_begin(u, r) || !may_begin(s))) || !reads(f, u, r, &b))
         return TAKE_FORWARD;
     bool begins = boundary_begins(&b);
     if (begins == due)
