@@ -19,8 +19,12 @@ static bool is_worth_it(struct session *s) {
 
 // May the text be BEGIN or START? Most are neither, and what the session's proof says takes time to look up.
 static bool may_be_begin(const struct unit *u, enum unit_result r) {
-    struct slice text = r == UNIT_SIMPLE ? u->query : u->has_parse ? u->parse.text : (struct slice){0};
+    struct slice text = {0};
     size_t at = 0;
+    if (r == UNIT_SIMPLE)
+        text = u->query;
+    else if (r == UNIT_EXTENDED && u->has_parse) // of several statements it may be another one's
+        text = u->parse.text;
     while (at < text.len && text.data[at] <= ' ')
         at++;
     if (text.len < at + 2)

@@ -22,15 +22,16 @@ struct world {
     struct bursts t;
     struct followers followers;
     struct shape shapes[KINDS];
-    struct identity identity;
     struct group groups[KINDS];
     uint8_t keys[KINDS];
     uint64_t now;
     uint32_t loads;
+    struct identity *identity;
 };
 
 static void begin(struct world *w) {
-    *w = (struct world){.identity.id = 7, .now = 1000000, .loads = 1};
+    static struct identity identity = {.id = 7};
+    *w = (struct world){.identity = &identity, .now = 1000000, .loads = 1};
     w->t.memory.parent = w->followers.memory.parent = &w->all;
     for (unsigned i = 0; i < KINDS; i++) {
         w->keys[i] = (uint8_t)i;
@@ -38,7 +39,7 @@ static void begin(struct world *w) {
                                       .n_parts = 1,
                                       .parts[0].type = OID_INT4,
                                       .shape = &w->shapes[i],
-                                      .identity = &w->identity,
+                                      .identity = w->identity,
                                       .cache_key = &w->keys[i],
                                       .cache_key_len = 1};
     }
