@@ -199,6 +199,7 @@ void link_set_state(struct link *l, enum link_state state) {
     else
         gate_waits(p->gate, &l->place,
                    state == LINK_START || state == LINK_CLIENT_TLS || state == LINK_CLOSING);
+    p->told |= in || state == LINK_CLOSING;
     if (!in)
         return;
     side_set_secret(&l->client, false);

@@ -109,6 +109,9 @@ static void stop_if_drained(struct application *a);
 static void on_turn(uv_prepare_t *prepare) {
     struct application *a = prepare->data;
     struct proxy *p = &a->proxy;
+    if (p->told)
+        stream_wipe_stack();
+    p->told = false;
     gate_turn(p->gate);
     pace_turn(p->pace);
     do {

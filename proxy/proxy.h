@@ -41,6 +41,7 @@ struct proxy {
     struct engine *engine;      // decides what is folded; owned
     struct link *links;         // list of all links that are not closed
     unsigned n_links;           // how many they are
+    bool told;                  // a client has said its password in this turn: the stack is wiped at its end
     unsigned n_sessions;        // how many of them have a place among max_clients
     struct link *dirty;         // list: links with bytes to be sent at the end of the turn
     struct link *partial;       // list: links whose client has sent a part of a unit

@@ -107,6 +107,10 @@ static void __attribute__((noinline)) wipe_stack(const struct stream *s) {
         explicit_bzero(alloca(STACK_USED), STACK_USED);
 }
 
+void stream_wipe_stack(void) {
+    explicit_bzero(alloca(2 * STACK_USED), 2 * STACK_USED);
+}
+
 static ssize_t tls_read(struct stream *s, void *to, size_t len) {
     size_t n = 0;
     tls_prepare();

@@ -68,6 +68,9 @@ void stream_acknowledge(const struct stream *s);
 bool stream_has_buffered(const struct stream *s); // decrypted bytes wait that poll() cannot see
 // Until this is called, what TLS has decrypted is wiped from its buffers and from the stack once it is read.
 void stream_end_wiping(const struct stream *s);
+// Wipes what is left below the caller's frame. Where the loader finds a function at its first call, it saves registers there, and
+// those may have in them what was read or written last.
+void stream_wipe_stack(void);
 void stream_error(const struct stream *s, char *out, size_t size); // the last error as a phrase
 void stream_abort(const struct stream *s); // closing it will look like the end of a crashed peer
 void stream_close(struct stream *s);       // close_notify tried once, without waiting; idempotent

@@ -225,6 +225,8 @@ bool ahead_join_checked(struct lookup *l) {
 void ahead_expire(struct engine *e) {
     while (e->aheads.oldest && e->now > e->aheads.oldest->last_used + IDLE)
         forget(e->aheads.oldest);
+    if (!e->aheads.oldest && e->bursts.ring) // nobody asks for anything
+        bursts_finish(&e->bursts);
 }
 
 // At the end of a loop's longest pause there is nothing to do. But engine_waited() can tell how long a pause

@@ -110,7 +110,8 @@ struct engine_memory_use engine_memory_use(const struct engine *e) {
                                       .limit = e->memory.limit,
                                       .peak = e->memory.peak,
                                       .shapes = e->shapes.memory.used,
-                                      .groups = e->groups.memory.used,
+                                      .groups = e->groups.memory.used + e->followers.memory.used +
+                                                e->bursts.memory.used,
                                       .identities = e->identities.memory.used,
                                       .report = e->report.memory.used,
                                       .held = e->aheads.bytes};
