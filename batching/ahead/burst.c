@@ -252,7 +252,3 @@ struct association *burst_association(const struct group *g) {
         a->window = FIRST;
     return a;
 }
-
-bool burst_supplies(const struct association *a) {
-    return a->origin[0] == ORIGIN;
-}

@@ -54,8 +54,7 @@ struct burst {
     uint8_t came;             // followers that have come
     unsigned n, n_sent;       // keys, and those for which what follows was sent
     unsigned n_askers;
-    uint64_t has[BURST_KEYS /
-                 8]; // a bit for each key, by its hash: most keys are known not to be there without a look
+    uint64_t has[BURST_KEYS / 8]; // bits by the keys' hashes: most keys are not there, as these tell
     struct key keys[BURST_KEYS];
     struct burst_asker askers[BURST_KEYS];
     struct {
@@ -109,8 +108,6 @@ bool burst_may_again(const struct bursts *t, uint64_t number, uint64_t session, 
 
 // What is known of such lookups of the group, which is made if there is nothing. NULL: out of memory.
 struct association *burst_association(const struct group *g);
-// Is the association one of bursts?
-bool burst_supplies(const struct association *a);
 
 void bursts_finish(struct bursts *t);
 

@@ -8,6 +8,7 @@
 #ifndef PGFOLD_BATCHING_BASE_DISTANCE_H
 #define PGFOLD_BATCHING_BASE_DISTANCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DISTANCE_SPAN UINT64_C(10000000) // microseconds
@@ -28,9 +29,17 @@ static inline void distance_note(struct distance *d, uint64_t now, uint64_t took
         d->least = took;
 }
 
+// From so many microseconds on it pays to send what is not asked for yet, and not to wait for what is certain. Nearer by, the
+// answer is there as soon as that would be sent.
+#define DISTANCE_FAR 300
+
 // Microseconds; 0: not known.
 static inline uint64_t distance_to(const struct distance *d) {
     return d->earlier && (!d->least || d->earlier < d->least) ? d->earlier : d->least;
+}
+
+static inline bool distance_is_far(const struct distance *d) {
+    return distance_to(d) >= DISTANCE_FAR;
 }
 
 #endif

@@ -25,9 +25,6 @@
 #include "batching/trust/identity.h"
 #include "batching/trust/stamp.h"
 
-// Microseconds to the server from which it pays: nearer by, the first lookup is answered as soon as the batch would be sent.
-#define FAR 300
-
 #define DEPTH 4 // levels
 #define MOST  8 // batches behind one list
 #define MORE  8 // keys beyond those of the last list, and a quarter of them
@@ -42,7 +39,7 @@ static bool is_bare(const struct group *g) {
 
 bool children_are_sent(struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
-    return l->with_list && !l->dry && s->engine->followers.n && distance_to(&s->engine->distance) >= FAR &&
+    return l->with_list && !l->dry && s->engine->followers.n && distance_is_far(&s->engine->distance) &&
            ahead_is_on(s) && s->identity.state == IDENTITY_PROVEN;
 }
 

@@ -4,12 +4,10 @@
 #include "batching/session/pipeline.h"
 #include "batching/session/txn.h"
 
-#define FAR 300 // microseconds to the server and back
-
 bool bursting_is_on(const struct engine *e) {
     const struct engine_limits *l = &e->limits;
     return l->with_list && l->lookahead == LOOKAHEAD_BOUNDED && !l->observe && !l->verify &&
-           distance_to(&e->distance) >= FAR;
+           distance_is_far(&e->distance);
 }
 
 // When had its client been answered all that it had asked before?

@@ -12,12 +12,11 @@
 #include "batching/talk/boundary_unit.h"
 #include "protocol/write.h"
 
-#define FAR  300 // microseconds to the server from which it pays
-#define MOST 4   // that the server has not answered
+#define MOST 4 // that the server has not answered
 
 static bool may_end(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
-    return l->early_commit && !l->observe && !l->verify && distance_to(&s->engine->distance) >= FAR &&
+    return l->early_commit && !l->observe && !l->verify && distance_is_far(&s->engine->distance) &&
            s->n_ends < MOST && session_is_quiet(s) && !session_is_careful(s) && !s->terminating &&
            !s->server_gone && session_txn_has_only_read(s);
 }

@@ -70,13 +70,13 @@ static void tell_report(const struct candidate *c) {
 }
 
 // Was it sent with a burst? The unit must be all that is under way, so that the answers come in its order.
-static bool is_held(struct candidate *c) {
+static bool is_held(struct candidate *c, uint64_t question) {
     struct session *s = c->s;
     struct slice raw[KEY_MAX_PARTS];
     if (!c->group->held || s->txn != 'I' || session_n_others(s))
         return false;
     candidate_raw(c, raw);
-    bool again = asked_find(&s->asked, question_hash(c), &c->asked);
+    bool again = asked_find(&s->asked, question, &c->asked);
     return ahead_holds_burst(s, c->group, raw, again ? &c->asked : NULL);
 }
 
@@ -100,9 +100,11 @@ static bool take_part(struct feed *f, struct candidate *c, struct pipeline *p, e
         *why = REASON_TRANSACTION;
     if (*why == REASON_NONE && c->s->txn != 'I' && c->unit->max_rows)
         *why = REASON_ROW_LIMIT;
-    p->n_held += *why == REASON_NONE && is_held(c);
-    if (c->shape && c->shape->parsed->kind == STATEMENT_READ)
-        session_note_question(c->s, question_hash(c), (uint32_t)c->s->engine->aheads.loads);
+    bool reads = c->shape && c->shape->parsed->kind == STATEMENT_READ;
+    uint64_t question = reads ? question_hash(c) : 0;
+    p->n_held += *why == REASON_NONE && is_held(c, question);
+    if (reads)
+        session_note_question(c->s, question, (uint32_t)c->s->engine->aheads.loads);
     if (*why == REASON_NONE && !keeps_unnamed(c, p))
         *why = REASON_FRAMING;
     if (*why == REASON_NONE && !candidate_may_run_alone(f, c, &elsewhere))

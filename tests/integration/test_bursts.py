@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: PostgreSQL
 """Pages that ask for many things at once over a pool, kind by kind, while the server is far: what a kind is followed by goes out with it. Every page is asked
 for directly and through pgfold, and each reply is compared; what the server was sent is read from its log."""
-import contextlib
 import itertools
 import re
 
 import pytest
 
-import ahead
 import conftest
 import orm_pages
-import servers
-from ahead import DATABASE, PATIENT, Watch, fill
+from ahead import DATABASE, Watch, fill
 from busy import unless_busy
 from proto import SYNC, bind, describe, execute, parse, query, rows, wire
+from test_with_list import db, far, made, proxy  # noqa: F401
 
-DELAY_US = 5000  # there and back: long beside what a busy machine adds
 SIZE = 8  # connections, and lookups of each kind
 PAGES = 6  # of which the first three are learnt from
 SERIAL = itertools.count()
@@ -23,35 +20,6 @@ SERIAL = itertools.count()
 AUTHOR = "SELECT id, name FROM author WHERE id = $1"
 BOOKS = "SELECT id, title FROM book WHERE author_id = $1 ORDER BY id"
 BIOS = "SELECT id, bio FROM profile WHERE author_id = $1"
-
-
-@pytest.fixture(scope="module")
-def db(pg):
-    ahead.make_database(pg)
-    return pg
-
-
-@pytest.fixture(scope="module")
-def far(db, tmp_path_factory):
-    relay = orm_pages.Relay(db, str(tmp_path_factory.mktemp("far")), DELAY_US)
-    yield relay
-    relay.stop()
-
-
-@pytest.fixture(scope="module")
-def made(far):
-    with contextlib.ExitStack() as stack:
-        def get(**settings):
-            made = servers.Pgfold(conftest.BINARY, "host=127.0.0.1 port=%d sslmode=disable" % far.port,
-                                  servers.PATIENT | PATIENT | {k.replace("__", "."): v for k, v in settings.items()})
-            stack.callback(made.stop)
-            return made
-        yield get
-
-
-@pytest.fixture(scope="module")
-def proxy(made):
-    return made()
 
 
 class Pool:
