@@ -176,6 +176,7 @@ static bool does_follow(const struct bursts *t, const struct burst *b, const str
 void burst_note(struct bursts *t, struct followers *f, const struct burst_lookup *l) {
     if (l->key->kind != KEY_PLAIN || !make_ring(t))
         return;
+    t->used = l->now;
     struct burst *own = last_of(t, l->group->id, NULL);
     uint64_t run = 0;
     for (unsigned i = 0; i < BURSTS; i++) {

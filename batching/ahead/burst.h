@@ -67,6 +67,7 @@ struct burst {
 struct bursts { // all zero, but for the parent of `memory`: none
     struct burst *ring;
     uint64_t number; // of the last one
+    uint64_t used;   // microseconds: when the last lookup was noted
     struct account memory;
     size_t weighs;
 };

@@ -225,7 +225,7 @@ bool ahead_join_checked(struct lookup *l) {
 void ahead_expire(struct engine *e) {
     while (e->aheads.oldest && e->now > e->aheads.oldest->last_used + IDLE)
         forget(e->aheads.oldest);
-    if (!e->aheads.oldest && e->bursts.ring) // nobody asks for anything
+    if (e->bursts.ring && e->now > e->bursts.used + IDLE)
         bursts_finish(&e->bursts);
 }
 
@@ -233,7 +233,11 @@ void ahead_expire(struct engine *e) {
 // was only if the engine has asked to be woken then.
 uint64_t ahead_deadline(const struct engine *e) {
     uint64_t gap = e->aheads.last_answer + e->limits.ahead_gap;
+    uint64_t bursts = e->bursts.ring ? e->bursts.used + IDLE + 1 : UINT64_MAX;
     if (!e->aheads.oldest)
-        return UINT64_MAX;
-    return gap > e->now ? gap : e->aheads.oldest->last_used + IDLE + 1;
+        return bursts;
+    uint64_t held = e->aheads.oldest->last_used + IDLE + 1;
+    if (gap > e->now)
+        return gap;
+    return held < bursts ? held : bursts;
 }
