@@ -79,12 +79,15 @@ static const struct seal *seal_for(struct session *s, const struct batch *b) {
 
 // ---- the batch
 
-// Nothing new may have run on any of their connections that nobody has been told of.
+// Nothing new may have run on the connections that share its rows that nobody has been told of.
 static bool asks_facts(const struct session *s, const struct batch *b) {
-    bool asks = b->ahead.home || trust_is_due(s);
-    for (uint32_t i = 0; i < b->n_members && !asks; i++)
-        asks = b->members[i] && trust_is_due(b->members[i]->session);
-    return asks;
+    bool asks = b->ahead.home, shared = false;
+    for (uint32_t i = 0; i < b->n_members && !asks; i++) {
+        const struct session *member = b->members[i] ? b->members[i]->session : s;
+        shared |= member != s;
+        asks = member != s && trust_is_due(member);
+    }
+    return asks || (shared && trust_is_due(s));
 }
 
 static void batch_not_sent(struct session *s, struct batch *b, const struct batch_prepared *p,

@@ -8,7 +8,7 @@
 #include "batching/session/txn.h"
 #include "batching/trust/writes.h"
 
-#define FRESH 100000 // microseconds for which a stamp is not asked for again
+#define FRESH 100000 // microseconds after which a batch asks for the stamp whatever has run
 
 // Which fields of the facts' stamp count. Its fields are those of pg_proc, pg_trigger, pg_rewrite,
 // pg_attrdef, pg_constraint, pg_policy, pg_operator and pg_cast. No read runs triggers, defaults or
@@ -46,7 +46,7 @@ void trust_note_write(struct session *s) {
 
 bool trust_is_due(const struct session *s) {
     const struct trust *t = &s->database->trust;
-    return s->engine->now - t->told >= FRESH || s->wrote_at > t->told;
+    return s->trusted_at > t->told || s->wrote_at > t->told || s->engine->now - t->told >= FRESH;
 }
 
 void trust_broken(struct session *s) {
