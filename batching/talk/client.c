@@ -35,6 +35,7 @@
 #include "batching/talk/pipeline_take.h"
 #include "batching/talk/prepare.h"
 #include "batching/talk/reads.h"
+#include "batching/talk/sync_early.h"
 #include "batching/talk/watch_take.h"
 #include "batching/trust/writes.h"
 #include "protocol/frame.h"
@@ -238,6 +239,18 @@ static bool skip_message(struct feed *f, const struct frame *fr) {
     return true;
 }
 
+// The message at hand was passed on. `certain`: it is a Sync, and the client is told at once what that brings.
+static void forwarded(struct feed *f, bool certain) {
+    struct session *s = f->s;
+    if (!certain && !s->cancel.held)
+        return;
+    feed_to_server(f, false);
+    if (certain)
+        sync_answer(s);
+    else
+        session_cancel_forwarded(s);
+}
+
 // Takes the next unit or, of a unit that is forwarded, the next message. False: what is there has to wait.
 static bool take_next(struct feed *f) {
     f->classified = f->learns = f->single = f->asks_no_more = f->prepares = f->drop = false;
@@ -275,6 +288,7 @@ static bool take_next(struct feed *f) {
         }
     }
     f->asks_no_more = s->txn != 'I';
+    bool certain = fr.type == F_SYNC && fr.size == FRAME_HEADER && sync_is_certain(s);
     if (!forward_message(f, &fr))
         return false;
     if (!s->in_unit)
@@ -286,10 +300,7 @@ static bool take_next(struct feed *f) {
     if (fr.type == F_EXECUTE && s->in_unit && !s->client_skip)
         forward_behind_begin(f);
     send_children(f);
-    if (s->cancel.held) {
-        feed_to_server(f, false);
-        session_cancel_forwarded(s);
-    }
+    forwarded(f, certain);
     return true;
 }
 

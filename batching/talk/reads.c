@@ -114,11 +114,12 @@ struct read_judgement reads_judge_query(struct feed *f, enum statement_kind kind
 }
 
 void reads_note_judged(struct session *s, struct owed *o, const struct read_judgement *n) {
-    bool second = n->effect == READ_BEING_VETTED && o->of.group;
+    bool again = n->effect == READ_BEING_VETTED && o->of.group == n->vetting;
+    bool second = n->effect == READ_BEING_VETTED && o->of.group && !again;
     trust_note_run(s);
     if (n->effect == READ_DOUBTFUL || second)
         effect_doubt(s);
-    else if (n->effect == READ_BEING_VETTED)
+    else if (n->effect == READ_BEING_VETTED && !again)
         reads_pin_group(o, n->vetting);
     if (second || (n->effect != READ_PLAIN && n->may_write))
         session_note_write(s, NULL);

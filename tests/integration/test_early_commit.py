@@ -176,3 +176,102 @@ def test_a_read_that_has_become_a_write(db, direct, proxy, counts, opened):  # n
         finally:
             for text in ["DROP VIEW seen", "DROP FUNCTION twice", "DROP TABLE once"]:
                 past.sql(text)
+
+
+# ---- a Sync behind what was answered before it
+
+RUN = proto.parse(READ) + proto.bind() + proto.describe("P") + proto.execute()
+LOCKS = "SELECT id FROM book WHERE id = 5 FOR UPDATE"
+
+
+def run(text, *values):
+    return proto.parse(text) + proto.bind(values) + proto.execute()
+
+
+def flushed(conn, parts, ends=1):
+    """The wire of a unit whose parts are each sent with Flush, and answered, before its Sync; and of what comes behind."""
+    out = []
+    for part in parts:
+        conn.send(part + proto.FLUSH)
+        out.append(proto.wire(conn.until("C", "E", count=ends)))
+    conn.send(proto.SYNC)
+    out.append(proto.wire(conn.ready()))
+    return out + [proto.wire(conn.ask(query("SELECT title FROM book WHERE id = 4")))]
+
+
+FLUSHED = {"one": ([RUN], 1), "several": ([RUN * 3], 3), "in turn": ([RUN, RUN], 1), "others": ([RUN + run("SELECT count(*) FROM book")], 2),
+           "lookups": ([b"".join(run("SELECT title FROM book WHERE id = $1", b"%d" % i) for i in range(1, 9))], 8), "a row": ([run("SHOW work_mem")], 1)}
+WAITED = {"a write": ([RUN, run("UPDATE book SET title = title WHERE id = 5")], 1), "a lock": ([RUN, run(LOCKS)], 1), "an error": ([RUN, run("SELECT 1 / (id - 3) FROM book WHERE id = 3")], 1),
+          "a transaction": ([run("BEGIN"), RUN], 1), "a setting": ([RUN, run("SET work_mem = '4MB'")], 1), "a function": ([RUN, run("SELECT set_config('work_mem', '3MB', false)")], 1),
+          "notify": ([RUN, run("SELECT pg_notify('flushed', '')")], 1), "serial": ([run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"), RUN], 1)}
+
+
+def flushes(end, opened, parts, ends, level=None):  # noqa: F811
+    conn, out = opened(ready(end)), []
+    if level:
+        conn.sql("SET default_transaction_isolation = '%s'" % level)
+    for _ in range(6):
+        out.append([proto_mask(w) for w in flushed(conn, parts, ends)])
+        out.append(proto.wire(conn.ask(query("ROLLBACK"))) if parts[0] == run("BEGIN") else b"")
+    return out
+
+
+@pytest.mark.parametrize("name", FLUSHED)
+def test_a_sync_behind_reads(db, proxy, counts, opened, name):  # noqa: F811
+    want = flushes(db, opened, *FLUSHED[name])
+    counts.since()
+    assert flushes(proxy, opened, *FLUSHED[name]) == want
+    assert counts.since() >= 2 + 3 or conftest.DIRECT  # two are those of ready()
+
+
+@pytest.mark.parametrize("name", WAITED)
+def test_a_sync_behind_more_than_reads(db, proxy, counts, opened, name):  # noqa: F811
+    want = flushes(db, opened, *WAITED[name])
+    counts.since()
+    assert flushes(proxy, opened, *WAITED[name]) == want
+    assert counts.since() <= (8 if name == "a transaction" else 2)  # its ROLLBACKs are early
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_sync_at_another_level(db, proxy, counts, opened, level):  # noqa: F811
+    want = flushes(db, opened, [RUN], 1, level)
+    counts.since()
+    assert flushes(proxy, opened, [RUN], 1, level) == want
+    assert counts.since() <= 2 or level != "serializable"
+
+
+def test_a_write_right_behind_the_sync(db, direct, proxy, opened):  # noqa: F811
+    """What is sent behind it runs behind it, in a transaction of its own."""
+    for end in (db, proxy):
+        conn = opened(ready(end))
+        for n in range(6):
+            conn.send(RUN + proto.FLUSH)
+            conn.until("C")
+            conn.send(proto.SYNC + run("UPDATE book SET title = 'behind %d' WHERE id = 6" % n) + proto.SYNC)
+            assert proto.types(conn.ready(2)) == "Z12CZ"
+            assert direct.value("SELECT title FROM book WHERE id = 6") == "behind %d" % n
+
+
+def test_a_read_in_a_flushed_unit_that_has_become_a_write(db, direct, proxy, opened):  # noqa: F811
+    """As above, at a Sync."""
+    with db.admin(DATABASE) as past:
+        for text in ["CREATE TABLE twin (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)", "INSERT INTO twin VALUES (1)", "CREATE VIEW shown AS SELECT id, title FROM book", "GRANT ALL ON twin, shown TO PUBLIC",
+                     "CREATE FUNCTION again(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO twin VALUES (1); RETURN $1; END'"]:
+            past.sql(text)
+        try:
+            conn = opened(ready(proxy))
+            for _ in range(4):
+                flushed(conn, [run("SELECT id FROM shown WHERE id < 3")])
+            past.sql("CREATE OR REPLACE VIEW shown AS SELECT again(id) AS id, title FROM book")
+            conn.send(run("SELECT id FROM shown WHERE id < 3") + proto.FLUSH)
+            conn.until("C")
+            conn.send(proto.SYNC)
+            answers = proto.wire(conn.ready())
+            if b"23505" not in answers:  # it was told of a success
+                with pytest.raises(proto.Closed):
+                    conn.ask(query("INSERT INTO twin VALUES (2)"))
+                    conn.ask(query("SELECT 1"))
+            assert direct.value("SELECT count(*) FROM twin WHERE id = 1") == "1"
+        finally:
+            for text in ["DROP VIEW shown", "DROP FUNCTION again", "DROP TABLE twin"]:
+                past.sql(text)

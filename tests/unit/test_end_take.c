@@ -322,3 +322,87 @@ Test(end_take, in_the_extended_protocol) {
     }
     end(&f);
 }
+
+// ---- a Sync behind what was answered before it
+
+static void say_flushed(struct client *c, const char *text) {
+    parse(c, "", text);
+    execute(c, "", NULL);
+    write_empty(&c->from_client, F_FLUSH);
+    say(c);
+    (void)asked(c);
+}
+
+// A unit that was answered before its Sync. Returns what the client was told when that was sent.
+static const char *sync_behind(struct client *c, const char *text, const char *letters) {
+    say_flushed(c, text);
+    reply(c, letters);
+    (void)told(c);
+    sync_unit(c);
+    say(c);
+    expect_text(asked(c), "S");
+    return told(c);
+}
+
+Test(end_take, a_sync_behind_what_has_only_read) {
+    struct fixture f;
+    struct client *a = far(&f);
+    for (int i = 0; i < 3; i++) {
+        expect_text(sync_behind(a, "SELECT 1", "12C"), "Z");
+        cr_expect_eq(a->session->n_ends, 1);
+        if (i) { // what comes next goes out behind it
+            say_query(a, "INSERT INTO u VALUES (1)");
+            expect_text(asked(a), "Q");
+        }
+        reply(a, "Z");
+        expect_text(told(a), "");
+        if (i)
+            reply(a, "CZ");
+        expect_text(told(a), i ? "CZ" : "");
+        cr_expect_eq(a->session->owed.n, 0);
+    }
+    end(&f);
+}
+
+Test(end_take, a_sync_that_is_waited_for) {
+    static const struct {
+        const char *text, *reply;
+    } cases[] = {{"INSERT INTO u VALUES (1)", "12C"},
+                 {"SELECT 1", "12"},
+                 {"SELECT 1", "12E"},
+                 {"SET work_mem = '1MB'", "12C"},
+                 {"NOTIFY a", "12C"},
+                 {"SELECT f(id) FROM list", "12C"},
+                 {"LOCK t", "12C"},
+                 {"CREATE TABLE x ()", "12C"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        struct client *a = far(&f);
+        expect_text(sync_behind(a, cases[i].text, cases[i].reply), "");
+        cr_expect_eq(a->session->n_ends, 0, "%s", cases[i].text);
+        end(&f);
+    }
+}
+
+Test(end_take, a_sync_where_it_is_not_certain_or_does_not_pay) {
+    static void (*const changes[])(struct fixture *) = {near, switch_off, verify, doubt};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct fixture f;
+        struct client *a = far(&f);
+        changes[i](&f);
+        expect_text(sync_behind(a, "SELECT 1", "12C"), "");
+        reply(a, "Z");
+        expect_text(told(a), "Z");
+        end(&f);
+    }
+}
+
+// The server fails to end it: the client was told of something else.
+Test(end_take, a_sync_that_fails) {
+    struct fixture f;
+    struct client *a = far(&f);
+    expect_text(sync_behind(a, "SELECT 1", "12C"), "Z");
+    reply(a, "EZ");
+    cr_expect(a->session->failed);
+    end(&f);
+}
