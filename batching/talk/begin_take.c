@@ -61,9 +61,11 @@ enum take begin_take(struct feed *f, struct unit *u, enum unit_result r) {
     if (s->engine->limits.observe || !boundary_unit_answer(s, &b))
         return TAKE_FORWARD;
     u->size = b.unit.size;
-    if (begins)
+    if (begins) {
         begun_here(s, b.is.access);
-    else
-        begun_is_over(s);
+        return TAKE_TAKEN;
+    }
+    begun_is_over(s);
+    session_note_unnamed(s, true, NULL); // it has got neither, and has what it had
     return TAKE_TAKEN;
 }

@@ -205,3 +205,14 @@ def test_the_server_goes(db, direct, proxy, opened):  # noqa: F811
     with pytest.raises((proto.Closed, OSError)):
         for key in keys:
             c.turn(key)
+
+
+@pytest.mark.parametrize("end", [COMMIT, ROLLBACK])
+def test_unnamed_statement(db, proxy, opened, end):  # noqa: F811
+    """Queries end the client's unnamed statement, also those that the server does not hear of."""
+    def action(c, keys):
+        run = proto.bind() + proto.execute() + proto.SYNC
+        asked = [proto.parse("SELECT count(*) FROM generate_series(1, 7)") + run, BEGIN, end, run, proto.parse("SELECT 2") + run]
+        return [proto.wire(c.conn.ask(data)) for data in asked]
+
+    both(db, proxy, opened, action)
