@@ -280,8 +280,7 @@ bool ahead_holds_burst(struct session *s, const struct group *g, const struct sl
 
 bool ahead_give_burst(struct lookup *l) {
     struct ahead *a = l->session->ahead;
-    struct ahead_hit hit = {.ahead =
-                                a}; // not `own`: of several answers none is the one that names the next key
+    struct ahead_hit hit = {.ahead = a}; // not `own`: of several answers none names the next key
     if (l->state != LOOKUP_WAITING || !group_read_key(l->group, l->raw, hit.keys))
         return false;
     hit.batch = burst_batch(l->session, l->group, hit.keys, NULL, &hit.key);

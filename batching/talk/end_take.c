@@ -14,11 +14,15 @@
 
 #define MOST 4 // that the server has not answered
 
-static bool may_end(const struct session *s) {
+bool end_may_be_early(const struct session *s) {
     const struct engine_limits *l = &s->engine->limits;
     return l->early_commit && !l->observe && !l->verify && distance_is_far(&s->engine->distance) &&
-           s->n_ends < MOST && session_is_quiet(s) && !session_is_careful(s) && !s->terminating &&
-           !s->server_gone && session_txn_has_only_read(s);
+           !s->terminating && !s->server_gone;
+}
+
+static bool may_end(const struct session *s) {
+    return end_may_be_early(s) && s->n_ends < MOST && session_is_quiet(s) && !session_is_careful(s) &&
+           session_txn_has_only_read(s);
 }
 
 // Sends the ROLLBACK that was cancelled, or whatever it was.

@@ -29,6 +29,9 @@
 #include "batching/statement/unit.h"
 #include "batching/talk/feed.h"
 
+// Is the session one that may be told of an end before the server has answered, and is the server far enough for it to pay?
+bool end_may_be_early(const struct session *s);
+
 // Decides about the unit at f->at. TAKE_TAKEN: the client was told that its transaction has ended.
 enum take end_take(struct feed *f, const struct unit *u, enum unit_result r);
 

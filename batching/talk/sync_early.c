@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/talk/sync_early.h"
 
-#include "batching/base/distance.h"
 #include "batching/fold/group.h"
 #include "batching/session/engine.h"
 #include "batching/session/owed.h"
 #include "batching/session/pooler.h"
 #include "batching/session/thrift.h"
 #include "batching/session/wire.h"
+#include "batching/talk/end_take.h"
 #include "batching/talk/server.h"
 #include "batching/trust/identity.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
-
-static bool may_be_early(const struct session *s) {
-    const struct engine_limits *l = &s->engine->limits;
-    return l->early_commit && !l->observe && !l->verify && distance_is_far(&s->engine->distance) &&
-           !s->terminating && !s->server_gone && !s->client_gone && !s->opaque;
-}
 
 // Is nothing under way but the unit, and nothing of that?
 static bool is_quiet(const struct session *s) {
@@ -43,7 +37,7 @@ static void want_proof(struct session *s) {
 }
 
 bool sync_is_certain(struct session *s) {
-    if (!may_be_early(s) || s->txn != 'I' || !is_quiet(s))
+    if (!end_may_be_early(s) || s->client_gone || s->opaque || s->txn != 'I' || !is_quiet(s))
         return false;
     want_proof(s);
     const struct owed *o = owed_last(s);

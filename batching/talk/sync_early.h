@@ -15,7 +15,7 @@
 //      |<--------------------------|         ReadyForQuery    |
 //      |  what comes next          |<-------------------------|  dropped
 //
-// psycopg's pipelines and asyncpg's statements are sent so.
+// psycopg's pipelines are sent so.
 #ifndef PGFOLD_BATCHING_TALK_SYNC_EARLY_H
 #define PGFOLD_BATCHING_TALK_SYNC_EARLY_H
 
