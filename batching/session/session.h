@@ -431,9 +431,14 @@ struct session {
     uint64_t answered_since;
 };
 
+// Are bytes of the client's left unread for now? See hold.h.
+static inline bool session_is_held(const struct session *s) {
+    return s->hold.lookups || s->hold.full || s->hold.unit || s->hold.turn;
+}
+
 // Does the session take bytes of the client's now? False while it is held, and when it has failed.
 static inline bool session_takes_client(const struct session *s) {
-    return !s->hold.lookups && !s->hold.full && !s->hold.unit && !s->hold.turn && !s->failed;
+    return !session_is_held(s) && !s->failed;
 }
 
 // FORWARD entries but those of lookups in mode observe, which count as lookups.

@@ -52,7 +52,7 @@ bool session_is_copying(const struct session *s) {
 }
 
 bool session_is_idle(const struct session *s) {
-    return !s->owed.n && !s->order.n && !s->in_unit && !s->opaque;
+    return !s->owed.n && !s->order.n && !s->in_unit && !s->opaque && !session_is_held(s);
 }
 
 bool session_has_partial_unit(const struct session *s) {

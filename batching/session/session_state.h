@@ -31,7 +31,8 @@ bool session_client_waits(const struct session *s);     // for the answer to any
 bool session_is_in_transaction(const struct session *s); // as the server last told the client
 bool session_is_copying(const struct session *s);        // the client is sending COPY data
 
-// Nothing is under way in either direction, and no unit is open. Never true of an opaque session.
+// Nothing is under way in either direction, no unit is open, and nothing that the client has sent is left unread
+// (what it waits for may be another session's). Never true of an opaque session.
 bool session_is_idle(const struct session *s);
 
 // The client has sent a part of a unit, and its rest is awaited.

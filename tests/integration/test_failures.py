@@ -250,7 +250,25 @@ def test_sigterm_with_lookups_waiting(start_pgfold, folding, lookup):
         time.sleep(0.1)
     for i, c in enumerate(conns):
         got = c.to_end()
-        assert proto.rows(got) == [[b"%d" % (i + 1), b"item %d" % (i + 1)]]
+        assert proto.rows(got) == [[b"%d" % (i + 1), b"item %d" % (i + 1)]], got
+    assert p.process.wait(servers.STOP_SECONDS) == 0
+
+
+@pytest.mark.pgfold
+def test_sigterm_while_a_verdict_is_waited_for(start_pgfold, folding):
+    """What a session has not read yet, since another one's question to the catalogue is under way, is answered, too."""
+    import signal
+    p = start_pgfold()
+    conns = folding.connections(p, N)
+    folding.warm(conns, [LOOKUPS["simple"](k) for k in range(1, N + 1)], "item")
+    with folding.locked("item", settle=0.1):
+        for i, c in enumerate(conns):
+            c.send(query("SELECT id, name AS sigterm FROM item WHERE id = %d" % (i + 1)))
+        time.sleep(0.01)  # less than the 50 ms for which they wait
+        p.signal(signal.SIGTERM)
+    for i, c in enumerate(conns):
+        got = c.to_end()
+        assert proto.rows(got) == [[b"%d" % (i + 1), b"item %d" % (i + 1)]], got
     assert p.process.wait(servers.STOP_SECONDS) == 0
 
 

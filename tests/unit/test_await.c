@@ -10,6 +10,7 @@
 #include "batching/flow/await.h"
 #include "batching/flow/turn.h"
 #include "batching/session/awaiting.h"
+#include "batching/session/session_state.h"
 #include "batching/talk/client.h"
 #include "protocol/frame.h"
 #include "tests/unit/fixture.h"
@@ -83,6 +84,7 @@ static void both_await_the_verdict(struct fixture *f) {
     for (int i = 1; i < N; i++) {
         answer_proof(&f->clients[i], settings);
         cr_assert_eq(f->clients[i].session->hold.await.kind, AWAIT_VERDICT);
+        cr_assert_not(session_is_idle(f->clients[i].session), "its lookup is unread, and may not be lost");
     }
     turn(f, 2);
     cr_assert_str_eq(sent(&f->clients[1]), "PV");
