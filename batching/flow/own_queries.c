@@ -19,6 +19,7 @@
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
 #include "batching/session/watched.h"
+#include "batching/session/wire.h"
 #include "batching/trust/facts.h"
 #include "batching/trust/identity.h"
 #include "batching/trust/own_settings.h"
@@ -74,13 +75,22 @@ static bool can_query(struct session *s) {
 
 // ---- sending
 
+// May what takes the question back be sent with it? A unit of ours that is under way may have left its savepoint, if it fails.
+static bool is_undone(const struct session *s) {
+    return s->txn != 'I' && !session_is_framed(s);
+}
+
 // Sends a unit of our own and pushes the entry for its reply. NULL: nothing was sent.
 static struct owed *send_own(struct session *s, enum owed_kind kind, const struct buf *b) {
+    bool undone = is_undone(s);
     struct owed *o = b->failed ? NULL : owed_push(s, kind);
     if (!o)
         return NULL;
     o->framed = s->txn != 'I';
-    if (o->framed)
+    o->undone = undone;
+    if (undone && !owed_push(s, OWED_UNDO))
+        session_fail(s, "53200", "out of memory");
+    else if (o->framed && !undone)
         frame_begin(s);
     late_query_sent(s);
     s->engine->effects->to_server(s->owner, b->data, b->len, true);
@@ -105,7 +115,8 @@ static struct owed *send_question(struct session *s, enum owed_kind kind, struct
     struct owed *o = NULL;
     if (s->txn != 'I') {
         buf_reset(b);
-        savepoint_write_question(b, first, (struct slice){sql->data, sql->len}, s->frame.prepared);
+        savepoint_write_question(b, first, (struct slice){sql->data, sql->len}, s->frame.prepared,
+                                 is_undone(s));
         return send_own(s, kind, b);
     }
     buf_put(&both, first.data, first.len);
@@ -126,7 +137,11 @@ static struct owed *send_unit(struct session *s, enum owed_kind kind, const stru
         return o;
     }
     buf_reset(b);
-    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame.prepared);
+    struct slice whole = {unit->data, unit->len};
+    if (is_undone(s))
+        savepoint_write_undone(b, whole, s->frame.prepared);
+    else
+        savepoint_write_unit(b, whole, s->frame.prepared);
     return send_own(s, kind, b);
 }
 

@@ -46,8 +46,12 @@ bool savepoint_is_own_name(struct slice name); // it may be one of these
 // Append whole units that leave neither settings nor locks behind. A question and the settings in front of it
 // are statements; they travel in the extended protocol, so the client's unnamed statement stays. `unit` ends
 // with Sync and closes what it opens. Without `prepared`, nothing that they prepare is left.
-void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared);
+// `undone`: what takes it back is a unit of its own behind it, with a reply of its own. So the transaction is as it was even if
+// the first one has failed, and what comes behind both may be sent without an answer. savepoint_write_undone: the same.
+void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared,
+                              bool undone);
 void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared);
+void savepoint_write_undone(struct buf *out, struct slice unit, bool prepared);
 // Appends a query that can neither wait nor fail.
 void savepoint_write_select(struct buf *out);
 // Appends the repair of the transaction. Of pgfold's own, only the statements of batches remain.

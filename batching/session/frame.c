@@ -40,10 +40,31 @@ void session_repair(struct session *s) {
     s->engine->effects->to_server(s->owner, b->data, b->len, false);
 }
 
-// If the repair failed, the client's transaction is lost and the client does not know. It must not go on as
-// if nothing had happened.
+// The client's transaction is lost and the client does not know. It must not go on as if nothing had happened.
+static void lose(struct session *s) {
+    session_fail(s, "08006", "a statement of pgfold's has failed and taken the transaction with it");
+}
+
 void session_repair_ended(struct session *s, char status) {
     s->frame.n--;
     if (status != s->txn && !s->client_gone)
-        session_fail(s, "08006", "a batch of lookups has failed and taken the transaction with it");
+        lose(s);
+}
+
+static bool owes_client(const struct session *s) {
+    for (unsigned i = 0; i < s->owed.n; i++)
+        if (owed_is_the_clients(owed_at(s, i)))
+            return true;
+    return false;
+}
+
+// A cancel request of the client's that came late may have hit it. If a statement of the client's was sent behind it, that
+// fails, as it would if the request had hit it, and tells the client so.
+void session_undone(struct session *s, const struct owed *o, char status) {
+    if (status == s->txn || s->client_gone)
+        return;
+    if (!o->interrupted)
+        lose(s);
+    else if (!owes_client(s))
+        s->frame.repair_due = true;
 }

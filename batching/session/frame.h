@@ -4,6 +4,9 @@
 // (fold/savepoint.h). While it runs, nothing of the client's is sent. If it fails, the transaction is
 // repaired first (ROLLBACK TO). If that fails as well, the client's transaction is lost and the session
 // fails.
+//
+// Questions to the catalogue end soon, and bring what takes them back along, in a unit of its own. So what the client asks goes
+// out behind them; they do not count here. Not so where another framed unit is under way, which may leave a savepoint behind.
 #ifndef PGFOLD_BATCHING_SESSION_FRAME_H
 #define PGFOLD_BATCHING_SESSION_FRAME_H
 
@@ -36,6 +39,10 @@ void session_frame_ended(struct session *s, char status);
 
 // Sends the repair that is due, if it may be sent now. Out of memory fails the session.
 void session_repair(struct session *s);
+
+// ReadyForQuery of what takes a question back has come, the entry `o`. If the transaction is not as it was, a repair is due, or the
+// session fails.
+void session_undone(struct session *s, const struct owed *o, char status);
 
 // ReadyForQuery of the repair has come. Fails the session if the transaction is not as it was.
 void session_repair_ended(struct session *s, char status);

@@ -52,9 +52,13 @@ void late_note_head(struct session *s) {
 }
 
 bool late_must_wait(const struct session *s) {
-    bool must = false;
-    for (unsigned i = s->owed.n; i && !must && owed_is_question(owed_at(s, i - 1)); i--)
-        must = !owed_is_bounded(owed_at(s, i - 1)) || session_is_careful(s);
+    bool must = false, ours = true;
+    for (unsigned i = s->owed.n; i && !must && ours; i--) {
+        const struct owed *o = owed_at(s, i - 1);
+        bool undoes = o->kind == OWED_UNDO;
+        ours = undoes || owed_is_question(o);
+        must = ours && ((!undoes && !owed_is_bounded(o)) || session_is_careful(s));
+    }
     return s->engine->limits.patience && must;
 }
 

@@ -60,7 +60,8 @@ static struct owed *append(struct session *s, enum owed_kind kind) {
     *o = (struct owed){.kind = kind};
     s->answered_since = 0;
     s->n_forward += kind == OWED_FORWARD;
-    bool counts = kind != OWED_FORWARD && kind != OWED_PARSE; // those count their own (sent.c), or have none
+    // Those count their own (sent.c), have none, or belong to the one before.
+    bool counts = kind != OWED_FORWARD && kind != OWED_PARSE && kind != OWED_UNDO;
     s->engine->counters.sent += counts;
     s->engine->counters.would_send += counts && s->engine->limits.dry;
     return o;

@@ -48,6 +48,8 @@ static inline unsigned owed_traits(const struct owed *o) {
         return OWED_QUERY | OWED_ENDS_ON_CANCEL;
     case OWED_VET:
     case OWED_READ_VET:
+        if (o->undone) // a request could hit what takes it back
+            return OWED_IS_QUESTION | OWED_IS_BOUNDED;
         return OWED_QUERY | OWED_ENDS_ON_CANCEL | (o->framed ? 0 : OWED_IS_BOUNDED);
     case OWED_PARSE:
         return o->framed ? OWED_QUERY | OWED_ENDS_ON_CANCEL : 0;
@@ -57,6 +59,7 @@ static inline unsigned owed_traits(const struct owed *o) {
         return OWED_HAS_LOOKUP | (o->of.lookup->check == CHECK_ORIGINAL ? OWED_IS_THE_CLIENTS : 0);
     case OWED_SETUP:
     case OWED_REPAIR:
+    case OWED_UNDO:
     case OWED_BEGIN:
     case OWED_END:
         return 0;

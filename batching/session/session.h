@@ -26,6 +26,7 @@
 //            queries of our own: fed to trust/identity.c, trust/vet.c and trust/facts.c
 //   CHECK    a lookup that runs alone and whose answer is kept or compared: fed to flow/check.c
 //   REPAIR   restores a transaction that a unit of ours has aborted (session/frame.c)
+//   UNDO     the same behind a question, sent in the same write, whether it is aborted or not (fold/savepoint.h)
 //   SETUP    a unit of our own whose reply is read for an error and nothing else: it restores the client's
 //            unnamed statement (session/unnamed.c), takes a transaction's snapshot (session/txn.c), or closes
 //            statements of ours (flow/lend.c)
@@ -86,6 +87,7 @@ enum owed_kind {
     OWED_CHECK,
     OWED_PARSE,
     OWED_REPAIR,
+    OWED_UNDO,
     OWED_BEGIN,
     OWED_END,
 };
@@ -133,6 +135,7 @@ struct owed {
     bool single;      // FORWARD, LOOKUP: its unit holds one lookup and nothing else
     bool reads;       // FORWARD, LOOKUP: its rows may be recorded (record.c); FORWARD: a unit of one read
     bool framed;      // BATCH, VET, READ_VET, PARSE: runs between SAVEPOINT and RELEASE
+    bool undone;      // VET, READ_VET: the same, and what ends it is a unit of its own: UNDO, behind it
     bool poisoned;    // the client was told of an error, the rest of the reply is dropped
     bool refused;     // FORWARD: its next error is our own refusal, see talk/given.c
     bool split;       // FORWARD: the client's unit goes on behind it; its ReadyForQuery is not the client's

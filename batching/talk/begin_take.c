@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/talk/begin_take.h"
 
-#include "batching/flow/children.h"
 #include "batching/flow/find.h"
 #include "batching/flow/own_queries.h"
 #include "batching/session/begun.h"
+#include "batching/session/bounds.h"
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
 #include "batching/session/pooler.h"
@@ -12,9 +12,12 @@
 #include "batching/talk/boundary_unit.h"
 #include "batching/trust/identity.h"
 
-// Rows are held that may answer what comes, or a list is expected that goes out with its children and takes BEGIN along.
+// Rows are held that may answer what comes. Or the server is far: whatever comes takes BEGIN along, and the client need not wait
+// for its answer.
 static bool is_worth_it(struct session *s) {
-    return s->ahead && ((s->ahead->held && ahead_holds_any(s)) || children_are_sent(s));
+    const struct engine_limits *l = &s->engine->limits;
+    bool far = l->with_list && !l->dry && distance_is_far(&s->engine->distance) && ahead_is_on(s);
+    return far || (s->ahead && s->ahead->held && ahead_holds_any(s));
 }
 
 // May the text be BEGIN or START? Most are neither, and what the session's proof says takes time to look up.

@@ -98,7 +98,9 @@ static bool may_answer(struct session *s) {
 
 // A pool gives the connection to somebody else.
 static void note(struct session *s) {
+    bool has = s->names.server_has_unnamed; // it does not hear of this
     extended_drop_unnamed(s);
+    session_note_unnamed(s, has, NULL);
     reporting_reset_tags(s);
     if (!s->answered_since)
         s->answered_since = s->engine->now ? s->engine->now : 1;

@@ -18,6 +18,7 @@
 #include "batching/session/owed.h"
 #include "batching/session/room.h"
 #include "batching/session/session.h"
+#include "batching/session/settle.h"
 #include "batching/session/statements.h"
 #include "batching/session/txn.h"
 #include "batching/statement/cursor.h"
@@ -290,7 +291,8 @@ bool front_vet_first(struct feed *f) {
     bool asked = s->txn != 'I' && !s->n_forward && session_may_ask(s) && ask_ahead(f, true, &sees_prepared);
     if (!asked)
         await_asks_anew(s);
-    return asked;
+    // What was asked on this connection may be what the client's goes out behind.
+    return asked && (s->hold.await.kind != AWAIT_NOTHING || !session_may_send(s));
 }
 
 // ---- before an extended unit

@@ -19,9 +19,9 @@
 #include "batching/talk/feed.h"
 #include "batching/talk/reads.h"
 
-// At a unit inside a transaction: asks the catalogue about its SELECTs that nobody has vetted. True: a
-// question is under way, and the unit waits for the answer. In one write with it the question could fail, and
-// take the client's statement along.
+// At a unit inside a transaction: asks the catalogue about its SELECTs that nobody has vetted. True: the unit waits
+// for the answer, since another session has asked, or a framed unit is under way (session/frame.h). Else it goes out
+// behind the question.
 bool front_vet_first(struct feed *f);
 
 // At the Query BEGIN, a message of `size` bytes: asks about the SELECTs of the unit behind it, if that has come

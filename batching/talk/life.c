@@ -121,6 +121,7 @@ void owed_release(struct session *s, struct owed *o) {
     case OWED_SETUP:
     case OWED_PARSE:
     case OWED_REPAIR:
+    case OWED_UNDO:
     case OWED_BEGIN:
     case OWED_END:
         break;

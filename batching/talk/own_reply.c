@@ -168,6 +168,7 @@ static bool hand_over(struct session *s, struct owed *o, const struct frame *f) 
         break;
     case OWED_SETUP:
     case OWED_REPAIR:
+    case OWED_UNDO:
     case OWED_BEGIN:
     case OWED_END:
         note_error(o, f);

@@ -310,8 +310,12 @@ static void follow_behind(struct session *s, const struct owed *o) {
 static void take_status(struct session *s, const struct owed *o, char status) {
     s->splits &= !o->split;
     s->skips_unit |= o->split && o->error;
+    if (o->undone)
+        return; // what comes behind it takes it back
     if (o->framed)
         session_frame_ended(s, status);
+    else if (o->kind == OWED_UNDO)
+        session_undone(s, o, status);
     else if (o->kind == OWED_REPAIR)
         session_repair_ended(s, status);
     else if (o->kind != OWED_END) // the client may have begun another one
@@ -363,6 +367,7 @@ void reply_end(struct session *s, char status) {
     case OWED_SETUP:
     case OWED_BEGIN:
     case OWED_REPAIR:
+    case OWED_UNDO:
     case OWED_END:
         end_setup(s, &o, status);
         break;

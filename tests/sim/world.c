@@ -649,7 +649,7 @@ static void check_session(struct world *w, const struct session *s) {
     for (unsigned i = 0; i < s->owed.n; i++) {
         const struct owed *o = owed_at(s, i);
         forward += o->kind == OWED_FORWARD;
-        framed += o->framed || o->kind == OWED_REPAIR;
+        framed += (o->framed && !o->undone) || o->kind == OWED_REPAIR;
         if (framed && (o->kind == OWED_FORWARD || o->kind == OWED_LOOKUP))
             broken(w, "a statement of the client's was sent behind what may abort its transaction");
     }

@@ -35,6 +35,8 @@ static const char *name_of(enum owed_kind kind) {
         return "PARSE";
     case OWED_REPAIR:
         return "REPAIR";
+    case OWED_UNDO:
+        return "UNDO";
     case OWED_BEGIN:
         return "BEGIN";
     case OWED_END:
@@ -70,6 +72,7 @@ static const struct row {
     {OWED_PARSE, false, GONE, "o"},
     {OWED_PARSE, true, GONE, "oqhe"},
     {OWED_REPAIR, false, GONE, "o"},
+    {OWED_UNDO, false, GONE, "o"},
     {OWED_BEGIN, false, GONE, "o"},
     {OWED_END, false, GONE, "o"},
 };

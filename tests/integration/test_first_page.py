@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: PostgreSQL
+"""The first page of a nested loop, in a transaction, of texts that nobody has sent before: pgfold asks the catalogue about each of them, and the client does not
+wait for what it asks. And what is asked may fail: the client's transaction goes on as if nothing had been asked."""
+import os
+import time
+
+import pytest
+
+import ahead
+import orm_pages
+import proto
+from ahead import Reader
+from busy import unless_busy
+from test_cancel import cancel
+from test_lookahead import db, opened  # noqa: F401
+from test_with_list import fresh, made  # noqa: F401
+
+DELAY_US = 20000  # there and back: long beside what the catalogue's answers take
+WAITED = 0.8 * DELAY_US / 1e6  # seconds
+LEVELS = ("SELECT id, name FROM author WHERE id BETWEEN 20 AND 39 ORDER BY id", "SELECT id, title FROM book WHERE author_id = $1 ORDER BY id",
+          "SELECT id, stars FROM review WHERE book_id = $1 ORDER BY id")
+
+
+@pytest.fixture(scope="module")
+def far(db, tmp_path_factory):
+    relay = orm_pages.Relay(db, str(tmp_path_factory.mktemp("far")), DELAY_US)
+    yield relay
+    relay.stop()
+
+
+class Timed(Reader):
+    """Counts what has waited for the server."""
+    waits = 0
+
+    def timed(self, ask, *what):
+        began = time.monotonic()
+        got = ask(*what)
+        self.waits += time.monotonic() - began >= WAITED
+        return got
+
+    def say(self, *statements):
+        self.timed(super().say, *statements)
+
+    def ask(self, sql, *values):
+        return self.timed(super().ask, sql, *values)
+
+
+def text_of(cell):
+    return cell.decode() if isinstance(cell, bytes) else str(cell)
+
+
+def page(reader, levels, begin="BEGIN", ends="COMMIT"):
+    reader.say(begin)
+    authors = reader.ask(levels[0])
+    assert len(authors) == 20
+    for author in authors:
+        for book in reader.ask(levels[1], ("int4", text_of(author[0]))):
+            reader.ask(levels[2], ("int4", text_of(book[0])))
+    reader.say(ends)
+
+
+def read(end, opened, levels, framing="simple", **kw):
+    reader = opened(Timed(end, framing))
+    reader.say("BEGIN", "SELECT id FROM tag ORDER BY id", "COMMIT")  # the connection is proven
+    reader.got, reader.waits = [], 0
+    page(reader, levels, **kw)
+    return reader
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+@pytest.mark.parametrize("framing", ["simple", "pg"])
+def test_waits(db, far, made, opened, framing, end):
+    """The list, with BEGIN; the first child; the first two grandchildren; and one more where the catalogue answers slowly."""
+    levels = [fresh(sql) for sql in LEVELS]
+    want = read(db, opened, levels, framing, ends=end)
+    got = read(made(), opened, levels, framing, ends=end)
+    assert got.got == want.got
+    with unless_busy():
+        assert got.waits <= len(levels) + 2, got.waits
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "READ COMMITTED READ ONLY"])
+def test_levels(db, far, made, opened, level):
+    levels = [fresh(sql) for sql in LEVELS]
+    begin = "BEGIN ISOLATION LEVEL " + level
+    assert read(made(), opened, levels, begin=begin).got == read(db, opened, levels, begin=begin).got
+
+
+# ---- what is asked fails
+
+OWN = "first_page"
+REFUSED = {"the question": "to_regclass(text)", "what is in front of it": "pg_relation_is_updatable(regclass, bool)", "its settings": "set_config(text, text, bool)"}
+
+
+@pytest.fixture(scope="module")
+def own(db):
+    """A database of its own: {refused: function}"""
+    with db.admin("postgres") as c:
+        c.sql("CREATE DATABASE %s OWNER app" % OWN)
+    with db.admin(OWN) as c:
+        for statement in ("CREATE TABLE author (id int PRIMARY KEY, name text)", "CREATE TABLE book (id int PRIMARY KEY, author_id int REFERENCES author, title text)",
+                          "CREATE TABLE review (id int PRIMARY KEY, book_id int REFERENCES book, stars int)", "CREATE TABLE tag (id int PRIMARY KEY)",
+                          "INSERT INTO author SELECT i, 'author ' || i FROM generate_series(1, 60) i", "INSERT INTO book SELECT i, 1 + i % 60, 'book ' || i FROM generate_series(1, 180) i",
+                          "INSERT INTO review SELECT i, 1 + i % 180, i % 5 FROM generate_series(1, 360) i", "GRANT ALL ON ALL TABLES IN SCHEMA public TO app"):
+            c.sql(statement)
+    yield db
+    with db.admin("postgres") as c:
+        c.sql("DROP DATABASE %s WITH (FORCE)" % OWN)
+
+
+@pytest.fixture(params=REFUSED)
+def refused(own, request):
+    function = "pg_catalog." + REFUSED[request.param]
+    with own.admin(OWN) as c:
+        c.sql("REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC" % function)
+    yield function
+    with own.admin(OWN) as c:
+        c.sql("GRANT EXECUTE ON FUNCTION %s TO PUBLIC" % function)
+
+
+def failing(end, monkeypatch, opened, levels, framing):
+    monkeypatch.setattr(ahead, "DATABASE", OWN)
+    reader = opened(Reader(end, framing))
+    for write in range(2):
+        reader.say("BEGIN", "SAVEPOINT mine")
+        page(reader, levels, begin="SAVEPOINT below", ends="RELEASE SAVEPOINT below")
+        reader.say("INSERT INTO tag VALUES (%d)" % write, "SELECT id FROM tag ORDER BY id", "ROLLBACK TO SAVEPOINT mine", "SELECT id FROM tag", "SELECT 1 / 0")
+        reader.ask(levels[1], ("int4", "7"))
+        reader.say("ROLLBACK TO SAVEPOINT mine", "SELECT count(*) FROM book", "COMMIT", "SELECT count(*) FROM tag")
+    return reader.got
+
+
+def denied(pg):
+    with open(os.path.join(pg.folder, "log"), errors="replace") as f:
+        return f.read().count("permission denied for function")
+
+
+@pytest.mark.parametrize("framing", ["simple", "pg", "psycopg"])
+def test_fails(own, far, made, opened, refused, monkeypatch, framing):
+    levels = [fresh(sql) for sql in LEVELS]
+    want = failing(own, monkeypatch, opened, levels, framing)
+    before = denied(own)
+    assert failing(made(), monkeypatch, opened, levels, framing) == want
+    assert denied(own) > before
+
+
+def test_cancel(db, far, made, opened):
+    """A cancel request while what is asked is under way: the transaction fails or goes on by what the client's own statement does."""
+    levels = [fresh(sql) for sql in LEVELS]
+    reader = opened(Reader(made(), "simple"))
+    reader.say("BEGIN", levels[0])
+    reader.conn.send(proto.query(levels[1].replace("$1", "20")))
+    time.sleep(DELAY_US / 2e6)
+    cancel(made(), reader.conn.pid, reader.conn.secret)
+    reply = reader.conn.ready()
+    status = reply[-1].body
+    codes = [e["C"] for e in proto.errors(reply)]
+    assert (status, codes) in ((b"T", []), (b"E", ["57014"])), (status, codes)
+    reader.say("ROLLBACK")
+    assert reader.value("SELECT count(*) FROM author") == "60"
+
+
+# ---- what neither the client nor the server has
+
+def unnamed(end, opened, between):
+    """What a Query leaves of the unnamed statement, whether the server gets it or not: nothing."""
+    reader = opened(Reader(end, "simple"))
+    reader.say("BEGIN", "SELECT id FROM tag ORDER BY id", "COMMIT")
+    ask = reader.conn.ask
+    reader.got.append(proto.wire(ask(proto.parse("SELECT count(*) FROM tag") + proto.bind() + proto.execute() + proto.SYNC)))
+    reader.say(*between)
+    reader.got.append(proto.wire(ask(proto.bind() + proto.execute() + proto.SYNC)))
+    reader.got.append(proto.wire(ask(proto.parse("SELECT count(*) FROM tag") + proto.bind() + proto.execute() + proto.SYNC)))
+    return reader.got
+
+
+@pytest.mark.parametrize("between", [("BEGIN",), ("BEGIN", "COMMIT"), ("begin", "rollback", "begin", "commit")])
+def test_unnamed(db, far, made, opened, between):
+    assert unnamed(made(), opened, between) == unnamed(db, opened, between)
