@@ -193,9 +193,13 @@ static bool reaches_users(const struct session *s, const struct parsed *p) {
 }
 
 // Milliseconds that a question may wait for a lock on the tables that it is about: as long as its client waits for what is ours
-// (flow/patience.h). 0: no end.
-static unsigned lock_timeout(const struct engine *e) {
+// (flow/patience.h), and no longer than others of ours where a statement of the client's is stuck behind it, which a cancel request
+// waits for. 0: no end.
+static unsigned lock_timeout(const struct session *s) {
+    const struct engine *e = s->engine;
     uint64_t ms = e->limits.patience / 1000;
+    if (is_undone(s))
+        return VET_LOCK_TIMEOUT;
     if (!e->limits.patience)
         return 0;
     return ms < VET_LOCK_TIMEOUT ? VET_LOCK_TIMEOUT : ms < INT32_MAX ? (unsigned)ms : INT32_MAX;
@@ -211,7 +215,7 @@ void session_start_vet(struct session *s, struct group *g) {
     g->shape->wide |= reaches_users(s, g->shape->parsed);
     g->asked_wide = g->shape->wide;
     bool written = read ? vet_read_query(g->shape, g->shape->wide, &sql)
-                        : group_write_vet(g, s->txn != 'I', lock_timeout(s->engine), &sql);
+                        : group_write_vet(g, s->txn != 'I', lock_timeout(s), &sql);
     if (!written)
         refuse_group(s, g);
     struct owed *o = !written ? NULL
