@@ -233,6 +233,10 @@ static bool put_other_sets(struct buf *out) {
 // speaks against a function.
 static bool put_function_facts(struct buf *out, const struct parsed *p,
                                bool (*flag)(const struct parsed *p, int i), bool sets, const char *bad) {
+    if (!p->n_functions) { // the server would plan all of it
+        buf_put_text(out, "false");
+        return true;
+    }
     buf_put_text(out, "EXISTS (SELECT 1 FROM ROWS FROM (pg_catalog.unnest(");
     if (!quote_names(out, p->functions, p->n_functions, next_function_schema))
         return false;
@@ -311,17 +315,12 @@ static void put_declared_facts(struct buf *out, const struct shape *s) {
     buf_put_text(out, "))");
 }
 
-// Writes them as an array.
-static bool put_types_at_hand(struct buf *out, const struct shape *s) {
-    const struct parsed *p = s->parsed;
-    buf_put_text(out, "ARRAY(SELECT pg_catalog.unnest('{");
-    buf_put_text(out, common_types);
-    put_declared_types(out, s);
-    buf_put_text(out, "}'::pg_catalog.oid[]) UNION ALL SELECT v.id FROM pg_catalog.pg_type t CROSS JOIN "
-                      "LATERAL (VALUES (t.oid), (t.typarray)) AS v(id) WHERE t.oid OPERATOR(pg_catalog.=) "
-                      "ANY ((SELECT y.ids FROM y)::pg_catalog.oid[]) UNION ALL SELECT c.reltype FROM r JOIN "
-                      "pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) r.oid UNION ALL SELECT t.oid "
-                      "FROM pg_catalog.pg_type t WHERE t.typname OPERATOR(pg_catalog.=) ANY (");
+// Types with the names that are called, and what functions of these names take and return.
+static bool put_called_types(struct buf *out, const struct parsed *p) {
+    if (!p->n_functions)
+        return true;
+    buf_put_text(out, " UNION ALL SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typname "
+                      "OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
     buf_put_text(
@@ -330,13 +329,29 @@ static bool put_types_at_hand(struct buf *out, const struct shape *s) {
         "SELECT pg_catalog.unnest(f.proargtypes)) AS v(id) WHERE f.proname OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, p->functions, p->n_functions, quote_next_function))
         return false;
-    buf_put_text(out, ") UNION ALL SELECT v.id FROM pg_catalog.pg_operator o CROSS JOIN LATERAL (VALUES "
+    buf_put_text(out, ")");
+    return true;
+}
+
+// h: these types, in an array.
+static bool put_types_at_hand(struct buf *out, const struct shape *s) {
+    const struct parsed *p = s->parsed;
+    buf_put_text(out, "h AS (SELECT ARRAY(SELECT pg_catalog.unnest('{");
+    buf_put_text(out, common_types);
+    put_declared_types(out, s);
+    buf_put_text(out, "}'::pg_catalog.oid[]) UNION ALL SELECT v.id FROM pg_catalog.pg_type t CROSS JOIN "
+                      "LATERAL (VALUES (t.oid), (t.typarray)) AS v(id) WHERE t.oid OPERATOR(pg_catalog.=) "
+                      "ANY ((SELECT y.ids FROM y)::pg_catalog.oid[]) UNION ALL SELECT c.reltype FROM r JOIN "
+                      "pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) r.oid");
+    if (!put_called_types(out, p))
+        return false;
+    buf_put_text(out, " UNION ALL SELECT v.id FROM pg_catalog.pg_operator o CROSS JOIN LATERAL (VALUES "
                       "(o.oprresult), (CASE WHEN o.oid OPERATOR(pg_catalog.>=) 16384 THEN o.oprleft END), "
                       "(CASE WHEN o.oid OPERATOR(pg_catalog.>=) 16384 THEN o.oprright END)) AS v(id) WHERE "
                       "o.oprname OPERATOR(pg_catalog.=) ANY (");
     if (!quote_names(out, p->operators, p->n_operators, quote_next_text))
         return false;
-    buf_put_text(out, "))");
+    buf_put_text(out, ")) AS ids), ");
     return true;
 }
 
@@ -345,23 +360,20 @@ static bool put_types_at_hand(struct buf *out, const struct shape *s) {
     "EXISTS (SELECT 1 FROM pg_catalog.pg_cast x JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) "  \
     "x.castfunc WHERE x.oid OPERATOR(pg_catalog.>=) 16384 AND f.provolatile OPERATOR(pg_catalog.<>) 'i'"
 
-static bool put_cast_facts(struct buf *out, const struct shape *s) {
+static void put_cast_facts(struct buf *out, const struct shape *s) {
     buf_put_text(out, ", ");
     if (s->parsed->foreign_types) {
         put_declared_facts(out, s);
         buf_put_text(out, " OR ");
     }
-    buf_put_text(out, CHANGING_CASTS " AND f.pronamespace OPERATOR(pg_catalog.<>) 11 AND (x.castsource "
-                                     "OPERATOR(pg_catalog.=) ANY (");
-    if (!put_types_at_hand(out, s))
-        return false;
-    buf_put_text(out, s->parsed->rare_types ? ") OR x.castsource OPERATOR(pg_catalog.<) 16384" : ")");
     buf_put_text(
-        out, ") AND (x.casttarget OPERATOR(pg_catalog.<) 16384 OR x.casttarget OPERATOR(pg_catalog.=) ANY (");
-    if (!put_types_at_hand(out, s))
-        return false;
-    buf_put_text(out, ")))");
-    return true;
+        out, CHANGING_CASTS
+        " AND f.pronamespace OPERATOR(pg_catalog.<>) 11 AND (x.castsource OPERATOR(pg_catalog.=) ANY "
+        "((SELECT h.ids FROM h)::pg_catalog.oid[])");
+    if (s->parsed->rare_types)
+        buf_put_text(out, " OR x.castsource OPERATOR(pg_catalog.<) 16384");
+    buf_put_text(out, ") AND (x.casttarget OPERATOR(pg_catalog.<) 16384 OR x.casttarget "
+                      "OPERATOR(pg_catalog.=) ANY ((SELECT h.ids FROM h)::pg_catalog.oid[])))");
 }
 
 // Output functions could run code of a user's. Composite types hide the types of their parts.
@@ -502,6 +514,8 @@ bool vet_query(const struct shape *s, int key, bool wide, struct buf *out) {
         buf_put_text(out, ", ");
     }
     put_closures(out, wide);
+    if (!put_types_at_hand(out, s))
+        return false;
     buf_put_text(out, with_types);
     if (!put_column_facts(out, p))
         return false;
@@ -512,8 +526,9 @@ bool vet_query(const struct shape *s, int key, bool wide, struct buf *out) {
     if (!put_function_facts(out, p, function_is_foldable, false, strict_function))
         return false;
     buf_put_text(out, ", ");
-    if (!put_operator_facts(out, p) || !put_cast_facts(out, s))
+    if (!put_operator_facts(out, p))
         return false;
+    put_cast_facts(out, s);
     buf_put_text(out, type_facts);
     if (!put_key_facts(out, p, key) || !put_link_facts(out, p))
         return false;
