@@ -7,6 +7,7 @@
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/fold/lookup_state.h"
+#include "batching/session/cancel_request.h"
 #include "batching/session/engine.h"
 #include "batching/session/held.h"
 #include "batching/session/late.h"
@@ -136,6 +137,8 @@ static void end_original(struct engine *e, struct lookup *l, const struct owed *
         buf_free(&l->answer);
         lookup_weigh(l);
         l->check = CHECK_NO;
+        if (l->cancelled) // the request has hit the first run
+            cancel_first_when_sent(s);
         session_run_alone(s, l); // once more, without being kept
         return;
     }

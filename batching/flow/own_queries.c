@@ -75,9 +75,10 @@ static bool can_query(struct session *s) {
 
 // ---- sending
 
-// May what takes the question back be sent with it? A unit of ours that is under way may have left its savepoint, if it fails.
+// May what takes the question back be sent with it? A unit of ours that is under way may have left its savepoint, if it fails. And
+// where the client's own statement in front aborts the transaction, there is none of ours to go back to.
 static bool is_undone(const struct session *s) {
-    return s->txn != 'I' && !session_is_framed(s);
+    return s->txn != 'I' && !session_is_framed(s) && !s->frame.taken;
 }
 
 // Sends a unit of our own and pushes the entry for its reply. NULL: nothing was sent.

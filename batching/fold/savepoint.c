@@ -4,6 +4,7 @@
 #include "batching/fold/savepoint.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "protocol/frame.h"
 
@@ -14,6 +15,23 @@ static struct slice slice_of(const char *text) {
 bool savepoint_is_own_name(struct slice name) {
     size_t n = strlen(SAVEPOINT_OWN);
     return name.len >= n && memcmp(name.data, SAVEPOINT_OWN, n) == 0;
+}
+
+static bool begins_as(const uint8_t *at, const char *lower) {
+    return strncasecmp((const char *)at, lower, strlen(lower)) == 0;
+}
+
+// Names are folded to small letters unless they are quoted, and may be spelt with escapes: U&"…".
+bool savepoint_in_text(struct slice text) {
+    size_t n = strlen(SAVEPOINT_OWN);
+    const uint8_t *end = text.data + text.len;
+    for (const uint8_t *at = text.data; (at = memchr(at, '_', (size_t)(end - at))); at++)
+        if (at - text.data >= (ptrdiff_t)n - 1 && begins_as(at - n + 1, SAVEPOINT_OWN))
+            return true;
+    for (const uint8_t *at = text.data; (at = memchr(at, '&', (size_t)(end - at))); at++)
+        if (at > text.data && end - at > 1 && (at[-1] | 0x20) == 'u' && at[1] == '"')
+            return true;
+    return false;
 }
 
 static void close_portal(struct buf *out) {

@@ -42,6 +42,7 @@ const char *savepoint_release_replies(bool prepared);
 #define SAVEPOINT_NOTHING SAVEPOINT_OWN "nothing" // no statement of this name exists
 
 bool savepoint_is_own_name(struct slice name); // it may be one of these
+bool savepoint_in_text(struct slice text);     // the SQL may say one of these, or name the savepoint
 
 // Append whole units that leave neither settings nor locks behind. A question and the settings in front of it
 // are statements; they travel in the extended protocol, so the client's unnamed statement stays. `unit` ends

@@ -25,6 +25,12 @@ static inline void frame_begin_prepared(struct session *s) {
     s->frame.prepared = true;
 }
 
+// The client may have a savepoint of our name. If ours is not made, since the transaction is aborted by then, to go back to the name
+// would go back to the client's: so what is ours and goes back is not sent before it is known that ours was made.
+static inline void frame_name_taken(struct session *s) {
+    s->frame.taken = true;
+}
+
 // The connection may not have SAVEPOINT and RELEASE prepared any more.
 static inline void frame_forget_prepared(struct session *s) {
     s->frame.prepared = false;

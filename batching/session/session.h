@@ -274,6 +274,7 @@ struct framing {
     unsigned n;      // framed entries in `owed`, and repairs
     bool repair_due; // a framed unit has failed: the connection is in an aborted transaction
     bool prepared;   // the server connection has our SAVEPOINT and RELEASE prepared
+    bool taken;      // the client may have a savepoint of our name
 };
 
 // Lookups that are apart: answered only from what their own connection has loaded. Writer: apart.c.

@@ -6,6 +6,7 @@
 #include "batching/session/cursors.h"
 #include "batching/session/dry.h"
 #include "batching/session/engine.h"
+#include "batching/session/frame.h"
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/owed.h"
@@ -314,6 +315,8 @@ static bool forward_one(struct feed *f, const struct frame *fr) {
         return false;
     if (!has_room(f))
         return false;
+    if (!(whole && readable) && (fr->type == F_QUERY || fr->type == F_PARSE))
+        frame_name_taken(s); // nobody reads it
     enum inside inside = inside_of(f, fr->type);
     if (inside != INSIDE_PASS)
         return inside == INSIDE_SKIPPED;

@@ -12,6 +12,7 @@
 #include "batching/session/changes.h"
 #include "batching/session/cursors.h"
 #include "batching/session/engine.h"
+#include "batching/session/frame.h"
 #include "batching/session/hold.h"
 #include "batching/session/lazy.h"
 #include "batching/session/lists.h"
@@ -207,15 +208,24 @@ static bool names_ours(struct feed *f, const struct frame *fr) {
     struct msg_parse p;
     struct msg_bind b;
     if (fr->type == F_QUERY)
-        return f->query.kind == STATEMENT_OTHER && memmem(fr->body, fr->body_len, SAVEPOINT_OWN, 7);
+        return f->query.kind == STATEMENT_OTHER && savepoint_in_text((struct slice){fr->body, fr->body_len});
     if (fr->type == F_PARSE && msg_parse_read(fr->body, fr->body_len, &p))
-        return savepoint_is_own_name(p.name) || memmem(p.text.data, p.text.len, SAVEPOINT_OWN, 7);
+        return savepoint_is_own_name(p.name) || savepoint_in_text(p.text);
     return fr->type == F_BIND && msg_bind_read(fr->body, fr->body_len, &b) && savepoint_is_own_name(b.portal);
 }
 
+// Does it make a savepoint that may have the name of ours? One name is enough for both, but where ours may be missing.
+static bool saves_as_ours(struct feed *f, const struct frame *fr) {
+    return fr->type == F_QUERY && f->query.kind == STATEMENT_SAVEPOINT &&
+           savepoint_in_text((struct slice){fr->body, fr->body_len});
+}
+
 void front_keep_out(struct feed *f, const struct frame *fr) {
+    if (saves_as_ours(f, fr))
+        frame_name_taken(f->s);
     if (!names_ours(f, fr))
         return;
+    frame_name_taken(f->s);
     struct msg_parse p = {0};
     bool names = fr->type == F_PARSE && msg_parse_read(fr->body, fr->body_len, &p) &&
                  savepoint_is_own_name(p.name) && !session_statement(f->s, p.name);

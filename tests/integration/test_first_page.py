@@ -2,13 +2,16 @@
 """The first page of a nested loop, in a transaction, of texts that nobody has sent before: pgfold asks the catalogue about each of them, and the client does not
 wait for what it asks. And what is asked may fail: the client's transaction goes on as if nothing had been asked."""
 import os
+import re
 import time
 
 import pytest
 
 import ahead
+import conftest
 import orm_pages
 import proto
+import servers
 from ahead import Reader
 from busy import unless_busy
 from test_cancel import cancel
@@ -142,6 +145,45 @@ def test_fails(own, far, made, opened, refused, monkeypatch, framing):
     before = denied(own)
     assert failing(made(), monkeypatch, opened, levels, framing) == want
     assert denied(own) > before
+
+
+GUARDS = ["pgfold_guard", "PGFOLD_Guard", '"pgfold_guard"', 'U&"\\0070gfold_guard"', "/* a */ pgfold_guard"]
+
+
+@pytest.fixture(scope="module")
+def near(db):
+    p = servers.Pgfold(conftest.BINARY, "host=127.0.0.1 port=%d sslmode=disable" % db.port, servers.PATIENT | ahead.PATIENT)
+    yield p
+    p.stop()
+
+
+def guarded(end, opened, texts, framing, guard, level):
+    """The client's own savepoint has the name of pgfold's, and its first, second or third lookup fails, behind which something is asked."""
+    reader = opened(Reader(end, framing))
+    reader.say("BEGIN", "SELECT id FROM tag ORDER BY id", "COMMIT")
+    for text in texts[1:]:
+        reader.say("BEGIN ISOLATION LEVEL " + level, "SAVEPOINT " + guard, texts[0])
+        for key in ("20", "21", "22"):
+            reader.ask(text, ("int4", key))
+        reader.say("SELECT count(*) FROM book", "ROLLBACK TO SAVEPOINT " + guard, "SELECT count(*) FROM book")
+        reader.ask(text, ("int4", "30"))
+        reader.say("ROLLBACK", "SELECT count(*) FROM book")
+    return reader.got
+
+
+@pytest.mark.parametrize("framing", ["simple", "psycopg", "pg"])
+@pytest.mark.parametrize("guard", ["pgfold_guard", "PGFOLD_Guard", '"pgfold_guard"', 'U&"\\0070gfold_guard"', "/* a */ pgfold_guard"])
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ"])
+def test_savepoint_of_the_same_name(db, far, made, near, opened, framing, guard, level):
+    with db.connect("app", ahead.DATABASE) as c:
+        wrong = [c.value("SELECT min(id) FROM book WHERE author_id = %d" % key) for key in (20, 21, 22)]
+    want = None
+    for end in (db, near, made()):
+        texts = [LEVELS[0]] + [LEVELS[1].replace(", title", ", 1 / (id - %s) AS title" % id_) for id_ in wrong]
+        texts = [re.sub(r"\bl([0-9]+)\b", lambda m: "l" + m.group(1).zfill(6), fresh(text)) for text in texts]  # of one length
+        got = [re.sub(rb"\bl[0-9]+\b", b"l", reply) for reply in guarded(end, opened, texts, framing, guard, level)]
+        want = want or got
+        assert got == want
 
 
 def test_cancel(db, far, made, opened):
