@@ -798,11 +798,11 @@ static bool take_cancel(struct client *c, const struct frame *got) {
 }
 
 // A statement that was parsed before the definitions changed: which of them it meets is a matter of time. What
-// is behind it in its unit was skipped, also a Close of the unnamed statement. Then the statement is still there, and the
-// oracle may have answered more of what a pipelining client has sent.
+// is behind it in its unit was skipped, also a Close of the unnamed statement. Then the statement is still there, and a
+// transaction is aborted. The oracle may have answered more of what a pipelining client has sent.
 static bool take_refusal(struct client *c, const struct frame *got) {
     unsigned at = c->answered % 64;
-    c->lost |= c->unnamed[at].closes && c->pipelines;
+    c->lost |= c->pipelines;
     if (c->unnamed[at].closes)
         c->oracle.prepared[0].used = c->unnamed[at].had;
     return take_cancel(c, got);
