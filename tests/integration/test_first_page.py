@@ -204,18 +204,23 @@ def test_cancel(db, far, made, opened):
 
 # ---- what neither the client nor the server has
 
-def unnamed(end, opened, between):
+CLEAR = "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;"  # asyncpg's
+
+
+def unnamed(end, opened, between, rounds):
     """What a Query leaves of the unnamed statement, whether the server gets it or not: nothing."""
     reader = opened(Reader(end, "simple"))
     reader.say("BEGIN", "SELECT id FROM tag ORDER BY id", "COMMIT")
-    ask = reader.conn.ask
-    reader.got.append(proto.wire(ask(proto.parse("SELECT count(*) FROM tag") + proto.bind() + proto.execute() + proto.SYNC)))
-    reader.say(*between)
-    reader.got.append(proto.wire(ask(proto.bind() + proto.execute() + proto.SYNC)))
-    reader.got.append(proto.wire(ask(proto.parse("SELECT count(*) FROM tag") + proto.bind() + proto.execute() + proto.SYNC)))
+    parses, runs = proto.parse("SELECT id FROM tag WHERE id = $1"), proto.bind(["1"]) + proto.execute() + proto.SYNC
+    for _ in range(rounds):
+        reader.got.append(proto.wire(reader.conn.ask(parses + runs)))
+        reader.say(*between)
+        time.sleep(DELAY_US / 1e6)  # what is asked is known then
+    for unit in (runs, parses + runs):
+        reader.got.append(proto.wire(reader.conn.ask(unit)))
     return reader.got
 
 
-@pytest.mark.parametrize("between", [("BEGIN",), ("BEGIN", "COMMIT"), ("begin", "rollback", "begin", "commit")])
-def test_unnamed(db, far, made, opened, between):
-    assert unnamed(made(), opened, between) == unnamed(db, opened, between)
+@pytest.mark.parametrize("between, rounds", [(("BEGIN",), 1), (("BEGIN", "COMMIT"), 1), (("begin", "rollback", "begin", "commit"), 1), ((CLEAR,), 6)])
+def test_unnamed(db, far, made, opened, between, rounds):
+    assert unnamed(made(), opened, between, rounds) == unnamed(db, opened, between, rounds)
