@@ -20,7 +20,7 @@
 // members run alone.
 bool engine_run_batch(struct engine *e, struct group *g);
 
-// Lists a batch that the caller has made (flow/load.c); it is not sent yet.
+// Lists a batch that the caller has made (flow/coming.c); it is not sent yet.
 void engine_start_batch(struct engine *e, struct batch *b);
 
 // The batch has ended: ReadyForQuery came, or it could not be sent, or its connection was lost; b->failed

@@ -4,7 +4,7 @@
 #include "batching/ahead/burst.h"
 #include "batching/ahead/values.h"
 #include "batching/flow/children.h"
-#include "batching/flow/load.h"
+#include "batching/flow/coming.h"
 #include "batching/fold/batch.h"
 #include "batching/fold/group.h"
 #include "batching/session/bounds.h"

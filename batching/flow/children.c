@@ -7,6 +7,7 @@
 #include "batching/ahead/pace.h"
 #include "batching/ahead/place.h"
 #include "batching/flow/alone.h"
+#include "batching/flow/coming.h"
 #include "batching/flow/load.h"
 #include "batching/flow/own_queries.h"
 #include "batching/fold/batch.h"

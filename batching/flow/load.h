@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: PostgreSQL
 //
-// What a loop will ask for next is loaded: which list the loop goes through, and the batch of its coming
-// keys. ahead/ahead.h has the whole story; ahead/predict.h finds the keys.
+// What a loop will ask for next is loaded: which list the loop goes through, and when. ahead/ahead.h has the whole story;
+// ahead/predict.h finds the keys, flow/coming.h makes their batch.
 //
 // Nothing here fails for the client: what cannot be predicted, afforded or allocated is not loaded.
 #ifndef PGFOLD_BATCHING_FLOW_LOAD_H
@@ -10,28 +10,6 @@
 #include "batching/flow/find.h"
 #include "batching/session/behind.h"
 #include "batching/session/session.h"
-
-// Bytes that may be loaded for it now: what the session's and the common limit have left.
-size_t ahead_room(struct ahead *a);
-
-// Is the key held for so many rows of this list? What was loaded after the list came may answer for all of them. `arg`:
-// struct ahead_holding. For predict_gather().
-struct ahead_holding {
-    struct ahead *ahead;
-    const struct group *group;
-};
-bool ahead_is_held(void *arg, const struct trail_result *list, const struct key *keys, unsigned turns);
-
-// Is a batch of the group's under way for it?
-bool ahead_is_loading(const struct ahead *a, const struct group *g);
-
-// Microseconds that what is loaded for the session may be held; 0: without limit.
-uint64_t ahead_age_limit(const struct session *s);
-
-// Sends the batch that was made for it. `unit`: a lookup of the group as its client sent it; the batch takes all values but
-// the keys from it. Takes the batch over.
-void ahead_load(struct session *s, struct ahead *a, struct batch *b, struct association *association,
-                const uint8_t *unit, size_t len);
 
 // A lookup was accepted and waits in its group. If its key is found in a trail, the lookup is sent, and a
 // batch of the coming keys behind it; the lookup may also become a member of that batch. `apart`: its
