@@ -90,7 +90,7 @@ static struct owed *send_own(struct session *s, enum owed_kind kind, const struc
     o->framed = s->txn != 'I';
     o->undone = undone;
     if (undone && !owed_push(s, OWED_UNDO))
-        session_fail(s, "53200", "out of memory");
+        session_fail(s, "53200", "out of memory"); // the entry stands, and is released with the session
     else if (o->framed && !undone)
         frame_begin(s);
     late_query_sent(s);
@@ -138,11 +138,7 @@ static struct owed *send_unit(struct session *s, enum owed_kind kind, const stru
         return o;
     }
     buf_reset(b);
-    struct slice whole = {unit->data, unit->len};
-    if (is_undone(s))
-        savepoint_write_undone(b, whole, s->frame.prepared);
-    else
-        savepoint_write_unit(b, whole, s->frame.prepared);
+    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame.prepared, is_undone(s));
     return send_own(s, kind, b);
 }
 

@@ -107,19 +107,13 @@ static void write_undo(struct buf *out) {
     close_statement(out, SAVEPOINT_QUERY);
 }
 
-static void end_back(struct buf *out, bool prepared) {
-    write_undo(out);
-    end(out, prepared);
-}
-
-// The frame ends in a unit of its own, which the server runs whether the first one has failed or not. What batches have prepared
-// is neither used nor touched: it may not be there after all.
-static void end_undone(struct buf *out, bool prepared) {
-    write_empty(out, F_SYNC);
+// Takes back what was done since the savepoint, whether that has failed or not. `forget`: what batches have prepared, too. Otherwise
+// that is neither used nor touched.
+static void take_back(struct buf *out, bool forget) {
     close_portal(out); // otherwise its name would be taken
     write_run(out, SAVEPOINT_REPAIR, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
     write_run(out, SAVEPOINT_REPAIR, slice_of("RELEASE SAVEPOINT pgfold_guard"), false);
-    if (!prepared)
+    if (forget)
         savepoint_write_forget(out);
     close_statement(out, SAVEPOINT_REPAIR);
     close_statement(out, SAVEPOINT_QUERY);
@@ -127,30 +121,34 @@ static void end_undone(struct buf *out, bool prepared) {
     write_empty(out, F_SYNC);
 }
 
-void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared,
-                              bool undone) {
+static void open_unit(struct buf *out, bool prepared, bool undone) {
     if (undone)
         close_portal(out); // one that failed in an aborted transaction may be left
     savepoint_write_open(out, prepared);
+}
+
+static void end_unit(struct buf *out, bool prepared, bool undone) {
+    if (undone) {
+        write_empty(out, F_SYNC);
+        take_back(out, !prepared);
+    } else {
+        write_undo(out);
+        end(out, prepared);
+    }
+}
+
+void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared,
+                              bool undone) {
+    open_unit(out, prepared, undone);
     write_run(out, SAVEPOINT_QUERY, settings, false);
     write_run(out, SAVEPOINT_QUERY, sql, false);
-    if (undone)
-        end_undone(out, prepared);
-    else
-        end_back(out, prepared);
+    end_unit(out, prepared, undone);
 }
 
-void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared) {
-    savepoint_write_open(out, prepared);
+void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared, bool undone) {
+    open_unit(out, prepared, undone);
     buf_put(out, unit.data, unit.len - FRAME_HEADER);
-    end_back(out, prepared);
-}
-
-void savepoint_write_undone(struct buf *out, struct slice unit, bool prepared) {
-    close_portal(out);
-    savepoint_write_open(out, prepared);
-    buf_put(out, unit.data, unit.len - FRAME_HEADER);
-    end_undone(out, prepared);
+    end_unit(out, prepared, undone);
 }
 
 void savepoint_write_select(struct buf *out) {
@@ -160,12 +158,5 @@ void savepoint_write_select(struct buf *out) {
 }
 
 void savepoint_write_repair(struct buf *out) {
-    close_portal(out); // otherwise its name would be taken
-    write_run(out, SAVEPOINT_REPAIR, slice_of("ROLLBACK TO SAVEPOINT pgfold_guard"), false);
-    savepoint_write_release(out, false);
-    savepoint_write_forget(out);
-    close_statement(out, SAVEPOINT_REPAIR);
-    close_statement(out, SAVEPOINT_QUERY);
-    close_statement(out, SAVEPOINT_VET);
-    write_empty(out, F_SYNC);
+    take_back(out, true);
 }

@@ -48,11 +48,10 @@ bool savepoint_in_text(struct slice text);     // the SQL may say one of these, 
 // are statements; they travel in the extended protocol, so the client's unnamed statement stays. `unit` ends
 // with Sync and closes what it opens. Without `prepared`, nothing that they prepare is left.
 // `undone`: what takes it back is a unit of its own behind it, with a reply of its own. So the transaction is as it was even if
-// the first one has failed, and what comes behind both may be sent without an answer. savepoint_write_undone: the same.
+// the first one has failed, and what comes behind both may be sent without an answer.
 void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared,
                               bool undone);
-void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared);
-void savepoint_write_undone(struct buf *out, struct slice unit, bool prepared);
+void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared, bool undone);
 // Appends a query that can neither wait nor fail.
 void savepoint_write_select(struct buf *out);
 // Appends the repair of the transaction. Of pgfold's own, only the statements of batches remain.

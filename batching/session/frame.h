@@ -6,7 +6,8 @@
 // fails.
 //
 // Questions to the catalogue end soon, and bring what takes them back along, in a unit of its own. So what the client asks goes
-// out behind them; they do not count here. Not so where another framed unit is under way, which may leave a savepoint behind.
+// out behind them; they do not count here. Not so where another framed unit is under way, which may leave a savepoint behind, and
+// where the client may have a savepoint of our name.
 #ifndef PGFOLD_BATCHING_SESSION_FRAME_H
 #define PGFOLD_BATCHING_SESSION_FRAME_H
 

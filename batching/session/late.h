@@ -16,7 +16,7 @@
 //
 // So nothing of a client's is sent behind what is ours before that is answered: a cancel request could hit
 // it. Questions to the catalogue end soon by themselves: the client's goes out behind them, and then
-// they are not cancelled (cancel_request.h); inside a transaction they never are. A deadline counts only if two turns find that it has passed. The second one has read all that came in
+// they are not cancelled (cancel_request.h); with what takes them back behind them (frame.h) they never are. A deadline counts only if two turns find that it has passed. The second one has read all that came in
 // between, so nothing is given up because the loop itself was late.
 //
 // After a missed deadline the shape's lookups run as they were sent for a while (guard_is_late). With

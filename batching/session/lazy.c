@@ -104,7 +104,7 @@ static bool may_be_given(const struct session *s, const struct statement *st) {
 void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
     struct buf framed = buf_make(unit->len + 4096);
     if (o->framed) {
-        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared);
+        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared, false);
         frame_begin(s);
         late_query_sent(s);
     }

@@ -802,10 +802,14 @@ static bool take_cancel(struct client *c, const struct frame *got) {
 // transaction is aborted. The oracle may have answered more of what a pipelining client has sent.
 static bool take_refusal(struct client *c, const struct frame *got) {
     unsigned at = c->answered % 64;
-    c->lost |= c->pipelines;
+    struct frame end;
     if (c->unnamed[at].closes)
         c->oracle.prepared[0].used = c->unnamed[at].had;
-    return take_cancel(c, got);
+    if (!take_cancel(c, got))
+        return false;
+    bool aborts = next_wanted(c, &end) && end.body_len && end.body[0] == 'T';
+    c->lost |= c->pipelines && (c->unnamed[at].closes || aborts);
+    return true;
 }
 
 // Rows of a transaction that is not READ COMMITTED have one version.
