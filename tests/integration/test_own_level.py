@@ -4,6 +4,7 @@
 As in test_lookahead_promise.py rows are changed by a direct connection, which pgfold knows nothing of: "old" was held, "new" comes from the server."""
 import contextlib
 import re
+import time
 
 import proto
 import pytest
@@ -57,7 +58,7 @@ INSERT INTO secret SELECT 100 + i, i, 'other', 2 FROM generate_series(1, 60) i;
 INSERT INTO guarded SELECT i, i, 'old' FROM generate_series(1, 60) i;
 ANALYZE
 """
-PATIENT = {"lookahead.max_gap": "1s", "batching.check_one_in": "0", "lookahead.max_age": "60s"}
+PATIENT = {"lookahead.max_gap": "1s", "batching.check_one_in": "0", "lookahead.max_age": "60s", "console.stats_users": servers.SUPERUSER, "console.auth_database": "postgres"}
 
 KINDS = {
     "a view": "SELECT title FROM shown WHERE writer_id = %s",
@@ -136,9 +137,22 @@ def warm(c, sql, ask=simple, keys=range(1, KEYS + 1)):
         ask(c, sql, key)
 
 
+# Seconds. Where a batch ends depends on the pace; and what leaves a statement alone for a while, after a guess in vain or a question that failed, does so
+# for a minute at most.
+WAITS = (0, 0, 0, 0, 0, 1, 10, 60)
+
+
+def told(c, what):
+    """What pgfold says of itself."""
+    with contextlib.suppress(proto.Closed, AssertionError), proto.Conn(c.where) as console:
+        console.login(servers.SUPERUSER, "pgfold")
+        return "\n".join(str(row) for row in console.sql(what))
+
+
 def hold(c, direct, sql, ask=simple):
-    """Loops until rows are held, which the direct connection makes out of date. Rows behind key 20 are held. Where a batch ends depends on the pace."""
-    for _ in range(6):
+    """Loops until rows are held, which the direct connection makes out of date. Rows behind key 20 are held."""
+    for seconds in WAITS:
+        time.sleep(seconds)
         warm(c, sql, ask)
         listed(c)
         for key in range(1, 20):
@@ -148,7 +162,7 @@ def hold(c, direct, sql, ask=simple):
             return
         restore(direct)
         c.sql("SELECT tick(1)")  # drops all
-    raise Late("nothing was loaded ahead")
+    raise Late("nothing was loaded ahead\n%s\n%s" % (told(c, "SHOW AHEAD"), told(c, "SHOW SHAPES")))
 
 
 # ---- what is loaded ahead

@@ -831,7 +831,8 @@ Test(session, a_vetting_that_was_interrupted_is_no_refusal) {
     static const struct {
         const char *code;
         bool again;
-    } errors[] = {{"57014", true}, {"55P03", true}, {"40P01", true}, {"53200", true}, {"42501", false}};
+    } errors[] = {{"57014", true}, {"55P03", true}, {"40P01", true},
+                  {"53200", true}, {"XX000", true}, {"42501", false}};
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         struct fixture f;
         struct client *c = setup(&f, false);
