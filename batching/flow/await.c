@@ -8,6 +8,10 @@
 #include "batching/session/hold.h"
 #include "batching/session/session.h"
 #include "batching/session/settle.h"
+#include "batching/trust/vet.h"
+
+_Static_assert(AWAIT_PATIENCE >= VET_LOCK_TIMEOUT * 1000,
+               "a question that gets its lock in time is waited for");
 
 static void hold(struct session *s, enum await_kind kind, struct shape *shape) {
     hold_for_lookups(s);

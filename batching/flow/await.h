@@ -9,7 +9,9 @@
 // first lookup on.
 //
 // A lookup does not wait if no other one of its shape is under way. It does not wait for longer than
-// AWAIT_PATIENCE for a verdict that another session has asked for, since that session may hang.
+// AWAIT_PATIENCE for a verdict that another session has asked for, since that session may hang: as long as the question
+// itself may wait for a lock. Less is too short for the first page of a pool, whose sessions all ask at once in new backends: who runs
+// a lookup that nobody has vetted is in doubt behind it, and folds apart from the rest of the pool from then on.
 //
 //   AWAIT_NOTHING --await_begin--------------> AWAIT_PROOF    until await_proof_ended
 //   AWAIT_NOTHING --await_begin, await_read--> AWAIT_VERDICT  until await_verdict_given, await_give_up or
@@ -28,7 +30,7 @@ struct group;
 struct session;
 struct shape;
 
-#define AWAIT_PATIENCE 50000 // microseconds
+#define AWAIT_PATIENCE 300000 // microseconds
 
 // Decides whether the session holds its lookup of this shape and group, and asks what it waits for if nobody
 // has. True: it holds.

@@ -24,7 +24,7 @@
 #define TRIAL_TURNS    16
 #define TRIAL_LAST     5000000
 #define SERVICE_LEAST  100 // what the server spends on a batch, at least
-// A smaller difference in one batch raises no doubt: a trial costs a statement on each of many connections.
+// A smaller difference raises no doubt: a trial costs a statement on each of many connections.
 #define NOISE 1000
 
 // The average of about the last 16 values. A value that is far off counts as eight times the average: a lock
@@ -48,7 +48,8 @@ static uint32_t lower_bound(uint32_t old, uint64_t value) {
 // Between an answer and the next question the client needs some time of its own. A longer gap is idleness.
 static void pass_time(struct guard *g, uint64_t now) {
     uint64_t passed = now > g->clock ? now - g->clock : 0;
-    if (g->pending || passed < SHORT_GAP + 4 * (uint64_t)g->lone)
+    bool others = g->before && g->pending <= g->before; // only those of the state before are waited for
+    if (!others && (g->pending || passed < SHORT_GAP + 4 * (uint64_t)g->lone))
         g->busy[g->state == GUARD_TRIAL] += passed;
     g->clock = now;
 }
@@ -62,6 +63,10 @@ void guard_note_went(struct guard *g, uint64_t now) {
     bool trial = g->state == GUARD_TRIAL;
     pass_time(g, now);
     g->pending -= g->pending > 0;
+    if (g->before) {
+        g->before--;
+        return;
+    }
     if (++g->answered[trial] < FORGET)
         return;
     g->answered[trial] /= 2;
@@ -73,6 +78,7 @@ static void enter(struct guard *g, enum guard_state state, uint64_t until) {
     g->until = until;
     g->n = 0;
     g->doubt = false;
+    g->before = g->pending;
 }
 
 // Returns the pause that is due now; the next one is twice as long. Not `longer`: it begins with the first
@@ -104,7 +110,7 @@ static bool has_lost(const struct guard *g) {
 // ---- from one state to the next
 
 static void forget_folding(struct guard *g) {
-    g->folded = g->answered[0] = 0;
+    g->folded = g->batch = g->keys = g->answered[0] = 0;
     g->busy[0] = 0;
 }
 
@@ -127,7 +133,8 @@ static void end_trial(struct guard *g, uint64_t now) {
     g->alone = g->tried = (uint32_t)(g->sum / g->n);
     pass_time(g, now);
     bool slower = has_lost(g);
-    if (slower && !g->lost && !g->once) { // once is chance
+    if (slower && !g->lost && !g->once) { // once is chance, or caches that were cold
+        forget_folding(g);
         enter(g, GUARD_FOLDING, now + CONFIRM);
         g->once = g->doubt = true;
         return;
@@ -224,8 +231,10 @@ void guard_note_batch(struct guard *g, uint64_t now, uint32_t n_keys, uint32_t n
     g->folded = average(g->folded, waited / n_members);
     g->batch = average(g->batch, took);
     g->n = g->n < UINT32_MAX - n_members ? g->n + n_members : g->n;
-    // One after the other on a single connection they would hardly have taken longer.
-    g->doubt |= n_keys > 1 && g->lone && took > (uint64_t)n_keys * g->lone / 2 + NOISE;
+    g->keys = average(g->keys, n_keys);
+    // One after the other on a single connection they would hardly have taken longer. A single batch of two or three keys often
+    // does on a busy machine, so it is the average that counts.
+    g->doubt |= g->keys > 1 && g->lone && g->batch > (uint64_t)g->keys * g->lone / 2 + NOISE;
     g->doubt |= is_slower(g->folded, g->tried);
 }
 

@@ -40,7 +40,7 @@ enum guard_state { GUARD_FOLDING, GUARD_TRIAL, GUARD_ALONE };
 
 struct guard {
     enum guard_state state;
-    bool doubt;     // FOLDING: a batch took so long that a trial is due
+    bool doubt;     // FOLDING: batches took so long that a trial is due
     bool lost;      // folding was slower in the last trial
     bool oversized; // ALONE: because of the size of its answers
     uint64_t until; // FOLDING: no trial before this time; TRIAL: its latest end; ALONE: its end
@@ -51,9 +51,10 @@ struct guard {
     uint32_t took, worst;            // the same in any state, and the longest of late
     uint64_t late_until, late_pause; // batches were late: lookups run as sent until then; the last pause
     unsigned wider;                  // how often the limit of batches under way at once is doubled
-    uint32_t members;                // of a batch, moving average
+    uint32_t members, keys;          // of a batch, moving averages
     uint32_t n;           // samples since the state began; FOLDING: folded ones; TRIAL: those in company
     unsigned pending;     // lookups of the shape that wait for their answers
+    unsigned before;      // so many of them came before the state began: they count for neither
     uint64_t clock;       // time is accounted for up to here
     uint64_t busy[2];     // FOLDING, TRIAL: time while some were pending, with short gaps
     uint32_t answered[2]; // lookups answered in that time

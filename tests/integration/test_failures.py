@@ -264,7 +264,7 @@ def test_sigterm_while_a_verdict_is_waited_for(start_pgfold, folding):
     with folding.locked("item", settle=0.1):
         for i, c in enumerate(conns):
             c.send(query("SELECT id, name AS sigterm FROM item WHERE id = %d" % (i + 1)))
-        time.sleep(0.01)  # less than the 50 ms for which they wait
+        time.sleep(0.01)  # less than the 300 ms for which they wait
         p.signal(signal.SIGTERM)
     for i, c in enumerate(conns):
         got = c.to_end()

@@ -202,6 +202,34 @@ Test(guard, values_out_of_all_bounds) {
     cr_assert_neq(guard_state_at(&g, true, 1), GUARD_ALONE);
 }
 
+// A pool's page: the first lookups of each kind go in a batch of two, the others in a large one. Each takes longer on a busy machine.
+Test(guard, small_batches_among_large_ones_are_no_doubt) {
+    struct world small = {.now = 1000, .folded = 3500, .members = 2};
+    guard_note_lone(&small.g, 1800);
+    for (int i = 0; i < 1000; i++) {
+        struct world large = {.g = small.g, .now = small.now, .folded = 4500, .members = 20};
+        cr_assert_eq(burst(&large), GUARD_FOLDING);
+        small.g = large.g;
+        small.now = large.now;
+        cr_assert_eq(burst(&small), GUARD_FOLDING);
+    }
+}
+
+// What is compared the second time was measured since the first one: the batches before it were those of cold caches.
+Test(guard, cold_batches_are_not_counted_twice) {
+    struct world w = {.now = 1000, .lone = 1800, .alone = 5000, .folded = 30000, .members = 20};
+    guard_note_lone(&w.g, w.lone);
+    cr_assert_eq(burst(&w), GUARD_FOLDING);
+    while (state(&w) == GUARD_TRIAL)
+        burst(&w);
+    cr_assert(w.g.once, "lost once");
+    w.folded = 4000;
+    for (int i = 0; i < 20; i++) { // pages with pauses between them
+        w.now += 100000;
+        cr_assert_neq(burst(&w), GUARD_ALONE);
+    }
+}
+
 // The first batches of a new connection are slow, and so are small ones of a busy machine.
 Test(guard, what_is_cold_or_small_is_no_doubt) {
     struct guard g = {0};
