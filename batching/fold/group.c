@@ -118,7 +118,8 @@ void group_table_shrink(struct group_table *t, struct identity_table *identities
     }
 }
 
-void group_begin_key(struct group_table *t, const struct shape *s, const struct identity *i, uint32_t keys) {
+// Starts a cache key in t->scratch.
+static void begin_key(struct group_table *t, const struct shape *s, const struct identity *i, uint32_t keys) {
     struct {
         const void *shape; // the group holds a reference, so the address stays this shape's
         uint64_t identity, keys;
@@ -265,7 +266,7 @@ struct group *group_for_simple(struct group_table *t, struct identity_table *ide
                                struct identity *i, struct slice text, const struct shape_text *v,
                                const struct msg_bind *formats) {
     uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
-    group_begin_key(t, s, i, keys);
+    begin_key(t, s, i, keys);
     for (int at = 0; at < v->n_values; at++) {
         if (params >> at & 1) {
             buf_put_u16(&t->scratch, (uint16_t)group_type_of_constant(constant_at(text, v, at)));
@@ -337,20 +338,20 @@ struct group *group_for_owner(struct group_table *t, struct identity_table *iden
 
 struct group *group_for_read(struct group_table *t, struct identity_table *identities, struct shape *s,
                              struct identity *i) {
-    group_begin_key(t, s, i, 0);
+    begin_key(t, s, i, 0);
     struct group *g = table_find(t);
     return g ? g : table_add(t, identities, s, i, 0);
 }
 
 struct group *group_known_read(struct group_table *t, struct shape *s, struct identity *i) {
-    group_begin_key(t, s, i, 0);
+    begin_key(t, s, i, 0);
     return table_find(t);
 }
 
 struct group *group_for_extended(struct group_table *t, struct identity_table *identities, struct shape *s,
                                  struct identity *i, const struct msg_bind *bind) {
     uint32_t keys = s->keys ? s->keys : shape_keys(s), params = mask_params(s->parsed, keys);
-    group_begin_key(t, s, i, keys);
+    begin_key(t, s, i, keys);
     buf_put_u16(&t->scratch, bind->n_result_formats);
     buf_put(&t->scratch, bind->result_formats, (size_t)bind->n_result_formats * 2);
     size_t walk = 0;

@@ -79,6 +79,7 @@ struct group {
     uint64_t generation;     // of the definitions (engine.h); READY and REFUSED are valid for this one
     bool assumed;            // READY: mode observe: nobody has asked yet
     uint64_t vettings;       // how often it was vetted
+    bool aged;               // NEW: only for its age, or since definitions have changed
     unsigned errors;         // batches that failed since one succeeded
     struct vetting *vetting; // VETTING: owned
     enum fold_form form;
@@ -216,8 +217,6 @@ XXH128_hash_t row_description_hash(const uint8_t *body, size_t len);
 // (src/backend/access/common/tupdesc.c: equalTupleDescs).
 XXH128_hash_t row_types_hash(const uint8_t *body, size_t len);
 
-// Starts a cache key in t->scratch. The other files of fold/ use it for their own keys, too.
-void group_begin_key(struct group_table *t, const struct shape *s, const struct identity *i, uint32_t keys);
 // The type that the server gives a constant: that of a number by its size, none (0) to a string.
 uint32_t group_type_of_constant(struct slice constant);
 

@@ -292,7 +292,7 @@ static const char *take_vetting(struct group *g, struct vetting *v, uint64_t vet
     group_set_state(g, refusal ? GROUP_REFUSED : GROUP_READY);
     take_facts(g, &v->catalogue);
     g->vettings++;
-    g->assumed = false;
+    g->assumed = g->aged = false;
     return refusal;
 }
 
@@ -303,10 +303,20 @@ static bool asks_wider(struct group *g, const struct vet_result *r) {
     return wider;
 }
 
+static void begin_key(struct buf *key, const struct shape *s, const struct identity *i, uint32_t keys) {
+    struct {
+        const void *shape; // the finding holds a reference, so the address stays this shape's
+        XXH128_hash_t base;
+        uint64_t keys;
+    } head = {s, i->base, keys};
+    buf_reset(key);
+    buf_put(key, &head, sizeof head);
+}
+
 // The key of a finding: everything that vetting depends on. For the constants that are put back into the
 // statement, these are the types that the server gives them: they decide which operators are meant.
 static struct slice finding_key(struct group_table *t, const struct group *g) {
-    group_begin_key(t, g->shape, g->identity, g->keys);
+    begin_key(&t->scratch, g->shape, g->identity, g->keys);
     for (unsigned i = 0; i < g->n_parts; i++) {
         buf_put_u32(&t->scratch, g->parts[i].declared);
         buf_put_u16(&t->scratch, g->parts[i].format);
@@ -375,6 +385,7 @@ void group_assume(struct group *g, const struct slice *raw, uint64_t now, uint64
     g->vetted_at = now;
     g->generation = generation;
     g->vettings++;
+    g->aged = false;
     g->assumed = true;
     group_set_state(g, GROUP_READY);
 }
@@ -390,7 +401,7 @@ static struct slice read_key(struct group_table *t, struct group *g, bool wide) 
             g->question = XXH3_128bits(sql.data, sql.len);
         buf_free(&sql);
     }
-    group_begin_key(t, NULL, g->identity, 0);
+    begin_key(&t->scratch, NULL, g->identity, 0);
     buf_put(&t->scratch, &g->question, sizeof g->question);
     return (struct slice){t->scratch.data, t->scratch.failed || !g->has_question ? 0 : t->scratch.len};
 }
@@ -419,7 +430,7 @@ void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool 
 // not doubted.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation) {
     bool read = group_is_read(g);
-    if (g->state != GROUP_NEW || (g->vettings && !read))
+    if (g->state != GROUP_NEW || (g->vettings && !g->aged && !read))
         return;
     struct slice key = read ? read_key(t, g, g->shape->wide) : finding_key(t, g);
     const struct finding *f = key.len ? finding_get(&t->findings, key) : NULL;

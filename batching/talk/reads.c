@@ -45,8 +45,10 @@ static bool group_is_current(const struct engine *e, const struct group *g) {
 
 void reads_refresh_group(struct engine *e, struct group *g) {
     bool old = e->now - g->vetted_at > e->limits.vet_max_age;
-    if ((g->state == GROUP_READY || g->state == GROUP_REFUSED) && (old || !group_is_current(e, g)))
+    if ((g->state == GROUP_READY || g->state == GROUP_REFUSED) && (old || !group_is_current(e, g))) {
         group_forget(g);
+        g->aged = true;
+    }
     uint64_t max_age = e->limits.vet_max_age;
     group_inherit(&e->groups, g, e->now > max_age ? e->now - max_age : 0, e->generation);
 }

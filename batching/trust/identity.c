@@ -51,6 +51,7 @@ static struct identity *identity_create(struct identity_table *t, const struct b
         return NULL;
     account_add(&t->memory, bytes_of(len));
     i->id = t->next_id++;
+    i->base = XXH3_128bits(&i->id, sizeof i->id);
     i->refs = 1;
     i->is_private = !bytes;
     i->len = len;
@@ -59,7 +60,7 @@ static struct identity *identity_create(struct identity_table *t, const struct b
     return i;
 }
 
-static struct identity *identity_shared(struct identity_table *t, const struct buf *bytes,
+static struct identity *identity_shared(struct identity_table *t, const struct buf *bytes, XXH128_hash_t base,
                                         struct proof *proof) {
     struct identity *i;
     HASH_FIND(hh, t->table, bytes->data, bytes->len, i);
@@ -75,6 +76,7 @@ static struct identity *identity_shared(struct identity_table *t, const struct b
         return NULL;
     }
     i->proof = proof_ref(proof);
+    i->base = base;
     return i;
 }
 
@@ -194,9 +196,11 @@ bool setting_is_custom(const char *name) {
     return strchr(name, '.') != NULL;
 }
 
-static void put_settings(struct buf *b, const struct session_identity *s) {
-    buf_put_u32(b, s->n_settings);
+// Those that are custom, or the others.
+static void put_settings(struct buf *b, const struct session_identity *s, bool custom) {
     for (unsigned i = 0; i < s->n_settings; i++) {
+        if (setting_is_custom(s->settings[i].name) != custom)
+            continue;
         put_sized(b, text_slice(s->settings[i].name));
         put_sized(b, text_slice(s->settings[i].value));
     }
@@ -209,9 +213,12 @@ static struct identity *proven_identity(struct identity_table *t, const struct s
     if (p) {
         buf_put(&b, s->login.data, s->login.len);
         buf_put_u64(&b, p->id);
+        put_settings(&b, s, false);
+        XXH128_hash_t base = XXH3_128bits(b.data, b.len);
+        buf_put_u32(&b, UINT32_MAX); // no setting's size
         buf_put_u8(&b, (uint8_t)s->customs);
-        put_settings(&b, s);
-        i = b.failed ? NULL : identity_shared(t, &b, p);
+        put_settings(&b, s, true);
+        i = b.failed ? NULL : identity_shared(t, &b, base, p);
     }
     buf_free(&b);
     proof_unref(&t->proofs, p);

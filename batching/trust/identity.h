@@ -42,6 +42,9 @@ struct identity {
     unsigned refs;
     bool is_private;
     struct proof *proof; // a reference; the bytes contain its id. NULL: private
+    // Digest of all but the custom settings. The catalogue says the same to all identities with the same one: none of its answers depends
+    // on a custom setting. So what it has said to one tenant's sessions holds for those of the others.
+    XXH128_hash_t base;
     size_t len;
     uint8_t bytes[];
 };

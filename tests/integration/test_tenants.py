@@ -6,8 +6,10 @@ Every row tells whose it is, so each answer is known beforehand; PGFOLD_BIN=dire
 import asyncio
 import concurrent.futures
 import contextlib
+import http.client
 import json
 import os
+import re
 import subprocess
 import tempfile
 
@@ -72,6 +74,41 @@ TEXTS = {
 }
 TENANTS = ("tenant_a", "tenant_b")
 POOL, CHECKOUTS = 24, 144
+
+
+def vettings(p):
+    """Questions to the catalogue about statements."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", p.http, timeout=20)) as c:
+        c.request("GET", "/metrics")
+        return int(re.search(r"^pgfold_vettings_total (\d+)", c.getresponse().read().decode(), re.M).group(1))
+
+
+@pytest.mark.pgfold
+def test_what_one_tenant_has_asked_holds_for_the_others(start_pgfold):
+    """An answer of the catalogue depends on no custom setting: it is asked once for all tenants. Rows stay each tenant's own."""
+    port = servers.free_port()
+    p = start_pgfold({"http.listen": "127.0.0.1:%d" % port})
+    p.http = port
+    texts = [TEXTS[k] for k in ("note", "mine", "common", "counted")]
+
+    def page(tenant):
+        with p.connect("clerk") as c:
+            c.sql("SET app.tenant = '%s'" % tenant)
+            c.sql("SELECT id FROM shared.common ORDER BY id")
+            for text in texts:
+                for i in range(1, 21):
+                    got = c.sql(text.replace("$1", str(i)))
+                    mine = (tenant == "tenant_a") == (i % 2 == 0) and tenant in TENANTS
+                    expected = {"common": [("common %d" % i,)], "counted": [(str(int(mine)),)]}
+                    assert got == expected.get(next(k for k in TEXTS if TEXTS[k] == text), [("note %d" % i,)] if mine else []), (tenant, text, i)
+    for tenant in TENANTS:
+        page(tenant)
+    known = vettings(p)
+    for n in range(12):
+        page("tenant %d" % n)
+        page(TENANTS[n % 2])
+    with unless_busy():
+        assert vettings(p) <= known + 4, "%d questions more, after %d" % (vettings(p) - known, known)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -375,6 +375,10 @@ Test(group, findings_serve_other_values) {
         struct group *stranger = simple(&f, 1, related[i].second);
         group_inherit(&f.groups, stranger, 7, 3);
         cr_assert_eq(stranger->state, GROUP_NEW, "another identity");
+        identity_of(&f, 1)->base = identity_of(&f, 0)->base;
+        group_inherit(&f.groups, stranger, 7, 3);
+        cr_assert_eq(stranger->state, other->state, "one that differs in custom settings alone");
+        cr_assert_neq(stranger, other, "whose rows are its own all the same");
         teardown(&f);
     }
 }
@@ -394,6 +398,9 @@ Test(group, findings_end_with_age_and_definitions) {
     group_forget(other);
     group_inherit(&f.groups, other, 7, 3);
     cr_assert_eq(other->state, GROUP_NEW, "it has found out otherwise");
+    other->aged = true;
+    group_inherit(&f.groups, other, 7, 3);
+    cr_assert(other->state == GROUP_READY && !other->aged, "it was too old only");
     teardown(&f);
 }
 

@@ -182,6 +182,31 @@ Test(identity, login_decides) {
     teardown(&f);
 }
 
+static bool same_base(struct fixture *f, int i, int j) {
+    return XXH128_isEqual(current(f, i)->base, current(f, j)->base);
+}
+
+// What the catalogue has said to one tenant's session holds for another tenant's; rows do not pass between them.
+Test(identity, custom_settings_leave_the_base_as_it_is) {
+    struct fixture f = setup();
+    cr_assert(!same_base(&f, 0, 1), "private ones share nothing");
+    for (int i = 0; i < 3; i++)
+        prove(&f, i);
+    cr_assert(same_base(&f, 0, 1));
+    set(&f, 0, "app.tenant", "1");
+    set(&f, 1, "app.tenant", "2");
+    cr_assert_neq(current(&f, 0), current(&f, 1));
+    cr_assert_neq(current(&f, 0), current(&f, 2));
+    cr_assert(same_base(&f, 0, 1) && same_base(&f, 0, 2));
+    session_identity_set_local(&f.table, &f.s[2]);
+    cr_assert(same_base(&f, 0, 2));
+    set(&f, 1, "search_path", "other");
+    cr_assert(!same_base(&f, 0, 1), "names mean something else");
+    session_identity_doubt(&f.table, &f.s[2]);
+    cr_assert(!same_base(&f, 0, 2), "nobody knows what its settings are");
+    teardown(&f);
+}
+
 static void log_in(struct fixture *f, int i, struct slice params) {
     session_identity_finish(&f->table, &f->s[i]);
     session_identity_init(&f->s[i], text_slice("server"), params);
