@@ -33,9 +33,10 @@ void group_assume(struct group *g, const struct slice *raw, uint64_t now, uint64
 void group_read_vetted(struct group_table *t, struct group *g, bool plain, bool answered, uint64_t now,
                        uint64_t generation);
 
-// Gives a new group, or one whose verdict has only become too old, what was found for another one that differs in values alone or in the
-// custom settings of its identity; or, for a plain read, the answer to the same question. The group is READY or REFUSED then. Nothing is taken over that was found
-// before `oldest` (microseconds) or under other definitions.
+// Gives a new group, or one whose verdict has only become too old, what was found for another one that differs in
+// values alone or in the custom settings of its identity; or, for a plain read, the answer to the same question. The
+// group is READY or REFUSED then. Nothing is taken over that was found before `oldest` (microseconds) or under other
+// definitions.
 void group_inherit(struct group_table *t, struct group *g, uint64_t oldest, uint64_t generation);
 
 #endif
