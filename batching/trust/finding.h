@@ -2,8 +2,8 @@
 //
 // A cache of what vetting has found. Other groups use it when they differ only in values that vetting does
 // not depend on. Example: the lookups of a page often share a constant, which is another one on the next
-// page. For a plain read only the verdict is kept; it serves all texts about which the catalogue would be
-// asked the same.
+// page. So do the identities of an application's tenants, which differ in a custom setting (identity.h, base). For a
+// plain read only the verdict is kept; it serves all texts about which the catalogue would be asked the same.
 //
 // Bounded: when the cache is full, in number or in bytes, the oldest finding makes room.
 #ifndef PGFOLD_BATCHING_TRUST_FINDING_H
