@@ -71,16 +71,12 @@ static bool is_unasked(const struct frame *f) {
 // a serialization failure, a lack of resources (class 53), of the system (58), and inside the server (XX), such as "cache lookup
 // failed" of what somebody else drops just now.
 static bool is_interruption(const struct frame *f) {
-    static const char *const codes[] = {"57014", "55P03", "40P01", "40001"};
-    static const char *const classes[] = {"53", "58", "XX"};
+    static const char *const codes[] = {"57014", "55P03", "40P01", "40001", "53", "58", "XX"}; // or classes
     struct slice code;
     if (!msg_error_field(f->body, f->body_len, 'C', &code))
         return false;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (slice_is(code, codes[i], 5))
-            return true;
-    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (code.len == 5 && memcmp(code.data, classes[i], 2) == 0)
+        if (code.len == 5 && memcmp(code.data, codes[i], strlen(codes[i])) == 0)
             return true;
     return false;
 }
