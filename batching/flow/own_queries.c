@@ -108,6 +108,18 @@ static struct owed *send_query(struct session *s, enum owed_kind kind, const cha
     return o;
 }
 
+// Milliseconds that a question about a statement may wait for a lock: as long as its client waits for what is ours (flow/patience.h),
+// and no longer than others of ours where a statement of the client's is stuck behind it, which a cancel request waits for. 0: no end.
+static unsigned lock_timeout(const struct session *s) {
+    const struct engine *e = s->engine;
+    uint64_t ms = e->limits.patience / 1000;
+    if (is_undone(s))
+        return VET_LOCK_TIMEOUT;
+    if (!e->limits.patience)
+        return 0;
+    return ms < VET_LOCK_TIMEOUT ? VET_LOCK_TIMEOUT : ms < INT32_MAX ? (unsigned)ms : INT32_MAX;
+}
+
 // The same with settings for this query in front of it, inside a transaction, too.
 static struct owed *send_question(struct session *s, enum owed_kind kind, struct buf *sql) {
     const char *settings = vet_settings();
@@ -117,9 +129,11 @@ static struct owed *send_question(struct session *s, enum owed_kind kind, struct
     if (s->txn != 'I') {
         buf_reset(b);
         savepoint_write_question(b, first, (struct slice){sql->data, sql->len}, s->frame.prepared,
-                                 is_undone(s));
+                                 is_undone(s), lock_timeout(s));
         return send_own(s, kind, b);
     }
+    bound_write_local(&both, VET_LOCK_TIMEOUT);
+    buf_put_text(&both, "; ");
     buf_put(&both, first.data, first.len);
     buf_put_text(&both, "; ");
     buf_put(&both, sql->data, sql->len);
@@ -138,7 +152,8 @@ static struct owed *send_unit(struct session *s, enum owed_kind kind, const stru
         return o;
     }
     buf_reset(b);
-    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame.prepared, is_undone(s));
+    savepoint_write_unit(b, (struct slice){unit->data, unit->len}, s->frame.prepared, is_undone(s),
+                         lock_timeout(s));
     return send_own(s, kind, b);
 }
 
@@ -189,19 +204,6 @@ static bool reaches_users(const struct session *s, const struct parsed *p) {
     return facts_are_known(f, s->engine->generation) && !facts_say_clean(f, s->engine->generation, p);
 }
 
-// Milliseconds that a question may wait for a lock on the tables that it is about: as long as its client waits for what is ours
-// (flow/patience.h), and no longer than others of ours where a statement of the client's is stuck behind it, which a cancel request
-// waits for. 0: no end.
-static unsigned lock_timeout(const struct session *s) {
-    const struct engine *e = s->engine;
-    uint64_t ms = e->limits.patience / 1000;
-    if (is_undone(s))
-        return VET_LOCK_TIMEOUT;
-    if (!e->limits.patience)
-        return 0;
-    return ms < VET_LOCK_TIMEOUT ? VET_LOCK_TIMEOUT : ms < INT32_MAX ? (unsigned)ms : INT32_MAX;
-}
-
 void session_start_vet(struct session *s, struct group *g) {
     if (s->n_forward || session_is_cancelling(s) || !can_query(s)) // a cancel request could hit it
         return;
@@ -212,7 +214,7 @@ void session_start_vet(struct session *s, struct group *g) {
     g->shape->wide |= reaches_users(s, g->shape->parsed);
     g->asked_wide = g->shape->wide;
     bool written = read ? vet_read_query(g->shape, g->shape->wide, &sql)
-                        : group_write_vet(g, s->txn != 'I', lock_timeout(s), &sql);
+                        : group_write_vet(g, s->txn != 'I', s->txn == 'I' ? lock_timeout(s) : 0, &sql);
     if (!written)
         refuse_group(s, g);
     struct owed *o = !written ? NULL

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "batching/trust/own_settings.h"
+#include "protocol/buf.h"
 #include "protocol/frame.h"
 
 static struct slice slice_of(const char *text) {
@@ -64,9 +66,17 @@ static void write_run(struct buf *out, const char *name, struct slice sql, bool 
 static const char fresh_sql[] = "SELECT WHERE pg_catalog.pg_relation_is_updatable('0'::pg_catalog.regclass, "
                                 "false) OPERATOR(pg_catalog.<) 0";
 
-void savepoint_write_open(struct buf *out, bool prepared) {
+static void write_savepoint(struct buf *out, bool prepared) {
     write_run(out, SAVEPOINT_OPEN, slice_of("SAVEPOINT pgfold_guard"), prepared);
+}
+
+static void write_fresh(struct buf *out, bool prepared) {
     write_run(out, SAVEPOINT_FRESH, slice_of(fresh_sql), prepared);
+}
+
+void savepoint_write_open(struct buf *out, bool prepared) {
+    write_savepoint(out, prepared);
+    write_fresh(out, prepared);
 }
 
 void savepoint_write_release(struct buf *out, bool prepared) {
@@ -121,10 +131,23 @@ static void take_back(struct buf *out, bool forget) {
     write_empty(out, F_SYNC);
 }
 
-static void open_unit(struct buf *out, bool prepared, bool undone) {
+// ---- whole units
+
+static void write_bound(struct buf *out, bound_writer *bound, unsigned lock_timeout) {
+    struct buf sql = buf_make(256);
+    bound(&sql, lock_timeout);
+    write_run(out, SAVEPOINT_QUERY, (struct slice){sql.data, sql.len}, false);
+    out->failed |= sql.failed;
+    buf_free(&sql);
+}
+
+static void open_unit(struct buf *out, bool prepared, bool undone, unsigned lock_timeout) {
     if (undone)
         close_portal(out); // one that failed in an aborted transaction may be left
-    savepoint_write_open(out, prepared);
+    write_savepoint(out, prepared);
+    if (lock_timeout)
+        write_bound(out, bound_write_local, lock_timeout);
+    write_fresh(out, prepared);
 }
 
 static void end_unit(struct buf *out, bool prepared, bool undone) {
@@ -138,17 +161,36 @@ static void end_unit(struct buf *out, bool prepared, bool undone) {
 }
 
 void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared,
-                              bool undone) {
-    open_unit(out, prepared, undone);
+                              bool undone, unsigned lock_timeout) {
+    open_unit(out, prepared, undone, lock_timeout);
     write_run(out, SAVEPOINT_QUERY, settings, false);
     write_run(out, SAVEPOINT_QUERY, sql, false);
     end_unit(out, prepared, undone);
 }
 
-void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared, bool undone) {
-    open_unit(out, prepared, undone);
+void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared, bool undone,
+                          unsigned lock_timeout) {
+    open_unit(out, prepared, undone, lock_timeout);
     buf_put(out, unit.data, unit.len - FRAME_HEADER);
     end_unit(out, prepared, undone);
+}
+
+void savepoint_write_bound(struct buf *out, unsigned lock_timeout) {
+    if (lock_timeout)
+        write_bound(out, bound_write_whole, lock_timeout);
+}
+
+unsigned savepoint_bound_replies(unsigned lock_timeout) {
+    static const char replies[] = {REPLIES, 0};
+    return lock_timeout ? (unsigned)strlen(replies) : 0;
+}
+
+void savepoint_write_bound_end(struct buf *out, unsigned lock_timeout) {
+    for (unsigned i = 0; lock_timeout && i < BOUND_END; i++)
+        write_run(out, SAVEPOINT_QUERY, slice_of(bound_end(i)), false);
+    if (lock_timeout)
+        close_statement(out, SAVEPOINT_QUERY);
+    write_empty(out, F_SYNC);
 }
 
 void savepoint_write_select(struct buf *out) {

@@ -5,6 +5,8 @@
 //
 //   [Parse] Bind Execute Close of SAVEPOINT, of `fresh`, the unit's own messages, the same of RELEASE, Sync
 //
+// Behind SAVEPOINT, a question bounds how long it waits for locks (trust/own_settings.h).
+//
 // `fresh` is needed because a transaction that has used a table before runs on what its process knew then. It
 // may hear late of rights that were withdrawn, or of names that mean something else now. What is given to
 // other sessions must not depend on that, so `fresh` makes the process hear of it.
@@ -49,9 +51,16 @@ bool savepoint_in_text(struct slice text);     // the SQL may say one of these, 
 // with Sync and closes what it opens. Without `prepared`, nothing that they prepare is left.
 // `undone`: what takes it back is a unit of its own behind it, with a reply of its own. So the transaction is as it was even if
 // the first one has failed, and what comes behind both may be sent without an answer.
+// `lock_timeout`: milliseconds that each lock may be waited for; 0: as the client has it.
 void savepoint_write_question(struct buf *out, struct slice settings, struct slice sql, bool prepared,
-                              bool undone);
-void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared, bool undone);
+                              bool undone, unsigned lock_timeout);
+void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared, bool undone,
+                          unsigned lock_timeout);
+// Append the two ends of a unit outside transactions, of which the second one ends with Sync. The first end is answered by
+// savepoint_bound_replies() messages.
+void savepoint_write_bound(struct buf *out, unsigned lock_timeout);
+void savepoint_write_bound_end(struct buf *out, unsigned lock_timeout);
+unsigned savepoint_bound_replies(unsigned lock_timeout);
 // Appends a query that can neither wait nor fail.
 void savepoint_write_select(struct buf *out);
 // Appends the repair of the transaction. Of pgfold's own, only the statements of batches remain.

@@ -41,8 +41,12 @@ static XXH128_hash_t statement_digest(struct group *g) {
     return h;
 }
 
-static struct slice name_slice(const char *name) {
-    return (struct slice){(const uint8_t *)name, strlen(name)};
+static struct slice slice_of_text(const char *text) {
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+static struct slice slice_of_buf(const struct buf *b) {
+    return (struct slice){b->data, b->len};
 }
 
 // The types that a member's own statement is parsed with.
@@ -64,14 +68,14 @@ static int in_key(const struct group *g) {
 }
 
 // A statement of that name may be left from a vetting that failed, so it is closed first.
-static void write_prepare(struct buf *out, struct slice name, const struct buf *sql, const uint32_t *types,
+static void write_prepare(struct buf *out, struct slice name, struct slice sql, const uint32_t *types,
                           unsigned n_types) {
     write_close(out, 'S', name);
-    write_parse(out, name, (struct slice){sql->data, sql->len}, types, n_types);
+    write_parse(out, name, sql, types, n_types);
 }
 
-static void write_ask(struct buf *out, struct slice name, const struct buf *sql) {
-    struct slice portal = name_slice(SAVEPOINT_PORTAL);
+static void write_ask(struct buf *out, struct slice name, struct slice sql) {
+    struct slice portal = slice_of_text(SAVEPOINT_PORTAL);
     write_prepare(out, name, sql, NULL, 0);
     size_t at = write_begin(out, F_BIND);
     buf_put_str(out, SAVEPOINT_PORTAL);
@@ -94,19 +98,17 @@ struct questions {
 // before the catalogue, so what is found out behind it is at least as new.
 static void write_unit(struct group *g, bool named, unsigned lock_timeout, const struct questions *q,
                        struct buf *out) {
-    struct slice name = name_slice(named ? SAVEPOINT_VET : "");
+    struct slice name = slice_of_text(named ? SAVEPOINT_VET : "");
     uint32_t types[SHAPE_MAX_VALUES];
     unsigned n = original_types(g, types);
-    struct buf settings = buf_make(1024);
-    vet_write_settings(&settings, lock_timeout);
-    write_ask(out, name, &settings);
-    buf_free(&settings);
-    write_ask(out, name, &q->stamp);
-    write_ask(out, name, &q->catalogue);
-    write_prepare(out, name, &q->original, types, n);
+    savepoint_write_bound(out, lock_timeout);
+    write_ask(out, name, slice_of_text(vet_settings()));
+    write_ask(out, name, slice_of_buf(&q->stamp));
+    write_ask(out, name, slice_of_buf(&q->catalogue));
+    write_prepare(out, name, slice_of_buf(&q->original), types, n);
     write_describe(out, 'S', name);
     write_close(out, 'S', name);
-    write_empty(out, F_SYNC);
+    savepoint_write_bound_end(out, lock_timeout);
 }
 
 static bool is_plain_type(const char *name) {

@@ -15,7 +15,8 @@ struct group_table;
 
 // Appends the messages that vet the group, up to Sync, and makes g->vetting for the answer. vetting_feed()
 // takes the replies. `named`: the client's unnamed statement must stay as it is; otherwise it is used, and
-// closed in the end. `lock_timeout`: milliseconds that it may wait for a lock; 0: no end. Returns false when a name cannot be quoted safely or memory is out.
+// closed in the end. `lock_timeout`: milliseconds that each lock may be waited for, for a unit outside transactions; 0: as the client
+// has it, or as the frame has set it. Returns false when a name cannot be quoted safely or memory is out.
 bool group_write_vet(struct group *g, bool named, unsigned lock_timeout, struct buf *out)
     __attribute__((warn_unused_result));
 

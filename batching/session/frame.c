@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: PostgreSQL
 #include "batching/session/frame.h"
 
+#include <string.h>
+
 #include "batching/fold/savepoint.h"
 #include "batching/session/engine.h"
 #include "batching/session/owed.h"
 #include "batching/session/session.h"
 #include "batching/session/wire.h"
 #include "protocol/buf.h"
+#include "protocol/write.h"
 
 bool session_is_framed(const struct session *s) {
     return s->frame.n || s->frame.repair_due;
@@ -56,6 +59,20 @@ static bool owes_client(const struct session *s) {
         if (owed_is_the_clients(owed_at(s, i)))
             return true;
     return false;
+}
+
+// Such a block is only rolled back by the last statement of the unit, which a cancel request has hit. If a statement of the client's was
+// sent behind it, that fails, and tells the client so.
+void session_block_left(struct session *s) {
+    struct buf *b = &s->engine->request;
+    if (s->client_gone || s->failed || owes_client(s))
+        return;
+    buf_reset(b);
+    write_query(b, "ROLLBACK", strlen("ROLLBACK"));
+    if (b->failed || !owed_push(s, OWED_UNDO))
+        session_fail(s, "53200", "out of memory");
+    else
+        s->engine->effects->to_server(s->owner, b->data, b->len, true);
 }
 
 // A cancel request of the client's that came late may have hit it. If a statement of the client's was sent behind it, that

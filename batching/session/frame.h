@@ -51,6 +51,10 @@ void session_repair(struct session *s);
 // session fails.
 void session_undone(struct session *s, const struct owed *o, char status);
 
+// ReadyForQuery of a unit of ours outside transactions has come, and says that it has left a block (trust/own_settings.h). It is
+// ended. Out of memory fails the session.
+void session_block_left(struct session *s);
+
 // ReadyForQuery of the repair has come. Fails the session if the transaction is not as it was.
 void session_repair_ended(struct session *s, char status);
 

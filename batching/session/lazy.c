@@ -53,7 +53,6 @@ bool session_name_is_free(struct session *s, struct slice name) {
 // ---- giving it
 
 #define LEAST_LOCK_WAIT 5 // milliseconds
-#define BOUND_REPLIES   6 // messages that answer write_bound()
 
 static void write_delayed(struct buf *b, const struct statement *st) {
     const struct shape *shape = st->shape;
@@ -80,23 +79,6 @@ bool session_send_delayed(struct session *s, struct statement *st, bool waited) 
     return !s->failed;
 }
 
-// Bounds how long the Parse behind it may wait for a lock. The statement that sets it borrows the name of the
-// one that is given, which is free until then. The setting ends with the unit.
-static void write_bound(struct buf *b, const struct statement *st, unsigned milliseconds) {
-    char sql[96];
-    int len =
-        snprintf(sql, sizeof sql, "SELECT pg_catalog.set_config('lock_timeout', '%u', true)", milliseconds);
-    write_close(b, 'S', statement_name_of(st));
-    write_parse(b, statement_name_of(st), (struct slice){(const uint8_t *)sql, (size_t)len}, NULL, 0);
-    size_t at = write_begin(b, F_BIND);
-    buf_put_str(b, "");
-    buf_put_str(b, st->name);
-    buf_put(b, "\0\0\0\0\0\0", 6);
-    write_end(b, at);
-    write_execute_all(b, (struct slice){0});
-    write_close(b, 'S', statement_name_of(st));
-}
-
 static bool may_be_given(const struct session *s, const struct statement *st) {
     return session_lacks(s, st) && !st->unfit && !st->ours;
 }
@@ -104,7 +86,7 @@ static bool may_be_given(const struct session *s, const struct statement *st) {
 void session_send_parses(struct session *s, struct owed *o, const struct buf *unit) {
     struct buf framed = buf_make(unit->len + 4096);
     if (o->framed) {
-        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared, false);
+        savepoint_write_unit(&framed, (struct slice){unit->data, unit->len}, s->frame.prepared, false, 0);
         frame_begin(s);
         late_query_sent(s);
     }
@@ -142,18 +124,18 @@ static bool put_inside(struct session *s, struct buf *unit) {
 static bool put_each(struct session *s, unsigned n, struct buf *units) {
     struct statement *st, *next;
     struct owed *o = NULL;
-    unsigned wait = VET_LOCK_TIMEOUT / n;
+    unsigned wait = VET_LOCK_TIMEOUT / n > LEAST_LOCK_WAIT ? VET_LOCK_TIMEOUT / n : LEAST_LOCK_WAIT;
     HASH_ITER(hh, s->names.table, st, next) {
         if (!may_be_given(s, st))
             continue;
         o = owed_push(s, OWED_PARSE);
         if (!o)
             return false;
-        write_bound(units, st, wait > LEAST_LOCK_WAIT ? wait : LEAST_LOCK_WAIT);
-        o->n_asked = BOUND_REPLIES;
+        savepoint_write_bound(units, wait);
+        o->n_asked = savepoint_bound_replies(wait);
         write_delayed(units, st);
         session_expect_delayed(s, st, true);
-        write_empty(units, F_SYNC);
+        savepoint_write_bound_end(units, wait);
     }
     if (!units->failed)
         session_send_parses(s, o, units);

@@ -76,6 +76,10 @@ static inline bool owed_is_question(const struct owed *o) {
 static inline bool owed_is_bounded(const struct owed *o) {
     return owed_traits(o) & OWED_IS_BOUNDED;
 }
+// A unit of ours, outside transactions, that ends in a block of its own (trust/own_settings.h).
+static inline bool owed_is_bound(const struct owed *o) {
+    return !o->framed && (o->kind == OWED_VET || (o->kind == OWED_PARSE && !o->named));
+}
 static inline bool owed_may_be_hit(const struct owed *o) {
     return owed_traits(o) & OWED_MAY_BE_HIT;
 }

@@ -318,6 +318,8 @@ static void take_status(struct session *s, const struct owed *o, char status) {
         session_undone(s, o, status);
     else if (o->kind == OWED_REPAIR)
         session_repair_ended(s, status);
+    else if (owed_is_bound(o) && s->txn == 'I' && status != 'I')
+        session_block_left(s);
     else if (o->kind != OWED_END) // the client may have begun another one
         s->txn = status;
 }

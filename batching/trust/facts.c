@@ -151,6 +151,8 @@ bool facts_are_due(const struct facts *f, uint64_t now, uint64_t generation, boo
 }
 
 bool facts_ask(struct facts *f, uint64_t now, uint64_t generation, uint64_t max_age, struct buf *out) {
+    bound_write_local(out, VET_LOCK_TIMEOUT);
+    buf_put_text(out, "; ");
     buf_put_text(out, vet_settings());
     buf_put_text(out, "; SELECT ");
     put_full_stamp(out);
@@ -255,11 +257,11 @@ static bool take_stamp(char *to, struct slice value) {
     return true;
 }
 
-enum { RESULT_SETTINGS, RESULT_STAMP, RESULT_NAMES, N_RESULTS };
+enum { RESULT_BOUND, RESULT_SETTINGS, RESULT_STAMP, RESULT_NAMES, N_RESULTS };
 
 void facts_row(struct facts *f, struct slice row) {
     struct slice value;
-    if (f->asking.result == RESULT_SETTINGS)
+    if (f->asking.result < RESULT_STAMP)
         return;
     if (f->asking.result > RESULT_NAMES || !msg_row_column(row.data, row.len, 0, &value))
         f->asking.bad = true;

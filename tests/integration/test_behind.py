@@ -145,27 +145,52 @@ def test_prepared_inside_a_transaction(folding, impatient, tables, pg):
         assert proto.rows(c.ask(bind([5], "inside") + execute() + SYNC))[0][0] == b"50"
 
 
-@pytest.mark.parametrize("inside", [False, True])
-def test_the_catalogue_is_locked(folding, pg, impatient, tables, inside):
-    """pgfold asks it, the client's statement does not need it."""
-    conns = folding.connections(impatient, 2)
-    text = "SELECT %s FROM other WHERE b < 60 AND a > 4 ORDER BY b"
-    called = ["abs(b)", "sign(b)", "mod(b, 7)", "b"]
-    for _ in range(5):
-        for c in conns:  # proven, and what the server needs for such statements is in its caches
-            for s in ["BEGIN"] + [text % f for f in called] + ["SELECT b FROM other WHERE a = 5", "COMMIT"]:
-                c.sql(s)
+LOCKED = ["proc", "aggregate", "operator", "class", "attribute", "type", "namespace", "index", "rewrite", "constraint", "inherits", "policy", "statistic",
+          "authid", "auth_members", "db_role_setting"]
+
+
+@contextlib.contextmanager
+def locked_catalogue(pg):
     with pg.admin() as admin:
         admin.sql("BEGIN")
-        admin.sql("LOCK TABLE pg_catalog.pg_proc, pg_catalog.pg_aggregate, pg_catalog.pg_operator IN ACCESS EXCLUSIVE MODE")
-        for c in conns:
+        admin.sql("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE" % ", ".join("pg_catalog.pg_" + t for t in LOCKED))
+        yield
+        admin.sql("COMMIT")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_catalogue_is_locked(folding, pg, impatient, tables, inside):
+    """pgfold asks it, the client's statement does not need it; nor does the server for the client's, whose functions its process knows.
+    The first session asks what pgfold wants to know; the process of the others does not know the functions of such questions."""
+    conns = folding.connections(impatient, 3)
+    text = "SELECT %s FROM other WHERE b < 60 AND a > 4 ORDER BY b"
+    called = ["abs(b)", "sign(b)", "mod(b, 7)", "b"]
+    for c in conns:
+        for _ in range(8 if c is conns[0] else 2):
+            for s in ["BEGIN"] + [text % f for f in called] + ["SELECT b FROM other WHERE a = 5", "COMMIT"]:
+                c.sql(s)
+    with locked_catalogue(pg):
+        for c in reversed(conns):
             if inside:
                 c.sql("BEGIN")
             for both in ("abs(b), sign(b)", "sign(b), mod(b, 7)"):
                 assert len(c.sql(text % both)) == 1
             if inside:
                 c.sql("COMMIT")
-        admin.sql("COMMIT")
+
+
+def test_the_catalogue_is_locked_for_who_gives_a_statement(folding, pg, impatient, tables):
+    """A prepared statement that pgfold answered itself, and gives the server in front of what may ask for it."""
+    conns = folding.connections(impatient, 6)
+    learn(folding, conns)
+    c = conns[-1]
+    write = "UPDATE other SET b = 7 WHERE a = 5"  # a trigger might ask for it
+    for _ in range(2):
+        c.sql(write)
+    assert not proto.errors(c.ask(parse(TEXTS[1], "later") + describe("S", "later") + SYNC))
+    with locked_catalogue(pg):
+        c.sql(write)
+    assert c.sql("EXECUTE later(5)") == [("50", "1")] and c.sql("SHOW lock_timeout") == c.sql("SHOW statement_timeout") == [("0",)]
 
 
 ASKS = {

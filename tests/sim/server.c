@@ -540,7 +540,21 @@ static void run_settings(struct server *s) {
 // What makes a process hear of others' changes.
 static const char own_fresh[] = "SELECT WHERE ";
 
+// What bounds the waits of a unit of pgfold's, alone or in front of others in a Query.
+static bool run_bound(struct server *s, const char **text) {
+    if (!starts(*text, "SET LOCAL lock_timeout = ") && !starts(*text, "SET lock_timeout = ") &&
+        !starts(*text, "SET statement_timeout = 0"))
+        return false;
+    const char *next = strstr(*text, "; ");
+    reply_tag(s, "SET");
+    if (next)
+        *text = next + 2;
+    return !next;
+}
+
 static bool run_own(struct server *s, const char *text) {
+    if (run_bound(s, &text))
+        return true;
     if (starts(text, own_fresh)) {
         reply_tag(s, "SELECT 0");
         return true;

@@ -43,6 +43,8 @@ void list(struct client *c, bool vetted, char status);
 void list_repeated(struct client *c);
 // The first lookup, with the verdict that it is a plain read.
 void lookup_new(struct client *c, int key);
+// A vetting's messages: the settings, the stamp, the catalogue, the statement. Without patience there is no bound around them.
+#define VETTING "CPBECCPBECCPBECCPDCS"
 // Vetting's answer: nothing speaks against it, its key is its table's own and the list's.
 void answer_vetting(struct client *c);
 // The shape of the lookups; borrowed.

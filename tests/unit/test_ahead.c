@@ -30,7 +30,7 @@ Test(ahead, one_lookup_behind_each_list_is_no_loop) {
         expect_text(told(a), "TDCZ");
     }
     lookup(a, 9);
-    expect_text(asked(a), "QCPBECCPBECCPBECCPDCS"); // two behind one are one
+    expect_text(asked(a), "Q" VETTING); // two behind one are one
     answer(a, 9, 'Z');
     answer_vetting(a);
     end(&f);
@@ -45,7 +45,7 @@ Test(ahead, what_was_asked_for_before_counts) {
     list(a, false, 'Z');
     lookup_new(a, 1);
     lookup(a, 2);
-    expect_text(asked(a), "QCPBECCPBECCPBECCPDCS");
+    expect_text(asked(a), "Q" VETTING);
     answer(a, 2, 'Z');
     answer_vetting(a);
     lookup(a, 3);
@@ -142,7 +142,7 @@ Test(ahead, many_lookups_are_worth_a_question) {
         what = asked(a);
         answer(a, 1, 'Z');
     }
-    expect_text(what, "QCPBECCPBECCPBECCPDCS");
+    expect_text(what, "Q" VETTING);
     cr_expect_eq(n, 33);
     answer_vetting(a);
     end(&f);

@@ -31,12 +31,18 @@ static bool ask(struct facts *f, uint64_t now, uint64_t generation) {
     return whole;
 }
 
-// The answer to a question: settings, the stamp, the names.
-static void answer(struct facts *f, uint64_t now, const char *stamp, const char *const *names) {
+// The answer to a question: its bound, settings, the stamp, …
+static void answer_stamp(struct facts *f, const char *stamp) {
+    facts_next(f);
     row(f, "off");
     facts_next(f);
     row(f, stamp);
     facts_next(f);
+}
+
+// … and the names.
+static void answer(struct facts *f, uint64_t now, const char *stamp, const char *const *names) {
+    answer_stamp(f, stamp);
     for (; names && *names; names++)
         row(f, *names);
     facts_next(f);
@@ -117,10 +123,7 @@ Test(facts, names_in_other_letters_are_one_for_all) {
     static const char *const names[] = {"a", NULL, NULL};
     struct facts f = {0};
     cr_assert(ask(&f, SECOND, 1));
-    row(&f, "off");
-    facts_next(&f);
-    row(&f, "1|2");
-    facts_next(&f);
+    answer_stamp(&f, "1|2");
     row(&f, names[0]);
     row(&f, NULL);
     facts_next(&f);
@@ -144,10 +147,7 @@ Test(facts, too_many_names_mean_all) {
     struct facts f = {0};
     char name[20];
     cr_assert(ask(&f, SECOND, 1));
-    row(&f, "off");
-    facts_next(&f);
-    row(&f, "1|2");
-    facts_next(&f);
+    answer_stamp(&f, "1|2");
     for (int i = 0; i <= FACTS_MAX_NAMES; i++) {
         snprintf(name, sizeof name, "n%d", i);
         row(&f, name);

@@ -209,6 +209,38 @@ Test(late, a_statement_behind_a_query_of_ours_waits_and_the_query_is_cancelled) 
     end(&f);
 }
 
+// A cancel request has hit the last statement of a question's unit, which would have ended its block.
+static void put_block_left(struct client *c) {
+    put_replies(&c->from_server, "312C3"
+                                 "312DC3"
+                                 "312DC3"
+                                 "312DC3"
+                                 "31tT3"
+                                 "312C3"
+                                 "312C3"
+                                 "31ex");
+}
+
+Test(late, a_block_that_a_question_leaves_is_ended) {
+    struct fixture f;
+    setup(&f);
+    struct client *c = &f.clients[0];
+    ask(c, "SELECT a FROM u WHERE id = 1");
+    ask(c, "SELECT a FROM u WHERE id = 2");
+    turn(&f, 2000);
+    expect_text(sent(c), "QQQ"
+                         "CPBECCPBECCPBECCPBECCPDCCPBECCPBECCPBECCS");
+    reply(c, "TCZTCZCZ");
+    put_block_left(c);
+    reply(c, "");
+    expect_text(sent(c), "Q");
+    reply(c, "CZ");
+    cr_assert(c->session->txn == 'I' && !c->session->failed);
+    ask(c, "SHOW work_mem");
+    expect_text(sent(c), "Q");
+    end(&f);
+}
+
 Test(late, patience_follows_what_batches_take) {
     struct guard g = {0};
     cr_assert_eq(guard_patience(&g, 10, 20000), 250000);

@@ -15,7 +15,7 @@
 
 #define FAR 10000 // microseconds
 
-static const char vetting[] = "CPBECCPBECCPBECCPDCS";
+static const char vetting[] = VETTING;
 
 // The list has been read; nobody has looked anything up.
 static struct client *begin_at(struct fixture *f, uint64_t way) {
