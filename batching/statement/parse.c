@@ -7,10 +7,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "batching/base/reason.h"
 #include "batching/statement/depth.h"
+#include "batching/statement/parse_config.h"
 #include "batching/statement/parse_tree.h"
 #include "batching/statement/parsed.h"
 #include "protocol/buf.h"
@@ -18,21 +18,6 @@
 #include "batching/statement/parse_walk.h"
 
 // ---- settings
-
-// PostgreSQL resets these at other times than other settings, or they are not settings of the session.
-static const char *const other_settings[] = {"session_authorization",
-                                             "transaction_isolation",
-                                             "transaction_read_only",
-                                             "transaction_deferrable",
-                                             "seed",
-                                             NULL};
-
-static bool setting_is_other(const char *name) {
-    for (const char *const *s = other_settings; *s; s++)
-        if (strcasecmp(name, *s) == 0)
-            return true;
-    return false;
-}
 
 static bool put_constant(struct buf *out, const Node *n) {
     if (!n || n->node_case != PG_QUERY__NODE__NODE_A_CONST || n->a_const->isnull)
@@ -55,10 +40,9 @@ static bool put_constant(struct buf *out, const Node *n) {
 }
 
 // Adds name = constants. Returns false when one of them is no constant.
-static bool add_setting(struct builder *b, const char *prefix, const char *name, size_t n, Node *const *args,
-                        const char *mark) {
+static bool add_setting(struct builder *b, const char *prefix, const char *name, size_t n,
+                        Node *const *args) {
     struct buf value = buf_make((size_t)1 << 20), full = buf_make(1024);
-    buf_put_text(&value, mark);
     bool ok = n > 0;
     for (size_t i = 0; i < n && ok; i++) {
         if (i)
@@ -82,7 +66,7 @@ static bool add_modes(struct builder *b, const char *prefix, size_t n, Node *con
         if (modes[i]->node_case != PG_QUERY__NODE__NODE_DEF_ELEM)
             return false;
         const PgQuery__DefElem *d = modes[i]->def_elem;
-        if (!add_setting(b, prefix, d->defname, 1, &d->arg, ""))
+        if (!add_setting(b, prefix, d->defname, 1, &d->arg))
             return false;
     }
     return true;
@@ -94,8 +78,8 @@ static enum statement_kind set_multi_kind(struct builder *b, const PgQuery__Vari
     if (strcmp(s->name, "SESSION CHARACTERISTICS") == 0 && add_modes(b, "default_", s->n_args, s->args))
         return s->is_local ? STATEMENT_SET_LOCAL : STATEMENT_SET;
     if (strcmp(s->name, "TRANSACTION SNAPSHOT") == 0)
-        return add_setting(b, "", "transaction_snapshot", s->n_args, s->args, "") ? STATEMENT_SET_LOCAL
-                                                                                  : STATEMENT_OTHER;
+        return add_setting(b, "", "transaction_snapshot", s->n_args, s->args) ? STATEMENT_SET_LOCAL
+                                                                              : STATEMENT_OTHER;
     return STATEMENT_OTHER;
 }
 
@@ -107,7 +91,7 @@ static enum statement_kind set_kind(struct builder *b, const PgQuery__VariableSe
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
         return set_multi_kind(b, s);
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE:
-        if (setting_is_other(s->name) || !add_setting(b, "", s->name, s->n_args, s->args, ""))
+        if (setting_is_other(s->name) || !add_setting(b, "", s->name, s->n_args, s->args))
             return STATEMENT_OTHER;
         return kind;
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT:
@@ -119,52 +103,6 @@ static enum statement_kind set_kind(struct builder *b, const PgQuery__VariableSe
     default:
         return STATEMENT_OTHER;
     }
-}
-
-// ---- SELECT set_config(…)
-
-static const PgQuery__AConst *constant_of(const Node *n) {
-    return n && n->node_case == PG_QUERY__NODE__NODE_A_CONST ? n->a_const : NULL;
-}
-
-static bool is_set_config(const PgQuery__FuncCall *f) {
-    const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
-    return name && strcmp(name, "set_config") == 0 && f->n_funcname <= 2 &&
-           (!schema || strcmp(schema, "pg_catalog") == 0) && f->n_args == 3 && !f->n_agg_order &&
-           !f->agg_filter && !f->over && !f->agg_within_group && !f->agg_star && !f->agg_distinct &&
-           !f->func_variadic;
-}
-
-// Reads one target set_config('name', 'value' or NULL, true or false).
-static bool add_set_config(struct builder *b, const Node *target, bool *local) {
-    if (target->node_case != PG_QUERY__NODE__NODE_RES_TARGET)
-        return false;
-    const Node *val = target->res_target->val;
-    if (!val || val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || !is_set_config(val->func_call))
-        return false;
-    const PgQuery__FuncCall *f = val->func_call;
-    const PgQuery__AConst *name = constant_of(f->args[0]), *value = constant_of(f->args[1]),
-                          *is_local = constant_of(f->args[2]);
-    if (!name || !value || !is_local || name->val_case != PG_QUERY__A__CONST__VAL_SVAL ||
-        is_local->val_case != PG_QUERY__A__CONST__VAL_BOOLVAL || setting_is_other(name->sval->sval))
-        return false;
-    *local = is_local->boolval->boolval;
-    if (value->isnull) {
-        builder_setting(b, name->sval->sval, NULL);
-        return true;
-    }
-    return value->val_case == PG_QUERY__A__CONST__VAL_SVAL &&
-           add_setting(b, "", name->sval->sval, 1, &f->args[1], "raw ");
-}
-
-static enum statement_kind set_config_kind(struct builder *b, const PgQuery__SelectStmt *s) {
-    if (!tree_only_targets(s))
-        return STATEMENT_OTHER;
-    bool local = false;
-    for (size_t i = 0; i < s->n_target_list; i++)
-        if (!add_set_config(b, s->target_list[i], &local) || (local && s->n_target_list > 1))
-            return STATEMENT_OTHER;
-    return local ? STATEMENT_SET_LOCAL : STATEMENT_SET;
 }
 
 // ---- kinds
@@ -210,7 +148,7 @@ static void judge_lookup(struct builder *b, const struct walk *w, const PgQuery_
 static void judge_set_config(struct builder *b, const PgQuery__SelectStmt *s) {
     refuse(b, REASON_FUNCTION);
     if (s)
-        b->p.kind = set_config_kind(b, s);
+        b->p.kind = parse_config(b, s);
 }
 
 static void judge_write(struct builder *b, const struct walk *w) {

@@ -50,6 +50,20 @@ struct parsed_setting {
     char *value;
 };
 
+// An argument of set_config(): a constant or a parameter.
+struct parsed_argument {
+    const char *text; // the constant; of a truth value t or f. NULL: there is none
+    bool null;        // it is NULL
+    int param;        // n of $n; 0: it is no parameter
+    bool exact;       // nothing but casts to text, varchar or bool stands around it
+};
+
+struct parsed_config {
+    struct parsed_argument name, value, local;
+};
+
+#define PARSED_MAX_CONFIGS 32
+
 struct parsed_relation {
     char *schema; // NULL: not qualified
     char *name;
@@ -123,6 +137,10 @@ struct parsed {
     struct parsed_param *params; // REASON_NONE: of $n, at n - 1
     struct parsed_setting *settings;
     int n_settings;
+    // Kind OTHER: a SELECT that does nothing but call set_config, with parameters. With their values it is SET or SET_LOCAL
+    // (bound_config.h).
+    struct parsed_config *configs;
+    int n_configs;
     char *name; // DEALLOCATE
     // Relations, columns, functions and operators; also for kind WRITE. They include what the grammar makes
     // of a clause: pg_catalog.extract for EXTRACT, "=" for IN and NULLIF, ">=" and "<=" for BETWEEN.

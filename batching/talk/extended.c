@@ -23,6 +23,7 @@
 #include "batching/session/txn.h"
 #include "batching/session/unnamed.h"
 #include "batching/session/wire.h"
+#include "batching/statement/bound_config.h"
 #include "batching/statement/parse.h"
 #include "batching/statement/shape.h"
 #include "batching/statement/unread.h"
@@ -238,6 +239,23 @@ static bool refuses_bound(struct feed *f, const struct statement *st, const stru
     return f->drop;
 }
 
+// What the portal runs: settings that are made with parameters are those of the text with constants. A reference. NULL: what `st` is;
+// out of memory counts as such, and leaves the session in doubt.
+static struct statement *with_values(struct session *s, const struct statement *st,
+                                     const struct msg_bind *m) {
+    struct statement *run = NULL;
+    enum reason why;
+    struct buf text = buf_make(s->engine->limits.max_text);
+    bool may = st && st->shape && !st->ours && !s->no_scan && !session_text_is_pending(s);
+    struct shape *shape = may && bound_config_text(st->shape, m, &text)
+                              ? shape_verbatim(&s->engine->shapes, (struct slice){text.data, text.len}, &why)
+                              : NULL;
+    if (shape)
+        run = statement_create(s, "", 0, shape);
+    buf_free(&text);
+    return run;
+}
+
 static void forward_bind(struct feed *f, const struct frame *fr) {
     struct session *s = f->s;
     struct msg_bind m;
@@ -252,10 +270,12 @@ static void forward_bind(struct feed *f, const struct frame *fr) {
     struct owed *o = owed_last(s);
     note_bound(o, st, &m);
     question_note_bind(s, st ? st->shape : NULL, &m);
+    struct statement *run = with_values(s, st, &m);
     if (!m.portal.len)
-        extended_set_portal(s, st);
+        extended_set_portal(s, run ? run : st);
     else
-        session_note_portal(s, m.portal, st, &o->forward.formats);
+        session_note_portal(s, m.portal, run ? run : st, &o->forward.formats);
+    statement_unref(run);
 }
 
 // The client's unnamed portal is closed, or known here alone, and what the server has by that name is older. Refuses what

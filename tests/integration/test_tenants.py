@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import random
 import subprocess
 import tempfile
 
@@ -100,6 +101,86 @@ def test_what_one_tenant_has_asked_holds_for_the_others(start_pgfold):
     more = counts.read().get("vettings", 0)
     with unless_busy():
         assert more <= 4, "%d questions more, after %d" % (more, known)
+
+
+NAME, BOOL = "app.tenant", 16
+# Forms in which a tenant is set with parameters: (text, values by tenant, declared types, formats, for the session).
+BOUND = {
+    "value": ("SELECT set_config('app.tenant', $1, true)", lambda t: [t], (), (), False),
+    "cast": ("select pg_catalog.set_config('app.tenant'::text, cast($1 as varchar), 't')", lambda t: [t], (), (), False),
+    "all": ("SELECT set_config($1, $2, $3)", lambda t: [NAME, t, b"\1"], (25, 25, BOOL), (0, 1, 1), False),
+    "several": ("SELECT set_config($2, $1, true), set_config('app.other', $1::text, true)", lambda t: [t, NAME], (), (), False),
+    "computed": ("SELECT set_config('app.tenant', $1::name::text, true)", lambda t: [t], (), (), False),
+    "session": ("SELECT set_config('app.tenant', $1, false)", lambda t: [t], (), (), True),
+    "all of the session": ("SELECT set_config($1, $2, $3)", lambda t: [NAME, t, "off"], (), (), True),
+    "session, computed": ("SELECT set_config('app.tenant', $1::name::text, false)", lambda t: [t], (), (), True),
+    "mixed": ("SELECT set_config('app.tenant', $1, false), set_config('app.other', 'x', true)", lambda t: [t], (), (), True),
+    "role": ("SELECT set_config('role', $1, true), set_config('app.tenant', $2, true)", lambda t: [t, ""], (), (), False),
+    "no value": ("SELECT set_config('app.tenant', $1, true)", lambda t: [None], (), (), False),
+}
+
+
+@pytest.mark.parametrize("way", list(BOUND) + ["any"])
+def test_tenants_that_are_set_with_parameters(far, way):
+    """Each page sets its tenant, and sees its rows alone, through names of prepared statements and of portals, and after a ROLLBACK."""
+    draw = random.Random(way)
+    conns = [far.connect("clerk") for _ in range(6)]
+    last = [None] * len(conns)  # what the session has set
+    prepared = set()
+
+    def look(n, tenant, ids):
+        for i in ids:
+            got = proto.rows(conns[n].ask(proto.unit(TEXTS["note"], [i])))
+            assert got == ([[b"note %d" % i]] if tenant and visible(tenant, i) else []), (way, tenant, i)
+    try:
+        for _ in range(60):
+            n, tenant = draw.randrange(len(conns)), draw.choice(TENANTS)
+            c, form = conns[n], draw.choice(list(BOUND)) if way == "any" else way
+            text, values, types, formats, session = BOUND[form]
+            inside = not session or draw.random() < 0.3
+            if inside:
+                c.sql("BEGIN")
+            if draw.random() < 0.4:
+                look(n, last[n], [draw.randrange(1, 300)])
+            name, portal = "set " + form if draw.random() < 0.5 else "", "by name" if inside and draw.random() < 0.3 else ""
+            first = b"" if (n, name) in prepared else proto.parse(text, name, types)
+            prepared.add((n, name if name else None))
+            assert not proto.errors(c.ask(first + proto.bind(values(tenant), name, portal, formats) + proto.execute(portal=portal) + proto.SYNC))
+            seen = None if form == "no value" else tenant
+            start = draw.randrange(1, 280)
+            c.ask(proto.unit("SELECT id FROM shared.common WHERE id >= $1 ORDER BY id LIMIT 12", [start]))
+            look(n, seen, range(start, start + 12))
+            end = draw.choice(["COMMIT", "ROLLBACK"]) if inside else ""
+            if end:
+                c.sql(end)
+            last[n] = seen if session and end != "ROLLBACK" else last[n]
+            if draw.random() < 0.3:
+                look(n, last[n], [start, start + 1])
+    finally:
+        for c in conns:
+            c.close()
+
+
+@pytest.mark.pgfold
+def test_a_page_whose_tenant_is_set_with_a_parameter(start_pgfold):
+    """Its loop is loaded ahead, as that of one whose tenant is a constant."""
+    p = start_pgfold()
+    counts = orm_pages.Counts(p)
+    asked = 0
+    with p.connect("clerk") as c:
+        for n in range(12):
+            if n == 4:
+                counts.read()
+            c.sql("BEGIN")
+            c.ask(proto.unit(BOUND["value"][0], [TENANTS[n % 2]]))
+            c.sql("SELECT id FROM shared.common WHERE id <= 20 ORDER BY id")
+            for i in range(1, 21):
+                assert bool(proto.rows(c.ask(proto.unit(TEXTS["note"], [i])))) == visible(TENANTS[n % 2], i)
+            asked += 20 * (n >= 4)
+            c.sql("COMMIT")
+    ahead = counts.read().get("ahead_answers", 0)
+    with unless_busy():
+        assert ahead >= asked * 0.8, (ahead, asked)
 
 
 @pytest.fixture(scope="module", autouse=True)
