@@ -158,6 +158,8 @@ enum giving session_parse_all(struct session *s, bool asks) {
     unsigned n = !s->names.n_lazy || s->txn == 'E' || s->in_unit || !again ? 0 : count_to_give(s);
     if (!n)
         return GIVING_NOTHING;
+    if (!inside && s->n_forward)
+        return GIVING_LATER; // the units' ends would end a transaction of the client's (trust/own_settings.h)
     struct buf unit = buf_make((size_t)1 << 30);
     if (!(inside ? put_inside(s, &unit) : put_each(s, n, &unit)))
         session_fail(s, "53200", "out of memory");

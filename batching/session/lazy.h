@@ -49,7 +49,8 @@ bool session_give_all(struct session *s);
 enum giving {
     GIVING_NOTHING,
     GIVING_IN_FRONT, // what comes next may be sent behind it
-    GIVING_FIRST     // what comes next must wait for its answer
+    GIVING_FIRST,    // what comes next must wait for its answer
+    GIVING_LATER     // nothing: the server may be in a transaction by now. Its answers tell
 };
 
 // Gives the server all named statements that it lacks, in units of their own. `asks`: the client's statement

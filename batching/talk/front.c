@@ -68,10 +68,13 @@ bool front_give_all(struct feed *f, bool asks) {
     feed_to_server(f, true);
     if (s->in_unit)
         return session_give_all(s) && (session_unit_is_answered(s) || inside_wait(f));
-    bool first = session_parse_all(s, asks) == GIVING_FIRST;
-    if (first)
+    enum giving giving = session_parse_all(s, asks);
+    if (giving == GIVING_LATER)
+        session_note_uncertain(s);
+    bool waits = giving == GIVING_LATER || giving == GIVING_FIRST;
+    if (waits)
         hold_for_lookups(s);
-    return !first;
+    return !waits;
 }
 
 bool front_give_executed(struct feed *f, const char *name) {
@@ -327,7 +330,8 @@ bool front_before_unit(struct feed *f, const struct frame *fr) {
     bool late = f->s->txn == 'I' && !f->single && !f->prepares && !f->s->gave;
     if (!late || !f->s->names.n_lazy)
         return true;
+    if (!front_give_all(f, false))
+        return false;
     f->s->gave = true;
-    (void)front_give_all(f, false);
     return session_unit_is_answered(f->s) || inside_wait(f); // there may have been nothing to give
 }

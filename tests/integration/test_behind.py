@@ -193,6 +193,20 @@ def test_the_catalogue_is_locked_for_who_gives_a_statement(folding, pg, impatien
     assert c.sql("EXECUTE later(5)") == [("50", "1")] and c.sql("SHOW lock_timeout") == c.sql("SHOW statement_timeout") == [("0",)]
 
 
+def test_a_statement_is_given_behind_a_begin_that_is_on_its_way(folding, pg, impatient, tables):
+    """What bounds the giving neither ends the client's transaction nor stays in it."""
+    conns = folding.connections(impatient, 6)
+    learn(folding, conns)
+    sent = [query("BEGIN"), query("UPDATE other SET b = 8 WHERE a = 5"), query("SHOW lock_timeout"), query("SAVEPOINT a"), query("RELEASE a"), query("COMMIT"),
+            query("EXECUTE later(5)")]
+    with pg.connect() as direct:
+        answers = []
+        for c in (direct, conns[-1]):
+            assert not proto.errors(c.ask(parse(TEXTS[1], "later") + describe("S", "later") + SYNC))
+            answers.append(c.ask(*sent, count=len(sent)))
+    assert answers[1] == answers[0] and proto.rows(answers[0])[0] == [b"0"]
+
+
 ASKS = {
     "a function": [query("SELECT ex('EXECUTE free')")],
     "do": [query("DO $$BEGIN EXECUTE 'EXECUTE free'; END$$")],
