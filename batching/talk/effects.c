@@ -59,6 +59,11 @@ static void forget_all(struct session *s, struct owed *o) {
     names_are_unknown(s); // until it has succeeded
 }
 
+bool effect_is_refused(const struct session *s, const struct owed *o, enum statement_kind kind) {
+    bool same = s->n_forward == 1 && !o->forward.ends && !o->forward.returns && !o->forward.begins;
+    return same && (s->txn == 'E' || (s->txn == 'T' && kind == STATEMENT_DISCARD_ALL));
+}
+
 static bool prepares(const struct shape *shape) {
     struct token t = lexer_first_word(shape->text, shape->text_len);
     return token_is(shape->text, t, "prepare");
@@ -135,7 +140,8 @@ static bool note_known(struct session *s, struct owed *o, enum statement_kind ki
         session_note_change(s, o, kind, shape);
         return true;
     case STATEMENT_DISCARD_ALL:
-        forget_all(s, o);
+        if (!effect_is_refused(s, o, kind))
+            forget_all(s, o);
         session_forget_cursors(s, true);
         note_setting(s, o, shape);
         return true;
@@ -144,6 +150,8 @@ static bool note_known(struct session *s, struct owed *o, enum statement_kind ki
         note_setting(s, o, shape);
         return true;
     case STATEMENT_DEALLOCATE:
+        if (effect_is_refused(s, o, kind))
+            return true;
         if (shape && shape->parsed->name)
             session_drop_statement(
                 s, (struct slice){(const uint8_t *)shape->parsed->name, strlen(shape->parsed->name)});

@@ -38,6 +38,10 @@ struct parsed *effect_parse_write(struct session *s, const struct statement_clas
 // the reason that it is no lookup.
 bool effect_may_set_isolation(const struct shape *shape, enum reason why);
 
+// Is it known that the server refuses a statement of this kind, of the entry `o`? An aborted transaction runs nothing but what ends it
+// or leads back, and none runs DISCARD ALL. So what the client has prepared stays.
+bool effect_is_refused(const struct session *s, const struct owed *o, enum statement_kind kind);
+
 // May the statement deallocate what the client has prepared?
 bool effect_may_deallocate(const struct statement_class *c);
 

@@ -132,7 +132,7 @@ static void note_query(struct session *s, struct owed *o, const struct statement
         session_forget_given(s);
         names_are_unknown(s);
     }
-    if (c->kind == STATEMENT_DEALLOCATE && c->name.len)
+    if (c->kind == STATEMENT_DEALLOCATE && c->name.len && !effect_is_refused(s, o, c->kind))
         session_drop_statement(s, c->name);
     effect_note_statement(s, o, c->kind, c->shape, c->shape ? c->shape->parsed : p, c->changes);
     parsed_destroy(p);

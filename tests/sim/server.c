@@ -636,6 +636,7 @@ static void end_transaction(struct server *s, bool keep, bool chain) {
     s->has_snapshot = false;
     s->n_savepoints = 0;
     s->holds = false;
+    s->own.used = false; // also where the next one begins at once
     if (chain)
         start_transaction(s, s->level);
 }

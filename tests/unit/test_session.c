@@ -552,6 +552,33 @@ Test(session, what_cannot_be_given_is_given_later) {
     fixture_end(&f);
 }
 
+// In an aborted transaction the server refuses what would deallocate, and DISCARD ALL in any. Then the client still has what the
+// server has not got.
+Test(session, what_cannot_be_deallocated_stays) {
+    static const char *const texts[] = {"DEALLOCATE ALL", "DEALLOCATE x", "DISCARD ALL"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture f;
+        struct client *c = setup(&f, false);
+        learn(c, one);
+        prepare(c, "x", one);
+        say_query(c, "BEGIN");
+        write_error(&c->from_server, "ERROR", "55P03", "canceling statement due to lock timeout", NULL, NULL);
+        reply(c, "ZCz");
+        say_query(c, "LOCK TABLE t");
+        reply(c, "Ex");
+        cr_assert_eq(c->session->txn, 'E');
+        say_query(c, texts[i]);
+        reply(c, "Ex");
+        cr_assert_not_null(session_statement(c->session, text_slice("x")), "%s", texts[i]);
+        say_query(c, "ROLLBACK");
+        reply(c, "CZ");
+        say_query(c, texts[i]);
+        reply(c, "CZ");
+        cr_assert_null(session_statement(c->session, text_slice("x")), "%s", texts[i]);
+        fixture_end(&f);
+    }
+}
+
 // ---- writes
 
 // What was noted since the last call: a letter for the tables t and u, "*" for any.
