@@ -69,7 +69,7 @@ struct sim_database {              // what all sessions share
     unsigned long n_frozen; // of them: in a transaction that sees one snapshot
 };
 
-#define SERVER_MAX_STATEMENTS 400 // more than the proxy and a client prepare, and what the proxy has forgotten
+#define SERVER_MAX_STATEMENTS 400 // more than the proxy and a client prepare, and the proxy forgets
 
 struct prepared {
     bool used;
