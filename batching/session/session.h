@@ -103,6 +103,7 @@ struct forward_effects {
     // What it does to the transaction.
     bool begins, ends;
     bool more_than_read;
+    bool beyond;       // more than that, and than SET LOCAL of harmless settings
     bool level;        // it says which isolation level the transaction has:
     uint8_t isolation; // enum identity_isolation
     bool known;        // its session's identity was asked, in front of it, for the next two,

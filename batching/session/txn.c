@@ -45,7 +45,15 @@ static void note_level(struct owed *o, const struct parsed *p) {
     }
 }
 
-void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape) {
+bool session_txn_sets_harmless(enum statement_kind kind, const struct shape *shape) {
+    const struct parsed *p = shape ? shape->parsed : NULL;
+    bool all = kind == STATEMENT_SET_LOCAL && p && p->n_settings;
+    for (int i = 0; all && i < p->n_settings; i++)
+        all = is_harmless(p->settings[i].name);
+    return all;
+}
+
+static void note(struct owed *o, enum statement_kind kind, const struct shape *shape) {
     switch (kind) {
     case STATEMENT_BEGIN:
         o->forward.begins = true;
@@ -78,6 +86,14 @@ void session_txn_note(struct owed *o, enum statement_kind kind, const struct sha
     default:
         o->forward.more_than_read = true;
     }
+}
+
+void session_txn_note(struct owed *o, enum statement_kind kind, const struct shape *shape) {
+    bool before = o->forward.more_than_read;
+    o->forward.more_than_read = false;
+    note(o, kind, shape);
+    o->forward.beyond |= o->forward.more_than_read && !session_txn_sets_harmless(kind, shape);
+    o->forward.more_than_read |= before;
 }
 
 // What comes behind BEGIN in the same flight may leave the session in doubt. So the session is asked at once,
@@ -129,6 +145,7 @@ static void begin_or_go_on(struct session *s, const struct owed *o, char before)
     struct transaction *t = &s->transaction;
     if (before == 'I')
         *t = (struct transaction){.more_than_read = !o->forward.begins,
+                                  .beyond = !o->forward.begins,
                                   .unclear = !o->forward.begins,
                                   .began = s->engine->now,
                                   .generation = s->engine->generation};
@@ -140,6 +157,7 @@ static void begin_or_go_on(struct session *s, const struct owed *o, char before)
     bool lost =
         (o->forward.ends && o->forward.begins) || (o->error && (o->forward.begins || o->forward.level));
     t->more_than_read |= o->forward.more_than_read || lost;
+    t->beyond |= o->forward.beyond || lost;
     t->unclear |= o->forward.drops || lost;
     t->local |= o->forward.local;
     t->renamed |= o->forward.renames;
@@ -178,6 +196,7 @@ void session_doubt(struct session *s) {
     session_identity_doubt(&s->engine->identities, &s->identity);
     cleared_no_more(s);
     s->transaction.more_than_read |= s->txn != 'I';
+    s->transaction.beyond |= s->txn != 'I';
     s->transaction.unclear |= s->txn != 'I';
     session_forget_cursors(s, true);
     ahead_drop(s);
@@ -219,8 +238,7 @@ bool session_reads_committed(const struct session *s) {
 bool session_txn_has_only_read(const struct session *s) {
     const struct transaction *t = &s->transaction;
     bool level = level_of(t) == ISOLATION_READ_COMMITTED || level_of(t) == ISOLATION_REPEATABLE_READ;
-    bool plain = !t->more_than_read && !t->unclear && !t->local && !t->renamed && !t->customs;
-    return s->txn == 'T' && s->identity.state == IDENTITY_PROVEN && t->known && level && plain &&
+    return s->txn == 'T' && s->identity.state == IDENTITY_PROVEN && t->known && level && !t->beyond &&
            !s->definitions_in_txn && !s->writes.all && !s->writes.n;
 }
 

@@ -34,6 +34,7 @@ struct shape;
 // Meaningful while no FORWARD entry is owed. All zero outside a transaction.
 struct transaction {
     bool more_than_read; // something in it was, or may have been, more than a plain read
+    bool beyond;         // … and more than SET LOCAL of harmless settings, and of what drops what is held
     bool unclear;        // something in it was more than to read, and to write to tables that are known
     bool level;          // its statements have said its isolation level; else it has the session's default
     enum identity_isolation isolation;
@@ -51,6 +52,10 @@ struct transaction {
 };
 
 // ---- what statements do to it
+
+// Is it a SET LOCAL of settings that change neither what a statement does nor how the transaction ends: lock_timeout, and the
+// application's own?
+bool session_txn_sets_harmless(enum statement_kind kind, const struct shape *shape);
 
 // Notes in a FORWARD entry what one of its statements does to the transaction. `shape` may be NULL where the
 // kind says all.
@@ -86,7 +91,7 @@ bool session_snapshot_is_fixed(const struct session *s);
 bool session_reads_committed(const struct session *s);
 
 // Is it certain that the transaction at hand ends as it is told to, and that nobody sees a difference? It has done nothing but
-// read, and no other transaction can be in conflict with it.
+// read, and make harmless settings that end with it, and no other transaction can be in conflict with it.
 bool session_txn_has_only_read(const struct session *s);
 
 // Does SET TRANSACTION leave that so? `p`: what it sets.

@@ -35,7 +35,8 @@ void effect_doubt(struct session *s) {
         o->forward.setting = NULL;
     }
     if (s->owed.n)
-        owed_last(s)->forward.more_than_read = owed_last(s)->forward.drops = true;
+        owed_last(s)->forward.more_than_read = owed_last(s)->forward.drops = owed_last(s)->forward.beyond =
+            true;
     session_forget_cursors(s, true);
     ahead_drop(s);
     session_identity_doubt(&s->engine->identities, &s->identity);
@@ -72,7 +73,7 @@ static bool prepares(const struct shape *shape) {
 // What is held ahead may be older than what the statement does or reads. The same holds for what others load
 // until it has ended, since it may have to wait before it runs.
 static void note_drop(struct session *s, struct owed *o) {
-    o->forward.drops = true;
+    o->forward.drops = o->forward.beyond = true;
     ahead_drop(s);
 }
 
@@ -189,8 +190,10 @@ void effect_note_statement(struct session *s, struct owed *o, enum statement_kin
         note_write(s, o, p);
         return;
     }
+    bool beyond = o->forward.beyond;
     if (!keeps_held(s, o, kind, shape))
         note_drop(s, o);
+    o->forward.beyond &= beyond || !session_txn_sets_harmless(kind, shape);
     if (kind == STATEMENT_OTHER || kind == STATEMENT_LOAD)
         session_note_write(s, NULL);
     if (!note_known(s, o, kind, shape))

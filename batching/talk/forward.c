@@ -64,6 +64,7 @@ static void end_unit(struct session *s) {
     s->in_unit = false;
     o->forward.portal |= s->portal_open;
     o->forward.more_than_read |= s->portal_open;
+    o->forward.beyond |= s->portal_open;
     s->portal_open = false;
     session_end_portals(s);
 }

@@ -80,7 +80,9 @@ def through(end, opened, script, framing="simple"):
 BEGINS = ["BEGIN", "BEGIN READ ONLY", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
 EARLY = [([b, READ, e], f) for b, e, f in zip(BEGINS * 2, ["COMMIT", "ROLLBACK", "END", "abort work;", "COMMIT", "ROLLBACK"], ["simple", "unit", "described", "simple", "named", "named"])] + [
     (["BEGIN", "SAVEPOINT a", READ, "RELEASE a", "COMMIT"], "simple"), (["BEGIN", READ, "SAVEPOINT a", "SELECT 1/0", "ROLLBACK TO a", "COMMIT"], "simple"),
-    (["BEGIN", READ, "DECLARE c CURSOR FOR " + READ, "FETCH 2 FROM c", "COMMIT"], "simple")]
+    (["BEGIN", READ, "DECLARE c CURSOR FOR " + READ, "FETCH 2 FROM c", "COMMIT"], "simple"),
+    (["BEGIN", "SET LOCAL app.tenant = 'a'", READ, "COMMIT"], "simple"), (["BEGIN", "SET LOCAL lock_timeout = 100", READ, "SHOW lock_timeout", "ROLLBACK"], "unit"),
+    (["SELECT set_config('app.tenant', 's', false)", "BEGIN", READ, "SELECT set_config('app.tenant', 'b', true), set_config('app.other', 'c', true)", "SHOW app.tenant", "COMMIT"], "described")]
 
 
 @pytest.mark.parametrize("script, framing", EARLY)
@@ -95,7 +97,8 @@ LATE = {"serializable": ["BEGIN ISOLATION LEVEL SERIALIZABLE", READ], "write": [
         "advisory": ["BEGIN", "SELECT pg_advisory_xact_lock(7)"], "notify": ["BEGIN", READ, "NOTIFY early"], "function": ["BEGIN", "SELECT pg_notify('early', 'b')"], "listen": ["BEGIN", "LISTEN early"],
         "with hold": ["BEGIN", READ, "DECLARE c%d CURSOR WITH HOLD FOR SELECT 1 / (id - 3) FROM book ORDER BY id LIMIT 5"], "failed": ["BEGIN", "SELECT 1/0"],
         "temporary": ["BEGIN", READ, "CREATE TEMP TABLE early (a int) ON COMMIT DROP"], "several": ["BEGIN", "SELECT 1; SELECT 2"],
-        "hidden": ["BEGIN", READ, "SELECT set_config('work_mem', '2MB', true)"], "savepoint": ["BEGIN", "SAVEPOINT a", "UPDATE book SET title = title WHERE id = 1", "ROLLBACK TO a"]}
+        "hidden": ["BEGIN", READ, "SELECT set_config('work_mem', '2MB', true)"], "path": ["BEGIN", "SET LOCAL app.tenant = 'a'", "SET LOCAL search_path = public", READ], "tenant and write": ["BEGIN", "SET LOCAL app.tenant = 'a'", READ, "UPDATE book SET title = title WHERE id = 1"],
+        "tenant and notify": ["BEGIN", "NOTIFY early", "SET LOCAL app.tenant = 'a'", READ], "savepoint": ["BEGIN", "SAVEPOINT a", "UPDATE book SET title = title WHERE id = 1", "ROLLBACK TO a"]}
 
 
 @pytest.mark.parametrize("name", LATE)
