@@ -279,9 +279,9 @@ bool ahead_follow(struct session *s, struct lookup *l, bool apart, bool list) {
         return false;
     l->has_key = true;
     struct ahead *a = find_loop(s, g, l->keys, l->question, !apart && engine_has_company(g), &guess);
+    l->loops = a != NULL; // also where it is sent by itself: how long it takes is no pace of the loop's
     if (!a || (list && !is_sure(s, &guess)))
         return false;
-    l->loops = true;
     note_follower(s, a, g, &guess, l->bytes, l->len);
     ahead_earn(a, g->shape, BUDGET_SHARE);
     coming_drop_used(a);

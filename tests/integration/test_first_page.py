@@ -82,6 +82,29 @@ def test_waits(db, far, made, opened, framing, end):
         assert got.waits <= len(levels) + 2, got.waits
 
 
+@pytest.mark.pgfold
+def test_a_page_without_foreign_keys(db, far, opened):
+    """With the usual max_age: the pace of the outer loop is the client's, not the server's, so all that is left of it is loaded at once."""
+    with db.admin(ahead.DATABASE) as a:
+        for table, columns, rows in (("author", "id int PRIMARY KEY, name text", "i, 'a'"), ("book", "id int PRIMARY KEY, author_id int, title text", "i, i / 3, 'b'"),
+                                     ("review", "id int PRIMARY KEY, book_id int, stars int", "i, i / 3, 5")):
+            a.sql("DROP TABLE IF EXISTS loose_%s" % table)
+            a.sql("CREATE TABLE loose_%s (%s)" % (table, columns))
+            a.sql("INSERT INTO loose_%s SELECT %s FROM generate_series(1, 900) i" % (table, rows))
+            a.sql("GRANT SELECT ON loose_%s TO PUBLIC" % table)
+        for index in ("book (author_id)", "review (book_id)"):
+            a.sql("CREATE INDEX ON loose_" + index)
+    levels = [re.sub(r" FROM (\w+)", r" FROM loose_\1", fresh(sql)) for sql in LEVELS]
+    p = servers.Pgfold(conftest.BINARY, "host=127.0.0.1 port=%d sslmode=disable" % far.port)
+    try:
+        want, got = read(db, opened, levels), read(p, opened, levels)
+        assert got.got == want.got
+        with unless_busy():
+            assert got.waits <= 14, got.waits  # 16 and more where the outer loop's waits counted
+    finally:
+        p.stop()
+
+
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "READ COMMITTED READ ONLY"])
 def test_levels(db, far, made, opened, level):
     levels = [fresh(sql) for sql in LEVELS]
