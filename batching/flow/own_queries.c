@@ -109,15 +109,14 @@ static struct owed *send_query(struct session *s, enum owed_kind kind, const cha
 }
 
 // Milliseconds that a question about a statement may wait for a lock: as long as its client waits for what is ours (flow/patience.h),
-// and no longer than others of ours where a statement of the client's is stuck behind it, which a cancel request waits for. 0: no end.
+// where that is known to wait for locks of its own. 0: no end.
 static unsigned lock_timeout(const struct session *s) {
-    const struct engine *e = s->engine;
-    uint64_t ms = e->limits.patience / 1000;
-    if (is_undone(s))
-        return VET_LOCK_TIMEOUT;
-    if (!e->limits.patience)
+    uint64_t ms = s->engine->limits.patience / 1000;
+    if (!s->engine->limits.patience && !is_undone(s))
         return 0;
-    return ms < VET_LOCK_TIMEOUT ? VET_LOCK_TIMEOUT : ms < INT32_MAX ? (unsigned)ms : INT32_MAX;
+    if (s->txn != 'I' || !session_identity_waits_for_locks(&s->identity) || ms < VET_LOCK_TIMEOUT)
+        return VET_LOCK_TIMEOUT;
+    return ms < INT32_MAX ? (unsigned)ms : INT32_MAX;
 }
 
 // The same with settings for this query in front of it, inside a transaction, too.

@@ -484,6 +484,7 @@ enum identity_isolation identity_isolation_of(const char *value) {
 
 static const char isolation_setting[] = "default_transaction_isolation";
 static const char idle_setting[] = "idle_in_transaction_session_timeout";
+static const char lock_setting[] = "lock_timeout";
 
 static enum identity_isolation isolation_by(const struct proof *p) {
     struct slice value;
@@ -516,6 +517,14 @@ bool session_identity_may_idle(const struct session_identity *s) {
     bool listed;
     setting_find(s, idle_setting, strlen(idle_setting), &listed);
     return !listed && s->state == IDENTITY_PROVEN && may_idle_by(s->proof);
+}
+
+bool session_identity_waits_for_locks(const struct session_identity *s) {
+    bool listed;
+    struct slice value;
+    setting_find(s, lock_setting, strlen(lock_setting), &listed);
+    return !listed && s->state == IDENTITY_PROVEN && s->proof &&
+           proof_setting(s->proof, lock_setting, &value) && slice_is(value, "0", 1);
 }
 
 const char *identity_proof_start(struct session_identity *s) {

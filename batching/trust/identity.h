@@ -183,6 +183,9 @@ enum identity_isolation identity_isolation_of(const char *value);
 // which is longer than batches take.
 bool session_identity_may_idle(const struct session_identity *s);
 
+// Is it known that a statement of the session's waits for a lock without end, outside a transaction?
+bool session_identity_waits_for_locks(const struct session_identity *s);
+
 // The current value of default_transaction_isolation; UNKNOWN unless PROVEN.
 enum identity_isolation session_identity_isolation(const struct session_identity *s);
 
