@@ -183,7 +183,7 @@ class Watch:
 
 
 QUESTION = re.compile(r"pg_catalog\.pg_(class|roles|proc|settings|type)|pg_my_temp_schema|SHOW ALL|FROM pg_(class|proc|settings)|pg_conf_load_time"
-                      r"|pg_catalog.set_config\(s\.n, s\.v", re.I)
+                      r"|pg_catalog.set_config\(s\.n, s\.v|^SET (LOCAL )?lock_timeout = \d+$|^SET statement_timeout = 0$", re.I)
 FRAME = re.compile(r"pgfold_guard|^SELECT WHERE pg_catalog.pg_relation_is_updatable|^SELECT pg_catalog.quote_ident\(CURRENT_USER\)|^SELECT\s*$|^SELECT FROM .* WHERE false|^SELECT WHERE false", re.I)
 BATCH = re.compile(r"pgfold_k\b|= ?ANY \((\$\d|COALESCE\(\(SELECT \$1)")
 
