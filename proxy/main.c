@@ -481,7 +481,7 @@ static void close_handle(uv_handle_t *handle, void *arg) {
 
 static void proxy_finish(struct application *a) {
     struct proxy *p = &a->proxy;
-    p->draining = false; // nothing is drained any more
+    p->draining = false;     // nothing is drained any more
     uv_timer_stop(&a->tick); // it looks after what is closed here
     listeners_close(p);
     http_close(a->http);
