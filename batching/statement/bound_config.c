@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "batching/statement/parse.h"
+#include "batching/statement/quote.h"
 #include "batching/statement/shape.h"
 #include "protocol/buf.h"
 #include "protocol/message.h"
@@ -32,12 +33,16 @@ static bool value_of(const struct bound *b, int param, struct slice *value) {
     return true;
 }
 
-// A text argument as the server reads it: of a parameter that is declared as text, or not at all, since set_config takes texts.
-static bool text_of(const struct bound *b, const struct parsed_argument *a, struct slice *text) {
+// A parameter that is declared as text, or not at all: it is one then, since set_config takes texts.
+static bool is_text(const struct bound *b, const struct parsed_argument *a) {
     uint32_t type = a->param ? declared(b, a->param) : 0;
+    return !type || type == OID_TEXT || type == OID_VARCHAR;
+}
+
+// A text argument as the server reads it.
+static bool text_of(const struct bound *b, const struct parsed_argument *a, struct slice *text) {
     *text = (struct slice){(const uint8_t *)a->text, a->text ? strlen(a->text) : 0};
-    return a->exact && (!type || type == OID_TEXT || type == OID_VARCHAR) &&
-           (!a->param || value_of(b, a->param, text));
+    return a->exact && is_text(b, a) && (!a->param || value_of(b, a->param, text));
 }
 
 static bool is_word(struct slice text, const char *word) {
@@ -76,38 +81,23 @@ static bool is_name(struct slice name) {
     return name.len && name.data;
 }
 
-// How a string with a backslash is read depends on a setting; no constant has a zero.
-static bool is_plain(struct slice value) {
-    return !value.len || (!memchr(value.data, '\\', value.len) && !memchr(value.data, 0, value.len));
-}
-
-static void put_string(struct buf *out, struct slice text) {
-    buf_put_u8(out, '\'');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == '\'')
-            buf_put_u8(out, '\'');
-        buf_put_u8(out, text.data[i]);
-    }
-    buf_put_u8(out, '\'');
-}
-
 static bool put_call(struct buf *out, const struct bound *b, const struct parsed_config *c) {
     struct slice name, value = {(const uint8_t *)"", 0};
-    bool local;
-    if (!text_of(b, &c->name, &name) || !is_name(name) || !truth_of(b, &c->local, &local))
+    bool local, ok = c->value.cast || is_text(b, &c->value);
+    if (!ok || !text_of(b, &c->name, &name) || !is_name(name) || !truth_of(b, &c->local, &local))
         return false;
     bool matters = !local || !memchr(name.data, '.', name.len);
-    if (matters && (!text_of(b, &c->value, &value) || !is_plain(value)))
+    if (matters && !text_of(b, &c->value, &value))
         return false;
     buf_put_text(out, "set_config(");
-    put_string(out, name);
+    ok = quote_string(out, name);
     buf_put_text(out, ", ");
     if (value.data)
-        put_string(out, value);
+        ok = quote_string(out, value) && ok;
     else
         buf_put_text(out, "NULL");
     buf_put_text(out, local ? ", true)" : ", false)");
-    return true;
+    return ok;
 }
 
 bool bound_config_text(const struct shape *shape, const struct msg_bind *m, struct buf *out) {

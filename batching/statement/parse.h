@@ -55,7 +55,8 @@ struct parsed_argument {
     const char *text; // the constant; of a truth value t or f. NULL: there is none
     bool null;        // it is NULL
     int param;        // n of $n; 0: it is no parameter
-    bool exact;       // nothing but casts to text, varchar or bool stands around it
+    bool exact;       // nothing but casts to text or varchar (is_local: to bool) stands around it
+    bool cast;        // the outermost of them is one of these. Else there is none
 };
 
 struct parsed_config {

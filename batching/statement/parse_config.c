@@ -41,24 +41,31 @@ static bool is_plain_cast(const PgQuery__TypeCast *c, const char *const *types) 
            (!schema || strcmp(schema, "pg_catalog") == 0) && tree_name_in(name, types);
 }
 
-static bool read_constant(struct builder *b, const PgQuery__AConst *c, struct parsed_argument *a) {
+static bool read_constant(struct builder *b, const PgQuery__AConst *c, const char *const *types,
+                          struct parsed_argument *a) {
     a->null = c->isnull;
     if (c->isnull)
         return true;
-    if (c->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL)
+    if (c->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL && types == truths)
         a->text = c->boolval->boolval ? "t" : "f";
     else if (c->val_case == PG_QUERY__A__CONST__VAL_SVAL)
         a->text = builder_text(b, c->sval->sval);
     return a->text;
 }
 
+// With an argument of another type the call may be one of a function of a user's, which has the same name.
 static bool read_argument(struct builder *b, const Node *n, const char *const *types,
                           struct parsed_argument *a) {
     *a = (struct parsed_argument){.exact = true};
+    if (n && n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
+        a->cast = is_plain_cast(n->type_cast, types);
+        if (!a->cast)
+            return false;
+    }
     for (; n && n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST; n = n->type_cast->arg)
         a->exact &= is_plain_cast(n->type_cast, types);
     if (n && n->node_case == PG_QUERY__NODE__NODE_A_CONST)
-        return read_constant(b, n->a_const, a);
+        return read_constant(b, n->a_const, types, a);
     if (n && n->node_case == PG_QUERY__NODE__NODE_PARAM_REF)
         a->param = n->param_ref->number;
     return a->param;

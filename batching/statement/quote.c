@@ -5,17 +5,21 @@
 
 #include <string.h>
 
-bool quote_literal(struct buf *out, const char *text) {
-    if (strchr(text, '\\'))
+bool quote_string(struct buf *out, struct slice text) {
+    if (text.len && (memchr(text.data, '\\', text.len) || memchr(text.data, 0, text.len)))
         return false;
     buf_put_u8(out, '\'');
-    for (const char *p = text; *p; p++) {
-        if (*p == '\'')
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '\'')
             buf_put_u8(out, '\'');
-        buf_put_u8(out, (uint8_t)*p);
+        buf_put_u8(out, text.data[i]);
     }
     buf_put_u8(out, '\'');
     return true;
+}
+
+bool quote_literal(struct buf *out, const char *text) {
+    return quote_string(out, (struct slice){(const uint8_t *)text, strlen(text)});
 }
 
 static void put_identifier(struct buf *out, const char *name) {

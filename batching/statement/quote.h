@@ -7,10 +7,14 @@
 
 #include "batching/statement/parse.h"
 #include "protocol/buf.h"
+#include "protocol/message.h"
 
 // Appends a string literal that no setting affects: quotes are doubled. Returns false when the text has a
 // backslash.
 bool quote_literal(struct buf *out, const char *text) __attribute__((warn_unused_result));
+
+// The same for a text of any bytes: false also when one is zero.
+bool quote_string(struct buf *out, struct slice text) __attribute__((warn_unused_result));
 
 // Appends the relation's name as a literal that to_regclass() reads as SQL reads the name. Returns false as
 // above.

@@ -54,7 +54,13 @@ static const struct row {
      "",
      {"5"},
      "SELECT set_config('app.x', '', true)"},
-    // what the server makes of these is not known
+    {"SELECT set_config('app.x', $1::text, true)", {INT4}, "", {"5"}, "SELECT set_config('app.x', '', true)"},
+    // what the server makes of these is not known: it may call another function of that name
+    {"SELECT set_config('app.x', $1, true)", {INT4}, "", {"5"}, NULL},
+    {"SELECT set_config('app.x', $1::uuid, true)", {0}, "", {"5"}, NULL},
+    {"SELECT set_config('app.x', $1::bool, true)", {0}, "", {"t"}, NULL},
+    {"SELECT set_config('app.x', true, $1)", {0}, "", {"t"}, NULL},
+    // and of these
     {"SELECT set_config('app.x', $1::int::text, false)", {INT4}, "", {"5"}, NULL},
     {"SELECT set_config('app.x', $1, false)", {INT4}, "", {"5"}, NULL},
     {"SELECT set_config('app.x', $1, false)", {0}, "", {"a\\b"}, NULL},

@@ -146,6 +146,7 @@ static const struct {
     {"SELECT set_config('a', 'b'::varchar(3), false)", STATEMENT_OTHER, REASON_FUNCTION},
     {"SELECT set_config('a', 't'::bool::text, false)", STATEMENT_OTHER, REASON_FUNCTION},
     {"SELECT set_config('a', 'b', 'true')", STATEMENT_OTHER, REASON_FUNCTION},
+    {"SELECT set_config('a', true, false)", STATEMENT_OTHER, REASON_FUNCTION},
     {"SELECT set_config('a', 5, false)", STATEMENT_OTHER, REASON_FUNCTION},
     {"SELECT set_config(NULL, 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
     {"SELECT set_config('session_authorization', 'b', false)", STATEMENT_OTHER, REASON_FUNCTION},
