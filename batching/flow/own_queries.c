@@ -131,7 +131,7 @@ static struct owed *send_question(struct session *s, enum owed_kind kind, struct
                                  is_undone(s), lock_timeout(s));
         return send_own(s, kind, b);
     }
-    bound_write_local(&both, VET_LOCK_TIMEOUT);
+    bound_write(&both, true, VET_LOCK_TIMEOUT);
     buf_put_text(&both, "; ");
     buf_put(&both, first.data, first.len);
     buf_put_text(&both, "; ");

@@ -133,9 +133,9 @@ static void take_back(struct buf *out, bool forget) {
 
 // ---- whole units
 
-static void write_bound(struct buf *out, bound_writer *bound, unsigned lock_timeout) {
+static void write_bound(struct buf *out, bool local, unsigned lock_timeout) {
     struct buf sql = buf_make(256);
-    bound(&sql, lock_timeout);
+    bound_write(&sql, local, lock_timeout);
     write_run(out, SAVEPOINT_QUERY, (struct slice){sql.data, sql.len}, false);
     out->failed |= sql.failed;
     buf_free(&sql);
@@ -146,7 +146,7 @@ static void open_unit(struct buf *out, bool prepared, bool undone, unsigned lock
         close_portal(out); // one that failed in an aborted transaction may be left
     write_savepoint(out, prepared);
     if (lock_timeout)
-        write_bound(out, bound_write_local, lock_timeout);
+        write_bound(out, true, lock_timeout);
     write_fresh(out, prepared);
 }
 
@@ -177,7 +177,7 @@ void savepoint_write_unit(struct buf *out, struct slice unit, bool prepared, boo
 
 void savepoint_write_bound(struct buf *out, unsigned lock_timeout) {
     if (lock_timeout)
-        write_bound(out, bound_write_whole, lock_timeout);
+        write_bound(out, false, lock_timeout);
 }
 
 unsigned savepoint_bound_replies(unsigned lock_timeout) {

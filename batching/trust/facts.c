@@ -151,7 +151,7 @@ bool facts_are_due(const struct facts *f, uint64_t now, uint64_t generation, boo
 }
 
 bool facts_ask(struct facts *f, uint64_t now, uint64_t generation, uint64_t max_age, struct buf *out) {
-    bound_write_local(out, VET_LOCK_TIMEOUT);
+    bound_write(out, true, VET_LOCK_TIMEOUT);
     buf_put_text(out, "; ");
     buf_put_text(out, vet_settings());
     buf_put_text(out, "; SELECT ");

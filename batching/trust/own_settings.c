@@ -6,23 +6,13 @@
 // These settings are for one unit of pgfold's own. Its queries are too short to be worth compiling (jit), and
 // indexes find what they look for.
 const char *vet_settings(void) {
-    return "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), ('enable_nestloop', "
-           "'on'), "
-           "('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), ('max_parallel_workers_per_gather', "
-           "'0')) "
-           "AS s(n, v)";
+    return "SELECT pg_catalog.set_config(s.n, s.v, true) FROM (VALUES ('jit', 'off'), "
+           "('enable_nestloop', 'on'), ('enable_indexscan', 'on'), ('enable_bitmapscan', 'on'), "
+           "('max_parallel_workers_per_gather', '0')) AS s(n, v)";
 }
 
-static void write_bound(struct buf *out, const char *set, unsigned milliseconds) {
-    buf_put_format(out, "%s lock_timeout = %u", set, milliseconds);
-}
-
-void bound_write_local(struct buf *out, unsigned milliseconds) {
-    write_bound(out, "SET LOCAL", milliseconds);
-}
-
-void bound_write_whole(struct buf *out, unsigned milliseconds) {
-    write_bound(out, "SET", milliseconds);
+void bound_write(struct buf *out, bool local, unsigned milliseconds) {
+    buf_put_format(out, "SET %slock_timeout = %u", local ? "LOCAL " : "", milliseconds);
 }
 
 const char *bound_end(unsigned i) {

@@ -7,7 +7,7 @@
 #ifndef PGFOLD_BATCHING_TRUST_OWN_SETTINGS_H
 #define PGFOLD_BATCHING_TRUST_OWN_SETTINGS_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include "protocol/buf.h"
 
@@ -17,12 +17,10 @@
 const char *vet_settings(void);
 
 // Appends the statement that bounds how long each lock may be waited for: one that somebody holds on the catalogue, or on tables.
-// `milliseconds`: not 0.
-// - bound_write_local: for a transaction block, or a Query of several statements. Ends with the transaction, or the savepoint.
-// - bound_write_whole: for a unit of the extended protocol outside transactions, where PostgreSQL warns of SET LOCAL. Ends when the
-//   unit fails, or by the statements of bound_end().
-typedef void bound_writer(struct buf *out, unsigned milliseconds);
-bound_writer bound_write_local, bound_write_whole;
+// `milliseconds`: not 0. `local`: for a transaction block, or a Query of several statements; ends with the transaction, or the
+// savepoint. Otherwise for a unit of the extended protocol outside transactions, where PostgreSQL warns of SET LOCAL; ends when the
+// unit fails, or by the statements of bound_end().
+void bound_write(struct buf *out, bool local, unsigned milliseconds);
 
 // The statements that end such a unit and take its settings back; static. They make the unit a transaction block, and roll that back.
 // What fails before leaves no block behind. No statement_timeout strikes between them.
